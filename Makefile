@@ -1,0 +1,95 @@
+# The commands of this project; `make` alone lists them. Each makes the virtual environment it
+# needs, and installs into it again only when setup.cfg or pyproject.toml has changed.
+#
+#   PYTHON     the Python to make the environment with; unset: the first fitting one
+#   VENV       the folder of the environment
+#   ARGS       more arguments for what is run, such as ARGS="--port 9090" or ARGS="-k mtom"
+
+PYTHON ?=
+VENV ?= .venv
+ARGS ?=
+DOCUMENTS ?= fixtures/documents/report.xml fixtures/documents/report.pdf
+VERSIONS ?= 3.11 3.12 3.13
+
+PYTHONS = $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
+PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test test-all check lint types layers format bench size clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+run: $(VENV)/installed ## serve at http://127.0.0.1:8080, after one round trip of two documents
+	$(VENV)/bin/xds serve $(addprefix --round-trip ,$(DOCUMENTS)) $(ARGS)
+
+test: $(VENV)/installed-test ## run the tests
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+test-all: ## run the tests with each of Python 3.11, 3.12 and 3.13 that is here
+	@for version in $(VERSIONS); do \
+	    for python in python$$version $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$version.*/bin/python; do \
+	        if $$python -c '' 2>/dev/null; then \
+	            echo "Python $$version"; \
+	            $(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version || exit 1; \
+	            continue 2; \
+	        fi; \
+	    done; \
+	    echo "Python $$version is not here"; \
+	done
+
+check: lint types layers ## look at the style, the types and the layers of the code
+
+lint: $(VENV)/installed-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/installed-dev
+	$(VENV)/bin/mypy
+
+layers: $(VENV)/installed-test
+	$(VENV)/bin/python -m pytest -q tests/test_layers.py
+
+format: $(VENV)/installed-dev ## bring the code into its style
+	$(VENV)/bin/ruff check --fix-only .
+	$(VENV)/bin/ruff format .
+
+bench: $(VENV)/installed-test ## measure: requests a second, large documents, beside a yardstick
+	$(VENV)/bin/python -m bench $(ARGS)
+
+size: $(VENV)/pyvenv.cfg ## tell how long functions and modules are
+	@$(VENV)/bin/python bench/size.py $(ARGS)
+
+clean: ## remove what these commands made, but not the data in var/
+	rm -rf .venv .venv-* build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/pyvenv.cfg:
+	@for python in $(PYTHONS); do \
+	    if $$python -c '$(FITS)' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	    echo "Python 3.11, 3.12 or 3.13 is needed, and none of these is one: $(PYTHONS)." >&2; \
+	    echo "Name one: make PYTHON=/path/to/python" >&2; \
+	    exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$found"; \
+	if ! $$found -m venv $(VENV); then \
+	    rm -rf $(VENV); \
+	    echo "$$found cannot make a virtual environment. On Debian and Ubuntu: apt install python3-venv" >&2; \
+	    exit 1; \
+	fi
+
+$(VENV)/installed: $(VENV)/pyvenv.cfg setup.cfg pyproject.toml
+	$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/pyvenv.cfg setup.cfg pyproject.toml
+	$(PIP) install --editable '.[test]'
+	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-dev: $(VENV)/pyvenv.cfg setup.cfg pyproject.toml
+	$(PIP) install --editable '.[test,dev]'
+	@touch $@ $(VENV)/installed $(VENV)/installed-test

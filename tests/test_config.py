@@ -1,0 +1,183 @@
+"""The options: where a value comes from, what is refused, and how that is told."""
+
+import pickle
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from pydantic import ValidationError
+
+from xds.__main__ import COMMANDS, main
+from xds.config import Config, ConfigError, explain, load, option_fields, unknown_environment
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CONFIG", *option_fields()):
+        monkeypatch.delenv(f"XDS_{name.upper()}", raising=False)
+
+
+def file(folder: Path, text: str) -> Path:
+    path = folder / "xds.toml"
+    path.write_text(text)
+    return path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+def test_a_flag_comes_before_the_environment_before_the_file_before_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = file(tmp_path, 'port = 1\nworkers = 1\nhost = "h1"')
+    monkeypatch.setenv("XDS_PORT", "2")
+    monkeypatch.setenv("XDS_WORKERS", "2")
+    options = {option.name: option for option in explain({"port": "3", "host": None}, path)}
+    assert [
+        (options[name].value, options[name].source) for name in ("port", "workers", "host", "data")
+    ] == [(3, "--port"), (2, "XDS_WORKERS"), ("h1", str(path)), (Path("var"), "default")]
+
+
+def test_the_environment_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDS_CONFIG", str(file(tmp_path, "port = 4")))
+    assert load().port == 4
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDS_DATABASE", "")
+    assert load().database is None
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("prot = 1", "prot (FILE): there is no such option; `xds config` lists them all"),
+        ('port = "many"', "port (FILE): Input should be a valid integer"),
+        ("port = 70000", "port (FILE): Input should be less than or equal to 65535"),
+        ("workers = 0", "workers (FILE): Input should be greater than or equal to 1"),
+        ('repository_unique_id = "1.2.03"', "repository_unique_id (FILE): not an OID"),
+        ('assigning_authority = "clinic"', "assigning_authority (FILE): not an OID"),
+        ('unknown_patients = "shut"', "unknown_patients (FILE): Input should be 'open' or 'known'"),
+        ('database = "registry.sqlite3"', "database (FILE): not a URL"),
+        ('max_envelope_bytes = "9GiB"', "max_envelope_bytes is above max_message_bytes"),
+        ("port = ", "the configuration file FILE cannot be read"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_told(tmp_path: Path, text: str, complaint: str) -> None:
+    path = file(tmp_path, text)
+    with pytest.raises(ConfigError, match=re.escape(complaint.replace("FILE", str(path)))):
+        load(file=path)
+
+
+def test_every_wrong_option_is_told_and_no_value_is_quoted(tmp_path: Path) -> None:
+    path = file(tmp_path, 'port = "x"\ndatabase = "u:secret@db"')
+    with pytest.raises(ConfigError) as caught:
+        load(file=path)
+    assert len(str(caught.value).splitlines()) == 2
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is not there"):
+        load(file=tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("oid", ["1.2.3", "urn:oid:1.2.3", " 1.2.3 "])
+def test_a_community_is_named_by_its_oid_with_or_without_urn(oid: str) -> None:
+    assert Config(home_community_id=oid).home_community_id == "urn:oid:1.2.3"
+    assert Config(assigning_authority=oid).assigning_authority == "1.2.3"
+
+
+def test_sizes_may_have_units() -> None:
+    config = load({"max_envelope_bytes": "2MiB", "max_message_bytes": "4194304"})
+    assert (config.max_envelope_bytes, config.max_message_bytes) == (2 << 20, 4 << 20)
+
+
+def test_database_and_documents_lie_in_the_data_folder_unless_they_are_set(tmp_path: Path) -> None:
+    folder = tmp_path / "a folder"
+    config = Config(data=folder)
+    assert config.database_url == f"sqlite:///{folder}/registry.sqlite3"
+    assert config.documents_url == (folder / "documents").as_uri()
+    other = Config(data=folder, database="postgresql://db/xds", documents="s3://bucket")
+    assert (other.database_url, other.documents_url) == ("postgresql://db/xds", "s3://bucket")
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("0.0.0.0", "http://127.0.0.1:80"),
+        ("::", "http://[::1]:80"),
+        ("registry.example", "http://registry.example:80"),
+    ],
+)
+def test_the_server_is_reached_at(host: str, url: str) -> None:
+    assert Config(host=host, port=80).url == url
+
+
+def test_a_configuration_is_a_value_that_hides_its_passwords() -> None:
+    config = Config(database="postgresql://u:secret@db/xds", home_community_id="1.2.3")
+    assert pickle.loads(pickle.dumps(config)) == config
+    assert "secret" not in repr(config)
+    with pytest.raises(ValidationError, match="frozen"):
+        config.port = 1  # type: ignore[misc]
+
+
+def test_config_shows_every_option_with_its_source_and_no_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDS_DATABASE", "postgresql://u:secret@db/xds")
+    monkeypatch.setenv("XDS_DATABASE_URL", "postgresql://db/xds")
+    assert unknown_environment() == ("XDS_DATABASE_URL",)
+    shown = run("config", "--port", "81")
+    assert shown.exit_code == 0
+    for name in option_fields():
+        assert name in shown.output
+        assert f"XDS_{name.upper()}" in shown.output
+    assert "secret" not in shown.output
+    assert "from --port" in shown.output
+    assert "XDS_DATABASE_URL is set, but is no option." in shown.output
+
+
+def test_the_toml_file_that_config_prints_means_the_same(tmp_path: Path) -> None:
+    flags = ("--port", "81", "--data", 'a "folder"', "--max-envelope-bytes", "1MiB")
+    printed = run("config", "--toml", *flags).output
+    assert tomllib.loads(printed) == {
+        "port": 81,
+        "data": 'a "folder"',
+        "max_envelope_bytes": 1 << 20,
+    }
+    uncommented = re.sub(r'(?m)^# (\w+ = (?!""))', r"\1", printed)
+    assert load(file=file(tmp_path, uncommented)) == Config(
+        port=81, data=Path('a "folder"'), max_envelope_bytes=1 << 20
+    )
+
+
+def test_a_wrong_option_ends_a_command_with_a_line_and_no_traceback() -> None:
+    refused = run("serve", "--port", "x")
+    assert refused.exit_code == 2
+    assert refused.output.startswith("Error: port (--port): ")
+    assert len(refused.output.splitlines()) == 1
+
+
+def test_help_lists_every_command_and_every_option() -> None:
+    listed = run("--help").output
+    assert all(name in listed for name in COMMANDS)
+    served = run("serve", "--help").output
+    assert all("--" + name.replace("_", "-") in served for name in option_fields())
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_of_the_table_is_there(name: str) -> None:
+    helped = run(name, "--help")
+    assert helped.exit_code == 0, helped.output
+
+
+def test_an_unknown_command_is_refused() -> None:
+    refused: Any = run("swerve")
+    assert refused.exit_code == 2
+    assert "No such command" in refused.output

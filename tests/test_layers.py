@@ -1,0 +1,244 @@
+"""Imports point down only, and each library has its room: read from the syntax tree.
+
+An import counts wherever it stands, also within a function or for types only.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+# From the top down. A room may import itself and the rooms of the lines below it, no other room of
+# its own line. A new module or folder of xds/ needs its place here.
+LAYERS: Final = (
+    ("__main__",),
+    ("commands",),
+    ("server", "round_trip"),
+    ("app", "client"),
+    ("soap", "fhir", "hl7v2", "web"),
+    ("transactions",),
+    ("affinity_domain",),
+    ("registry", "repository"),
+    ("config", "contract", "database", "logs", "parsing"),
+    ("metadata",),
+    ("errors",),
+)
+
+# What a room may import of those below, where that is less than all.
+LESS: Final = {
+    "client": (
+        "soap.mtom",
+        "soap.mime",
+        "soap.addressing",
+        "parsing",
+        "logs",
+        "metadata",
+        "errors",
+    ),
+    "registry": ("database", "logs", "metadata", "errors"),
+    "repository": ("database", "logs", "metadata", "errors"),
+    "transactions": (
+        "affinity_domain",
+        "registry",
+        "repository",
+        "contract",
+        "database",
+        "logs",
+        "metadata",
+        "errors",
+    ),
+    "contract": ("metadata",),
+    "config": ("metadata",),
+}
+
+# The rooms that may import a library.
+LIBRARIES: Final = {
+    "spyne": ("soap",),
+    "six": ("soap",),
+    "sqlalchemy": ("database", "registry", "repository.index"),
+    "alembic": ("registry",),
+    "psycopg": ("database",),
+    "obstore": ("repository.object_storage",),
+    "falcon": ("app", "web", "fhir"),
+    "granian": ("server",),
+    "urllib3": ("client",),
+    "click": ("__main__", "commands"),
+    "rich": ("commands", "round_trip"),
+    "structlog": ("logs",),
+    "pydantic": ("config", "commands"),
+    "pydantic_settings": ("config",),
+    "lxml": ("soap", "transactions", "contract", "parsing", "metadata", "client", "round_trip"),
+}
+
+# One parser reads what comes from outside; the contract reads files of its own.
+PARSERS: Final = ("parsing", "contract")
+PARSING: Final = frozenset(
+    {"fromstring", "fromstringlist", "parse", "iterparse", "XML", "XMLParser", "XMLPullParser"}
+)
+
+PACKAGE: Final = Path(__file__).parent.parent / "xds"
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """An import: the module that has it, in which line, and what it names."""
+
+    module: str
+    line: int
+    target: str
+
+    def __str__(self) -> str:
+        return f"xds.{self.module}:{self.line} imports {self.target}"
+
+
+def violations(package: Path) -> list[str]:
+    """Give every import and every use of lxml's parser that is out of its place."""
+    trees = {_name(path, package): ast.parse(path.read_text()) for path in package.rglob("*.py")}
+    rooms = {module.partition(".")[0] for module in trees} - {""}
+    unknown = rooms - {room for layer in LAYERS for room in layer}
+    return [
+        *(f"xds.{room} has no place in LAYERS" for room in sorted(unknown)),
+        *(str(one) for one in _imports(trees) if not _allowed(one)),
+        *_parsers(trees),
+    ]
+
+
+def _name(path: Path, package: Path) -> str:
+    parts = path.relative_to(package).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imports(trees: Mapping[str, ast.Module]) -> Iterator[Import]:
+    for module, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    yield Import(module, node.lineno, alias.name)
+            elif isinstance(node, ast.ImportFrom):
+                origin = "." * node.level + (node.module or "")
+                for alias in node.names:
+                    # of xds, a name may be a module; of others, the library is enough
+                    within = origin.partition(".")[0] in ("xds", "")
+                    target = f"{origin.rstrip('.')}.{alias.name}" if within else origin
+                    yield Import(module, node.lineno, target)
+
+
+def _allowed(one: Import) -> bool:
+    if one.target.startswith("."):
+        return False  # relative imports are not used, so that a search finds every import
+    library, _, target = one.target.partition(".")
+    if library != "xds":
+        return library not in LIBRARIES or _within(one.module, LIBRARIES[library])
+    room, target_room = one.module.partition(".")[0], target.partition(".")[0]
+    if target_room == room or _depth(target_room) is None:
+        return True  # its own room, or a name of xds/__init__.py
+    return _below(room, target_room) and _within(target, LESS.get(room, (target_room,)))
+
+
+def _within(module: str, rooms: tuple[str, ...]) -> bool:
+    return any(f"{module}.".startswith(f"{room}.") for room in rooms)
+
+
+def _below(room: str, target: str) -> bool:
+    upper, lower = _depth(room), _depth(target)
+    return upper is not None and lower is not None and upper < lower
+
+
+def _depth(room: str) -> int | None:
+    return next((depth for depth, layer in enumerate(LAYERS) if room in layer), None)
+
+
+def _parsers(trees: Mapping[str, ast.Module]) -> Iterator[str]:
+    for module, tree in trees.items():
+        if _within(module, PARSERS):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr in PARSING and _is_etree(node.value):
+                yield f"xds.{module}:{node.lineno} parses XML by etree.{node.attr}"
+            elif isinstance(node, ast.ImportFrom) and node.module == "lxml.etree":
+                yield f"xds.{module}:{node.lineno} imports from lxml.etree: say etree.NAME"
+
+
+def _is_etree(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "etree"
+
+
+def test_imports_point_down_only() -> None:
+    assert violations(PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "finding"),
+    [
+        (
+            "metadata/objects.py",
+            "from xds.registry.tables import document_entry",
+            "xds.registry.tables.document_entry",
+        ),
+        ("registry/registry.py", "from xds.repository import store", "xds.repository.store"),
+        ("repository/repository.py", "import xds.registry.registry", "xds.registry.registry"),
+        ("transactions/iti18.py", "from xds.soap.mtom import encode", "xds.soap.mtom.encode"),
+        ("soap/application.py", "from xds.fhir import mapping", "xds.fhir.mapping"),
+        ("errors.py", "from xds.metadata import vocabulary", "xds.metadata.vocabulary"),
+        ("errors.py", "from xds import metadata", "xds.metadata"),
+        ("registry/registry.py", "from xds.config import Config", "xds.config.Config"),
+        ("client.py", "from xds.soap import application", "xds.soap.application"),
+        ("transactions/iti18.py", "import spyne.model", "spyne.model"),
+        ("repository/repository.py", "from sqlalchemy import select", "sqlalchemy"),
+        ("registry/registry.py", "import obstore", "obstore"),
+        ("soap/application.py", "import falcon", "falcon"),
+        ("metadata/objects.py", "from . import ebrim", ".ebrim"),
+        ("app.py", "def f():\n    from granian import Granian", "granian"),
+    ],
+)
+def test_an_import_out_of_its_place_is_found(
+    tmp_path: Path, module: str, line: str, finding: str
+) -> None:
+    _write(tmp_path / module, line)
+    (found,) = violations(tmp_path)
+    assert found.startswith("xds.")
+    assert found.endswith(f" imports {finding}")
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("registry/registry.py", "from sqlalchemy import select\nfrom xds.metadata import objects"),
+        ("repository/index.py", "from sqlalchemy import select"),
+        (
+            "app.py",
+            "from xds import __version__, contract\nfrom xds.soap.application import create",
+        ),
+        ("client.py", "from xds.soap.mtom import encode\nimport urllib3"),
+        ("soap/protocol.py", "from spyne.protocol.soap import Soap12\nfrom xds.soap import mtom"),
+    ],
+)
+def test_an_import_in_its_place_is_not(tmp_path: Path, module: str, line: str) -> None:
+    _write(tmp_path / module, line)
+    assert violations(tmp_path) == []
+
+
+def test_a_room_without_a_place_is_found(tmp_path: Path) -> None:
+    _write(tmp_path / "attic.py", "")
+    assert violations(tmp_path) == ["xds.attic has no place in LAYERS"]
+
+
+@pytest.mark.parametrize(
+    ("line", "finding"),
+    [
+        ("from lxml import etree\netree.fromstring(b'')", "parses XML by etree.fromstring"),
+        ("from lxml.etree import parse", "imports from lxml.etree: say etree.NAME"),
+    ],
+)
+def test_a_second_parser_is_found(tmp_path: Path, line: str, finding: str) -> None:
+    _write(tmp_path / "soap" / "envelope.py", line)
+    (found,) = violations(tmp_path)
+    assert found.endswith(finding)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)

@@ -1,0 +1,109 @@
+"""The logs: their form, their correlation, and that no patient data gets into them."""
+
+import json
+import logging
+import sqlite3
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from xds import logs
+
+PATIENT = "Müller^Anna"
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers, root.level = handlers, level
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def as_json(capsys: pytest.CaptureFixture[str]) -> Any:
+    logs.configure("info", "json")
+    return lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_a_line_is_json_with_its_time_level_and_logger(as_json: Any) -> None:
+    logs.get_logger("xds.test").info("stored", bytes=3)
+    logs.get_logger("xds.test").debug("unheard")
+    (line,) = as_json()
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {"event": "stored", "bytes": 3, "level": "info", "logger_name": "xds.test"}
+
+
+def test_lines_written_inside_a_correlation_carry_its_id(as_json: Any) -> None:
+    with logs.correlation() as identifier:
+        logs.get_logger("xds.test").info("inside")
+        logging.getLogger("library").warning("inside too")
+    logs.get_logger("xds.test").info("outside")
+    inside, library, outside = as_json()
+    assert inside["correlation"] == library["correlation"] == identifier
+    assert "correlation" not in outside
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize("level", ["debug", "error"])
+def test_an_exception_is_told_by_its_place_and_not_its_text(
+    capsys: pytest.CaptureFixture[str], log_format: str, level: str
+) -> None:
+    logs.configure(level, log_format)
+    codes: dict[str, str] = {}
+    try:
+        try:
+            codes[PATIENT]
+        except KeyError as error:
+            raise ValueError(f"bad patient {PATIENT}") from error
+    except ValueError:
+        logs.get_logger("xds.test").error("failed", exc_info=True)
+    told = capsys.readouterr().err
+    assert "ValueError" in told
+    assert "caused by KeyError" in told
+    assert "test_logs.py:" in told
+    assert "Anna" not in told
+    assert "ller" not in told
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), sqlite3.OperationalError("locked")]
+)
+def test_what_speaks_of_the_machine_is_quoted(error: Exception) -> None:
+    assert logs.describe(error).endswith(f": {error}")
+
+
+def test_what_quotes_a_value_is_not() -> None:
+    assert logs.describe(sqlite3.IntegrityError(PATIENT)) == "sqlite3.IntegrityError"
+
+
+def test_spyne_is_not_heard(as_json: Any) -> None:
+    for name in ("spyne", "spyne.protocol.xml", "spyne.protocol.xml.invalid", "spyne.application"):
+        logging.getLogger(name).critical(PATIENT)
+    spyne = logging.getLogger("spyne.util.appreg")
+    spyne.setLevel(logging.INFO)  # as Spyne itself does
+    spyne.info(PATIENT)
+    assert as_json() == []
+
+
+def test_libraries_are_heard_from_warning_on(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("debug", "json")
+    logging.getLogger("sqlalchemy.engine").info("SELECT %s", PATIENT)
+    logging.getLogger("sqlalchemy.pool").warning("full")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["logger_name"] for line in told] == ["sqlalchemy.pool", "py.warnings"]
+
+
+def test_the_server_report_of_an_exception_is_cut_to_its_places(as_json: Any) -> None:
+    report = f'Application raised\nTraceback:\n  File "a.py", line 1, in f\n    g()\nE: {PATIENT}'
+    logging.getLogger("_granian.utils").error(report)
+    (line,) = as_json()
+    assert line["event"] == 'Application raised\n  File "a.py", line 1, in f'

@@ -1,0 +1,46 @@
+"""The command line. A command is a row of COMMANDS and a module of xds/commands."""
+
+from importlib import import_module
+from types import MappingProxyType
+from typing import Final
+
+import click
+
+from xds import __version__
+
+COMMANDS: Final = MappingProxyType(
+    {
+        "serve": "Serve a Document Registry and a Document Repository.",
+        "config": "Show every option with its value and where it comes from.",
+    }
+)
+
+
+class _Commands(click.Group):
+    """A group that imports a command only when it is used, so that help comes at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of the command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"xds.commands.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="xds")
+def main() -> None:
+    """Share documents by IHE XDS.b: serve a registry and a repository, or use one."""
+
+
+if __name__ == "__main__":
+    main(prog_name="xds")

@@ -1,0 +1,51 @@
+"""What one deployment is: its registry, its repository, and what they agree on (ITI TF-1 10.4.8)."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from xds.config import Config
+from xds.database import Database
+from xds.metadata.rules import Policy
+from xds.metadata.submission import Submission
+from xds.registry.registry import DocumentRegistry
+from xds.repository.repository import DocumentRepository, Joining
+from xds.repository.store import open_store
+
+
+@dataclass(frozen=True, slots=True)
+class AffinityDomain:
+    """The actors of one deployment on their shared state."""
+
+    database: Database
+    registry: DocumentRegistry
+    repository: DocumentRepository
+
+    @classmethod
+    def open(cls, config: Config) -> "AffinityDomain":
+        """Open database and store; DatabaseUnavailable or StoreUnavailable when that fails."""
+        database = Database(config.database_url, connections=config.threads + 2)
+        database.create_tables()
+        registry = DocumentRegistry(
+            database=database,
+            policy=Policy(assigning_authority=config.assigning_authority),
+            learn_patients=config.unknown_patients == "open",
+            home_community_id=config.home_community_id,
+        )
+        repository = DocumentRepository(
+            unique_id=config.repository_unique_id,
+            database=database,
+            store=open_store(config.documents_url),
+            register=partial(_register, registry),
+            home_community_id=config.home_community_id,
+        )
+        return cls(database, registry, repository)
+
+    def check(self) -> None:
+        """Raise when database or store cannot do their work, for the readiness of the server."""
+        self.database.check()
+        self.repository.store.check()
+
+
+
+def _register(registry: DocumentRegistry, submission: Submission, joining: Joining) -> None:
+    registry.register(submission, joining=joining)

@@ -1,0 +1,59 @@
+"""`xds serve`: the server, with a first round trip if documents are given for it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from xds import logs
+from xds.commands.options import with_config
+from xds.config import EXAMPLE_REPOSITORY, Config, environment_name, unknown_environment
+
+
+@click.command("serve")
+@with_config()
+@click.option(
+    "--round-trip",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Once it serves, provide this document, find it and retrieve it; may be repeated.",
+)
+def command(config: Config, files: tuple[Path, ...]) -> None:
+    """Serve a Document Registry and a Document Repository until it is told to stop.
+
+    SIGTERM or Ctrl-C ends it once what is under way has ended.
+    """
+    from xds.server import ServerError, serve
+
+    logs.configure(config.log_level, config.log_format)
+    _warn(config)
+    try:
+        code = serve(config, when_ready=_round_trip(files))
+    except ServerError as error:
+        raise click.ClickException(str(error)) from None
+    raise SystemExit(code)
+
+
+def _warn(config: Config) -> None:
+    log = logs.get_logger(__name__)
+    if config.repository_unique_id == EXAMPLE_REPOSITORY:
+        log.warning(
+            "the repository has the OID of an example: give it its own before real use",
+            option="repository_unique_id",
+            environment=environment_name("repository_unique_id"),
+        )
+    for name in unknown_environment():
+        log.warning("an environment variable is set that is no option", environment=name)
+
+
+def _round_trip(documents: tuple[Path, ...]) -> Callable[[Config], None] | None:
+    if not documents:
+        return None
+    from xds.round_trip import show
+
+    def round_trip(config: Config) -> None:
+        show(config, documents)
+
+    return round_trip

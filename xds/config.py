@@ -1,0 +1,253 @@
+"""Every option once: its name, type, default and one line of help.
+
+A value comes from the command line, else from the environment (`XDS_` and the name), else from
+the TOML file that `--config` or `XDS_CONFIG` names, else it is the default.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from xds.metadata import datatypes
+
+PREFIX: Final = "XDS_"
+EXAMPLE_REPOSITORY: Final = "2.999.1.3"
+"""An OID of the arc for examples: right for a trial, wrong where documents leave the house."""
+
+_OID_URN: Final = "urn:oid:"
+
+
+class ConfigError(Exception):
+    """The options are wrong; the text has one line for each that is."""
+
+
+def _check_oid(oid: str) -> str:
+    datatypes.check_oid(oid)
+    return oid
+
+
+def _check_url(url: str) -> str:
+    if not url.partition("://")[0] or "://" not in url:
+        raise ValueError("not a URL, such as sqlite:///folder/file or file:///folder")
+    return url
+
+
+def _without_urn(value: object) -> object:
+    return value.strip().removeprefix(_OID_URN) if isinstance(value, str) else value
+
+
+def _with_urn(oid: str) -> str:
+    return _OID_URN + oid
+
+
+Oid = Annotated[str, BeforeValidator(_without_urn), AfterValidator(_check_oid)]
+OidUrn = Annotated[Oid, AfterValidator(_with_urn)]
+Url = Annotated[str, AfterValidator(_check_url)]
+
+
+class Config(BaseModel):
+    """What one server is to do: a value, to be handed to its processes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen at.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen at; 0: any free one.")
+    data: Path = Field(Path("var"), description="Folder of the embedded database and documents.")
+    database: Url | None = Field(
+        None, repr=False, description="URL of the database; unset: SQLite in the data folder."
+    )
+    documents: Url | None = Field(
+        None, repr=False, description="URL of the document store; unset: files in the data folder."
+    )
+    repository_unique_id: Oid = Field(
+        EXAMPLE_REPOSITORY, description="OID of this repository; the default is an example."
+    )
+    home_community_id: OidUrn | None = Field(
+        None, description="OID of this community, with or without urn:oid:."
+    )
+    assigning_authority: Oid | None = Field(
+        None, description="OID of the patient identifiers accepted; unset: any."
+    )
+    unknown_patients: Literal["open", "known"] = Field(
+        "open", description="Patients accepted: any (open), or those that a feed has made known."
+    )
+    workers: int = Field(1, ge=1, description="Processes that serve.")
+    threads: int = Field(8, ge=1, description="Requests that one worker handles at once.")
+    backpressure: int = Field(
+        512, ge=1, description="Connections that one worker keeps open; others wait unaccepted."
+    )
+    max_envelope_bytes: ByteSize = Field(
+        ByteSize(32 << 20), gt=0, description="Largest SOAP envelope, such as 32MiB."
+    )
+    max_message_bytes: ByteSize = Field(
+        ByteSize(8 << 30), gt=0, description="Largest request with its documents, such as 8GiB."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level that is logged."
+    )
+    log_format: Literal["console", "json"] | None = Field(
+        None, description="Form of the log; unset: console on a terminal, else json."
+    )
+    grace_seconds: int = Field(
+        30, ge=1, description="Time for what is under way to end when the server is stopped."
+    )
+
+    @model_validator(mode="after")
+    def _check_limits(self) -> Self:
+        if self.max_envelope_bytes > self.max_message_bytes:
+            raise ValueError("max_envelope_bytes is above max_message_bytes")
+        return self
+
+    @property
+    def database_url(self) -> str:
+        """The URL of the database, with its default."""
+        return self.database or f"sqlite:///{self.data.absolute() / 'registry.sqlite3'}"
+
+    @property
+    def documents_url(self) -> str:
+        """The URL of the document store, with its default."""
+        return self.documents or (self.data.absolute() / "documents").as_uri()
+
+    @property
+    def url(self) -> str:
+        """The URL at which this server is reached from its own machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+class _Sources(BaseSettings, Config):
+    """Where pydantic-settings finds the names of the options."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option as `xds config` shows it."""
+
+    name: str
+    value: object
+    source: str
+    help: str
+
+    @property
+    def environment(self) -> str:
+        """The name of its environment variable."""
+        return environment_name(self.name)
+
+
+def environment_name(option: str) -> str:
+    """Give the environment variable of an option."""
+    return PREFIX + option.upper()
+
+
+def flag_name(option: str) -> str:
+    """Give the command line's flag of an option."""
+    return "--" + option.replace("_", "-")
+
+
+def unknown_environment() -> tuple[str, ...]:
+    """Give the environment variables that look like options and are none."""
+    known = {environment_name(name) for name in ("config", *option_fields())}
+    return tuple(
+        sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    )
+
+
+def option_fields() -> Mapping[str, FieldInfo]:
+    """Give the options with their declarations, in their order."""
+    return Config.model_fields
+
+
+def load(flags: Mapping[str, object] | None = None, file: Path | None = None) -> Config:
+    """Build the configuration from every source, or raise ConfigError."""
+    return _build(_gather(flags or {}, file))
+
+
+def explain(
+    flags: Mapping[str, object] | None = None, file: Path | None = None
+) -> tuple[Option, ...]:
+    """Give every option with its value and the source of it, or raise ConfigError."""
+    given = _gather(flags or {}, file)
+    config = _build(given)
+    return tuple(
+        Option(
+            name=name,
+            value=getattr(config, name),
+            source=given[name].source if name in given else "default",
+            help=field.description or "",
+        )
+        for name, field in option_fields().items()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    value: object
+    source: str
+
+
+def _gather(flags: Mapping[str, object], file: Path | None) -> dict[str, _Given]:
+    """Read the sources, the weakest first, so that the stronger replace what they name."""
+    given: dict[str, _Given] = {}
+    if path := file or _file_of_environment():
+        given |= {name: _Given(value, str(path)) for name, value in _read_file(path).items()}
+    for name, value in EnvSettingsSource(_Sources)().items():
+        given[name] = _Given(value, environment_name(name))
+    for name, value in flags.items():
+        if value is not None:
+            given[name] = _Given(value, flag_name(name))
+    return given
+
+
+def _file_of_environment() -> Path | None:
+    named = os.environ.get(PREFIX + "CONFIG")
+    return Path(named) if named else None
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ConfigError(f"the configuration file {path} is not there")
+    try:
+        return TomlConfigSettingsSource(_Sources, path).toml_data
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the configuration file {path} cannot be read: {error}") from error
+
+
+def _build(given: Mapping[str, _Given]) -> Config:
+    try:
+        return Config.model_validate({name: known.value for name, known in given.items()})
+    except ValidationError as error:
+        lines = (_explain_error(problem, given) for problem in error.errors())
+        raise ConfigError("\n".join(lines)) from None
+
+
+def _explain_error(problem: Mapping[str, Any], given: Mapping[str, _Given]) -> str:
+    """Say what is wrong without quoting the value: it may hold a password."""
+    name = str(problem["loc"][0]) if problem["loc"] else ""
+    where = f" ({given[name].source})" if name in given else ""
+    if problem["type"] == "extra_forbidden":
+        return f"{name}{where}: there is no such option; `xds config` lists them all"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{name}{where}: {message}" if name else message

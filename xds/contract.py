@@ -1,0 +1,169 @@
+"""The contract: the schemas and WSDLs of this project, and what a message breaks of them.
+
+``schemas/`` and ``wsdl/`` are top-level folders of the repository; an installed package holds them
+as ``xds/schemas`` and ``xds/wsdl``. They are read as files, because libxml2 itself follows the
+imports between schemas: a resolver in Python would not do, as lxml keeps that hook in one global
+which every parse in another thread resets.
+"""
+
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from lxml import etree
+
+from xds.metadata import vocabulary as v
+
+ACTORS: Final = ("registry", "repository")
+
+MOST_PROBLEMS: Final = 100
+LONGEST_PROBLEM: Final = 400
+
+_NS_XS: Final = "http://www.w3.org/2001/XMLSchema"
+_NS_WSDL_SOAP12: Final = "http://schemas.xmlsoap.org/wsdl/soap12/"
+
+SCHEMAS: Final = (
+    (v.NS_RIM, "rim.xsd"),
+    (v.NS_RS, "rs.xsd"),
+    (v.NS_LCM, "lcm.xsd"),
+    (v.NS_QUERY, "query.xsd"),
+    (v.NS_XDS, "xdsb.xsd"),
+    (v.NS_SOAP12, "soap12-envelope.xsd"),
+    (v.NS_WSA, "ws-addressing.xsd"),
+)
+
+PREFIXES: Final = {
+    v.NS_RIM: "rim",
+    v.NS_RS: "rs",
+    v.NS_LCM: "lcm",
+    v.NS_QUERY: "query",
+    v.NS_XDS: "xds",
+    v.NS_SOAP12: "s",
+    v.NS_WSA: "wsa",
+    v.NS_XOP: "xop",
+    v.NS_XML: "xml",
+}
+_NAMESPACE: Final = re.compile("|".join(rf"\{{{re.escape(uri)}\}}" for uri in PREFIXES))
+
+# what libxml2 says, and how it is said here
+_PHRASES: Final = (
+    (re.compile(r"^Element '([^']+)', attribute '([^']+)': "), r"element \1, attribute \2: "),
+    (re.compile(r"^Element '([^']+)': "), r"element \1: "),
+    (
+        re.compile(r": The attribute '([^']+)' is required but missing\.$"),
+        r": attribute \1 is required",
+    ),
+    (re.compile(r": The attribute '[^']+' is not allowed\.$"), ": is not allowed"),
+    (re.compile(r": \[facet '\w+'\] "), ": "),
+)
+
+# schemas are compiled one at a time: libxml2 sets up its built-in types without a lock
+_COMPILING: Final = Lock()
+
+
+@cache
+def schema() -> etree.XMLSchema:
+    """Give the one schema of all namespaces. For one thread at a time: it keeps its last errors."""
+    return _compile()
+
+
+def problems(element: etree._Element) -> list[str]:
+    """Say what is wrong with an element, in place in its tree, by the schemas; nothing if valid.
+
+    A problem quotes the value that is wrong, so it goes back to the sender and nowhere else.
+    """
+    with _validator() as validator:
+        if validator.validate(element):
+            return []
+        found = list(validator.error_log)
+    told = [_told(entry) for entry in found[:MOST_PROBLEMS]]
+    if len(found) > MOST_PROBLEMS:
+        told.append(f"and {len(found) - MOST_PROBLEMS} more")
+    return told or ["the message does not fit its schema"]
+
+
+def served_file(name: str) -> bytes | None:
+    """Give a schema by its file name as it stands in the WSDLs, or nothing."""
+    return _schema_files().get(name)
+
+
+def wsdl(actor: str, location: str) -> bytes:
+    """Give the WSDL of an actor, to be served at the URL `location` with ``?wsdl``.
+
+    The schemas are named relative to that URL, without ``..``, which not every client resolves
+    at the root of a server in the same way.
+    """
+    if actor not in ACTORS:
+        raise ValueError(f"no such actor: {actor}")
+    tree = etree.parse(str(_folder("wsdl") / f"{actor}.wsdl"), _parser())
+    for address in tree.iter(f"{{{_NS_WSDL_SOAP12}}}address"):
+        address.set("location", location)
+    for schema_import in tree.iter(f"{{{_NS_XS}}}import"):
+        schema_import.set("schemaLocation", schema_import.get("schemaLocation").removeprefix("../"))
+    rendered: bytes = etree.tostring(tree, xml_declaration=True, encoding="UTF-8")
+    return rendered
+
+
+def _folder(name: str) -> Path:
+    """Find a folder of the contract: inside the package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / name
+    return installed if installed.is_dir() else package.parent / name
+
+
+@cache
+def _schema_files() -> Mapping[str, bytes]:
+    return {path.name: path.read_bytes() for path in _folder("schemas").glob("*.xsd")}
+
+
+def _parser() -> etree.XMLParser:
+    return etree.XMLParser(no_network=True, load_dtd=False, resolve_entities=False)
+
+
+def _compile() -> etree.XMLSchema:
+    root = etree.Element(f"{{{_NS_XS}}}schema")
+    for namespace, name in SCHEMAS:
+        location = (_folder("schemas") / name).as_uri()
+        etree.SubElement(root, f"{{{_NS_XS}}}import", namespace=namespace, schemaLocation=location)
+    with _COMPILING:
+        return etree.XMLSchema(root)
+
+
+@cache
+def _idle() -> deque[etree.XMLSchema]:
+    return deque()
+
+
+@contextmanager
+def _validator() -> Iterator[etree.XMLSchema]:
+    """Lend a compiled schema to one validation, because lxml puts the errors into the schema."""
+    idle = _idle()
+    try:
+        validator = idle.pop()
+    except IndexError:
+        validator = _compile()
+    try:
+        yield validator
+    finally:
+        idle.append(validator)
+
+
+def _told(entry: etree._LogEntry) -> str:
+    text = _NAMESPACE.sub(lambda match: f"{PREFIXES[match[0][1:-1]]}:", entry.message)
+    for said, told in _PHRASES:
+        text = said.sub(told, text)
+    where = f"line {entry.line}: " if entry.line else ""
+    return _shortened(where + text.removesuffix("."))
+
+
+def _shortened(text: str) -> str:
+    """Cut a long value out of the middle: the names stand before it and the reason after it."""
+    if len(text) <= LONGEST_PROBLEM:
+        return text
+    half = LONGEST_PROBLEM // 2
+    return f"{text[:half]}…{text[-half:]}"

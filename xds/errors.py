@@ -1,0 +1,325 @@
+"""The errors of the transactions: one class for each code, named as the code (ITI TF-3 4.2.4).
+
+    Exception
+    ├── TransactionFailure            a transaction is refused, for all of its .errors
+    └── RegistryError                 one rs:RegistryError
+        ├── the metadata is wrong     XDSRegistryMetadataError, XDSRepositoryMetadataError,
+        │                             InvalidDocumentContent, UnresolvedReferenceException
+        ├── documents and entries     XDSMissingDocument, XDSMissingDocumentMetadata,
+        │   do not fit                XDSNonIdenticalHash, XDSNonIdenticalSize
+        ├── identifiers               XDSDuplicateUniqueIdInRegistry,
+        │                             XDSRegistryDuplicateUniqueIdInMessage,
+        │                             XDSRepositoryDuplicateUniqueIdInMessage
+        ├── patient and status        XDSUnknownPatientId, XDSPatientIdDoesNotMatch,
+        │                             XDSRegistryDeprecatedDocumentError
+        ├── queries                   XDSUnknownStoredQuery, XDSStoredQueryMissingParam,
+        │                             XDSStoredQueryParamNumber, XDSResultNotSinglePatient,
+        │                             XDSTooManyResults
+        ├── retrieval                 XDSDocumentUniqueIdError, XDSUnknownRepositoryId
+        ├── communities               XDSMissingHomeCommunityId, XDSUnknownCommunity,
+        │                             XDSUnavailableCommunity
+        ├── updates                   XDSMetadataUpdateError, XDSMetadataUpdateOperationError,
+        │                             XDSMetadataVersionError, XDSMetadataIdentifierError,
+        │                             XDSMetadataAnnotationError, XDSInvalidRequestException,
+        │                             XDSObjectTypeError, XDSPatientIDReconciliationError,
+        │                             UnmodifiableMetadataError, LocalPolicyRestrictionError
+        ├── removal                   ReferencesExistException, XDSUnreferencedObjectException,
+        │                             XDSRemoveDocumentsError
+        ├── the server cannot         XDSRegistryError, XDSRepositoryError,
+        │                             XDSRegistryBusy, XDSRepositoryBusy,
+        │                             XDSRegistryOutOfResources, XDSRepositoryOutOfResources,
+        │                             XDSRegistryNotAvailable
+        └── RegistryWarning           does not fail the transaction:
+                                      XDSExtraMetadataNotSaved, DocumentQueued, Partial...
+
+Services raise these, only the bindings render them. The text of an exception is its code
+alone, because a code context may name a patient and exceptions end up in logs.
+"""
+
+from collections.abc import Iterable
+from typing import ClassVar, Final
+
+ERROR_SEVERITY: Final = "urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:Error"
+WARNING_SEVERITY: Final = "urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:Warning"
+
+
+class RegistryError(Exception):
+    """One rs:RegistryError: what was wrong, and where (ITI TF-3 4.2.4). Use a subclass."""
+
+    code: ClassVar[str]
+    severity: ClassVar[str] = ERROR_SEVERITY
+
+    def __init_subclass__(cls) -> None:
+        cls.code = cls.__name__
+
+    def __init__(self, code_context: str, location: str = "") -> None:
+        # only the code becomes an argument of Exception: str() and repr() show those
+        super().__init__(self.code)
+        self.code_context = code_context
+        self.location = location
+
+
+class RegistryWarning(RegistryError):
+    """Something worth telling that does not fail the transaction. Use a subclass."""
+
+    severity: ClassVar[str] = WARNING_SEVERITY
+
+
+class TransactionFailure(Exception):
+    """A transaction is refused as a whole; nothing of it was stored."""
+
+    errors: tuple[RegistryError, ...]
+
+    def __init__(self, errors: Iterable[RegistryError]) -> None:
+        self.errors = tuple(errors)
+        if all(error.severity == WARNING_SEVERITY for error in self.errors):
+            raise ValueError("a refused transaction needs at least one error")
+        super().__init__(self.errors)
+
+    def __str__(self) -> str:
+        return ", ".join(error.code for error in self.errors)
+
+
+# The metadata is wrong
+
+
+class XDSRegistryMetadataError(RegistryError):
+    """The Registry finds the metadata wrong (issued in ITI-41, 42, 61)."""
+
+
+class XDSRepositoryMetadataError(RegistryError):
+    """The Repository finds the metadata wrong (issued in ITI-41, 42)."""
+
+
+class InvalidDocumentContent(RegistryError):
+    """A document breaks its content rules or its metadata; context: uniqueId (ITI-41, 92)."""
+
+
+class UnresolvedReferenceException(RegistryError):
+    """An entryUUID leads to no object (issued in ITI-41, 42, 61, 57, 62, 92)."""
+
+
+# Documents and entries do not fit
+
+
+class XDSMissingDocument(RegistryError):
+    """A DocumentEntry came without its document (issued in ITI-41)."""
+
+
+class XDSMissingDocumentMetadata(RegistryError):
+    """A document came without its DocumentEntry (issued in ITI-41)."""
+
+
+class XDSNonIdenticalHash(RegistryError):
+    """The uniqueId is in use with another hash; context: uniqueId (issued in ITI-41, 42)."""
+
+
+class XDSNonIdenticalSize(RegistryError):
+    """The uniqueId is in use with another size; context: uniqueId (issued in ITI-41, 42)."""
+
+
+# Identifiers
+
+
+class XDSDuplicateUniqueIdInRegistry(RegistryError):
+    """The uniqueId of a SubmissionSet or Folder is in use already (issued in ITI-41, 42, 61)."""
+
+
+class XDSRegistryDuplicateUniqueIdInMessage(RegistryError):
+    """The Registry meets a uniqueId twice in one message (issued in ITI-41, 42, 61)."""
+
+
+class XDSRepositoryDuplicateUniqueIdInMessage(RegistryError):
+    """The Repository meets a uniqueId twice in one message (issued in ITI-41, 42)."""
+
+
+# Patient and status
+
+
+class XDSUnknownPatientId(RegistryError):
+    """The patient is not known; context: the id (issued in ITI-18, 38, 41, 42, 51, 61)."""
+
+
+class XDSPatientIdDoesNotMatch(RegistryError):
+    """Objects of one submission belong to different patients (issued in ITI-41, 42, 61)."""
+
+
+class XDSRegistryDeprecatedDocumentError(RegistryError):
+    """An Association would touch a deprecated DocumentEntry (issued in ITI-41, 42, 61)."""
+
+
+# Queries
+
+
+class XDSUnknownStoredQuery(RegistryError):
+    """There is no stored query of this id (issued in ITI-18, 38, 51)."""
+
+
+class XDSStoredQueryMissingParam(RegistryError):
+    """A required query parameter is missing (issued in ITI-18, 38, 51)."""
+
+
+class XDSStoredQueryParamNumber(RegistryError):
+    """A query parameter has too many values (issued in ITI-18, 38, 51)."""
+
+
+class XDSResultNotSinglePatient(RegistryError):
+    """The answer would mix patients (issued in ITI-18, 38, 39, 43, 51)."""
+
+
+class XDSTooManyResults(RegistryError):
+    """The answer would be larger than this server allows (issued in ITI-18, 38, 39, 43, 51)."""
+
+
+# Retrieval
+
+
+class XDSDocumentUniqueIdError(RegistryError):
+    """The document is not to be had under this uniqueId (issued in ITI-39, 43, 86)."""
+
+
+class XDSUnknownRepositoryId(RegistryError):
+    """The repositoryUniqueId is unknown or not one's own (issued in ITI-39, 43, 86)."""
+
+
+# Communities
+
+
+class XDSMissingHomeCommunityId(RegistryError):
+    """A homeCommunityId is required and missing (issued in ITI-18, 38, 39, 43, 51, 92)."""
+
+
+class XDSUnknownCommunity(RegistryError):
+    """The homeCommunityId is not recognised (issued in ITI-18, 38, 39, 43, 51, 92)."""
+
+
+class XDSUnavailableCommunity(RegistryError):
+    """A community cannot be reached by its gateway (issued in ITI-18, 43, 51, 92)."""
+
+
+# Updates
+
+
+class XDSMetadataUpdateError(RegistryError):
+    """The update fails and no other code fits better (issued in ITI-57, 92)."""
+
+
+class XDSMetadataUpdateOperationError(RegistryError):
+    """An object asks for no update operation, or for several (issued in ITI-57)."""
+
+
+class XDSMetadataVersionError(RegistryError):
+    """PreviousVersion is not the latest version (issued in ITI-57, 92)."""
+
+
+class XDSMetadataIdentifierError(RegistryError):
+    """An identifier differs from that of the object to update (issued in ITI-57, 92)."""
+
+
+class XDSMetadataAnnotationError(RegistryError):
+    """The SubmissionSet's HasMember carries a wrong annotation (issued in ITI-92)."""
+
+
+class XDSInvalidRequestException(RegistryError):
+    """An update brings the first version of an object (issued in ITI-57, 92)."""
+
+
+class XDSObjectTypeError(RegistryError):
+    """The objectType cannot be updated, or differs (issued in ITI-92)."""
+
+
+class XDSPatientIDReconciliationError(RegistryError):
+    """The update would leave objects of different patients together (issued in ITI-57, 92)."""
+
+
+class UnmodifiableMetadataError(RegistryError):
+    """The update changes an attribute that must not change (issued in ITI-92)."""
+
+
+class LocalPolicyRestrictionError(RegistryError):
+    """Local policy forbids the update (issued in ITI-92)."""
+
+
+# Removal
+
+
+class ReferencesExistException(RegistryError):
+    """An Association that stays still points at the object (issued in ITI-62)."""
+
+
+class XDSUnreferencedObjectException(RegistryError):
+    """The removal would leave an object in no SubmissionSet (issued in ITI-62)."""
+
+
+class XDSRemoveDocumentsError(RegistryError):
+    """The document could not be deleted; context: uniqueId (issued in ITI-86)."""
+
+
+# The server cannot
+
+
+class XDSRegistryError(RegistryError):
+    """The Registry fails and no other code fits better (issued in ITI-18, 38, 41, 42, 51, 62)."""
+
+
+class XDSRepositoryError(RegistryError):
+    """The Repository fails and no other code fits better (issued in ITI-39, 41, 43, 86)."""
+
+
+class XDSRegistryBusy(RegistryError):
+    """The Registry has too much to do (issued in ITI-18, 38, 41, 42, 51)."""
+
+
+class XDSRepositoryBusy(RegistryError):
+    """The Repository has too much to do (issued in ITI-39, 41, 43)."""
+
+
+class XDSRegistryOutOfResources(RegistryError):
+    """The Registry runs short of resources (issued in ITI-18, 38, 41, 42, 51, 62)."""
+
+
+class XDSRepositoryOutOfResources(RegistryError):
+    """The Repository runs short of resources (issued in ITI-39, 41, 43, 86)."""
+
+
+class XDSRegistryNotAvailable(RegistryError):
+    """The Repository cannot reach the Registry (issued in ITI-41)."""
+
+
+# Warnings
+
+
+class XDSExtraMetadataNotSaved(RegistryWarning):
+    """Extra metadata was accepted and not kept (issued in ITI-41, 42, 61)."""
+
+
+class DocumentQueued(RegistryWarning):
+    """An XDR recipient set the document aside for manual work (issued in ITI-41)."""
+
+
+# XDR recipients only. ITI-41 writes "Content" also into the last two; the names here are
+# those of the error table, ITI TF-3 4.2.4.
+
+
+class PartialAppendContentNotProcessed(RegistryWarning):
+    """An XDR recipient ignored the meaning of an addendum (issued in ITI-41)."""
+
+
+class PartialFolderContentNotProcessed(RegistryWarning):
+    """An XDR recipient ignored Folders (issued in ITI-41)."""
+
+
+class PartialRelationshipContentNotProcessed(RegistryWarning):
+    """An XDR recipient ignored relationships (issued in ITI-41)."""
+
+
+class PartialReplaceContentNotProcessed(RegistryWarning):
+    """An XDR recipient ignored the meaning of a replacement (issued in ITI-41)."""
+
+
+class PartialTransformNotProcessed(RegistryWarning):
+    """An XDR recipient ignored the meaning of a transformation (issued in ITI-41)."""
+
+
+class PartialTransformReplaceNotProcessed(RegistryWarning):
+    """An XDR recipient ignored that a transformation replaces (issued in ITI-41)."""

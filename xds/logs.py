@@ -1,0 +1,147 @@
+"""Logs: lines for people on a terminal, JSON elsewhere, on stderr, and never with patient data.
+
+The text of an exception may quote a message or the parameters of a query. So a log line names the
+classes of an exception and its places in the code, and quotes only texts that speak of the
+machine. Libraries are heard from `warning` on: below it some print what they are given. Spyne
+prints whole messages even as warnings, and is not heard at all.
+"""
+
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePath
+from typing import Final
+from uuid import uuid4
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor
+
+_SPEAK_OF_THE_MACHINE: Final = (
+    OSError,
+    MemoryError,
+    ImportError,
+    NameError,
+    AttributeError,
+    TypeError,
+)
+_DATABASE_DRIVERS: Final = frozenset({"sqlite3", "psycopg"})
+_MOST_FRAMES: Final = 30
+
+
+def configure(level: str = "info", log_format: str | None = None) -> None:
+    """Set up the logs of this process; without a format, a terminal decides."""
+    as_json = log_format == "json" or (log_format is None and not sys.stderr.isatty())
+    before = _before_rendering("iso" if as_json else "%H:%M:%S")
+    renderer: Processor = structlog.processors.JSONRenderer() if as_json else _console()
+    structlog.configure(
+        processors=[*before, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    _hear_libraries(before, renderer)
+    _silence("spyne")
+
+
+def get_logger(name: str) -> FilteringBoundLogger:
+    """Give the logger of a module."""
+    logger: FilteringBoundLogger = structlog.get_logger(logger_name=name)
+    return logger
+
+
+@contextmanager
+def correlation(identifier: str | None = None) -> Iterator[str]:
+    """Give all log lines written inside one id, and hand it out for the answer to name."""
+    given = identifier or uuid4().hex
+    with structlog.contextvars.bound_contextvars(correlation=given):
+        yield given
+
+
+def current_correlation() -> str:
+    """Give the id of the correlation that this is inside of, or nothing."""
+    return str(structlog.contextvars.get_contextvars().get("correlation", ""))
+
+
+def describe(error: BaseException) -> str:
+    """Tell what an exception is, where it came from and what caused it, but no data."""
+    told = _describe_one(error)
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return f"{told}\ncaused by {describe(cause)}" if cause else told
+
+
+def _describe_one(error: BaseException) -> str:
+    kind = type(error)
+    name = (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
+    frames = traceback.extract_tb(error.__traceback__)[-_MOST_FRAMES:]
+    places = [f"  {_short(frame.filename)}:{frame.lineno} in {frame.name}" for frame in frames]
+    return "\n".join([f"{name}: {error}" if _speaks_of_the_machine(error) else name, *places])
+
+
+def _speaks_of_the_machine(error: BaseException) -> bool:
+    kind = type(error)
+    of_a_driver = kind.__module__.partition(".")[0] in _DATABASE_DRIVERS
+    return isinstance(error, _SPEAK_OF_THE_MACHINE) or (
+        of_a_driver and kind.__name__ == "OperationalError"
+    )
+
+
+def _short(filename: str) -> str:
+    return "/".join(PurePath(filename).parts[-3:])
+
+
+def _before_rendering(time_format: str) -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt=time_format, utc=time_format == "iso"),
+        structlog.processors.ExceptionRenderer(lambda info: describe(info[1])),
+    ]
+
+
+def _console() -> Processor:
+    return structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
+
+
+def _hear_libraries(before: list[Processor], renderer: Processor) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_without_data)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*before, _add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+
+
+def _add_logger_name(_logger: object, _method: str, event: EventDict) -> EventDict:
+    event["logger_name"] = event["_record"].name
+    return event
+
+
+def _without_data(record: logging.LogRecord) -> bool:
+    """Cut Granian's report of an exception down to the places in the code."""
+    if not record.name.startswith("_granian"):
+        return True
+    first, *rest = record.getMessage().splitlines() or [""]
+    record.msg = "\n".join([first, *(line for line in rest if line.startswith('  File "'))])
+    record.args = None
+    return "Python threads, which seems quite high" not in first
+
+
+def _silence(name: str) -> None:
+    logger = logging.getLogger(name)
+    logger.setLevel(logging.CRITICAL + 1)
+    logger.handlers = [logging.NullHandler()]
+    logger.propagate = False

@@ -1,0 +1,366 @@
+"""The ebRIM carriers: what every piece of XDS metadata is made of on the wire.
+
+Reading keeps everything that ebRIM can say (order, languages, unknown slots, ids), so that
+``render(read(element))`` gives the same metadata back (ITI TF-3 4.2.1). What the pieces *mean* is
+declared in :mod:`xds.metadata.objects`. Fields that hold an XML attribute have its very name.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+from uuid import uuid4
+
+from lxml import etree
+
+from xds.metadata import vocabulary as v
+
+T = TypeVar("T", bound="RegistryObject")
+
+RIM: Final = f"{{{v.NS_RIM}}}"
+_LANG: Final = f"{{{v.NS_XML}}}lang"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalizedString:
+    """One language's text of a Name or Description."""
+
+    value: str
+    lang: str | None = None
+    charset: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A named list of values, in the order in which they were given."""
+
+    name: str
+    values: tuple[str, ...]
+    slot_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionInfo:
+    """The version of an object: XDS uses version_name only (ITI TF-3 4.2.3.1.5)."""
+
+    version_name: str | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryObject:
+    """What every ebRIM object carries; the kinds below add their own XML attributes."""
+
+    id: str = field(default_factory=lambda: new_uuid())
+    home: str | None = None
+    lid: str | None = None
+    objectType: str | None = None
+    status: str | None = None
+    slots: tuple[Slot, ...] = ()
+    name: tuple[LocalizedString, ...] = ()
+    description: tuple[LocalizedString, ...] = ()
+    version_info: VersionInfo | None = None
+    classifications: "tuple[Classification, ...]" = ()
+    external_identifiers: "tuple[ExternalIdentifier, ...]" = ()
+
+    def slot(self, name: str) -> Slot | None:
+        """Return the first slot of this name, or None."""
+        for slot in self.slots:
+            if slot.name == name:
+                return slot
+        return None
+
+    def classified_by(self, scheme: str) -> "list[Classification]":
+        """Return the classifications of one scheme, in order."""
+        return [c for c in self.classifications if c.classificationScheme == scheme]
+
+    def identified_by(self, scheme: str) -> "list[ExternalIdentifier]":
+        """Return the external identifiers of one scheme, in order."""
+        return [e for e in self.external_identifiers if e.identificationScheme == scheme]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classification(RegistryObject):
+    """A code, an author, or the type of a package."""
+
+    classificationScheme: str | None = None
+    classificationNode: str | None = None
+    classifiedObject: str = ""
+    nodeRepresentation: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalIdentifier(RegistryObject):
+    """A patientId, uniqueId or sourceId."""
+
+    registryObject: str = ""
+    identificationScheme: str = ""
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtrinsicObject(RegistryObject):
+    """The carrier of a DocumentEntry."""
+
+    mimeType: str | None = None
+    isOpaque: str | None = None
+    content_version_info: VersionInfo | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryPackage(RegistryObject):
+    """The carrier of a SubmissionSet or a Folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssociationObject(RegistryObject):
+    """The carrier of an Association."""
+
+    associationType: str = ""
+    sourceObject: str = ""
+    targetObject: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnusedObject(RegistryObject):
+    """An ebRIM object of a kind that XDS does not use, kept so that a rule can name it."""
+
+    kind: str = ""
+
+
+_ATTRIBUTES: Final[Mapping[type[RegistryObject], tuple[str, ...]]] = {
+    Classification: (
+        "classificationScheme",
+        "classificationNode",
+        "classifiedObject",
+        "nodeRepresentation",
+    ),
+    ExternalIdentifier: ("registryObject", "identificationScheme", "value"),
+    ExtrinsicObject: ("mimeType", "isOpaque"),
+    RegistryPackage: (),
+    AssociationObject: ("associationType", "sourceObject", "targetObject"),
+}
+"""The XML attributes that a kind adds to those of RegistryObject; field and attribute share a name."""
+
+_COMMON: Final = ("home", "lid", "objectType", "status")
+
+
+def new_uuid() -> str:
+    """Return a new random UUID as a ``urn:uuid:`` (ITI TF-3 4.2.3.1.1)."""
+    return f"urn:uuid:{uuid4()}"
+
+
+def is_uuid(identifier: str) -> bool:
+    """Tell a UUID from a symbolic id, which is any string without ``urn:uuid:`` in front."""
+    return identifier.startswith("urn:uuid:")
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+def _slot(element: etree._Element) -> Slot:
+    values = element.iterfind(f"{RIM}ValueList/{RIM}Value")
+    return Slot(
+        element.get("name", ""), tuple(v.text or "" for v in values), element.get("slotType")
+    )
+
+
+def _strings(element: etree._Element) -> tuple[LocalizedString, ...]:
+    return tuple(
+        LocalizedString(s.get("value", ""), s.get(_LANG), s.get("charset"))
+        for s in element.iterchildren(f"{RIM}LocalizedString")
+    )
+
+
+def _version(element: etree._Element) -> VersionInfo:
+    return VersionInfo(element.get("versionName"), element.get("comment"))
+
+
+def _classification(element: etree._Element) -> Classification:
+    return read(element, Classification)
+
+
+def _external_identifier(element: etree._Element) -> ExternalIdentifier:
+    return read(element, ExternalIdentifier)
+
+
+_LISTS: Final[Mapping[str, tuple[str, Callable[[etree._Element], object]]]] = {
+    f"{RIM}Slot": ("slots", _slot),
+    f"{RIM}Classification": ("classifications", _classification),
+    f"{RIM}ExternalIdentifier": ("external_identifiers", _external_identifier),
+}
+_SINGLES: Final[Mapping[str, tuple[str, Callable[[etree._Element], object]]]] = {
+    f"{RIM}Name": ("name", _strings),
+    f"{RIM}Description": ("description", _strings),
+    f"{RIM}VersionInfo": ("version_info", _version),
+    f"{RIM}ContentVersionInfo": ("content_version_info", _version),
+}
+
+
+def read(element: etree._Element, kind: type[T]) -> T:
+    """Read one ebRIM object; the element is taken as valid against the schema."""
+    attributes = element.attrib
+    lists: dict[str, list[object]] = {}
+    content: dict[str, object] = {
+        name: attributes[name] for name in (*_COMMON, *_attributes(kind)) if name in attributes
+    }
+    for child in element.iterchildren():
+        if (entry := _LISTS.get(child.tag)) is not None:
+            lists.setdefault(entry[0], []).append(entry[1](child))
+        elif (entry := _SINGLES.get(child.tag)) is not None:
+            content[entry[0]] = entry[1](child)
+    for name, values in lists.items():
+        content[name] = tuple(values)
+    return kind(id=element.get("id", ""), **content)  # type: ignore[arg-type]
+
+
+def _attributes(kind: type[RegistryObject]) -> tuple[str, ...]:
+    for base in kind.__mro__:
+        if base in _ATTRIBUTES:
+            return _ATTRIBUTES[base]
+    return ()
+
+
+_KINDS: Final[Mapping[str, type[RegistryObject]]] = {
+    f"{RIM}ExtrinsicObject": ExtrinsicObject,
+    f"{RIM}RegistryPackage": RegistryPackage,
+    f"{RIM}Association": AssociationObject,
+}
+
+
+def read_list(registry_object_list: etree._Element) -> Iterator[RegistryObject]:
+    """Read a RegistryObjectList; package types given as siblings join their package (TF-3 4.2.1.3).
+
+    ObjectRefs carry no metadata and are passed over; kinds foreign to XDS come as UnusedObject.
+    """
+    siblings: dict[str, list[Classification]] = {}
+    for element in registry_object_list.iterchildren(f"{RIM}Classification"):
+        siblings.setdefault(element.get("classifiedObject", ""), []).append(_classification(element))
+    for element in registry_object_list.iterchildren(tag=etree.Element):
+        if element.tag in (f"{RIM}ObjectRef", f"{RIM}Classification"):
+            continue
+        yield _read_any(element, tuple(siblings.pop(element.get("id", ""), ())))
+    for orphans in siblings.values():
+        yield from orphans
+
+
+def _read_any(element: etree._Element, siblings: tuple[Classification, ...]) -> RegistryObject:
+    kind = _KINDS.get(element.tag)
+    if kind is None:
+        name = etree.QName(element).localname
+        return UnusedObject(id=element.get("id", ""), kind=name)
+    found = read(element, kind)
+    return changed(found, classifications=found.classifications + siblings) if siblings else found
+
+
+def changed(carrier: T, **values: object) -> T:
+    """Return a copy with some carrier fields changed."""
+    content = {name: getattr(carrier, name) for name in _field_names(type(carrier))}
+    content.update(values)
+    return type(carrier)(**content)
+
+
+def _field_names(kind: type[RegistryObject]) -> Iterable[str]:
+    return kind.__dataclass_fields__
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+_SPECIAL: Final = re.compile(
+    "[&<>\"'\t\n\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
+)
+_ENTITIES: Final[Mapping[str, str]] = {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    '"': "&quot;",
+    "'": "&#39;",
+    "\t": "&#9;",
+    "\n": "&#10;",
+    "\r": "&#13;",
+}
+
+
+def _entity(match: re.Match[str]) -> str:
+    try:
+        return _ENTITIES[match[0]]
+    except KeyError:
+        raise ValueError("a character that XML cannot carry") from None
+
+
+class Placeholder(str):
+    """A text that stands for a value filled in later, and is written as it is."""
+
+    __slots__ = ()
+
+
+def escape(text: str) -> str:
+    """Return text ready for an attribute or an element; ValueError for what XML cannot carry."""
+    if not _SPECIAL.search(text) or isinstance(text, Placeholder):
+        return text
+    return _SPECIAL.sub(_entity, text)
+
+
+def _render_slot(slot: Slot) -> str:
+    values = "".join([f"<rim:Value>{escape(value)}</rim:Value>" for value in slot.values])
+    kind = f' slotType="{escape(slot.slot_type)}"' if slot.slot_type is not None else ""
+    return (
+        f'<rim:Slot name="{escape(slot.name)}"{kind}>'
+        f"<rim:ValueList>{values}</rim:ValueList></rim:Slot>"
+    )
+
+
+def _render_strings(tag: str, strings: tuple[LocalizedString, ...]) -> str:
+    rendered = [f"<rim:{tag}>"]
+    for string in strings:
+        lang = f' xml:lang="{escape(string.lang)}"' if string.lang is not None else ""
+        charset = f' charset="{escape(string.charset)}"' if string.charset is not None else ""
+        rendered.append(f'<rim:LocalizedString{lang}{charset} value="{escape(string.value)}"/>')
+    rendered.append(f"</rim:{tag}>")
+    return "".join(rendered)
+
+
+def _render_version(tag: str, version: VersionInfo) -> str:
+    name = f' versionName="{escape(version.version_name)}"' if version.version_name else ""
+    comment = f' comment="{escape(version.comment)}"' if version.comment is not None else ""
+    return f"<rim:{tag}{name}{comment}/>"
+
+
+_TAGS: Final[Mapping[type[RegistryObject], str]] = {
+    Classification: "Classification",
+    ExternalIdentifier: "ExternalIdentifier",
+    ExtrinsicObject: "ExtrinsicObject",
+    RegistryPackage: "RegistryPackage",
+    AssociationObject: "Association",
+}
+
+
+def _tag(kind: type[RegistryObject]) -> str:
+    for base in kind.__mro__:
+        if base in _TAGS:
+            return _TAGS[base]
+    raise TypeError(f"{kind.__name__} has no ebRIM element")
+
+
+def render(carrier: RegistryObject) -> str:
+    """Write one object as XML text; the prefixes ``rim`` and ``xml`` are bound by the receiver."""
+    kind = type(carrier)
+    tag = _tag(kind)
+    parts = [f'<rim:{tag} id="{escape(carrier.id)}"']
+    for name in (*_COMMON, *_attributes(kind)):
+        if (value := getattr(carrier, name)) is not None:
+            parts.append(f' {name}="{escape(value)}"')
+    parts.append(">")
+    parts.extend([_render_slot(slot) for slot in carrier.slots])
+    if carrier.name:
+        parts.append(_render_strings("Name", carrier.name))
+    if carrier.description:
+        parts.append(_render_strings("Description", carrier.description))
+    if carrier.version_info is not None:
+        parts.append(_render_version("VersionInfo", carrier.version_info))
+    parts.extend([render(classification) for classification in carrier.classifications])
+    parts.extend([render(identifier) for identifier in carrier.external_identifiers])
+    if isinstance(carrier, ExtrinsicObject) and carrier.content_version_info is not None:
+        parts.append(_render_version("ContentVersionInfo", carrier.content_version_info))
+    parts.append(f"</rim:{tag}>")
+    return "".join(parts)

@@ -1,0 +1,140 @@
+"""Rules of single attributes: presence, number, data type (ITI TF-3 4.2.3)."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from xds.metadata import datatypes
+from xds.metadata import vocabulary as v
+from xds.metadata.ebrim import Classification, RegistryObject
+from xds.metadata.objects import (
+    AUTHOR_DATA_TYPES,
+    AuthorAttribute,
+    ClassificationAttribute,
+    MetadataObject,
+    TextAttribute,
+)
+from xds.metadata.rules.case import Case, Finding, Findings
+
+
+def _objects(case: Case) -> Iterator[MetadataObject]:
+    for thing in case.submission.objects:
+        if isinstance(thing, MetadataObject):
+            yield thing
+
+
+def required(case: Case) -> Findings:
+    """What the table of the transaction marks R is there and not empty."""
+    for thing in _objects(case):
+        for attribute in thing.attributes().values():
+            if case.transaction in attribute.required_in and not any(attribute.texts(thing)):
+                yield Finding(thing, f"{attribute.tf_name} is required")
+
+
+def forbidden(case: Case) -> Findings:
+    """What the table of the transaction marks X is absent."""
+    for thing in _objects(case):
+        for attribute in thing.attributes().values():
+            if case.transaction in attribute.forbidden_in and attribute.occurrences(thing):
+                yield Finding(thing, f"{attribute.tf_name} must not be given in {case.transaction}")
+
+
+def cardinality(case: Case) -> Findings:
+    """What may stand once stands once; a Name may have several languages."""
+    for thing in _objects(case):
+        for attribute in thing.attributes().values():
+            if not attribute.single or isinstance(attribute, TextAttribute):
+                continue
+            if (times := attribute.occurrences(thing)) > 1:
+                yield Finding(thing, f"{attribute.tf_name} may stand once, stands {times} times")
+
+
+def data_types(case: Case) -> Findings:
+    """Values are of their data type (ITI TF-3 4.2.3.1.7)."""
+    for thing in _objects(case):
+        for attribute in thing.attributes().values():
+            if attribute.data_type is not None:
+                for text in attribute.texts(thing):
+                    if text and (reason := _breach(attribute.data_type, text)):
+                        yield Finding(thing, f"{attribute.tf_name}: {reason}")
+
+
+def _breach(data_type: str, text: str) -> str | None:
+    try:
+        datatypes.DATA_TYPES[data_type](text)
+    except ValueError as reason:
+        return str(reason)
+    return None
+
+
+def object_types(case: Case) -> Findings:
+    """The objectType of a DocumentEntry is Stable or On-Demand, as the transaction demands."""
+    wanted, name = _DOCUMENT_ENTRY_TYPES[case.transaction]
+    for entry in case.submission.document_entries:
+        if entry.objectType != wanted:
+            yield Finding(entry, f"objectType must be that of {name} in {case.transaction}")
+
+
+_DOCUMENT_ENTRY_TYPES: Final[Mapping[str, tuple[str, str]]] = {
+    "ITI-42": (v.STABLE_DOCUMENT_ENTRY, "a Stable DocumentEntry"),
+    "ITI-61": (v.ON_DEMAND_DOCUMENT_ENTRY, "an On-Demand DocumentEntry"),
+}
+
+
+def _classifications(
+    thing: MetadataObject, *, authors: bool
+) -> Iterator[tuple[str, Classification]]:
+    for attribute in thing.attributes().values():
+        if isinstance(attribute, ClassificationAttribute) and authors is isinstance(
+            attribute, AuthorAttribute
+        ):
+            for found in thing.classified_by(attribute.scheme):
+                yield attribute.tf_name, found
+
+
+def codes(case: Case) -> Findings:
+    """A code has a nodeRepresentation, one codingScheme and a displayName (ITI TF-3 4.2.3.1.2)."""
+    for thing in _objects(case):
+        for name, code in _classifications(thing, authors=False):
+            scheme = code.slot("codingScheme")
+            if not code.nodeRepresentation:
+                yield Finding(thing, f"{name}: nodeRepresentation is required")
+            if scheme is None or len(scheme.values) != 1 or not scheme.values[0].strip():
+                yield Finding(thing, f"{name}: one value of codingScheme is required")
+            if not any(string.value for string in code.name):
+                yield Finding(thing, f"{name}: a displayName is required")
+
+
+def authors(case: Case) -> Findings:
+    """An author names a person, an institution or a telecommunication (ITI TF-3 4.2.3.1.4)."""
+    for thing in _objects(case):
+        for _, author in _classifications(thing, authors=True):
+            yield from _author(thing, author)
+
+
+def _author(thing: RegistryObject, author: Classification) -> Findings:
+    values = {slot.name: slot.values for slot in author.slots}
+    if author.nodeRepresentation:
+        yield Finding(thing, "author: nodeRepresentation must be empty")
+    if not any(any(values.get(name, ())) for name in AUTHOR_DATA_TYPES):
+        yield Finding(
+            thing, "author: authorPerson, authorInstitution or authorTelecommunication is required"
+        )
+    if len(values.get("authorPerson", ())) > 1:
+        yield Finding(thing, "author: authorPerson may have one value")
+    for name, data_type in AUTHOR_DATA_TYPES.items():
+        for text in values.get(name, ()):
+            if text and (reason := _breach(data_type, text)):
+                yield Finding(thing, f"{name}: {reason}")
+
+
+def service_times(case: Case) -> Findings:
+    """serviceStartTime is not after serviceStopTime (ITI TF-3 4.2.3.2.20)."""
+    for entry in case.submission.document_entries:
+        start, stop = entry.service_start_time, entry.service_stop_time
+        if start and stop and _is_after(start, stop):
+            yield Finding(entry, "serviceStartTime is after serviceStopTime")
+
+
+def _is_after(start: str, stop: str) -> bool:
+    shared = min(len(start), len(stop))
+    return start[:shared] > stop[:shared]

@@ -1,0 +1,134 @@
+"""What a rule looks at: one submission, and what the registry knows of the things it names."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from xds.metadata import vocabulary as v
+from xds.metadata.ebrim import RegistryObject
+from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
+from xds.metadata.submission import Submission
+
+
+class Finding(NamedTuple):
+    """One breach of a rule: the object, and a sentence that names the attribute."""
+
+    subject: RegistryObject
+    message: str
+
+
+Findings = Iterator[Finding]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredObject:
+    """What the rules need to know of an object that is already in the registry."""
+
+    kind: type[MetadataObject]
+    entry_uuid: str
+    availability_status: str = v.APPROVED
+    patient_id: str | None = None
+    unique_id: str | None = None
+    object_type: str | None = None
+    hash: str | None = None
+    size: int | None = None
+    is_transformation: bool = False
+    folders: "tuple[RegisteredObject, ...]" = ()
+    """The Approved Folders that hold the DocumentEntry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """The registry's knowledge of one submission's surroundings, read in its transaction."""
+
+    objects: Mapping[str, RegisteredObject] = field(default_factory=dict)
+    """By entryUUID: every object that the submission refers to or names as its own."""
+    unique_ids: Mapping[str, tuple[RegisteredObject, ...]] = field(default_factory=dict)
+    """By uniqueId: every object that bears a uniqueId of the submission."""
+    refused_patients: frozenset[str] = frozenset()
+    """The submission's patient ids that may not be used: unknown (by policy) or subsumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the affinity domain decides for its rules (ITI TF-1 10.4.8)."""
+
+    assigning_authority: str | None = None
+    """The OID of the domain that issues patient ids; None admits any."""
+
+
+class Node(NamedTuple):
+    """One end of an Association, submitted here or registered before."""
+
+    kind: type[MetadataObject]
+    submitted: bool
+    availability_status: str
+    patient_id: str | None
+    object_type: str | None
+    registered: RegisteredObject | None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One submission before the rules of one transaction."""
+
+    submission: Submission
+    transaction: str
+    known: Known = field(default_factory=Known)
+    policy: Policy = field(default_factory=Policy)
+
+    @cached_property
+    def patient_bearers(self) -> tuple[SubmissionSet | DocumentEntry | Folder, ...]:
+        """The objects that carry a patientId."""
+        s = self.submission
+        return (*s.submission_sets, *s.document_entries, *s.folders)
+
+    def node(self, reference: str) -> Node | None:
+        """Return what an Association's end refers to; None where it refers to nothing."""
+        found = self.submission.by_id.get(reference)
+        if isinstance(found, MetadataObject):
+            return Node(
+                type(found),
+                True,
+                v.APPROVED,
+                getattr(found, "patient_id", None),
+                getattr(found, "objectType", None),
+                None,
+            )
+        registered = self.known.objects.get(reference)
+        if registered is None:
+            return None
+        return Node(
+            registered.kind,
+            False,
+            registered.availability_status,
+            registered.patient_id,
+            registered.object_type,
+            registered,
+        )
+
+    @cached_property
+    def folder_members(self) -> tuple[Association, ...]:
+        """The HasMember Associations that put a DocumentEntry into a Folder."""
+        return self._members(Folder)
+
+    @cached_property
+    def submission_set_members(self) -> tuple[Association, ...]:
+        """The HasMember Associations of the SubmissionSet."""
+        return self._members(SubmissionSet)
+
+    def _members(self, source: type[MetadataObject]) -> tuple[Association, ...]:
+        return tuple(
+            association
+            for association in self.submission.associations
+            if association.association_type == v.HAS_MEMBER
+            and (node := self.node(association.source)) is not None
+            and node.kind is source
+        )
+
+
+def label(subject: RegistryObject) -> str:
+    """Name an object for a codeContext."""
+    kind = subject.KIND if isinstance(subject, MetadataObject) else type(subject).__name__
+    return f"{kind} {subject.id}"

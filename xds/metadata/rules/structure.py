@@ -1,0 +1,216 @@
+"""Rules of structure: what a Submission Request is made of (ITI TF-3 4.1.4, 4.2.1, 4.2.2)."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from xds.metadata import vocabulary as v
+from xds.metadata.ebrim import Classification, RegistryObject, UnusedObject, is_uuid
+from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
+from xds.metadata.rules.case import Case, Finding, Findings
+
+
+def only_xds_objects(case: Case) -> Findings:
+    """Every object is a SubmissionSet, DocumentEntry, Folder or Association."""
+    for thing in case.submission.others:
+        if isinstance(thing, UnusedObject):
+            yield Finding(thing, f"rim:{thing.kind} has no place in a Submission Request")
+        elif isinstance(thing, Classification):
+            yield Finding(thing, "classifiedObject names no object of the submission")
+        else:
+            yield Finding(
+                thing, "needs exactly one Classification as SubmissionSet or as Folder"
+            )
+
+
+def one_submission_set(case: Case) -> Findings:
+    """There is exactly one SubmissionSet."""
+    sets = case.submission.submission_sets
+    if not sets:
+        yield Finding(UnusedObject(id="", kind="SubmissionSet"), "there is no SubmissionSet")
+    for extra in sets[1:]:
+        yield Finding(extra, "a submission has exactly one SubmissionSet")
+
+
+def something_to_share(case: Case) -> Findings:
+    """A submission brings a DocumentEntry, a Folder, or a document into a Folder.
+
+    A set that only refers to registered documents is let pass: it shares them anew.
+    """
+    submission = case.submission
+    if submission.document_entries or submission.folders or case.folder_members:
+        return
+    for submission_set in submission.submission_sets[:1]:
+        if not _references(case):
+            yield Finding(submission_set, "brings no DocumentEntry, Folder or Folder membership")
+
+
+def _references(case: Case) -> bool:
+    return any(a.submission_set_status == v.REFERENCE for a in case.submission_set_members)
+
+
+def distinct_ids(case: Case) -> Findings:
+    """No two objects share an id."""
+    count = Counter(thing.id for thing in case.submission.objects)
+    for thing in case.submission.objects:
+        if count.pop(thing.id, 0) > 1:
+            yield Finding(thing, "the id stands on several objects")
+
+
+def member_of_submission_set(case: Case) -> Findings:
+    """Each DocumentEntry, Folder and Folder membership has exactly one HasMember of the set."""
+    count = Counter(association.target for association in case.submission_set_members)
+    submission = case.submission
+    for thing in (*submission.document_entries, *submission.folders, *case.folder_members):
+        if count[thing.id] != 1:
+            yield Finding(
+                thing,
+                f"needs exactly one HasMember Association from the SubmissionSet, has "
+                f"{count[thing.id]}",
+            )
+
+
+def _parts(thing: RegistryObject) -> Iterator[tuple[RegistryObject, str, str]]:
+    for classification in thing.classifications:
+        yield classification, "classifiedObject", classification.classifiedObject
+    for identifier in thing.external_identifiers:
+        yield identifier, "registryObject", identifier.registryObject
+
+
+def parts_name_their_owner(case: Case) -> Findings:
+    """classifiedObject and registryObject are the id of the object that they stand in."""
+    for thing in case.submission.objects:
+        for part, attribute, value in _parts(thing):
+            if value != thing.id:
+                yield Finding(
+                    thing, f"{type(part).__name__} {part.id}: {attribute} is not the object's id"
+                )
+
+
+_HAS_MEMBER_ENDS = {
+    (SubmissionSet, DocumentEntry),
+    (SubmissionSet, Folder),
+    (SubmissionSet, Association),
+    (Folder, DocumentEntry),
+}
+
+
+def association_types(case: Case) -> Findings:
+    """The type of an Association is one that this transaction may bring."""
+    for association in case.submission.associations:
+        if association.association_type not in v.RELATIONSHIPS | {v.HAS_MEMBER}:
+            yield Finding(
+                association,
+                f"associationType {association.association_type} is not one of this transaction",
+            )
+
+
+def has_member_ends(case: Case) -> Findings:
+    """HasMember goes from the set to its objects or from a Folder to a document; Folders do not nest."""
+    for association in case.submission.associations:
+        if association.association_type != v.HAS_MEMBER:
+            continue
+        source, target = case.node(association.source), case.node(association.target)
+        if source is None or target is None:
+            continue
+        if (source.kind, target.kind) not in _HAS_MEMBER_ENDS:
+            yield Finding(
+                association,
+                f"HasMember cannot go from {source.kind.KIND} to {target.kind.KIND}",
+            )
+        elif source.kind is SubmissionSet and not source.submitted:
+            yield Finding(association, "nothing can be added to a registered SubmissionSet")
+        elif target.kind is Association and not _is_membership(case, association.target):
+            yield Finding(
+                association, "the SubmissionSet holds only Associations of Folder membership"
+            )
+
+
+def _is_membership(case: Case, reference: str) -> bool:
+    return any(member.id == reference for member in case.folder_members)
+
+
+def submission_set_status(case: Case) -> Findings:
+    """SubmissionSetStatus is Original for a submitted document, Reference for a registered one."""
+    for association in case.submission_set_members:
+        target = case.node(association.target)
+        if target is None or target.kind is not DocumentEntry:
+            continue
+        wanted = v.ORIGINAL if target.submitted else v.REFERENCE
+        if association.submission_set_status != wanted:
+            yield Finding(
+                association, f"SubmissionSetStatus must be {wanted} for {association.target}"
+            )
+
+
+def uuids_in_lower_case(case: Case) -> Findings:
+    """An id that begins urn:uuid: is a UUID in lower case."""
+    for thing in case.submission.objects:
+        for identifier in _identifiers(thing):
+            if is_uuid(identifier) and not _is_shaped(identifier):
+                yield Finding(thing, f"{identifier} is not a UUID in lower case")
+
+
+def _identifiers(thing: RegistryObject) -> Iterator[str]:
+    yield thing.id
+    for part, _, _ in _parts(thing):
+        yield part.id
+    if isinstance(thing, Association):
+        yield from (thing.source, thing.target)
+
+
+def _is_shaped(urn: str) -> bool:
+    digits = urn.removeprefix("urn:uuid:")
+    groups = digits.split("-")
+    return [len(group) for group in groups] == [8, 4, 4, 4, 12] and not (
+        set(digits) - set("0123456789abcdef-")
+    )
+
+
+def first_version(case: Case) -> Findings:
+    """A logicalID is absent or the object's own id: later versions come by ITI-57."""
+    for thing in case.submission.objects:
+        if isinstance(thing, MetadataObject) and thing.lid not in (None, thing.id):
+            yield Finding(thing, "logicalID may only be the entryUUID in a first version")
+
+
+_LIMITED_METADATA = {
+    v.DOCUMENT_ENTRY_LIMITED_METADATA,
+    v.SUBMISSION_SET_LIMITED_METADATA,
+    v.FOLDER_LIMITED_METADATA,
+}
+
+
+def limited_metadata(case: Case) -> Findings:
+    """XDS takes full metadata only: the flag of limitedMetadata is absent."""
+    for thing in case.submission.objects:
+        if any(c.classificationNode in _LIMITED_METADATA for c in thing.classifications):
+            yield Finding(thing, "limitedMetadata must not be given in XDS")
+
+
+def slot_names(case: Case) -> Findings:
+    """Slot names are unique in an object; extra ones are URNs outside urn:ihe: (ITI TF-3 4.2.3.1.6)."""
+    for thing in case.submission.objects:
+        count = Counter(slot.name for slot in thing.slots)
+        for name, times in count.items():
+            if times > 1:
+                yield Finding(thing, f"Slot {name} stands {times} times")
+            if not _is_allowed(thing, name):
+                yield Finding(
+                    thing, f"Slot {name} is neither an attribute of XDS nor a URN outside urn:ihe:"
+                )
+
+
+def _is_allowed(thing: RegistryObject, name: str) -> bool:
+    if name in _DECLARED_SLOTS.get(type(thing), ()):
+        return True
+    return name.lower().startswith("urn:") and not name.lower().startswith("urn:ihe:")
+
+
+_DECLARED_SLOTS = {
+    kind: frozenset(
+        attribute.slot_name
+        for attribute in kind.attributes().values()
+        if hasattr(attribute, "slot_name")
+    )
+    for kind in (DocumentEntry, SubmissionSet, Folder, Association)
+}

@@ -1,0 +1,147 @@
+"""The objects of one Submission Request (ITI TF-3 4.1.4) and the change of symbolic ids to UUIDs."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+from lxml import etree
+
+from xds.metadata import ebrim
+from xds.metadata import vocabulary as v
+from xds.metadata.ebrim import Classification, ExternalIdentifier, RegistryObject
+from xds.metadata.objects import (
+    Association,
+    DocumentEntry,
+    Folder,
+    MetadataObject,
+    SubmissionSet,
+    interpreted,
+)
+
+T = TypeVar("T", bound=RegistryObject)
+UuidFor = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Everything that one request wants registered, in the order of the request.
+
+    ``objects`` may break any rule (two SubmissionSets, unknown kinds); the rules say so.
+    """
+
+    objects: tuple[RegistryObject, ...]
+
+    @classmethod
+    def read(cls, submit_objects_request: etree._Element) -> "Submission":
+        """Read an ``lcm:SubmitObjectsRequest`` that is valid against the schema."""
+        content = submit_objects_request.find(f"{ebrim.RIM}RegistryObjectList")
+        assert content is not None, "the schema requires a RegistryObjectList"
+        return cls(tuple(interpreted(found) for found in ebrim.read_list(content)))
+
+    def render(self) -> str:
+        """Write an ``lcm:SubmitObjectsRequest`` as XML text that binds its own prefixes."""
+        content = "".join([ebrim.render(thing) for thing in self.objects])
+        return (
+            f'<lcm:SubmitObjectsRequest xmlns:lcm="{v.NS_LCM}" xmlns:rim="{v.NS_RIM}">'
+            f"<rim:RegistryObjectList>{content}</rim:RegistryObjectList>"
+            "</lcm:SubmitObjectsRequest>"
+        )
+
+    @cached_property
+    def submission_sets(self) -> tuple[SubmissionSet, ...]:
+        """Every SubmissionSet; a lawful submission has exactly one."""
+        return self._of(SubmissionSet)
+
+    @property
+    def submission_set(self) -> SubmissionSet:
+        """The SubmissionSet; IndexError where the submission is unlawful."""
+        return self.submission_sets[0]
+
+    @cached_property
+    def document_entries(self) -> tuple[DocumentEntry, ...]:
+        """The DocumentEntries in the order given."""
+        return self._of(DocumentEntry)
+
+    @cached_property
+    def folders(self) -> tuple[Folder, ...]:
+        """The Folders in the order given."""
+        return self._of(Folder)
+
+    @cached_property
+    def associations(self) -> tuple[Association, ...]:
+        """The Associations in the order given."""
+        return self._of(Association)
+
+    @cached_property
+    def others(self) -> tuple[RegistryObject, ...]:
+        """Objects that are none of the four: foreign kinds and packages without a type."""
+        return tuple(thing for thing in self.objects if not isinstance(thing, MetadataObject))
+
+    @cached_property
+    def by_id(self) -> Mapping[str, RegistryObject]:
+        """The objects by their id, symbolic or UUID."""
+        return {thing.id: thing for thing in self.objects}
+
+    def _of(self, kind: type[T]) -> tuple[T, ...]:
+        return tuple(thing for thing in self.objects if isinstance(thing, kind))
+
+    def has_member(self, source: type[MetadataObject]) -> Iterator[Association]:
+        """Yield the HasMember Associations whose source is an object of this kind submitted here."""
+        for association in self.associations:
+            if association.association_type == v.HAS_MEMBER and isinstance(
+                self.by_id.get(association.source), source
+            ):
+                yield association
+
+    def relationships(self) -> Iterator[Association]:
+        """Yield the Associations between documents (ITI TF-3 4.2.2.2)."""
+        for association in self.associations:
+            if association.association_type in v.RELATIONSHIPS:
+                yield association
+
+    def with_objects(self, objects: Iterable[RegistryObject]) -> "Submission":
+        """Return a submission of other objects."""
+        return Submission(tuple(objects))
+
+    def with_uuids(self) -> "Submission":
+        """Give every symbolic id one new UUID, the same wherever it is named (ITI TF-2 3.42.4.1.3.7).
+
+        UUIDs that the submitter chose stay as they are.
+        """
+        given: dict[str, str] = {}
+
+        def uuid_for(identifier: str) -> str:
+            if ebrim.is_uuid(identifier):
+                return identifier
+            if identifier not in given:
+                given[identifier] = ebrim.new_uuid()
+            return given[identifier]
+
+        return self.with_objects([_renamed(thing, uuid_for) for thing in self.objects])
+
+
+def _renamed(thing: RegistryObject, uuid_for: UuidFor) -> RegistryObject:
+    uuid = uuid_for(thing.id)
+    changes: dict[str, object] = {
+        "id": uuid,
+        "classifications": tuple(_renamed_part(c, uuid) for c in thing.classifications),
+        "external_identifiers": tuple(_renamed_part(e, uuid) for e in thing.external_identifiers),
+    }
+    if isinstance(thing, Association):
+        changes["sourceObject"] = uuid_for(thing.source)
+        changes["targetObject"] = uuid_for(thing.target)
+    return ebrim.changed(thing, **changes)
+
+
+_PARTS: Mapping[type[RegistryObject], tuple[str, str]] = {
+    Classification: ("classifiedObject", v.OBJECT_TYPE_CLASSIFICATION),
+    ExternalIdentifier: ("registryObject", v.OBJECT_TYPE_EXTERNAL_IDENTIFIER),
+}
+
+
+def _renamed_part(part: T, owner: str) -> T:
+    """Bind a part to its owner's UUID; its objectType is required on return (ITI TF-3 4.2.1.1)."""
+    parent, object_type = _PARTS[type(part)]
+    identifier = part.id if ebrim.is_uuid(part.id) else ebrim.new_uuid()
+    return ebrim.changed(part, id=identifier, objectType=object_type, **{parent: owner})

@@ -1,0 +1,125 @@
+"""What a lawful submission changes in the registry beyond its own objects (ITI TF-2 3.42.4.1.3.3)."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from xds.metadata import vocabulary as v
+from xds.metadata.objects import Association, DocumentEntry, Folder
+from xds.metadata.rules import Known
+from xds.metadata.submission import Submission
+from xds.registry.events import CONTENT_UPDATED, DEPRECATED, Happening
+from xds.registry.surroundings import chunks
+from xds.registry.tables import association, document_entry, folder
+
+_DEPENDANTS: Final = select(association.c.source).where(
+    association.c.target.in_(bindparam("uuids", expanding=True)),
+    association.c.association_type.in_((v.XFRM, v.APND)),
+)
+_APPROVED_ENTRIES: Final = select(
+    document_entry.c.pk, document_entry.c.entry_uuid, document_entry.c.patient
+).where(
+    document_entry.c.entry_uuid.in_(bindparam("uuids", expanding=True)),
+    document_entry.c.availability_status == v.APPROVED,
+)
+_FOLDERS: Final = select(folder.c.pk, folder.c.entry_uuid, folder.c.patient).where(
+    folder.c.entry_uuid.in_(bindparam("uuids", expanding=True))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """The consequences of one submission, planned before anything is written."""
+
+    replaced: tuple[str, ...] = ()
+    """entryUUIDs of the DocumentEntries that the submission replaces."""
+    associations: tuple[Association, ...] = ()
+    """Folder memberships that replacements inherit, with their place in the SubmissionSet."""
+    folders: tuple[str, ...] = field(default=())
+    """entryUUIDs of the registered Folders that receive a DocumentEntry."""
+
+
+def plan(submission: Submission, known: Known) -> Effects:
+    """Work out the effects of a submission whose ids are UUIDs."""
+    replacements = [
+        a for a in submission.relationships() if a.association_type in v.REPLACEMENTS
+    ]
+    members = {(a.source, a.target) for a in submission.associations}
+    inherited = [
+        (replacement.source, held.entry_uuid)
+        for replacement in replacements
+        for held in known.objects[replacement.target].folders
+        if (held.entry_uuid, replacement.source) not in members
+    ]
+    associations = tuple(_inherited(submission.submission_set.id, dict.fromkeys(inherited)))
+    gaining = {a.source: None for a in (*submission.associations, *associations)}
+    return Effects(
+        replaced=tuple({a.target: None for a in replacements}),
+        associations=associations,
+        folders=tuple(u for u in gaining if u in known.objects and known.objects[u].kind is Folder),
+    )
+
+
+def _inherited(
+    submission_set: str, memberships: Iterable[tuple[str, str]]
+) -> Iterator[Association]:
+    for entry, holder in memberships:
+        membership = _has_member(holder, entry)
+        yield membership
+        yield _has_member(submission_set, membership.id)
+
+
+def _has_member(source: str, target: str) -> Association:
+    return Association.create(association_type=v.HAS_MEMBER, source=source, target=target)
+
+
+def apply(connection: Connection, effects: Effects, *, now: str) -> list[Happening]:
+    """Deprecate what is replaced, with its addenda and transformations, and date the Folders.
+
+    The cascade follows addenda and transformations to any depth: a transformation of an addendum
+    to a replaced document is no more current than the document.
+    """
+    return [
+        *_deprecate(connection, _with_dependants(connection, effects.replaced)),
+        *_update_folders(connection, effects.folders, now),
+    ]
+
+
+def _with_dependants(connection: Connection, replaced: tuple[str, ...]) -> list[str]:
+    found = dict.fromkeys(replaced)
+    frontier = list(replaced)
+    while frontier:
+        dependants: list[str] = []
+        for chunk in chunks(frontier):
+            dependants.extend(connection.scalars(_DEPENDANTS, {"uuids": chunk}))
+        frontier = [uuid for uuid in dict.fromkeys(dependants) if uuid not in found]
+        found |= dict.fromkeys(frontier)
+    return list(found)
+
+
+def _deprecate(connection: Connection, uuids: list[str]) -> Iterator[Happening]:
+    for chunk in chunks(uuids):
+        rows = connection.execute(_APPROVED_ENTRIES, {"uuids": chunk}).all()
+        connection.execute(
+            update(document_entry)
+            .where(document_entry.c.pk.in_([row.pk for row in rows]))
+            .values(availability_status=v.DEPRECATED)
+        )
+        for row in rows:
+            yield Happening(DEPRECATED, DocumentEntry, row.entry_uuid, row.patient)
+
+
+def _update_folders(
+    connection: Connection, uuids: tuple[str, ...], now: str
+) -> Iterator[Happening]:
+    for chunk in chunks(uuids):
+        rows = connection.execute(_FOLDERS, {"uuids": chunk}).all()
+        connection.execute(
+            update(folder)
+            .where(folder.c.pk.in_([row.pk for row in rows]))
+            .values(last_update_time=now)
+        )
+        for row in rows:
+            yield Happening(CONTENT_UPDATED, Folder, row.entry_uuid, row.patient)

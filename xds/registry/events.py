@@ -1,0 +1,91 @@
+"""Event rows: what a commit did, for whoever reacts to it (audit, notification, feeds).
+
+They are written inside the commit that they tell of, so none is lost and none tells of a change
+that was rolled back. A subscriber keeps the last number that it has seen and reads on from there.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, insert, select
+
+from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
+from xds.registry.tables import event, patient
+
+REGISTERED: Final = "registered"
+"""A DocumentEntry, SubmissionSet or Folder is new."""
+DEPRECATED: Final = "deprecated"
+"""A DocumentEntry was replaced, or goes with one that was."""
+CONTENT_UPDATED: Final = "content updated"
+"""A registered Folder received a DocumentEntry."""
+
+EVENT_OBJECTS: Final = (SubmissionSet, DocumentEntry, Folder)
+"""The kinds of which events tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to one object."""
+
+    number: int
+    kind: str
+    at: str
+    """DTM, UTC."""
+    object_kind: str
+    entry_uuid: str
+    patient_id: str | None
+    submission_set: str
+    """The entryUUID of the SubmissionSet that brought it about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """An event about to be written."""
+
+    kind: str
+    object_kind: type[MetadataObject]
+    entry_uuid: str
+    patient: int
+
+
+def write(
+    connection: Connection, happenings: Iterable[Happening], *, at: str, submission_set: str
+) -> None:
+    """Write events in the order given."""
+    rows = [
+        {
+            "kind": happening.kind,
+            "at": at,
+            "object_kind": happening.object_kind.KIND,
+            "entry_uuid": happening.entry_uuid,
+            "patient": happening.patient,
+            "submission_set": submission_set,
+        }
+        for happening in happenings
+    ]
+    if rows:
+        connection.execute(insert(event), rows)
+
+
+def after(connection: Connection, number: int, *, at_most: int = 1_000) -> list[Event]:
+    """Return the events that follow a number, oldest first."""
+    query = (
+        select(event, patient.c.patient_id)
+        .select_from(event.outerjoin(patient, event.c.patient == patient.c.pk))
+        .where(event.c.pk > number)
+        .order_by(event.c.pk)
+        .limit(at_most)
+    )
+    return [
+        Event(
+            row.pk,
+            row.kind,
+            row.at,
+            row.object_kind,
+            row.entry_uuid,
+            row.patient_id,
+            row.submission_set,
+        )
+        for row in connection.execute(query)
+    ]

@@ -1,0 +1,67 @@
+"""Stored ebRIM fragments: rendered once, filled in with what has changed since on the way out.
+
+A control character, which no XML can carry, marks the place of each changing value.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from xds.metadata import ebrim
+from xds.metadata.ebrim import Placeholder, RegistryObject, Slot, VersionInfo, escape
+from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
+
+_STATUS: Final = Placeholder("\x01")
+_PATIENT: Final = Placeholder("\x02")
+_UPDATED: Final = Placeholder("\x03")
+
+FIRST_VERSION: Final = 1
+
+
+def fragment(thing: MetadataObject) -> bytes:
+    """Render what never changes of an object, with marks for what does."""
+    changes: dict[str, object] = {"status": _STATUS}
+    if isinstance(thing, DocumentEntry | SubmissionSet | Folder):
+        scheme = type(thing).patient_id.scheme
+        changes["external_identifiers"] = tuple(
+            ebrim.changed(e, value=_PATIENT) if e.identificationScheme == scheme else e
+            for e in thing.external_identifiers
+        )
+    if isinstance(thing, DocumentEntry | Folder):
+        changes["lid"] = thing.logical_id or thing.id
+        changes["version_info"] = VersionInfo(str(FIRST_VERSION))
+    if isinstance(thing, Folder):
+        others = tuple(s for s in thing.slots if s.name != "lastUpdateTime")
+        changes["slots"] = (*others, Slot("lastUpdateTime", (_UPDATED,)))
+    return ebrim.render(ebrim.changed(thing, **changes)).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class FoundObject:
+    """One object that a query found."""
+
+    kind: type[RegistryObject]
+    entry_uuid: str
+    home_community_id: str | None
+    availability_status: str
+    patient_id: str | None = None
+    last_update_time: str | None = None
+    source: str | None = None
+    target: str | None = None
+    fragment: bytes | None = None
+    """None where only references were asked for."""
+
+    def leaf(self) -> bytes:
+        """Return the object as ebRIM XML; the prefix ``rim`` is bound by the receiver."""
+        assert self.fragment is not None, "references carry no metadata"
+        text = self.fragment.replace(b"\x01", self.availability_status.encode())
+        if self.kind is Association:
+            return text
+        text = text.replace(b"\x02", escape(self.patient_id or "").encode())
+        if self.kind is Folder:
+            text = text.replace(b"\x03", (self.last_update_time or "").encode())
+        return text
+
+    def object_ref(self) -> bytes:
+        """Return a ``rim:ObjectRef`` to the object."""
+        home = f' home="{escape(self.home_community_id)}"' if self.home_community_id else ""
+        return f'<rim:ObjectRef id="{self.entry_uuid}"{home}/>'.encode()

@@ -1,0 +1,215 @@
+"""Stored query parameters: how they are declared, and how a Slot's text becomes values.
+
+Syntax (ITI TF-2 3.18.4.1.2.3.5): ``'text'`` with quotes doubled, a bare number or time, or a list
+of these in parentheses; several Values of a Slot are one list (OR), a repeated Slot is one more
+condition (AND) where the parameter admits that.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from xds.errors import (
+    RegistryError,
+    TransactionFailure,
+    XDSRegistryError,
+    XDSStoredQueryMissingParam,
+    XDSStoredQueryParamNumber,
+)
+from xds.metadata import datatypes
+from xds.metadata import vocabulary as v
+from xds.metadata.ebrim import Slot
+from xds.registry.rows import searchable
+
+Groups = tuple[tuple[str, ...], ...]
+"""The values of a parameter: AND of groups, OR within a group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one value of a parameter is written and checked."""
+
+    name: str
+    quoted: bool
+    """Whether the value must stand in quotes; a bare one may be a number or time only."""
+    check: Callable[[str], object] | None = None
+    known: frozenset[str] | None = None
+    """Where given, any other value counts as absent (ITI TF-2 3.18.4.1.2.3.6.1)."""
+
+
+def _check_code(text: str) -> None:
+    code, separator, scheme = text.partition("^^")
+    if not (code and separator and scheme):
+        raise ValueError("not of the form code^^codingScheme")
+
+
+TEXT: Final = Kind("text", quoted=True)
+CODE: Final = Kind("code", quoted=True, check=_check_code)
+PATTERN: Final = Kind("LIKE pattern", quoted=True)
+TIME: Final = Kind("time", quoted=False, check=datatypes.DATA_TYPES["DTM"])
+STATUS: Final = Kind("status", quoted=True, known=frozenset({v.APPROVED, v.DEPRECATED}))
+ENTRY_TYPE: Final = Kind(
+    "DocumentEntry type",
+    quoted=True,
+    known=frozenset({v.STABLE_DOCUMENT_ENTRY, v.ON_DEMAND_DOCUMENT_ENTRY}),
+)
+ASSOCIATION_TYPE: Final = Kind("Association type", quoted=True)
+UUID: Final = Kind("UUID", quoted=True)
+
+
+class Match(Enum):
+    """How a parameter's values are compared with the attribute."""
+
+    EQUAL = "equal"
+    LIKE = "like"
+    FROM = "from"
+    TO = "to"
+    STEP = "taken by the query's own step"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One row of a query's table of parameters (ITI TF-2 3.18.4.1.2.3.7)."""
+
+    name: str
+    attribute: str = ""
+    """The declared attribute, and so the column, that it looks at."""
+    kind: Kind = TEXT
+    match: Match = Match.EQUAL
+    required: bool = False
+    multiple: bool = False
+    conjunctive: bool = False
+    """Whether the Slot may be repeated, for AND."""
+    default: Groups = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What a request gave for the parameters of one query."""
+
+    values: Mapping[str, Groups]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.values
+
+    def groups(self, name: str) -> Groups:
+        """Return the groups of a parameter, none when it was not given."""
+        return self.values.get(name, ())
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Return the values of a parameter that is given once at most."""
+        return tuple(value for group in self.groups(name) for value in group)
+
+
+# --- the tokenizer -------------------------------------------------------------------------------
+
+_ITEM: Final = re.compile(r"\s*(?:'((?:[^']|'')*)'|([0-9]+))\s*")
+_MOST_VALUES: Final = 10_000
+
+
+def items(text: str) -> list[tuple[str, bool]]:
+    """Cut one Value into (value, was it quoted); ValueError with the reason where it is malformed."""
+    body = text.strip()
+    listed = body.startswith("(")
+    if listed:
+        if not body.endswith(")"):
+            raise ValueError("the list lacks its closing parenthesis")
+        body = body[1:-1]
+    found: list[tuple[str, bool]] = []
+    position = 0
+    while True:
+        match = _ITEM.match(body, position)
+        if match is None:
+            raise ValueError("neither a number nor a text in single quotes")
+        quoted = match[1] is not None
+        found.append((match[1].replace("''", "'") if quoted else match[2], quoted))
+        position = match.end()
+        if position == len(body):
+            break
+        if not listed or body[position] != ",":
+            raise ValueError("the values of a list stand in parentheses with commas between")
+        position += 1
+    return found
+
+
+def _group(parameter: Parameter, slot: Slot) -> tuple[str, ...]:
+    kind = parameter.kind
+    values: dict[str, None] = {}
+    for text in slot.values:
+        for value, quoted in items(text):
+            if kind.quoted and not quoted:
+                raise ValueError("the value must stand in single quotes")
+            if kind.check is not None:
+                kind.check(value)
+            values[searchable(value)] = None
+    if not values:
+        raise ValueError("there is no Value")
+    if len(values) > _MOST_VALUES:
+        raise ValueError(f"more than {_MOST_VALUES} values")
+    return tuple(values)
+
+
+# --- decoding ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Alternatives:
+    """Parameters of which exactly one is given."""
+
+    names: tuple[str, ...]
+
+
+def decode(
+    slots: Sequence[Slot],
+    parameters: Iterable[Parameter],
+    alternatives: Alternatives | None = None,
+) -> Arguments:
+    """Decode a query's Slots; unknown ones are ignored. Raises TransactionFailure with all errors."""
+    errors: list[RegistryError] = []
+    values: dict[str, Groups] = {}
+    for parameter in parameters:
+        given = [slot for slot in slots if slot.name == parameter.name]
+        try:
+            groups = _decoded(parameter, given)
+        except RegistryError as error:
+            errors.append(error)
+            continue
+        if groups or parameter.default:
+            values[parameter.name] = groups or parameter.default
+        elif parameter.required:
+            errors.append(XDSStoredQueryMissingParam(f"{parameter.name} is required"))
+    if alternatives is not None and not errors:
+        errors.extend(_unlike_one(alternatives, values))
+    if errors:
+        raise TransactionFailure(errors)
+    return Arguments(values)
+
+
+def _decoded(parameter: Parameter, given: Sequence[Slot]) -> Groups:
+    if len(given) > 1 and not parameter.conjunctive:
+        raise XDSStoredQueryParamNumber(f"{parameter.name} may stand once, stands {len(given)} times")
+    groups = []
+    for slot in given:
+        try:
+            group = _group(parameter, slot)
+        except ValueError as reason:
+            raise XDSRegistryError(f"{parameter.name}: {reason}") from None
+        if len(group) > 1 and not parameter.multiple:
+            raise XDSStoredQueryParamNumber(f"{parameter.name} takes one value")
+        if parameter.kind.known is not None:
+            group = tuple(value for value in group if value in parameter.kind.known)
+        if group:
+            groups.append(group)
+    return tuple(groups)
+
+
+def _unlike_one(alternatives: Alternatives, values: Mapping[str, Groups]) -> list[RegistryError]:
+    given = [name for name in alternatives.names if name in values]
+    names = ", ".join(alternatives.names)
+    if not given:
+        return [XDSStoredQueryMissingParam(f"one of {names} is required")]
+    if len(given) > 1:
+        return [XDSStoredQueryParamNumber(f"only one of {names} may be given")]
+    return []

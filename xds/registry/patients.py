@@ -1,0 +1,36 @@
+"""Patient ids that the registry knows (ITI TF-2 3.8, 3.44), and those that submissions teach it."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, insert, select
+
+from xds.registry.tables import patient
+
+_BY_PATIENT_ID: Final = select(patient.c.patient_id, patient.c.pk, patient.c.survivor).where(
+    patient.c.patient_id.in_(bindparam("patient_ids", expanding=True))
+)
+
+
+class Patients:
+    """The patients named in one submission, read and if need be learnt in its transaction.
+
+    ``learn`` is the policy ``unknown_patients = open``: an id first seen in a submission becomes
+    known. An id that was merged into another is refused either way (ITI TF-2 3.8.4.1.3).
+    """
+
+    def __init__(self, connection: Connection, patient_ids: Iterable[str], *, learn: bool) -> None:
+        self._connection = connection
+        wanted = set(patient_ids)
+        rows = connection.execute(_BY_PATIENT_ID, {"patient_ids": list(wanted)}).all()
+        self._keys = {row.patient_id: row.pk for row in rows if row.survivor is None}
+        subsumed = {row.patient_id for row in rows if row.survivor is not None}
+        unknown = wanted - self._keys.keys() - subsumed
+        self.refused = frozenset(subsumed if learn else subsumed | unknown)
+
+    def key(self, patient_id: str) -> int:
+        """Return the patient's row, made now where the id is learnt."""
+        if patient_id not in self._keys:
+            made = self._connection.execute(insert(patient), {"patient_id": patient_id})
+            self._keys[patient_id] = made.inserted_primary_key[0]
+        return self._keys[patient_id]

@@ -1,0 +1,316 @@
+"""STORED_QUERIES: a row for each stored query, and how one is answered (ITI TF-2 3.18, 3.51)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sqlalchemy import Connection
+
+from xds.errors import (
+    TransactionFailure,
+    XDSRegistryError,
+    XDSResultNotSinglePatient,
+    XDSUnknownStoredQuery,
+)
+from xds.metadata import vocabulary as v
+from xds.metadata.ebrim import Slot
+from xds.metadata.objects import Association
+from xds.registry import steps
+from xds.registry.fragments import FoundObject
+from xds.registry.parameters import (
+    ASSOCIATION_TYPE,
+    CODE,
+    ENTRY_TYPE,
+    PATTERN,
+    STATUS,
+    TIME,
+    Alternatives,
+    Match,
+    Parameter,
+    decode,
+)
+from xds.registry.search import Search
+from xds.registry.steps import StoredQuery
+from xds.registry.tables import document_entry, folder, submission_set
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRequest:
+    """A stored query as it was asked: its id, its Slots, and what is to be returned."""
+
+    query_id: str
+    slots: Sequence[Slot]
+    return_type: str = v.LEAF_CLASS
+    transaction: str = "ITI-18"
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """What a stored query found."""
+
+    objects: list[FoundObject]
+
+
+# --- parameters ----------------------------------------------------------------------------------
+
+
+def _codes(name: str, attribute: str, *, conjunctive: bool = False) -> Parameter:
+    return Parameter(
+        name=name, attribute=attribute, kind=CODE, multiple=True, conjunctive=conjunctive
+    )
+
+
+def _times(name: str, attribute: str) -> tuple[Parameter, Parameter]:
+    return (
+        Parameter(name=f"{name}From", attribute=attribute, kind=TIME, match=Match.FROM),
+        Parameter(name=f"{name}To", attribute=attribute, kind=TIME, match=Match.TO),
+    )
+
+
+def _patient(name: str) -> Parameter:
+    return Parameter(name=name, attribute="patient_id", required=True)
+
+
+def _status(name: str) -> Parameter:
+    return Parameter(
+        name=name, attribute="availability_status", kind=STATUS, required=True, multiple=True
+    )
+
+
+def _ids(name: str, attribute: str, *, multiple: bool) -> Parameter:
+    return Parameter(name=name, attribute=attribute, multiple=multiple)
+
+
+_ENTRY_STATUS: Final = _status("$XDSDocumentEntryStatus")
+_ENTRY_TYPE: Final = Parameter(
+    name="$XDSDocumentEntryType", attribute="object_type", kind=ENTRY_TYPE, multiple=True
+)
+_STABLE_BY_DEFAULT: Final = replace(_ENTRY_TYPE, default=((v.STABLE_DOCUMENT_ENTRY,),))
+_FORMAT_CODE: Final = _codes("$XDSDocumentEntryFormatCode", "format_code")
+_CONFIDENTIALITY_CODE: Final = _codes(
+    "$XDSDocumentEntryConfidentialityCode", "confidentiality_code", conjunctive=True
+)
+_CLASS_CODE: Final = _codes("$XDSDocumentEntryClassCode", "class_code")
+_EVENT_CODE_LIST: Final = _codes(
+    "$XDSDocumentEntryEventCodeList", "event_code_list", conjunctive=True
+)
+_FACILITY_TYPE_CODE: Final = _codes(
+    "$XDSDocumentEntryHealthcareFacilityTypeCode", "healthcare_facility_type_code"
+)
+_FOLDER_CODE_LIST: Final = _codes("$XDSFolderCodeList", "code_list", conjunctive=True)
+
+FIND_DOCUMENTS: Final = (
+    _patient("$XDSDocumentEntryPatientId"),
+    _ENTRY_STATUS,
+    _CLASS_CODE,
+    _codes("$XDSDocumentEntryTypeCode", "type_code"),
+    _codes("$XDSDocumentEntryPracticeSettingCode", "practice_setting_code"),
+    *_times("$XDSDocumentEntryCreationTime", "creation_time"),
+    *_times("$XDSDocumentEntryServiceStartTime", "service_start_time"),
+    *_times("$XDSDocumentEntryServiceStopTime", "service_stop_time"),
+    _FACILITY_TYPE_CODE,
+    _EVENT_CODE_LIST,
+    _CONFIDENTIALITY_CODE,
+    Parameter(
+        name="$XDSDocumentEntryAuthorPerson",
+        attribute="author",
+        kind=PATTERN,
+        match=Match.LIKE,
+        multiple=True,
+    ),
+    _FORMAT_CODE,
+    _STABLE_BY_DEFAULT,
+)
+_REFERENCE_ID_LIST: Final = Parameter(
+    name="$XDSDocumentEntryReferenceIdList",
+    attribute="reference_id_list",
+    required=True,
+    multiple=True,
+    conjunctive=True,
+)
+FIND_FOLDERS: Final = (
+    _patient("$XDSFolderPatientId"),
+    *_times("$XDSFolderLastUpdateTime", "last_update_time"),
+    _FOLDER_CODE_LIST,
+    _status("$XDSFolderStatus"),
+)
+_CONTENT_FILTERS: Final = (_FORMAT_CODE, _CONFIDENTIALITY_CODE, _ENTRY_TYPE)
+_ALL_OF_PATIENT: Final = _patient("$patientId")
+_UUIDS: Final = Parameter(name="$uuid", match=Match.STEP, required=True, multiple=True)
+
+
+def _by_id(prefix: str, *, multiple: bool) -> tuple[Parameter, Parameter]:
+    return (
+        _ids(f"{prefix}EntryUUID", "entry_uuid", multiple=multiple),
+        _ids(f"{prefix}UniqueId", "unique_id", multiple=multiple),
+    )
+
+
+def _either(prefix: str) -> Alternatives:
+    return Alternatives((f"{prefix}EntryUUID", f"{prefix}UniqueId"))
+
+
+_DE: Final = "$XDSDocumentEntry"
+_SS: Final = "$XDSSubmissionSet"
+_FD: Final = "$XDSFolder"
+
+# --- queries -------------------------------------------------------------------------------------
+
+_ROWS: Final = (
+    StoredQuery(
+        query_id=v.FIND_DOCUMENTS,
+        name="FindDocuments",
+        step=steps.find,
+        on={document_entry: FIND_DOCUMENTS},
+    ),
+    StoredQuery(
+        query_id=v.FIND_DOCUMENTS_BY_REFERENCE_ID,
+        name="FindDocumentsByReferenceId",
+        step=steps.find,
+        on={document_entry: (*FIND_DOCUMENTS, _REFERENCE_ID_LIST)},
+    ),
+    StoredQuery(
+        query_id=v.FIND_SUBMISSION_SETS,
+        name="FindSubmissionSets",
+        step=steps.find,
+        on={
+            submission_set: (
+                _patient("$XDSSubmissionSetPatientId"),
+                Parameter(name="$XDSSubmissionSetSourceId", attribute="source_id", multiple=True),
+                *_times("$XDSSubmissionSetSubmissionTime", "submission_time"),
+                Parameter(
+                    name="$XDSSubmissionSetAuthorPerson",
+                    attribute="author",
+                    kind=PATTERN,
+                    match=Match.LIKE,
+                ),
+                _codes("$XDSSubmissionSetContentType", "content_type_code"),
+                _status("$XDSSubmissionSetStatus"),
+            )
+        },
+    ),
+    StoredQuery(
+        query_id=v.FIND_FOLDERS, name="FindFolders", step=steps.find, on={folder: FIND_FOLDERS}
+    ),
+    StoredQuery(
+        query_id=v.GET_ALL,
+        name="GetAll",
+        step=steps.get_all,
+        on={
+            submission_set: (_ALL_OF_PATIENT, _status("$XDSSubmissionSetStatus")),
+            document_entry: (
+                _ALL_OF_PATIENT,
+                _ENTRY_STATUS,
+                _FORMAT_CODE,
+                _CONFIDENTIALITY_CODE,
+                _STABLE_BY_DEFAULT,
+            ),
+            folder: (_ALL_OF_PATIENT, _status("$XDSFolderStatus")),
+        },
+    ),
+    StoredQuery(
+        query_id=v.GET_DOCUMENTS,
+        name="GetDocuments",
+        step=steps.find,
+        on={document_entry: _by_id(_DE, multiple=True)},
+        alternatives=_either(_DE),
+        single_patient=True,
+    ),
+    StoredQuery(
+        query_id=v.GET_FOLDERS,
+        name="GetFolders",
+        step=steps.find,
+        on={folder: _by_id(_FD, multiple=True)},
+        alternatives=_either(_FD),
+        single_patient=True,
+    ),
+    StoredQuery(
+        query_id=v.GET_ASSOCIATIONS,
+        name="GetAssociations",
+        step=steps.get_associations,
+        on={},
+        free=(_UUIDS,),
+    ),
+    StoredQuery(
+        query_id=v.GET_DOCUMENTS_AND_ASSOCIATIONS,
+        name="GetDocumentsAndAssociations",
+        step=steps.get_documents_and_associations,
+        on={document_entry: _by_id(_DE, multiple=True)},
+        alternatives=_either(_DE),
+        single_patient=True,
+    ),
+    StoredQuery(
+        query_id=v.GET_SUBMISSION_SETS,
+        name="GetSubmissionSets",
+        step=steps.get_submission_sets,
+        on={},
+        free=(_UUIDS,),
+        single_patient=True,
+    ),
+    StoredQuery(
+        query_id=v.GET_SUBMISSION_SET_AND_CONTENTS,
+        name="GetSubmissionSetAndContents",
+        step=steps.get_submission_set_and_contents,
+        on={submission_set: _by_id(_SS, multiple=False), document_entry: _CONTENT_FILTERS},
+        alternatives=_either(_SS),
+        single_patient=True,
+    ),
+    StoredQuery(
+        query_id=v.GET_FOLDER_AND_CONTENTS,
+        name="GetFolderAndContents",
+        step=steps.get_folder_and_contents,
+        on={folder: _by_id(_FD, multiple=False), document_entry: _CONTENT_FILTERS},
+        alternatives=_either(_FD),
+        single_patient=True,
+    ),
+    StoredQuery(
+        query_id=v.GET_FOLDERS_FOR_DOCUMENT,
+        name="GetFoldersForDocument",
+        step=steps.get_folders_for_document,
+        on={document_entry: _by_id(_DE, multiple=False)},
+        alternatives=_either(_DE),
+    ),
+    StoredQuery(
+        query_id=v.GET_RELATED_DOCUMENTS,
+        name="GetRelatedDocuments",
+        step=steps.get_related_documents,
+        on={document_entry: _by_id(_DE, multiple=False)},
+        free=(
+            Parameter(
+                name="$AssociationTypes",
+                kind=ASSOCIATION_TYPE,
+                match=Match.STEP,
+                required=True,
+                multiple=True,
+            ),
+            replace(_STABLE_BY_DEFAULT, match=Match.STEP),
+        ),
+        alternatives=_either(_DE),
+    ),
+)
+
+STORED_QUERIES: Final[Mapping[str, StoredQuery]] = {row.query_id: row for row in _ROWS}
+
+
+def answer(connection: Connection, request: QueryRequest) -> QueryResult:
+    """Answer a stored query; raises TransactionFailure with the errors of ITI TF-2 3.18.4.1.3."""
+    query = STORED_QUERIES.get(request.query_id.strip())
+    if query is None or query.transaction != request.transaction:
+        raise TransactionFailure([XDSUnknownStoredQuery(f"no stored query {request.query_id}")])
+    if request.return_type not in (v.OBJECT_REF, v.LEAF_CLASS):
+        raise TransactionFailure(
+            [XDSRegistryError(f"returnType {request.return_type} is not ObjectRef or LeafClass")]
+        )
+    arguments = decode(request.slots, query.parameters, query.alternatives)
+    leaf_class = request.return_type == v.LEAF_CLASS
+    found = query.step(query, Search(connection, leaf_class), arguments)
+    if leaf_class and query.single_patient:
+        _require_one_patient(found)
+    return QueryResult(found)
+
+
+def _require_one_patient(found: list[FoundObject]) -> None:
+    if len({one.patient_id for one in found if one.kind is not Association}) > 1:
+        raise TransactionFailure(
+            [XDSResultNotSinglePatient("the result is of several patients; ask for ObjectRef")]
+        )

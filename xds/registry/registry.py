@@ -1,0 +1,123 @@
+"""The Document Registry: registers submissions and answers stored queries (ITI TF-1 10.1.1.3)."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, select
+
+from xds.database import Database
+from xds.errors import TransactionFailure
+from xds.metadata import datatypes
+from xds.metadata import vocabulary as v
+from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
+from xds.metadata.rules import Case, Policy, breaches
+from xds.metadata.submission import Submission
+from xds.registry import effects, events, surroundings
+from xds.registry.events import EVENT_OBJECTS, Event, Happening
+from xds.registry.patients import Patients
+from xds.registry.queries import QueryRequest, QueryResult, answer
+from xds.registry.rows import Prepared, insert_objects, prepared
+from xds.registry.tables import document_entry
+
+Joining = Callable[[Connection], None]
+"""Work of a repository on the same database that shares the fate of the registration."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredDocument:
+    """What a DocumentEntry says of its document's bytes."""
+
+    unique_id: str
+    hash: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentRegistry:
+    """The registry on one database; safe to use from many threads and processes."""
+
+    database: Database
+    policy: Policy = field(default_factory=Policy)
+    learn_patients: bool = True
+    """Whether an id first seen in a submission becomes known (``unknown_patients = open``)."""
+    home_community_id: str | None = None
+    """Set on objects that come without one, ``urn:oid:``."""
+
+    def register(
+        self,
+        submission: Submission,
+        *,
+        transaction: str = "ITI-42",
+        joining: Joining | None = None,
+    ) -> None:
+        """Register a submission in one database transaction (ITI TF-2 3.42.4.1.3, 3.61.4.1.3).
+
+        Raises TransactionFailure with every breach of the rules; then nothing has changed. On
+        return the registration is durable, and so is what ``joining`` did with the connection.
+        """
+        now = datatypes.now()
+        named = self._at_home(submission).with_uuids()
+        with self.database.write() as connection:
+            patient_ids = {p for thing in _bearers(submission) if (p := thing.patient_id)}
+            patients = Patients(connection, patient_ids, learn=self.learn_patients)
+            known = surroundings.known(connection, submission, patients.refused)
+            if errors := breaches(Case(submission, transaction, known, self.policy)):
+                raise TransactionFailure(errors)
+            plan = effects.plan(named, known)
+            objects = [prepared(thing, now) for thing in (*_objects(named), *plan.associations)]
+            insert_objects(connection, objects, patients)
+            happenings = effects.apply(connection, plan, now=now)
+            events.write(
+                connection,
+                [*_registrations(objects), *happenings],
+                at=now,
+                submission_set=named.submission_set.id,
+            )
+            if joining is not None:
+                joining(connection)
+
+    def query(self, request: QueryRequest) -> QueryResult:
+        """Answer a stored query (ITI TF-2 3.18.4.1.3); raises TransactionFailure."""
+        with self.database.read() as connection:
+            return answer(connection, request)
+
+    def events(self, after: int = 0, *, at_most: int = 1_000) -> list[Event]:
+        """Return what happened since an event number, oldest first."""
+        with self.database.read() as connection:
+            return events.after(connection, after, at_most=at_most)
+
+    def stable_documents(self, repository_unique_id: str) -> Iterator[RegisteredDocument]:
+        """Yield what is registered of every stable document of one repository."""
+        query = select(
+            document_entry.c.unique_id, document_entry.c.hash, document_entry.c.size
+        ).where(
+            document_entry.c.repository_unique_id == repository_unique_id,
+            document_entry.c.object_type == v.STABLE_DOCUMENT_ENTRY,
+        )
+        with self.database.read() as connection:
+            for row in connection.execute(query.execution_options(yield_per=1_000)):
+                yield RegisteredDocument(row.unique_id, row.hash, row.size)
+
+    def _at_home(self, submission: Submission) -> Submission:
+        if self.home_community_id is None:
+            return submission
+        return submission.with_objects(
+            thing.updated(home_community_id=thing.home_community_id or self.home_community_id)
+            for thing in _objects(submission)
+        )
+
+
+def _objects(submission: Submission) -> list[MetadataObject]:
+    return [thing for thing in submission.objects if isinstance(thing, MetadataObject)]
+
+
+def _bearers(submission: Submission) -> Sequence[SubmissionSet | DocumentEntry | Folder]:
+    return (*submission.submission_sets, *submission.document_entries, *submission.folders)
+
+
+def _registrations(objects: Sequence[Prepared]) -> list[Happening]:
+    return [
+        Happening(events.REGISTERED, type(one.thing), one.thing.id, one.row["patient"])
+        for one in objects
+        if isinstance(one.thing, EVENT_OBJECTS)
+    ]

@@ -1,0 +1,165 @@
+"""The steps of stored queries: how the objects of a query are found (ITI TF-2 3.18.4.1.2.3.7).
+
+Results come in one order: SubmissionSets, DocumentEntries, Folders, Associations, and within a kind
+in the order of registration. An Association to an entry that a filter removed is removed too.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Table, select, union_all
+
+from xds.metadata import vocabulary as v
+from xds.registry.fragments import FoundObject
+from xds.registry.parameters import Alternatives, Arguments, Parameter
+from xds.registry.search import Condition, Search, conditions
+from xds.registry.tables import association, document_entry, folder, submission_set
+
+Step = Callable[["StoredQuery", Search, Arguments], list[FoundObject]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredQuery:
+    """One stored query: a row of :data:`xds.registry.queries.STORED_QUERIES`."""
+
+    query_id: str
+    name: str
+    step: Step
+    on: Mapping[Table, tuple[Parameter, ...]]
+    """The parameters that look at attributes, by the table that they look at."""
+    free: tuple[Parameter, ...] = ()
+    """The parameters that only the step looks at."""
+    alternatives: Alternatives | None = None
+    single_patient: bool = False
+    """Whether a LeafClass answer must be of one patient (ITI TF-2 3.18.4.1.2.3.8)."""
+    transaction: str = "ITI-18"
+
+    @property
+    def parameters(self) -> Iterator[Parameter]:
+        """Every parameter once."""
+        seen: set[str] = set()
+        for parameter in (*self.free, *(p for group in self.on.values() for p in group)):
+            if parameter.name not in seen:
+                seen.add(parameter.name)
+                yield parameter
+
+    def conditions(self, table: Table, arguments: Arguments) -> list[Condition]:
+        """Return what the arguments demand of a table's objects."""
+        return conditions(table, self.on.get(table, ()), arguments)
+
+
+_HAS_MEMBER: Final = association.c.association_type == v.HAS_MEMBER
+
+
+def find(query: StoredQuery, search: Search, arguments: Arguments) -> list[FoundObject]:
+    """Find the objects of one table by their attributes."""
+    (table,) = query.on
+    return search.objects(table, *query.conditions(table, arguments))
+
+
+def get_all(query: StoredQuery, search: Search, arguments: Arguments) -> list[FoundObject]:
+    """Find everything of a patient, and every Association that touches it."""
+    wanted = {table: query.conditions(table, arguments) for table in query.on}
+    found = [one for table, where in wanted.items() for one in search.objects(table, *where)]
+    uuids = union_all(*(select(t.c.entry_uuid).where(*where) for t, where in wanted.items()))
+    return [*found, *search.touching(uuids)]
+
+
+def get_associations(query: StoredQuery, search: Search, arguments: Arguments) -> list[FoundObject]:
+    """Find the Associations that touch the given objects."""
+    return search.touching_any(arguments.all("$uuid"))
+
+
+def get_documents_and_associations(
+    query: StoredQuery, search: Search, arguments: Arguments
+) -> list[FoundObject]:
+    """Find DocumentEntries and the Associations that touch them."""
+    entries = find(query, search, arguments)
+    return [*entries, *search.touching_any(_uuids(entries))]
+
+
+def get_submission_sets(
+    query: StoredQuery, search: Search, arguments: Arguments
+) -> list[FoundObject]:
+    """Find the SubmissionSets that hold the given objects, and the HasMembers that say so."""
+    members = search.objects_in(association, "target", arguments.all("$uuid"), _HAS_MEMBER)
+    sets = search.objects_in(submission_set, "entry_uuid", _sources(members))
+    holders = set(_uuids(sets))
+    return [*sets, *(member for member in members if member.source in holders)]
+
+
+def get_submission_set_and_contents(
+    query: StoredQuery, search: Search, arguments: Arguments
+) -> list[FoundObject]:
+    """Find a SubmissionSet and all that it holds."""
+    sets = search.objects(submission_set, *query.conditions(submission_set, arguments))
+    members = search.objects_in(association, "source", _uuids(sets), _HAS_MEMBER)
+    targets = _targets(members)
+    where = query.conditions(document_entry, arguments)
+    entries = search.objects_in(document_entry, "entry_uuid", targets, *where)
+    folders = search.objects_in(folder, "entry_uuid", targets)
+    held = {*_uuids(entries), *_uuids(folders)}
+    joining = _among(search.objects_in(association, "entry_uuid", targets), held)
+    held.update(_uuids(joining))
+    return [
+        *sets,
+        *entries,
+        *folders,
+        *(member for member in members if member.target in held),
+        *joining,
+    ]
+
+
+def get_folder_and_contents(
+    query: StoredQuery, search: Search, arguments: Arguments
+) -> list[FoundObject]:
+    """Find a Folder, its documents and the HasMembers between."""
+    folders = search.objects(folder, *query.conditions(folder, arguments))
+    members = search.objects_in(association, "source", _uuids(folders), _HAS_MEMBER)
+    where = query.conditions(document_entry, arguments)
+    entries = search.objects_in(document_entry, "entry_uuid", _targets(members), *where)
+    held = {*_uuids(folders), *_uuids(entries)}
+    return [*entries, *folders, *_among(members, held)]
+
+
+def get_folders_for_document(
+    query: StoredQuery, search: Search, arguments: Arguments
+) -> list[FoundObject]:
+    """Find the Folders that hold a document."""
+    entries = search.objects(document_entry, *query.conditions(document_entry, arguments))
+    members = search.objects_in(association, "target", _uuids(entries), _HAS_MEMBER)
+    return search.objects_in(folder, "entry_uuid", _sources(members))
+
+
+def get_related_documents(
+    query: StoredQuery, search: Search, arguments: Arguments
+) -> list[FoundObject]:
+    """Find the documents joined to one by Associations of given types, and these Associations."""
+    start = search.objects(document_entry, *query.conditions(document_entry, arguments))
+    types = v.RELATIONSHIPS.intersection(arguments.all("$AssociationTypes"))
+    of_type = association.c.association_type.in_(types)
+    related = search.touching_any(_uuids(start), of_type)
+    ends = dict.fromkeys([*_sources(related), *_targets(related)])
+    wanted = document_entry.c.object_type.in_(arguments.all("$XDSDocumentEntryType"))
+    entries = search.objects_in(document_entry, "entry_uuid", ends, wanted)
+    kept = _among(related, set(_uuids(entries)))
+    touched = {*_sources(kept), *_targets(kept)}
+    return [*(entry for entry in entries if entry.entry_uuid in touched), *kept]
+
+
+def _uuids(found: list[FoundObject]) -> list[str]:
+    return [one.entry_uuid for one in found]
+
+
+def _sources(found: list[FoundObject]) -> list[str]:
+    return list(dict.fromkeys(one.source for one in found if one.source is not None))
+
+
+def _targets(found: list[FoundObject]) -> list[str]:
+    return list(dict.fromkeys(one.target for one in found if one.target is not None))
+
+
+def _among(associations: list[FoundObject], held: set[str]) -> list[FoundObject]:
+    """Keep the Associations whose both ends are held."""
+    return [one for one in associations if one.source in held and one.target in held]

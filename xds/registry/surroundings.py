@@ -1,0 +1,170 @@
+"""What the registry knows of a submission's surroundings, read for its rules in its transaction."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    literal,
+    null,
+    select,
+    union_all,
+)
+
+from xds.metadata import ebrim
+from xds.metadata import vocabulary as v
+from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
+from xds.metadata.rules import Known, RegisteredObject
+from xds.metadata.submission import Submission
+from xds.registry.tables import association, document_entry, folder, patient, submission_set
+
+_KINDS: Final[tuple[type[MetadataObject], ...]] = (
+    DocumentEntry,
+    SubmissionSet,
+    Folder,
+    Association,
+)
+_TABLES: Final[Mapping[type[MetadataObject], Table]] = {
+    DocumentEntry: document_entry,
+    SubmissionSet: submission_set,
+    Folder: folder,
+    Association: association,
+}
+
+
+def _facts(kind: type[MetadataObject]) -> Select[Any]:
+    """Select a RegisteredObject's facts in the same columns for every kind."""
+    table = _TABLES[kind]
+    is_entry = kind is DocumentEntry
+    has_patient = kind is not Association
+    columns = [
+        literal(_KINDS.index(kind), Integer).label("kind"),
+        table.c.entry_uuid,
+        table.c.availability_status,
+        (patient.c.patient_id if has_patient else cast(null(), Text)).label("patient_id"),
+        (table.c.unique_id if has_patient else cast(null(), Text)).label("unique_id"),
+        (table.c.object_type if is_entry else cast(null(), Integer)).label("object_type"),
+        (table.c.hash if is_entry else cast(null(), Text)).label("hash"),
+        (table.c.size if is_entry else cast(null(), Integer)).label("size"),
+    ]
+    source = table.join(patient, table.c.patient == patient.c.pk) if has_patient else table
+    return select(*columns).select_from(source)
+
+
+_BY_UUID: Final = union_all(
+    *(
+        _facts(kind).where(_TABLES[kind].c.entry_uuid.in_(bindparam("uuids", expanding=True)))
+        for kind in _KINDS
+    )
+)
+_BY_UNIQUE_ID: Final = union_all(
+    *(
+        _facts(kind).where(_TABLES[kind].c.unique_id.in_(bindparam("ids", expanding=True)))
+        for kind in _KINDS
+        if kind is not Association
+    )
+)
+_TRANSFORMATIONS: Final = select(association.c.source).where(
+    association.c.source.in_(bindparam("uuids", expanding=True)),
+    association.c.association_type == v.XFRM,
+)
+_FOLDERS: Final = (
+    select(association.c.target, folder.c.entry_uuid, patient.c.patient_id)
+    .select_from(
+        association.join(folder, association.c.source == folder.c.entry_uuid).join(
+            patient, folder.c.patient == patient.c.pk
+        )
+    )
+    .where(
+        association.c.target.in_(bindparam("uuids", expanding=True)),
+        association.c.association_type == v.HAS_MEMBER,
+        association.c.availability_status == v.APPROVED,
+        folder.c.availability_status == v.APPROVED,
+    )
+    .order_by(folder.c.pk)
+)
+
+_CHUNK: Final = 5_000
+
+
+def chunks(values: Iterable[str]) -> Iterable[list[str]]:
+    """Cut a list of values into pieces that any database takes as parameters."""
+    listed = list(values)
+    return (listed[i : i + _CHUNK] for i in range(0, len(listed), _CHUNK))
+
+
+def known(
+    connection: Connection, submission: Submission, refused_patients: frozenset[str]
+) -> Known:
+    """Read what is registered of everything that the submission names."""
+    uuids = _uuids(submission)
+    relations = {a.target for a in submission.relationships() if ebrim.is_uuid(a.target)}
+    transformations, folders = _relations(connection, relations)
+    objects = {
+        found.entry_uuid: found
+        for found in _registered(connection, _BY_UUID, "uuids", uuids, transformations, folders)
+    }
+    unique_ids: dict[str, list[RegisteredObject]] = {}
+    for found in _registered(connection, _BY_UNIQUE_ID, "ids", _unique_ids(submission), (), {}):
+        unique_ids.setdefault(found.unique_id or "", []).append(found)
+    return Known(
+        objects=objects,
+        unique_ids={unique_id: tuple(found) for unique_id, found in unique_ids.items()},
+        refused_patients=refused_patients,
+    )
+
+
+def _uuids(submission: Submission) -> list[str]:
+    named = {thing.id: None for thing in submission.objects}
+    for found in submission.associations:
+        named |= {found.source: None, found.target: None}
+    return [identifier for identifier in named if ebrim.is_uuid(identifier)]
+
+
+def _unique_ids(submission: Submission) -> list[str]:
+    bearers = (*submission.submission_sets, *submission.folders, *submission.document_entries)
+    return list({thing.unique_id: None for thing in bearers if thing.unique_id})
+
+
+def _registered(
+    connection: Connection,
+    statement: Any,
+    parameter: str,
+    values: list[str],
+    transformations: Iterable[str],
+    folders: Mapping[str, tuple[RegisteredObject, ...]],
+) -> Iterable[RegisteredObject]:
+    for chunk in chunks(values):
+        for row in connection.execute(statement, {parameter: chunk}):
+            yield RegisteredObject(
+                kind=_KINDS[row.kind],
+                entry_uuid=row.entry_uuid,
+                availability_status=row.availability_status,
+                patient_id=row.patient_id,
+                unique_id=row.unique_id,
+                object_type=row.object_type,
+                hash=row.hash,
+                size=row.size,
+                is_transformation=row.entry_uuid in transformations,
+                folders=folders.get(row.entry_uuid, ()),
+            )
+
+
+def _relations(
+    connection: Connection, targets: set[str]
+) -> tuple[set[str], Mapping[str, tuple[RegisteredObject, ...]]]:
+    """Return which targets are transformations, and the Approved Folders that hold each."""
+    transformations: set[str] = set()
+    folders: dict[str, tuple[RegisteredObject, ...]] = {}
+    for chunk in chunks(targets):
+        transformations |= set(connection.scalars(_TRANSFORMATIONS, {"uuids": chunk}))
+        for target, entry_uuid, patient_id in connection.execute(_FOLDERS, {"uuids": chunk}):
+            found = RegisteredObject(kind=Folder, entry_uuid=entry_uuid, patient_id=patient_id)
+            folders[target] = (*folders.get(target, ()), found)
+    return transformations, folders

@@ -1,0 +1,232 @@
+"""The registry's tables.
+
+What never changes of an object is rendered once, at registration, and kept in ``fragment``; what
+does change (availabilityStatus, patientId after a merge, a Folder's lastUpdateTime) stands in columns
+alone and is filled in on the way out (:mod:`xds.registry.fragments`). Columns beside those exist to
+be searched.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from xds.database import METADATA
+from xds.metadata import datatypes
+from xds.metadata import vocabulary as v
+
+
+class EntryUUID(TypeDecorator[str]):
+    """A ``urn:uuid:``, kept without the prefix, in the database's own UUID type where it has one."""
+
+    impl = String(36)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(Uuid(as_uuid=False))
+        return dialect.type_descriptor(String(36))
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else value[9:]
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else f"urn:uuid:{value}"
+
+
+class Term(TypeDecorator[str]):
+    """A URN of a closed vocabulary, kept as a small number."""
+
+    impl = SmallInteger
+    cache_ok = True
+
+    def __init__(self, terms: tuple[str, ...]) -> None:
+        super().__init__()
+        self.terms = terms
+        self._numbers: Mapping[str, int] = {term: i for i, term in enumerate(terms)}
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> int | None:
+        return None if value is None else self._numbers[value]
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> str | None:
+        return None if value is None else self.terms[value]
+
+
+class Instant(TypeDecorator[str]):
+    """A DTM as the number of its earliest instant in 14 digits, so that precisions compare."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> int | None:
+        return None if value is None else int(datatypes.earliest(value))
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> str | None:
+        return None if value is None else f"{value:014d}"
+
+
+Key: Final = BigInteger().with_variant(Integer, "sqlite")
+"""A row's number; SQLite counts only its own INTEGER PRIMARY KEY."""
+
+STATUSES: Final = Term((v.APPROVED, v.DEPRECATED))
+DOCUMENT_ENTRY_TYPES: Final = Term((v.STABLE_DOCUMENT_ENTRY, v.ON_DEMAND_DOCUMENT_ENTRY))
+ASSOCIATION_TYPES: Final = Term(
+    (
+        v.HAS_MEMBER,
+        v.RPLC,
+        v.XFRM,
+        v.APND,
+        v.XFRM_RPLC,
+        v.SIGNS,
+        v.IS_SNAPSHOT_OF,
+        v.UPDATE_AVAILABILITY_STATUS,
+        v.SUBMIT_ASSOCIATION,
+    )
+)
+"""New terms go to the end: the place in the row is what is stored."""
+
+patient = Table(
+    "patient",
+    METADATA,
+    Column("pk", Key, primary_key=True),
+    Column("patient_id", Text, nullable=False, unique=True),
+    Column("survivor", Key, ForeignKey("patient.pk")),
+)
+"""Patient ids (CX) that a feed or, by policy, a submission made known; ``survivor`` after a merge."""
+
+
+def _object(name: str, *columns: Column[Any]) -> Table:
+    return Table(
+        name,
+        METADATA,
+        Column("pk", Key, primary_key=True),
+        Column("entry_uuid", EntryUUID, nullable=False, unique=True),
+        Column("availability_status", STATUSES, nullable=False),
+        *columns,
+        Column("fragment", LargeBinary, nullable=False),
+    )
+
+
+def _patient() -> Column[Any]:
+    return Column("patient", Key, ForeignKey("patient.pk"), nullable=False)
+
+
+document_entry = _object(
+    "document_entry",
+    Column("object_type", DOCUMENT_ENTRY_TYPES, nullable=False),
+    _patient(),
+    Column("unique_id", Text, nullable=False, index=True),
+    Column("logical_id", EntryUUID, nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("home_community_id", Text),
+    Column("creation_time", Instant),
+    Column("service_start_time", Instant),
+    Column("service_stop_time", Instant),
+    Column("class_code", Text, index=True),
+    Column("type_code", Text),
+    Column("format_code", Text),
+    Column("practice_setting_code", Text),
+    Column("healthcare_facility_type_code", Text, index=True),
+    Column("hash", Text),
+    Column("size", BigInteger),
+    Column("repository_unique_id", Text),
+)
+Index("ix_document_entry_patient", document_entry.c.patient, document_entry.c.pk)
+
+submission_set = _object(
+    "submission_set",
+    _patient(),
+    Column("unique_id", Text, nullable=False, unique=True),
+    Column("home_community_id", Text),
+    Column("source_id", Text, nullable=False),
+    Column("submission_time", Instant, nullable=False),
+    Column("content_type_code", Text, nullable=False),
+)
+Index("ix_submission_set_patient", submission_set.c.patient, submission_set.c.pk)
+
+folder = _object(
+    "folder",
+    _patient(),
+    Column("unique_id", Text, nullable=False, index=True),
+    Column("logical_id", EntryUUID, nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("home_community_id", Text),
+    Column("last_update_time", Instant, nullable=False),
+)
+Index("ix_folder_patient", folder.c.patient, folder.c.pk)
+
+association = _object(
+    "association",
+    Column("association_type", ASSOCIATION_TYPES, nullable=False),
+    Column("source", EntryUUID, nullable=False, index=True),
+    Column("target", EntryUUID, nullable=False, index=True),
+    Column("home_community_id", Text),
+)
+
+
+VALUE_ATTRIBUTES: Final = Term(
+    ("confidentiality_code", "event_code_list", "author", "reference_id_list", "code_list")
+)
+"""Attributes with any number of values that queries search; new ones go to the end."""
+
+
+def _values(owner: Table) -> Table:
+    return Table(
+        f"{owner.name}_value",
+        METADATA,
+        Column("owner", Key, ForeignKey(owner.c.pk), primary_key=True),
+        Column("attribute", VALUE_ATTRIBUTES, primary_key=True),
+        Column("value", Text, primary_key=True),
+        sqlite_with_rowid=False,
+    )
+
+
+document_entry_value = _values(document_entry)
+submission_set_value = _values(submission_set)
+folder_value = _values(folder)
+for _table, _attributes in (
+    (document_entry_value, "1, 3"),  # event_code_list, reference_id_list
+    (folder_value, "4"),  # code_list
+):
+    Index(
+        f"ix_{_table.name}",
+        _table.c.value,
+        _table.c.attribute,
+        sqlite_where=text(f"attribute IN ({_attributes})"),
+        postgresql_where=text(f"attribute IN ({_attributes})"),
+    )
+
+VALUES: Final[Mapping[str, Table]] = {
+    "document_entry": document_entry_value,
+    "submission_set": submission_set_value,
+    "folder": folder_value,
+}
+
+event = Table(
+    "event",
+    METADATA,
+    Column("pk", Key, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("object_kind", Text, nullable=False),
+    Column("entry_uuid", EntryUUID, nullable=False),
+    Column("patient", Key, ForeignKey("patient.pk")),
+    Column("submission_set", EntryUUID, nullable=False),
+)
+"""What happened, written in the commit that made it happen; subscribers read on from a number."""
+

@@ -1,0 +1,262 @@
+"""The Document Repository: provides documents to a registry and gives them out again (TF-1 10.1.1.4)."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from xds.database import Database
+from xds.errors import (
+    RegistryError,
+    TransactionFailure,
+    XDSDocumentUniqueIdError,
+    XDSMissingDocument,
+    XDSMissingDocumentMetadata,
+    XDSNonIdenticalHash,
+    XDSNonIdenticalSize,
+    XDSRepositoryMetadataError,
+    XDSRepositoryOutOfResources,
+    XDSUnknownCommunity,
+    XDSUnknownRepositoryId,
+)
+from xds.metadata.ebrim import RegistryObject
+from xds.metadata.objects import DocumentEntry
+from xds.metadata.submission import Submission
+from xds.repository import index
+from xds.repository.index import IndexedDocument
+from xds.repository.store import (
+    DocumentReader,
+    DocumentStore,
+    StagedDocument,
+    StoreError,
+    StoreFull,
+)
+
+Joining = Callable[[Connection], None]
+Register = Callable[[Submission, Joining], None]
+"""Registers a submission as by ITI-42; on a shared database ``joining`` is part of its commit.
+
+Raises TransactionFailure when the registry refuses, after which nothing is registered.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRequest:
+    """One document asked for (ITI TF-2 3.43.4.1.2)."""
+
+    repository_unique_id: str
+    document_unique_id: str
+    home_community_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievedDocument:
+    """One document about to be sent; ``chunks`` gives its bytes once."""
+
+    request: DocumentRequest
+    mime_type: str
+    size: int
+    hash: str
+    chunks: Callable[[], Iterable[bytes]] | DocumentReader
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """The answer to a set of requests: documents, and an error for each that is not there."""
+
+    documents: tuple[RetrievedDocument, ...]
+    errors: tuple[RegistryError, ...]
+
+
+_KEPT_OPEN: Final = 64
+"""Documents of one answer that are held open from the start; later ones are opened at their turn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentRepository:
+    """The repository on one store and one index; safe to use from many threads and processes."""
+
+    unique_id: str
+    """The repositoryUniqueId, an OID."""
+    database: Database
+    store: DocumentStore
+    register: Register
+    home_community_id: str | None = None
+
+    def stage(self, chunks: Iterable[bytes]) -> StagedDocument:
+        """Take in a document as it arrives; TransactionFailure when there is no room for it."""
+        try:
+            return self.store.stage(chunks)
+        except StoreFull as error:
+            raise TransactionFailure([XDSRepositoryOutOfResources(str(error))]) from error
+
+    def provide_and_register(
+        self, submission: Submission, documents: Mapping[str, StagedDocument]
+    ) -> None:
+        """Store staged documents, by the id of their entries, and register them (TF-2 3.41.4.1.3).
+
+        Raises TransactionFailure with the repository's errors or the registry's; then nothing is
+        stored. On return documents and metadata are durable. The documents lie in the store before
+        they are registered, so a crash leaves a document without metadata at worst.
+        """
+        try:
+            if errors := list(_mismatches(submission, documents)):
+                raise TransactionFailure(errors)
+            self._publish(documents.values())
+            unused = self._register(self._completed(submission, documents), documents)
+        except TransactionFailure:
+            self.store.discard(documents.values())
+            raise
+        self.store.discard(unused)
+
+    def _publish(self, documents: Iterable[StagedDocument]) -> None:
+        try:
+            self.store.publish(list(documents))
+        except StoreFull as error:
+            raise TransactionFailure([XDSRepositoryOutOfResources(str(error))]) from error
+
+    def _completed(
+        self, submission: Submission, documents: Mapping[str, StagedDocument]
+    ) -> Submission:
+        """Add what the repository knows: its own id, hash and size (ITI TF-2 3.41.4.1.3)."""
+
+        def completed(thing: RegistryObject) -> RegistryObject:
+            if not isinstance(thing, DocumentEntry):
+                return thing
+            staged = documents[thing.id]
+            return thing.updated(
+                repository_unique_id=self.unique_id,
+                hash=thing.hash or staged.hash,
+                size=thing.size or str(staged.size),
+            )
+
+        return submission.with_objects([completed(thing) for thing in submission.objects])
+
+    def _register(
+        self, submission: Submission, documents: Mapping[str, StagedDocument]
+    ) -> list[StagedDocument]:
+        """Register, and return the documents that the repository held before under their uniqueId."""
+        unused: list[StagedDocument] = []
+
+        def joining(connection: Connection) -> None:
+            entries = {entry.unique_id or "": entry for entry in submission.document_entries}
+            held = index.find(connection, list(entries))
+            if errors := list(_differences(entries, held, documents)):
+                raise TransactionFailure(errors)
+            unused.extend(documents[entry.id] for uid, entry in entries.items() if uid in held)
+            index.add(
+                connection,
+                [
+                    _indexed(entry, documents[entry.id])
+                    for uid, entry in entries.items()
+                    if uid not in held
+                ],
+            )
+
+        self.register(submission, joining)
+        return unused
+
+    def retrieve(self, requests: Sequence[DocumentRequest]) -> Retrieval:
+        """Open the documents asked for (ITI TF-2 3.43.4.1.3); the caller reads or closes them."""
+        with self.database.read() as connection:
+            held = index.find(connection, [r.document_unique_id for r in requests])
+        documents: list[RetrievedDocument] = []
+        errors: list[RegistryError] = []
+        for request in requests:
+            try:
+                keep_open = len(documents) < _KEPT_OPEN
+                documents.append(self._retrieved(request, held, keep_open=keep_open))
+            except RegistryError as error:
+                errors.append(error)
+        return Retrieval(tuple(documents), tuple(errors))
+
+    def _retrieved(
+        self, request: DocumentRequest, held: Mapping[str, IndexedDocument], *, keep_open: bool
+    ) -> RetrievedDocument:
+        unique_id = request.document_unique_id
+        if self.home_community_id and request.home_community_id not in (
+            None,
+            self.home_community_id,
+        ):
+            raise XDSUnknownCommunity(f"{request.home_community_id} is not served here", unique_id)
+        if request.repository_unique_id != self.unique_id:
+            raise XDSUnknownRepositoryId(
+                f"{request.repository_unique_id} is not this repository, which is {self.unique_id}",
+                unique_id,
+            )
+        found = held.get(unique_id)
+        if found is None:
+            raise XDSDocumentUniqueIdError(f"no document {unique_id} in this repository", unique_id)
+        return RetrievedDocument(
+            request, found.mime_type, found.size, found.hash, self._opened(found, keep_open)
+        )
+
+    def _opened(
+        self, found: IndexedDocument, keep_open: bool
+    ) -> Callable[[], Iterable[bytes]] | DocumentReader:
+        try:
+            reader = self.store.open(found.key)
+        except StoreError as error:
+            raise XDSDocumentUniqueIdError(
+                f"document {found.unique_id} is not available", found.unique_id
+            ) from error
+        if keep_open:
+            return reader
+        reader.close()
+        return lambda: self.store.open(found.key)
+
+
+def _indexed(entry: DocumentEntry, staged: StagedDocument) -> IndexedDocument:
+    return IndexedDocument(
+        entry.unique_id or "", staged.key, entry.mime_type or "", staged.size, staged.hash
+    )
+
+
+def _mismatches(
+    submission: Submission, documents: Mapping[str, StagedDocument]
+) -> Iterator[RegistryError]:
+    """Pair entries with documents; compare hash and size where they are given."""
+    entries = {entry.id: entry for entry in submission.document_entries}
+    for entry in entries.values():
+        staged = documents.get(entry.id)
+        where = f"DocumentEntry {entry.id}"
+        if staged is None:
+            yield XDSMissingDocument(f"{where} has no Document of that id", entry.id)
+            continue
+        if entry.is_on_demand:
+            yield XDSRepositoryMetadataError(
+                f"{where}: objectType On-Demand cannot be provided with a Document", entry.id
+            )
+        if entry.hash and entry.hash.lower() != staged.hash:
+            yield XDSRepositoryMetadataError(
+                f"{where}: hash is not the document's {staged.hash}", entry.id
+            )
+        if entry.size and entry.size != str(staged.size):
+            yield XDSRepositoryMetadataError(
+                f"{where}: size is not the document's {staged.size}", entry.id
+            )
+    for document_id in documents:
+        if document_id not in entries:
+            yield XDSMissingDocumentMetadata(
+                f"Document {document_id} has no DocumentEntry of that id", document_id
+            )
+
+
+def _differences(
+    entries: Mapping[str, DocumentEntry],
+    held: Mapping[str, IndexedDocument],
+    documents: Mapping[str, StagedDocument],
+) -> Iterator[RegistryError]:
+    """Compare documents with those held under the same uniqueId (ITI TF-2 3.41.4.1.3)."""
+    for unique_id, found in held.items():
+        entry = entries[unique_id]
+        staged = documents[entry.id]
+        if staged.size != found.size:
+            yield XDSNonIdenticalSize(
+                f"uniqueId {unique_id} is stored with another size", entry.id
+            )
+        if staged.hash != found.hash:
+            yield XDSNonIdenticalHash(
+                f"uniqueId {unique_id} is stored with another hash", entry.id
+            )

@@ -1,0 +1,172 @@
+"""Where the Document Repository keeps the bytes of documents: the interface of every store.
+
+A document is staged while its bytes arrive, and published once the submission was found good.
+Only published documents can be read. `publish` returns when they are durable, so a caller
+that registers metadata afterwards never registers a document that a crash can take away.
+What a crash does leave is found by `list` and `staged_leftovers`.
+
+    StoreError
+    ├── DocumentNotFound          no such document
+    └── StoreUnavailable          the store cannot be read or written now
+        └── StoreFull             there is no room left
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import unquote, urlsplit
+
+_KEY: Final = re.compile(r"[0-9a-f]{32}")
+
+
+class StoreError(Exception):
+    """A document could not be stored, read or removed."""
+
+
+class DocumentNotFound(StoreError):
+    """The store has no such document."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot do its work now; the text says why and names no patient."""
+
+
+class StoreFull(StoreUnavailable):
+    """The store has no room left (answered with XDSRepositoryOutOfResources, TF-3 4.2.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StagedDocument:
+    """A document whose bytes have arrived, which no reader can see yet."""
+
+    key: str
+    """Names the bytes in the store; unrelated to the patient and to uniqueId."""
+    size: int
+    """The number of bytes, as in DocumentEntry.size (TF-3 4.2.3.2)."""
+    hash: str
+    """SHA-1 as 40 lower-case hex digits, as in DocumentEntry.hash (TF-3 4.2.3.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """What the store itself knows of a document that it holds."""
+
+    key: str
+    size: int
+    modified: datetime
+    """When it was published, or for a staged one, last written to. In UTC."""
+
+
+class DocumentReader(Iterator[bytes], ABC):
+    """The blocks of one document, or of a range of it. Belongs to one thread; close it."""
+
+    size: int
+    """The size of the whole document."""
+    length: int
+    """The number of bytes that the blocks add up to."""
+
+    @abstractmethod
+    def __next__(self) -> bytes:
+        """Give the next block, never empty; StoreUnavailable when the bytes end too early."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the document; closing twice does no harm."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class DocumentStore(ABC):
+    """Keeps documents. Used by many threads, and by many processes, at once.
+
+    Every method raises StoreUnavailable, or StoreFull, when the store cannot do its work.
+    """
+
+    @abstractmethod
+    def stage(self, chunks: Iterable[bytes]) -> StagedDocument:
+        """Take in a document as it arrives; an exception from chunks leaves nothing behind."""
+
+    @abstractmethod
+    def publish(self, staged: Sequence[StagedDocument]) -> None:
+        """Make all of them durable and readable; if that fails, none of them stays.
+
+        DocumentNotFound when one is not staged: already published, discarded, or swept.
+        """
+
+    @abstractmethod
+    def discard(self, documents: Iterable[StagedDocument | StoredDocument]) -> None:
+        """Remove them, staged or published; what is missing already is no error."""
+
+    @abstractmethod
+    def open(self, key: str, start: int = 0, length: int | None = None) -> DocumentReader:
+        """Read a published document, or the part of it from start on; else DocumentNotFound."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Remove a published document for good; DocumentNotFound when there is none."""
+
+    @abstractmethod
+    def list(self) -> Iterator[StoredDocument]:
+        """List the published documents, in no order."""
+
+    @abstractmethod
+    def staged_leftovers(self) -> Iterator[StoredDocument]:
+        """List the staged documents: those that are arriving now, and what a crash left.
+
+        Only age tells these apart, so remove those that no request can still be writing.
+        """
+
+    def check(self) -> None:
+        """Prove that documents can be written, for the readiness of the server."""
+        self.discard([self.stage([b"ready?"])])
+
+
+def is_key(text: str) -> bool:
+    """Whether the text is a key that a store may have given: 32 lower-case hex digits."""
+    return _KEY.fullmatch(text) is not None
+
+
+def length_of_range(size: int, start: int, length: int | None) -> int:
+    """How many bytes of a document of that size a range holds; beyond its end there are none."""
+    if start < 0 or (length is not None and length < 0):
+        raise ValueError("a range of a document has no negative start or length")
+    rest = max(0, size - start)
+    return rest if length is None else min(rest, length)
+
+
+def open_store(url: str) -> DocumentStore:
+    """Open the store that a URL names: file:///absolute/folder."""
+    # here and not above, because each kind of store imports this module
+    from xds.repository.filesystem import FilesystemStore
+
+    scheme = urlsplit(url).scheme
+    if scheme == "file":
+        return FilesystemStore(_folder_of(url))
+    raise ValueError(
+        f"documents: cannot tell from {scheme or 'no scheme'!r} which store is meant; "
+        "a folder is written file:///absolute/path"
+    )
+
+
+def _folder_of(url: str) -> Path:
+    parts = urlsplit(url)
+    if parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
+        raise ValueError("documents: a folder is written file:///absolute/path, ? and # encoded")
+    folder = Path(unquote(parts.path))
+    if not folder.is_absolute():
+        raise ValueError("documents: the path of a file: URL must be absolute")
+    return folder

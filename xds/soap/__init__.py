@@ -1,0 +1,1 @@
+"""The SOAP binding: MIME and XOP, WS-Addressing, envelopes and faults around the transactions."""

@@ -1,0 +1,91 @@
+"""The SOAP endpoints as WSGI applications: one Spyne application an actor, made from TRANSACTIONS."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from xds.affinity_domain import AffinityDomain
+from xds.config import Config
+from xds.metadata import vocabulary as v
+from xds.soap.exchange import Exchange, Keeper
+from xds.soap.protocol import EXCHANGE, XdsSoap12, as_faults
+from xds.soap.spyne import AnyXml, Application, Service, WsgiApplication, rpc
+from xds.transactions import TRANSACTIONS, Request, Response, Transaction
+
+StartResponse = Callable[..., Any]
+Answer = Callable[[Any, Request], Response]
+
+_METHOD_NOT_ALLOWED: Final = "405 Method Not Allowed"
+
+
+class SoapEndpoint:
+    """One actor's endpoint: every transaction of the actor, on one path."""
+
+    def __init__(self, actor: str, domain: AffinityDomain, config: Config) -> None:
+        rows = [row for row in TRANSACTIONS if row.actor == actor]
+        methods = {row.name: _method(row, domain) for row in rows}
+        protocol = {"in_protocol": _protocol(rows), "out_protocol": _protocol(rows)}
+        service = type(Service)(actor, (Service,), methods)
+        self._application = WsgiApplication(
+            Application([service], tns=v.NS_XDS, name=actor, **protocol)
+        )
+        self._config = config
+        self._keeper: Keeper | None = (
+            _Staging(domain) if any(row.requires_mtom for row in rows) else None
+        )
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one POST."""
+        if environ["REQUEST_METHOD"] != "POST":
+            start_response(_METHOD_NOT_ALLOWED, [("Allow", "POST"), ("Content-Length", "0")])
+            return []
+        exchange = Exchange(environ, self._config, self._keeper)
+        environ[EXCHANGE] = exchange
+
+        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            kept = [header for header in headers if header[0] != "Content-Length"]
+            if exchange.content_length is not None:
+                kept.append(("Content-Length", str(exchange.content_length)))
+            return start_response(status, kept, *more)
+
+        try:
+            blocks = self._application(environ, start, wsgi_url=environ["PATH_INFO"])
+        except BaseException:
+            exchange.close()
+            raise
+        return _Answer(blocks, exchange)
+
+
+def _protocol(rows: list[Transaction]) -> XdsSoap12:
+    return XdsSoap12({row.request_action: row for row in rows})
+
+
+def _method(row: Transaction, domain: AffinityDomain) -> Any:
+    def answer(ctx: Any, request: Request) -> Response:
+        with as_faults():
+            return row.answer(domain, request)
+
+    answer.__name__ = row.name
+    return rpc(AnyXml, _returns=AnyXml, _body_style="bare")(answer)
+
+
+class _Staging:
+    """Documents of a request, staged in the repository's store."""
+
+    def __init__(self, domain: AffinityDomain) -> None:
+        self.stage = domain.repository.stage
+        self.discard = domain.repository.store.discard
+
+
+class _Answer:
+    """The blocks of an answer; the server closes it when they are sent or nobody wants them."""
+
+    def __init__(self, blocks: Iterable[bytes], exchange: Exchange) -> None:
+        self._blocks = blocks
+        self._exchange = exchange
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._blocks)
+
+    def close(self) -> None:
+        """Let go of documents, sent or not."""
+        self._exchange.close()

@@ -1,0 +1,60 @@
+"""The SOAP 1.2 envelope: taken apart, and put round a body (SOAP 1.2 part 1, 5)."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from lxml import etree
+
+from xds.metadata import vocabulary as v
+from xds.soap import faults
+
+_S: Final = f"{{{v.NS_SOAP12}}}"
+_S11: Final = f"{{{v.NS_SOAP11}}}"
+_ROLES: Final = (
+    None,
+    "",
+    "http://www.w3.org/2003/05/soap-envelope/role/next",
+    "http://www.w3.org/2003/05/soap-envelope/role/ultimateReceiver",
+)
+
+OPEN: Final = (
+    '<?xml version="1.0" encoding="UTF-8"?>'
+    f'<s:Envelope xmlns:s="{v.NS_SOAP12}" xmlns:wsa="{v.NS_WSA}"><s:Header>'
+)
+MIDDLE: Final = "</s:Header><s:Body>"
+CLOSE: Final = b"</s:Body></s:Envelope>"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An envelope's header, if there is one, and the one element of its body."""
+
+    header: etree._Element | None
+    body: etree._Element
+
+
+def take_apart(root: etree._Element) -> Envelope:
+    """Take an envelope apart; SoapFault for what is none, or not of SOAP 1.2."""
+    if root.tag == f"{_S11}Envelope" or (
+        etree.QName(root).localname == "Envelope" and root.tag != f"{_S}Envelope"
+    ):
+        raise faults.version_mismatch()
+    if root.tag != f"{_S}Envelope":
+        raise faults.sender("The message is not a SOAP envelope.")
+    children = list(root)
+    header = children.pop(0) if children and children[0].tag == f"{_S}Header" else None
+    if len(children) != 1 or children[0].tag != f"{_S}Body":
+        raise faults.sender("The envelope does not have the form s:Header, s:Body.")
+    content = list(children[0])
+    if len(content) != 1:
+        raise faults.sender(f"The s:Body has {len(content)} elements instead of one.")
+    return Envelope(header, content[0])
+
+
+def require_understood(header: etree._Element | None, understood: frozenset[str]) -> None:
+    """Raise the SoapFault for a mandatory header block of a namespace that is not understood."""
+    for block in header if header is not None else ():
+        mandatory = (block.get(f"{_S}mustUnderstand") or "").strip() in ("1", "true")
+        name = etree.QName(block)
+        if mandatory and block.get(f"{_S}role") in _ROLES and name.namespace not in understood:
+            raise faults.must_understand(name.namespace or "", name.localname)

@@ -1,0 +1,241 @@
+"""One HTTP exchange: the request's stream read forward only, the response in the same encoding."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+from lxml import etree
+
+from xds.config import Config
+from xds.metadata import vocabulary as v
+from xds.parsing import parse
+from xds.repository.store import StagedDocument
+from xds.soap import mtom
+from xds.soap.addressing import Addressing, response_headers
+from xds.soap.envelope import CLOSE, MIDDLE, OPEN
+from xds.soap.faults import SENDER, SoapFault, sender
+from xds.soap.mime import ContentType, Limits, MalformedMessage, Part, action_of
+from xds.transactions.transaction import AttachedDocument, Response
+
+Stage = Callable[[Iterable[bytes]], StagedDocument]
+
+_BLOCK: Final = 256 * 1024
+_SOAP: Final = "application/soap+xml"
+_XML: Final = (_SOAP, "text/xml", "application/xml", "application/xop+xml")
+
+
+class Keeper(Protocol):
+    """Where documents of a request are staged, and removed again if nobody takes them."""
+
+    def stage(self, chunks: Iterable[bytes]) -> StagedDocument:
+        """Take in a document as it arrives."""
+
+    def discard(self, documents: Iterable[StagedDocument]) -> None:
+        """Remove staged documents."""
+
+
+class Exchange:
+    """The request of one exchange and what becomes of it; belongs to one thread."""
+
+    def __init__(self, environ: dict[str, Any], config: Config, keeper: Keeper | None) -> None:
+        self._stream = _Bounded(environ, config.max_message_bytes)
+        self._header = environ.get("CONTENT_TYPE") or ""
+        self._config = config
+        self._keeper = keeper
+        self._parts: Iterator[Part] = iter(())
+        self._staged: mtom.PartsByCid[StagedDocument] = mtom.PartsByCid()
+        self._owned: dict[str, StagedDocument] = {}
+        self.is_mtom = False
+        self.content_length: int | None = None
+        self.media_action: str | None = None
+        self.addressing = Addressing()
+        self._closing: Callable[[], None] | None = None
+
+    # --- the request ---
+
+    def read_envelope(self) -> etree._Element:
+        """Read and parse the envelope; documents that come before it are staged."""
+        content_type = ContentType.parse(self._header)
+        self.media_action = action_of(self._header)
+        if content_type.media_type == "multipart/related":
+            data, charset = self._root_part(content_type), None
+        elif content_type.media_type in _XML:
+            data = self._whole(self._stream.blocks())
+            charset = content_type.parameters.get("charset")
+        else:
+            raise SoapFault(
+                SENDER,
+                f"The content type is neither {_SOAP} nor multipart/related.",
+                status="415 Unsupported Media Type",
+            )
+        utf_8 = charset is None or charset.lower().replace("_", "-") in ("utf-8", "us-ascii")
+        return parse(data, encoding=None if utf_8 else charset)
+
+    def _root_part(self, content_type: ContentType) -> bytes:
+        limits = Limits(message_bytes=self._config.max_message_bytes)
+        self._parts = iter(mtom.read_parts(content_type, self._stream, limits))
+        for part in self._parts:
+            if part.is_root:
+                data = self._whole(part.chunks())
+                self.is_mtom = True
+                self.media_action = self.media_action or action_of(part.content_type)
+                return data
+            self._take_in(part)
+        raise MalformedMessage("The message has no root part.")
+
+    def _whole(self, blocks: Iterable[bytes]) -> bytes:
+        read: list[bytes] = []
+        size = 0
+        for block in blocks:
+            size += len(block)
+            if size > self._config.max_envelope_bytes:
+                raise sender(
+                    f"The SOAP envelope is larger than {self._config.max_envelope_bytes} bytes."
+                )
+            read.append(block)
+        return b"".join(read)
+
+    # --- documents (xds.transactions.transaction.Documents) ---
+
+    def take(self, href: str) -> StagedDocument:
+        """Return the document that an xop:Include means, once; MalformedMessage if there is none."""
+        self._take_in_rest()
+        found = self._staged.find(href)
+        if found.key not in self._owned:
+            raise MalformedMessage("Two xop:Include elements refer to the same part.")
+        return self._owned.pop(found.key)
+
+    def stage(self, base64: str) -> StagedDocument:
+        """Take in a document that stands in the envelope as base64 text."""
+        self._take_in_rest()
+        return self._stage(mtom.inline_chunks(base64))
+
+    def _take_in_rest(self) -> None:
+        for part in self._parts:
+            self._take_in(part)
+
+    def _take_in(self, part: Part) -> None:
+        if self._keeper is None or part.content_id is None:
+            return
+        staged = self._stage(part.chunks())
+        self._owned[staged.key] = staged
+        self._staged.add(part.content_id, staged)
+
+    def _stage(self, chunks: Iterable[bytes]) -> StagedDocument:
+        if self._keeper is None:
+            raise MalformedMessage("This transaction takes no documents.")
+        return self._keeper.stage(chunks)
+
+    # --- the response ---
+
+    def render(self, response: Response, action: str) -> "Rendered":
+        """Put a response into an envelope, in the encoding of the request."""
+        head = OPEN + response_headers(action, self.addressing.message_id) + MIDDLE
+        if self.is_mtom:
+            return self._multipart(head.encode(), response, action)
+        return _simple(head.encode(), response, action)
+
+    def render_fault(self, fault: SoapFault) -> "Rendered":
+        """Put a fault into an envelope, in the encoding of the request as far as that is known."""
+        headers = response_headers(fault.action, self.addressing.message_id) + fault.header_xml
+        body = Response([fault.body()])
+        head = (OPEN + headers + MIDDLE).encode()
+        if self.is_mtom:
+            return self._multipart(head, body, fault.action)
+        return _simple(head, body, fault.action)
+
+    def _multipart(self, head: bytes, response: Response, action: str) -> "Rendered":
+        root = [head, response.pieces[0]]
+        attachments = []
+        for number, document in enumerate(response.documents):
+            content_id = f"document{number}@xds"
+            root.append(_include(content_id))
+            root.append(response.pieces[number + 1])
+            attachments.append(_attachment(content_id, document))
+        root.append(CLOSE)
+        encoded = mtom.encode(b"".join(root), attachments, action)
+        self._closing = encoded.close
+        return Rendered(encoded.content_type, encoded.content_length, encoded)
+
+    def drain(self) -> None:
+        """Read what is left of the request, so that a sender in full flow hears the answer."""
+        with suppress(OSError, MalformedMessage):
+            for _ in self._stream.blocks():
+                pass
+
+    def close(self) -> None:
+        """Let go of everything: open documents, and staged ones that nobody took."""
+        if self._closing is not None:
+            self._closing()
+        if self._keeper is not None and self._owned:
+            self._keeper.discard(self._owned.values())
+            self._owned.clear()
+
+
+class Rendered:
+    """A response ready to be sent."""
+
+    def __init__(self, content_type: str, length: int | None, blocks: Iterable[bytes]) -> None:
+        self.content_type = content_type
+        self.length = length
+        self.blocks = blocks
+
+
+def _include(content_id: str) -> bytes:
+    href = mtom.href_of(content_id)
+    return f'<xop:Include xmlns:xop="{v.NS_XOP}" href="{href}"/>'.encode()
+
+
+def _attachment(content_id: str, document: AttachedDocument) -> mtom.Attachment:
+    mime_type = document.mime_type
+    if not mtom.is_content_type(mime_type):
+        mime_type = "application/octet-stream"
+    return mtom.Attachment(content_id, mime_type, document.chunks, document.size)
+
+
+def _simple(head: bytes, response: Response, action: str) -> Rendered:
+    content_type = f'{_SOAP}; charset=UTF-8; action="{action}"'
+    if not response.documents:
+        whole = b"".join((head, *response.pieces, CLOSE))
+        return Rendered(content_type, len(whole), [whole])
+    return Rendered(content_type, None, _inlined(head, response))
+
+
+def _inlined(head: bytes, response: Response) -> Iterator[bytes]:
+    """Yield an envelope with the documents as base64, for a sender that does not speak MTOM."""
+    yield head + response.pieces[0]
+    for number, document in enumerate(response.documents):
+        chunks = document.chunks() if callable(document.chunks) else document.chunks
+        yield from mtom.encode_base64(chunks)
+        yield response.pieces[number + 1]
+    yield CLOSE
+
+
+class _Bounded:
+    """The request's stream, no further than its Content-Length or the limit of a message."""
+
+    def __init__(self, environ: dict[str, Any], most: int) -> None:
+        self._stream = environ["wsgi.input"]
+        length = environ.get("CONTENT_LENGTH") or ""
+        self._declared = int(length) if length.isdigit() else None
+        self._left = most if self._declared is None else min(self._declared, most)
+        self._most = most
+
+    def read(self, size: int, /) -> bytes:
+        """Read some bytes, none at the end; a sender's fault for a message beyond the limit."""
+        if self._declared is not None and self._declared > self._most:
+            raise sender(f"The message is larger than {self._most} bytes.")
+        if self._left == 0:
+            if self._declared is None and self._stream.read(1):
+                raise sender(f"The message is larger than {self._most} bytes.")
+            return b""
+        data: bytes = self._stream.read(min(size, self._left))
+        if not data and self._declared is not None:
+            raise MalformedMessage("The message ends before its Content-Length.")
+        self._left -= len(data)
+        return data
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield the rest of the stream."""
+        while block := self.read(_BLOCK):
+            yield block

@@ -1,0 +1,95 @@
+"""SOAP 1.2 faults, with the subcodes of WS-Addressing (SOAP 1.2 part 1, 5.4; WS-Addressing 1.0)."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from xds.metadata import vocabulary as v
+from xds.metadata.ebrim import escape
+
+SENDER: Final = "s:Sender"
+RECEIVER: Final = "s:Receiver"
+VERSION_MISMATCH: Final = "s:VersionMismatch"
+MUST_UNDERSTAND: Final = "s:MustUnderstand"
+
+_PREFIXES: Final[Mapping[str, str]] = {"s": v.NS_SOAP12, "wsa": v.NS_WSA, "wsse": v.NS_WSSE}
+_STATUS: Final[Mapping[str, str]] = {SENDER: "400 Bad Request"}
+"""SOAP 1.2 part 2 table 20: a Sender's fault is 400, any other 500."""
+
+
+class SoapFault(Exception):
+    """A message that is no SOAP, or not for this server; the reason is a sentence for the sender.
+
+    ``code`` is the fault's Code, ``subcodes`` go from outer to inner, ``detail`` and ``header`` are
+    XML text with the prefixes s, wsa and wsse bound.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        reason: str,
+        *subcodes: str,
+        detail: str = "",
+        header: str = "",
+        status: str | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.code = code
+        self.reason = reason
+        self.subcodes = subcodes
+        self.detail_xml = detail
+        self.header_xml = header
+        self.status = status or _STATUS.get(code, "500 Internal Server Error")
+
+    @property
+    def action(self) -> str:
+        """The wsa:Action of the fault message (WS-Addressing 1.0 SOAP binding, 6)."""
+        addressing = any(code.startswith("wsa:") for code in self.subcodes)
+        return v.WSA_FAULT_ACTION if addressing else v.WSA_SOAP_FAULT_ACTION
+
+    def body(self) -> bytes:
+        """Render the ``s:Fault``; prefixes other than ``s`` and ``wsa`` are bound where used."""
+        detail = f"<s:Detail>{self.detail_xml}</s:Detail>" if self.detail_xml else ""
+        return (
+            f"<s:Fault><s:Code><s:Value>{self.code}</s:Value>{_subcode(self.subcodes)}</s:Code>"
+            f'<s:Reason><s:Text xml:lang="en">{escape(self.reason)}</s:Text></s:Reason>'
+            f"{detail}</s:Fault>"
+        ).encode()
+
+
+def _subcode(subcodes: tuple[str, ...]) -> str:
+    if not subcodes:
+        return ""
+    prefix = subcodes[0].partition(":")[0]
+    bound = "" if prefix in ("s", "wsa") else f' xmlns:{prefix}="{_PREFIXES[prefix]}"'
+    return (
+        f"<s:Subcode><s:Value{bound}>{subcodes[0]}</s:Value>{_subcode(subcodes[1:])}</s:Subcode>"
+    )
+
+
+def sender(reason: str, *subcodes: str, detail: str = "") -> SoapFault:
+    """Return a fault of the message."""
+    return SoapFault(SENDER, reason, *subcodes, detail=detail)
+
+
+def receiver(reason: str) -> SoapFault:
+    """Return a fault of the server."""
+    return SoapFault(RECEIVER, reason)
+
+
+def version_mismatch() -> SoapFault:
+    """Return the fault for an envelope that is not SOAP 1.2 (SOAP 1.2 part 1, 5.4.7)."""
+    return SoapFault(
+        VERSION_MISMATCH,
+        "The envelope is not one of SOAP 1.2.",
+        header='<s:Upgrade><s:SupportedEnvelope qname="s:Envelope"/></s:Upgrade>',
+    )
+
+
+def must_understand(namespace: str, name: str) -> SoapFault:
+    """Return the fault for a mandatory header that is not processed (SOAP 1.2 part 1, 5.4.8)."""
+    uri = escape(namespace)
+    return SoapFault(
+        MUST_UNDERSTAND,
+        f"The mandatory header {{{namespace}}}{name} is not understood.",
+        header=f'<s:NotUnderstood xmlns:n="{uri}" qname="n:{escape(name)}"/>',
+    )

@@ -1,0 +1,148 @@
+"""The SOAP protocol on Spyne: what it reads and writes instead of Spyne's own (spec of Soap12).
+
+Spyne's part is the life of a call: context, dispatch to the service, events, faults. Reading and
+writing are ours, because documents must stream and responses come as ready text.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from xds import logs
+from xds.database import DatabaseUnavailable
+from xds.errors import TransactionFailure
+from xds.metadata import vocabulary as v
+from xds.metadata.ebrim import escape
+from xds.parsing import MalformedXML
+from xds.repository.store import StoreUnavailable
+from xds.soap import addressing, envelope, faults
+from xds.soap.exchange import Exchange
+from xds.soap.faults import SoapFault
+from xds.soap.mime import MalformedMessage
+from xds.soap.spyne import Fault, Soap12
+from xds.transactions import Request, Transaction
+
+EXCHANGE: Final = "xds.exchange"
+"""The key of the WSGI environment that holds the Exchange."""
+
+_UNDERSTOOD: Final = frozenset({v.NS_WSA})
+
+_log = logs.get_logger(__name__)
+
+
+class CarriedFault(Fault):  # type: ignore[misc]
+    """A SoapFault on its way through Spyne, which lets only its own kind pass."""
+
+    def __init__(self, fault: SoapFault) -> None:
+        super().__init__(fault.code, fault.reason)
+        self.fault = fault
+
+
+@contextmanager
+def as_faults() -> Iterator[None]:
+    """Turn whatever goes wrong into a fault that tells the sender no more than it should."""
+    try:
+        yield
+    except Exception as error:
+        raise CarriedFault(_fault_for(error)) from error
+
+
+def _fault_for(error: Exception) -> SoapFault:
+    if isinstance(error, SoapFault):
+        return error
+    if isinstance(error, MalformedXML | MalformedMessage):
+        return faults.sender(str(error))
+    if isinstance(error, TransactionFailure):
+        return faults.receiver(error.errors[0].code_context)
+    if isinstance(error, DatabaseUnavailable | StoreUnavailable):
+        _log.error("not available", exc_info=error)
+        return faults.receiver("The server is not available at the moment; try again later.")
+    correlation = logs.current_correlation()
+    _log.error("a request failed", exc_info=error)
+    return faults.receiver(f"An error in the server, which its log tells of under {correlation}.")
+
+
+class XdsSoap12(Soap12):  # type: ignore[misc]
+    """SOAP 1.2 with WS-Addressing and MTOM, dispatched by the action to rows of TRANSACTIONS."""
+
+    def __init__(self, transactions: Mapping[str, Transaction]) -> None:
+        super().__init__()
+        self._transactions = transactions
+
+    def create_in_document(self, ctx: Any, charset: str | None = None) -> None:
+        """Read the envelope; the documents after it stay in the stream."""
+        ctx.in_string = None
+        with as_faults():
+            ctx.in_document = _exchange(ctx).read_envelope()
+
+    def decompose_incoming_envelope(self, ctx: Any, message: object = None) -> None:
+        """Find the transaction by wsa:Action, else by the action of the content type."""
+        exchange = _exchange(ctx)
+        with as_faults():
+            taken = envelope.take_apart(ctx.in_document)
+            exchange.addressing = addressing.read(taken.header)
+            envelope.require_understood(taken.header, _UNDERSTOOD)
+            transaction = self._transaction(exchange)
+            addressing.require_synchronous(exchange.addressing)
+            if taken.body.tag != transaction.request_element:
+                raise faults.sender(
+                    f"The body of {transaction.name} must be {transaction.request_element}."
+                )
+        ctx.in_header_doc = taken.header
+        ctx.in_body_doc = taken.body
+        ctx.method_request_string = f"{{{self.app.tns}}}{transaction.name}"
+
+    def _transaction(self, exchange: Exchange) -> Transaction:
+        action = exchange.addressing.action or exchange.media_action
+        if action is None:
+            raise faults.sender(
+                "The header wsa:Action is missing.",
+                "wsa:MessageAddressingHeaderRequired",
+                detail="<wsa:ProblemHeaderQName>wsa:Action</wsa:ProblemHeaderQName>",
+            )
+        found = self._transactions.get(action)
+        if found is None:
+            action_xml = f"<wsa:Action>{escape(action)}</wsa:Action>"
+            raise faults.sender(
+                f"The action {action} is not supported here.",
+                "wsa:ActionNotSupported",
+                detail=f"<wsa:ProblemAction>{action_xml}</wsa:ProblemAction>",
+            )
+        return found
+
+    def deserialize(self, ctx: Any, message: object) -> None:
+        """Hand the body and the documents on as they are."""
+        ctx.in_object = Request(ctx.in_body_doc, _exchange(ctx))
+
+    def serialize(self, ctx: Any, message: object) -> None:
+        """Put the response or the fault into an envelope."""
+        exchange = _exchange(ctx)
+        fault = ctx.out_error
+        if fault is None:
+            transaction = self._transactions_by_name()[ctx.descriptor.name]
+            ctx.out_document = exchange.render(ctx.out_object[0], transaction.response_action)
+            return
+        fault = fault.fault if isinstance(fault, CarriedFault) else _fault_for(fault)
+        _log.info("answered with a fault", code=fault.code, subcodes=fault.subcodes)
+        exchange.drain()
+        ctx.transport.resp_code = fault.status
+        ctx.out_document = exchange.render_fault(fault)
+
+    def _transactions_by_name(self) -> Mapping[str, Transaction]:
+        return {row.name: row for row in self._transactions.values()}
+
+    def create_out_string(self, ctx: Any, charset: str | None = None) -> None:
+        """Give the response to the transport: ready blocks, or a stream of them."""
+        rendered = ctx.out_document
+        ctx.transport.resp_headers["Content-Type"] = rendered.content_type
+        _exchange(ctx).content_length = rendered.length
+        ctx.out_string = rendered.blocks
+
+    def fault_to_http_response_code(self, fault: Any) -> str:
+        """Return the HTTP status of a fault; ``serialize`` replaces it by the fault's own."""
+        return "500 Internal Server Error"
+
+
+def _exchange(ctx: Any) -> Exchange:
+    found: Exchange = ctx.transport.req_env[EXCHANGE]
+    return found

@@ -1,0 +1,22 @@
+"""TRANSACTIONS: a row for each ITI transaction that the server answers, a file for each below here.
+
+A transaction takes the request's body element and gives the response's body; it knows neither SOAP
+nor HTTP. What the row names, every binding, audit and policy can rely on.
+"""
+
+from xds.transactions import (
+    iti18_registry_stored_query,
+    iti41_provide_and_register,
+    iti42_register,
+    iti43_retrieve,
+)
+from xds.transactions.transaction import Request, Response, Transaction
+
+TRANSACTIONS: tuple[Transaction, ...] = (
+    iti18_registry_stored_query.TRANSACTION,
+    iti41_provide_and_register.TRANSACTION,
+    iti42_register.TRANSACTION,
+    iti43_retrieve.TRANSACTION,
+)
+
+__all__ = ["TRANSACTIONS", "Request", "Response", "Transaction"]

@@ -1,0 +1,32 @@
+"""ITI-42 Register Document Set-b (ITI TF-2 3.42)."""
+
+from typing import Final
+
+from xds.affinity_domain import AffinityDomain
+from xds.errors import XDSRegistryBusy, XDSRegistryError, XDSRegistryMetadataError
+from xds.metadata import vocabulary as v
+from xds.metadata.submission import Submission
+from xds.transactions.responses import refused, registry_response
+from xds.transactions.transaction import Request, Response, Transaction
+
+
+def register(domain: AffinityDomain, request: Request) -> Response:
+    """Register a submission of Stable DocumentEntries."""
+    TRANSACTION.check(request.body)
+    domain.registry.register(Submission.read(request.body), transaction=TRANSACTION.name)
+    return Response([registry_response()])
+
+
+TRANSACTION: Final = Transaction(
+    name="ITI-42",
+    title="Register Document Set-b",
+    actor="registry",
+    request_action="urn:ihe:iti:2007:RegisterDocumentSet-b",
+    response_action="urn:ihe:iti:2007:RegisterDocumentSet-bResponse",
+    request_element=f"{{{v.NS_LCM}}}SubmitObjectsRequest",
+    handler=register,
+    refusal=refused,
+    invalid=XDSRegistryMetadataError,
+    failed=XDSRegistryError,
+    busy=XDSRegistryBusy,
+)

@@ -1,0 +1,91 @@
+"""ITI-43 Retrieve Document Set (ITI TF-2 3.43)."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from lxml import etree
+
+from xds.affinity_domain import AffinityDomain
+from xds.errors import RegistryError, XDSRepositoryBusy, XDSRepositoryError
+from xds.metadata import vocabulary as v
+from xds.metadata.ebrim import escape
+from xds.repository.repository import DocumentRequest, Retrieval, RetrievedDocument
+from xds.transactions.responses import registry_response, status_of
+from xds.transactions.transaction import AttachedDocument, Request, Response, Transaction
+
+_XDS: Final = f"{{{v.NS_XDS}}}"
+_OPEN: Final = f'<xds:RetrieveDocumentSetResponse xmlns:xds="{v.NS_XDS}">'.encode()
+_CLOSE: Final = b"</xds:RetrieveDocumentSetResponse>"
+
+
+def retrieve(domain: AffinityDomain, request: Request) -> Response:
+    """Give out the documents asked for, with an error for each that is not there."""
+    TRANSACTION.check(request.body)
+    requests = [_document_request(element) for element in request.body]
+    retrieval = domain.repository.retrieve(requests)
+    head = _OPEN + registry_response(retrieval.errors, _status(retrieval))
+    return Response(
+        _pieces(head, retrieval.documents),
+        [AttachedDocument(d.mime_type, d.size, d.chunks) for d in retrieval.documents],
+    )
+
+
+def _document_request(element: etree._Element) -> DocumentRequest:
+    def text(name: str) -> str:
+        return (element.findtext(f"{_XDS}{name}") or "").strip()
+
+    return DocumentRequest(
+        text("RepositoryUniqueId"), text("DocumentUniqueId"), text("HomeCommunityId") or None
+    )
+
+
+def _status(retrieval: Retrieval) -> str:
+    if retrieval.errors and retrieval.documents:
+        return v.PARTIAL_SUCCESS
+    return status_of(retrieval.errors)
+
+
+def _pieces(head: bytes, documents: Sequence[RetrievedDocument]) -> list[bytes]:
+    """Render DocumentResponses, cut where each document's content goes."""
+    pieces = [head]
+    for document in documents:
+        pieces[-1] += _document_head(document)
+        pieces.append(b"</xds:Document></xds:DocumentResponse>")
+    pieces[-1] += _CLOSE
+    return pieces
+
+
+def _document_head(document: RetrievedDocument) -> bytes:
+    asked = document.request
+    home = (
+        f"<xds:HomeCommunityId>{escape(asked.home_community_id)}</xds:HomeCommunityId>"
+        if asked.home_community_id is not None
+        else ""
+    )
+    return (
+        f"<xds:DocumentResponse>{home}"
+        f"<xds:RepositoryUniqueId>{escape(asked.repository_unique_id)}</xds:RepositoryUniqueId>"
+        f"<xds:DocumentUniqueId>{escape(asked.document_unique_id)}</xds:DocumentUniqueId>"
+        f"<xds:mimeType>{escape(document.mime_type)}</xds:mimeType><xds:Document>"
+    ).encode()
+
+
+def refused(errors: Sequence[RegistryError]) -> Response:
+    """Render a refused retrieval."""
+    return Response([_OPEN + registry_response(errors) + _CLOSE])
+
+
+TRANSACTION: Final = Transaction(
+    name="ITI-43",
+    title="Retrieve Document Set",
+    actor="repository",
+    request_action="urn:ihe:iti:2007:RetrieveDocumentSet",
+    response_action="urn:ihe:iti:2007:RetrieveDocumentSetResponse",
+    request_element=f"{{{v.NS_XDS}}}RetrieveDocumentSetRequest",
+    handler=retrieve,
+    refusal=refused,
+    invalid=XDSRepositoryError,
+    failed=XDSRepositoryError,
+    busy=XDSRepositoryBusy,
+    requires_mtom=True,
+)

@@ -1,0 +1,100 @@
+"""What a transaction is: a row that names it, its messages and its handler."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from lxml import etree
+
+from xds import contract, logs
+from xds.affinity_domain import AffinityDomain
+from xds.database import DatabaseUnavailable
+from xds.errors import RegistryError, TransactionFailure
+from xds.repository.store import StagedDocument, StoreUnavailable
+
+_log = logs.get_logger(__name__)
+
+
+class Documents(Protocol):
+    """The documents that came with a request, by the hrefs of its ``xop:Include`` elements."""
+
+    def take(self, href: str) -> StagedDocument:
+        """Return one document and leave it to the caller; a binding's fault if there is none."""
+
+    def stage(self, base64: str) -> StagedDocument:
+        """Take in a document that stands in the envelope, and leave it to the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The body of a request, and the documents beside it."""
+
+    body: etree._Element
+    documents: Documents
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedDocument:
+    """A document of a response: its place in the body is the marker of the same number."""
+
+    mime_type: str
+    size: int
+    chunks: Callable[[], Iterable[bytes]] | Iterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The body of a response as XML in pieces; between pieces n and n+1 stands document n.
+
+    ``pieces`` are one more than ``documents``.
+    """
+
+    pieces: Sequence[bytes]
+    documents: Sequence[AttachedDocument] = field(default=())
+
+
+Handler = Callable[[AffinityDomain, Request], Response]
+Refusal = Callable[[Sequence[RegistryError]], Response]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transaction:
+    """One row of TRANSACTIONS."""
+
+    name: str
+    """As in the TF: ``ITI-42``."""
+    title: str
+    actor: str
+    """``registry`` or ``repository``: the path that it is served at."""
+    request_action: str
+    response_action: str
+    request_element: str
+    """The body element of the request, ``{namespace}name``."""
+    handler: Handler
+    refusal: Refusal
+    """Renders a response that says why the transaction was refused."""
+    invalid: type[RegistryError]
+    """The error for a request that the schema refuses (ITI TF-3 4.2.4)."""
+    failed: type[RegistryError]
+    """The error for a server that cannot answer."""
+    busy: type[RegistryError]
+    """The error for a server that cannot answer now."""
+    requires_mtom: bool = False
+
+    def answer(self, domain: AffinityDomain, request: Request) -> Response:
+        """Answer a request; whatever its content is, the answer is a response of this transaction."""
+        try:
+            return self.handler(domain, request)
+        except TransactionFailure as failure:
+            return self.refusal(failure.errors)
+        except (DatabaseUnavailable, StoreUnavailable) as error:
+            _log.error("not available", transaction=self.name, reason=type(error).__name__)
+            return self.refusal([self.busy(BUSY)])
+
+    def check(self, body: etree._Element) -> None:
+        """Raise TransactionFailure with every breach of the schema."""
+        if found := contract.problems(body):
+            raise TransactionFailure([self.invalid(problem) for problem in found])
+
+
+BUSY: Final = "the server cannot store or read at the moment; try again later"
