@@ -1,4 +1,4 @@
-"""What one deployment is: its registry, its repository, and what they agree on (ITI TF-1 10.4.8)."""
+"""What one deployment is: registry, repository, and what they agree on (ITI TF-1 10.4.8)."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -44,7 +44,6 @@ class AffinityDomain:
         """Raise when database or store cannot do their work, for the readiness of the server."""
         self.database.check()
         self.repository.store.check()
-
 
 
 def _register(registry: DocumentRegistry, submission: Submission, joining: Joining) -> None:

@@ -25,7 +25,9 @@ class _Dispatch:
         self._endpoints = endpoints
         self._web = web
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         endpoint = self._endpoints.get(environ["PATH_INFO"].rstrip("/"))
         if endpoint is None or environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             return self._web(environ, start_response)

@@ -10,7 +10,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import PurePath
 from typing import Final
 from uuid import uuid4
@@ -38,7 +38,7 @@ def configure(level: str = "info", log_format: str | None = None) -> None:
     structlog.configure(
         processors=[*before, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
     _hear_libraries(before, renderer)
@@ -110,8 +110,17 @@ def _console() -> Processor:
     )
 
 
+class _Stderr(logging.Handler):
+    """Writes to what is stderr at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # the report that logging makes of a line it cannot write has the data of the line
+        with suppress(Exception):
+            sys.stderr.write(self.format(record) + "\n")
+
+
 def _hear_libraries(before: list[Processor], renderer: Processor) -> None:
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr()
     handler.addFilter(_without_data)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -12,9 +12,7 @@ from lxml import etree
 _HUGE: Final = 10_000_000
 """Bytes beyond which libxml2 must be told that a long text is meant (un-optimised base64)."""
 
-_PROLOG: Final = re.compile(
-    rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.DOTALL
-)
+_PROLOG: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.DOTALL)
 
 
 class MalformedXML(ValueError):

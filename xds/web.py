@@ -57,7 +57,9 @@ class Wsdl:
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Answer with the WSDL, its address being the one that the client used."""
         if "wsdl" not in {name.lower() for name in request.params}:
-            raise falcon.HTTPMethodNotAllowed(["POST"], description="POST a SOAP 1.2 message, or GET ?wsdl")
+            raise falcon.HTTPMethodNotAllowed(
+                ["POST"], description="POST a SOAP 1.2 message, or GET ?wsdl"
+            )
         response.content_type = "text/xml"
         response.data = contract.wsdl(self._actor, request.forwarded_prefix + request.path)
 

@@ -140,7 +140,7 @@ _ATTRIBUTES: Final[Mapping[type[RegistryObject], tuple[str, ...]]] = {
     RegistryPackage: (),
     AssociationObject: ("associationType", "sourceObject", "targetObject"),
 }
-"""The XML attributes that a kind adds to those of RegistryObject; field and attribute share a name."""
+"""The XML attributes that a kind adds to those of RegistryObject."""
 
 _COMMON: Final = ("home", "lid", "objectType", "status")
 
@@ -235,7 +235,9 @@ def read_list(registry_object_list: etree._Element) -> Iterator[RegistryObject]:
     """
     siblings: dict[str, list[Classification]] = {}
     for element in registry_object_list.iterchildren(f"{RIM}Classification"):
-        siblings.setdefault(element.get("classifiedObject", ""), []).append(_classification(element))
+        siblings.setdefault(element.get("classifiedObject", ""), []).append(
+            _classification(element)
+        )
     for element in registry_object_list.iterchildren(tag=etree.Element):
         if element.tag in (f"{RIM}ObjectRef", f"{RIM}Classification"):
             continue
@@ -266,9 +268,7 @@ def _field_names(kind: type[RegistryObject]) -> Iterable[str]:
 
 # --- writing -------------------------------------------------------------------------------------
 
-_SPECIAL: Final = re.compile(
-    "[&<>\"'\t\n\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
-)
+_SPECIAL: Final = re.compile("[&<>\"'\t\n\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _ENTITIES: Final[Mapping[str, str]] = {
     "&": "&amp;",
     "<": "&lt;",

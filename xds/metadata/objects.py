@@ -8,7 +8,7 @@ An object *is* its ebRIM carrier, and attributes are views of it: what no declar
 slots, other languages, ids of classifications) stays in the carrier and is written back unchanged.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Final, Generic, TypeVar, cast, overload
@@ -204,7 +204,9 @@ class TextAttribute(Attribute[str | None]):
 class IdentifierAttribute(Attribute[str | None]):
     """An ExternalIdentifier."""
 
-    def __init__(self, tf_name: str, scheme: str, data_type: str | None = None, **more: Any) -> None:
+    def __init__(
+        self, tf_name: str, scheme: str, data_type: str | None = None, **more: Any
+    ) -> None:
         super().__init__(tf_name, data_type, **more)
         self.scheme = scheme
 
@@ -245,12 +247,12 @@ class ClassificationAttribute(Attribute[T]):
         return len(carrier.classified_by(self.scheme))
 
     def _replaced(self, carrier: O, made: Iterator[Classification]) -> O:
-        others = tuple(
-            c for c in carrier.classifications if c.classificationScheme != self.scheme
-        )
+        others = tuple(c for c in carrier.classifications if c.classificationScheme != self.scheme)
         return ebrim.changed(carrier, classifications=(*others, *made))
 
-    def _made(self, carrier: RegistryObject, node_representation: str, **more: Any) -> Classification:
+    def _made(
+        self, carrier: RegistryObject, node_representation: str, **more: Any
+    ) -> Classification:
         return Classification(
             objectType=v.OBJECT_TYPE_CLASSIFICATION,
             classificationScheme=self.scheme,
@@ -345,7 +347,7 @@ class MetadataObject(RegistryObject):
     @classmethod
     def attributes(cls) -> Mapping[str, Attribute[Any]]:
         """Return the declared attributes by their Python name."""
-        return _declared(cls)
+        return _declared(cast("Hashable", cls))
 
     @classmethod
     def create(cls: type[O], **values: object) -> O:
@@ -359,7 +361,7 @@ class MetadataObject(RegistryObject):
 
     def updated(self: O, **values: object) -> O:
         """Return a copy with declared attributes set anew; TypeError for an unknown name."""
-        declared = _declared(type(self))
+        declared = self.attributes()
         result = self
         for name, value in values.items():
             if name not in declared:
@@ -369,9 +371,9 @@ class MetadataObject(RegistryObject):
 
 
 @cache
-def _declared(kind: type) -> Mapping[str, Attribute[Any]]:
+def _declared(kind: Hashable) -> Mapping[str, Attribute[Any]]:
     found: dict[str, Attribute[Any]] = {}
-    for base in reversed(kind.__mro__):
+    for base in reversed(cast("type", kind).__mro__):
         found.update({n: a for n, a in vars(base).items() if isinstance(a, Attribute)})
     return found
 
@@ -451,13 +453,13 @@ class Package(RegistryPackage, MetadataObject):
     @classmethod
     def create(cls: type[O], **values: object) -> O:
         """Make a package from declared attributes; ``entry_uuid`` defaults to a new UUID."""
-        made = super().create(**values)  # type: ignore[misc]
+        made = super().create(**values)
         node = Classification(
             objectType=v.OBJECT_TYPE_CLASSIFICATION,
             classificationNode=cls.NODE,  # type: ignore[attr-defined]
             classifiedObject=made.id,
         )
-        return cast("O", ebrim.changed(made, classifications=(*made.classifications, node)))
+        return ebrim.changed(made, classifications=(*made.classifications, node))
 
     @classmethod
     def _constants(cls) -> dict[str, Any]:
@@ -501,9 +503,7 @@ class Folder(Package):
     comments = TextAttribute("comments", "description")
     last_update_time = SlotAttribute("lastUpdateTime", "DTM")
     logical_id = XmlAttribute["str | None"]("logicalID", "lid", "UUID")
-    patient_id = IdentifierAttribute(
-        "patientId", v.FOLDER_PATIENT_ID, "CX", required_in=REGISTERED
-    )
+    patient_id = IdentifierAttribute("patientId", v.FOLDER_PATIENT_ID, "CX", required_in=REGISTERED)
     title = TextAttribute("title", "name", required_in=REGISTERED)
     unique_id = IdentifierAttribute("uniqueId", v.FOLDER_UNIQUE_ID, "OID", required_in=REGISTERED)
 

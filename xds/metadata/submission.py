@@ -1,4 +1,4 @@
-"""The objects of one Submission Request (ITI TF-3 4.1.4) and the change of symbolic ids to UUIDs."""
+"""The objects of one Submission Request (ITI TF-3 4.1.4), and symbolic ids made UUIDs."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -87,7 +87,7 @@ class Submission:
         return tuple(thing for thing in self.objects if isinstance(thing, kind))
 
     def has_member(self, source: type[MetadataObject]) -> Iterator[Association]:
-        """Yield the HasMember Associations whose source is an object of this kind submitted here."""
+        """Yield the HasMember Associations whose source is a submitted object of this kind."""
         for association in self.associations:
             if association.association_type == v.HAS_MEMBER and isinstance(
                 self.by_id.get(association.source), source
@@ -105,7 +105,7 @@ class Submission:
         return Submission(tuple(objects))
 
     def with_uuids(self) -> "Submission":
-        """Give every symbolic id one new UUID, the same wherever it is named (ITI TF-2 3.42.4.1.3.7).
+        """Give every symbolic id one new UUID, the same everywhere (ITI TF-2 3.42.4.1.3.7).
 
         UUIDs that the submitter chose stay as they are.
         """

@@ -1,1 +1,1 @@
-"""The Document Registry actor: metadata kept, queried, and held to the rules (ITI TF-1 10.1.1.3)."""
+"""The Document Registry actor: metadata kept, queried, held to rules (ITI TF-1 10.1.1.3)."""

@@ -1,4 +1,4 @@
-"""What a lawful submission changes in the registry beyond its own objects (ITI TF-2 3.42.4.1.3.3)."""
+"""What a submission changes in the registry beyond its own objects (ITI TF-2 3.42.4.1.3.3)."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -43,9 +43,7 @@ class Effects:
 
 def plan(submission: Submission, known: Known) -> Effects:
     """Work out the effects of a submission whose ids are UUIDs."""
-    replacements = [
-        a for a in submission.relationships() if a.association_type in v.REPLACEMENTS
-    ]
+    replacements = [a for a in submission.relationships() if a.association_type in v.REPLACEMENTS]
     members = {(a.source, a.target) for a in submission.associations}
     inherited = [
         (replacement.source, held.entry_uuid)

@@ -3,16 +3,24 @@
 A control character, which no XML can carry, marks the place of each changing value.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from xds.metadata import ebrim
+from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import Placeholder, RegistryObject, Slot, VersionInfo, escape
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
 
 _STATUS: Final = Placeholder("\x01")
 _PATIENT: Final = Placeholder("\x02")
 _UPDATED: Final = Placeholder("\x03")
+
+_PATIENT_ID_SCHEMES: Final[Mapping[type[RegistryObject], str]] = {
+    DocumentEntry: v.DOCUMENT_ENTRY_PATIENT_ID,
+    SubmissionSet: v.SUBMISSION_SET_PATIENT_ID,
+    Folder: v.FOLDER_PATIENT_ID,
+}
 
 FIRST_VERSION: Final = 1
 
@@ -21,7 +29,7 @@ def fragment(thing: MetadataObject) -> bytes:
     """Render what never changes of an object, with marks for what does."""
     changes: dict[str, object] = {"status": _STATUS}
     if isinstance(thing, DocumentEntry | SubmissionSet | Folder):
-        scheme = type(thing).patient_id.scheme
+        scheme = _PATIENT_ID_SCHEMES[type(thing)]
         changes["external_identifiers"] = tuple(
             ebrim.changed(e, value=_PATIENT) if e.identificationScheme == scheme else e
             for e in thing.external_identifiers

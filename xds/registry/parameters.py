@@ -110,7 +110,7 @@ _MOST_VALUES: Final = 10_000
 
 
 def items(text: str) -> list[tuple[str, bool]]:
-    """Cut one Value into (value, was it quoted); ValueError with the reason where it is malformed."""
+    """Cut one Value into (value, was it quoted); ValueError where it is malformed."""
     body = text.strip()
     listed = body.startswith("(")
     if listed:
@@ -166,7 +166,7 @@ def decode(
     parameters: Iterable[Parameter],
     alternatives: Alternatives | None = None,
 ) -> Arguments:
-    """Decode a query's Slots; unknown ones are ignored. Raises TransactionFailure with all errors."""
+    """Decode a query's Slots, ignoring unknown ones; TransactionFailure with all errors."""
     errors: list[RegistryError] = []
     values: dict[str, Groups] = {}
     for parameter in parameters:
@@ -189,7 +189,9 @@ def decode(
 
 def _decoded(parameter: Parameter, given: Sequence[Slot]) -> Groups:
     if len(given) > 1 and not parameter.conjunctive:
-        raise XDSStoredQueryParamNumber(f"{parameter.name} may stand once, stands {len(given)} times")
+        raise XDSStoredQueryParamNumber(
+            f"{parameter.name} may stand once, stands {len(given)} times"
+        )
     groups = []
     for slot in given:
         try:

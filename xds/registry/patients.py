@@ -1,15 +1,22 @@
 """Patient ids that the registry knows (ITI TF-2 3.8, 3.44), and those that submissions teach it."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, CursorResult, bindparam, insert, select
 
 from xds.registry.tables import patient
 
 _BY_PATIENT_ID: Final = select(patient.c.patient_id, patient.c.pk, patient.c.survivor).where(
     patient.c.patient_id.in_(bindparam("patient_ids", expanding=True))
 )
+
+
+def inserted_key(made: CursorResult[Any]) -> int:
+    """Return the number of the one row that was inserted."""
+    assert made.inserted_primary_key is not None, "one row was inserted"
+    key: int = made.inserted_primary_key[0]
+    return key
 
 
 class Patients:
@@ -32,5 +39,6 @@ class Patients:
         """Return the patient's row, made now where the id is learnt."""
         if patient_id not in self._keys:
             made = self._connection.execute(insert(patient), {"patient_id": patient_id})
-            self._keys[patient_id] = made.inserted_primary_key[0]
-        return self._keys[patient_id]
+            self._keys[patient_id] = inserted_key(made)
+        key: int = self._keys[patient_id]
+        return key

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, insert, select
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.registry.fragments import FIRST_VERSION, fragment
-from xds.registry.patients import Patients
+from xds.registry.patients import Patients, inserted_key
 from xds.registry.surroundings import chunks
 from xds.registry.tables import (
     VALUE_ATTRIBUTES,
@@ -122,7 +122,7 @@ def _inserted_keys(
 ) -> Mapping[str, int]:
     if len(chosen) == 1:
         made = connection.execute(insert(table), chosen[0].row)
-        return {chosen[0].thing.id: made.inserted_primary_key[0]}
+        return {chosen[0].thing.id: inserted_key(made)}
     connection.execute(insert(table), [one.row for one in chosen])
     keys: dict[str, int] = {}
     for chunk in chunks([one.thing.id for one in chosen]):

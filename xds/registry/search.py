@@ -4,7 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, exists, or_, select, union
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Select,
+    Table,
+    exists,
+    or_,
+    select,
+    union,
+)
 
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.registry.fragments import FoundObject
@@ -83,7 +93,7 @@ class Search:
         }
         return list(found.values())
 
-    def touching(self, entry_uuids: Select[Any]) -> list[FoundObject]:
+    def touching(self, entry_uuids: Select[Any] | CompoundSelect[Any]) -> list[FoundObject]:
         """Return the Associations that have a source or target among the selected entryUUIDs."""
         among = entry_uuids.subquery()
         uuid = among.c[0]

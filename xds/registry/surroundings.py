@@ -128,7 +128,11 @@ def _uuids(submission: Submission) -> list[str]:
 
 
 def _unique_ids(submission: Submission) -> list[str]:
-    bearers = (*submission.submission_sets, *submission.folders, *submission.document_entries)
+    bearers: list[SubmissionSet | Folder | DocumentEntry] = [
+        *submission.submission_sets,
+        *submission.folders,
+        *submission.document_entries,
+    ]
     return list({thing.unique_id: None for thing in bearers if thing.unique_id})
 
 

@@ -1,9 +1,9 @@
 """The registry's tables.
 
 What never changes of an object is rendered once, at registration, and kept in ``fragment``; what
-does change (availabilityStatus, patientId after a merge, a Folder's lastUpdateTime) stands in columns
-alone and is filled in on the way out (:mod:`xds.registry.fragments`). Columns beside those exist to
-be searched.
+does change (availabilityStatus, patientId after a merge, a Folder's lastUpdateTime) stands in
+columns alone and is filled in on the way out (:mod:`xds.registry.fragments`). Columns beside those
+exist to be searched.
 """
 
 from collections.abc import Mapping
@@ -32,20 +32,23 @@ from xds.metadata import vocabulary as v
 
 
 class EntryUUID(TypeDecorator[str]):
-    """A ``urn:uuid:``, kept without the prefix, in the database's own UUID type where it has one."""
+    """A ``urn:uuid:``, kept without the prefix, in the database's own UUID type if it has one."""
 
     impl = String(36)
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the type by the database."""
         if dialect.name == "postgresql":
             return dialect.type_descriptor(Uuid(as_uuid=False))
         return dialect.type_descriptor(String(36))
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """To the database."""
         return None if value is None else value[9:]
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        """From the database."""
         return None if value is None else f"urn:uuid:{value}"
 
 
@@ -61,9 +64,11 @@ class Term(TypeDecorator[str]):
         self._numbers: Mapping[str, int] = {term: i for i, term in enumerate(terms)}
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> int | None:
+        """To the database."""
         return None if value is None else self._numbers[value]
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> str | None:
+        """From the database."""
         return None if value is None else self.terms[value]
 
 
@@ -74,9 +79,11 @@ class Instant(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> int | None:
+        """To the database."""
         return None if value is None else int(datatypes.earliest(value))
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> str | None:
+        """From the database."""
         return None if value is None else f"{value:014d}"
 
 
@@ -107,7 +114,7 @@ patient = Table(
     Column("patient_id", Text, nullable=False, unique=True),
     Column("survivor", Key, ForeignKey("patient.pk")),
 )
-"""Patient ids (CX) that a feed or, by policy, a submission made known; ``survivor`` after a merge."""
+"""Patient ids (CX) that a feed or a submission made known; ``survivor`` after a merge."""
 
 
 def _object(name: str, *columns: Column[Any]) -> Table:
@@ -229,4 +236,3 @@ event = Table(
     Column("submission_set", EntryUUID, nullable=False),
 )
 """What happened, written in the commit that made it happen; subscribers read on from a number."""
-

@@ -49,9 +49,7 @@ def find(connection: Connection, unique_ids: Sequence[str]) -> dict[str, Indexed
 
 def add(connection: Connection, documents: Iterable[IndexedDocument]) -> None:
     """Add documents whose uniqueIds are not there yet."""
-    rows = [
-        {name: getattr(one, name) for name in IndexedDocument.__slots__} for one in documents
-    ]
+    rows = [{name: getattr(one, name) for name in IndexedDocument.__slots__} for one in documents]
     if rows:
         connection.execute(insert(document), rows)
 

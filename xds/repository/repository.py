@@ -1,4 +1,4 @@
-"""The Document Repository: provides documents to a registry and gives them out again (TF-1 10.1.1.4)."""
+"""The Document Repository: stores documents, registers them, gives them out (TF-1 10.1.1.4)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ class Retrieval:
 
 
 _KEPT_OPEN: Final = 64
-"""Documents of one answer that are held open from the start; later ones are opened at their turn."""
+"""Documents of one answer that are held open from the start; more are opened at their turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ class DocumentRepository:
     def _register(
         self, submission: Submission, documents: Mapping[str, StagedDocument]
     ) -> list[StagedDocument]:
-        """Register, and return the documents that the repository held before under their uniqueId."""
+        """Register, and return the documents that are held already under their uniqueId."""
         unused: list[StagedDocument] = []
 
         def joining(connection: Connection) -> None:
@@ -253,10 +253,6 @@ def _differences(
         entry = entries[unique_id]
         staged = documents[entry.id]
         if staged.size != found.size:
-            yield XDSNonIdenticalSize(
-                f"uniqueId {unique_id} is stored with another size", entry.id
-            )
+            yield XDSNonIdenticalSize(f"uniqueId {unique_id} is stored with another size", entry.id)
         if staged.hash != found.hash:
-            yield XDSNonIdenticalHash(
-                f"uniqueId {unique_id} is stored with another hash", entry.id
-            )
+            yield XDSNonIdenticalHash(f"uniqueId {unique_id} is stored with another hash", entry.id)

@@ -1,4 +1,4 @@
-"""The SOAP endpoints as WSGI applications: one Spyne application an actor, made from TRANSACTIONS."""
+"""The SOAP endpoints as WSGI applications: a Spyne application an actor, from TRANSACTIONS."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
@@ -22,7 +22,7 @@ class SoapEndpoint:
 
     def __init__(self, actor: str, domain: AffinityDomain, config: Config) -> None:
         rows = [row for row in TRANSACTIONS if row.actor == actor]
-        methods = {row.name: _method(row, domain) for row in rows}
+        methods = {row.operation: _method(row, domain) for row in rows}
         protocol = {"in_protocol": _protocol(rows), "out_protocol": _protocol(rows)}
         service = type(Service)(actor, (Service,), methods)
         self._application = WsgiApplication(
@@ -64,7 +64,7 @@ def _method(row: Transaction, domain: AffinityDomain) -> Any:
         with as_faults():
             return row.answer(domain, request)
 
-    answer.__name__ = row.name
+    answer.__name__ = row.operation
     return rpc(AnyXml, _returns=AnyXml, _body_style="bare")(answer)
 
 

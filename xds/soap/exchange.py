@@ -98,7 +98,7 @@ class Exchange:
     # --- documents (xds.transactions.transaction.Documents) ---
 
     def take(self, href: str) -> StagedDocument:
-        """Return the document that an xop:Include means, once; MalformedMessage if there is none."""
+        """Return the document that an xop:Include means, once; else MalformedMessage."""
         self._take_in_rest()
         found = self._staged.find(href)
         if found.key not in self._owned:

@@ -61,9 +61,7 @@ def _subcode(subcodes: tuple[str, ...]) -> str:
         return ""
     prefix = subcodes[0].partition(":")[0]
     bound = "" if prefix in ("s", "wsa") else f' xmlns:{prefix}="{_PREFIXES[prefix]}"'
-    return (
-        f"<s:Subcode><s:Value{bound}>{subcodes[0]}</s:Value>{_subcode(subcodes[1:])}</s:Subcode>"
-    )
+    return f"<s:Subcode><s:Value{bound}>{subcodes[0]}</s:Value>{_subcode(subcodes[1:])}</s:Subcode>"
 
 
 def sender(reason: str, *subcodes: str, detail: str = "") -> SoapFault:

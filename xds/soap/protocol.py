@@ -30,7 +30,7 @@ _UNDERSTOOD: Final = frozenset({v.NS_WSA})
 _log = logs.get_logger(__name__)
 
 
-class CarriedFault(Fault):  # type: ignore[misc]
+class CarriedFault(Fault):
     """A SoapFault on its way through Spyne, which lets only its own kind pass."""
 
     def __init__(self, fault: SoapFault) -> None:
@@ -62,12 +62,13 @@ def _fault_for(error: Exception) -> SoapFault:
     return faults.receiver(f"An error in the server, which its log tells of under {correlation}.")
 
 
-class XdsSoap12(Soap12):  # type: ignore[misc]
+class XdsSoap12(Soap12):
     """SOAP 1.2 with WS-Addressing and MTOM, dispatched by the action to rows of TRANSACTIONS."""
 
     def __init__(self, transactions: Mapping[str, Transaction]) -> None:
         super().__init__()
         self._transactions = transactions
+        self._by_operation = {row.operation: row for row in transactions.values()}
 
     def create_in_document(self, ctx: Any, charset: str | None = None) -> None:
         """Read the envelope; the documents after it stay in the stream."""
@@ -90,7 +91,7 @@ class XdsSoap12(Soap12):  # type: ignore[misc]
                 )
         ctx.in_header_doc = taken.header
         ctx.in_body_doc = taken.body
-        ctx.method_request_string = f"{{{self.app.tns}}}{transaction.name}"
+        ctx.method_request_string = f"{{{self.app.tns}}}{transaction.operation}"
 
     def _transaction(self, exchange: Exchange) -> Transaction:
         action = exchange.addressing.action or exchange.media_action
@@ -119,7 +120,7 @@ class XdsSoap12(Soap12):  # type: ignore[misc]
         exchange = _exchange(ctx)
         fault = ctx.out_error
         if fault is None:
-            transaction = self._transactions_by_name()[ctx.descriptor.name]
+            transaction = self._by_operation[ctx.descriptor.name]
             ctx.out_document = exchange.render(ctx.out_object[0], transaction.response_action)
             return
         fault = fault.fault if isinstance(fault, CarriedFault) else _fault_for(fault)
@@ -127,9 +128,6 @@ class XdsSoap12(Soap12):  # type: ignore[misc]
         exchange.drain()
         ctx.transport.resp_code = fault.status
         ctx.out_document = exchange.render_fault(fault)
-
-    def _transactions_by_name(self) -> Mapping[str, Transaction]:
-        return {row.name: row for row in self._transactions.values()}
 
     def create_out_string(self, ctx: Any, charset: str | None = None) -> None:
         """Give the response to the transport: ready blocks, or a stream of them."""

@@ -16,7 +16,9 @@ import six
 
 def _register_six() -> None:
     adapted = ModuleType("spyne.util.six")
-    vars(adapted).update(vars(six), get_function_name=attrgetter("__name__"))  # Spyne's own addition
+    vars(adapted).update(
+        vars(six), get_function_name=attrgetter("__name__")
+    )  # Spyne's own addition
     sys.modules.setdefault("spyne.util.six", adapted)
     sys.modules.setdefault("spyne.util.six.moves", six.moves)
     for name in ("collections_abc", "http_cookies", "urllib", "urllib.parse", "urllib.request"):

@@ -8,7 +8,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
 from xds.transactions.transaction import Response
 
-_UNSAFE: Final = {code: "?" for code in (*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF)}
+_UNSAFE: Final = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 65534, 65535), "?")
 
 
 def registry_response(errors: Sequence[RegistryError] = (), status: str | None = None) -> bytes:

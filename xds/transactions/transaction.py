@@ -81,8 +81,13 @@ class Transaction:
     """The error for a server that cannot answer now."""
     requires_mtom: bool = False
 
+    @property
+    def operation(self) -> str:
+        """The last part of the request's action, which tells apart the messages of one name."""
+        return self.request_action.rpartition(":")[2]
+
     def answer(self, domain: AffinityDomain, request: Request) -> Response:
-        """Answer a request; whatever its content is, the answer is a response of this transaction."""
+        """Answer a request; whatever its content is, a response of this transaction comes back."""
         try:
             return self.handler(domain, request)
         except TransactionFailure as failure:

@@ -1,8 +1,8 @@
-"""SUBMISSION_RULES: a row for each rule that a registry holds a submission to (ITI TF-2 3.42.4.1.3).
+"""SUBMISSION_RULES: a row for each rule that a submission is held to (ITI TF-2 3.42.4.1.3).
 
-A rule is a pure function from a :class:`~xds.metadata.rules.case.Case` to findings; the row adds the
-TF error code, the section, and the transactions it is part of. All rules run, so that a submitter
-learns every error at once.
+A rule is a pure function from a :class:`~xds.metadata.rules.case.Case` to findings; the row adds
+the TF error code, the section, and the transactions it is part of. All rules run, so that a
+submitter learns every error at once.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ ON_DEMAND: Final = frozenset({"ITI-61"})
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule: the check, the error that a breach is, where the TF says so, and where it applies."""
+    """One rule: the check, the error that a breach is, where the TF says so, where it applies."""
 
     check: Callable[[Case], Findings]
     error: type[RegistryError]

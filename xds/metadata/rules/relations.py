@@ -1,4 +1,4 @@
-"""Rules that need to know what is registered: identifiers, patients, relationships (ITI TF-2 3.42)."""
+"""Rules that need to know what is registered: identifiers, patients, relationships."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def references_resolve(case: Case) -> Findings:
 
 
 def relationship_ends(case: Case) -> Findings:
-    """A relationship begins at a submitted DocumentEntry; what is replaced was registered before."""
+    """A relationship begins at a submitted DocumentEntry; what is replaced is registered."""
     for association in case.submission.relationships():
         source, target = case.node(association.source), case.node(association.target)
         if source is not None and not (source.submitted and source.kind is DocumentEntry):
@@ -34,9 +34,7 @@ def relationship_ends(case: Case) -> Findings:
         if target is not None and target.kind is not DocumentEntry:
             yield Finding(association, f"targetObject {association.target} is no DocumentEntry")
         elif target is not None and target.submitted and _needs_registered(association):
-            yield Finding(
-                association, f"targetObject {association.target} is not yet registered"
-            )
+            yield Finding(association, f"targetObject {association.target} is not yet registered")
 
 
 def _needs_registered(association: Association) -> bool:
@@ -105,7 +103,9 @@ def distinct_unique_ids(case: Case) -> Findings:
 
 def unused_unique_ids(case: Case) -> Findings:
     """The uniqueId of a SubmissionSet or Folder is not in use."""
-    for thing in (*case.submission.submission_sets, *case.submission.folders):
+    for thing in case.patient_bearers:
+        if isinstance(thing, DocumentEntry):
+            continue
         for other in case.known.unique_ids.get(thing.unique_id or "", ()):
             yield Finding(
                 thing, f"uniqueId {thing.unique_id} is already that of a {other.kind.KIND}"

@@ -1,7 +1,7 @@
 """Rules of structure: what a Submission Request is made of (ITI TF-3 4.1.4, 4.2.1, 4.2.2)."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import Classification, RegistryObject, UnusedObject, is_uuid
@@ -17,9 +17,7 @@ def only_xds_objects(case: Case) -> Findings:
         elif isinstance(thing, Classification):
             yield Finding(thing, "classifiedObject names no object of the submission")
         else:
-            yield Finding(
-                thing, "needs exactly one Classification as SubmissionSet or as Folder"
-            )
+            yield Finding(thing, "needs exactly one Classification as SubmissionSet or as Folder")
 
 
 def one_submission_set(case: Case) -> Findings:
@@ -105,7 +103,7 @@ def association_types(case: Case) -> Findings:
 
 
 def has_member_ends(case: Case) -> Findings:
-    """HasMember goes from the set to its objects or from a Folder to a document; Folders do not nest."""
+    """HasMember goes from the set to its objects, or from a Folder to a document."""
     for association in case.submission.associations:
         if association.association_type != v.HAS_MEMBER:
             continue
@@ -188,7 +186,7 @@ def limited_metadata(case: Case) -> Findings:
 
 
 def slot_names(case: Case) -> Findings:
-    """Slot names are unique in an object; extra ones are URNs outside urn:ihe: (ITI TF-3 4.2.3.1.6)."""
+    """Slot names are unique in an object; extra ones are URNs outside urn:ihe:."""
     for thing in case.submission.objects:
         count = Counter(slot.name for slot in thing.slots)
         for name, times in count.items():
@@ -206,7 +204,7 @@ def _is_allowed(thing: RegistryObject, name: str) -> bool:
     return name.lower().startswith("urn:") and not name.lower().startswith("urn:ihe:")
 
 
-_DECLARED_SLOTS = {
+_DECLARED_SLOTS: Mapping[type[RegistryObject], frozenset[str]] = {
     kind: frozenset(
         attribute.slot_name
         for attribute in kind.attributes().values()

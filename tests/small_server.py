@@ -1,0 +1,52 @@
+"""A server with a small application, for tests/test_server.py to start in a process of its own."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from xds import logs, server
+from xds.config import Config, load
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Answer at once, after a while, with the length of what was sent, or die."""
+    answer = b""
+    match environ["PATH_INFO"]:
+        case "/slow":
+            time.sleep(0.7)
+            answer = b"slow"
+        case "/length":
+            stream = environ["wsgi.input"]
+            blocks = iter(lambda: stream.read(65536), b"")
+            answer = str(sum(map(len, blocks))).encode()
+        case "/process":
+            answer = str(os.getpid()).encode()
+        case "/die":
+            os._exit(9)
+    start_response("200 OK", [("Content-Length", str(len(answer)))])
+    return [answer]
+
+
+def create(config: Config) -> Any:
+    """Create the application, unless the test wants that to fail."""
+    if config.assigning_authority == "1.2.3":
+        raise RuntimeError("no database")
+    return application
+
+
+def fail(config: Config) -> None:
+    """Fail, as a round trip may."""
+    raise RuntimeError(f"no round trip at port {config.port > 0}")
+
+
+def main() -> None:
+    """Serve, in a process of its own; the arguments are options."""
+    config = load(dict(argument.split("=", 1) for argument in sys.argv[1:]))
+    logs.configure(config.log_level, "json")
+    try:
+        when_ready = fail if config.assigning_authority == "1.2.4" else None
+        sys.exit(server.serve(config, when_ready=when_ready, create=create))
+    except server.ServerError as error:
+        sys.exit(str(error))

@@ -1,0 +1,171 @@
+"""The server: its start, its end, and what becomes of requests under way in between.
+
+Each test starts a real server in a process group of its own, with a small application.
+"""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SECONDS = 15
+
+
+class Served:
+    """A server in a process of its own."""
+
+    def __init__(self, *options: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", "from tests.small_server import main; main()", *options],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert self.process.stderr
+        self._lines = self.process.stderr
+
+    def logged(self, event: str) -> dict[str, Any]:
+        """Read the log until that event."""
+        for line in self._lines:
+            entry: dict[str, Any] = json.loads(line)
+            if entry["event"] == event:
+                return entry
+        raise AssertionError(f"{event} was not logged")
+
+    def wait_until_ready(self) -> None:
+        """Wait until it serves, and learn its address."""
+        address = urlsplit(self.logged("ready")["url"])
+        assert address.hostname
+        assert address.port
+        self.address = (address.hostname, address.port)
+
+    def get(self, path: str, body: Any = None) -> bytes:
+        """Send a request and give the body of the answer."""
+        connection = http.client.HTTPConnection(*self.address, timeout=SECONDS)
+        try:
+            connection.request("POST", path, body, encode_chunked=body is not None)
+            return connection.getresponse().read()
+        finally:
+            connection.close()
+
+    def under_way(self, path: str) -> Callable[[], bytes]:
+        """Send a request now, and give what waits for its answer."""
+        answers: list[bytes] = []
+        thread = threading.Thread(target=lambda: answers.append(self.get(path)))
+        thread.start()
+        time.sleep(0.3)
+
+        def wait() -> bytes:
+            thread.join(SECONDS)
+            (answer,) = answers
+            return answer
+
+        return wait
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[Served]:
+    served = Served("port=0", "log_format=json", *options)
+    try:
+        yield served
+    finally:
+        if served.process.poll() is None:
+            os.killpg(served.process.pid, signal.SIGKILL)
+        served.process.wait()
+        served._lines.close()
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    with serving() as served:
+        served.wait_until_ready()
+        yield served
+
+
+def test_sigterm_lets_what_is_under_way_end_and_idle_connections_go(served: Served) -> None:
+    answer = served.under_way("/slow")
+    with socket.create_connection(served.address) as idle:
+        served.process.terminate()
+        assert answer() == b"slow"
+        assert idle.recv(1) == b""
+    assert served.process.wait(SECONDS) == 0
+
+
+def test_signals_for_the_whole_group_do_no_harm(served: Served) -> None:
+    answer = served.under_way("/slow")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGTERM):
+        os.killpg(served.process.pid, number)
+    assert answer() == b"slow"
+    assert served.process.wait(SECONDS) == 0
+
+
+def test_a_worker_that_dies_is_replaced_while_connections_wait(served: Served) -> None:
+    assert served.get("/length", iter([b"x" * 70000, b"y"])) == b"70001"
+    first = served.get("/process")
+    with pytest.raises(http.client.RemoteDisconnected):
+        served.get("/die")
+    assert served.get("/process") not in (first, b"")
+
+
+def test_workers_leave_with_their_supervisor_after_what_is_under_way(served: Served) -> None:
+    answer = served.under_way("/slow")
+    served.process.kill()
+    assert answer() == b"slow"
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        try:
+            socket.create_connection(served.address).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the worker is still there")
+
+
+def test_a_request_that_takes_too_long_is_cut_off() -> None:
+    with serving("grace_seconds=1") as served:
+        served.wait_until_ready()
+        with socket.create_connection(served.address) as stuck:
+            stuck.sendall(b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+            time.sleep(0.3)
+            served.process.terminate()
+            assert served.process.wait(SECONDS) == 0
+
+
+def test_a_port_in_use_is_told_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = Served(f"port={port}")
+        _, told = refused.process.communicate(timeout=SECONDS)
+    assert refused.process.returncode == 1
+    assert told == (
+        f"cannot listen at port {port} of 127.0.0.1: another program listens there already\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("authority", "event", "reason"),
+    [
+        ("1.2.3", "the application cannot start", "no database"),
+        ("1.2.4", "stopping", "no round trip at port True"),
+    ],
+)
+def test_a_failing_start_stops_the_server_with_its_reason(
+    authority: str, event: str, reason: str
+) -> None:
+    with serving("workers=2", f"assigning_authority={authority}") as served:
+        assert served.logged(event)["reason"] == reason
+        assert served.process.wait(SECONDS) == 1
