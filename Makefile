@@ -67,7 +67,7 @@ clean: ## remove what these commands made, but not the data in var/
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/pyvenv.cfg:
-	@for python in $(PYTHONS); do \
+	@found=; for python in $(PYTHONS); do \
 	    if $$python -c '$(FITS)' 2>/dev/null; then found=$$python; break; fi; \
 	done; \
 	if [ -z "$$found" ]; then \

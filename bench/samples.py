@@ -13,6 +13,7 @@ from xds.metadata.submission import Submission
 
 PATIENT_AUTHORITY: Final = "2.999.1.1"
 
+_LEAST: Final = 10**38
 _LOINC: Final = "2.16.840.1.113883.6.1"
 _SNOMED: Final = "2.16.840.1.113883.6.96"
 _CONFIDENTIALITY: Final = "2.16.840.1.113883.5.25"
@@ -59,8 +60,8 @@ def describe(data: bytes) -> Described:
 
 
 def oid() -> str:
-    """Give a new OID."""
-    return f"2.25.{uuid4().int}"
+    """Give a new OID; all are of one length, so that one can take another's place in a message."""
+    return f"2.25.{_LEAST + uuid4().int % _LEAST}"
 
 
 def patient(name: str) -> str:

@@ -33,6 +33,7 @@ LESS: Final = {
         "soap.mtom",
         "soap.mime",
         "soap.addressing",
+        "soap.envelope",
         "parsing",
         "logs",
         "metadata",

@@ -55,8 +55,6 @@ ENTRY_TYPE: Final = Kind(
     quoted=True,
     known=frozenset({v.STABLE_DOCUMENT_ENTRY, v.ON_DEMAND_DOCUMENT_ENTRY}),
 )
-ASSOCIATION_TYPE: Final = Kind("Association type", quoted=True)
-UUID: Final = Kind("UUID", quoted=True)
 
 
 class Match(Enum):
@@ -156,9 +154,10 @@ def _group(parameter: Parameter, slot: Slot) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Alternatives:
-    """Parameters of which exactly one is given."""
+    """Parameters of which exactly one is given, or at least one where more are admitted."""
 
     names: tuple[str, ...]
+    exclusive: bool = True
 
 
 def decode(
@@ -181,7 +180,7 @@ def decode(
         elif parameter.required:
             errors.append(XDSStoredQueryMissingParam(f"{parameter.name} is required"))
     if alternatives is not None and not errors:
-        errors.extend(_unlike_one(alternatives, values))
+        errors.extend(_unlike(alternatives, values))
     if errors:
         raise TransactionFailure(errors)
     return Arguments(values)
@@ -207,11 +206,11 @@ def _decoded(parameter: Parameter, given: Sequence[Slot]) -> Groups:
     return tuple(groups)
 
 
-def _unlike_one(alternatives: Alternatives, values: Mapping[str, Groups]) -> list[RegistryError]:
+def _unlike(alternatives: Alternatives, values: Mapping[str, Groups]) -> list[RegistryError]:
     given = [name for name in alternatives.names if name in values]
     names = ", ".join(alternatives.names)
     if not given:
         return [XDSStoredQueryMissingParam(f"one of {names} is required")]
-    if len(given) > 1:
+    if len(given) > 1 and alternatives.exclusive:
         return [XDSStoredQueryParamNumber(f"only one of {names} may be given")]
     return []

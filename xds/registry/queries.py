@@ -18,20 +18,20 @@ from xds.metadata.objects import Association
 from xds.registry import steps
 from xds.registry.fragments import FoundObject
 from xds.registry.parameters import (
-    ASSOCIATION_TYPE,
     CODE,
     ENTRY_TYPE,
     PATTERN,
     STATUS,
     TIME,
     Alternatives,
+    Arguments,
     Match,
     Parameter,
     decode,
 )
-from xds.registry.search import Search
+from xds.registry.search import Page, Search
 from xds.registry.steps import StoredQuery
-from xds.registry.tables import document_entry, folder, submission_set
+from xds.registry.tables import association, document_entry, folder, submission_set
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class QueryRequest:
     slots: Sequence[Slot]
     return_type: str = v.LEAF_CLASS
     transaction: str = "ITI-18"
+    page: Page | None = None
+    """The part of the result that is wanted, where the consumer pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,16 @@ class QueryResult:
     """What a stored query found."""
 
     objects: list[FoundObject]
+    total: int
+    """The objects of the whole result, of which a page may show less."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultLimits:
+    """How many objects an answer may have, by returnType; beyond it is XDSTooManyResults."""
+
+    leaf_class: int = 10_000
+    object_ref: int = 200_000
 
 
 # --- parameters ----------------------------------------------------------------------------------
@@ -137,6 +149,14 @@ FIND_FOLDERS: Final = (
 _CONTENT_FILTERS: Final = (_FORMAT_CODE, _CONFIDENTIALITY_CODE, _ENTRY_TYPE)
 _ALL_OF_PATIENT: Final = _patient("$patientId")
 _UUIDS: Final = Parameter(name="$uuid", match=Match.STEP, required=True, multiple=True)
+
+
+def _of_any_patient(parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
+    """Make the patient id of a query optional and multiple (ITI TF-2 3.51.4.1.2.3)."""
+    return tuple(
+        replace(p, required=False, multiple=True) if p.attribute == "patient_id" else p
+        for p in parameters
+    )
 
 
 def _by_id(prefix: str, *, multiple: bool) -> tuple[Parameter, Parameter]:
@@ -274,26 +294,54 @@ _ROWS: Final = (
         query_id=v.GET_RELATED_DOCUMENTS,
         name="GetRelatedDocuments",
         step=steps.get_related_documents,
-        on={document_entry: _by_id(_DE, multiple=False)},
-        free=(
-            Parameter(
-                name="$AssociationTypes",
-                kind=ASSOCIATION_TYPE,
-                match=Match.STEP,
-                required=True,
-                multiple=True,
+        on={
+            document_entry: _by_id(_DE, multiple=False),
+            association: (
+                Parameter(
+                    name="$AssociationTypes",
+                    attribute="association_type",
+                    required=True,
+                    multiple=True,
+                ),
             ),
-            replace(_STABLE_BY_DEFAULT, match=Match.STEP),
-        ),
+        },
+        free=(_STABLE_BY_DEFAULT,),
         alternatives=_either(_DE),
+    ),
+    StoredQuery(
+        query_id=v.FIND_DOCUMENTS_FOR_MULTIPLE_PATIENTS,
+        name="FindDocumentsForMultiplePatients",
+        step=steps.find,
+        on={document_entry: _of_any_patient(FIND_DOCUMENTS)},
+        alternatives=Alternatives(
+            (
+                "$XDSDocumentEntryPatientId",
+                _CLASS_CODE.name,
+                _EVENT_CODE_LIST.name,
+                _FACILITY_TYPE_CODE.name,
+            ),
+            exclusive=False,
+        ),
+        transaction="ITI-51",
+    ),
+    StoredQuery(
+        query_id=v.FIND_FOLDERS_FOR_MULTIPLE_PATIENTS,
+        name="FindFoldersForMultiplePatients",
+        step=steps.find,
+        on={folder: _of_any_patient(FIND_FOLDERS)},
+        alternatives=Alternatives(("$XDSFolderPatientId", _FOLDER_CODE_LIST.name), exclusive=False),
+        transaction="ITI-51",
     ),
 )
 
 STORED_QUERIES: Final[Mapping[str, StoredQuery]] = {row.query_id: row for row in _ROWS}
 
 
-def answer(connection: Connection, request: QueryRequest) -> QueryResult:
-    """Answer a stored query; raises TransactionFailure with the errors of ITI TF-2 3.18.4.1.3."""
+def answer(connection: Connection, request: QueryRequest, limits: ResultLimits) -> QueryResult:
+    """Answer a stored query; raises TransactionFailure with the errors of ITI TF-2 3.18.4.1.3.
+
+    Paging is ebRS's own: the TF says nothing of it, and clients that do not ask get all.
+    """
     query = STORED_QUERIES.get(request.query_id.strip())
     if query is None or query.transaction != request.transaction:
         raise TransactionFailure([XDSUnknownStoredQuery(f"no stored query {request.query_id}")])
@@ -303,10 +351,26 @@ def answer(connection: Connection, request: QueryRequest) -> QueryResult:
         )
     arguments = decode(request.slots, query.parameters, query.alternatives)
     leaf_class = request.return_type == v.LEAF_CLASS
-    found = query.step(query, Search(connection, leaf_class), arguments)
+    search = Search(connection, leaf_class, limits.leaf_class if leaf_class else limits.object_ref)
+    result = _result(query, search, arguments, request.page)
     if leaf_class and query.single_patient:
-        _require_one_patient(found)
-    return QueryResult(found)
+        _require_one_patient(result.objects)
+    return result
+
+
+def _result(
+    query: StoredQuery, search: Search, arguments: Arguments, page: Page | None
+) -> QueryResult:
+    if page is not None and query.step is steps.find:
+        (table,) = query.on
+        wanted = query.filter(table, arguments)
+        return QueryResult(search.objects(table, wanted, page=page), search.count(table, wanted))
+    found = query.step(query, search, arguments)
+    search.require_few(found)
+    if page is None:
+        return QueryResult(found, len(found))
+    end = None if page.size is None else page.start + page.size
+    return QueryResult(found[page.start : end], len(found))
 
 
 def _require_one_patient(found: list[FoundObject]) -> None:

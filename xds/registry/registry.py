@@ -15,7 +15,7 @@ from xds.metadata.submission import Submission
 from xds.registry import effects, events, surroundings
 from xds.registry.events import EVENT_OBJECTS, Event, Happening
 from xds.registry.patients import Patients
-from xds.registry.queries import QueryRequest, QueryResult, answer
+from xds.registry.queries import QueryRequest, QueryResult, ResultLimits, answer
 from xds.registry.rows import Prepared, insert_objects, prepared
 from xds.registry.tables import document_entry
 
@@ -42,6 +42,7 @@ class DocumentRegistry:
     """Whether an id first seen in a submission becomes known (``unknown_patients = open``)."""
     home_community_id: str | None = None
     """Set on objects that come without one, ``urn:oid:``."""
+    result_limits: ResultLimits = field(default_factory=ResultLimits)
 
     def register(
         self,
@@ -79,7 +80,7 @@ class DocumentRegistry:
     def query(self, request: QueryRequest) -> QueryResult:
         """Answer a stored query (ITI TF-2 3.18.4.1.3); raises TransactionFailure."""
         with self.database.read() as connection:
-            return answer(connection, request)
+            return answer(connection, request, self.result_limits)
 
     def events(self, after: int = 0, *, at_most: int = 1_000) -> list[Event]:
         """Return what happened since an event number, oldest first."""

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Table, select, union_all
+from sqlalchemy import Table
 
 from xds.metadata import vocabulary as v
 from xds.registry.fragments import FoundObject
 from xds.registry.parameters import Alternatives, Arguments, Parameter
-from xds.registry.search import Condition, Search, conditions
+from xds.registry.search import Filter, Search, filtered
 from xds.registry.tables import association, document_entry, folder, submission_set
 
 Step = Callable[["StoredQuery", Search, Arguments], list[FoundObject]]
@@ -44,26 +44,28 @@ class StoredQuery:
                 seen.add(parameter.name)
                 yield parameter
 
-    def conditions(self, table: Table, arguments: Arguments) -> list[Condition]:
+    def filter(self, table: Table, arguments: Arguments) -> Filter:
         """Return what the arguments demand of a table's objects."""
-        return conditions(table, self.on.get(table, ()), arguments)
+        return filtered(self.on.get(table, ()), arguments)
 
 
-_HAS_MEMBER: Final = association.c.association_type == v.HAS_MEMBER
+_HAS_MEMBER: Final = filtered(
+    [Parameter(name="has_member", attribute="association_type")],
+    Arguments({"has_member": ((v.HAS_MEMBER,),)}),
+)
 
 
 def find(query: StoredQuery, search: Search, arguments: Arguments) -> list[FoundObject]:
     """Find the objects of one table by their attributes."""
     (table,) = query.on
-    return search.objects(table, *query.conditions(table, arguments))
+    return search.objects(table, query.filter(table, arguments))
 
 
 def get_all(query: StoredQuery, search: Search, arguments: Arguments) -> list[FoundObject]:
     """Find everything of a patient, and every Association that touches it."""
-    wanted = {table: query.conditions(table, arguments) for table in query.on}
-    found = [one for table, where in wanted.items() for one in search.objects(table, *where)]
-    uuids = union_all(*(select(t.c.entry_uuid).where(*where) for t, where in wanted.items()))
-    return [*found, *search.touching(uuids)]
+    wanted = {table: query.filter(table, arguments) for table in query.on}
+    found = [one for table, of_it in wanted.items() for one in search.objects(table, of_it)]
+    return [*found, *search.touching(wanted)]
 
 
 def get_associations(query: StoredQuery, search: Search, arguments: Arguments) -> list[FoundObject]:
@@ -93,11 +95,11 @@ def get_submission_set_and_contents(
     query: StoredQuery, search: Search, arguments: Arguments
 ) -> list[FoundObject]:
     """Find a SubmissionSet and all that it holds."""
-    sets = search.objects(submission_set, *query.conditions(submission_set, arguments))
+    sets = search.objects(submission_set, query.filter(submission_set, arguments))
     members = search.objects_in(association, "source", _uuids(sets), _HAS_MEMBER)
     targets = _targets(members)
-    where = query.conditions(document_entry, arguments)
-    entries = search.objects_in(document_entry, "entry_uuid", targets, *where)
+    wanted = query.filter(document_entry, arguments)
+    entries = search.objects_in(document_entry, "entry_uuid", targets, wanted)
     folders = search.objects_in(folder, "entry_uuid", targets)
     held = {*_uuids(entries), *_uuids(folders)}
     joining = _among(search.objects_in(association, "entry_uuid", targets), held)
@@ -115,10 +117,10 @@ def get_folder_and_contents(
     query: StoredQuery, search: Search, arguments: Arguments
 ) -> list[FoundObject]:
     """Find a Folder, its documents and the HasMembers between."""
-    folders = search.objects(folder, *query.conditions(folder, arguments))
+    folders = search.objects(folder, query.filter(folder, arguments))
     members = search.objects_in(association, "source", _uuids(folders), _HAS_MEMBER)
-    where = query.conditions(document_entry, arguments)
-    entries = search.objects_in(document_entry, "entry_uuid", _targets(members), *where)
+    wanted = query.filter(document_entry, arguments)
+    entries = search.objects_in(document_entry, "entry_uuid", _targets(members), wanted)
     held = {*_uuids(folders), *_uuids(entries)}
     return [*entries, *folders, *_among(members, held)]
 
@@ -127,7 +129,7 @@ def get_folders_for_document(
     query: StoredQuery, search: Search, arguments: Arguments
 ) -> list[FoundObject]:
     """Find the Folders that hold a document."""
-    entries = search.objects(document_entry, *query.conditions(document_entry, arguments))
+    entries = search.objects(document_entry, query.filter(document_entry, arguments))
     members = search.objects_in(association, "target", _uuids(entries), _HAS_MEMBER)
     return search.objects_in(folder, "entry_uuid", _sources(members))
 
@@ -136,12 +138,10 @@ def get_related_documents(
     query: StoredQuery, search: Search, arguments: Arguments
 ) -> list[FoundObject]:
     """Find the documents joined to one by Associations of given types, and these Associations."""
-    start = search.objects(document_entry, *query.conditions(document_entry, arguments))
-    types = v.RELATIONSHIPS.intersection(arguments.all("$AssociationTypes"))
-    of_type = association.c.association_type.in_(types)
-    related = search.touching_any(_uuids(start), of_type)
+    start = search.objects(document_entry, query.filter(document_entry, arguments))
+    related = search.touching_any(_uuids(start), query.filter(association, arguments))
     ends = dict.fromkeys([*_sources(related), *_targets(related)])
-    wanted = document_entry.c.object_type.in_(arguments.all("$XDSDocumentEntryType"))
+    wanted = filtered(query.free, arguments)
     entries = search.objects_in(document_entry, "entry_uuid", ends, wanted)
     kept = _among(related, set(_uuids(entries)))
     touched = {*_sources(kept), *_targets(kept)}

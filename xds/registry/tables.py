@@ -6,7 +6,7 @@ columns alone and is filled in on the way out (:mod:`xds.registry.fragments`). C
 exist to be searched.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -30,6 +30,9 @@ from xds.database import METADATA
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 
+FromDatabase = Callable[[Any], str | None]
+"""Turns a column's value into Python's. Results have many rows, so this is one plain call."""
+
 
 class EntryUUID(TypeDecorator[str]):
     """A ``urn:uuid:``, kept without the prefix, in the database's own UUID type if it has one."""
@@ -47,9 +50,12 @@ class EntryUUID(TypeDecorator[str]):
         """To the database."""
         return None if value is None else value[9:]
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+    def result_processor(self, dialect: Dialect, coltype: object) -> FromDatabase:
         """From the database."""
-        return None if value is None else f"urn:uuid:{value}"
+        return lambda value: None if value is None else f"urn:uuid:{value}"
+
+
+_NO_TERM: Final = -1
 
 
 class Term(TypeDecorator[str]):
@@ -64,12 +70,13 @@ class Term(TypeDecorator[str]):
         self._numbers: Mapping[str, int] = {term: i for i, term in enumerate(terms)}
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> int | None:
-        """To the database."""
-        return None if value is None else self._numbers[value]
+        """To the database; a term outside the vocabulary becomes a number that nothing has."""
+        return None if value is None else self._numbers.get(value, _NO_TERM)
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> str | None:
+    def result_processor(self, dialect: Dialect, coltype: object) -> FromDatabase:
         """From the database."""
-        return None if value is None else self.terms[value]
+        terms: dict[int | None, str | None] = {None: None, **dict(enumerate(self.terms))}
+        return terms.__getitem__
 
 
 class Instant(TypeDecorator[str]):

@@ -69,6 +69,7 @@ class Retrieval:
     errors: tuple[RegistryError, ...]
 
 
+_NO_ROOM: Final = "there is no room for the document"
 _KEPT_OPEN: Final = 64
 """Documents of one answer that are held open from the start; more are opened at their turn."""
 
@@ -89,7 +90,7 @@ class DocumentRepository:
         try:
             return self.store.stage(chunks)
         except StoreFull as error:
-            raise TransactionFailure([XDSRepositoryOutOfResources(str(error))]) from error
+            raise TransactionFailure([XDSRepositoryOutOfResources(_NO_ROOM)]) from error
 
     def provide_and_register(
         self, submission: Submission, documents: Mapping[str, StagedDocument]
@@ -114,7 +115,7 @@ class DocumentRepository:
         try:
             self.store.publish(list(documents))
         except StoreFull as error:
-            raise TransactionFailure([XDSRepositoryOutOfResources(str(error))]) from error
+            raise TransactionFailure([XDSRepositoryOutOfResources(_NO_ROOM)]) from error
 
     def _completed(
         self, submission: Submission, documents: Mapping[str, StagedDocument]

@@ -9,6 +9,8 @@ from xds.transactions import (
     iti41_provide_and_register,
     iti42_register,
     iti43_retrieve,
+    iti51_multi_patient_stored_query,
+    iti61_register_on_demand,
 )
 from xds.transactions.transaction import Request, Response, Transaction
 
@@ -17,6 +19,8 @@ TRANSACTIONS: tuple[Transaction, ...] = (
     iti41_provide_and_register.TRANSACTION,
     iti42_register.TRANSACTION,
     iti43_retrieve.TRANSACTION,
+    iti51_multi_patient_stored_query.TRANSACTION,
+    iti61_register_on_demand.TRANSACTION,
 )
 
 __all__ = ["TRANSACTIONS", "Request", "Response", "Transaction"]

@@ -9,28 +9,47 @@ from xds.affinity_domain import AffinityDomain
 from xds.errors import RegistryError, XDSRegistryBusy, XDSRegistryError
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
-from xds.registry.queries import QueryRequest
+from xds.registry.queries import QueryRequest, QueryResult
+from xds.registry.search import Page
 from xds.transactions.responses import query_response
 from xds.transactions.transaction import Request, Response, Transaction
 
 
 def stored_query(domain: AffinityDomain, request: Request) -> Response:
     """Answer a stored query with ObjectRefs or with the objects' metadata."""
-    TRANSACTION.check(request.body)
-    asked = query_request(request.body, TRANSACTION.name)
-    found = domain.registry.query(asked).objects
+    return answered(domain, request, TRANSACTION)
+
+
+def answered(domain: AffinityDomain, request: Request, transaction: Transaction) -> Response:
+    """Answer a stored query of this transaction or of another that has the same messages."""
+    transaction.check(request.body)
+    asked = query_request(request.body, transaction.name)
+    result = domain.registry.query(asked)
     if asked.return_type == v.OBJECT_REF:
-        return Response(query_response([one.object_ref() for one in found]))
-    return Response(query_response([one.leaf() for one in found]))
+        rendered = [one.object_ref() for one in result.objects]
+    else:
+        rendered = [one.leaf() for one in result.objects]
+    return Response(query_response(rendered, paging=_paging(asked, result)))
 
 
 def query_request(body: etree._Element, transaction: str) -> QueryRequest:
     """Read a ``query:AdhocQueryRequest`` that is valid against the schema."""
     option = body.find(f"{{{v.NS_QUERY}}}ResponseOption")
-    adhoc_query = body.find(f"{ebrim.RIM}AdhocQuery")
-    carrier = ebrim.read(adhoc_query, ebrim.RegistryObject)
+    carrier = ebrim.read(body.find(f"{ebrim.RIM}AdhocQuery"), ebrim.RegistryObject)
     return_type = option.get("returnType", "RegistryObject")
-    return QueryRequest(carrier.id, carrier.slots, return_type, transaction)
+    return QueryRequest(carrier.id, carrier.slots, return_type, transaction, _page(body))
+
+
+def _page(body: etree._Element) -> Page | None:
+    """Read startIndex and maxResults; without either, or with their defaults, all is wanted."""
+    start, size = int(body.get("startIndex", "0")), int(body.get("maxResults", "-1"))
+    if start <= 0 and size < 0:
+        return None
+    return Page(max(start, 0), size if size >= 0 else None)
+
+
+def _paging(asked: QueryRequest, result: QueryResult) -> tuple[int, int] | None:
+    return None if asked.page is None else (asked.page.start, result.total)
 
 
 def refused(errors: Sequence[RegistryError]) -> Response:

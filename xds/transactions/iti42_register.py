@@ -12,8 +12,13 @@ from xds.transactions.transaction import Request, Response, Transaction
 
 def register(domain: AffinityDomain, request: Request) -> Response:
     """Register a submission of Stable DocumentEntries."""
-    TRANSACTION.check(request.body)
-    domain.registry.register(Submission.read(request.body), transaction=TRANSACTION.name)
+    return registered(domain, request, TRANSACTION)
+
+
+def registered(domain: AffinityDomain, request: Request, transaction: Transaction) -> Response:
+    """Register a submission by this transaction or by another that has the same messages."""
+    transaction.check(request.body)
+    domain.registry.register(Submission.read(request.body), transaction=transaction.name)
     return Response([registry_response()])
 
 

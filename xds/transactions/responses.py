@@ -31,12 +31,19 @@ def refused(errors: Sequence[RegistryError]) -> Response:
 
 
 def query_response(
-    objects: Iterable[bytes], errors: Sequence[RegistryError] = ()
+    objects: Iterable[bytes],
+    errors: Sequence[RegistryError] = (),
+    *,
+    paging: tuple[int, int] | None = None,
 ) -> Sequence[bytes]:
-    """Render a ``query:AdhocQueryResponse`` in pieces, around objects that are rendered already."""
+    """Render a ``query:AdhocQueryResponse`` around objects that are rendered already.
+
+    ``paging`` is startIndex and totalResultCount, for a consumer that asked for a page.
+    """
+    pages = f' startIndex="{paging[0]}" totalResultCount="{paging[1]}"' if paging else ""
     head = (
         f'<query:AdhocQueryResponse xmlns:query="{v.NS_QUERY}" xmlns:rim="{v.NS_RIM}" '
-        f'xmlns:rs="{v.NS_RS}" status="{status_of(errors)}">'
+        f'xmlns:rs="{v.NS_RS}" status="{status_of(errors)}"{pages}>'
         f"{_error_list(errors)}<rim:RegistryObjectList>"
     )
     tail = "</rim:RegistryObjectList></query:AdhocQueryResponse>"

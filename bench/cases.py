@@ -1,0 +1,164 @@
+"""CASES: a row for each thing that `make bench` measures. A new measurement is a row here."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from statistics import median, quantiles
+from typing import Final
+
+from bench import large, machine
+from bench.calls import Plain, Query, Retrieve, Submit
+from bench.clients import Hammer, Load, Prepare
+from bench.deployment import (
+    DOCUMENT_BYTES,
+    ENTRIES,
+    MANY_ENTRIES,
+    Deployment,
+)
+from bench.figures import Effort, Figure, Measure
+from bench.yardsticks import write_and_commit
+from xds.metadata import vocabulary as v
+
+Yardstick = Callable[[Deployment, Sequence[Load]], float]
+
+_WARM_UP_SECONDS: Final = 0.3
+_WRITES: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One thing to measure: its name on the command line, its lines in the table, and how."""
+
+    name: str
+    measures: tuple[Measure, ...]
+    run: Callable[[Deployment], Sequence[Figure]]
+    """Makes one round: a figure for each of the measures."""
+
+
+# --- yardsticks ----------------------------------------------------------------------------------
+
+
+def writing(deployment: Deployment, loads: Sequence[Load]) -> float:
+    """As many bytes as each request had, written and fsynced, and one SQLite row: how often."""
+    size = sum(load.sent for load in loads) // _requests(loads)
+    return write_and_commit(deployment.folder, size, _WRITES, threads=len(loads))
+
+
+def reading(deployment: Deployment, loads: Sequence[Load]) -> float:
+    """As many bytes as each answer had, from a bare WSGI application: how often."""
+    size = sum(load.received for load in loads) // _requests(loads)
+    plain = Hammer(Plain(deployment.plain_url, size), deployment.seconds / 2)
+    return _rate(deployment.clients.run(plain, len(loads)))
+
+
+# --- loads ---------------------------------------------------------------------------------------
+
+
+def rate(
+    prepare: Callable[[Deployment], Prepare], yardstick: Yardstick, deployment: Deployment
+) -> Sequence[Figure]:
+    """Measure how many requests all clients together get answered in a second."""
+    loads, effort = _loaded(deployment, prepare(deployment), count=len(deployment.clients))
+    return [Figure(_rate(loads), yardstick(deployment, loads), effort)]
+
+
+def duration(
+    prepare: Callable[[Deployment], Prepare], yardstick: Yardstick, deployment: Deployment
+) -> Sequence[Figure]:
+    """Measure how long one client waits for an answer."""
+    loads, effort = _loaded(deployment, prepare(deployment), count=1)
+    return [Figure(effort.p50, 1 / yardstick(deployment, loads), effort)]
+
+
+def _loaded(
+    deployment: Deployment, prepare: Prepare, *, count: int
+) -> tuple[Sequence[Load], Effort]:
+    deployment.clients.run(Hammer(prepare, _WARM_UP_SECONDS), count)
+    before = machine.cpu_seconds(deployment.processes)
+    loads = deployment.clients.run(Hammer(prepare, deployment.seconds), count)
+    used = machine.cpu_seconds(deployment.processes) - before
+    return loads, _effort(loads, used)
+
+
+def _effort(loads: Sequence[Load], server_seconds: float) -> Effort:
+    latencies = [latency for load in loads for latency in load.latencies]
+    return Effort(
+        p50=median(latencies),
+        p95=quantiles(latencies, n=20)[-1] if len(latencies) > 1 else latencies[0],
+        server=server_seconds / len(latencies),
+        client=sum(load.cpu_seconds for load in loads) / len(latencies),
+    )
+
+
+def _rate(loads: Sequence[Load]) -> float:
+    return sum(len(load.latencies) / load.seconds for load in loads)
+
+
+def _requests(loads: Sequence[Load]) -> int:
+    return sum(len(load.latencies) for load in loads)
+
+
+# --- the cases -----------------------------------------------------------------------------------
+
+
+def _submit(deployment: Deployment, *, with_document: bool) -> Prepare:
+    return Submit(deployment.url, DOCUMENT_BYTES, with_document)
+
+
+def _retrieve(deployment: Deployment) -> Prepare:
+    return Retrieve(deployment.url, deployment.unique_ids, DOCUMENT_BYTES)
+
+
+def _query(deployment: Deployment, *, return_type: str) -> Prepare:
+    return Query(deployment.url, deployment.patient_ids, return_type, ENTRIES)
+
+
+def _query_many(deployment: Deployment) -> Prepare:
+    return Query(deployment.url, [deployment.large_patient_id], v.LEAF_CLASS, MANY_ENTRIES)
+
+
+def _at_rate(title: str, goal: float) -> tuple[Measure, ...]:
+    return (Measure(title=title, unit="/s", goal=goal),)
+
+
+CASES: Final = (
+    Case(
+        "iti41",
+        _at_rate("ITI-41, 10 KB", 250),
+        partial(rate, partial(_submit, with_document=True), writing),
+    ),
+    Case(
+        "iti42",
+        _at_rate("ITI-42", 400),
+        partial(rate, partial(_submit, with_document=False), writing),
+    ),
+    Case("iti43", _at_rate("ITI-43, 10 KB", 1_500), partial(rate, _retrieve, reading)),
+    Case(
+        "iti18-objectref",
+        _at_rate("ITI-18 ObjectRef, 50 entries", 1_000),
+        partial(rate, partial(_query, return_type=v.OBJECT_REF), reading),
+    ),
+    Case(
+        "iti18-leafclass",
+        _at_rate("ITI-18 LeafClass, 50 entries", 150),
+        partial(rate, partial(_query, return_type=v.LEAF_CLASS), reading),
+    ),
+    Case(
+        "iti18-many",
+        (
+            Measure(
+                title="ITI-18 LeafClass, 1,000 entries", unit="s", goal=0.5, at_most=True
+            ),
+        ),
+        partial(duration, _query_many, reading),
+    ),
+    Case(
+        "gigabyte",
+        (
+            Measure(title="1 GB in by ITI-41", unit="MB/s", goal=0.5, of_yardstick=True),
+            Measure(title="1 GB out by ITI-43", unit="MB/s", goal=0.5, of_yardstick=True),
+            Measure(title="memory the worker grew by", unit="MB", goal=64, at_most=True),
+        ),
+        large.gigabyte,
+    ),
+)

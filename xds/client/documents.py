@@ -1,0 +1,162 @@
+"""Documents on their way: what is sent, what is received, and how to tell that they are the same."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, Final, Self
+
+from xds.metadata.objects import DocumentEntry
+
+_BLOCK: Final = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What tells a document from another: its number of bytes and their SHA-1 (ITI TF-3 4.2.3.2)."""
+
+    size: int
+    hash: str
+
+    @classmethod
+    def of(cls, chunks: Iterable[bytes]) -> "Fingerprint":
+        """Read a document to its end."""
+        tally = _Tally()
+        for _ in tally.counting(chunks):
+            pass
+        return tally.fingerprint()
+
+    def differences(self, entry: DocumentEntry) -> list[str]:
+        """Say in what this document is not the one registered; of an On-Demand one, nothing is."""
+        found = []
+        if entry.size and entry.size != str(self.size):
+            found.append(f"size is {self.size} bytes, registered are {entry.size}")
+        if entry.hash and entry.hash.lower() != self.hash:
+            found.append(f"hash is {self.hash}, registered is {entry.hash.lower()}")
+        return found
+
+
+class _Tally:
+    def __init__(self) -> None:
+        self._digest = hashlib.sha1(usedforsecurity=False)
+        self._size = 0
+
+    def counting(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._digest.update(chunk)
+            self._size += len(chunk)
+            yield chunk
+
+    def fingerprint(self) -> Fingerprint:
+        return Fingerprint(self._size, self._digest.hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A document to be sent: its blocks, or a function that gives them when their turn comes.
+
+    With a size for every document the length of the message is known to the server beforehand.
+    """
+
+    chunks: Callable[[], Iterable[bytes]] | Iterable[bytes]
+    size: int | None = None
+
+    @classmethod
+    def of_file(cls, path: Path) -> Self:
+        """Send a file, which is opened when its turn comes."""
+        return cls(partial(_blocks_of, path), path.stat().st_size)
+
+    @classmethod
+    def of_stream(cls, stream: BinaryIO, size: int | None = None) -> Self:
+        """Send an open file from where it stands to its end."""
+        return cls(iter(partial(stream.read, _BLOCK), b""), size)
+
+    def watched(self, tell: Callable[[int], object]) -> "Content":
+        """Return the same document, which tells the number of bytes of each block that has left."""
+        return Content(partial(_told, self, tell), self.size)
+
+    def blocks(self) -> Iterable[bytes]:
+        """Give the blocks, which can be read once."""
+        return self.chunks() if callable(self.chunks) else self.chunks
+
+
+def _blocks_of(path: Path) -> Iterator[bytes]:
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(_BLOCK):
+            yield block
+
+
+def _told(content: Content, tell: Callable[[int], object]) -> Iterator[bytes]:
+    for block in content.blocks():
+        yield block
+        tell(len(block))
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRequest:
+    """One document asked for (ITI TF-2 3.43.4.1.2)."""
+
+    repository_unique_id: str
+    document_unique_id: str
+    home_community_id: str | None = None
+
+    @classmethod
+    def of(cls, entry: DocumentEntry) -> Self:
+        """Ask for the document of an entry that a query found."""
+        if not entry.repository_unique_id or not entry.unique_id:
+            raise ValueError("a DocumentEntry without repositoryUniqueId or uniqueId leads nowhere")
+        return cls(entry.repository_unique_id, entry.unique_id, entry.home_community_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrievedDocument:
+    """A document that is arriving: its bytes can be taken once, before the next document's."""
+
+    repository_unique_id: str
+    document_unique_id: str
+    mime_type: str
+    home_community_id: str | None = None
+    new_repository_unique_id: str | None = None
+    """Where an On-Demand document was kept as a new one (ITI TF-2 3.43.4.2.2)."""
+    new_document_unique_id: str | None = None
+    blocks: Iterator[bytes]
+
+    def chunks(self) -> Iterator[bytes]:
+        """Give the bytes in blocks as they arrive."""
+        return self.blocks
+
+    def fingerprint(self) -> Fingerprint:
+        """Read the document for its size and hash alone."""
+        return Fingerprint.of(self.blocks)
+
+    def save(self, target: Path | BinaryIO) -> Fingerprint:
+        """Write the document to a file and return its size and hash.
+
+        A file given by its path appears under that name only when it is whole.
+        """
+        if not isinstance(target, Path):
+            return self._copy(target)
+        unfinished = target.with_name(f"{target.name}.part")
+        try:
+            with unfinished.open("wb") as file:
+                written = self._copy(file)
+            os.replace(unfinished, target)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+        return written
+
+    def _copy(self, file: BinaryIO) -> Fingerprint:
+        tally = _Tally()
+        for chunk in tally.counting(self.blocks):
+            file.write(chunk)
+        return tally.fingerprint()
+
+
+def fingerprint_of_file(path: Path) -> Fingerprint:
+    """Read a file for its size and hash."""
+    with closing(_blocks_of(path)) as blocks:  # type: ignore[type-var]
+        return Fingerprint.of(blocks)

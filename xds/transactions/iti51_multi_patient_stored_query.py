@@ -1,0 +1,23 @@
+"""ITI-51 Multi-Patient Stored Query (ITI TF-2 3.51)."""
+
+from dataclasses import replace
+from typing import Final
+
+from xds.affinity_domain import AffinityDomain
+from xds.transactions import iti18_registry_stored_query as iti18
+from xds.transactions.transaction import Request, Response, Transaction
+
+
+def multi_patient_stored_query(domain: AffinityDomain, request: Request) -> Response:
+    """Answer a stored query over several patients, or over all of them."""
+    return iti18.answered(domain, request, TRANSACTION)
+
+
+TRANSACTION: Final[Transaction] = replace(
+    iti18.TRANSACTION,
+    name="ITI-51",
+    title="Multi-Patient Stored Query",
+    request_action="urn:ihe:iti:2009:MultiPatientStoredQuery",
+    response_action="urn:ihe:iti:2009:MultiPatientStoredQueryResponse",
+    handler=multi_patient_stored_query,
+)
