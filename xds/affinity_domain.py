@@ -5,10 +5,14 @@ from functools import partial
 
 from xds.config import Config
 from xds.database import Database
+from xds.metadata import code_sets
+from xds.metadata.code_sets import CodeSets
 from xds.metadata.rules import Policy
 from xds.metadata.submission import Submission
+from xds.registry.queries import ResultLimits
 from xds.registry.registry import DocumentRegistry
-from xds.repository.repository import DocumentRepository, Joining
+from xds.repository.index import Joining
+from xds.repository.repository import DocumentRepository
 from xds.repository.store import open_store
 
 
@@ -27,9 +31,12 @@ class AffinityDomain:
         database.create_tables()
         registry = DocumentRegistry(
             database=database,
-            policy=Policy(assigning_authority=config.assigning_authority),
+            policy=_policy(config),
             learn_patients=config.unknown_patients == "open",
             home_community_id=config.home_community_id,
+            result_limits=ResultLimits(
+                leaf_class=config.max_leaf_class_results, object_ref=config.max_object_ref_results
+            ),
         )
         repository = DocumentRepository(
             unique_id=config.repository_unique_id,
@@ -44,6 +51,12 @@ class AffinityDomain:
         """Raise when database or store cannot do their work, for the readiness of the server."""
         self.database.check()
         self.repository.store.check()
+
+
+def _policy(config: Config) -> Policy:
+    path = config.code_sets
+    sets = CodeSets() if path is None else code_sets.read(path.name, path.read_bytes())
+    return Policy(assigning_authority=config.assigning_authority, code_sets=sets)
 
 
 def _register(registry: DocumentRegistry, submission: Submission, joining: Joining) -> None:

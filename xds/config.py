@@ -92,6 +92,15 @@ class Config(BaseModel):
     unknown_patients: Literal["open", "known"] = Field(
         "open", description="Patients accepted: any (open), or those that a feed has made known."
     )
+    code_sets: Path | None = Field(
+        None, description="File of the allowed codes and mime types: .toml, .json or codes.xml."
+    )
+    max_leaf_class_results: int = Field(
+        10_000, ge=1, description="Most objects that a query may return with their metadata."
+    )
+    max_object_ref_results: int = Field(
+        200_000, ge=1, description="Most objects that a query may return as references."
+    )
     workers: int = Field(1, ge=1, description="Processes that serve.")
     threads: int = Field(8, ge=1, description="Requests that one worker handles at once.")
     backpressure: int = Field(

@@ -47,7 +47,7 @@ class RegistryResponse:
 
     @property
     def is_success(self) -> bool:
-        """Whether all was done that was asked for; servers write the status with and without URN."""
+        """Whether all was done that was asked for; some servers write the status without URN."""
         return self.status.rpartition(":")[2] == _SUCCESS
 
     @property
@@ -81,7 +81,7 @@ class ObjectRef:
 
 @dataclass(frozen=True)
 class QueryResponse:
-    """What a stored query found; metadata are read from the answer when they are first asked for."""
+    """What a stored query found; its metadata are read when they are first asked for."""
 
     response: RegistryResponse
     """Has errors where some of several registries could not answer (PartialSuccess)."""

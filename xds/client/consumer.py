@@ -1,6 +1,6 @@
 """The Document Consumer: asks a registry what there is, and repositories for documents."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self, Unpack
 
@@ -10,7 +10,7 @@ from xds.client import messages
 from xds.client.answers import QueryResponse, RegistryResponse, ReportedError
 from xds.client.documents import DocumentRequest, RetrievedDocument
 from xds.client.errors import MalformedAnswer, TransactionRefused
-from xds.client.http import Endpoint, Settings
+from xds.client.transport import Endpoint, Settings
 from xds.client.messages import RETRIEVE, STORED_QUERY, Received
 from xds.client.parameters import DocumentFilters, QueryValue, document_parameters, slots
 from xds.metadata import vocabulary as v
@@ -209,11 +209,16 @@ class Retrieval:
     ) -> None:
         self.close()
 
-    def _received(self) -> "Generator[RetrievedDocument, None, None]":
+    def _received(self) -> Generator[RetrievedDocument, None, None]:
         for endpoint, requests in self._groups.items():
             with messages.posted(endpoint, RETRIEVE, _retrieve_request(requests)) as received:
-                self._note(RegistryResponse.read(received.body))
-                yield from _documents(received)
+                response = RegistryResponse.read(_registry_response(received.body))
+                self._note(response)
+                count = 0
+                for count, document in enumerate(_documents(received), 1):  # noqa: B007
+                    yield document
+                if response.is_success and count < len(requests):
+                    raise MalformedAnswer(f"The answer has {count} of {len(requests)} documents.")
                 received.finish()
 
     def _note(self, response: RegistryResponse) -> None:
@@ -240,6 +245,13 @@ def _document_request(request: DocumentRequest) -> str:
         f"<xds:DocumentUniqueId>{escape(request.document_unique_id)}</xds:DocumentUniqueId>"
         "</xds:DocumentRequest>"
     )
+
+
+def _registry_response(body: etree._Element) -> etree._Element:
+    found = body.find(f"{{{v.NS_RS}}}RegistryResponse")
+    if found is None:
+        raise MalformedAnswer("The answer lacks its RegistryResponse.")
+    return found
 
 
 def _documents(received: Received) -> Iterator[RetrievedDocument]:

@@ -1,9 +1,8 @@
-"""Documents on their way: what is sent, what is received, and how to tell that they are the same."""
+"""Documents on their way: sent, received, and found to be the same."""
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ _BLOCK: Final = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What tells a document from another: its number of bytes and their SHA-1 (ITI TF-3 4.2.3.2)."""
+    """What tells a document from another: its size and its SHA-1 (ITI TF-3 4.2.3.2)."""
 
     size: int
     hash: str
@@ -79,11 +78,15 @@ class Content:
         return Content(partial(_told, self, tell), self.size)
 
     def blocks(self) -> Iterable[bytes]:
-        """Give the blocks, which can be read once."""
+        """Give the blocks; they can be read again only if ``chunks`` is a function."""
         return self.chunks() if callable(self.chunks) else self.chunks
 
+    def fingerprint(self) -> Fingerprint:
+        """Read the document for its size and hash."""
+        return Fingerprint.of(self.blocks())
 
-def _blocks_of(path: Path) -> Iterator[bytes]:
+
+def _blocks_of(path: Path) -> Generator[bytes, None, None]:
     with path.open("rb", buffering=0) as file:
         while block := file.read(_BLOCK):
             yield block
@@ -154,9 +157,3 @@ class RetrievedDocument:
         for chunk in tally.counting(self.blocks):
             file.write(chunk)
         return tally.fingerprint()
-
-
-def fingerprint_of_file(path: Path) -> Fingerprint:
-    """Read a file for its size and hash."""
-    with closing(_blocks_of(path)) as blocks:  # type: ignore[type-var]
-        return Fingerprint.of(blocks)

@@ -14,7 +14,7 @@ from typing import IO, Final
 from lxml import etree
 
 from xds.client.errors import ClientError, MalformedAnswer, SoapFaultReceived, TransportFailed
-from xds.client.http import Answer, Endpoint, Message
+from xds.client.transport import Answer, Endpoint, Message
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape, new_uuid
 from xds.parsing import MalformedXML, parse
@@ -142,7 +142,7 @@ class Received:
             raise
 
     def attachments(self) -> Iterator[tuple[str, Iterator[bytes]]]:
-        """Yield Content-ID and blocks of each part; blocks can be taken until the next is asked for.
+        """Yield each part's Content-ID and blocks, which last until the next part is asked for.
 
         Those that came before the envelope are yielded first.
         """
@@ -171,7 +171,7 @@ class Received:
             self._early.pop()[1].close()
 
     def _body(self, operation: Operation) -> etree._Element:
-        """Read the envelope and return its content, if that is what the transaction answers with."""
+        """Read the envelope and return its content, if that is an answer to the transaction."""
         body = _content(self._envelope())
         if etree.QName(body).localname == "Fault":
             with suppress(ClientError):
@@ -220,7 +220,7 @@ class Received:
 
 
 def _spooled(blocks: Iterator[bytes]) -> IO[bytes]:
-    file = tempfile.SpooledTemporaryFile(_SPOOLED_BYTES)
+    file = tempfile.SpooledTemporaryFile(_SPOOLED_BYTES)  # noqa: SIM115 - Received closes it
     try:
         for block in blocks:
             file.write(block)
@@ -244,7 +244,7 @@ def _understood(blocks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _encoding(content_type: ContentType) -> str | None:
-    """Return the encoding that the transport names, where it is not UTF-8, which XML takes for granted."""
+    """Return the encoding that the transport names, unless it is the UTF-8 of all XML."""
     charset = content_type.parameters.get("charset", "utf-8")
     return None if charset.lower().replace("_", "-") in ("utf-8", "us-ascii") else charset
 

@@ -41,6 +41,7 @@ def _columns(kind: type[MetadataObject]) -> tuple[str, ...]:
     return tuple(c.name for c in TABLES[kind].columns if c.name in declared.keys() - special)
 
 
+_INSERTS: Final = {table.name: insert(table) for table in (*TABLES.values(), *VALUES.values())}
 _COLUMNS: Final = {kind: _columns(kind) for kind in TABLES}
 _VALUE_ATTRIBUTES: Final = {
     kind: tuple(name for name in VALUE_ATTRIBUTES.terms if name in kind.attributes())
@@ -106,7 +107,7 @@ def _patient_id(thing: MetadataObject) -> str:
 def _insert(connection: Connection, table: Table, chosen: Sequence[Prepared]) -> None:
     values = VALUES.get(table.name)
     if values is None or not any(one.values for one in chosen):
-        connection.execute(insert(table), [one.row for one in chosen])
+        connection.execute(_INSERTS[table.name], [one.row for one in chosen])
         return
     keys = _inserted_keys(connection, table, chosen)
     rows = [
@@ -114,16 +115,16 @@ def _insert(connection: Connection, table: Table, chosen: Sequence[Prepared]) ->
         for one in chosen
         for attribute, value in one.values
     ]
-    connection.execute(insert(values), rows)
+    connection.execute(_INSERTS[values.name], rows)
 
 
 def _inserted_keys(
     connection: Connection, table: Table, chosen: Sequence[Prepared]
 ) -> Mapping[str, int]:
     if len(chosen) == 1:
-        made = connection.execute(insert(table), chosen[0].row)
+        made = connection.execute(_INSERTS[table.name], chosen[0].row)
         return {chosen[0].thing.id: inserted_key(made)}
-    connection.execute(insert(table), [one.row for one in chosen])
+    connection.execute(_INSERTS[table.name], [one.row for one in chosen])
     keys: dict[str, int] = {}
     for chunk in chunks([one.thing.id for one in chosen]):
         query = select(table.c.entry_uuid, table.c.pk).where(table.c.entry_uuid.in_(chunk))

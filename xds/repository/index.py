@@ -1,6 +1,6 @@
 """Which document of the repository lies under which key of the store."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +19,11 @@ document = Table(
     sqlite_with_rowid=False,
 )
 """A row a document: uniqueIds are unique in a repository (ITI TF-3 4.2.3.2.26)."""
+
+Joining = Callable[[Connection], None]
+"""Work on a connection that becomes part of another's transaction."""
+
+__all__ = ["Connection", "IndexedDocument", "Joining", "add", "every", "find", "holds_key"]
 
 _BY_UNIQUE_ID: Final = select(document).where(
     document.c.unique_id.in_(bindparam("unique_ids", expanding=True))

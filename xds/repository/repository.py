@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection
-
 from xds.database import Database
 from xds.errors import (
     RegistryError,
@@ -24,7 +22,7 @@ from xds.metadata.ebrim import RegistryObject
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.submission import Submission
 from xds.repository import index
-from xds.repository.index import IndexedDocument
+from xds.repository.index import Connection, IndexedDocument, Joining
 from xds.repository.store import (
     DocumentReader,
     DocumentStore,
@@ -33,7 +31,6 @@ from xds.repository.store import (
     StoreFull,
 )
 
-Joining = Callable[[Connection], None]
 Register = Callable[[Submission, Joining], None]
 """Registers a submission as by ITI-42; on a shared database ``joining`` is part of its commit.
 

@@ -159,7 +159,7 @@ class Exchange:
 
     def drain(self) -> None:
         """Read what is left of the request, so that a sender in full flow hears the answer."""
-        with suppress(OSError, MalformedMessage):
+        with suppress(OSError, MalformedMessage, SoapFault):
             for _ in self._stream.blocks():
                 pass
 
@@ -198,7 +198,9 @@ def _simple(head: bytes, response: Response, action: str) -> Rendered:
     if not response.documents:
         whole = b"".join((head, *response.pieces, CLOSE))
         return Rendered(content_type, len(whole), [whole])
-    return Rendered(content_type, None, _inlined(head, response))
+    text = (head, *response.pieces, CLOSE)
+    inline = sum((document.size + 2) // 3 * 4 for document in response.documents)
+    return Rendered(content_type, sum(map(len, text)) + inline, _inlined(head, response))
 
 
 def _inlined(head: bytes, response: Response) -> Iterator[bytes]:

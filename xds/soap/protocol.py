@@ -118,6 +118,7 @@ class XdsSoap12(Soap12):
     def serialize(self, ctx: Any, message: object) -> None:
         """Put the response or the fault into an envelope."""
         exchange = _exchange(ctx)
+        exchange.drain()
         fault = ctx.out_error
         if fault is None:
             transaction = self._by_operation[ctx.descriptor.name]
@@ -125,7 +126,6 @@ class XdsSoap12(Soap12):
             return
         fault = fault.fault if isinstance(fault, CarriedFault) else _fault_for(fault)
         _log.info("answered with a fault", code=fault.code, subcodes=fault.subcodes)
-        exchange.drain()
         ctx.transport.resp_code = fault.status
         ctx.out_document = exchange.render_fault(fault)
 

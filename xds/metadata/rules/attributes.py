@@ -12,6 +12,7 @@ from xds.metadata.objects import (
     ClassificationAttribute,
     MetadataObject,
     TextAttribute,
+    code_of,
 )
 from xds.metadata.rules.case import Case, Finding, Findings
 
@@ -102,6 +103,35 @@ def codes(case: Case) -> Findings:
                 yield Finding(thing, f"{name}: one value of codingScheme is required")
             if not any(string.value for string in code.name):
                 yield Finding(thing, f"{name}: a displayName is required")
+
+
+def codes_of_the_domain(case: Case) -> Findings:
+    """Codes are of the affinity domain's value sets; a displayName is never compared."""
+    code_sets = case.policy.code_sets
+    if not code_sets.codes:
+        return
+    for thing in _objects(case):
+        for name, classification in _classifications(thing, authors=False):
+            code = code_of(classification)
+            scheme = classification.classificationScheme or ""
+            if code.code and code.coding_scheme and not code_sets.accepts(scheme, code):
+                yield Finding(thing, f"{name}: {code} is not a code of the affinity domain")
+
+
+def mime_types_of_the_domain(case: Case) -> Findings:
+    """Documents are of a mime type that the affinity domain allows."""
+    for entry in case.submission.document_entries:
+        if entry.mime_type and not case.policy.code_sets.accepts_mime_type(entry.mime_type):
+            yield Finding(entry, f"mimeType {entry.mime_type} is not one of the affinity domain")
+
+
+def source_patient_infos(case: Case) -> Findings:
+    """Of the fields of sourcePatientInfo PID-7 and PID-8 stand once (ITI TF-3 4.2.3.2.23)."""
+    for entry in case.submission.document_entries:
+        try:
+            datatypes.check_source_patient_info(entry.source_patient_info)
+        except ValueError as reason:
+            yield Finding(entry, f"sourcePatientInfo: {reason}")
 
 
 def authors(case: Case) -> Findings:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from xds.metadata import vocabulary as v
+from xds.metadata.code_sets import CodeSets
 from xds.metadata.ebrim import RegistryObject
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.metadata.submission import Submission
@@ -56,6 +57,7 @@ class Policy:
 
     assigning_authority: str | None = None
     """The OID of the domain that issues patient ids; None admits any."""
+    code_sets: CodeSets = field(default_factory=CodeSets)
 
 
 class Node(NamedTuple):

@@ -1,0 +1,69 @@
+"""A Document Source and a Document Consumer for any XDS.b server (ITI TF-1 10.1.1).
+
+    from pathlib import Path
+    from xds.client import DocumentConsumer, DocumentSource, submission_of_files
+
+    patient = "P0001^^^&2.999.1.1&ISO"
+    with DocumentSource("http://127.0.0.1:8080/repository") as source:
+        source.provide_and_register(*submission_of_files([Path("report.pdf")], patient))
+    with DocumentConsumer(
+        "http://127.0.0.1:8080/registry", "http://127.0.0.1:8080/repository"
+    ) as consumer:
+        entries = consumer.find_documents(patient).document_entries
+        for document in consumer.retrieve(entries):
+            document.save(Path(document.document_unique_id))
+
+Documents stream both ways and are never held in memory. Every failure is a ClientError.
+"""
+
+from xds.client.answers import ObjectRef, QueryResponse, RegistryResponse, ReportedError
+from xds.client.consumer import DocumentConsumer, Retrieval
+from xds.client.documents import Content, DocumentRequest, Fingerprint, RetrievedDocument
+from xds.client.errors import (
+    ClientError,
+    MalformedAnswer,
+    SoapFaultReceived,
+    TransactionRefused,
+    TransportFailed,
+)
+from xds.client.transport import Settings, tls_context
+from xds.client.parameters import AllOf, DocumentFilters, QueryValue
+from xds.client.source import DocumentSource
+from xds.client.submitting import (
+    Provision,
+    entry_of,
+    entry_of_file,
+    new_oid,
+    submission_of,
+    submission_of_files,
+)
+
+__all__ = [
+    "AllOf",
+    "ClientError",
+    "Content",
+    "DocumentConsumer",
+    "DocumentFilters",
+    "DocumentRequest",
+    "DocumentSource",
+    "Fingerprint",
+    "MalformedAnswer",
+    "ObjectRef",
+    "Provision",
+    "QueryResponse",
+    "QueryValue",
+    "RegistryResponse",
+    "ReportedError",
+    "Retrieval",
+    "RetrievedDocument",
+    "Settings",
+    "SoapFaultReceived",
+    "TransactionRefused",
+    "TransportFailed",
+    "entry_of",
+    "entry_of_file",
+    "new_oid",
+    "submission_of",
+    "submission_of_files",
+    "tls_context",
+]
