@@ -64,6 +64,7 @@ LIBRARIES: Final = {
     "psycopg": ("database",),
     "obstore": ("repository.object_storage",),
     "falcon": ("app", "web", "fhir"),
+    "hl7": ("hl7v2.messages",),
     "granian": ("server",),
     "urllib3": ("client",),
     "click": ("__main__", "commands"),

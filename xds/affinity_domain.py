@@ -9,6 +9,7 @@ from xds.metadata import code_sets
 from xds.metadata.code_sets import CodeSets
 from xds.metadata.rules import Policy
 from xds.metadata.submission import Submission
+from xds.registry.identities import PatientIdentities
 from xds.registry.queries import ResultLimits
 from xds.registry.registry import DocumentRegistry
 from xds.repository.index import Joining
@@ -23,6 +24,8 @@ class AffinityDomain:
     database: Database
     registry: DocumentRegistry
     repository: DocumentRepository
+    identities: PatientIdentities
+    """The patients of the registry."""
 
     @classmethod
     def open(cls, config: Config) -> "AffinityDomain":
@@ -45,7 +48,8 @@ class AffinityDomain:
             register=partial(_register, registry),
             home_community_id=config.home_community_id,
         )
-        return cls(database, registry, repository)
+        identities = PatientIdentities(database, config.assigning_authority)
+        return cls(database, registry, repository, identities)
 
     def check(self) -> None:
         """Raise when database or store cannot do their work, for the readiness of the server."""

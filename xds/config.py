@@ -89,6 +89,9 @@ class Config(BaseModel):
     assigning_authority: Oid | None = Field(
         None, description="OID of the patient identifiers accepted; unset: any."
     )
+    assigning_authority_namespace: str | None = Field(
+        None, min_length=1, description="Name of that authority, where a feed gives no OID."
+    )
     unknown_patients: Literal["open", "known"] = Field(
         "open", description="Patients accepted: any (open), or those that a feed has made known."
     )
@@ -100,6 +103,15 @@ class Config(BaseModel):
     )
     max_object_ref_results: int = Field(
         200_000, ge=1, description="Most objects that a query may return as references."
+    )
+    mllp_port: int | None = Field(
+        None, ge=0, le=65535, description="Port of the patient feed by MLLP; unset: no feed."
+    )
+    mllp_host: str | None = Field(
+        None, min_length=1, description="Address of the patient feed; unset: as host."
+    )
+    mllp_idle_seconds: int = Field(
+        3600, ge=1, description="Silence after which a connection of the patient feed is closed."
     )
     workers: int = Field(1, ge=1, description="Processes that serve.")
     threads: int = Field(8, ge=1, description="Requests that one worker handles at once.")
@@ -126,6 +138,12 @@ class Config(BaseModel):
     def _check_limits(self) -> Self:
         if self.max_envelope_bytes > self.max_message_bytes:
             raise ValueError("max_envelope_bytes is above max_message_bytes")
+        return self
+
+    @model_validator(mode="after")
+    def _check_namespace(self) -> Self:
+        if self.assigning_authority_namespace and not self.assigning_authority:
+            raise ValueError("assigning_authority_namespace needs an assigning_authority")
         return self
 
     @property

@@ -26,7 +26,6 @@ from xds.client.errors import (
     TransactionRefused,
     TransportFailed,
 )
-from xds.client.transport import Settings, tls_context
 from xds.client.parameters import AllOf, DocumentFilters, QueryValue
 from xds.client.source import DocumentSource
 from xds.client.submitting import (
@@ -37,6 +36,7 @@ from xds.client.submitting import (
     submission_of,
     submission_of_files,
 )
+from xds.client.transport import Settings, tls_context
 
 __all__ = [
     "AllOf",

@@ -9,8 +9,8 @@ from xds.client import messages
 from xds.client.answers import RegistryResponse
 from xds.client.documents import Content
 from xds.client.errors import TransactionRefused
-from xds.client.transport import Endpoint, Settings
 from xds.client.messages import PROVIDE_AND_REGISTER, REGISTER, Operation
+from xds.client.transport import Endpoint, Settings
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
 from xds.metadata.submission import Submission

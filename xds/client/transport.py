@@ -1,11 +1,5 @@
-"""HTTP/1.1 as SOAP needs it: connections that are kept, messages that stream both ways.
+"""How requests reach a server: connections that are kept, messages that stream both ways."""
 
-It stands on http.client and not on urllib3, which takes twice the time for a small message. What is
-added are the pool, the one write in which a small request leaves, and an answer for every failure.
-"""
-
-import http.client
-import select
 import socket
 import ssl
 import time
@@ -17,6 +11,7 @@ from typing import Final, Self
 from urllib.parse import quote, urlsplit
 
 from xds import __version__
+from xds.client.connection import BrokenOff, Connection, Head, NotHTTP
 from xds.client.errors import TransportFailed
 
 _BLOCK: Final = 256 * 1024
@@ -24,7 +19,8 @@ _JOINED: Final = 64 * 1024
 """Blocks up to this size leave together with the headers before them."""
 _MOST_IDLE_SECONDS: Final = 30.0
 """Firewalls forget a silent connection without telling either end."""
-_UNRESERVED: Final = "/:@!$&'()*+,;=-._~%?"
+_PORTS: Final = {"http": 80, "https": 443}
+_UNQUOTED: Final = "/:@!$&'()*+,;=-._~%?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,25 +71,24 @@ class Endpoint:
 
     def __init__(self, url: str, settings: Settings) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
             raise ValueError("not a URL of the form http://host/path or https://host/path")
         self.url = url
         self.max_envelope_bytes = settings.max_envelope_bytes
         self._settings = settings
-        self._tls = settings.tls
-        if parts.scheme == "https" and self._tls is None:
-            self._tls = ssl.create_default_context()
-        self._is_tls = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port
+        self._tls = None
+        if parts.scheme == "https":
+            self._tls = settings.tls or ssl.create_default_context()
         self._server = parts.netloc
-        target = quote(parts.path or "/", _UNRESERVED)
+        self._address = (parts.hostname, parts.port or _PORTS[parts.scheme])
+        target = quote(parts.path or "/", _UNQUOTED)
         if parts.query:
-            target += "?" + quote(parts.query, _UNRESERVED)
+            target += "?" + quote(parts.query, _UNQUOTED)
         self._head = (
             f"POST {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent: xds/{__version__}\r\n"
             "Accept-Encoding: identity\r\n"
         )
-        self._idle: deque[tuple[http.client.HTTPConnection, float]] = deque()
+        self._idle: deque[tuple[Connection, float]] = deque()
 
     def post(self, message: Message) -> "Answer":
         """Send a message and return the answer as soon as its headers are there."""
@@ -111,46 +106,38 @@ class Endpoint:
         while self._idle:
             self._idle.pop()[0].close()
 
-    def keep(self, connection: http.client.HTTPConnection) -> None:
+    def keep(self, connection: Connection) -> None:
         """Take back a connection whose answer has been read."""
         self._idle.append((connection, time.monotonic()))
 
-    def _kept(self) -> http.client.HTTPConnection | None:
+    def _kept(self) -> Connection | None:
         while True:
             try:
                 connection, since = self._idle.pop()
             except IndexError:
                 return None
-            if time.monotonic() - since < _MOST_IDLE_SECONDS and _is_silent(connection.sock):
+            if time.monotonic() - since < _MOST_IDLE_SECONDS and connection.is_silent():
                 return connection
             connection.close()
 
-    def _connected(self) -> http.client.HTTPConnection:
-        connection: http.client.HTTPConnection
+    def _connected(self) -> Connection:
         seconds = self._settings.connect_timeout
-        if self._is_tls:
-            connection = http.client.HTTPSConnection(
-                self._host, self._port, timeout=seconds, context=self._tls
-            )
-        else:
-            connection = http.client.HTTPConnection(self._host, self._port, timeout=seconds)
         try:
-            connection.connect()
+            connection = Connection(*self._address, self._tls, seconds)
         except (OSError, UnicodeError) as error:
-            connection.close()
-            raise TransportFailed(f"{self._server} {_reason(error, seconds)}.") from error
-        connection.sock.settimeout(self._settings.timeout)
+            raise self._failed(_reason(error, seconds)) from error
+        connection.settimeout(self._settings.timeout)
         return connection
 
-    def _exchange(self, connection: http.client.HTTPConnection, message: Message) -> "Answer":
+    def _exchange(self, connection: Connection, message: Message) -> "Answer":
         try:
             sent = self._send(connection, message)
-            return Answer(self, connection, self._response(connection), reusable=sent)
+            return Answer(self, connection, self._answered(connection), reusable=sent)
         except BaseException:
             connection.close()
             raise
 
-    def _send(self, connection: http.client.HTTPConnection, message: Message) -> bool:
+    def _send(self, connection: Connection, message: Message) -> bool:
         """Send a message; no if the server closed while it came, perhaps after an answer."""
         for piece in _pieces(self._head, message):
             try:
@@ -158,71 +145,64 @@ class Endpoint:
             except ConnectionError:
                 return False
             except OSError as error:
-                raise self._failed(error) from error
+                raise self._failed(_reason(error, self._settings.timeout)) from error
         return True
 
-    def _response(self, connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
-        response = http.client.HTTPResponse(connection.sock, method="POST")
+    def _answered(self, connection: Connection) -> Head:
         try:
-            response.begin()
-        except ConnectionError as error:
-            response.close()
+            return connection.head()
+        except (BrokenOff, ConnectionError) as error:
             raise _Closed(f"{self._server} closed the connection without an answer.") from error
-        except (OSError, http.client.HTTPException) as error:
-            response.close()
-            raise self._failed(error) from error
-        return response
+        except OSError as error:
+            raise self._failed(_reason(error, self._settings.timeout)) from error
+        except NotHTTP as error:
+            raise self._failed(str(error)) from error
 
-    def _failed(self, error: Exception) -> TransportFailed:
-        return TransportFailed(f"{self._server} {_reason(error, self._settings.timeout)}.")
+    def _failed(self, what: str) -> TransportFailed:
+        return TransportFailed(f"{self._server} {what}.")
 
-    def broke_off(self, error: Exception | None = None) -> TransportFailed:
+    def broke_off(self, error: Exception) -> TransportFailed:
         """Return the error for an answer that did not come to its end."""
-        why = f": it {_reason(error, self._settings.timeout)}" if isinstance(error, OSError) else ""
-        return TransportFailed(f"{self._server} broke off in the middle of its answer{why}.")
+        if isinstance(error, TimeoutError):
+            return self._failed(_reason(error, self._settings.timeout))
+        return self._failed("broke off in the middle of its answer")
 
 
 class Answer:
     """An answer under way: status and content type are there, its body is to be read once."""
 
     def __init__(
-        self,
-        endpoint: Endpoint,
-        connection: http.client.HTTPConnection,
-        response: http.client.HTTPResponse,
-        *,
-        reusable: bool,
+        self, endpoint: Endpoint, connection: Connection, head: Head, *, reusable: bool
     ) -> None:
         self._endpoint = endpoint
         self._connection = connection
-        self._response = response
-        self._reusable = reusable and not response.will_close
+        try:
+            self._reusable = reusable and head.keeps_alive
+            self._body = connection.body(head)
+        except NotHTTP as error:
+            raise TransportFailed(f"The server {error}.") from error
         self._closed = False
-        self.status = response.status
-        self.reason = response.reason
-        self.location = response.getheader("Location")
-        self.content_type = response.getheader("Content-Type") or ""
-        self.content_encoding = response.getheader("Content-Encoding") or "identity"
+        self.status = head.status
+        self.reason = head.reason
+        self.location = head.headers.get("location")
+        self.content_type = head.headers.get("content-type", "")
+        self.content_encoding = head.headers.get("content-encoding", "identity")
 
     def read(self, size: int = _BLOCK, /) -> bytes:
         """Read some of the body, nothing at its end; TransportFailed where it breaks off."""
         try:
-            block = self._response.read(size)
-        except (OSError, http.client.HTTPException) as error:
+            return self._body.read(size)
+        except (OSError, BrokenOff) as error:
             raise self._endpoint.broke_off(error) from error
-        if not block and self._response.length:
-            raise self._endpoint.broke_off()
-        return block
 
     def close(self) -> None:
         """Let go of the answer; its connection is kept if nothing of the answer is left in it."""
         if self._closed:
             return
         self._closed = True
-        if self._reusable and self._response.isclosed():
+        if self._reusable and self._body.ended:
             self._endpoint.keep(self._connection)
         else:
-            self._response.close()
             self._connection.close()
 
     def __enter__(self) -> Self:
@@ -256,13 +236,6 @@ def _pieces(head: str, message: Message) -> Iterator[bytes]:
         yield end
 
 
-def _is_silent(sock: socket.socket) -> bool:
-    """Whether nothing has come on an idle connection; what can come is its end."""
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return not poll.poll(0)
-
-
 def _reason(error: Exception, seconds: float) -> str:
     """Say what a connection came to, as the end of a sentence about the server."""
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -275,6 +248,5 @@ def _reason(error: Exception, seconds: float) -> str:
         return "does not listen: the connection was refused"
     if isinstance(error, socket.gaierror | UnicodeError):
         return "is no host name that is known here"
-    if isinstance(error, OSError):
-        return f"cannot be reached: {error.strerror or type(error).__name__}"
-    return "answered with something that is not HTTP/1.1"
+    strerror = error.strerror if isinstance(error, OSError) else None
+    return f"cannot be reached: {strerror or type(error).__name__}"

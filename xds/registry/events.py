@@ -19,6 +19,13 @@ DEPRECATED: Final = "deprecated"
 """A DocumentEntry was replaced, or goes with one that was."""
 CONTENT_UPDATED: Final = "content updated"
 """A registered Folder received a DocumentEntry."""
+PATIENT_ADDED: Final = "patient added"
+"""A feed made a patient id known."""
+PATIENT_MERGED: Final = "patient merged"
+"""A patient id was subsumed by a surviving one, which has what it had."""
+
+PATIENT: Final = "Patient"
+"""The kind of object where an event is of a patient and of nothing else."""
 
 EVENT_OBJECTS: Final = (SubmissionSet, DocumentEntry, Folder)
 """The kinds of which events tell."""
@@ -33,10 +40,12 @@ class Event:
     at: str
     """DTM, UTC."""
     object_kind: str
-    entry_uuid: str
+    entry_uuid: str | None
     patient_id: str | None
-    submission_set: str
-    """The entryUUID of the SubmissionSet that brought it about."""
+    survivor: str | None
+    """The surviving patient id, where this is a merge."""
+    submission_set: str | None
+    """The entryUUID of the SubmissionSet that brought it about, if one did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +53,29 @@ class Happening:
     """An event about to be written."""
 
     kind: str
-    object_kind: type[MetadataObject]
-    entry_uuid: str
+    object_kind: type[MetadataObject] | None
+    """None where it is of the patient alone."""
+    entry_uuid: str | None
     patient: int
+    survivor: int | None = None
 
 
 def write(
-    connection: Connection, happenings: Iterable[Happening], *, at: str, submission_set: str
+    connection: Connection,
+    happenings: Iterable[Happening],
+    *,
+    at: str,
+    submission_set: str | None = None,
 ) -> None:
     """Write events in the order given."""
     rows = [
         {
             "kind": happening.kind,
             "at": at,
-            "object_kind": happening.object_kind.KIND,
+            "object_kind": happening.object_kind.KIND if happening.object_kind else PATIENT,
             "entry_uuid": happening.entry_uuid,
             "patient": happening.patient,
+            "survivor": happening.survivor,
             "submission_set": submission_set,
         }
         for happening in happenings
@@ -70,9 +86,14 @@ def write(
 
 def after(connection: Connection, number: int, *, at_most: int = 1_000) -> list[Event]:
     """Return the events that follow a number, oldest first."""
+    survivor = patient.alias("surviving_patient")
     query = (
-        select(event, patient.c.patient_id)
-        .select_from(event.outerjoin(patient, event.c.patient == patient.c.pk))
+        select(event, patient.c.patient_id, survivor.c.patient_id.label("survivor_id"))
+        .select_from(
+            event.outerjoin(patient, event.c.patient == patient.c.pk).outerjoin(
+                survivor, event.c.survivor == survivor.c.pk
+            )
+        )
         .where(event.c.pk > number)
         .order_by(event.c.pk)
         .limit(at_most)
@@ -85,6 +106,7 @@ def after(connection: Connection, number: int, *, at_most: int = 1_000) -> list[
             row.object_kind,
             row.entry_uuid,
             row.patient_id,
+            row.survivor_id,
             row.submission_set,
         )
         for row in connection.execute(query)

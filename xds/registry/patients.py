@@ -7,8 +7,13 @@ from sqlalchemy import Connection, CursorResult, bindparam, insert, select
 
 from xds.registry.tables import patient
 
-_BY_PATIENT_ID: Final = select(patient.c.patient_id, patient.c.pk, patient.c.survivor).where(
-    patient.c.patient_id.in_(bindparam("patient_ids", expanding=True))
+# FOR SHARE, where the database has row locks: a merge waits for the submissions under way, and a
+# submission that waited for a merge sees its outcome; SQLite admits one writer and ignores it
+_BY_PATIENT_ID: Final = (
+    select(patient.c.patient_id, patient.c.pk, patient.c.survivor)
+    .where(patient.c.patient_id.in_(bindparam("patient_ids", expanding=True)))
+    .order_by(patient.c.pk)
+    .with_for_update(read=True)
 )
 
 

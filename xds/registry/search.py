@@ -14,13 +14,16 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Select,
+    SmallInteger,
     Table,
+    and_,
     bindparam,
     exists,
     func,
     null,
     or_,
     select,
+    type_coerce,
     union,
     union_all,
 )
@@ -31,12 +34,14 @@ from xds.registry.fragments import FoundObject
 from xds.registry.parameters import Arguments, Match, Parameter
 from xds.registry.surroundings import chunks
 from xds.registry.tables import (
+    INDEXED_VALUES,
     VALUES,
     association,
     document_entry,
     folder,
     patient,
     submission_set,
+    value_attribute,
 )
 
 Condition = ColumnElement[bool]
@@ -94,17 +99,25 @@ def _literal_backslashes(pattern: str) -> str:
 # --- conditions ----------------------------------------------------------------------------------
 
 
+_FEW: Final = frozenset({"patient_id", "entry_uuid", "unique_id"})
+"""Attributes that few objects share: a condition on one of them comes first."""
+
+
 def _clauses(table: Table, shape: tuple[tuple[Parameter, int, int], ...]) -> list[Condition]:
-    return [_clause(table, *condition) for condition in shape]
+    few = any(parameter.attribute in _FEW for parameter, _, _ in shape)
+    return [_clause(table, *condition, few=few) for condition in shape]
 
 
-def _clause(table: Table, parameter: Parameter, number: int, patterns: int) -> Condition:
+def _clause(
+    table: Table, parameter: Parameter, number: int, patterns: int, *, few: bool
+) -> Condition:
     name = _bind_name(parameter, number)
     if parameter.attribute == "patient_id":
         return patient.c.patient_id.in_(bindparam(name, expanding=True))
     column: Any = table.c.get(parameter.attribute)
     if column is None:
-        return _value_clause(table, parameter, name, patterns)
+        by_index = not few and parameter.attribute in INDEXED_VALUES
+        return _held_by(table, _value_clause(table, parameter, name, patterns), by_index=by_index)
     if parameter.match is Match.FROM:
         return or_(column.is_(None), column >= bindparam(name, type_=column.type))
     if parameter.match is Match.TO:
@@ -121,11 +134,17 @@ def _comparison(column: Any, parameter: Parameter, name: str, patterns: int) -> 
 
 def _value_clause(table: Table, parameter: Parameter, name: str, patterns: int) -> Condition:
     values = VALUES[table.name]
-    return exists().where(
-        values.c.owner == table.c.pk,
-        values.c.attribute == parameter.attribute,
-        _comparison(values.c.value, parameter, name, patterns),
-    )
+    compared = _comparison(values.c.value, parameter, name, patterns)
+    attribute = type_coerce(values.c.attribute, SmallInteger)
+    return and_(attribute == value_attribute(parameter.attribute), compared)
+
+
+def _held_by(table: Table, found: Condition, *, by_index: bool) -> Condition:
+    """Demand a value: of each object that is looked at, or by the index of values first."""
+    values = VALUES[table.name]
+    if by_index:
+        return table.c.pk.in_(select(values.c.owner).where(found))
+    return exists().where(values.c.owner == table.c.pk, found)
 
 
 # --- statements ----------------------------------------------------------------------------------

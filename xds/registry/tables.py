@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Dialect,
     ForeignKey,
     Index,
@@ -22,7 +23,8 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    text,
+    literal_column,
+    type_coerce,
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -121,7 +123,16 @@ patient = Table(
     Column("patient_id", Text, nullable=False, unique=True),
     Column("survivor", Key, ForeignKey("patient.pk")),
 )
-"""Patient ids (CX) that a feed or a submission made known; ``survivor`` after a merge."""
+"""Patient ids (CX) that a feed or a submission made known; ``survivor`` after a merge.
+
+``survivor`` is the patient at the end of a chain of merges, so that nobody walks chains.
+"""
+Index(
+    "ix_patient_survivor",
+    patient.c.survivor,
+    sqlite_where=patient.c.survivor.is_not(None),
+    postgresql_where=patient.c.survivor.is_not(None),
+)
 
 
 def _object(name: str, *columns: Column[Any]) -> Table:
@@ -144,6 +155,7 @@ document_entry = _object(
     "document_entry",
     Column("object_type", DOCUMENT_ENTRY_TYPES, nullable=False),
     _patient(),
+    Column("source_patient_id", Text),
     Column("unique_id", Text, nullable=False, index=True),
     Column("logical_id", EntryUUID, nullable=False, index=True),
     Column("version", Integer, nullable=False),
@@ -213,16 +225,26 @@ def _values(owner: Table) -> Table:
 document_entry_value = _values(document_entry)
 submission_set_value = _values(submission_set)
 folder_value = _values(folder)
-for _table, _attributes in (
-    (document_entry_value, "1, 3"),  # event_code_list, reference_id_list
-    (folder_value, "4"),  # code_list
+INDEXED_VALUES: Final = frozenset({"event_code_list", "reference_id_list", "code_list"})
+"""Attributes whose values lead to their objects without knowing the patient (ITI TF-2 3.51)."""
+
+
+def value_attribute(name: str) -> ColumnElement[int]:
+    """Return an attribute's number as SQL text, which lets the index of its values be used."""
+    return literal_column(str(VALUE_ATTRIBUTES.terms.index(name)))
+
+
+for _table, _name in (
+    (document_entry_value, "event_code_list"),
+    (document_entry_value, "reference_id_list"),
+    (folder_value, "code_list"),
 ):
+    _is_attribute = type_coerce(_table.c.attribute, SmallInteger) == value_attribute(_name)
     Index(
-        f"ix_{_table.name}",
+        f"ix_{_table.name}_{_name}",
         _table.c.value,
-        _table.c.attribute,
-        sqlite_where=text(f"attribute IN ({_attributes})"),
-        postgresql_where=text(f"attribute IN ({_attributes})"),
+        sqlite_where=_is_attribute,
+        postgresql_where=_is_attribute,
     )
 
 VALUES: Final[Mapping[str, Table]] = {
@@ -238,8 +260,13 @@ event = Table(
     Column("kind", Text, nullable=False),
     Column("at", Instant, nullable=False),
     Column("object_kind", Text, nullable=False),
-    Column("entry_uuid", EntryUUID, nullable=False),
+    Column("entry_uuid", EntryUUID),
     Column("patient", Key, ForeignKey("patient.pk")),
-    Column("submission_set", EntryUUID, nullable=False),
+    Column("survivor", Key, ForeignKey("patient.pk")),
+    Column("submission_set", EntryUUID),
 )
-"""What happened, written in the commit that made it happen; subscribers read on from a number."""
+"""What happened, written in the commit that made it happen; subscribers read on from a number.
+
+``patient`` is the one of that time: a merge does not rewrite events. An event of a patient has no
+``entry_uuid``; that of a merge names the ``survivor`` of this merge.
+"""

@@ -1,4 +1,4 @@
-"""WS-Addressing 1.0 headers, synchronous exchange (ITI TF-2 Appendix V.3)."""
+"""WS-Addressing 1.0 headers (ITI TF-2 Appendix V.3)."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,7 +11,40 @@ from xds.soap import faults
 
 _WSA: Final = f"{{{v.NS_WSA}}}"
 _ADDRESS: Final = f"{_WSA}Address"
+_PARAMETERS: Final = f"{_WSA}ReferenceParameters"
+_IS_PARAMETER: Final = f"{_WSA}IsReferenceParameter"
+_OURS: Final = (v.NS_WSA, v.NS_SOAP12)
 _SINGLE: Final = ("Action", "MessageID", "To", "From", "ReplyTo", "FaultTo")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An endpoint reference: where a message goes, and header blocks that it must carry there."""
+
+    address: str
+    parameters: str = ""
+    """The blocks as XML text, marked as reference parameters."""
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether it means the connection of the request."""
+        return self.address == v.WSA_ANONYMOUS
+
+    @property
+    def is_none(self) -> bool:
+        """Whether nothing is to be sent."""
+        return self.address == v.WSA_NONE
+
+
+ON_THE_CONNECTION: Final = Endpoint(v.WSA_ANONYMOUS)
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """Where the answer to a request goes, and where a fault in its place."""
+
+    reply: Endpoint = ON_THE_CONNECTION
+    fault: Endpoint = ON_THE_CONNECTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +53,14 @@ class Addressing:
 
     action: str | None = None
     message_id: str | None = None
-    reply_to: str = v.WSA_ANONYMOUS
+    reply_to: Endpoint = ON_THE_CONNECTION
+    fault_to: Endpoint | None = None
 
 
 def read(header: etree._Element | None) -> Addressing:
     """Read the headers of a request; SoapFault where one of them stands twice.
 
-    A MessageID may be of any form: toolkits write ``uuid:`` without ``urn:``. FaultTo is admitted
-    and not used: a fault of a synchronous exchange goes back on its connection.
+    A MessageID may be of any form: toolkits write ``uuid:`` without ``urn:``.
     """
     if header is None:
         return Addressing()
@@ -41,7 +74,10 @@ def read(header: etree._Element | None) -> Addressing:
                 detail=f"<wsa:ProblemHeaderQName>wsa:{name}</wsa:ProblemHeaderQName>",
             )
     return Addressing(
-        _text(found["Action"]), _text(found["MessageID"]), _reply_to(found["ReplyTo"])
+        _text(found["Action"]),
+        _text(found["MessageID"]),
+        _endpoint(found["ReplyTo"]) or ON_THE_CONNECTION,
+        _endpoint(found["FaultTo"]),
     )
 
 
@@ -49,27 +85,40 @@ def _text(elements: list[etree._Element]) -> str | None:
     return (elements[0].text or "").strip() or None if elements else None
 
 
-def _reply_to(elements: list[etree._Element]) -> str:
-    if not elements:
-        return v.WSA_ANONYMOUS
-    return (elements[0].findtext(_ADDRESS) or "").strip() or v.WSA_ANONYMOUS
+def _endpoint(elements: list[etree._Element]) -> Endpoint | None:
+    """Read an endpoint reference; without an address it is as good as none."""
+    address = (elements[0].findtext(_ADDRESS) or "").strip() if elements else ""
+    if not address:
+        return None
+    return Endpoint(address, "".join(map(_parameter, elements[0].iterfind(f"{_PARAMETERS}/*"))))
 
 
-def require_synchronous(addressing: Addressing) -> None:
-    """Raise the SoapFault for an answer that is wanted elsewhere than on the connection."""
-    if addressing.reply_to != v.WSA_ANONYMOUS:
+def _parameter(element: etree._Element) -> str:
+    """Render a reference parameter as the header block that it becomes (SOAP binding, 3.4)."""
+    if etree.QName(element).namespace in _OURS:
         raise faults.sender(
-            "This server answers on the connection of the request: wsa:ReplyTo must be anonymous.",
+            "A reference parameter may not be a header of SOAP or WS-Addressing itself.",
             "wsa:InvalidAddressingHeader",
-            "wsa:OnlyAnonymousAddressSupported",
-            detail="<wsa:ProblemHeaderQName>wsa:ReplyTo</wsa:ProblemHeaderQName>",
+            "wsa:InvalidEPR",
         )
+    element.set(_IS_PARAMETER, "true")
+    text: str = etree.tostring(element, encoding="unicode", with_tail=False)
+    del element.attrib[_IS_PARAMETER]
+    return text
 
 
-def response_headers(action: str, relates_to: str | None) -> str:
-    """Render the headers of a response as XML text."""
+def response_headers(
+    action: str, relates_to: str | None, to: Endpoint = ON_THE_CONNECTION
+) -> str:
+    """Render the headers of a response as XML text; on the connection it needs no wsa:To."""
     relation = f"<wsa:RelatesTo>{escape(relates_to)}</wsa:RelatesTo>" if relates_to else ""
     return (
         f'<wsa:Action s:mustUnderstand="1">{escape(action)}</wsa:Action>'
-        f"<wsa:MessageID>{new_uuid()}</wsa:MessageID>{relation}"
+        f"<wsa:MessageID>{new_uuid()}</wsa:MessageID>{relation}{_destination(to)}"
     )
+
+
+def _destination(to: Endpoint) -> str:
+    if to.is_anonymous:
+        return ""
+    return f"<wsa:To>{escape(to.address)}</wsa:To>{to.parameters}"

@@ -1,6 +1,5 @@
 """The SOAP 1.2 envelope: taken apart, and put round a body (SOAP 1.2 part 1, 5)."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from lxml import etree
@@ -25,30 +24,26 @@ MIDDLE: Final = "</s:Header><s:Body>"
 CLOSE: Final = b"</s:Body></s:Envelope>"
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """An envelope's header, if there is one, and the one element of its body."""
-
-    header: etree._Element | None
-    body: etree._Element
-
-
-def take_apart(root: etree._Element) -> Envelope:
-    """Take an envelope apart; SoapFault for what is none, or not of SOAP 1.2."""
+def header_of(root: etree._Element) -> etree._Element | None:
+    """Return an envelope's header, if there is one; SoapFault for what is no SOAP 1.2 envelope."""
     if root.tag == f"{_S11}Envelope" or (
         etree.QName(root).localname == "Envelope" and root.tag != f"{_S}Envelope"
     ):
         raise faults.version_mismatch()
     if root.tag != f"{_S}Envelope":
         raise faults.sender("The message is not a SOAP envelope.")
-    children = list(root)
-    header = children.pop(0) if children and children[0].tag == f"{_S}Header" else None
+    return root[0] if len(root) and root[0].tag == f"{_S}Header" else None
+
+
+def body_of(root: etree._Element) -> etree._Element:
+    """Return the one element of an envelope's body; SoapFault if it does not have just one."""
+    children = [child for child in root if child.tag != f"{_S}Header" or child is not root[0]]
     if len(children) != 1 or children[0].tag != f"{_S}Body":
         raise faults.sender("The envelope does not have the form s:Header, s:Body.")
     content = list(children[0])
     if len(content) != 1:
         raise faults.sender(f"The s:Body has {len(content)} elements instead of one.")
-    return Envelope(header, content[0])
+    return content[0]
 
 
 def require_understood(header: etree._Element | None, understood: frozenset[str]) -> None:

@@ -11,7 +11,13 @@ from xds.metadata import vocabulary as v
 from xds.parsing import parse
 from xds.repository.store import StagedDocument
 from xds.soap import mtom
-from xds.soap.addressing import Addressing, response_headers
+from xds.soap.addressing import (
+    ON_THE_CONNECTION,
+    Addressing,
+    Endpoint,
+    Routes,
+    response_headers,
+)
 from xds.soap.envelope import CLOSE, MIDDLE, OPEN
 from xds.soap.faults import SENDER, SoapFault, sender
 from xds.soap.mime import ContentType, Limits, MalformedMessage, Part, action_of
@@ -49,6 +55,7 @@ class Exchange:
         self.content_length: int | None = None
         self.media_action: str | None = None
         self.addressing = Addressing()
+        self.routes = Routes()
         self._closing: Callable[[], None] | None = None
 
     # --- the request ---
@@ -128,21 +135,26 @@ class Exchange:
 
     # --- the response ---
 
-    def render(self, response: Response, action: str) -> "Rendered":
+    def render(
+        self, response: Response, action: str, to: Endpoint = ON_THE_CONNECTION
+    ) -> "Rendered":
         """Put a response into an envelope, in the encoding of the request."""
-        head = OPEN + response_headers(action, self.addressing.message_id) + MIDDLE
+        head = OPEN + response_headers(action, self.addressing.message_id, to) + MIDDLE
         if self.is_mtom:
             return self._multipart(head.encode(), response, action)
         return _simple(head.encode(), response, action)
 
-    def render_fault(self, fault: SoapFault) -> "Rendered":
+    def render_fault(self, fault: SoapFault, to: Endpoint = ON_THE_CONNECTION) -> "Rendered":
         """Put a fault into an envelope, in the encoding of the request as far as that is known."""
-        headers = response_headers(fault.action, self.addressing.message_id) + fault.header_xml
+        headers = response_headers(fault.action, self.addressing.message_id, to)
         body = Response([fault.body()])
-        head = (OPEN + headers + MIDDLE).encode()
+        head = (OPEN + headers + fault.header_xml + MIDDLE).encode()
         if self.is_mtom:
-            return self._multipart(head, body, fault.action)
-        return _simple(head, body, fault.action)
+            rendered = self._multipart(head, body, fault.action)
+        else:
+            rendered = _simple(head, body, fault.action)
+        rendered.status = fault.status
+        return rendered
 
     def _multipart(self, head: bytes, response: Response, action: str) -> "Rendered":
         root = [head, response.pieces[0]]
@@ -173,12 +185,19 @@ class Exchange:
 
 
 class Rendered:
-    """A response ready to be sent."""
+    """A response ready to be sent; one without a content type is empty."""
 
-    def __init__(self, content_type: str, length: int | None, blocks: Iterable[bytes]) -> None:
+    def __init__(
+        self,
+        content_type: str | None,
+        length: int | None,
+        blocks: Iterable[bytes],
+        status: str = "200 OK",
+    ) -> None:
         self.content_type = content_type
         self.length = length
         self.blocks = blocks
+        self.status = status
 
 
 def _include(content_id: str) -> bytes:

@@ -1,0 +1,157 @@
+"""Patient identity: ids made known and merged by a feed (ITI TF-2 3.8.4.1.3, 3.44.4.1.3).
+
+A merge is one database transaction and final. The objects of the subsumed patient get the row of
+the surviving one; nothing is rendered again, because stored fragments hold no patientId.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, insert, or_, select, update
+
+from xds.database import Database
+from xds.metadata import datatypes
+from xds.metadata.datatypes import CX
+from xds.registry import events
+from xds.registry.events import PATIENT_ADDED, PATIENT_MERGED, Happening
+from xds.registry.patients import inserted_key
+from xds.registry.tables import document_entry, folder, patient, submission_set
+
+# FOR UPDATE, in one order: on a database with row locks, a submission holds the same rows shared
+# (xds.registry.patients) until its commit, so that a merge never overlooks what it registers
+_LOCKED: Final = (
+    select(patient.c.patient_id, patient.c.pk, patient.c.survivor)
+    .where(patient.c.patient_id.in_(bindparam("patient_ids", expanding=True)))
+    .order_by(patient.c.pk)
+    .with_for_update()
+)
+_ADD: Final = insert(patient)
+_SUBSUME: Final = (
+    update(patient)
+    .where(or_(patient.c.pk == bindparam("subsumed"), patient.c.survivor == bindparam("subsumed")))
+    .values(survivor=bindparam("surviving"))
+)
+_MOVES: Final = tuple(
+    update(table)
+    .where(table.c.patient == bindparam("subsumed"))
+    .values(patient=bindparam("surviving"))
+    for table in (document_entry, submission_set, folder)
+)
+
+
+class Role(StrEnum):
+    """What a patient id is in the message that names it."""
+
+    ADDED = "patient id"
+    SUBSUMED = "subsumed patient id"
+    SURVIVING = "surviving patient id"
+
+
+class Fault(StrEnum):
+    """Why a patient id is refused; completes a sentence that begins with its role."""
+
+    MALFORMED = "is not of the form ID^^^&OID&ISO"
+    FOREIGN = "is not of the assigning authority of this affinity domain"
+    UNKNOWN = "is not known"
+    SUBSUMED_BEFORE = "was merged into another one before"
+    EQUAL = "equals the surviving one"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One reason to refuse an identity message. It names no patient, so it may be logged."""
+
+    role: Role
+    fault: Fault
+
+    def __str__(self) -> str:
+        return f"the {self.role} {self.fault}"
+
+
+class IdentityRefused(Exception):
+    """An identity message is refused for all of its findings; nothing has changed."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings = tuple(findings)
+        super().__init__("; ".join(map(str, self.findings)))
+
+
+@dataclass(frozen=True, slots=True)
+class PatientIdentities:
+    """The patients of one registry; safe to use from many threads and processes."""
+
+    database: Database
+    assigning_authority: str | None = None
+    """The OID of the domain whose ids are kept; None admits any."""
+
+    def add(self, patient_id: str) -> None:
+        """Make a patient id known; nothing changes where it is already.
+
+        Raises IdentityRefused for an id of another domain, and for a subsumed one: a merge cannot
+        be reversed.
+        """
+        _require(self._flaws({Role.ADDED: patient_id}))
+        with self.database.write() as connection:
+            row = connection.execute(_LOCKED, {"patient_ids": [patient_id]}).one_or_none()
+            if row is not None and row.survivor is not None:
+                raise IdentityRefused([Finding(Role.ADDED, Fault.SUBSUMED_BEFORE)])
+            if row is None:
+                # on a database with row locks, the second of two adders meets the unique key
+                key = inserted_key(connection.execute(_ADD, {"patient_id": patient_id}))
+                _tell(connection, Happening(PATIENT_ADDED, None, None, key))
+
+    def merge(self, *, subsumed: str, surviving: str) -> None:
+        """Let the surviving patient have all that the subsumed one had.
+
+        Raises IdentityRefused, and changes nothing, where the ids are equal, of another domain,
+        unknown, or one of them was subsumed before.
+        """
+        named = {Role.SUBSUMED: subsumed, Role.SURVIVING: surviving}
+        _require(self._flaws(named))
+        if subsumed == surviving:
+            raise IdentityRefused([Finding(Role.SUBSUMED, Fault.EQUAL)])
+        with self.database.write() as connection:
+            keys = _active(connection, named)
+            both = {"subsumed": keys[Role.SUBSUMED], "surviving": keys[Role.SURVIVING]}
+            for statement in (*_MOVES, _SUBSUME):
+                connection.execute(statement, both)
+            _tell(
+                connection,
+                Happening(PATIENT_MERGED, None, None, both["subsumed"], both["surviving"]),
+            )
+
+    def _flaws(self, named: Mapping[Role, str]) -> Iterator[Finding]:
+        for role, patient_id in named.items():
+            try:
+                authority = CX.parse(patient_id).assigning_authority
+            except ValueError:
+                yield Finding(role, Fault.MALFORMED)
+            else:
+                if self.assigning_authority not in (None, authority):
+                    yield Finding(role, Fault.FOREIGN)
+
+
+def _require(findings: Iterable[Finding]) -> None:
+    if listed := list(findings):
+        raise IdentityRefused(listed)
+
+
+def _active(connection: Connection, named: Mapping[Role, str]) -> Mapping[Role, int]:
+    """Return the patients' rows, locked; IdentityRefused for those that are not active."""
+    found = connection.execute(_LOCKED, {"patient_ids": list(named.values())})
+    rows = {row.patient_id: row for row in found}
+    findings = []
+    for role, patient_id in named.items():
+        row = rows.get(patient_id)
+        if row is None:
+            findings.append(Finding(role, Fault.UNKNOWN))
+        elif row.survivor is not None:
+            findings.append(Finding(role, Fault.SUBSUMED_BEFORE))
+    _require(findings)
+    return {role: rows[patient_id].pk for role, patient_id in named.items()}
+
+
+def _tell(connection: Connection, happening: Happening) -> None:
+    events.write(connection, [happening], at=datatypes.now())
