@@ -23,7 +23,7 @@ LAYERS: Final = (
     ("affinity_domain",),
     ("registry", "repository"),
     ("config", "contract", "database", "logs", "parsing"),
-    ("metadata",),
+    ("metadata", "targets"),
     ("errors",),
 )
 
@@ -52,7 +52,7 @@ LESS: Final = {
         "errors",
     ),
     "contract": ("metadata",),
-    "config": ("metadata",),
+    "config": ("metadata", "targets"),
 }
 
 # The rooms that may import a library.

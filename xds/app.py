@@ -7,6 +7,7 @@ from xds import contract, logs, web
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.soap.application import SoapEndpoint
+from xds.soap.asynchronous import Replies
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -14,7 +15,10 @@ WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]
 def create_app(config: Config) -> WSGIApplication:
     """Open the affinity domain and return the application that serves it."""
     domain = AffinityDomain.open(config)
-    endpoints = {f"/{actor}": SoapEndpoint(actor, domain, config) for actor in contract.ACTORS}
+    replies = Replies.open(config)
+    endpoints = {
+        f"/{actor}": SoapEndpoint(actor, domain, config, replies) for actor in contract.ACTORS
+    }
     return _Dispatch(endpoints, web.create(domain))
 
 

@@ -29,6 +29,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from xds import targets
 from xds.metadata import datatypes
 
 PREFIX: Final = "XDS_"
@@ -53,6 +54,18 @@ def _check_url(url: str) -> str:
     return url
 
 
+def _joined(value: object) -> object:
+    """Take a list, as a TOML file may have it, for its items parted by spaces."""
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return " ".join(value)
+    return value
+
+
+def _check_targets(text: str) -> str:
+    targets.prefixes(text)
+    return text
+
+
 def _without_urn(value: object) -> object:
     return value.strip().removeprefix(_OID_URN) if isinstance(value, str) else value
 
@@ -64,6 +77,7 @@ def _with_urn(oid: str) -> str:
 Oid = Annotated[str, BeforeValidator(_without_urn), AfterValidator(_check_oid)]
 OidUrn = Annotated[Oid, AfterValidator(_with_urn)]
 Url = Annotated[str, AfterValidator(_check_url)]
+Targets = Annotated[str, BeforeValidator(_joined), AfterValidator(_check_targets)]
 
 
 class Config(BaseModel):
@@ -112,6 +126,16 @@ class Config(BaseModel):
     )
     mllp_idle_seconds: int = Field(
         3600, ge=1, description="Silence after which a connection of the patient feed is closed."
+    )
+    async_reply_to: Targets | None = Field(
+        None,
+        description="URLs, parted by spaces, below which answers may go to wsa:ReplyTo; unset: none.",
+    )
+    async_attempts: int = Field(
+        50, ge=1, description="Times such an answer is offered before it is given up."
+    )
+    async_seconds: int = Field(
+        21600, ge=1, description="Time after which such an answer is given up."
     )
     workers: int = Field(1, ge=1, description="Processes that serve.")
     threads: int = Field(8, ge=1, description="Requests that one worker handles at once.")

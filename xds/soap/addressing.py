@@ -58,27 +58,31 @@ class Addressing:
 
 
 def read(header: etree._Element | None) -> Addressing:
-    """Read the headers of a request; SoapFault where one of them stands twice.
+    """Read the headers of a request; of one that stands twice the first counts.
 
     A MessageID may be of any form: toolkits write ``uuid:`` without ``urn:``.
     """
     if header is None:
         return Addressing()
     found = {name: header.findall(f"{_WSA}{name}") for name in _SINGLE}
-    for name, elements in found.items():
-        if len(elements) > 1:
-            raise faults.sender(
-                f"The header wsa:{name} stands more than once.",
-                "wsa:InvalidAddressingHeader",
-                "wsa:InvalidCardinality",
-                detail=f"<wsa:ProblemHeaderQName>wsa:{name}</wsa:ProblemHeaderQName>",
-            )
     return Addressing(
         _text(found["Action"]),
         _text(found["MessageID"]),
         _endpoint(found["ReplyTo"]) or ON_THE_CONNECTION,
         _endpoint(found["FaultTo"]),
     )
+
+
+def require_single(header: etree._Element | None) -> None:
+    """Raise the SoapFault for a header that stands twice (WS-Addressing 1.0 core, 3.2)."""
+    for name in _SINGLE if header is not None else ():
+        if len(header.findall(f"{_WSA}{name}")) > 1:
+            raise faults.sender(
+                f"The header wsa:{name} stands more than once.",
+                "wsa:InvalidAddressingHeader",
+                "wsa:InvalidCardinality",
+                detail=f"<wsa:ProblemHeaderQName>wsa:{name}</wsa:ProblemHeaderQName>",
+            )
 
 
 def _text(elements: list[etree._Element]) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.metadata import vocabulary as v
+from xds.soap.asynchronous import Replies
 from xds.soap.exchange import Exchange, Keeper
 from xds.soap.protocol import EXCHANGE, XdsSoap12, as_faults
 from xds.soap.spyne import AnyXml, Application, Service, WsgiApplication, rpc
@@ -20,10 +21,12 @@ _METHOD_NOT_ALLOWED: Final = "405 Method Not Allowed"
 class SoapEndpoint:
     """One actor's endpoint: every transaction of the actor, on one path."""
 
-    def __init__(self, actor: str, domain: AffinityDomain, config: Config) -> None:
+    def __init__(
+        self, actor: str, domain: AffinityDomain, config: Config, replies: Replies
+    ) -> None:
         rows = [row for row in TRANSACTIONS if row.actor == actor]
         methods = {row.operation: _method(row, domain) for row in rows}
-        protocol = {"in_protocol": _protocol(rows), "out_protocol": _protocol(rows)}
+        protocol = {"in_protocol": _protocol(rows, replies), "out_protocol": _protocol(rows, replies)}
         service = type(Service)(actor, (Service,), methods)
         self._application = WsgiApplication(
             Application([service], tns=v.NS_XDS, name=actor, **protocol)
@@ -40,6 +43,8 @@ class SoapEndpoint:
             return []
         exchange = Exchange(environ, self._config, self._keeper)
         environ[EXCHANGE] = exchange
+        # Spyne would parse it without using it, in a time that grows with the square of its length
+        environ.pop("CONTENT_TYPE", None)
 
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
             kept = [header for header in headers if header[0] != "Content-Length"]
@@ -55,8 +60,8 @@ class SoapEndpoint:
         return _Answer(blocks, exchange)
 
 
-def _protocol(rows: list[Transaction]) -> XdsSoap12:
-    return XdsSoap12({row.request_action: row for row in rows})
+def _protocol(rows: list[Transaction], replies: Replies) -> XdsSoap12:
+    return XdsSoap12({row.request_action: row for row in rows}, replies)
 
 
 def _method(row: Transaction, domain: AffinityDomain) -> Any:

@@ -8,7 +8,6 @@ from xds.metadata import vocabulary as v
 from xds.soap import faults
 
 _S: Final = f"{{{v.NS_SOAP12}}}"
-_S11: Final = f"{{{v.NS_SOAP11}}}"
 _ROLES: Final = (
     None,
     "",
@@ -26,24 +25,22 @@ CLOSE: Final = b"</s:Body></s:Envelope>"
 
 def header_of(root: etree._Element) -> etree._Element | None:
     """Return an envelope's header, if there is one; SoapFault for what is no SOAP 1.2 envelope."""
-    if root.tag == f"{_S11}Envelope" or (
-        etree.QName(root).localname == "Envelope" and root.tag != f"{_S}Envelope"
-    ):
-        raise faults.version_mismatch()
-    if root.tag != f"{_S}Envelope":
+    if etree.QName(root).localname != "Envelope":
         raise faults.sender("The message is not a SOAP envelope.")
+    if root.tag != f"{_S}Envelope":
+        raise faults.version_mismatch()
     return root[0] if len(root) and root[0].tag == f"{_S}Header" else None
 
 
 def body_of(root: etree._Element) -> etree._Element:
     """Return the one element of an envelope's body; SoapFault if it does not have just one."""
-    children = [child for child in root if child.tag != f"{_S}Header" or child is not root[0]]
-    if len(children) != 1 or children[0].tag != f"{_S}Body":
+    parts = list(root) if header_of(root) is None else root[1:]
+    if len(parts) != 1 or parts[0].tag != f"{_S}Body":
         raise faults.sender("The envelope does not have the form s:Header, s:Body.")
-    content = list(children[0])
-    if len(content) != 1:
-        raise faults.sender(f"The s:Body has {len(content)} elements instead of one.")
-    return content[0]
+    body = parts[0]
+    if len(body) != 1:
+        raise faults.sender(f"The s:Body has {len(body)} elements instead of one.")
+    return body[0]
 
 
 def require_understood(header: etree._Element | None, understood: frozenset[str]) -> None:

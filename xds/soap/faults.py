@@ -1,5 +1,6 @@
 """SOAP 1.2 faults, with the subcodes of WS-Addressing (SOAP 1.2 part 1, 5.4; WS-Addressing 1.0)."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,6 +15,10 @@ MUST_UNDERSTAND: Final = "s:MustUnderstand"
 _PREFIXES: Final[Mapping[str, str]] = {"s": v.NS_SOAP12, "wsa": v.NS_WSA, "wsse": v.NS_WSSE}
 _STATUS: Final[Mapping[str, str]] = {SENDER: "400 Bad Request"}
 """SOAP 1.2 part 2 table 20: a Sender's fault is 400, any other 500."""
+
+
+_MOST_QUOTED: Final = 200
+_NOT_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class SoapFault(Exception):
@@ -64,6 +69,11 @@ def _subcode(subcodes: tuple[str, ...]) -> str:
     return f"<s:Subcode><s:Value{bound}>{subcodes[0]}</s:Value>{_subcode(subcodes[1:])}</s:Subcode>"
 
 
+def quotable(text: str) -> str:
+    """Return what a sender has written so that a fault can quote it: short, and fit for XML."""
+    return _NOT_XML.sub("?", text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}…")
+
+
 def sender(reason: str, *subcodes: str, detail: str = "") -> SoapFault:
     """Return a fault of the message."""
     return SoapFault(SENDER, reason, *subcodes, detail=detail)
@@ -88,6 +98,6 @@ def must_understand(namespace: str, name: str) -> SoapFault:
     uri = escape(namespace)
     return SoapFault(
         MUST_UNDERSTAND,
-        f"The mandatory header {{{namespace}}}{name} is not understood.",
+        quotable(f"The mandatory header {{{namespace}}}{name} is not understood."),
         header=f'<s:NotUnderstood xmlns:n="{uri}" qname="n:{escape(name)}"/>',
     )

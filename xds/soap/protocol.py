@@ -16,7 +16,8 @@ from xds.metadata.ebrim import escape
 from xds.parsing import MalformedXML
 from xds.repository.store import StoreUnavailable
 from xds.soap import addressing, envelope, faults
-from xds.soap.exchange import Exchange
+from xds.soap.asynchronous import Replies
+from xds.soap.exchange import Exchange, Rendered
 from xds.soap.faults import SoapFault
 from xds.soap.mime import MalformedMessage
 from xds.soap.spyne import Fault, Soap12
@@ -25,6 +26,7 @@ from xds.transactions import Request, Transaction
 EXCHANGE: Final = "xds.exchange"
 """The key of the WSGI environment that holds the Exchange."""
 
+_INCLUDE: Final = f"{{{v.NS_XOP}}}Include"
 _UNDERSTOOD: Final = frozenset({v.NS_WSA})
 
 _log = logs.get_logger(__name__)
@@ -65,8 +67,9 @@ def _fault_for(error: Exception) -> SoapFault:
 class XdsSoap12(Soap12):
     """SOAP 1.2 with WS-Addressing and MTOM, dispatched by the action to rows of TRANSACTIONS."""
 
-    def __init__(self, transactions: Mapping[str, Transaction]) -> None:
+    def __init__(self, transactions: Mapping[str, Transaction], replies: Replies) -> None:
         super().__init__()
+        self._replies = replies
         self._transactions = transactions
         self._by_operation = {row.operation: row for row in transactions.values()}
 
@@ -80,17 +83,20 @@ class XdsSoap12(Soap12):
         """Find the transaction by wsa:Action, else by the action of the content type."""
         exchange = _exchange(ctx)
         with as_faults():
-            taken = envelope.take_apart(ctx.in_document)
-            exchange.addressing = addressing.read(taken.header)
-            envelope.require_understood(taken.header, _UNDERSTOOD)
+            header = envelope.header_of(ctx.in_document)
+            exchange.addressing = addressing.read(header)
+            envelope.require_understood(header, _UNDERSTOOD)
+            addressing.require_single(header)
+            body = envelope.body_of(ctx.in_document)
             transaction = self._transaction(exchange)
-            addressing.require_synchronous(exchange.addressing)
-            if taken.body.tag != transaction.request_element:
+            routes = self._replies.routes(exchange.addressing)
+            if body.tag != transaction.request_element:
                 raise faults.sender(
                     f"The body of {transaction.name} must be {transaction.request_element}."
                 )
-        ctx.in_header_doc = taken.header
-        ctx.in_body_doc = taken.body
+        exchange.routes = routes  # faults until here go back on the connection
+        ctx.in_header_doc = header
+        ctx.in_body_doc = body
         ctx.method_request_string = f"{{{self.app.tns}}}{transaction.operation}"
 
     def _transaction(self, exchange: Exchange) -> Transaction:
@@ -103,9 +109,10 @@ class XdsSoap12(Soap12):
             )
         found = self._transactions.get(action)
         if found is None:
-            action_xml = f"<wsa:Action>{escape(action)}</wsa:Action>"
+            named = faults.quotable(action)
+            action_xml = f"<wsa:Action>{escape(named)}</wsa:Action>"
             raise faults.sender(
-                f"The action {action} is not supported here.",
+                f"The action {named} is not supported here.",
                 "wsa:ActionNotSupported",
                 detail=f"<wsa:ProblemAction>{action_xml}</wsa:ProblemAction>",
             )
@@ -113,26 +120,43 @@ class XdsSoap12(Soap12):
 
     def deserialize(self, ctx: Any, message: object) -> None:
         """Hand the body and the documents on as they are."""
-        ctx.in_object = Request(ctx.in_body_doc, _exchange(ctx))
+        exchange = _exchange(ctx)
+        with as_faults():
+            if next(ctx.in_body_doc.iter(_INCLUDE), None) is None:
+                exchange.pass_over_documents()
+        ctx.in_object = Request(ctx.in_body_doc, exchange)
 
     def serialize(self, ctx: Any, message: object) -> None:
-        """Put the response or the fault into an envelope."""
-        exchange = _exchange(ctx)
-        exchange.drain()
-        fault = ctx.out_error
-        if fault is None:
-            transaction = self._by_operation[ctx.descriptor.name]
-            ctx.out_document = exchange.render(ctx.out_object[0], transaction.response_action)
-            return
-        fault = fault.fault if isinstance(fault, CarriedFault) else _fault_for(fault)
+        """Put the response or the fault into an envelope, for the connection or for elsewhere."""
+        _exchange(ctx).drain()
+        try:
+            rendered = self._response(ctx)
+        except Exception as error:
+            rendered = self._fault(ctx, error)
+        ctx.transport.resp_code = rendered.status
+        ctx.out_document = rendered
+
+    def _response(self, ctx: Any) -> Rendered:
+        if ctx.out_error is not None:
+            raise ctx.out_error
+        transaction = self._by_operation[ctx.descriptor.name]
+        return self._replies.answer(
+            _exchange(ctx), ctx.out_object[0], transaction.response_action
+        )
+
+    def _fault(self, ctx: Any, error: Exception) -> Rendered:
+        fault = error.fault if isinstance(error, CarriedFault) else _fault_for(error)
         _log.info("answered with a fault", code=fault.code, subcodes=fault.subcodes)
-        ctx.transport.resp_code = fault.status
-        ctx.out_document = exchange.render_fault(fault)
+        return self._replies.fault(_exchange(ctx), fault)
 
     def create_out_string(self, ctx: Any, charset: str | None = None) -> None:
         """Give the response to the transport: ready blocks, or a stream of them."""
         rendered = ctx.out_document
-        ctx.transport.resp_headers["Content-Type"] = rendered.content_type
+        if rendered.content_type is None:
+            ctx.transport.resp_headers.pop("Content-Type", None)
+        else:
+            ctx.transport.resp_headers["Content-Type"] = rendered.content_type
+        ctx.transport.resp_headers["MIME-Version"] = "1.0"
         _exchange(ctx).content_length = rendered.length
         ctx.out_string = rendered.blocks
 

@@ -117,14 +117,6 @@ def has_member_ends(case: Case) -> Findings:
             )
         elif source.kind is SubmissionSet and not source.submitted:
             yield Finding(association, "nothing can be added to a registered SubmissionSet")
-        elif target.kind is Association and not _is_membership(case, association.target):
-            yield Finding(
-                association, "the SubmissionSet holds only Associations of Folder membership"
-            )
-
-
-def _is_membership(case: Case, reference: str) -> bool:
-    return any(member.id == reference for member in case.folder_members)
 
 
 def submission_set_status(case: Case) -> Findings:

@@ -1,0 +1,77 @@
+"""State that no transaction of today brings about, made in the database of a served registry.
+
+A deprecated Folder takes ITI-57, a Folder and its documents of different patients a lost merge;
+rules have to hold before them all the same.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import insert, select, update
+
+from tests.registry.wire import World
+from tests.serving import Server
+from xds.database import Database
+from xds.metadata import vocabulary as v
+from xds.registry.events import Event
+from xds.registry.registry import DocumentRegistry
+from xds.registry.tables import folder, patient
+
+
+@contextmanager
+def database(server: Server) -> Iterator[Database]:
+    """Open the database that a server serves from."""
+    opened = Database(f"sqlite:///{server.data / 'registry.sqlite3'}", connections=1)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def deprecate_folder(number: int, server: Server, world: World) -> None:
+    """Deprecate a Folder of a fixture."""
+    with database(server) as opened, opened.write() as connection:
+        connection.execute(
+            update(folder)
+            .where(folder.c.entry_uuid == world.uuid(number))
+            .values(availability_status=v.DEPRECATED)
+        )
+
+
+def give_folder_away(number: int, server: Server, world: World) -> None:
+    """Make a Folder of a fixture that of a patient who is nobody else's."""
+    with database(server) as opened, opened.write() as connection:
+        connection.execute(insert(patient).values(patient_id=world.patient(9)))
+        key = select(patient.c.pk).where(patient.c.patient_id == world.patient(9))
+        connection.execute(
+            update(folder)
+            .where(folder.c.entry_uuid == world.uuid(number))
+            .values(patient=key.scalar_subquery())
+        )
+
+
+def know_patients(server: Server, *patient_ids: str) -> None:
+    """Make patient ids known, as a feed would."""
+    with database(server) as opened, opened.write() as connection:
+        connection.execute(insert(patient), [{"patient_id": one} for one in patient_ids])
+
+
+def subsume(server: Server, patient_id: str, surviving: str) -> None:
+    """Note that one known patient was merged into another one, as a feed would."""
+    with database(server) as opened, opened.write() as connection:
+        key = select(patient.c.pk).where(patient.c.patient_id == surviving)
+        connection.execute(
+            update(patient)
+            .where(patient.c.patient_id == patient_id)
+            .values(survivor=key.scalar_subquery())
+        )
+
+
+def events(server: Server, after: int = 0) -> list[Event]:
+    """Read the event rows that a server has written since a number."""
+    found: list[Event] = []
+    with database(server) as opened:
+        registry = DocumentRegistry(database=opened)
+        while more := registry.events(found[-1].number if found else after):
+            found.extend(more)
+    return found
