@@ -1,26 +1,32 @@
-"""What clients do in each measure: a small class whose instance, in a client process, makes a call.
+"""What clients do in each measure: a value that, in a client process, makes a call to be repeated.
 
 A call sends one request, receives the whole answer, and looks whether it is the one expected.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from bench import messages, samples
 from bench.clients import Call
-from bench.messages import Message
-from bench.wire import Wire
+from bench.messages import Request
+from xds.client import Content, Settings
+from xds.client.transport import Endpoint, Message
+from xds.config import EXAMPLE_REPOSITORY
 from xds.metadata import vocabulary as v
 
 _SUCCESS: Final = f'status="{v.SUCCESS}"'.encode()
 _REFERENCE: Final = b"<rim:ObjectRef "
 _ENTRY: Final = b"<rim:ExtrinsicObject "
+_TOLD: Final = 2_000
 
 
 class Unexpected(Exception):
     """An answer is not the one that the request should have."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__(answer[:_TOLD].decode(errors="replace"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,29 +39,29 @@ class Submit:
     """ITI-41 if so, else ITI-42."""
 
     def __call__(self, number: int) -> Call:
-        """Prepare the message, and change its uniqueIds from call to call."""
-        wire = Wire(self.url)
-        message = self.message(f"W{number}")
-        head = wire.head("POST", message.path, message.content_type, len(message.body))
-        places = (_DOCUMENT.encode(), _SUBMISSION_SET.encode())
+        """Make the message, whose uniqueIds change from call to call."""
+        document, submission_set = samples.oid(), samples.oid()
+        request = self._request(samples.patient(f"W{number}"), document, submission_set)
+        endpoint = Endpoint(self.url + request.path, Settings())
+        places = (document.encode(), submission_set.encode())
 
         def call() -> tuple[int, int]:
-            body = message.filled({place: samples.oid() for place in places})
-            answer = wire.exchange(head + body)
-            _require(_SUCCESS, answer)
-            return len(body), len(answer)
+            answer = _exchange(endpoint, request.filled({place: samples.oid() for place in places}))
+            if _SUCCESS not in answer:
+                raise Unexpected(answer)
+            return len(request.body), len(answer)
 
         return call
 
-    def message(self, patient: str) -> Message:
-        """Give the message that is sent with changing uniqueIds."""
-        make = messages.provide_and_register if self.with_document else messages.register
+    def _request(self, patient_id: str, document: str, submission_set: str) -> Request:
         data = samples.content(self.size)
-        return make(samples.patient(patient), [_DOCUMENT], data, _SUBMISSION_SET)
-
-
-_DOCUMENT: Final = samples.oid()
-_SUBMISSION_SET: Final = samples.oid()
+        told = Content((data,)).fingerprint()
+        repository = {} if self.with_document else {"repository_unique_id": EXAMPLE_REPOSITORY}
+        entry = samples.entry(1, document, patient_id, told, **repository)
+        submission = samples.submission(patient_id, submission_set, [entry])
+        if self.with_document:
+            return messages.provide_and_register(submission, data)
+        return messages.register(submission)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +73,13 @@ class Retrieve:
     size: int
 
     def __call__(self, number: int) -> Call:
-        """Prepare a request for each document."""
-        wire = Wire(self.url)
-        requests = [_request(wire, messages.retrieve(one)) for one in self.unique_ids]
-        chance = random.Random(number)
+        """Make a request for each document."""
+        requests = [messages.retrieve(one) for one in self.unique_ids]
 
-        def call() -> tuple[int, int]:
-            request = chance.choice(requests)
-            answer = wire.exchange(request)
-            _require(_SUCCESS, answer)
-            if len(answer) < self.size:
-                raise Unexpected(answer[:2000])
-            return len(request), len(answer)
+        def is_expected(answer: bytes) -> bool:
+            return _SUCCESS in answer and len(answer) > self.size
 
-        return call
+        return _any_of(self.url, requests, is_expected, number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,48 +92,48 @@ class Query:
     entries: int
 
     def __call__(self, number: int) -> Call:
-        """Prepare a request for each patient."""
-        wire = Wire(self.url)
-        requests = [
-            _request(wire, messages.find_documents(one, self.return_type))
-            for one in self.patient_ids
-        ]
-        chance = random.Random(number)
+        """Make a request for each patient."""
+        requests = [messages.find_documents(one, self.return_type) for one in self.patient_ids]
         mark = _REFERENCE if self.return_type == v.OBJECT_REF else _ENTRY
 
-        def call() -> tuple[int, int]:
-            request = chance.choice(requests)
-            answer = wire.exchange(request)
-            if answer.count(mark) != self.entries:
-                raise Unexpected(answer[:2000])
-            return len(request), len(answer)
+        def is_expected(answer: bytes) -> bool:
+            return answer.count(mark) == self.entries
 
-        return call
+        return _any_of(self.url, requests, is_expected, number)
 
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """Requests to the bare WSGI application, answered with a number of bytes."""
+    """Requests to the bare WSGI application of `bench.yardsticks`, of given sizes both ways."""
 
     url: str
+    request: int
     answer: int
 
     def __call__(self, number: int) -> Call:
-        """Prepare the one request."""
-        wire = Wire(self.url)
-        request = wire.head("GET", f"/bytes?size={self.answer}", "text/plain", 0)
-
-        def call() -> tuple[int, int]:
-            return len(request), len(wire.exchange(request))
-
-        return call
+        """Make the one request."""
+        body = samples.content(self.request)
+        request = Request(f"/bytes?size={self.answer}", "application/soap+xml", body)
+        return _any_of(self.url, [request], lambda answer: len(answer) == self.answer, number)
 
 
-def _request(wire: Wire, message: Message) -> bytes:
-    head = wire.head("POST", message.path, message.content_type, len(message.body))
-    return head + message.body
+def _any_of(
+    url: str, requests: Sequence[Request], is_expected: Callable[[bytes], bool], seed: int
+) -> Call:
+    endpoint = Endpoint(url + requests[0].path, Settings())
+    prepared = [request.message for request in requests]
+    chance = random.Random(seed)
+
+    def call() -> tuple[int, int]:
+        message = chance.choice(prepared)
+        answer = _exchange(endpoint, message)
+        if not is_expected(answer):
+            raise Unexpected(answer)
+        return message.length or 0, len(answer)
+
+    return call
 
 
-def _require(text: bytes, answer: bytes) -> None:
-    if text not in answer:
-        raise Unexpected(answer[:4000])
+def _exchange(endpoint: Endpoint, message: Message) -> bytes:
+    with endpoint.post(message) as answer:
+        return b"".join(iter(answer.read, b""))

@@ -46,8 +46,10 @@ def writing(deployment: Deployment, loads: Sequence[Load]) -> float:
 
 def reading(deployment: Deployment, loads: Sequence[Load]) -> float:
     """As many bytes as each answer had, from a bare WSGI application: how often."""
-    size = sum(load.received for load in loads) // _requests(loads)
-    plain = Hammer(Plain(deployment.plain_url, size), deployment.seconds / 2)
+    count = _requests(loads)
+    sent = sum(load.sent for load in loads) // count
+    received = sum(load.received for load in loads) // count
+    plain = Hammer(Plain(deployment.plain_url, sent, received), deployment.seconds / 2)
     return _rate(deployment.clients.run(plain, len(loads)))
 
 
@@ -145,11 +147,7 @@ CASES: Final = (
     ),
     Case(
         "iti18-many",
-        (
-            Measure(
-                title="ITI-18 LeafClass, 1,000 entries", unit="s", goal=0.5, at_most=True
-            ),
-        ),
+        (Measure(title="ITI-18 LeafClass, 1,000 entries", unit="s", goal=0.5, at_most=True),),
         partial(duration, _query_many, reading),
     ),
     Case(

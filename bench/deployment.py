@@ -8,23 +8,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from bench import machine, messages, samples
+from bench import machine, samples
 from bench.clients import Clients, clients
-from bench.messages import Message
-from bench.wire import Wire
 from bench.yardsticks import plain_wsgi
 from tests.serving import Server, serving
-from xds.config import Config
-from xds.metadata import vocabulary as v
+from xds.client import Content, DocumentConsumer, DocumentSource, Fingerprint
+from xds.config import EXAMPLE_REPOSITORY, Config
+from xds.metadata.submission import Submission
 
 CLIENTS: Final = 4
 DOCUMENT_BYTES: Final = 10_000
 ENTRIES: Final = 50
 MANY_ENTRIES: Final = 1_000
+GIGABYTE: Final = 1 << 30
 
 _PATIENTS: Final = 20
 _DOCUMENTS: Final = 400
 _A_SUBMISSION: Final = 50
+_BLOCK: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -74,23 +75,56 @@ class Deployment:
     def unique_ids(self) -> Sequence[str]:
         """Documents that can be retrieved."""
         data = samples.content(DOCUMENT_BYTES)
-        found = [samples.oid() for _ in range(_DOCUMENTS)]
-        patient_id = samples.patient("R1")
-        with Wire(self.url) as wire:
-            for start in range(0, _DOCUMENTS, _A_SUBMISSION):
-                some = found[start : start + _A_SUBMISSION]
-                _send(
-                    wire,
-                    messages.provide_and_register(patient_id, some, data, samples.oid()),
-                )
-        return found
+        return [
+            unique_id
+            for _ in range(0, _DOCUMENTS, _A_SUBMISSION)
+            for unique_id in self._provide(samples.patient("R1"), data)
+        ]
+
+    @cached_property
+    def gigabyte(self) -> Path:
+        """A document of 1 GB."""
+        path = self.folder / "gigabyte"
+        block = samples.content(_BLOCK)
+        with path.open("xb", buffering=0) as file:
+            for _ in range(0, GIGABYTE, _BLOCK):
+                file.write(block)
+        return path
+
+    def source(self) -> DocumentSource:
+        """Give a client that submits."""
+        return DocumentSource(self.server.repository_url, self.server.registry_url)
+
+    def consumer(self) -> DocumentConsumer:
+        """Give a client that asks and retrieves."""
+        return DocumentConsumer(self.server.registry_url, self.server.repository_url)
+
+    def _provide(self, patient_id: str, data: bytes) -> Sequence[str]:
+        content = Content(lambda: (data,), len(data))
+        submission = _submission(patient_id, content.fingerprint())
+        with self.source() as source:
+            source.provide_and_register(
+                submission, {entry.id: content for entry in submission.document_entries}
+            )
+        return [entry.unique_id or "" for entry in submission.document_entries]
 
     def _register(self, patient_id: str, count: int) -> None:
-        data = samples.content(DOCUMENT_BYTES)
-        with Wire(self.url) as wire:
+        told = Content((samples.content(DOCUMENT_BYTES),)).fingerprint()
+        with self.source() as source:
             for _ in range(0, count, _A_SUBMISSION):
-                some = [samples.oid() for _ in range(_A_SUBMISSION)]
-                _send(wire, messages.register(patient_id, some, data, samples.oid()))
+                source.register(_submission(patient_id, told, EXAMPLE_REPOSITORY))
+
+
+def _submission(
+    patient_id: str, told: Fingerprint, repository_unique_id: str | None = None
+) -> Submission:
+    entries = [
+        samples.entry(
+            number, samples.oid(), patient_id, told, repository_unique_id=repository_unique_id
+        )
+        for number in range(_A_SUBMISSION)
+    ]
+    return samples.submission(patient_id, samples.oid(), entries)
 
 
 @contextmanager
@@ -103,10 +137,3 @@ def deployment(folder: Path, seconds: float) -> Iterator[Deployment]:
         clients(CLIENTS) as ready,
     ):
         yield Deployment(server, plain_url, ready, Path(work), seconds)
-
-
-def _send(wire: Wire, message: Message) -> None:
-    head = wire.head("POST", message.path, message.content_type, len(message.body))
-    answer = wire.exchange(head + message.body)
-    if f'status="{v.SUCCESS}"'.encode() not in answer:
-        raise RuntimeError(answer[:4000].decode(errors="replace"))

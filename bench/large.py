@@ -1,19 +1,72 @@
 """One document of 1 GB on its way in and out: how fast, and what memory the server takes for it."""
 
-import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from bench import machine, messages, samples
-from bench.deployment import Deployment
+from bench import machine, samples
+from bench.deployment import GIGABYTE, Deployment
 from bench.figures import Figure
-from bench.wire import Wire
-from xds.metadata import vocabulary as v
+from xds.client import Content, DocumentRequest, Settings
+from xds.client.transport import Endpoint, Message
+from xds.config import EXAMPLE_REPOSITORY
 
-SIZE: Final = 1 << 30
 _MEGABYTE: Final = 1_000_000
-_BLOCK: Final = 1 << 20
+
+
+def gigabyte(deployment: Deployment) -> Sequence[Figure]:
+    """Measure the way in, the way out, and the memory that the worker has taken for both."""
+    unique_id = samples.oid()
+    before = machine.resident(deployment.worker)
+    machine.forget_peak(deployment.worker)
+    speed_in = _speed(lambda: _provide(deployment, unique_id))
+    speed_out = _speed(lambda: _retrieve(deployment, unique_id))
+    growth = machine.resident_peak(deployment.worker) - before
+    return [
+        Figure(speed_in, _speed(lambda: _plain_in(deployment))),
+        Figure(speed_out, _speed(lambda: _plain_out(deployment))),
+        Figure(growth / _MEGABYTE, 0),
+    ]
+
+
+def _speed(transfer: Callable[[], None]) -> float:
+    began = time.perf_counter()
+    transfer()
+    return GIGABYTE / _MEGABYTE / (time.perf_counter() - began)
+
+
+def _provide(deployment: Deployment, unique_id: str) -> None:
+    patient_id = samples.patient("G1")
+    entry = samples.entry(1, unique_id, patient_id)
+    submission = samples.submission(patient_id, samples.oid(), [entry])
+    with deployment.source() as source:
+        source.provide_and_register(submission, {entry.id: deployment.gigabyte})
+
+
+def _retrieve(deployment: Deployment, unique_id: str) -> None:
+    with deployment.consumer() as consumer:
+        for document in consumer.retrieve([DocumentRequest(EXAMPLE_REPOSITORY, unique_id)]):
+            _require(sum(map(len, document.chunks())))
+
+
+def _plain_in(deployment: Deployment) -> None:
+    """Have the bare application write the same document to the disk."""
+    content = Content.of_file(deployment.gigabyte)
+    _post(f"{deployment.plain_url}/sink?file=1&fsync=1", content)
+
+
+def _plain_out(deployment: Deployment) -> None:
+    _require(_post(f"{deployment.plain_url}/bytes?size={GIGABYTE}", Content((), 0)))
+
+
+def _post(url: str, content: Content) -> int:
+    message = Message(
+        content_type="application/octet-stream", length=content.size, blocks=content.blocks()
+    )
+    with Endpoint(url, Settings()).post(message) as answer:
+        return sum(map(len, iter(answer.read, b"")))
+
+
+def _require(received: int) -> None:
+    if received != GIGABYTE:
+        raise RuntimeError(f"{received} bytes of {GIGABYTE} were received")

@@ -67,7 +67,7 @@ def filesystem(folder: Path) -> str:
 
 
 def require_disk(folder: Path) -> str:
-    """Give the type of a folder's file system; SystemExit if that is memory, where fsync is free."""
+    """Give the type of a folder's file system; SystemExit if that is memory."""
     kind = filesystem(folder)
     if kind in _IN_MEMORY:
         raise SystemExit(f"{folder} lies in memory ({kind}): run this in a folder on a disk")
@@ -76,9 +76,13 @@ def require_disk(folder: Path) -> str:
 
 def describe() -> str:
     """Tell what machine this is, and how busy it is already."""
-    busy = "/".join(f"{load:.1f}" for load in os.getloadavg())
     versions = f"Python {platform.python_version()}, {platform.system()} {platform.release()}"
-    return f"{os.cpu_count()} cores, {versions}, load average {busy}"
+    return f"{os.cpu_count()} cores, {versions}, load average {load_average()}"
+
+
+def load_average() -> str:
+    """Tell how many processes wanted to run in the last 1, 5 and 15 minutes."""
+    return "/".join(f"{load:.1f}" for load in os.getloadavg())
 
 
 def _processes() -> Iterator[int]:
@@ -86,7 +90,7 @@ def _processes() -> Iterator[int]:
 
 
 def _stat(pid: int) -> list[str]:
-    """Give the fields after the name, which may hold spaces: state, ppid, …"""
+    """Give the fields that follow the name, which may hold spaces."""
     return (_PROC / str(pid) / "stat").read_text().rpartition(") ")[2].split()
 
 

@@ -1,14 +1,17 @@
-"""Requests as bytes that a client sends again and again, with new identifiers in their places."""
+"""Requests made once, to be sent again and again with new identifiers in their places.
+
+The client that `xds.client` is would make each anew and read every answer as XML. That is its
+work, not the server's, and would take from the server the processor time that they share.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from bench import samples
+from xds.client.transport import Message
+from xds.config import EXAMPLE_REPOSITORY
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
-from xds.metadata.objects import DocumentEntry
 from xds.metadata.submission import Submission
 from xds.soap import mtom
 from xds.soap.envelope import CLOSE, MIDDLE, OPEN
@@ -18,111 +21,75 @@ from xds.transactions import iti41_provide_and_register as iti41
 from xds.transactions import iti42_register as iti42
 from xds.transactions import iti43_retrieve as iti43
 
-REPOSITORY: Final = "2.999.1.3"
-
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class Request:
     """A request without its HTTP head."""
 
     path: str
     content_type: str
     body: bytes
 
-    def filled(self, values: Mapping[bytes, str]) -> bytes:
-        """Give the body with other texts in the places of those given, each of the same length."""
+    @property
+    def message(self) -> Message:
+        """The request as it stands."""
+        return self._message(self.body)
+
+    def filled(self, values: Mapping[bytes, str]) -> Message:
+        """Give the request with other texts in the places of those given, each of equal length."""
         body = self.body
         for old, new in values.items():
             body = body.replace(old, new.encode())
-        return body
+        return self._message(body)
+
+    def _message(self, body: bytes) -> Message:
+        return Message(content_type=self.content_type, length=len(body), blocks=(body,))
 
 
-def provide_and_register(
-    patient_id: str, unique_ids: Sequence[str], data: bytes, submission_unique_id: str
-) -> Message:
+def provide_and_register(submission: Submission, data: bytes) -> Request:
     """Make an ITI-41 request of documents that all have the same bytes."""
-    entries = _entries(patient_id, unique_ids, data)
-    submission = samples.submission(patient_id, submission_unique_id, entries)
+    ids = [entry.id for entry in submission.document_entries]
     documents = "".join(
-        f'<xds:Document id="{entry.id}"><xop:Include xmlns:xop="{v.NS_XOP}" '
-        f'href="{mtom.href_of(_content_id(entry))}"/></xds:Document>'
-        for entry in entries
+        f'<xds:Document id="{one}"><xop:Include xmlns:xop="{v.NS_XOP}" '
+        f'href="{mtom.href_of(f"{one}@bench")}"/></xds:Document>'
+        for one in ids
     )
     body = (
         f'<xds:ProvideAndRegisterDocumentSetRequest xmlns:xds="{v.NS_XDS}">{submission.render()}'
         f"{documents}</xds:ProvideAndRegisterDocumentSetRequest>"
     )
-    attachments = [
-        mtom.Attachment(_content_id(entry), "application/pdf", (data,), len(data))
-        for entry in entries
-    ]
-    return _mtom(iti41.TRANSACTION, body, attachments)
+    attached = [mtom.Attachment(f"{one}@bench", "application/pdf", (data,)) for one in ids]
+    return _mtom(iti41.TRANSACTION, body, attached)
 
 
-def register(
-    patient_id: str, unique_ids: Sequence[str], data: bytes, submission_unique_id: str
-) -> Message:
-    """Make an ITI-42 request, as a repository sends it."""
-    entries = _entries(patient_id, unique_ids, data, repository_unique_id=REPOSITORY)
-    submission = samples.submission(patient_id, submission_unique_id, entries)
+def register(submission: Submission) -> Request:
+    """Make an ITI-42 request."""
     return _simple(iti42.TRANSACTION, submission.render())
 
 
-def retrieve(unique_id: str) -> Message:
+def retrieve(unique_id: str) -> Request:
     """Make an ITI-43 request for one document."""
     body = (
         f'<xds:RetrieveDocumentSetRequest xmlns:xds="{v.NS_XDS}"><xds:DocumentRequest>'
-        f"<xds:RepositoryUniqueId>{REPOSITORY}</xds:RepositoryUniqueId>"
+        f"<xds:RepositoryUniqueId>{EXAMPLE_REPOSITORY}</xds:RepositoryUniqueId>"
         f"<xds:DocumentUniqueId>{escape(unique_id)}</xds:DocumentUniqueId>"
         "</xds:DocumentRequest></xds:RetrieveDocumentSetRequest>"
     )
-    return _mtom(iti43.TRANSACTION, body, ())
+    return _mtom(iti43.TRANSACTION, body)
 
 
-def find_documents(patient_id: str, return_type: str) -> Message:
+def find_documents(patient_id: str, return_type: str) -> Request:
     """Make an ITI-18 request for all approved documents of a patient."""
-    return _stored_query(
-        v.FIND_DOCUMENTS,
-        return_type,
-        {
-            "$XDSDocumentEntryPatientId": f"'{patient_id}'",
-            "$XDSDocumentEntryStatus": f"('{v.APPROVED}')",
-        },
-    )
-
-
-def get_documents(unique_ids: Sequence[str], return_type: str) -> Message:
-    """Make an ITI-18 request for documents by their uniqueIds."""
-    listed = ",".join(f"'{one}'" for one in unique_ids)
-    return _stored_query(
-        v.GET_DOCUMENTS, return_type, {"$XDSDocumentEntryUniqueId": f"({listed})"}
-    )
-
-
-def _entries(
-    patient_id: str, unique_ids: Sequence[str], data: bytes, **more: object
-) -> list[DocumentEntry]:
-    described = samples.describe(data)
-    return [
-        samples.entry(number, unique_id, patient_id, described, **more)
-        for number, unique_id in enumerate(unique_ids)
-    ]
-
-
-def _content_id(entry: DocumentEntry) -> str:
-    return f"{entry.id}@bench"
-
-
-def _stored_query(query_id: str, return_type: str, parameters: Mapping[str, str]) -> Message:
     slots = "".join(
-        f'<rim:Slot name="{name}"><rim:ValueList><rim:Value>{escape(value)}</rim:Value>'
-        "</rim:ValueList></rim:Slot>"
-        for name, value in parameters.items()
+        f'<rim:Slot name="$XDSDocumentEntry{name}"><rim:ValueList><rim:Value>{escape(value)}'
+        "</rim:Value></rim:ValueList></rim:Slot>"
+        for name, value in (("PatientId", f"'{patient_id}'"), ("Status", f"('{v.APPROVED}')"))
     )
     body = (
         f'<query:AdhocQueryRequest xmlns:query="{v.NS_QUERY}" xmlns:rim="{v.NS_RIM}">'
         f'<query:ResponseOption returnComposedObjects="true" returnType="{return_type}"/>'
-        f'<rim:AdhocQuery id="{query_id}">{slots}</rim:AdhocQuery></query:AdhocQueryRequest>'
+        f'<rim:AdhocQuery id="{v.FIND_DOCUMENTS}">{slots}</rim:AdhocQuery>'
+        "</query:AdhocQueryRequest>"
     )
     return _simple(iti18.TRANSACTION, body)
 
@@ -137,13 +104,13 @@ def _envelope(transaction: Transaction, body: str) -> bytes:
     return f"{OPEN}{headers}{MIDDLE}{body}".encode() + CLOSE
 
 
-def _simple(transaction: Transaction, body: str) -> Message:
+def _simple(transaction: Transaction, body: str) -> Request:
     content_type = f'application/soap+xml; charset=UTF-8; action="{transaction.request_action}"'
-    return Message(f"/{transaction.actor}", content_type, _envelope(transaction, body))
+    return Request(f"/{transaction.actor}", content_type, _envelope(transaction, body))
 
 
 def _mtom(
-    transaction: Transaction, body: str, attachments: Sequence[mtom.Attachment]
-) -> Message:
+    transaction: Transaction, body: str, attachments: Sequence[mtom.Attachment] = ()
+) -> Request:
     encoded = mtom.encode(_envelope(transaction, body), attachments, transaction.request_action)
-    return Message(f"/{transaction.actor}", encoded.content_type, b"".join(encoded))
+    return Request(f"/{transaction.actor}", encoded.content_type, b"".join(encoded))

@@ -1,12 +1,11 @@
 """Submissions as real ones are: every required attribute and most of the optional ones."""
 
-import hashlib
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
 
+from xds.client import Fingerprint
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, Author, Code, DocumentEntry, SubmissionSet
 from xds.metadata.submission import Submission
@@ -41,22 +40,9 @@ _EVENT_CODES: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
-    """A document's bytes as its metadata tell of them."""
-
-    size: int
-    hash: str
-
-
 def content(size: int, seed: int = 0) -> bytes:
     """Give bytes that no compression makes smaller, the same for the same seed."""
     return random.Random(seed).randbytes(size)
-
-
-def describe(data: bytes) -> Described:
-    """Give size and hash of a document."""
-    return Described(len(data), hashlib.sha1(data, usedforsecurity=False).hexdigest())
 
 
 def oid() -> str:
@@ -70,16 +56,17 @@ def patient(name: str) -> str:
 
 
 def entry(
-    number: int, unique_id: str, patient_id: str, described: Described, **more: object
+    number: int, unique_id: str, patient_id: str, told: Fingerprint | None = None, **more: object
 ) -> DocumentEntry:
     """Make the DocumentEntry that is the `number`th of its submission."""
+    size_and_hash = {"size": str(told.size), "hash": told.hash} if told else {}
     return DocumentEntry.create(
         entry_uuid=f"Document{number:02}",
         **_CODES,
+        **size_and_hash,
         author=_AUTHORS,
         comments="Follow-up in six weeks; the patient has been told.",
         creation_time="20260102030405",
-        hash=described.hash,
         language_code="en-GB",
         legal_authenticator="D123^Welby^Marcus^^^Dr^MD^^&2.999.1.6&ISO",
         mime_type="application/pdf",
@@ -90,7 +77,6 @@ def entry(
         ),
         service_start_time="202601010800",
         service_stop_time="202601010930",
-        size=str(described.size),
         source_patient_id="MRN77^^^&2.999.1.2&ISO",
         source_patient_info=(
             "PID-3|MRN77^^^&2.999.1.2&ISO",

@@ -76,7 +76,7 @@ def _database(path: Path) -> sqlite3.Connection:
 def plain_application(
     environ: dict[str, Any], start_response: Callable[[str, list[tuple[str, str]]], object]
 ) -> Iterable[bytes]:
-    """POST /sink takes all bytes and answers 204; GET /bytes?size=N answers N bytes.
+    """POST /sink takes all bytes and answers 204; /bytes?size=N, whatever comes, answers N bytes.
 
     With ?file=1 the sink copies them to a file that is removed at the end, and with
     ?file=1&fsync=1 it also waits for the disk.
@@ -87,7 +87,8 @@ def plain_application(
             _take(environ["wsgi.input"], "file" in query, "fsync" in query)
             start_response("204 No Content", [])
             return []
-        case "GET", "/bytes":
+        case _, "/bytes":
+            _take(environ["wsgi.input"], False, False)
             size = int(query["size"][0])
             headers = [("Content-Type", "application/octet-stream"), ("Content-Length", str(size))]
             start_response("200 OK", headers)

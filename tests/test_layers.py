@@ -22,9 +22,9 @@ LAYERS: Final = (
     ("transactions",),
     ("affinity_domain",),
     ("registry", "repository"),
-    ("config", "contract", "database", "logs", "parsing"),
+    ("config", "contract", "database", "logs"),
     ("metadata", "targets"),
-    ("errors",),
+    ("errors", "parsing"),
 )
 
 # What a room may import of those below, where that is less than all.

@@ -11,6 +11,11 @@ from xds import __version__
 COMMANDS: Final = MappingProxyType(
     {
         "serve": "Serve a Document Registry and a Document Repository.",
+        "submit": "Provide documents to a repository and have them registered.",
+        "find": "List the documents of a patient.",
+        "get": "Retrieve a document.",
+        "verify": "Compare every stored document with what is registered of it.",
+        "sweep": "Remove stored documents that were never registered.",
         "config": "Show every option with its value and where it comes from.",
     }
 )

@@ -33,6 +33,8 @@ from xds import targets
 from xds.metadata import datatypes
 
 PREFIX: Final = "XDS_"
+CLIENT_PREFIX: Final = "XDS_CLIENT_"
+"""Of options of the commands that use a server, which are none of its own."""
 EXAMPLE_REPOSITORY: Final = "2.999.1.3"
 """An OID of the arc for examples: right for a trial, wrong where documents leave the house."""
 
@@ -103,8 +105,8 @@ class Config(BaseModel):
     assigning_authority: Oid | None = Field(
         None, description="OID of the patient identifiers accepted; unset: any."
     )
-    assigning_authority_namespace: str | None = Field(
-        None, min_length=1, description="Name of that authority, where a feed gives no OID."
+    patient_id_namespace: str | None = Field(
+        None, min_length=1, description="Name of that assigning authority, where a feed gives no OID."
     )
     unknown_patients: Literal["open", "known"] = Field(
         "open", description="Patients accepted: any (open), or those that a feed has made known."
@@ -129,7 +131,7 @@ class Config(BaseModel):
     )
     async_reply_to: Targets | None = Field(
         None,
-        description="URLs, parted by spaces, below which answers may go to wsa:ReplyTo; unset: none.",
+        description="URLs, parted by spaces, below which wsa:ReplyTo may lie; unset: none.",
     )
     async_attempts: int = Field(
         50, ge=1, description="Times such an answer is offered before it is given up."
@@ -166,8 +168,8 @@ class Config(BaseModel):
 
     @model_validator(mode="after")
     def _check_namespace(self) -> Self:
-        if self.assigning_authority_namespace and not self.assigning_authority:
-            raise ValueError("assigning_authority_namespace needs an assigning_authority")
+        if self.patient_id_namespace and not self.assigning_authority:
+            raise ValueError("patient_id_namespace needs an assigning_authority")
         return self
 
     @property
@@ -221,9 +223,8 @@ def flag_name(option: str) -> str:
 def unknown_environment() -> tuple[str, ...]:
     """Give the environment variables that look like options and are none."""
     known = {environment_name(name) for name in ("config", *option_fields())}
-    return tuple(
-        sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
-    )
+    others = {name for name in os.environ if name.startswith(PREFIX)} - known
+    return tuple(sorted(name for name in others if not name.startswith(CLIENT_PREFIX)))
 
 
 def option_fields() -> Mapping[str, FieldInfo]:

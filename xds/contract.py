@@ -33,6 +33,7 @@ SCHEMAS: Final = (
     (v.NS_LCM, "lcm.xsd"),
     (v.NS_QUERY, "query.xsd"),
     (v.NS_XDS, "xdsb.xsd"),
+    (v.NS_HL7V3, "hl7v3.xsd"),
     (v.NS_SOAP12, "soap12-envelope.xsd"),
     (v.NS_WSA, "ws-addressing.xsd"),
 )
@@ -43,6 +44,7 @@ PREFIXES: Final = {
     v.NS_LCM: "lcm",
     v.NS_QUERY: "query",
     v.NS_XDS: "xds",
+    v.NS_HL7V3: "hl7",
     v.NS_SOAP12: "s",
     v.NS_WSA: "wsa",
     v.NS_XOP: "xop",

@@ -14,6 +14,16 @@ _HUGE: Final = 10_000_000
 
 _PROLOG: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.DOTALL)
 
+_BYTE_ORDER_MARKS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+_BYTE_ORDERS: Final = ((b"<\0", "utf-16le"), (b"\0<", "utf-16be"))
+_DECLARED: Final = re.compile(rb"<\?xml\s[^>]*?\sencoding\s*=\s*[\"']([\w.-]+)")
+
+_TELLING: Final = (
+    ("Excessive depth", "The XML is nested too deeply"),
+    ("Maximum entity amplification", "The XML has entities, which are refused"),
+)
+"""What libxml2 says where it is beside the point that the XML is not well-formed."""
+
 
 class MalformedXML(ValueError):
     """What came is not XML, or XML that is refused; the sentence may be shown to the sender."""
@@ -45,7 +55,7 @@ _PARSERS: Final = _Parsers()
 
 
 def parse(data: bytes, *, encoding: str | None = None) -> etree._Element:
-    """Parse a document; ``encoding`` is that of the transport, for documents that declare none.
+    """Parse a document; ``encoding`` is what the transport says of it.
 
     Raises MalformedXML for what is not well-formed, has a DTD, or is nested deeper than 256
     elements (2,048 in a document beyond 10 MB).
@@ -55,7 +65,7 @@ def parse(data: bytes, *, encoding: str | None = None) -> etree._Element:
     try:
         root = etree.fromstring(data, _chosen(data, encoding))
     except etree.XMLSyntaxError as error:
-        raise MalformedXML(f"The XML is not well-formed: {_reason(error)}.") from None
+        raise MalformedXML(_reason(error)) from None
     except LookupError:
         raise MalformedXML("The character encoding is not known.") from None
     except ValueError as error:
@@ -66,13 +76,34 @@ def parse(data: bytes, *, encoding: str | None = None) -> etree._Element:
 
 
 def _chosen(data: bytes, encoding: str | None) -> etree.XMLParser:
-    if encoding is not None and not data.startswith((b"<?xml", b"\xef\xbb\xbf", b"\xff", b"\xfe")):
+    encoding = _encoding(data, encoding)
+    if encoding is not None or len(data) > _HUGE:
         return _parser(huge=len(data) > _HUGE, encoding=encoding)
-    return _parser(huge=True) if len(data) > _HUGE else _PARSERS.usual
+    return _PARSERS.usual
+
+
+def _encoding(data: bytes, of_transport: str | None) -> str | None:
+    """Return what the parser must be told, nothing where it will find out (RFC 7303, 3.2, 3.3).
+
+    The transport knows better than an XML declaration, which may be older than the last recoding.
+    """
+    if data.startswith(_BYTE_ORDER_MARKS):
+        return None
+    for start, encoding in _BYTE_ORDERS:
+        if data.startswith(start):
+            return encoding
+    declared = _DECLARED.match(data)
+    own = declared[1].decode("ascii").lower() if declared else "utf-8"
+    told = (of_transport or "us-ascii").lower().replace("utf8", "utf-8")
+    return None if told in ("us-ascii", own) else told
 
 
 def _reason(error: etree.XMLSyntaxError) -> str:
     """Return libxml2's words with the place, without what it quotes of the text."""
     message = (error.msg or "no element found").rpartition(", line ")[0] or error.msg or ""
     line, column = error.position
-    return f"{message.rstrip('.')} (line {line}, column {column})"
+    for start, told in _TELLING:
+        if message.startswith(start):
+            return f"{told} (line {line}, column {column})."
+    words = " ".join(message.split()).rstrip(".")
+    return f"The XML is not well-formed: {words} (line {line}, column {column})."

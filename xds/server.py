@@ -6,6 +6,7 @@ has gone is noticed, also where it leaves a request half sent.
 """
 
 import errno
+import gc
 import http.client
 import multiprocessing
 import os
@@ -14,7 +15,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.synchronize import Event
@@ -27,6 +29,7 @@ from granian.server.mp import MPServer
 
 from xds import logs
 from xds.config import Config
+from xds.hl7v2.supervision import patient_feed
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 CreateApplication = Callable[[Config], WSGIApplication]
@@ -61,31 +64,44 @@ def serve(
     """
     # a fork of a process with threads may hang; a worker that starts afresh cannot
     multiprocessing.set_start_method("spawn", force=True)
-    with listen(config) as listening:
+    with ExitStack() as stack:
+        listening = stack.enter_context(listen(config.host, config.port))
         config = config.model_copy(update={"port": listening.getsockname()[1]})
         run = _Run(config, _Server(config, listening))
+        if config.mllp_port is not None:
+            stack.enter_context(_patient_feed(config, config.mllp_port, run))
         threading.Thread(target=run.watch, args=(when_ready,), daemon=True).start()
         return run.serve(create or _create_application)
 
 
-def listen(config: Config) -> socket.socket:
-    """Open the listening socket, or raise ServerError."""
+@contextmanager
+def _patient_feed(config: Config, port: int, run: "_Run") -> Iterator[None]:
+    """Serve the patient feed as well, in a process of its own, for the length of a block."""
+    with (
+        listen(config.mllp_host or config.host, port) as listening,
+        patient_feed(config, listening, run.cannot_start, run.is_stopping),
+    ):
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open a listening socket, or raise ServerError."""
     until = time.monotonic() + _BIND_SECONDS
     while True:
         try:
-            return _bind(config.host, config.port)
+            return _bind(host, port)
         except OSError as error:
             # the workers of a server that was killed just now may still be about to leave
             if error.errno != errno.EADDRINUSE or time.monotonic() > until:
-                raise ServerError(_cannot_listen(config, error)) from error
+                raise ServerError(_cannot_listen(host, port, error)) from error
             time.sleep(_POLL_SECONDS)
 
 
-def _cannot_listen(config: Config, error: OSError) -> str:
+def _cannot_listen(host: str, port: int, error: OSError) -> str:
     in_use = error.errno == errno.EADDRINUSE
     said = str(error.strerror).partition(" (while")[0]  # Python repeats the address
     reason = "another program listens there already" if in_use else said
-    return f"cannot listen at port {config.port} of {config.host}: {reason}"
+    return f"cannot listen at port {port} of {host}: {reason}"
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -184,6 +200,10 @@ class _Run:
             _log.error("stopping", reason=str(error), exc_info=True)
             self.stop()
 
+    def is_stopping(self) -> bool:
+        """Whether the server is about to end."""
+        return bool(self.failed or self.server.interrupt_signal)
+
     def stop(self) -> None:
         """Stop the server with exit code 1."""
         self.failed = True
@@ -216,7 +236,9 @@ def _start_worker(
     logs.configure(config.log_level, config.log_format)
     _take_over_signals(config)
     try:
-        return create(config)
+        application = create(config)
+        gc.freeze()  # what stays for good need not be looked at by every collection
+        return application
     except Exception as error:
         _log.error("the application cannot start", reason=str(error), exc_info=True)
         cannot_start.set()

@@ -4,10 +4,25 @@ from typing import Any
 
 import falcon
 
-from xds import contract
+from xds import __version__, contract
 from xds.affinity_domain import AffinityDomain
 from xds.database import DatabaseUnavailable
 from xds.repository.store import StoreUnavailable
+
+
+class Home:
+    """``GET /``: where things are, for a person who looks."""
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Answer in plain text."""
+        base = request.forwarded_prefix
+        response.content_type = falcon.MEDIA_TEXT
+        response.text = (
+            f"xds {__version__}: an IHE XDS.b Document Registry and Document Repository\n\n"
+            f"{base}/registry      POST Registry transactions; ?wsdl describes them\n"
+            f"{base}/repository    POST Repository transactions; ?wsdl describes them\n"
+            f"{base}/health/ready  GET whether database and document store answer\n"
+        )
 
 
 class Live:
@@ -68,6 +83,7 @@ def create(domain: AffinityDomain) -> Any:
     """Return the WSGI application for everything that is no transaction."""
     application = falcon.App()
     application.req_options.keep_blank_qs_values = True
+    application.add_route("/", Home())
     application.add_route("/health/live", Live())
     application.add_route("/health/ready", Ready(domain))
     application.add_route("/schemas/{name}", Schema())

@@ -38,6 +38,16 @@ def deprecate_folder(number: int, server: Server, world: World) -> None:
         )
 
 
+def date(entry_uuid: str, last_update_time: str, server: Server) -> None:
+    """Make a Folder one that was last updated at some other time."""
+    with database(server) as opened, opened.write() as connection:
+        connection.execute(
+            update(folder)
+            .where(folder.c.entry_uuid == entry_uuid)
+            .values(last_update_time=last_update_time)
+        )
+
+
 def give_folder_away(number: int, server: Server, world: World) -> None:
     """Make a Folder of a fixture that of a patient who is nobody else's."""
     with database(server) as opened, opened.write() as connection:

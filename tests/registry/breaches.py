@@ -64,5 +64,3 @@ class Breach:
     transaction: str = "ITI-42"
     server: str = "open"
     """Which of the served deployments it needs."""
-
-

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from tests.registry import edits
-from tests.registry.breaches import METADATA, MISMATCH, Breach
+from tests.registry.breaches import METADATA, MISMATCH, Breach, registered
 from tests.registry.edits import (
     DOCUMENT_ENTRY,
     FOLDER,
@@ -49,7 +49,7 @@ _PLACES: Final[tuple[tuple[type[MetadataObject], str, str, str], ...]] = (
 _WRONG: Final = {
     "CX": "4711",
     "CXi": "ACC-9",
-    "DTM": "2026-03-04",
+    "DTM": "2026030",
     "DocumentAvailability": "Online",
     "Identifier": " ",
     "IntendedRecipient": "||",
@@ -141,8 +141,8 @@ def _cardinality() -> Iterator[Breach]:
 
 
 _BESIDES: Final = {
+    "patientId": (MISMATCH,),  # of the SubmissionSet and its object
     "logicalID": (METADATA,),  # it is not the object's id either
-    "sourcePatientInfo": (),
     "SubmissionSetStatus": (METADATA,),  # and the status is not the one that fits
 }
 
@@ -152,18 +152,13 @@ def _data_types() -> Iterator[Breach]:
         if declared.data_type is None:
             continue
         also = _BESIDES.get(declared.tf_name, ())
-        if declared.tf_name == "patientId":
-            also = (MISMATCH,) * (2 if identity == "submission-set" else 1)
-            fixture = "iti42/folder"
-        if declared.tf_name == "uniqueId" and identity == "document":
-            also = (METADATA,)  # nothing but white space is as good as absent
         yield Breach(
             name=f"wrong {name}",
             rule="data_types",
             fixture=fixture,
             edit=_given(path, declared, _WRONG[declared.data_type]),
             code=METADATA,
-            words=(f"{declared.tf_name}: ", "not"),
+            words=(f"{declared.tf_name}: n",),
             at=identity,
             also=also,
         )
@@ -196,7 +191,11 @@ def _codes() -> Iterator[Breach]:
         ),
     ):
         yield Breach(
-            name=f"a code {name}", rule="codes", edit=edit, code=METADATA, words=("classCode", words)
+            name=f"a code {name}",
+            rule="codes",
+            edit=edit,
+            code=METADATA,
+            words=("classCode", words),
         )
     for name, path, scheme in _CODED:
         kind, _, attribute_name = name.partition(".")
@@ -220,6 +219,7 @@ _ROWS: Final = (
         name="two of Association.documentation",
         rule="cardinality",
         fixture="iti42/signature",
+        before=(registered("iti42/preassigned_uuids"),),
         edit=both(edits.repeat(_DOCUMENTATION), edits.replace(v.SIGNS, v.APND)),
         code=METADATA,
         words=("documentation may stand once, stands 2 times",),

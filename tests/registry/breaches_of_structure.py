@@ -46,9 +46,7 @@ _OF_THE_SCHEMA: Final = (
     ),
     _schema(
         "a Slot after the Name",
-        edits.add(
-            DOCUMENT_ENTRY, '<rim:Slot name="urn:example.org:late"><rim:ValueList/></rim:Slot>'
-        ),
+        edits.add(DOCUMENT_ENTRY, '<rim:Slot name="urn:example:late"><rim:ValueList/></rim:Slot>'),
         "Slot",
         "not expected",
     ),
@@ -84,10 +82,12 @@ _OF_OBJECTS: Final = (
         name="a package that is neither SubmissionSet nor Folder",
         rule="only_xds_objects",
         fixture="iti42/sibling_classifications",
-        edit=edits.remove("//rim:RegistryObjectList/rim:Classification[@classifiedObject='folder']"),
+        edit=edits.remove(
+            "//rim:RegistryObjectList/rim:Classification[@classifiedObject='folder']"
+        ),
         words=("RegistryPackage folder", "Classification"),
         at="folder",
-        also=(UNRESOLVED,),
+        also=(UNRESOLVED, METADATA),
     ),
     _breach(
         name="a package that is both SubmissionSet and Folder",
@@ -99,7 +99,7 @@ _OF_OBJECTS: Final = (
         ),
         words=("RegistryPackage folder", "exactly one"),
         at="folder",
-        also=(UNRESOLVED,),
+        also=(UNRESOLVED, METADATA),
     ),
     _breach(
         name="the type of a package that is not there",
@@ -113,7 +113,7 @@ _OF_OBJECTS: Final = (
         rule="one_submission_set",
         fixture="iti42/minimal_document",
         edit=edits.remove(SUBMISSION_SET, association("member-document")),
-        words=("SubmissionSet",),
+        words=("there is no SubmissionSet",),
         at="",
         also=(METADATA,),
     ),
@@ -281,8 +281,8 @@ _OF_MEMBERSHIP: Final = (
         name="an Association of an unknown type",
         rule="association_types",
         fixture="iti42/several_documents",
-        edit=attribute(association("appends"), "associationType", "urn:example.org:likes"),
-        words=("urn:example.org:likes",),
+        edit=attribute(association("appends"), "associationType", "urn:example:likes"),
+        words=("urn:example:likes",),
         at="appends",
     ),
     _breach(
@@ -323,20 +323,21 @@ _OF_MEMBERSHIP: Final = (
         at="late",
     ),
     _breach(
-        name="a SubmissionSet that holds a relationship",
-        rule="has_member_ends",
-        fixture="iti42/several_documents",
-        edit=has_member("odd", "submission-set", "appends"),
-        words=("SubmissionSet", "Folder membership"),
-        at="odd",
-    ),
-    _breach(
         name="a SubmissionSet that holds a registered Folder",
         rule="has_member_ends",
         before=_REGISTERED,
         fixture="iti42/folder_update",
         edit=has_member("odd", "submission-set", f"{_UUID}20"),
-        words=("SubmissionSet", "Folder"),
+        words=("registered Folder",),
+        at="odd",
+    ),
+    _breach(
+        name="a SubmissionSet that holds a registered Association",
+        rule="has_member_ends",
+        before=_REGISTERED,
+        fixture="iti42/folder_update",
+        edit=has_member("odd", "submission-set", f"{_UUID}40"),
+        words=("registered Association",),
         at="odd",
     ),
     _breach(

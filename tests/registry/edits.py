@@ -152,9 +152,7 @@ def before(path: str, xml: str) -> Edit:
 def add_slot(path: str, name: str, *texts: str) -> Edit:
     """Give an object one more Slot."""
     listed = "".join(f"<rim:Value>{escape(text)}</rim:Value>" for text in texts)
-    xml = (
-        f'<rim:Slot name="{escape(name)}"><rim:ValueList>{listed}</rim:ValueList></rim:Slot>'
-    )
+    xml = f'<rim:Slot name="{escape(name)}"><rim:ValueList>{listed}</rim:ValueList></rim:Slot>'
     return lambda root: _first(root, path).insert(0, _element(xml))
 
 
@@ -198,6 +196,16 @@ def replace(old: str, new: str) -> Edit:
                 element.text = element.text.replace(old, new)
                 replaced += 1
         assert replaced, f"{old} stands nowhere"
+
+    return edit
+
+
+def reverse(path: str) -> Edit:
+    """Turn round the order of an element's children."""
+
+    def edit(root: etree._Element) -> None:
+        parent = _first(root, path)
+        parent[:] = list(reversed(parent))
 
     return edit
 

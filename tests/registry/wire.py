@@ -120,9 +120,7 @@ class Answer:
     def problems(self) -> list[Problem]:
         """The errors and warnings, in their order."""
         return [
-            Problem(
-                e.get("errorCode"), e.get("codeContext"), e.get("location"), e.get("severity")
-            )
+            Problem(e.get("errorCode"), e.get("codeContext"), e.get("location"), e.get("severity"))
             for e in self.element.iter(f"{{{v.NS_RS}}}RegistryError")
         ]
 
@@ -227,7 +225,7 @@ def accept(server: Server, message: etree._Element | Submission) -> None:
     """Send what must be accepted without a word."""
     is_made = isinstance(message, Submission)
     answer = submit(server, message) if is_made else send(server, message)
-    assert (answer.status, answer.problems) == ("Success", [])
+    assert (answer.status, answer.problems) == ("Success", []), answer.problems
 
 
 # --- queries -------------------------------------------------------------------------------------
@@ -289,7 +287,7 @@ def query(
 
 def found(answer: Answer) -> Answer:
     """Return an answer that must be a success without a word."""
-    assert (answer.status, answer.problems) == ("Success", [])
+    assert (answer.status, answer.problems) == ("Success", []), answer.problems
     return answer
 
 
@@ -297,8 +295,8 @@ BOTH_STATUSES: Final = texts(v.APPROVED, v.DEPRECATED)
 BOTH_TYPES: Final = texts(v.STABLE_DOCUMENT_ENTRY, v.ON_DEMAND_DOCUMENT_ENTRY)
 
 
-def everything(server: Server, patient_id: str) -> dict[str, RegistryObject]:
-    """Return all that the registry has of a patient, by entryUUID."""
+def get_all(server: Server, patient_id: str, return_type: str = v.LEAF_CLASS) -> Answer:
+    """Return all that the registry has of a patient."""
     parameters = {
         "$patientId": text(patient_id),
         "$XDSSubmissionSetStatus": BOTH_STATUSES,
@@ -306,4 +304,4 @@ def everything(server: Server, patient_id: str) -> dict[str, RegistryObject]:
         "$XDSFolderStatus": BOTH_STATUSES,
         "$XDSDocumentEntryType": BOTH_TYPES,
     }
-    return found(query(server, v.GET_ALL, parameters)).objects
+    return found(query(server, v.GET_ALL, parameters, return_type))

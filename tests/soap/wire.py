@@ -188,7 +188,9 @@ class Answer:
     def documents(self) -> dict[str, bytes]:
         """The documents of an ITI-43 response by their uniqueIds."""
         return {
-            one.findtext("xds:DocumentUniqueId", "", NS): self._content(one.find("xds:Document", NS))
+            one.findtext("xds:DocumentUniqueId", "", NS): self._content(
+                one.find("xds:Document", NS)
+            )
             for one in self.body.iterfind("xds:DocumentResponse", NS)
         }
 
@@ -203,7 +205,9 @@ class Answer:
 def take_apart(raw: Raw) -> Answer:
     """Take an answer apart by the form that the facts give for its encoding (spec 2.2, 2.3)."""
     content_type = raw.headers["content-type"]
-    if simple := re.fullmatch(r'application/soap\+xml; charset=UTF-8; action="([^"]+)"', content_type):
+    if simple := re.fullmatch(
+        r'application/soap\+xml; charset=UTF-8; action="([^"]+)"', content_type
+    ):
         return Answer(raw, etree.fromstring(raw.body), {}, False, simple[1])
     related = re.fullmatch(
         r'multipart/related; boundary="([^"]+)"; type="application/xop\+xml"; start="<([^">]+)>"; '
@@ -282,18 +286,16 @@ def _expected_action(answer: Answer, transaction: Transaction) -> str:
     return ADDRESSING_FAULT if of_addressing else SOAP_FAULT
 
 
-def message_id(envelope: str | bytes) -> str | None:
+def message_id(message: str | bytes) -> str | None:
     """Return the MessageID that stands in a message, if one does."""
-    found = _MESSAGE_ID.search(as_bytes(envelope).decode("utf-8", "replace"))
+    found = _MESSAGE_ID.search(as_bytes(message).decode("utf-8", "replace"))
     return found[1] if found else None
 
 
 # ---- whole exchanges
 
 
-def receive(
-    connection: Connection, transaction: Transaction, relates_to: str | None
-) -> Answer:
+def receive(connection: Connection, transaction: Transaction, relates_to: str | None) -> Answer:
     """Receive an answer and check it."""
     answer = take_apart(connection.receive())
     check(answer, transaction, relates_to)

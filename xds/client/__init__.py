@@ -21,6 +21,7 @@ from xds.client.consumer import DocumentConsumer, Retrieval
 from xds.client.documents import Content, DocumentRequest, Fingerprint, RetrievedDocument
 from xds.client.errors import (
     ClientError,
+    DocumentDiffers,
     MalformedAnswer,
     SoapFaultReceived,
     TransactionRefused,
@@ -36,13 +37,15 @@ from xds.client.submitting import (
     submission_of,
     submission_of_files,
 )
-from xds.client.transport import Settings, tls_context
+from xds.client.transport import LOCAL_URL, Settings, tls_context
 
 __all__ = [
+    "LOCAL_URL",
     "AllOf",
     "ClientError",
     "Content",
     "DocumentConsumer",
+    "DocumentDiffers",
     "DocumentFilters",
     "DocumentRequest",
     "DocumentSource",

@@ -10,7 +10,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 _BUFFER: Final = 64 * 1024
 _LONGEST_LINE: Final = 64 * 1024
@@ -82,7 +82,7 @@ class Connection:
         except BaseException:
             sock.close()
             raise
-        self._file: BinaryIO = self._sock.makefile("rb", _BUFFER)
+        self._file = cast("BinaryIO", self._sock.makefile("rb", _BUFFER))
 
     def settimeout(self, seconds: float) -> None:
         """Set how long the other side may be silent."""

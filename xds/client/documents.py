@@ -1,13 +1,13 @@
 """Documents on their way: sent, received, and found to be the same."""
 
 import hashlib
-import os
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
+from xds.client.errors import DocumentDiffers
 from xds.metadata.objects import DocumentEntry
 
 _BLOCK: Final = 256 * 1024
@@ -75,7 +75,7 @@ class Content:
 
     def watched(self, tell: Callable[[int], object]) -> "Content":
         """Return the same document, which tells the number of bytes of each block that has left."""
-        return Content(partial(_told, self, tell), self.size)
+        return Content(lambda: _told(self.blocks(), tell), self.size)
 
     def blocks(self) -> Iterable[bytes]:
         """Give the blocks; they can be read again only if ``chunks`` is a function."""
@@ -92,8 +92,8 @@ def _blocks_of(path: Path) -> Generator[bytes, None, None]:
             yield block
 
 
-def _told(content: Content, tell: Callable[[int], object]) -> Iterator[bytes]:
-    for block in content.blocks():
+def _told(blocks: Iterable[bytes], tell: Callable[[int], object]) -> Iterator[bytes]:
+    for block in blocks:
         yield block
         tell(len(block))
 
@@ -135,25 +135,33 @@ class RetrievedDocument:
         """Read the document for its size and hash alone."""
         return Fingerprint.of(self.blocks)
 
-    def save(self, target: Path | BinaryIO) -> Fingerprint:
+    def watched(self, tell: Callable[[int], object]) -> "RetrievedDocument":
+        """Return the same document, which tells the number of bytes of each block taken."""
+        return replace(self, blocks=_told(self.blocks, tell))
+
+    def save(self, target: Path | BinaryIO, entry: DocumentEntry | None = None) -> Fingerprint:
         """Write the document to a file and return its size and hash.
 
-        A file given by its path appears under that name only when it is whole.
+        Raises DocumentDiffers where these are not what the entry says. A file given by its path
+        appears under that name only when the document is whole, and the one registered.
         """
         if not isinstance(target, Path):
-            return self._copy(target)
+            return self._copied(target, entry)
         unfinished = target.with_name(f"{target.name}.part")
         try:
             with unfinished.open("wb") as file:
-                written = self._copy(file)
-            os.replace(unfinished, target)
+                written = self._copied(file, entry)
+            unfinished.replace(target)
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise
         return written
 
-    def _copy(self, file: BinaryIO) -> Fingerprint:
+    def _copied(self, file: BinaryIO, entry: DocumentEntry | None) -> Fingerprint:
         tally = _Tally()
         for chunk in tally.counting(self.blocks):
             file.write(chunk)
-        return tally.fingerprint()
+        written = tally.fingerprint()
+        if entry is not None and (differences := written.differences(entry)):
+            raise DocumentDiffers(differences)
+        return written

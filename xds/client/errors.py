@@ -4,7 +4,8 @@
     ├── TransportFailed         the server was not reached, broke off, or does not speak SOAP
     ├── MalformedAnswer         its answer cannot be read
     ├── SoapFaultReceived       it refused the message
-    └── TransactionRefused      it refused the transaction: .response has the errors
+    ├── TransactionRefused      it refused the transaction: .response has the errors
+    └── DocumentDiffers         a document came that is not the one registered
 
 After TransportFailed and MalformedAnswer nobody but the server knows whether a submission was
 registered. The text of TransactionRefused is its codes alone, because a code context may name a
@@ -47,6 +48,13 @@ class SoapFaultReceived(ClientError):
         self.subcodes = tuple(subcodes)
         self.reason = reason
         self.detail = detail
+
+
+class DocumentDiffers(ClientError):
+    """A document is not the one that its DocumentEntry describes (ITI TF-3 4.2.3.2)."""
+
+    def __init__(self, differences: Sequence[str]) -> None:
+        super().__init__(f"The document is not the one registered: {' and '.join(differences)}.")
 
 
 class TransactionRefused(ClientError):

@@ -6,8 +6,10 @@ fault may be one of SOAP 1.1 from a server that knows no better.
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import IO, Final
 
@@ -90,8 +92,8 @@ def posted(
             encoded.close()
     else:
         answer = endpoint.post(_simple(envelope, operation))
-    with answer:
-        yield Received(answer, operation, endpoint.max_envelope_bytes)
+    with answer, closing(Received(answer, operation, endpoint.max_envelope_bytes)) as received:
+        yield received
 
 
 def _envelope(url: str, operation: Operation, body: str) -> bytes:
@@ -138,7 +140,7 @@ class Received:
             with _as_malformed():
                 self.body = self._body(operation)
         except BaseException:
-            self._drop_early()
+            self.close()
             raise
 
     def attachments(self) -> Iterator[tuple[str, Iterator[bytes]]]:
@@ -146,16 +148,13 @@ class Received:
 
         Those that came before the envelope are yielded first.
         """
-        try:
-            for content_id, file in self._early:
-                file.seek(0)
-                yield content_id, iter(lambda file=file: file.read(_BLOCK), b"")  # type: ignore[misc]
-            with _as_malformed():
-                for part in self._parts:
-                    if part.content_id is not None:
-                        yield part.content_id, _understood(part.chunks())
-        finally:
-            self._drop_early()
+        for content_id, file in self._early:
+            file.seek(0)
+            yield content_id, iter(partial(file.read, _BLOCK), b"")
+        with _as_malformed():
+            for part in self._parts:
+                if part.content_id is not None:
+                    yield part.content_id, _understood(part.chunks())
 
     def finish(self) -> None:
         """Read what is left, so that the connection can be used again."""
@@ -164,9 +163,9 @@ class Received:
                 pass
             while self._answer.read():
                 pass
-        self._drop_early()
 
-    def _drop_early(self) -> None:
+    def close(self) -> None:
+        """Let go of the parts that were kept."""
         while self._early:
             self._early.pop()[1].close()
 
@@ -250,10 +249,10 @@ def _encoding(content_type: ContentType) -> str | None:
 
 
 def _no_soap(answer: Answer) -> TransportFailed:
-    status = f"HTTP {answer.status} {answer.reason}".rstrip()
+    outcome = f"{answer.url} answered HTTP {answer.status} {answer.reason}".rstrip()
     if answer.location:
-        return TransportFailed(f"The server answered {status} and points to {answer.location}.")
-    return TransportFailed(f"The server answered {status} and no SOAP message.")
+        return TransportFailed(f"{outcome} and points to {answer.location}.")
+    return TransportFailed(f"{outcome}, without a SOAP message.")
 
 
 def _content(envelope: etree._Element) -> etree._Element:
@@ -291,4 +290,12 @@ def _reason(fault: etree._Element) -> str:
 def _detail(element: etree._Element | None) -> str:
     if element is None or not len(element):
         return "" if element is None else (element.text or "").strip()
-    return "".join(etree.tostring(child, encoding="unicode", with_tail=False) for child in element)
+    return "".join(map(_alone, element))
+
+
+def _alone(element: etree._Element) -> str:
+    """Write an element without the namespaces that only the envelope needs."""
+    copied = deepcopy(element)
+    etree.cleanup_namespaces(copied)
+    text: str = etree.tostring(copied, encoding="unicode", with_tail=False)
+    return text

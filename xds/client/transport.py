@@ -14,11 +14,15 @@ from xds import __version__
 from xds.client.connection import BrokenOff, Connection, Head, NotHTTP
 from xds.client.errors import TransportFailed
 
+LOCAL_URL: Final = "http://127.0.0.1:8080"
+"""Where `xds serve` serves if nothing else is said."""
+
 _BLOCK: Final = 256 * 1024
 _JOINED: Final = 64 * 1024
 """Blocks up to this size leave together with the headers before them."""
 _MOST_IDLE_SECONDS: Final = 30.0
 """Firewalls forget a silent connection without telling either end."""
+_GONE: Final = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _PORTS: Final = {"http": 80, "https": 443}
 _UNQUOTED: Final = "/:@!$&'()*+,;=-._~%?"
 
@@ -142,7 +146,7 @@ class Endpoint:
         for piece in _pieces(self._head, message):
             try:
                 connection.send(piece)
-            except ConnectionError:
+            except _GONE:
                 return False
             except OSError as error:
                 raise self._failed(_reason(error, self._settings.timeout)) from error
@@ -151,7 +155,7 @@ class Endpoint:
     def _answered(self, connection: Connection) -> Head:
         try:
             return connection.head()
-        except (BrokenOff, ConnectionError) as error:
+        except (BrokenOff, *_GONE) as error:
             raise _Closed(f"{self._server} closed the connection without an answer.") from error
         except OSError as error:
             raise self._failed(_reason(error, self._settings.timeout)) from error
@@ -182,6 +186,7 @@ class Answer:
         except NotHTTP as error:
             raise TransportFailed(f"The server {error}.") from error
         self._closed = False
+        self.url = endpoint.url
         self.status = head.status
         self.reason = head.reason
         self.location = head.headers.get("location")

@@ -6,10 +6,12 @@ declared in :mod:`xds.metadata.objects`. Fields that hold an XML attribute have 
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
-from uuid import uuid4
+from functools import cache
+from operator import attrgetter
+from os import urandom
+from typing import Any, Final, TypeVar, cast
 
 from lxml import etree
 
@@ -146,8 +148,16 @@ _COMMON: Final = ("home", "lid", "objectType", "status")
 
 
 def new_uuid() -> str:
-    """Return a new random UUID as a ``urn:uuid:`` (ITI TF-3 4.2.3.1.1)."""
-    return f"urn:uuid:{uuid4()}"
+    """Return a new random UUID (RFC 4122 version 4) as a ``urn:uuid:`` (ITI TF-3 4.2.3.1.1).
+
+    A submission needs some twenty, so this is spelt out rather than left to the uuid module.
+    """
+    digits = urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return (
+        f"urn:uuid:{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-"
+        f"{variant}{digits[17:20]}-{digits[20:]}"
+    )
 
 
 def is_uuid(identifier: str) -> bool:
@@ -257,13 +267,16 @@ def _read_any(element: etree._Element, siblings: tuple[Classification, ...]) -> 
 
 def changed(carrier: T, **values: object) -> T:
     """Return a copy with some carrier fields changed."""
-    content = {name: getattr(carrier, name) for name in _field_names(type(carrier))}
+    names, read_all = _fields(cast("Hashable", type(carrier)))
+    content: dict[str, Any] = dict(zip(names, read_all(carrier), strict=True))
     content.update(values)
     return type(carrier)(**content)
 
 
-def _field_names(kind: type[RegistryObject]) -> Iterable[str]:
-    return kind.__dataclass_fields__
+@cache
+def _fields(kind: Hashable) -> tuple[tuple[str, ...], Callable[[object], tuple[object, ...]]]:
+    names = tuple(cast("type[RegistryObject]", kind).__dataclass_fields__)
+    return names, attrgetter(*names)
 
 
 # --- writing -------------------------------------------------------------------------------------

@@ -122,6 +122,10 @@ class Attribute(Generic[T]):
         """Return how often the carrier holds it, for the rule of cardinality."""
         return len(self.texts(carrier))
 
+    def is_given(self, carrier: RegistryObject) -> bool:
+        """Tell whether the carrier holds a value that is not empty."""
+        return any(self.texts(carrier))
+
     def written(self, carrier: O, value: T) -> O:
         """Return the object with this attribute set anew (None or () removes it)."""
         raise NotImplementedError
@@ -171,6 +175,10 @@ class SlotAttribute(Attribute[str | None]):
     def read(self, carrier: RegistryObject) -> str | None:
         slot = carrier.slot(self.slot_name)
         return slot.values[0].strip() if slot is not None and slot.values else None
+
+    def texts(self, carrier: RegistryObject) -> tuple[str, ...]:
+        value = self.read(carrier)
+        return () if value is None else (value,)
 
     def occurrences(self, carrier: RegistryObject) -> int:
         slot = carrier.slot(self.slot_name)
@@ -245,6 +253,9 @@ class ClassificationAttribute(Attribute[T]):
 
     def occurrences(self, carrier: RegistryObject) -> int:
         return len(carrier.classified_by(self.scheme))
+
+    def is_given(self, carrier: RegistryObject) -> bool:
+        return bool(carrier.classified_by(self.scheme))
 
     def _replaced(self, carrier: O, made: Iterator[Classification]) -> O:
         others = tuple(c for c in carrier.classifications if c.classificationScheme != self.scheme)

@@ -52,11 +52,12 @@ def plan(submission: Submission, known: Known) -> Effects:
         if (held.entry_uuid, replacement.source) not in members
     ]
     associations = tuple(_inherited(submission.submission_set.id, dict.fromkeys(inherited)))
-    gaining = {a.source: None for a in (*submission.associations, *associations)}
+    named = {a.source: None for a in submission.associations}
+    gaining = [u for u in named if u in known.objects and known.objects[u].kind is Folder]
     return Effects(
         replaced=tuple({a.target: None for a in replacements}),
         associations=associations,
-        folders=tuple(u for u in gaining if u in known.objects and known.objects[u].kind is Folder),
+        folders=tuple(dict.fromkeys([*gaining, *(holder for _, holder in inherited)])),
     )
 
 

@@ -30,6 +30,8 @@ PATIENT: Final = "Patient"
 EVENT_OBJECTS: Final = (SubmissionSet, DocumentEntry, Folder)
 """The kinds of which events tell."""
 
+_WRITE: Final = insert(event)
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -81,7 +83,7 @@ def write(
         for happening in happenings
     ]
     if rows:
-        connection.execute(insert(event), rows)
+        connection.execute(_WRITE, rows)
 
 
 def after(connection: Connection, number: int, *, at_most: int = 1_000) -> list[Event]:

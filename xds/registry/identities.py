@@ -6,10 +6,11 @@ the surviving one; nothing is rendered again, because stored fragments hold no p
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Insert, bindparam, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from xds.database import Database
 from xds.metadata import datatypes
@@ -17,7 +18,7 @@ from xds.metadata.datatypes import CX
 from xds.registry import events
 from xds.registry.events import PATIENT_ADDED, PATIENT_MERGED, Happening
 from xds.registry.patients import inserted_key
-from xds.registry.tables import document_entry, folder, patient, submission_set
+from xds.registry.tables import document_entry, folder, patient, searchable, submission_set
 
 # FOR UPDATE, in one order: on a database with row locks, a submission holds the same rows shared
 # (xds.registry.patients) until its commit, so that a merge never overlooks what it registers
@@ -27,7 +28,11 @@ _LOCKED: Final = (
     .order_by(patient.c.pk)
     .with_for_update()
 )
-_ADD: Final = insert(patient)
+_ADD: Final[Mapping[bool, Insert]] = {
+    True: sqlite.insert(patient).on_conflict_do_nothing(),
+    False: postgresql.insert(patient).on_conflict_do_nothing(),
+}
+"""By whether the database is SQLite; of two who add one id at once, the second adds nothing."""
 _SUBSUME: Final = (
     update(patient)
     .where(or_(patient.c.pk == bindparam("subsumed"), patient.c.survivor == bindparam("subsumed")))
@@ -49,14 +54,19 @@ class Role(StrEnum):
     SURVIVING = "surviving patient id"
 
 
-class Fault(StrEnum):
-    """Why a patient id is refused; completes a sentence that begins with its role."""
+class Fault(Enum):
+    """Why a patient id is refused: the code of HL7 table 0357, and the rest of a sentence."""
 
-    MALFORMED = "is not of the form ID^^^&OID&ISO"
-    FOREIGN = "is not of the assigning authority of this affinity domain"
-    UNKNOWN = "is not known"
-    SUBSUMED_BEFORE = "was merged into another one before"
-    EQUAL = "equals the surviving one"
+    MALFORMED = ("102", "is not of the form ID^^^&OID&ISO")
+    FOREIGN = ("204", "is not of the assigning authority of this affinity domain")
+    UNKNOWN = ("204", "is not known")
+    SUBSUMED_BEFORE = ("204", "was merged into another one before")
+    EQUAL = ("205", "equals the surviving one")
+
+    @property
+    def code(self) -> str:
+        """The code, which HL7 v2 and v3 share."""
+        return self.value[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +77,7 @@ class Finding:
     fault: Fault
 
     def __str__(self) -> str:
-        return f"the {self.role} {self.fault}"
+        return f"the {self.role} {self.fault.value[1]}"
 
 
 class IdentityRefused(Exception):
@@ -92,15 +102,14 @@ class PatientIdentities:
         Raises IdentityRefused for an id of another domain, and for a subsumed one: a merge cannot
         be reversed.
         """
+        patient_id = searchable(patient_id)
         _require(self._flaws({Role.ADDED: patient_id}))
         with self.database.write() as connection:
-            row = connection.execute(_LOCKED, {"patient_ids": [patient_id]}).one_or_none()
-            if row is not None and row.survivor is not None:
-                raise IdentityRefused([Finding(Role.ADDED, Fault.SUBSUMED_BEFORE)])
-            if row is None:
-                # on a database with row locks, the second of two adders meets the unique key
-                key = inserted_key(connection.execute(_ADD, {"patient_id": patient_id}))
-                _tell(connection, Happening(PATIENT_ADDED, None, None, key))
+            made = connection.execute(_ADD[self.database.is_sqlite], {"patient_id": patient_id})
+            if made.rowcount:
+                _tell(connection, Happening(PATIENT_ADDED, None, None, inserted_key(made)))
+            else:
+                _active(connection, {Role.ADDED: patient_id})
 
     def merge(self, *, subsumed: str, surviving: str) -> None:
         """Let the surviving patient have all that the subsumed one had.
@@ -108,9 +117,9 @@ class PatientIdentities:
         Raises IdentityRefused, and changes nothing, where the ids are equal, of another domain,
         unknown, or one of them was subsumed before.
         """
-        named = {Role.SUBSUMED: subsumed, Role.SURVIVING: surviving}
+        named = {Role.SUBSUMED: searchable(subsumed), Role.SURVIVING: searchable(surviving)}
         _require(self._flaws(named))
-        if subsumed == surviving:
+        if len(set(named.values())) == 1:
             raise IdentityRefused([Finding(Role.SUBSUMED, Fault.EQUAL)])
         with self.database.write() as connection:
             keys = _active(connection, named)

@@ -21,7 +21,7 @@ from xds.errors import (
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import Slot
-from xds.registry.rows import searchable
+from xds.registry.tables import searchable
 
 Groups = tuple[tuple[str, ...], ...]
 """The values of a parameter: AND of groups, OR within a group."""

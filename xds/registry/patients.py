@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, CursorResult, bindparam, insert, select
 
-from xds.registry.tables import patient
+from xds.registry.tables import patient, searchable
 
 # FOR SHARE, where the database has row locks: a merge waits for the submissions under way, and a
 # submission that waited for a merge sees its outcome; SQLite admits one writer and ignores it
@@ -33,17 +33,19 @@ class Patients:
 
     def __init__(self, connection: Connection, patient_ids: Iterable[str], *, learn: bool) -> None:
         self._connection = connection
-        wanted = set(patient_ids)
+        wanted = {searchable(patient_id): patient_id for patient_id in patient_ids}
         rows = connection.execute(_BY_PATIENT_ID, {"patient_ids": list(wanted)}).all()
         self._keys = {row.patient_id: row.pk for row in rows if row.survivor is None}
         subsumed = {row.patient_id for row in rows if row.survivor is not None}
-        unknown = wanted - self._keys.keys() - subsumed
-        self.refused = frozenset(subsumed if learn else subsumed | unknown)
+        unknown = wanted.keys() - self._keys.keys() - subsumed
+        refused = subsumed if learn else subsumed | unknown
+        self.refused = frozenset(wanted[patient_id] for patient_id in refused)
 
     def key(self, patient_id: str) -> int:
         """Return the patient's row, made now where the id is learnt."""
-        if patient_id not in self._keys:
-            made = self._connection.execute(insert(patient), {"patient_id": patient_id})
-            self._keys[patient_id] = inserted_key(made)
-        key: int = self._keys[patient_id]
+        known_as = searchable(patient_id)
+        if known_as not in self._keys:
+            made = self._connection.execute(insert(patient), {"patient_id": known_as})
+            self._keys[known_as] = inserted_key(made)
+        key: int = self._keys[known_as]
         return key

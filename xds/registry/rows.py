@@ -1,6 +1,5 @@
 """From a metadata object to its rows: the columns are filled by the declared attributes' names."""
 
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -18,6 +17,7 @@ from xds.registry.tables import (
     association,
     document_entry,
     folder,
+    searchable,
     submission_set,
 )
 
@@ -27,11 +27,6 @@ TABLES: Final[Mapping[type[MetadataObject], Table]] = {
     Folder: folder,
     Association: association,
 }
-
-
-def searchable(text: str) -> str:
-    """Return a text in the form in which texts are compared: NFC, exact (ITI TF-3 App. F)."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def _columns(kind: type[MetadataObject]) -> tuple[str, ...]:

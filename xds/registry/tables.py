@@ -6,6 +6,7 @@ columns alone and is filled in on the way out (:mod:`xds.registry.fragments`). C
 exist to be searched.
 """
 
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -31,6 +32,12 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from xds.database import METADATA
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
+
+
+def searchable(text: str) -> str:
+    """Return a text in the form in which texts are compared: NFC, exact (ITI TF-3 App. F)."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
 
 FromDatabase = Callable[[Any], str | None]
 """Turns a column's value into Python's. Results have many rows, so this is one plain call."""

@@ -75,7 +75,9 @@ def read(header: etree._Element | None) -> Addressing:
 
 def require_single(header: etree._Element | None) -> None:
     """Raise the SoapFault for a header that stands twice (WS-Addressing 1.0 core, 3.2)."""
-    for name in _SINGLE if header is not None else ():
+    if header is None:
+        return
+    for name in _SINGLE:
         if len(header.findall(f"{_WSA}{name}")) > 1:
             raise faults.sender(
                 f"The header wsa:{name} stands more than once.",
@@ -94,26 +96,21 @@ def _endpoint(elements: list[etree._Element]) -> Endpoint | None:
     address = (elements[0].findtext(_ADDRESS) or "").strip() if elements else ""
     if not address:
         return None
-    return Endpoint(address, "".join(map(_parameter, elements[0].iterfind(f"{_PARAMETERS}/*"))))
+    parameters = elements[0].iterfind(f"{_PARAMETERS}/*")
+    # the headers of SOAP and WS-Addressing are the server's to write
+    foreign = [one for one in parameters if etree.QName(one).namespace not in _OURS]
+    return Endpoint(address, "".join(map(_parameter, foreign)))
 
 
 def _parameter(element: etree._Element) -> str:
-    """Render a reference parameter as the header block that it becomes (SOAP binding, 3.4)."""
-    if etree.QName(element).namespace in _OURS:
-        raise faults.sender(
-            "A reference parameter may not be a header of SOAP or WS-Addressing itself.",
-            "wsa:InvalidAddressingHeader",
-            "wsa:InvalidEPR",
-        )
+    """Render a reference parameter as the header block that it becomes (SOAP binding, 2.3)."""
     element.set(_IS_PARAMETER, "true")
     text: str = etree.tostring(element, encoding="unicode", with_tail=False)
     del element.attrib[_IS_PARAMETER]
     return text
 
 
-def response_headers(
-    action: str, relates_to: str | None, to: Endpoint = ON_THE_CONNECTION
-) -> str:
+def response_headers(action: str, relates_to: str | None, to: Endpoint = ON_THE_CONNECTION) -> str:
     """Render the headers of a response as XML text; on the connection it needs no wsa:To."""
     relation = f"<wsa:RelatesTo>{escape(relates_to)}</wsa:RelatesTo>" if relates_to else ""
     return (
@@ -123,6 +120,5 @@ def response_headers(
 
 
 def _destination(to: Endpoint) -> str:
-    if to.is_anonymous:
-        return ""
-    return f"<wsa:To>{escape(to.address)}</wsa:To>{to.parameters}"
+    to_xml = "" if to.is_anonymous else f"<wsa:To>{escape(to.address)}</wsa:To>"
+    return to_xml + to.parameters

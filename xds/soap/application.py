@@ -26,7 +26,8 @@ class SoapEndpoint:
     ) -> None:
         rows = [row for row in TRANSACTIONS if row.actor == actor]
         methods = {row.operation: _method(row, domain) for row in rows}
-        protocol = {"in_protocol": _protocol(rows, replies), "out_protocol": _protocol(rows, replies)}
+        both = ("in_protocol", "out_protocol")
+        protocol = {direction: _protocol(rows, replies) for direction in both}
         service = type(Service)(actor, (Service,), methods)
         self._application = WsgiApplication(
             Application([service], tns=v.NS_XDS, name=actor, **protocol)

@@ -55,17 +55,18 @@ class Replies:
     def routes(self, addressing: Addressing) -> Routes:
         """Return where the answer goes; SoapFault if the server may not send it there.
 
-        A fault goes to FaultTo if there is one and it is allowed, else where the answer would go.
+        A fault goes to FaultTo if there is one and it is allowed, else where the answer would go;
+        that of a synchronous exchange always goes back on its connection.
         """
         reply, fault = addressing.reply_to, addressing.fault_to
-        if reply.is_anonymous:
-            return Routes()
-        if not reply.is_none:
+        if not (reply.is_anonymous or reply.is_none):
             self._require_admitted(reply)
             _require_message_id(addressing)
-        return Routes(reply, fault if fault and self._may_serve(fault) else reply)
+        return Routes(reply, fault if fault and self._takes_faults(fault, reply) else reply)
 
-    def _may_serve(self, endpoint: Endpoint) -> bool:
+    def _takes_faults(self, endpoint: Endpoint, reply: Endpoint) -> bool:
+        if reply.is_anonymous:  # what waits on the connection must hear of its fault there
+            return endpoint.is_anonymous
         by_definition = endpoint.is_anonymous or endpoint.is_none
         return by_definition or admitted(endpoint.address, self._allowed) is not None
 

@@ -1,7 +1,8 @@
 """One HTTP exchange: the request's stream read forward only, the response in the same encoding."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Any, Final, Protocol
 
 from lxml import etree
@@ -20,12 +21,20 @@ from xds.soap.addressing import (
 )
 from xds.soap.envelope import CLOSE, MIDDLE, OPEN
 from xds.soap.faults import SENDER, SoapFault, sender
-from xds.soap.mime import ContentType, Limits, MalformedMessage, Part, action_of
+from xds.soap.mime import (
+    ContentType,
+    Limits,
+    MalformedMessage,
+    Part,
+    action_of,
+    charset_of,
+)
 from xds.transactions.transaction import AttachedDocument, Response
 
 Stage = Callable[[Iterable[bytes]], StagedDocument]
 
 _BLOCK: Final = 256 * 1024
+_LEAST_DRAINED: Final = 64 * 1024 * 1024
 _SOAP: Final = "application/soap+xml"
 _XML: Final = (_SOAP, "text/xml", "application/xml", "application/xop+xml")
 
@@ -46,11 +55,13 @@ class Exchange:
     def __init__(self, environ: dict[str, Any], config: Config, keeper: Keeper | None) -> None:
         self._stream = _Bounded(environ, config.max_message_bytes)
         self._header = environ.get("CONTENT_TYPE") or ""
+        self._coding = environ.get("HTTP_CONTENT_ENCODING") or "identity"
         self._config = config
         self._keeper = keeper
         self._parts: Iterator[Part] = iter(())
         self._staged: mtom.PartsByCid[StagedDocument] = mtom.PartsByCid()
         self._owned: dict[str, StagedDocument] = {}
+        self._handed_out: dict[str, StagedDocument] = {}
         self.is_mtom = False
         self.content_length: int | None = None
         self.media_action: str | None = None
@@ -62,23 +73,18 @@ class Exchange:
 
     def read_envelope(self) -> etree._Element:
         """Read and parse the envelope; documents that come before it are staged."""
+        if self._coding.strip().lower() != "identity":
+            raise _not_readable("A compressed message, with a Content-Encoding, is not supported.")
         content_type = ContentType.parse(self._header)
-        self.media_action = action_of(self._header)
+        self.media_action = content_type.action
         if content_type.media_type == "multipart/related":
-            data, charset = self._root_part(content_type), None
-        elif content_type.media_type in _XML:
+            return self._root_part(content_type)
+        if content_type.media_type in _XML:
             data = self._whole(self._stream.blocks())
-            charset = content_type.parameters.get("charset")
-        else:
-            raise SoapFault(
-                SENDER,
-                f"The content type is neither {_SOAP} nor multipart/related.",
-                status="415 Unsupported Media Type",
-            )
-        utf_8 = charset is None or charset.lower().replace("_", "-") in ("utf-8", "us-ascii")
-        return parse(data, encoding=None if utf_8 else charset)
+            return parse(data, encoding=content_type.parameters.get("charset"))
+        raise _not_readable(f"The content type is neither {_SOAP} nor multipart/related.")
 
-    def _root_part(self, content_type: ContentType) -> bytes:
+    def _root_part(self, content_type: ContentType) -> etree._Element:
         limits = Limits(message_bytes=self._config.max_message_bytes)
         self._parts = iter(mtom.read_parts(content_type, self._stream, limits))
         for part in self._parts:
@@ -86,7 +92,7 @@ class Exchange:
                 data = self._whole(part.chunks())
                 self.is_mtom = True
                 self.media_action = self.media_action or action_of(part.content_type)
-                return data
+                return parse(data, encoding=charset_of(part.content_type))
             self._take_in(part)
         raise MalformedMessage("The message has no root part.")
 
@@ -106,20 +112,44 @@ class Exchange:
 
     def take(self, href: str) -> StagedDocument:
         """Return the document that an xop:Include means, once; else MalformedMessage."""
-        self._take_in_rest()
-        found = self._staged.find(href)
-        if found.key not in self._owned:
-            raise MalformedMessage("Two xop:Include elements refer to the same part.")
-        return self._owned.pop(found.key)
+        with self._all_or_none():
+            self._take_in_rest()
+            found = self._staged.find(href)
+            if found.key not in self._owned:
+                raise MalformedMessage("Two xop:Include elements refer to the same part.")
+            return self._hand_out(self._owned.pop(found.key))
 
     def stage(self, base64: str) -> StagedDocument:
         """Take in a document that stands in the envelope as base64 text."""
-        self._take_in_rest()
-        return self._stage(mtom.inline_chunks(base64))
+        with self._all_or_none():
+            self._take_in_rest()
+            return self._hand_out(self._stage(mtom.inline_chunks(base64)))
+
+    @contextmanager
+    def _all_or_none(self) -> Iterator[None]:
+        """When one document cannot be handed out, be the owner again of those that were."""
+        try:
+            yield
+        except BaseException:
+            self._owned |= self._handed_out
+            raise
+
+    def _hand_out(self, document: StagedDocument) -> StagedDocument:
+        self._handed_out[document.key] = document
+        return document
+
+    def pass_over_documents(self) -> None:
+        """Read on to the end, which must be there, without keeping what comes."""
+        for _ in self._parts:
+            pass
 
     def _take_in_rest(self) -> None:
-        for part in self._parts:
-            self._take_in(part)
+        try:
+            for part in self._parts:
+                self._take_in(part)
+        except MalformedMessage as error:
+            # a fault, and not the ValueError of one document's base64
+            raise sender(str(error)) from None
 
     def _take_in(self, part: Part) -> None:
         if self._keeper is None or part.content_id is None:
@@ -142,7 +172,7 @@ class Exchange:
         head = OPEN + response_headers(action, self.addressing.message_id, to) + MIDDLE
         if self.is_mtom:
             return self._multipart(head.encode(), response, action)
-        return _simple(head.encode(), response, action)
+        return self._simple(head.encode(), response, action)
 
     def render_fault(self, fault: SoapFault, to: Endpoint = ON_THE_CONNECTION) -> "Rendered":
         """Put a fault into an envelope, in the encoding of the request as far as that is known."""
@@ -152,7 +182,7 @@ class Exchange:
         if self.is_mtom:
             rendered = self._multipart(head, body, fault.action)
         else:
-            rendered = _simple(head, body, fault.action)
+            rendered = self._simple(head, body, fault.action)
         rendered.status = fault.status
         return rendered
 
@@ -169,19 +199,29 @@ class Exchange:
         self._closing = encoded.close
         return Rendered(encoded.content_type, encoded.content_length, encoded)
 
+    def _simple(self, head: bytes, response: Response, action: str) -> "Rendered":
+        content_type = f'{_SOAP}; charset=UTF-8; action="{action}"'
+        text = (head, *response.pieces, CLOSE)
+        if not response.documents:
+            whole = b"".join(text)
+            return Rendered(content_type, len(whole), [whole])
+        inline = sum((document.size + 2) // 3 * 4 for document in response.documents)
+        self._closing = partial(_close_all, response.documents)
+        return Rendered(content_type, sum(map(len, text)) + inline, _inlined(head, response))
+
     def drain(self) -> None:
         """Read what is left of the request, so that a sender in full flow hears the answer."""
-        with suppress(OSError, MalformedMessage, SoapFault):
-            for _ in self._stream.blocks():
-                pass
+        self._stream.drain()
 
     def close(self) -> None:
         """Let go of everything: open documents, and staged ones that nobody took."""
-        if self._closing is not None:
-            self._closing()
-        if self._keeper is not None and self._owned:
-            self._keeper.discard(self._owned.values())
-            self._owned.clear()
+        try:
+            if self._closing is not None:
+                self._closing()
+        finally:
+            if self._keeper is not None and self._owned:
+                self._keeper.discard(self._owned.values())
+                self._owned.clear()
 
 
 class Rendered:
@@ -212,14 +252,8 @@ def _attachment(content_id: str, document: AttachedDocument) -> mtom.Attachment:
     return mtom.Attachment(content_id, mime_type, document.chunks, document.size)
 
 
-def _simple(head: bytes, response: Response, action: str) -> Rendered:
-    content_type = f'{_SOAP}; charset=UTF-8; action="{action}"'
-    if not response.documents:
-        whole = b"".join((head, *response.pieces, CLOSE))
-        return Rendered(content_type, len(whole), [whole])
-    text = (head, *response.pieces, CLOSE)
-    inline = sum((document.size + 2) // 3 * 4 for document in response.documents)
-    return Rendered(content_type, sum(map(len, text)) + inline, _inlined(head, response))
+def _not_readable(reason: str) -> SoapFault:
+    return SoapFault(SENDER, reason, status="415 Unsupported Media Type")
 
 
 def _inlined(head: bytes, response: Response) -> Iterator[bytes]:
@@ -227,9 +261,18 @@ def _inlined(head: bytes, response: Response) -> Iterator[bytes]:
     yield head + response.pieces[0]
     for number, document in enumerate(response.documents):
         chunks = document.chunks() if callable(document.chunks) else document.chunks
-        yield from mtom.encode_base64(chunks)
+        try:
+            yield from mtom.encode_base64(chunks)
+        finally:
+            mtom.close(chunks)
         yield response.pieces[number + 1]
     yield CLOSE
+
+
+def _close_all(documents: Sequence[AttachedDocument]) -> None:
+    with ExitStack() as stack:
+        for document in documents:
+            stack.callback(mtom.close, document.chunks)
 
 
 class _Bounded:
@@ -239,24 +282,37 @@ class _Bounded:
         self._stream = environ["wsgi.input"]
         length = environ.get("CONTENT_LENGTH") or ""
         self._declared = int(length) if length.isdigit() else None
-        self._left = most if self._declared is None else min(self._declared, most)
         self._most = most
+        self._count = 0
+        self._awaits_word = environ.get("HTTP_EXPECT", "").lower() == "100-continue"
 
     def read(self, size: int, /) -> bytes:
         """Read some bytes, none at the end; a sender's fault for a message beyond the limit."""
-        if self._declared is not None and self._declared > self._most:
+        declared = self._declared or 0
+        data = self._read(size) if declared <= self._most else b""
+        if max(declared, self._count) > self._most:
             raise sender(f"The message is larger than {self._most} bytes.")
-        if self._left == 0:
-            if self._declared is None and self._stream.read(1):
-                raise sender(f"The message is larger than {self._most} bytes.")
-            return b""
-        data: bytes = self._stream.read(min(size, self._left))
-        if not data and self._declared is not None:
+        if not data and self._count < declared:
             raise MalformedMessage("The message ends before its Content-Length.")
-        self._left -= len(data)
+        return data
+
+    def _read(self, size: int) -> bytes:
+        if self._declared is not None:
+            size = min(size, self._declared - self._count)
+        data: bytes = self._stream.read(size) if size else b""
+        self._count += len(data)
         return data
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the rest of the stream."""
         while block := self.read(_BLOCK):
             yield block
+
+    def drain(self) -> None:
+        """Read on for as much again as a message may have; not if that were a word to send it."""
+        if self._awaits_word and self._count == 0:
+            return
+        end = self._count + max(self._most, _LEAST_DRAINED)
+        with suppress(OSError):
+            while self._count < end and self._read(_BLOCK):
+                pass

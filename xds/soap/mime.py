@@ -90,8 +90,19 @@ class ContentType:
 
 def action_of(header: str | None) -> str | None:
     """The SOAP action that a raw Content-Type names, if it can be read and names one."""
+    content_type = _readable(header)
+    return content_type.action if content_type else None
+
+
+def charset_of(header: str | None) -> str | None:
+    """The character set that a raw Content-Type names, if it can be read and names one."""
+    content_type = _readable(header)
+    return content_type.parameters.get("charset") if content_type else None
+
+
+def _readable(header: str | None) -> ContentType | None:
     try:
-        return ContentType.parse(header).action if header else None
+        return ContentType.parse(header) if header else None
     except MalformedMessage:
         return None
 
@@ -185,6 +196,7 @@ _MOST_AFTER_BOUNDARY = 260
 _AFTER_BOUNDARY = re.compile(rb"(--)?[ \t]{0,255}(?:(\r?\n)|\Z)")
 _BOUNDARY = re.compile(r"[ -~]*[!-~]")
 _ANY_LINE_END = (b"\r\n", b"\n")
+_CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -458,7 +470,7 @@ class _Window:
 def _parse_headers(block: bytes) -> dict[str, str]:
     """The header lines by lower-cased name, unfolded; of two equal names the first counts."""
     text = block.decode("utf-8", "replace").replace("\r\n", "\n")
-    if "\r" in text or "\0" in text:
+    if _CONTROL.search(text):
         raise MalformedMessage("A part has a control character in its headers.")
     if "\n " in text or "\n\t" in text:
         text = re.sub(r"\n[ \t]+", " ", text)

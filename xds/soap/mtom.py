@@ -157,9 +157,9 @@ class Encoded:
         with ExitStack() as stack:
             for part in self._parts:
                 if not callable(part.chunks):
-                    stack.callback(_close, part.chunks)
+                    stack.callback(close, part.chunks)
             # Callbacks run in reverse: first whatever is being sent at this moment.
-            stack.callback(_close, self._blocks)
+            stack.callback(close, self._blocks)
 
 
 def encode(
@@ -258,7 +258,7 @@ def _body(part: Attachment) -> Generator[bytes, None, None]:
         if part.size is not None and sent < part.size:
             raise ValueError("A part of an outgoing message is shorter than announced.")
     finally:
-        _close(source)
+        close(source)
 
 
 def _joined(pieces: Generator[bytes, None, None]) -> Iterator[bytes]:
@@ -280,7 +280,8 @@ def _joined(pieces: Generator[bytes, None, None]) -> Iterator[bytes]:
         yield b"".join(waiting)
 
 
-def _close(source: object) -> None:
-    close = getattr(source, "close", None)
-    if close is not None:
-        close()
+def close(source: object) -> None:
+    """Close what gives the blocks of a document, if it can be closed."""
+    close_source = getattr(source, "close", None)
+    if close_source is not None:
+        close_source()

@@ -72,7 +72,9 @@ class Slip:
     def read(cls, name: str) -> Self | None:
         """Read a file's name; nothing for a file of another kind."""
         found = _NAME.fullmatch(name)
-        return cls(int(found[1]), int(found[2]), int(found[3]), found[4], found[5]) if found else None
+        if found is None:
+            return None
+        return cls(int(found[1]), int(found[2]), int(found[3]), found[4], found[5])
 
 
 class Outbox:

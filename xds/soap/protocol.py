@@ -140,9 +140,7 @@ class XdsSoap12(Soap12):
         if ctx.out_error is not None:
             raise ctx.out_error
         transaction = self._by_operation[ctx.descriptor.name]
-        return self._replies.answer(
-            _exchange(ctx), ctx.out_object[0], transaction.response_action
-        )
+        return self._replies.answer(_exchange(ctx), ctx.out_object[0], transaction.response_action)
 
     def _fault(self, ctx: Any, error: Exception) -> Rendered:
         fault = error.fault if isinstance(error, CarriedFault) else _fault_for(error)
@@ -156,7 +154,8 @@ class XdsSoap12(Soap12):
             ctx.transport.resp_headers.pop("Content-Type", None)
         else:
             ctx.transport.resp_headers["Content-Type"] = rendered.content_type
-        ctx.transport.resp_headers["MIME-Version"] = "1.0"
+            if rendered.content_type.startswith("multipart/"):
+                ctx.transport.resp_headers["MIME-Version"] = "1.0"
         _exchange(ctx).content_length = rendered.length
         ctx.out_string = rendered.blocks
 

@@ -31,9 +31,12 @@ logging.getLogger("spyne").setLevel(logging.CRITICAL + 1)
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Spyne's own: escapes in texts, the cgi module
-    from spyne import AnyXml, Application, Service, rpc
+    from spyne import AnyXml, Application, Service, const, rpc
     from spyne.model.fault import Fault
     from spyne.protocol.soap import Soap12
     from spyne.server.wsgi import WsgiApplication
+
+# Spyne collects garbage once a second, with every thread waiting; Python's own collector will do
+const.MIN_GC_INTERVAL = float("inf")
 
 __all__ = ["AnyXml", "Application", "Fault", "Service", "Soap12", "WsgiApplication", "rpc"]

@@ -9,6 +9,7 @@ from xds.transactions import (
     iti41_provide_and_register,
     iti42_register,
     iti43_retrieve,
+    iti44_patient_identity_feed_v3,
     iti51_multi_patient_stored_query,
     iti61_register_on_demand,
 )
@@ -19,6 +20,9 @@ TRANSACTIONS: tuple[Transaction, ...] = (
     iti41_provide_and_register.TRANSACTION,
     iti42_register.TRANSACTION,
     iti43_retrieve.TRANSACTION,
+    iti44_patient_identity_feed_v3.ADD,
+    iti44_patient_identity_feed_v3.REVISE,
+    iti44_patient_identity_feed_v3.MERGE,
     iti51_multi_patient_stored_query.TRANSACTION,
     iti61_register_on_demand.TRANSACTION,
 )

@@ -1,17 +1,24 @@
 """Rules of single attributes: presence, number, data type (ITI TF-3 4.2.3)."""
 
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any, Final
 
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import Classification, RegistryObject
 from xds.metadata.objects import (
     AUTHOR_DATA_TYPES,
+    Association,
+    Attribute,
     AuthorAttribute,
     ClassificationAttribute,
+    DocumentEntry,
+    Folder,
     MetadataObject,
+    SubmissionSet,
     TextAttribute,
+    XmlAttribute,
     code_of,
 )
 from xds.metadata.rules.case import Case, Finding, Findings
@@ -23,28 +30,46 @@ def _objects(case: Case) -> Iterator[MetadataObject]:
             yield thing
 
 
+@cache
+def _chosen(kind: str, role: str, transaction: str = "") -> tuple[Attribute[Any], ...]:
+    """Return the attributes of a kind that a rule looks at, chosen once by its role."""
+    declared = _KINDS[kind].attributes().values()
+    return tuple(attribute for attribute in declared if _ROLES[role](attribute, transaction))
+
+
+_KINDS: Final[Mapping[str, type[MetadataObject]]] = {
+    kind.KIND: kind for kind in (DocumentEntry, SubmissionSet, Folder, Association)
+}
+_ROLES: Final[Mapping[str, Callable[[Attribute[Any], str], bool]]] = {
+    "required": lambda attribute, transaction: transaction in attribute.required_in,
+    "forbidden": lambda attribute, transaction: transaction in attribute.forbidden_in,
+    "single": lambda attribute, _: (
+        attribute.single and not isinstance(attribute, TextAttribute | XmlAttribute)
+    ),
+    "typed": lambda attribute, _: attribute.data_type is not None,
+}
+
+
 def required(case: Case) -> Findings:
     """What the table of the transaction marks R is there and not empty."""
     for thing in _objects(case):
-        for attribute in thing.attributes().values():
-            if case.transaction in attribute.required_in and not any(attribute.texts(thing)):
+        for attribute in _chosen(thing.KIND, "required", case.transaction):
+            if not attribute.is_given(thing):
                 yield Finding(thing, f"{attribute.tf_name} is required")
 
 
 def forbidden(case: Case) -> Findings:
     """What the table of the transaction marks X is absent."""
     for thing in _objects(case):
-        for attribute in thing.attributes().values():
-            if case.transaction in attribute.forbidden_in and attribute.occurrences(thing):
+        for attribute in _chosen(thing.KIND, "forbidden", case.transaction):
+            if attribute.occurrences(thing):
                 yield Finding(thing, f"{attribute.tf_name} must not be given in {case.transaction}")
 
 
 def cardinality(case: Case) -> Findings:
     """What may stand once stands once; a Name may have several languages."""
     for thing in _objects(case):
-        for attribute in thing.attributes().values():
-            if not attribute.single or isinstance(attribute, TextAttribute):
-                continue
+        for attribute in _chosen(thing.KIND, "single"):
             if (times := attribute.occurrences(thing)) > 1:
                 yield Finding(thing, f"{attribute.tf_name} may stand once, stands {times} times")
 
@@ -52,11 +77,10 @@ def cardinality(case: Case) -> Findings:
 def data_types(case: Case) -> Findings:
     """Values are of their data type (ITI TF-3 4.2.3.1.7)."""
     for thing in _objects(case):
-        for attribute in thing.attributes().values():
-            if attribute.data_type is not None:
-                for text in attribute.texts(thing):
-                    if text and (reason := _breach(attribute.data_type, text)):
-                        yield Finding(thing, f"{attribute.tf_name}: {reason}")
+        for attribute in _chosen(thing.KIND, "typed"):
+            for text in attribute.texts(thing):
+                if text and (reason := _breach(attribute.data_type or "", text)):
+                    yield Finding(thing, f"{attribute.tf_name}: {reason}")
 
 
 def _breach(data_type: str, text: str) -> str | None:
@@ -128,8 +152,11 @@ def mime_types_of_the_domain(case: Case) -> Findings:
 def source_patient_infos(case: Case) -> Findings:
     """Of the fields of sourcePatientInfo PID-7 and PID-8 stand once (ITI TF-3 4.2.3.2.23)."""
     for entry in case.submission.document_entries:
+        values = entry.source_patient_info
         try:
-            datatypes.check_source_patient_info(entry.source_patient_info)
+            datatypes.check_source_patient_info(
+                value for value in values if _breach("SourcePatientInfo", value) is None
+            )
         except ValueError as reason:
             yield Finding(entry, f"sourcePatientInfo: {reason}")
 

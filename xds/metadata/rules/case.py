@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from xds.metadata import vocabulary as v
 from xds.metadata.code_sets import CodeSets
-from xds.metadata.ebrim import RegistryObject
+from xds.metadata.ebrim import RegistryObject, UnusedObject
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.metadata.submission import Submission
 
@@ -132,5 +132,11 @@ class Case:
 
 def label(subject: RegistryObject) -> str:
     """Name an object for a codeContext."""
-    kind = subject.KIND if isinstance(subject, MetadataObject) else type(subject).__name__
-    return f"{kind} {subject.id}"
+    match subject:
+        case MetadataObject():
+            kind = subject.KIND
+        case UnusedObject():
+            kind = subject.kind
+        case _:
+            kind = type(subject).__name__
+    return f"{kind} {subject.id}".rstrip()

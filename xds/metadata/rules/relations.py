@@ -129,8 +129,8 @@ def identical_hash(case: Case) -> Findings:
 def identical_size(case: Case) -> Findings:
     """A document registered again under its uniqueId has the same size."""
     for entry in case.submission.document_entries:
-        sizes = {str(other.size) for other in _twins(case, entry) if other.size is not None}
-        if entry.size and sizes - {entry.size}:
+        sizes = {other.size for other in _twins(case, entry) if other.size is not None}
+        if entry.size and entry.size.isdecimal() and sizes - {int(entry.size)}:
             yield Finding(entry, f"uniqueId {entry.unique_id} is registered with another size")
 
 
@@ -183,11 +183,10 @@ def one_patient(case: Case) -> Findings:
     """All objects of a submission are of its SubmissionSet's patient."""
     for submission_set in case.submission.submission_sets[:1]:
         for thing in case.patient_bearers:
-            if thing.patient_id and thing.patient_id != submission_set.patient_id:
+            expected = submission_set.patient_id
+            if thing.patient_id and expected and thing.patient_id != expected:
                 yield Finding(
-                    thing,
-                    f"patientId {thing.patient_id} is not the SubmissionSet's "
-                    f"{submission_set.patient_id}",
+                    thing, f"patientId {thing.patient_id} is not the SubmissionSet's {expected}"
                 )
 
 

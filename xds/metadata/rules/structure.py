@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import Classification, RegistryObject, UnusedObject, is_uuid
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
-from xds.metadata.rules.case import Case, Finding, Findings
+from xds.metadata.rules.case import Case, Finding, Findings, Node
 
 
 def only_xds_objects(case: Case) -> Findings:
@@ -117,6 +118,13 @@ def has_member_ends(case: Case) -> Findings:
             )
         elif source.kind is SubmissionSet and not source.submitted:
             yield Finding(association, "nothing can be added to a registered SubmissionSet")
+        elif source.kind is SubmissionSet and not _may_be_held(target):
+            yield Finding(association, f"a registered {target.kind.KIND} is no member of a new set")
+
+
+def _may_be_held(target: Node) -> bool:
+    """Only DocumentEntries are shared by reference (ITI TF-3 4.2.2.1)."""
+    return target.submitted or target.kind is DocumentEntry
 
 
 def submission_set_status(case: Case) -> Findings:
@@ -193,7 +201,15 @@ def slot_names(case: Case) -> Findings:
 def _is_allowed(thing: RegistryObject, name: str) -> bool:
     if name in _DECLARED_SLOTS.get(type(thing), ()):
         return True
-    return name.lower().startswith("urn:") and not name.lower().startswith("urn:ihe:")
+    return _is_urn(name) and not name.lower().startswith("urn:ihe:")
+
+
+def _is_urn(name: str) -> bool:
+    try:
+        datatypes.check_urn(name)
+    except ValueError:
+        return False
+    return True
 
 
 _DECLARED_SLOTS: Mapping[type[RegistryObject], frozenset[str]] = {

@@ -1,0 +1,59 @@
+"""`make bench`, which is `python -m bench`: measure a server of this project on this machine."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from bench import crash, machine
+from bench.cases import CASES, Case
+from bench.deployment import CLIENTS, Deployment, deployment
+from bench.figures import Figure, Result, table
+
+_NAMES = [case.name for case in CASES]
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("names", nargs=-1, type=click.Choice([*_NAMES, "crash"]), metavar="[NAME]...")
+@click.option("--rounds", default=3, show_default=True, help="How often to measure each thing.")
+@click.option("--seconds", default=2.0, show_default=True, help="How long each load lasts.")
+@click.option(
+    "--folder",
+    default=".",
+    show_default=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Where to make the folder for all data, which is removed at the end; a disk.",
+)
+def main(names: tuple[str, ...], rounds: int, seconds: float, folder: Path) -> None:
+    """Measure everything, or what is named: see bench/cases.py; or `crash`, the test of crashes.
+
+    What the figures mean: "reached" is the median of all rounds. The yardstick is measured in the
+    same rounds: for submissions, the bytes of each request written and fsynced and one SQLite row
+    committed; for all else, a bare WSGI application under the same server that takes and gives as
+    many bytes. "server" and "client" are the processor time of a request at both ends, which share
+    the processors of this machine.
+    """
+    disk = machine.require_disk(folder)
+    if "crash" in names:
+        crash.main(folder)
+        return
+    click.echo(f"{machine.describe()}; {disk}; {CLIENTS} client processes; {rounds} rounds")
+    began = time.monotonic()
+    chosen = [case for case in CASES if not names or case.name in names]
+    with deployment(folder, seconds) as deployed:
+        results = [result for case in chosen for result in _measured(case, deployed, rounds)]
+    click.echo("\n".join(table(results)))
+    click.echo(f"{time.monotonic() - began:.0f} s; load average {machine.load_average()}")
+
+
+def _measured(case: Case, deployed: Deployment, rounds: int) -> Sequence[Result]:
+    figures = [case.run(deployed) for _ in range(rounds)]
+    by_measure: Sequence[Sequence[Figure]] = list(zip(*figures, strict=True))
+    return [
+        Result(measure, found) for measure, found in zip(case.measures, by_measure, strict=True)
+    ]
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m bench")

@@ -1,0 +1,66 @@
+"""Fixtures of the registry's tests: worlds, and servers with other policies."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.registry import behind
+from tests.registry.population import Population, populate
+from tests.registry.wire import World
+from tests.serving import Server, serving
+
+CODE_SETS = """
+mime_types = ["application/pdf", "image/png"]
+
+[codes]
+classCode = ["report^^2.999.5.1", "image^^2.999.5.1"]
+contentTypeCode = ["discharge^^2.999.5.7"]
+"""
+
+
+@pytest.fixture
+def world() -> World:
+    """Names that no other test has."""
+    return World.new()
+
+
+@pytest.fixture(scope="session")
+def population(server: Server) -> Population:
+    """What the tables of queries know of, registered once; no test may change it."""
+    return populate(server, World.new())
+
+
+@pytest.fixture(scope="session")
+def domain_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of an affinity domain with an authority, code sets and known patients only."""
+    data = tmp_path_factory.mktemp("domain")
+    (data / "codes.toml").write_text(CODE_SETS)
+    options = {
+        "assigning_authority": "2.999.1.1",
+        "unknown_patients": "known",
+        "home_community_id": "2.999.1.40",
+        "code_sets": str(data / "codes.toml"),
+    }
+    with serving(data, options) as running:
+        yield running
+
+
+@pytest.fixture
+def known_world(domain_server: Server, world: World) -> World:
+    """A world in which the domain knows patients 1 and 2, and that 3 was merged into 1."""
+    behind.know_patients(domain_server, *(world.patient(number) for number in (1, 2, 3)))
+    behind.subsume(domain_server, world.patient(3), world.patient(1))
+    return world
+
+
+@pytest.fixture
+def served(request: pytest.FixtureRequest) -> Callable[[str], Server]:
+    """Return the served deployment of a name: the open one, or that of the domain."""
+
+    def find(name: str) -> Server:
+        if name == "domain":
+            request.getfixturevalue("known_world")
+            return request.getfixturevalue("domain_server")
+        return request.getfixturevalue("server")
+
+    return find

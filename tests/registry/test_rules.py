@@ -1,0 +1,192 @@
+"""Every rule through the wire: the good message is accepted, the changed one precisely refused."""
+
+from collections.abc import Callable
+
+import pytest
+from lxml import etree
+
+from tests.registry import (
+    breaches_of_attributes,
+    breaches_of_on_demand,
+    breaches_of_relations,
+    breaches_of_structure,
+    edits,
+    wire,
+)
+from tests.registry.breaches import SCHEMA, Breach, message, registered
+from tests.registry.lawful import LAWFUL, PREDECESSORS, Lawful
+from tests.registry.wire import ACTIVE, World
+from tests.serving import Server
+from xds.metadata import vocabulary as v
+from xds.metadata.rules import SUBMISSION_RULES
+
+BREACHES = (
+    *breaches_of_structure.BREACHES,
+    *breaches_of_attributes.BREACHES,
+    *breaches_of_relations.BREACHES,
+    *breaches_of_on_demand.BREACHES,
+)
+FIXTURES = [
+    f"{folder}/{path.stem}"
+    for folder in ("iti42", "iti61")
+    if folder.upper().replace("ITI", "ITI-") in ACTIVE
+    for path in sorted((wire.FIXTURES / folder).glob("*.xml"))
+]
+
+
+def _breach_cases() -> list[object]:
+    return [
+        pytest.param(
+            breach,
+            id=f"{breach.rule}: {breach.name}",
+            marks=pytest.mark.shows(f"rule {breach.rule}", f"error {breach.code}"),
+        )
+        for breach in BREACHES
+        if breach.transaction in ACTIVE
+    ]
+
+
+def _fixture_cases() -> list[object]:
+    return [pytest.param(name, marks=pytest.mark.shows(f"ITI-{name[3:5]}")) for name in FIXTURES]
+
+
+def _lawful_cases() -> list[object]:
+    return [
+        pytest.param(lawful, id=lawful.name, marks=pytest.mark.shows(lawful.shows))
+        for lawful in LAWFUL
+    ]
+
+
+def _state(server: Server, world: World) -> dict[str, bytes]:
+    """Return all that is registered of the patients of the fixtures, as it is written."""
+    found = {}
+    for number in (1, 2):
+        answer = wire.get_all(server, world.patient(number))
+        found.update({one.get("id"): etree.tostring(one) for one in answer.elements})
+    return found
+
+
+@pytest.mark.parametrize("breach", _breach_cases())
+def test_a_breach_is_refused_and_changes_nothing(
+    breach: Breach, served: Callable[[str], Server], world: World
+) -> None:
+    server = served(breach.server)
+    for step in breach.before:
+        step(server, world)
+    before = _state(server, world)
+    answer = wire.send(server, message(world, breach.fixture, breach.edit))
+    assert answer.status == "Failure"
+    assert sorted(answer.codes) == sorted((breach.code, *breach.also)), answer.problems
+    words = [world.text(word) for word in breach.words]
+    told = [p for p in answer.problems if all(word in p.context for word in words)]
+    expected = [(breach.code, world.text(breach.at))]
+    assert [(p.code, p.location) for p in told] == expected, answer.problems
+    assert _state(server, world) == before
+
+
+@pytest.mark.parametrize("fixture", _fixture_cases())
+def test_a_good_message_is_accepted(fixture: str, server: Server, world: World) -> None:
+    for step in PREDECESSORS.get(fixture, ()):
+        step(server, world)
+    unchanged = message(world, fixture)
+    wire.require_valid(unchanged)
+    wire.accept(server, unchanged)
+
+
+@pytest.mark.parametrize(
+    "fixture", sorted({breach.fixture for breach in BREACHES if breach.server == "domain"})
+)
+def test_a_good_message_is_accepted_by_a_domain_that_knows_its_codes_and_patients(
+    fixture: str, domain_server: Server, known_world: World
+) -> None:
+    wire.accept(domain_server, message(known_world, fixture))
+
+
+@pytest.mark.parametrize("lawful", _lawful_cases())
+def test_a_lawful_change_is_accepted(lawful: Lawful, server: Server, world: World) -> None:
+    for step in lawful.before:
+        step(server, world)
+    wire.accept(server, message(world, lawful.fixture, lawful.edit))
+
+
+def test_every_rule_has_a_breach() -> None:
+    rules = {rule.name for rule in SUBMISSION_RULES if rule.transactions & ACTIVE}
+    assert {breach.rule for breach in BREACHES} == rules | {SCHEMA}
+
+
+def test_a_breach_has_the_error_of_its_rule() -> None:
+    errors = {rule.name: rule.error.code for rule in SUBMISSION_RULES}
+    for breach in BREACHES:
+        assert breach.code == errors.get(breach.rule, breach.code), breach.name
+
+
+def test_every_fixture_of_a_breach_is_a_good_message() -> None:
+    assert {b.fixture for b in BREACHES if b.transaction in ACTIVE} <= set(FIXTURES)
+
+
+# --- all errors at once --------------------------------------------------------------------------
+
+UUID = "urn:uuid:00000000-0000-4000-8000-0000000000"
+
+
+def test_all_errors_are_reported_together(server: Server, world: World) -> None:
+    registered("iti42/preassigned_uuids")(server, world)
+    registered("iti42/replacement")(server, world)
+    before = _state(server, world)
+    document = edits.DOCUMENT_ENTRY
+    wrong = edits.both(
+        edits.remove(edits.classification(document, v.DOCUMENT_ENTRY_CLASS_CODE)),
+        edits.values(edits.slot(document, "creationTime"), "yesterday"),
+        edits.attribute(edits.association("relation"), "targetObject", f"{UUID}99"),
+        edits.add_association("second", v.APND, "document", f"{UUID}10"),
+        edits.replace("2.999.2.3", "2.999.2.1"),
+        edits.replace("2.999.3.33", "2.999.3.14"),
+        edits.attribute(
+            edits.identifier(document, v.DOCUMENT_ENTRY_PATIENT_ID),
+            "value",
+            "P2^^^&2.999.1.1&ISO",
+        ),
+    )
+    answer = wire.send(server, message(world, "iti42/addendum", wrong))
+    assert answer.status == "Failure"
+    assert sorted((p.code, p.location) for p in answer.problems) == sorted(
+        [
+            ("XDSRegistryMetadataError", "document"),  # no classCode
+            ("XDSRegistryMetadataError", "document"),  # a creationTime that is none
+            ("UnresolvedReferenceException", "relation"),
+            ("XDSRegistryDeprecatedDocumentError", "second"),
+            ("XDSDuplicateUniqueIdInRegistry", "submission-set"),
+            ("XDSNonIdenticalHash", "document"),
+            ("XDSNonIdenticalSize", "document"),
+            ("XDSPatientIdDoesNotMatch", "document"),
+            ("XDSPatientIdDoesNotMatch", "second"),
+        ]
+    )
+    assert _state(server, world) == before
+
+
+def test_a_patient_who_is_unknown_and_another_is_told_both_ways(
+    domain_server: Server, known_world: World
+) -> None:
+    wrong = edits.attribute(
+        edits.identifier(edits.DOCUMENT_ENTRY, v.DOCUMENT_ENTRY_PATIENT_ID),
+        "value",
+        "P4^^^&2.999.1.1&ISO",
+    )
+    answer = wire.send(domain_server, message(known_world, "iti42/minimal_document", wrong))
+    assert [(p.code, p.location) for p in answer.problems] == [
+        ("XDSUnknownPatientId", "document"),
+        ("XDSPatientIdDoesNotMatch", "document"),
+    ]
+    assert all(known_world.patient(4) in p.context for p in answer.problems)
+
+
+def test_every_breach_of_the_schema_is_told(server: Server, world: World) -> None:
+    wrong = edits.both(
+        edits.attribute(edits.association("member-document"), "id", None),
+        edits.attribute(edits.DOCUMENT_ENTRY, "colour", "red"),
+    )
+    answer = wire.send(server, message(world, "iti42/minimal_document", wrong))
+    assert answer.codes == ["XDSRegistryMetadataError"] * 2
+    assert "colour" in answer.problems[0].context
+    assert "attribute id is required" in answer.problems[1].context

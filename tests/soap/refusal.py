@@ -1,0 +1,68 @@
+"""What holds of every refused message: the fault names the cause, and the server is as before."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+from tests.serving import Server
+from tests.soap.messages import ITI18, new_case
+from tests.soap.wire import SUCCESS, Answer, post
+
+_OF_PATIENTS_OR_CODE = ("WIRE", "Sarrazin", "Traceback", 'File "')
+"""The identifiers and the name of every patient of these tests, and stack traces."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything that a server keeps: its files and how many rows each table has."""
+
+    files: tuple[str, ...]
+    rows: tuple[tuple[str, int], ...]
+
+
+def state_of(server: Server) -> State:
+    """Look at what a server keeps."""
+    files = (path for path in (server.data / "documents").rglob("*") if path.is_file())
+    with closing(sqlite3.connect(f"file:{server.data}/registry.sqlite3?mode=ro", uri=True)) as db:
+        tables = [
+            name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type='table'")
+        ]
+        rows = [
+            (name, db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]) for name in tables
+        ]
+    return State(tuple(sorted(path.name for path in files)), tuple(rows))
+
+
+def settled_state_of(server: Server, expected: State) -> State:
+    """Return the state; what is on its way out has a moment to go, as the answer comes first."""
+    until = time.monotonic() + 5
+    while (state := state_of(server)) != expected and time.monotonic() < until:
+        time.sleep(0.01)
+    return state
+
+
+@contextmanager
+def unharmed(server: Server) -> Iterator[None]:
+    """Assert that a server is as before after what happens in the block."""
+    before, logged = state_of(server), server.log.stat().st_size
+    yield
+    assert settled_state_of(server, before) == before
+    with server.log.open("rb") as log:
+        log.seek(logged)
+        written = log.read().decode()
+    for forbidden in (*_OF_PATIENTS_OR_CODE, '"level": "error"'):
+        assert forbidden not in written, written
+    assert post(server, ITI18, new_case().find()).status == SUCCESS
+
+
+def assert_refused(
+    answer: Answer, words: str, *subcodes: str, code: str = "s:Sender", status: int = 400
+) -> None:
+    """Assert that an answer is a fault of this kind, whose sentence has these words."""
+    fault = answer.fault
+    assert (fault.code, fault.subcodes, answer.raw.status) == (code, subcodes, status), fault
+    assert words in fault.reason
+    assert fault.reason.endswith(".")
+    assert not [word for word in _OF_PATIENTS_OR_CODE if word in answer.raw.body.decode()]

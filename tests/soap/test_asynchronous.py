@@ -1,0 +1,426 @@
+"""Asynchronous exchange through the wire: 202, and the answer by POST to wsa:ReplyTo."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.serving import Server, free_port, serving
+from tests.soap.messages import (
+    DOCUMENT_ID,
+    ITI18,
+    ITI41,
+    ITI42,
+    ITI43,
+    SIMPLE,
+    Case,
+    Transaction,
+    as_bytes,
+    changed,
+    http_request,
+    include,
+    mtom_type,
+    multipart,
+    new_case,
+    part,
+    root_part,
+    with_header,
+    without_header,
+)
+from tests.soap.receiver import Receiver, receiving, until
+from tests.soap.wire import (
+    FAILURE,
+    NS,
+    SUCCESS,
+    Answer,
+    Raw,
+    check,
+    connected,
+    message_id,
+    post,
+    provide,
+    retrieve,
+    take_apart,
+)
+
+SAMPLE = Path(__file__).parents[3] / "shared" / "spec" / "messages" / "iti42-request-async.xml"
+ANONYMOUS = "http://www.w3.org/2005/08/addressing/anonymous"
+NONE = "http://www.w3.org/2005/08/addressing/none"
+ADDRESS = f"<wsa:Address>{ANONYMOUS}</wsa:Address>"
+DOCUMENT = b"\r\n--a document\r\n"
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    with receiving() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def replying(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[Server]:
+    """A server with two workers that may send answers to the receiver, below /async."""
+    options = {"async_reply_to": f"https://a.example {receiver.url}/async", "workers": "2"}
+    with serving(tmp_path_factory.mktemp("replying"), options) as running:
+        yield running
+
+
+@pytest.fixture
+def path() -> str:
+    """A path of the receiver that no other test uses."""
+    return f"/async/{uuid4()}"
+
+
+def asking(envelope: str, address: str, more: str = "") -> str:
+    """Return a message that wants its answer at an address."""
+    return changed(envelope, ADDRESS, f"<wsa:Address>{address}</wsa:Address>{more}")
+
+
+def send(
+    server: Server, transaction: Transaction, body: str | bytes, content_type: str = SIMPLE
+) -> Raw:
+    """Send a message and return the HTTP answer."""
+    with connected(server) as connection:
+        header = f"Content-Type: {content_type}"
+        connection.send(http_request(transaction.path, as_bytes(body), header))
+        return connection.receive()
+
+
+def send_and_be_accepted(
+    server: Server, transaction: Transaction, body: str | bytes, content_type: str = SIMPLE
+) -> None:
+    """Send a message whose answer goes elsewhere."""
+    accepted = send(server, transaction, body, content_type)
+    assert (accepted.status, accepted.body) == (202, b"")
+    assert accepted.headers["content-length"] == "0"
+    assert "content-type" not in accepted.headers
+
+
+def header_of(answer: Answer, name: str) -> str | None:
+    text: str | None = answer.envelope.findtext(f"s:Header/wsa:{name}", None, NS)
+    return text
+
+
+# ---- every transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A transaction, and how its message is made for an address."""
+
+    transaction: Transaction
+    message: Callable[[Case, str], tuple[bytes, str]]
+
+
+def _simple(make: Callable[[Case], str]) -> Callable[[Case, str], tuple[bytes, str]]:
+    return lambda case, address: (asking(make(case), address).encode(), SIMPLE)
+
+
+def _mtom(
+    make: Callable[[Case], str], *documents: bytes
+) -> Callable[[Case, str], tuple[bytes, str]]:
+    def message(case: Case, address: str) -> tuple[bytes, str]:
+        return multipart(root_part(asking(make(case), address)), *map(part, documents)), mtom_type()
+
+    return message
+
+
+EVERY = [
+    Asked(ITI18, _simple(Case.find)),
+    Asked(ITI41, _mtom(Case.provide, DOCUMENT)),
+    Asked(ITI42, _simple(lambda case: case.register(DOCUMENT))),
+    Asked(ITI43, _mtom(Case.retrieve)),
+]
+
+
+@pytest.mark.parametrize("asked", EVERY, ids=lambda asked: asked.transaction.name)
+def test_the_answer_goes_to_reply_to(
+    replying: Server, receiver: Receiver, path: str, asked: Asked
+) -> None:
+    case = new_case()
+    if asked.transaction in (ITI18, ITI43):
+        provide(replying, case, DOCUMENT)
+    address = f"{receiver.url}{path}?a=b"
+    body, content_type = asked.message(case, address)
+    send_and_be_accepted(replying, asked.transaction, body, content_type)
+    answer = receiver.answer(f"{path}?a=b")
+    check(answer, asked.transaction, message_id(body))
+    assert answer.status == SUCCESS
+    assert answer.is_mtom == (asked.transaction in (ITI41, ITI43))
+    assert header_of(answer, "To") == address
+    assert (header_of(answer, "MessageID") or "").startswith("urn:uuid:")
+    if asked.transaction is ITI41:
+        assert retrieve(replying, case) == DOCUMENT
+    if asked.transaction is ITI43:
+        assert answer.documents == {case.document: DOCUMENT}
+    if asked.transaction is ITI18:
+        assert case.document.encode() in answer.raw.body
+
+
+def test_a_large_document_arrives_whole(replying: Server, receiver: Receiver, path: str) -> None:
+    case, document = new_case(), os.urandom(6 << 20)
+    provide(replying, case, document)
+    # asked for in Simple SOAP it comes as base64, whose length is not known beforehand
+    message = asking(case.retrieve(), receiver.url + path)
+    send_and_be_accepted(replying, ITI43, message)
+    answer = receiver.answer(path)
+    assert not answer.is_mtom
+    assert answer.documents == {case.document: document}
+
+
+@pytest.mark.skipif(not SAMPLE.is_file(), reason="the sample is not here")
+def test_the_sample_of_the_facts_is_answered_as_it_would_be_at_once(
+    replying: Server, receiver: Receiver, path: str
+) -> None:
+    text = SAMPLE.read_text(encoding="utf-8")
+    sample = "https://repo.example.org/xds/async-response"
+    send_and_be_accepted(replying, ITI42, changed(text, sample, receiver.url + path))
+    answer = receiver.answer(path)
+    check(answer, ITI42, "urn:uuid:11111111-1111-4111-8111-111111111111")
+    # what it replaces is not there
+    at_once = post(replying, ITI42, changed(text, sample, ANONYMOUS))
+    assert [code for code, _ in answer.errors] == [code for code, _ in at_once.errors] != []
+
+
+def test_a_refused_transaction_is_answered_there_too(
+    replying: Server, receiver: Receiver, path: str
+) -> None:
+    query = "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"
+    message = changed(new_case().find(), query, "urn:uuid:00000000-8f97-4251-9a74-a90016b0af0d")
+    send_and_be_accepted(replying, ITI18, asking(message, receiver.url + path))
+    answer = receiver.answer(path)
+    assert (answer.status, answer.errors[0][0]) == (FAILURE, "XDSUnknownStoredQuery")
+
+
+# ---- WS-Addressing
+
+
+def test_reference_parameters_come_back_as_headers(
+    replying: Server, receiver: Receiver, path: str
+) -> None:
+    parameters = (
+        '<wsa:ReferenceParameters xmlns:a="urn:a"><a:Session a:kind="wsa:x">1 &lt; 2</a:Session>'
+        "<wsa:Action>urn:forged</wsa:Action><b>two</b></wsa:ReferenceParameters>"
+    )
+    message = asking(new_case().find(), receiver.url + path, parameters)
+    send_and_be_accepted(replying, ITI18, message)
+    answer = receiver.answer(path)
+    check(answer, ITI18, message_id(message))
+    marked = answer.envelope.findall("s:Header/*[@wsa:IsReferenceParameter='true']", NS)
+    assert [(one.tag, one.text, one.tail) for one in marked] == [
+        ("{urn:a}Session", "1 < 2", None),
+        ("b", "two", None),
+    ]
+    assert marked[0].get("{urn:a}kind") == "wsa:x"
+    assert len(answer.envelope.findall("s:Header/wsa:Action", NS)) == 1
+
+
+def test_with_reply_to_none_the_request_is_carried_out_and_not_answered(
+    replying: Server, server: Server
+) -> None:
+    for one in (replying, server):
+        case = new_case()
+        send_and_be_accepted(one, ITI42, asking(case.register(DOCUMENT), NONE))
+        assert case.document.encode() in post(one, ITI18, case.find()).raw.body
+
+
+def test_a_message_without_id_is_refused_since_nothing_could_relate_to_it(
+    replying: Server, receiver: Receiver, path: str
+) -> None:
+    message = without_header(asking(new_case().find(), receiver.url + path), "MessageID")
+    fault = post(replying, ITI18, message, relates_to=None).fault
+    assert fault.subcodes == ("wsa:MessageAddressingHeaderRequired",)
+    assert "wsa:MessageID" in fault.detail
+
+
+# ---- faults
+
+
+def _broken(case: Case, address: str) -> bytes:
+    """A message of ITI-41 without the document that it refers to."""
+    provided = case.provide(include(f"cid:no-{DOCUMENT_ID}"))
+    return multipart(root_part(asking(provided, address)), part(DOCUMENT))
+
+
+@pytest.mark.parametrize(
+    ("fault_to", "there"),
+    [
+        (None, False),
+        ("{url}{path}/fault", True),
+        ("{url}/elsewhere", False),
+    ],
+    ids=["absent", "admitted", "not admitted"],
+)
+def test_a_fault_goes_to_fault_to_or_else_to_reply_to(
+    replying: Server, receiver: Receiver, path: str, fault_to: str | None, there: bool
+) -> None:
+    message = _broken(new_case(), receiver.url + path)
+    if fault_to:
+        address = fault_to.format(url=receiver.url, path=path)
+        header = f"<wsa:FaultTo><wsa:Address>{address}</wsa:Address></wsa:FaultTo>"
+        message = changed(message.decode(), "<s:Header>", f"<s:Header>{header}").encode()
+    send_and_be_accepted(replying, ITI41, message, mtom_type())
+    answer = receiver.answer(f"{path}/fault" if there else path)
+    check(answer, ITI41, message_id(message))
+    assert answer.fault.code == "s:Sender"
+    assert receiver.came(path if there else f"{path}/fault") == []
+
+
+@pytest.mark.parametrize("reply_to", [ANONYMOUS, None])
+def test_an_anonymous_fault_comes_on_the_connection(
+    replying: Server, receiver: Receiver, path: str, reply_to: str | None
+) -> None:
+    address = reply_to or receiver.url + path
+    fault_to = receiver.url + path if reply_to else ANONYMOUS
+    header = f"<wsa:FaultTo><wsa:Address>{fault_to}</wsa:Address></wsa:FaultTo>"
+    envelope = with_header(asking(new_case().provide(include("cid:none")), address), header)
+    answer = post(replying, ITI41, multipart(root_part(envelope)), mtom_type())
+    assert answer.fault.code == "s:Sender"
+    assert receiver.came(path) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(ITI18.action, "urn:none"), ("</s:Body>", ""), ("query:AdhocQueryRequest", "query:Other")],
+    ids=["unknown action", "no XML", "another body"],
+)
+def test_what_cannot_be_understood_is_told_on_the_connection(
+    replying: Server, receiver: Receiver, path: str, old: str, new: str
+) -> None:
+    message = changed(asking(new_case().find(), receiver.url + path), old, new)
+    raw = send(replying, ITI18, message)
+    assert raw.status == 400
+    assert take_apart(raw).fault.code == "s:Sender"
+    assert receiver.came(path) == []
+
+
+def test_an_answer_that_cannot_be_finished_is_replaced_by_a_fault(
+    replying: Server, receiver: Receiver, path: str
+) -> None:
+    case, document = new_case(), uuid4().bytes * 9
+    provide(replying, case, document)
+    files = (replying.data / "documents").rglob("?" * 32)
+    (stored,) = (file for file in files if file.read_bytes() == document)
+    os.truncate(stored, 100)
+    message = multipart(root_part(asking(case.retrieve(), receiver.url + path)))
+    send_and_be_accepted(replying, ITI43, message, mtom_type())
+    answer = receiver.answer(path)
+    check(answer, ITI43, message_id(message))
+    assert answer.fault.code == "s:Receiver"
+
+
+def test_an_answer_that_cannot_be_kept_is_told_of_on_the_connection(
+    replying: Server, receiver: Receiver, path: str
+) -> None:
+    case, outbox = new_case(), replying.data / "outbox"
+    until(lambda: not os.listdir(outbox))
+    outbox.rename(replying.data / "aside")
+    try:
+        answer = post(replying, ITI42, asking(case.register(DOCUMENT), receiver.url + path))
+    finally:
+        (replying.data / "aside").rename(outbox)
+    assert (answer.raw.status, answer.fault.code) == (500, "s:Receiver")
+    assert "was carried out" in answer.fault.reason
+    assert case.document.encode() in post(replying, ITI18, case.find()).raw.body
+
+
+# ---- where answers may go
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "{url}/other",
+        "{url}/asynchronous",
+        "{url}/async/../other",
+        "{url}/async/%2e%2e/other",
+        "http://user@{host}/async",
+        "http://localhost:{port}/async",
+        "https://{host}/async",
+        "http://a.example/",
+        "https://a.example@{host}/async",
+        "{url}/async&#13;&#10;/other",
+        "mailto:a@b.example",
+    ],
+)
+def test_a_target_that_is_not_allowed_is_refused_and_nothing_is_done(
+    replying: Server, receiver: Receiver, address: str
+) -> None:
+    case, url = new_case(), receiver.url
+    given = address.format(url=url, host=url.removeprefix("http://"), port=receiver.port)
+    fault = post(replying, ITI42, asking(case.register(DOCUMENT), given)).fault
+    assert fault.subcodes == ("wsa:InvalidAddressingHeader", "wsa:InvalidAddress")
+    assert "wsa:ReplyTo" in fault.detail
+    assert case.document.encode() not in post(replying, ITI18, case.find()).raw.body
+
+
+def test_without_the_option_only_anonymous_is_supported(server: Server, receiver: Receiver) -> None:
+    fault = post(server, ITI18, asking(new_case().find(), f"{receiver.url}/async")).fault
+    assert fault.subcodes[1] == "wsa:OnlyAnonymousAddressSupported"
+    assert not (server.data / "outbox").exists()
+
+
+# ---- delivery
+
+
+@pytest.mark.parametrize("status", [503, 307, 404])
+def test_an_answer_that_is_not_taken_is_sent_again_and_no_redirection_followed(
+    replying: Server, receiver: Receiver, path: str, status: int
+) -> None:
+    receiver.refuse(path, status)
+    send_and_be_accepted(replying, ITI18, asking(new_case().find(), receiver.url + path))
+    first, second = receiver.wait_for(path, 2)
+    assert first.body == second.body
+    assert first.headers["content-type"] == second.headers["content-type"]
+    assert receiver.came(f"{path}/redirected") == []
+
+
+def test_workers_share_the_outbox_and_send_nothing_twice(
+    replying: Server, receiver: Receiver, path: str
+) -> None:
+    # a while of 503, and slow answers, so that both workers find all of it due
+    receiver.refuse(path, *[503] * 20)
+    receiver.seconds = 0.1
+    try:
+        for _ in range(20):
+            send_and_be_accepted(replying, ITI18, asking(new_case().find(), receiver.url + path))
+        receiver.wait_for(path, 40)
+        until(lambda: not os.listdir(replying.data / "outbox"))
+    finally:
+        receiver.seconds = 0.0
+    assert len(receiver.came(path)) == 40
+    assert receiver.collisions == 0
+
+
+def test_what_is_under_way_ends_with_the_server_and_the_rest_outlasts_a_restart(
+    tmp_path: Path, receiver: Receiver, path: str
+) -> None:
+    port, case = free_port(), new_case()
+    target = f"http://127.0.0.1:{port}"
+    options = {"async_reply_to": f"{target} {receiver.url}"}
+    message = asking(case.register(DOCUMENT), target + path)
+    with serving(tmp_path, options) as server:
+        send_and_be_accepted(server, ITI42, message)
+        until(lambda: any("-000001-" in name for name in os.listdir(tmp_path / "outbox")))
+        receiver.seconds = 1.0
+        send_and_be_accepted(server, ITI18, asking(case.find(), receiver.url + path))
+        until(lambda: receiver.is_answering)
+        assert server.stop() == 0
+    receiver.seconds = 0.0
+    assert len(receiver.came(path)) == len(os.listdir(tmp_path / "outbox")) == 1
+    with receiving(port) as later, serving(tmp_path, options):
+        answer = later.answer(path)
+        until(lambda: not os.listdir(tmp_path / "outbox"))
+    check(answer, ITI42, message_id(message))
+    assert answer.status == SUCCESS
+    log = (tmp_path / "server.log").read_text()
+    told = [
+        entry for line in log.splitlines() if (entry := json.loads(line)).get("target") == target
+    ]
+    assert [entry.get("outcome") for entry in told][:2] == [None, "ConnectionRefusedError"]
+    assert told[-1]["event"] == "an answer was delivered"
+    assert len({entry["correlation"] for entry in told}) == 1
+    assert case.patient not in log

@@ -1,0 +1,37 @@
+"""What sweep and verify share: the configured database and store, opened without a server."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from xds.affinity_domain import AffinityDomain
+from xds.config import Config
+from xds.database import DatabaseUnavailable
+from xds.repository.store import StoreError
+
+
+@contextmanager
+def maintained(config: Config) -> Iterator[AffinityDomain]:
+    """Open what is there; what goes wrong ends the command with a sentence."""
+    _require_data(config)
+    try:
+        domain = AffinityDomain.open(config)
+        try:
+            yield domain
+        finally:
+            domain.database.close()
+    except DatabaseUnavailable as error:
+        raise click.ClickException(f"The database is not available: {error}.") from None
+    except (StoreError, ValueError) as error:
+        raise click.ClickException(f"The document store is not available: {error}.") from None
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or 'A file'}: {error.strerror}.") from None
+
+
+def _require_data(config: Config) -> None:
+    """Refuse a folder without a database: opening it would make one, and find nothing amiss."""
+    embedded = Path(config.database_url.removeprefix("sqlite:///"))
+    if config.database is None and not embedded.is_file():
+        raise click.ClickException(f"There is no database in {config.data}.")

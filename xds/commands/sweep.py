@@ -1,0 +1,71 @@
+"""`xds sweep`: remove documents that no submission stands behind."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import click
+
+from xds.affinity_domain import AffinityDomain
+from xds.commands.client_options import parsed_by
+from xds.commands.maintained import maintained
+from xds.commands.options import with_config
+from xds.commands.terminal import human_size
+from xds.config import Config
+from xds.repository import index, maintenance
+from xds.repository.store import StoredDocument
+
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])")
+
+
+def _duration(text: str) -> timedelta:
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError("not a number of s, m, h or d, such as 1h")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+@click.command("sweep")
+@with_config("data", "database", "documents", "repository_unique_id")
+@click.option(
+    "--older-than",
+    callback=parsed_by(_duration),
+    metavar="TIME",
+    default="1h",
+    show_default=True,
+    help="Leave alone what is younger: it may belong to a submission that is under way.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
+@click.option("--force", is_flag=True, help="Sweep also where not one document is in the index.")
+def command(config: Config, older_than: timedelta, dry_run: bool, force: bool) -> None:
+    """Remove stored documents that were never registered, which is what a crash leaves behind.
+
+    It may be run while the server serves.
+    """
+    with maintained(config) as domain:
+        if not (dry_run or force):
+            _require_documents(domain)
+        find = maintenance.orphans if dry_run else maintenance.sweep
+        count, size = 0, 0
+        for orphan in find(domain.repository, older_than=older_than):
+            count, size = count + 1, size + orphan.size
+            click.echo(_line(orphan))
+    verb = "would be removed" if dry_run else "removed"
+    documents = "document" if count == 1 else "documents"
+    click.echo(f"{count} orphaned {documents} {verb}, {human_size(size)}.", err=True)
+
+
+def _require_documents(domain: AffinityDomain) -> None:
+    """Refuse to sweep beside an empty database: it may be the wrong one, and all would be lost."""
+    in_index = next(iter(index.every(domain.database)), None)
+    if in_index is None and next(iter(domain.repository.store.list()), None) is not None:
+        raise click.ClickException(
+            "There are stored documents, but none is in the index of this database. Is it the "
+            "right one? --dry-run shows them, --force removes them."
+        )
+
+
+def _line(orphan: StoredDocument) -> str:
+    age = datetime.now(UTC) - orphan.modified
+    return f"{orphan.key}\t{orphan.size}\t{timedelta(seconds=round(age.total_seconds()))}"

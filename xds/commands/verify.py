@@ -1,0 +1,94 @@
+"""`xds verify`: is every stored document as it was registered."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Final
+
+import click
+
+from xds.affinity_domain import AffinityDomain
+from xds.commands.maintained import maintained
+from xds.commands.options import with_config
+from xds.commands.terminal import human_size, print_table, printable, progress
+from xds.config import Config
+from xds.registry.registry import RegisteredDocument
+from xds.repository import index, maintenance
+from xds.repository.index import IndexedDocument
+from xds.repository.maintenance import Damage
+
+_AT_ONCE: Final = 500
+
+
+@dataclass(slots=True)
+class _Tally:
+    stored: int = 0
+    size: int = 0
+    damaged: int = 0
+    registered: int = 0
+    unmatched: int = 0
+
+    @property
+    def is_good(self) -> bool:
+        return not (self.damaged or self.unmatched)
+
+
+@click.command("verify")
+@with_config("data", "database", "documents", "repository_unique_id")
+def command(config: Config) -> None:
+    """Read every stored document and compare it with its registered size and hash.
+
+    Compares also every document that is registered for this repository with what the repository
+    holds. Exits with 1 where anything is damaged or missing. It may be run while the server serves.
+    """
+    tally = _Tally()
+    with maintained(config) as domain:
+        for damage in chain(_damages(domain, tally), _unmatched(domain, tally)):
+            click.echo(f"{printable(damage.unique_id)}\t{damage.reason}")
+    _summarise(tally)
+    raise SystemExit(0 if tally.is_good else 1)
+
+
+def _damages(domain: AffinityDomain, tally: _Tally) -> Iterator[Damage]:
+    with progress("reading", None) as tell:
+        for document, damage in maintenance.damages(domain.repository):
+            tally.stored += 1
+            tally.size += document.size
+            tell(document.size)
+            if damage is not None:
+                tally.damaged += 1
+                yield damage
+
+
+def _unmatched(domain: AffinityDomain, tally: _Tally) -> Iterator[Damage]:
+    """Yield what is registered but not held; the registry is asked first, to miss nothing new."""
+    documents = domain.registry.stable_documents(domain.repository.unique_id)
+    while some := list(islice(documents, _AT_ONCE)):
+        with domain.database.read() as connection:
+            held = index.find(connection, [document.unique_id for document in some])
+        for document in some:
+            tally.registered += 1
+            reason = _mismatch(document, held.get(document.unique_id))
+            if reason is not None:
+                tally.unmatched += 1
+                yield Damage(document.unique_id, reason)
+
+
+def _mismatch(registered: RegisteredDocument, held: IndexedDocument | None) -> str | None:
+    if held is None:
+        return "registered, but this repository does not hold it"
+    if registered.hash.lower() != held.hash.lower():
+        return f"registered with hash {registered.hash}, held with {held.hash}"
+    if registered.size != held.size:
+        return f"registered with size {registered.size}, held with {held.size}"
+    return None
+
+
+def _summarise(tally: _Tally) -> None:
+    rows: Iterable[tuple[str, str]] = (
+        ("documents read", f"{tally.stored} ({human_size(tally.size)})"),
+        ("damaged or missing", str(tally.damaged)),
+        ("registered for this repository", str(tally.registered)),
+        ("not held as registered", str(tally.unmatched)),
+    )
+    print_table(("what", "number"), rows)

@@ -1,0 +1,1 @@
+"""The MLLP binding: HL7 v2 messages of the patient feed, answered by acknowledgements."""

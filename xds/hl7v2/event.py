@@ -1,0 +1,44 @@
+"""What a trigger event is: a row that names it, and what it does."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from xds.hl7v2.identifiers import AssigningAuthority, patient_ids
+from xds.hl7v2.messages import Message, Problem, Refused
+from xds.registry.identities import PatientIdentities
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What handlers work on: the patients, and whose ids are kept."""
+
+    identities: PatientIdentities
+    authority: AssigningAuthority
+
+    def patient_ids(self, message: Message, segment: str, number: int) -> list[str]:
+        """Return the ids of the affinity domain in a field; Refused where there is none."""
+        return patient_ids(message, segment, number, self.authority)
+
+
+Handler = Callable[[Feed, Message], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One row of EVENTS; a handler that returns has done what the message asks."""
+
+    trigger: str
+    """MSH-9 component 2: ``A04``."""
+    transaction: str
+    """As in the TF: ``ITI-8``."""
+    title: str
+    handler: Handler
+
+
+def require_segment(message: Message, segment: str) -> None:
+    """Raise Refused unless a segment stands in the message exactly once."""
+    count = message.count(segment)
+    if count == 0:
+        raise Refused(Problem("100", f"{segment}^1", f"there is no {segment} segment"))
+    if count > 1:
+        raise Refused(Problem("100", f"{segment}^2", "a message is of one patient"))

@@ -1,0 +1,100 @@
+"""The patient feed: a message in, its acknowledgement out (ITI TF-2 3.8, 3.64; TF-2x C.2).
+
+Messages are acknowledged in original mode. What the registry refuses is an error (AE); a message
+that is not one of EVENTS, or that cannot be handled now, is a rejection (AR).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from xds import logs
+from xds.database import DatabaseUnavailable
+from xds.hl7v2 import iti8_patient_identity_feed
+from xds.hl7v2.event import Event, Feed
+from xds.hl7v2.messages import (
+    ACCEPTED,
+    ERROR,
+    REJECTED,
+    Message,
+    Problem,
+    Refused,
+    Unreadable,
+    acknowledgement,
+    rejection_of_noise,
+)
+from xds.registry.identities import Finding, IdentityRefused, Role
+
+EVENTS: Final[Mapping[str, Event]] = {
+    row.trigger: row for row in (*iti8_patient_identity_feed.EVENTS,)
+}
+"""The trigger events that are answered, by MSH-9 component 2."""
+
+_LOCATIONS: Final[Mapping[Role, str]] = {
+    Role.ADDED: "PID^1^3",
+    Role.SURVIVING: "PID^1^3",
+    Role.SUBSUMED: "MRG^1^1",
+}
+_MOST_LOGGED: Final = 40
+
+_log = logs.get_logger(__name__)
+
+
+def answer(feed: Feed, payload: bytes) -> bytes:
+    """Answer one message, whatever it is."""
+    try:
+        message = Message.read(payload)
+    except Unreadable:
+        _log.warning("a message of the patient feed has no header")
+        return rejection_of_noise()
+    with logs.correlation():
+        code, problems = _outcome(feed, message)
+        if code != ACCEPTED:
+            _tell(message, code, problems)
+        return acknowledgement(message, code, problems)
+
+
+def _outcome(feed: Feed, message: Message) -> tuple[str, Iterable[Problem]]:
+    if problem := _not_ours(message):
+        return REJECTED, [problem]
+    try:
+        EVENTS[message.trigger_event].handler(feed, message)
+    except Refused as refusal:
+        return ERROR, refusal.problems
+    except IdentityRefused as refusal:
+        return ERROR, [_problem(finding) for finding in refusal.findings]
+    except DatabaseUnavailable as error:
+        _log.error("not available", exc_info=error)
+        return REJECTED, [Problem("207", "MSH^1", "the registry is not available at the moment")]
+    except Exception as error:
+        _log.error("a message of the patient feed failed", exc_info=error)
+        return REJECTED, [Problem("207", "MSH^1", "an error in the server, which its log tells of")]
+    return ACCEPTED, []
+
+
+def _not_ours(message: Message) -> Problem | None:
+    """Return why the header is not one of a message that is answered here (ITI TF-2x C.2.3)."""
+    if message.count("MSH") > 1:
+        return Problem("100", "MSH^2", "a frame holds one message")
+    if not message.raw(10):
+        return Problem("101", "MSH^1^10")
+    if not message.version.startswith("2."):
+        return Problem("203", "MSH^1^12")
+    if message.message_type != "ADT":
+        return Problem("200", "MSH^1^9^1^1")
+    if message.trigger_event not in EVENTS:
+        return Problem("201", "MSH^1^9^1^2")
+    return None
+
+
+def _problem(finding: Finding) -> Problem:
+    return Problem(finding.fault.code, _LOCATIONS[finding.role], str(finding))
+
+
+def _tell(message: Message, code: str, problems: Iterable[Problem]) -> None:
+    """Log a refusal; the message is named by its control id, which is no patient's."""
+    _log.warning(
+        "a message of the patient feed was refused",
+        acknowledgement=code,
+        errors=[f"{one.code} at {one.location}" for one in problems],
+        control_id=message.raw(10)[:_MOST_LOGGED],
+    )

@@ -1,0 +1,79 @@
+"""Patient ids of HL7 v2 messages: of the CX in a list, those of the affinity domain are kept."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from xds.hl7v2.messages import Message, Problem, Refused, Repetition
+from xds.metadata import datatypes
+from xds.metadata.datatypes import CX
+
+_NULL: Final = '""'
+"""HL7's word for a value that is to be deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssigningAuthority:
+    """Whose patient ids are kept (ITI TF-2 3.8.4.1.3)."""
+
+    universal_id: str | None = None
+    """The OID; None keeps every id that comes with an OID."""
+    namespace_id: str | None = None
+    """The name that stands for the OID where a message has no OID."""
+
+    def of(self, identifier: Repetition) -> str | None:
+        """Return the OID of the authority that a CX names, if it is this one.
+
+        An OID decides, whatever name stands beside it.
+        """
+        namespace, universal, kind, *_ = (*_component(identifier, 3), "", "", "")
+        if not universal and namespace and namespace == self.namespace_id:
+            return self.universal_id
+        if not datatypes.is_oid(universal) or kind not in ("ISO", ""):
+            return None
+        return universal if self.universal_id in (None, universal) else None
+
+
+def _component(repetition: Repetition, number: int) -> tuple[str, ...]:
+    return repetition[number] if number < len(repetition) else ()
+
+
+def patient_ids(
+    message: Message, segment: str, number: int, authority: AssigningAuthority
+) -> list[str]:
+    """Return the ids in a field that are of the affinity domain, as metadata writes them.
+
+    Raises Refused where there is none, or one that cannot be written.
+    """
+    listed = [one for one in message.field(segment, number) if _number(one)]
+    if not listed:
+        raise Refused(Problem("101", f"{segment}^1^{number}", "there is no patient id"))
+    kept = list(dict.fromkeys(_kept(listed, f"{segment}^1^{number}", authority)))
+    if not kept:
+        reason = "no patient id is of the assigning authority of this affinity domain"
+        raise Refused(Problem("204", f"{segment}^1^{number}^1^4", reason))
+    return kept
+
+
+def _number(identifier: Repetition) -> str:
+    """Return component 1; a separator of subcomponents that was not escaped is part of it."""
+    text = "&".join(_component(identifier, 0))
+    return "" if text == _NULL else text
+
+
+def _kept(
+    listed: Iterable[Repetition], location: str, authority: AssigningAuthority
+) -> Iterator[str]:
+    for place, identifier in enumerate(listed, 1):
+        if oid := authority.of(identifier):
+            yield _written(_number(identifier), oid, f"{location}^{place}^1")
+
+
+def _written(number: str, oid: str, location: str) -> str:
+    try:
+        if "\N{REPLACEMENT CHARACTER}" in number:
+            raise ValueError("a character is not of the declared set")
+        return str(CX(number, oid))
+    except ValueError:
+        reason = "the patient id has characters that cannot be read"
+        raise Refused(Problem("102", location, reason)) from None

@@ -1,0 +1,45 @@
+"""ITI-8 Patient Identity Feed (ITI TF-2 3.8): ADT A01, A04, A05, A08 and A40."""
+
+from typing import Final
+
+from xds.hl7v2.event import Event, Feed, require_segment
+from xds.hl7v2.messages import Message, Problem, Refused
+
+
+def add(feed: Feed, message: Message) -> None:
+    """Make the patient's ids known; those of other domains are ignored (ITI TF-2 3.8.4.1.3)."""
+    require_segment(message, "PID")
+    for patient_id in feed.patient_ids(message, "PID", 3):
+        feed.identities.add(patient_id)
+
+
+def update(feed: Feed, message: Message) -> None:
+    """Change nothing: a registry keeps ids, and an A08 changes everything but them."""
+
+
+def merge(feed: Feed, message: Message) -> None:
+    """Merge the patient of MRG-1 into the one of PID-3 (ITI TF-2 3.8.4.2.3).
+
+    Where several domains are admitted, the two are the ids of the domain that both fields name.
+    """
+    require_segment(message, "PID")
+    require_segment(message, "MRG")
+    surviving = feed.patient_ids(message, "PID", 3)
+    subsumed = feed.patient_ids(message, "MRG", 1)
+    pairs = [(old, new) for old in subsumed for new in surviving if _domain(old) == _domain(new)]
+    if len(pairs) != 1:
+        raise Refused(Problem("204", "MRG^1^1", "PID-3 and MRG-1 do not name one id each"))
+    feed.identities.merge(subsumed=pairs[0][0], surviving=pairs[0][1])
+
+
+def _domain(patient_id: str) -> str:
+    return patient_id.rpartition("^")[2]
+
+
+EVENTS: Final = (
+    Event(trigger="A01", transaction="ITI-8", title="Admission of an in-patient", handler=add),
+    Event(trigger="A04", transaction="ITI-8", title="Registration of an out-patient", handler=add),
+    Event(trigger="A05", transaction="ITI-8", title="Pre-admission of an in-patient", handler=add),
+    Event(trigger="A08", transaction="ITI-8", title="Update of a patient's data", handler=update),
+    Event(trigger="A40", transaction="ITI-8", title="Merge of two patients", handler=merge),
+)

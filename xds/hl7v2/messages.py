@@ -1,0 +1,236 @@
+"""HL7 v2 messages: read by python-hl7, acknowledged in their own version, encoding and charset.
+
+Only the fields that an identity feed is about are parsed: what else a message brings (names,
+insurance, observations) is neither needed nor looked at. The library's ``unescape`` is not used:
+it logs the values that it cannot read.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+from uuid import uuid4
+
+import hl7
+
+from xds.metadata import datatypes
+
+Component = tuple[str, ...]
+Repetition = tuple[Component, ...]
+"""Components, each of subcomponents; what is absent is missing from the end."""
+
+_LAST_FIELDS: Final = {"MSH": 18, "PID": 3, "MRG": 1}
+"""The segments that are parsed, and how far."""
+_MOST_CHARACTERS: Final = 32 * 1024
+"""Of what is parsed, as the tree takes some hundred times the room."""
+_SEGMENT_END: Final = re.compile(r"[\r\n]+")
+_HEADER: Final = re.compile(r"MSH([^\w\s])([^\w\s]{4,5})\1")
+_HEADER_BYTES: Final = 10
+
+_CHARSETS: Final = {
+    "": "ascii",
+    "ASCII": "ascii",
+    **{f"8859/{part}": f"iso-8859-{part}" for part in (*range(1, 10), 15)},
+    "UNICODE": "utf-8",
+    "UNICODE UTF-8": "utf-8",
+    "UTF-8": "utf-8",
+}
+"""HL7 table 0211, as far as MLLP can carry it."""
+
+ERROR_TEXTS: Final = {
+    "100": "Segment sequence error",
+    "101": "Required field missing",
+    "102": "Data type error",
+    "200": "Unsupported message type",
+    "201": "Unsupported trigger event",
+    "203": "Unsupported version id",
+    "204": "Unknown key identifier",
+    "205": "Duplicate key identifier",
+    "207": "Application internal error",
+}
+"""HL7 table 0357, the codes used here."""
+
+ACCEPTED: Final = "AA"
+ERROR: Final = "AE"
+"""The message is understood, and its content refused."""
+REJECTED: Final = "AR"
+"""The message is not one that is answered here, or not now."""
+
+
+class Unreadable(Exception):
+    """What came in a frame does not begin with a message header, or goes on for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One ERR segment (HL7 v2.5 2.15.5, as ITI TF-2x C.2.3 wants it for all versions)."""
+
+    code: str
+    """Of HL7 table 0357."""
+    location: str
+    """Segment, sequence, field, repetition, component, subcomponent; as many as are known."""
+    reason: str = ""
+    """For people; names no patient."""
+
+
+class Refused(Exception):
+    """The content of a message is refused (AE)."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__(", ".join(f"{one.code} at {one.location}" for one in problems))
+        self.problems = problems
+
+
+class Message:
+    """One message, taken apart by the separators that it declares."""
+
+    def __init__(self, text: str, separators: str, charset: str) -> None:
+        self._tree = hl7.parse(text)
+        self.field_separator, self.component_separator = separators[0], separators[1]
+        self._escape_character = separators[3]
+        self._sequences = dict(zip("FSRET", separators, strict=False))
+        self.encoding_characters = separators[1:]
+        self.charset = charset
+
+    @classmethod
+    def read(cls, payload: bytes) -> "Message":
+        """Read a message; Unreadable where it has no header.
+
+        A byte that is not of the declared charset becomes U+FFFD, and matters only where it is
+        part of an identifier. Without a charset, which IHE forbids beyond ASCII, UTF-8 is tried.
+        """
+        payload = payload.lstrip()
+        header = _HEADER.match(payload[:_HEADER_BYTES].decode("latin-1"))
+        if header is None or len({*header[1], *header[2]}) != 1 + len(header[2]):
+            raise Unreadable
+        separators = header[1] + header[2]
+        charset = _charset(payload, header[1], header[2][1])
+        text = "\r".join(_parts(payload.decode(charset, "replace"), header[1]))
+        if len(text) > _MOST_CHARACTERS:
+            raise Unreadable
+        return cls(text, separators, charset)
+
+    def count(self, segment: str) -> int:
+        """Return how often a segment stands in the message."""
+        return sum(1 for found in self._tree if str(found[0]) == segment)
+
+    def raw(self, number: int) -> str:
+        """Return a field of MSH as it stands there; empty where it is absent."""
+        header = self._tree[0]
+        return str(header[number]) if number < len(header) else ""
+
+    def field(self, segment: str, number: int) -> tuple[Repetition, ...]:
+        """Return the repetitions of a field of the first such segment, unescaped."""
+        for found in self._tree:
+            if str(found[0]) == segment:
+                return tuple(self._repetitions(found[number])) if number < len(found) else ()
+        return ()
+
+    def _repetitions(self, field: Iterable[Any]) -> Iterator[Repetition]:
+        for repetition in field:
+            components = repetition if isinstance(repetition, list) else [repetition]
+            yield tuple(self._component(component) for component in components)
+
+    def _component(self, component: Any) -> Component:
+        parts = component if isinstance(component, list) else [component]
+        return tuple(self._unescape(part) for part in parts)
+
+    def _unescape(self, text: str) -> str:
+        """Replace the sequences for separators; any other stays as it is."""
+        if self._escape_character not in text:
+            return text
+        return self._pattern.sub(lambda found: self._sequences[found[1]], text)
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        mark = re.escape(self._escape_character)
+        return re.compile(f"{mark}([FSTRE]){mark}")
+
+    def escape(self, text: str) -> str:
+        """Write a text so that it holds no separator of this message."""
+        sequences = {c: name for name, c in self._sequences.items()}
+        mark = self._escape_character
+        return "".join(f"{mark}{sequences[c]}{mark}" if c in sequences else c for c in text)
+
+    @property
+    def message_type(self) -> str:
+        """MSH-9 component 1."""
+        return self._header(9, 0)
+
+    @property
+    def trigger_event(self) -> str:
+        """MSH-9 component 2."""
+        return self._header(9, 1)
+
+    @property
+    def version(self) -> str:
+        """MSH-12."""
+        return self._header(12, 0)
+
+    def _header(self, number: int, component: int) -> str:
+        for repetition in self.field("MSH", number):
+            return repetition[component][0] if component < len(repetition) else ""
+        return ""
+
+
+def _parts(text: str, field_separator: str) -> Iterator[str]:
+    """Yield the beginnings of the segments that are wanted."""
+    for segment in _SEGMENT_END.split(text):
+        if last := _LAST_FIELDS.get(segment[:3]):
+            yield field_separator.join(segment.split(field_separator, last + 1)[: last + 1])
+
+
+def _charset(payload: bytes, field_separator: str, repetition_separator: str) -> str:
+    if payload.isascii():
+        return "ascii"
+    header = re.split(rb"[\r\n]", payload, maxsplit=1)[0].decode("latin-1")
+    fields = header.split(field_separator)
+    named = fields[17].partition(repetition_separator)[0].strip() if len(fields) > 17 else ""
+    charset = _CHARSETS.get(named.upper(), "ascii")
+    if named:
+        return charset
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return charset
+    return "utf-8"
+
+
+def acknowledgement(message: Message, code: str, problems: Iterable[Problem] = ()) -> bytes:
+    """Write the acknowledgement of a message: MSH with the parties exchanged, MSA, ERR."""
+    trigger = message.escape(message.trigger_event)
+    message_type = f"ACK{message.component_separator}{trigger}" if trigger else "ACK"
+    if message.version[:3] not in ("2.1", "2.2", "2.3"):  # 2.3.1 too knows no third component
+        message_type += f"{message.component_separator}ACK" if trigger else ""
+    header = [
+        "MSH",
+        message.encoding_characters,
+        *(message.raw(number) for number in (5, 6, 3, 4)),
+        f"{datatypes.now()}+0000",
+        "",
+        message_type,
+        uuid4().hex[:20],
+        message.raw(11) or "P",
+        message.raw(12) or "2.3.1",
+    ]
+    if charset := message.raw(18):
+        header += ["", "", "", "", "", charset]
+    lines = [header, ["MSA", code, message.raw(10)]]
+    lines += [_error(message, problem) for problem in problems]
+    text = "".join(message.field_separator.join(line) + "\r" for line in lines)
+    return text.encode(message.charset, "replace")
+
+
+def _error(message: Message, problem: Problem) -> list[str]:
+    location = problem.location.replace("^", message.component_separator)
+    coded = message.component_separator.join((problem.code, ERROR_TEXTS[problem.code], "HL70357"))
+    line = ["ERR", "", location, coded, "E"]
+    return [*line, "", "", "", message.escape(problem.reason)] if problem.reason else line
+
+
+def rejection_of_noise() -> bytes:
+    """Write the rejection of something that has no header to answer to."""
+    header = "MSH|^~\\&|||||" + f"{datatypes.now()}+0000||ACK|{uuid4().hex[:20]}|P|2.3.1\r"
+    error = f"ERR||MSH^1|100^{ERROR_TEXTS['100']}^HL70357|E\r"
+    return (header + f"MSA|{REJECTED}|\r" + error).encode()

@@ -1,0 +1,198 @@
+"""MLLP: messages framed on a TCP connection, each answered in turn (HL7 v2.3.1 appendix C.4).
+
+A message stands between ``0x0B`` and ``0x1C 0x0D``. The bytes between messages mean nothing. A
+second ``0x0B`` begins the message anew: what came before it was cut off.
+"""
+
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from xds import logs
+
+START: Final = b"\x0b"
+END: Final = b"\x1c\x0d"
+
+_BLOCK: Final = 64 * 1024
+_PAUSE_SECONDS: Final = 0.2
+
+_log = logs.get_logger(__name__)
+
+Answer = Callable[[bytes], bytes]
+"""Takes a message, gives its answer, and never raises; called from many threads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a peer may ask of the server."""
+
+    message_bytes: int = 256 * 1024
+    noise_bytes: int = 4 * 1024
+    """Bytes outside messages, until the next one."""
+    message_seconds: float = 30
+    """For a message to arrive once it has begun, and for an answer to be taken."""
+    idle_seconds: float = 3600
+    """Silence between messages."""
+    connections: int = 64
+    """At once; more wait unaccepted."""
+
+
+class Intolerable(Exception):
+    """What came is beyond a limit; the text says which, and quotes nothing."""
+
+
+class Decoder:
+    """Cuts a stream of bytes into messages, however the stream was cut in transit."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._buffer = bytearray()
+        self._searched = 0
+        self._noise = 0
+        self.inside = False
+        """Whether a message has begun and not ended."""
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Take in some bytes, and yield each message that they complete; may raise Intolerable."""
+        self._buffer += data
+        while self._begun() and (message := self._ended()) is not None:
+            yield message
+
+    def _begun(self) -> bool:
+        if self.inside:
+            return True
+        start = self._buffer.find(START)
+        self._noise += len(self._buffer) if start < 0 else start
+        if self._noise > self._limits.noise_bytes:
+            raise Intolerable("too many bytes outside messages")
+        if start < 0:
+            self._buffer.clear()
+            return False
+        del self._buffer[: start + 1]
+        self.inside, self._searched, self._noise = True, 0, 0
+        return True
+
+    def _ended(self) -> bytes | None:
+        end = self._buffer.find(END, max(self._searched - 1, 0))
+        self._searched = len(self._buffer)
+        if (self._searched if end < 0 else end) > self._limits.message_bytes:
+            raise Intolerable("the message is too large")
+        if end < 0:
+            return None
+        _, _, message = bytes(self._buffer[:end]).rpartition(START)
+        del self._buffer[: end + len(END)]
+        self.inside = False
+        return message
+
+
+def framed(message: bytes) -> bytes:
+    """Put a message into its frame."""
+    return START + message + END
+
+
+class Server:
+    """Accepts connections and answers their messages, a thread for each connection."""
+
+    def __init__(self, listening: socket.socket, answer: Answer, limits: Limits) -> None:
+        self._listening = listening
+        self._answer = answer
+        self._limits = limits
+        self._free = threading.Semaphore(limits.connections)
+        self._lock = threading.Lock()
+        self._open: dict[socket.socket, threading.Thread] = {}
+        self._stopping = False
+        self._wake, self._woken = socket.socketpair()
+
+    def serve(self) -> None:
+        """Serve until ``stop`` is called, and return when the connections have ended.
+
+        The listening socket is polled and not shut down: a process that takes over from this one
+        may be listening at it too.
+        """
+        self._listening.setblocking(False)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._listening, selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
+            while not self._stopping:
+                if self._free.acquire(timeout=1):
+                    self._accept_one(selector)
+        self._let_go()
+
+    def stop(self) -> None:
+        """Have messages under way answered, and no further ones; may be called by a signal."""
+        self._stopping = True
+        with suppress(OSError):
+            self._wake.send(b"x")
+
+    def _accept_one(self, selector: selectors.BaseSelector) -> None:
+        """Accept a connection, and hand the place for it on to its thread."""
+        while not self._stopping:
+            selector.select()
+            try:
+                connection, _ = self._listening.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                continue  # another process took it, or the peer has left
+            except OSError as error:
+                _log.error("the patient feed cannot accept a connection", exc_info=error)
+                time.sleep(_PAUSE_SECONDS)
+                continue
+            connection.setblocking(True)
+            thread = threading.Thread(target=self._converse, args=(connection,), daemon=True)
+            with self._lock:
+                self._open[connection] = thread
+            thread.start()
+            return
+        self._free.release()
+
+    def _let_go(self) -> None:
+        with self._lock:
+            left = dict(self._open)
+        for connection in left:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)
+        until = time.monotonic() + self._limits.message_seconds
+        for thread in left.values():
+            thread.join(max(0, until - time.monotonic()))
+        self._wake.close()
+        self._woken.close()
+
+    def _converse(self, connection: socket.socket) -> None:
+        try:
+            with connection:
+                self._exchange(connection)
+        except TimeoutError:
+            _log.info("a connection of the patient feed fell silent")
+        except Intolerable as reason:
+            _log.warning("a connection of the patient feed was closed", reason=str(reason))
+        except OSError as error:
+            _log.info("a connection of the patient feed broke", exc_info=error)
+        finally:
+            with self._lock:
+                del self._open[connection]
+            self._free.release()
+
+    def _exchange(self, connection: socket.socket) -> None:
+        decoder = Decoder(self._limits)
+        until = time.monotonic() + self._limits.idle_seconds
+        while not self._stopping:
+            connection.settimeout(max(until - time.monotonic(), 0.001))
+            data = connection.recv(_BLOCK)
+            if not data:
+                return
+            answered = False
+            for message in decoder.feed(data):
+                self._reply(connection, message)
+                answered = True
+            if answered or not decoder.inside:
+                until = time.monotonic() + self._limits.idle_seconds
+            if decoder.inside:
+                until = min(until, time.monotonic() + self._limits.message_seconds)
+
+    def _reply(self, connection: socket.socket, message: bytes) -> None:
+        connection.settimeout(self._limits.message_seconds)
+        connection.sendall(framed(self._answer(message)))

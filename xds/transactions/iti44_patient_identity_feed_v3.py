@@ -1,0 +1,214 @@
+"""ITI-44 Patient Identity Feed HL7 V3 (ITI TF-2 3.44): add, revise and merge.
+
+Only the identifiers are looked at, and of those only the affinity domain's. The wrappers of a
+message may lack what the Technical Framework's own samples lack; nothing depends on them.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import uuid4
+
+from lxml import etree
+
+from xds import logs
+from xds.affinity_domain import AffinityDomain
+from xds.database import DatabaseUnavailable
+from xds.errors import RegistryError, XDSRegistryBusy, XDSRegistryError
+from xds.metadata import datatypes
+from xds.metadata import vocabulary as v
+from xds.metadata.datatypes import CX
+from xds.metadata.ebrim import escape
+from xds.registry.identities import IdentityRefused, PatientIdentities
+from xds.transactions.transaction import BUSY, Request, Response, Transaction
+
+_HL7: Final = f"{{{v.NS_HL7V3}}}"
+_ANSWER: Final = "MCCI_IN000002UV01"
+_INTERACTIONS: Final = "2.16.840.1.113883.1.6"
+_ERROR_CODES: Final = "2.16.840.1.113883.12.357"
+"""The code system of HL7 table 0357."""
+
+_COMMITTED: Final = "CA"
+_ERROR: Final = "CE"
+
+_log = logs.get_logger(__name__)
+
+
+def _path(*names: str) -> str:
+    return "/".join(f"{_HL7}{name}" for name in names)
+
+
+_SUBJECTS: Final = _path("controlActProcess", "subject")
+_PATIENT_IDS: Final = _path("registrationEvent", "subject1", "patient", "id")
+_PRIOR_IDS: Final = _path(
+    "registrationEvent",
+    "replacementOf",
+    "priorRegistration",
+    "subject1",
+    "priorRegisteredRole",
+    "id",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Detail:
+    """One acknowledgementDetail; the text names no patient."""
+
+    code: str
+    text: str
+    location: str = ""
+
+
+class _Refused(Exception):
+    """The content of a message is refused."""
+
+    def __init__(self, *details: _Detail) -> None:
+        super().__init__(", ".join(detail.text for detail in details))
+        self.details = details
+
+
+# --- what is asked -------------------------------------------------------------------------------
+
+
+def _add(identities: PatientIdentities, subject: etree._Element) -> None:
+    """Make the patient's ids known; a revision may be the first that is heard of a patient."""
+    for patient_id in _kept(identities, subject, _PATIENT_IDS):
+        identities.add(patient_id)
+
+
+def _merge(identities: PatientIdentities, subject: etree._Element) -> None:
+    """Merge the prior registration's patient into the surviving one (ITI TF-2 3.44.4.2.3)."""
+    surviving = _kept(identities, subject, _PATIENT_IDS)
+    subsumed = _kept(identities, subject, _PRIOR_IDS)
+    pairs = [(old, new) for old in subsumed for new in surviving if _domain(old) == _domain(new)]
+    if len(pairs) != 1:
+        raise _Refused(
+            _Detail("204", "the message does not name one subsumed and one surviving id")
+        )
+    identities.merge(subsumed=pairs[0][0], surviving=pairs[0][1])
+
+
+def _domain(patient_id: str) -> str:
+    return patient_id.rpartition("^")[2]
+
+
+def _kept(identities: PatientIdentities, subject: etree._Element, path: str) -> Sequence[str]:
+    """Return the ids at a path that are of the affinity domain, as metadata writes them."""
+    location = "/".join(step.rpartition("}")[2] for step in path.split(f"/{_HL7}"))
+    found = [
+        (root, extension)
+        for element in subject.iterfind(path)
+        if (root := element.get("root", "").strip()) and (extension := element.get("extension"))
+    ]
+    if not found:
+        raise _Refused(_Detail("101", "there is no patient id", location))
+    authority = identities.assigning_authority
+    kept = [one for one in found if datatypes.is_oid(one[0]) and authority in (None, one[0])]
+    if not kept:
+        reason = "no patient id is of the assigning authority of this affinity domain"
+        raise _Refused(_Detail("204", reason, location))
+    try:
+        return list(dict.fromkeys(str(CX(extension, root)) for root, extension in kept))
+    except ValueError:
+        raise _Refused(
+            _Detail("102", "the patient id is not a text of one line", location)
+        ) from None
+
+
+def _subject(message: etree._Element) -> etree._Element:
+    subjects = message.findall(_SUBJECTS)
+    if len(subjects) != 1:
+        raise _Refused(_Detail("100", "a message is of one patient", "controlActProcess/subject"))
+    return subjects[0]
+
+
+# --- the answer ----------------------------------------------------------------------------------
+
+
+def _handler(
+    act: Callable[[PatientIdentities, etree._Element], None],
+) -> Callable[[AffinityDomain, Request], Response]:
+    """Return the handler of a row: the act, and the acknowledgement of what came of it."""
+
+    def handle(domain: AffinityDomain, request: Request) -> Response:
+        try:
+            act(domain.identities, _subject(request.body))
+        except _Refused as refusal:
+            return _acknowledged(request.body, _ERROR, refusal.details)
+        except IdentityRefused as refusal:
+            details = [_Detail(one.fault.code, str(one)) for one in refusal.findings]
+            return _acknowledged(request.body, _ERROR, details)
+        except DatabaseUnavailable as error:
+            _log.error("not available", transaction="ITI-44", exc_info=error)
+            return _acknowledged(request.body, _ERROR, [_Detail("207", BUSY)])
+        return _acknowledged(request.body, _COMMITTED)
+
+    return handle
+
+
+def refused(errors: Sequence[RegistryError]) -> Response:
+    """Acknowledge a message that cannot be named any more."""
+    nobody = etree.Element("nobody")
+    return _acknowledged(nobody, _ERROR, [_Detail("207", one.code_context) for one in errors])
+
+
+def _acknowledged(message: etree._Element, code: str, details: Iterable[_Detail] = ()) -> Response:
+    """Render MCCI_IN000002UV01 to the sender of a message (ITI TF-2x O.1)."""
+    sender = _identifier(message.find(_path("sender", "device", "id")))
+    receiver = _identifier(message.find(_path("receiver", "device", "id")))
+    device = 'device classCode="DEV" determinerCode="INSTANCE"'
+    return Response(
+        [
+            (
+                f'<{_ANSWER} xmlns="{v.NS_HL7V3}" ITSVersion="XML_1.0"><id root="{uuid4()}"/>'
+                f'<creationTime value="{datatypes.now()}"/>'
+                f'<interactionId root="{_INTERACTIONS}" extension="{_ANSWER}"/>'
+                '<processingCode code="P"/><processingModeCode code="T"/><acceptAckCode code="NE"/>'
+                f'<receiver typeCode="RCV"><{device}>{sender}</device></receiver>'
+                f'<sender typeCode="SND"><{device}>{receiver}</device></sender>'
+                f'<acknowledgement><typeCode code="{code}"/><targetMessage>'
+                f"{_identifier(message.find(f'{_HL7}id'))}</targetMessage>"
+                f"{''.join(map(_detail, details))}</acknowledgement></{_ANSWER}>"
+            ).encode()
+        ]
+    )
+
+
+def _identifier(element: etree._Element | None) -> str:
+    """Return an instance identifier as it was sent, or one that says that it was not."""
+    attributes = {} if element is None else element.attrib
+    kept = {name: attributes[name] for name in ("root", "extension") if name in attributes}
+    written = "".join(f' {name}="{escape(value)}"' for name, value in kept.items())
+    return f"<id{written}/>" if "root" in kept else '<id nullFlavor="UNK"/>'
+
+
+def _detail(detail: _Detail) -> str:
+    location = f"<location>{escape(detail.location)}</location>" if detail.location else ""
+    return (
+        '<acknowledgementDetail typeCode="E">'
+        f'<code code="{detail.code}" codeSystem="{_ERROR_CODES}"/>'
+        f"<text>{escape(detail.text)}</text>{location}</acknowledgementDetail>"
+    )
+
+
+def _transaction(
+    interaction: str, title: str, act: Callable[[PatientIdentities, etree._Element], None]
+) -> Transaction:
+    return Transaction(
+        name="ITI-44",
+        title=title,
+        actor="registry",
+        request_action=f"urn:hl7-org:v3:{interaction}",
+        response_action=f"urn:hl7-org:v3:{_ANSWER}",
+        request_element=f"{_HL7}{interaction}",
+        handler=_handler(act),
+        refusal=refused,
+        invalid=XDSRegistryError,
+        failed=XDSRegistryError,
+        busy=XDSRegistryBusy,
+    )
+
+
+ADD: Final = _transaction("PRPA_IN201301UV02", "Patient Identity Feed HL7 V3: add", _add)
+REVISE: Final = _transaction("PRPA_IN201302UV02", "Patient Identity Feed HL7 V3: revise", _add)
+MERGE: Final = _transaction("PRPA_IN201304UV02", "Patient Identity Feed HL7 V3: merge", _merge)
