@@ -1,12 +1,7 @@
 """The client and servers that are not ours: lenient where it can be, exact where it must be."""
 
 import io
-import shutil
-import ssl
-import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import suppress
+import time
 from pathlib import Path
 from socket import create_server
 
@@ -40,7 +35,6 @@ from xds.client import (
     TransportFailed,
     entry_of,
     submission_of,
-    tls_context,
 )
 from xds.errors import WARNING_SEVERITY
 from xds.metadata import vocabulary as v
@@ -186,6 +180,16 @@ def test_a_server_may_close_after_its_answer(answer: bytes) -> None:
     ):
         consumer.find_documents(PATIENT)
         consumer.find_documents(PATIENT)
+    assert [request.connection for request in server.requests] == [0, 1]
+
+
+def test_a_connection_that_was_closed_meanwhile_is_not_used() -> None:
+    with odd_server(DONE, DONE, closing=True) as server:
+        entry = entry_of(PATIENT, "text/plain")
+        with DocumentSource(registry_url=server.url) as source:
+            source.register(submission_of([entry]))
+            time.sleep(0.1)  # for the end of the connection to arrive
+            source.register(submission_of([entry]))
     assert [request.connection for request in server.requests] == [0, 1]
 
 
@@ -456,60 +460,3 @@ def test_base64_that_is_none_is_refused() -> None:
     body = retrieve_response(document_response("1", "aGV$"))
     with pytest.raises(MalformedAnswer, match="not base64"):
         fetch(http(envelope(body)), wanted=("1",))
-
-
-# --- TLS -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a certificate for localhost that nobody has signed but its own key."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not here")
-    file = tmp_path_factory.mktemp("tls") / "server.pem"
-    command = (
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 "
-        f"-subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout {file}.key -out {file}"
-    )
-    subprocess.run(command.split(), check=True, capture_output=True)
-    with file.open("a") as whole:
-        whole.write(Path(f"{file}.key").read_text())
-    return file
-
-
-@pytest.fixture
-def tls_port(certificate: Path) -> Iterator[int]:
-    """Serve one answer to every connection that gets through the handshake."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    with create_server(("127.0.0.1", 0)) as listening:
-
-        def serve() -> None:
-            with suppress(OSError):
-                while True:
-                    plain, _ = listening.accept()
-                    with suppress(OSError), context.wrap_socket(plain, server_side=True) as sock:
-                        sock.recv(65536)
-                        sock.sendall(FOUND)
-                        sock.recv(1)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield listening.getsockname()[1]
-        listening.shutdown(2)
-    thread.join(10)
-
-
-def test_tls_is_verified(certificate: Path, tls_port: int) -> None:
-    trusting = Settings(tls=tls_context(str(certificate)))
-    with DocumentConsumer(f"https://localhost:{tls_port}/", settings=trusting) as consumer:
-        assert consumer.find_documents(PATIENT).object_refs
-    for url, settings, said in (
-        (f"https://localhost:{tls_port}/", Settings(), "a certificate that is not trusted"),
-        (f"https://127.0.0.1:{tls_port}/", trusting, "a certificate that is not trusted"),
-    ):
-        with (
-            DocumentConsumer(url, settings=settings) as consumer,
-            pytest.raises(TransportFailed, match=said),
-        ):
-            consumer.find_documents(PATIENT)

@@ -39,7 +39,7 @@ LESS: Final = {
         "metadata",
         "errors",
     ),
-    "registry": ("database", "logs", "metadata", "errors"),
+    "registry": ("database", "logs", "parsing", "metadata", "errors"),
     "repository": ("database", "logs", "metadata", "errors"),
     "transactions": (
         "affinity_domain",

@@ -30,6 +30,7 @@ class AffinityDomain:
     @classmethod
     def open(cls, config: Config) -> "AffinityDomain":
         """Open database and store; DatabaseUnavailable or StoreUnavailable when that fails."""
+        store = open_store(config.documents_url)
         database = Database(config.database_url, connections=config.threads + 2)
         database.create_tables()
         registry = DocumentRegistry(
@@ -44,7 +45,7 @@ class AffinityDomain:
         repository = DocumentRepository(
             unique_id=config.repository_unique_id,
             database=database,
-            store=open_store(config.documents_url),
+            store=store,
             register=partial(_register, registry),
             home_community_id=config.home_community_id,
         )

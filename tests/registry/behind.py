@@ -15,7 +15,7 @@ from xds.database import Database
 from xds.metadata import vocabulary as v
 from xds.registry.events import Event
 from xds.registry.registry import DocumentRegistry
-from xds.registry.tables import folder, patient
+from xds.registry.tables import association, document_entry, folder, patient, submission_set
 
 
 @contextmanager
@@ -75,6 +75,16 @@ def subsume(server: Server, patient_id: str, surviving: str) -> None:
             .where(patient.c.patient_id == patient_id)
             .values(survivor=key.scalar_subquery())
         )
+
+
+def registration_order(server: Server) -> dict[str, tuple[int, int]]:
+    """Return for each entryUUID the kind of the object and the number of its registration."""
+    with database(server) as opened, opened.read() as connection:
+        return {
+            row.entry_uuid: (kind, row.pk)
+            for kind, table in enumerate((submission_set, document_entry, folder, association))
+            for row in connection.execute(select(table.c.entry_uuid, table.c.pk))
+        }
 
 
 def events(server: Server, after: int = 0) -> list[Event]:

@@ -16,7 +16,8 @@ _EVERYTHING: Final = (
     "first>heart>report, heart>letter, first>heart>letter, second>image, second>lab, second>old, "
     "second>lung, lung>old, second>lung>old, third>new, new RPLC old, lung>new, third>lung>new, "
     "fourth>scan, fourth>note, fourth>signature, scan XFRM report, note APND report, "
-    "signature signs report, fourth>note APND report, fifth>demand, heart>demand, "
+    "signature signs report, signature signs note, fourth>note APND report, "
+    "fourth>signature signs note, fifth>demand, heart>demand, "
     "fifth>heart>demand, sixth>snapshot, snapshot IsSnapshotOf demand, seventh>report"
 )
 
@@ -177,6 +178,13 @@ _CONTENTS: Final = (
         {_SET: "'{second}'"},
         "second, image, lab, old, lung, second>image, second>lab, second>old, second>lung, "
         "lung>old, second>lung>old",
+    ),
+    Case(
+        "a relationship, where the SubmissionSet has both its ends",
+        "GetSubmissionSetAndContents",
+        {_SET: "'{fourth}'"},
+        "fourth, scan, note, signature, fourth>scan, fourth>note, fourth>signature, "
+        "signature signs note, fourth>signature signs note",
     ),
     Case("of nobody", "GetSubmissionSetAndContents", {_SET: "'{heart}'"}, ""),
     Case(

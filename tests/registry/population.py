@@ -303,8 +303,12 @@ def _fourth(made: Population) -> Made:
         made.association("scan XFRM report", v.XFRM, "scan", "report"),
         made.association("note APND report", v.APND, "note", "report"),
         made.association("signature signs report", v.SIGNS, "signature", "report"),
+        made.association("signature signs note", v.SIGNS, "signature", "note"),
     ]
-    held = [made.member("fourth", "note APND report")]
+    held = [
+        made.member("fourth", "note APND report"),
+        made.member("fourth", "signature signs note"),
+    ]
     return {submission.with_objects((*submission.objects, *relations, *held)): "ITI-42"}
 
 

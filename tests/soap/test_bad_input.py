@@ -112,6 +112,16 @@ def test_not_xml(unharmed_server: Server, body: bytes, words: str) -> None:
     assert not answer.is_mtom
 
 
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16"])
+def test_laughs_in_a_message_as_long_as_a_document(unharmed_server: Server, encoding: str) -> None:
+    """Beyond 10 MB the parser is told to admit long texts, but no more than that."""
+    text = with_dtd(LAUGHS, f'<n a="&l9;">{"x" * 11_000_000}</n>').decode()
+    body = changed(text, "<!DOCTYPE", f"{COMMENT}<!DOCTYPE").replace("UTF-8", encoding, 1)
+    content_type = f"application/soap+xml; charset={encoding}"
+    answer = post(unharmed_server, ITI18, body.encode(encoding), content_type, relates_to=None)
+    assert_refused(answer, "refused")
+
+
 def test_not_xml_in_the_root_part(unharmed_server: Server) -> None:
     body = multipart(root_part("no XML"), part(DOCUMENT))
     assert_refused(post(unharmed_server, ITI41, body, mtom_type()), "not well-formed")

@@ -3,13 +3,17 @@
 Wherever a message is about a document, the document is provided that way and retrieved again.
 """
 
+import time
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from tests.serving import Server
 from tests.soap.messages import (
     BOUNDARY,
+    INCLUDE,
     ITI18,
     ITI41,
     ITI42,
@@ -300,6 +304,13 @@ def test_percent_encoded_cid(server: Server, href: str, content_id: str) -> None
     assert retrieve(server, case) == CDA
 
 
+def test_white_space_beside_an_include(server: Server) -> None:
+    case = new_case()
+    envelope = case.provide(f"\n        {INCLUDE}\r\n      ")
+    provided(server, multipart(root_part(envelope), part(CDA)), mtom_type())
+    assert retrieve(server, case) == CDA
+
+
 NESTED = (
     b"Content-Type: text/plain\r\n\r\nDear colleague,\r\n--inner\r\nContent-ID: <x>\r\n\r\n"
     b"\r\n--inner--\r\n"
@@ -404,6 +415,20 @@ def test_base64_with_white_space_around(server: Server) -> None:
     assert retrieve(server, case) == EVERY_BYTE
 
 
+@pytest.mark.parametrize("line_end", ["&#13;\n", "&#xA;", "<!-- -->", " <?target instruction?>"])
+def test_base64_as_xml_writers_write_it(server: Server, line_end: str) -> None:
+    case = new_case()
+    envelope = case.provide(in_base64(EVERY_BYTE, 76).replace("\n", line_end))
+    provided(server, multipart(root_part(envelope)), mtom_type())
+    assert retrieve(server, case) == EVERY_BYTE
+
+
+def test_base64_in_a_cdata_section(server: Server) -> None:
+    case = new_case()
+    assert post(server, ITI41, case.provide(f"<![CDATA[{in_base64(CDA)}]]>")).status == SUCCESS
+    assert retrieve(server, case) == CDA
+
+
 def test_base64_beyond_what_a_parser_admits_without_being_told(server: Server) -> None:
     case = new_case()
     document = EVERY_BYTE * 110
@@ -459,6 +484,36 @@ def test_retrieve_in_simple_soap_has_the_document_in_base64(
     assert not answer.is_mtom
     assert answer.documents == {case.document: document}
     assert int(answer.raw.headers["content-length"]) == len(answer.raw.body)
+
+
+def open_documents(server: Server) -> list[Path]:
+    """Return the documents that the workers of a server have open."""
+    parent = server.process.pid
+    workers = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    opened = []
+    for file in [file for pid in workers for file in Path(f"/proc/{pid}/fd").iterdir()]:
+        with suppress(OSError):  # it may be closed at this moment
+            opened.append(file.readlink())
+    return [path for path in opened if path.is_relative_to(server.data / "documents")]
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/task").is_dir(), reason="only Linux tells what a process has open"
+)
+@pytest.mark.parametrize("as_mtom", [True, False])
+def test_document_is_closed_when_its_receiver_goes_away(server: Server, as_mtom: bool) -> None:
+    case = new_case()
+    provide(server, case, EVERY_BYTE * 400)
+    body = multipart(root_part(case.retrieve())) if as_mtom else case.retrieve().encode()
+    with connected(server) as connection:
+        content_type = mtom_type() if as_mtom else SIMPLE
+        connection.send(http_request(ITI43.path, body, f"Content-Type: {content_type}"))
+        assert connection.read_line() == b"HTTP/1.1 200 OK\r\n"
+        assert len(open_documents(server)) == 1
+    until = time.monotonic() + 5
+    while open_documents(server) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert open_documents(server) == []
 
 
 def test_query_as_mtom_is_answered_as_mtom(server: Server) -> None:

@@ -21,6 +21,7 @@ from xds.client import (
     Settings,
     tls_context,
 )
+from xds.commands.terminal import printable
 from xds.metadata import datatypes
 from xds.metadata.datatypes import CX
 from xds.metadata.objects import Code
@@ -74,7 +75,8 @@ def _sentences() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise click.ClickException(error.explain()) from None
+        lines = error.explain().splitlines()
+        raise click.ClickException("\n".join(map(printable, lines))) from None
     except OSError as error:
         raise click.ClickException(f"{error.filename or 'a file'}: {error.strerror}") from None
 

@@ -25,7 +25,7 @@ _PATIENT_ID_SCHEMES: Final[Mapping[type[RegistryObject], str]] = {
 FIRST_VERSION: Final = 1
 
 
-def fragment(thing: MetadataObject) -> bytes:
+def fragment(thing: MetadataObject, version: int = FIRST_VERSION) -> bytes:
     """Render what never changes of an object, with marks for what does."""
     changes: dict[str, object] = {"status": _STATUS}
     if isinstance(thing, DocumentEntry | SubmissionSet | Folder):
@@ -36,7 +36,7 @@ def fragment(thing: MetadataObject) -> bytes:
         )
     if isinstance(thing, DocumentEntry | Folder):
         changes["lid"] = thing.logical_id or thing.id
-        changes["version_info"] = VersionInfo(str(FIRST_VERSION))
+        changes["version_info"] = VersionInfo(str(version))
     if isinstance(thing, Folder):
         others = tuple(s for s in thing.slots if s.name != "lastUpdateTime")
         changes["slots"] = (*others, Slot("lastUpdateTime", (_UPDATED,)))
@@ -48,6 +48,8 @@ class FoundObject:
     """One object that a query found."""
 
     kind: type[RegistryObject]
+    number: int
+    """Objects of a kind are numbered in the order of registration."""
     entry_uuid: str
     home_community_id: str | None
     availability_status: str

@@ -1,11 +1,11 @@
-"""Patient identity: ids made known and merged by a feed (ITI TF-2 3.8.4.1.3, 3.44.4.1.3).
+"""Patient identity: ids made known, merged and linked (ITI TF-2 3.8.4, 3.44.4, 3.64.4).
 
 A merge is one database transaction and final. The objects of the subsumed patient get the row of
 the surviving one; nothing is rendered again, because stored fragments hold no patientId.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Final
 
@@ -15,9 +15,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from xds.database import Database
 from xds.metadata import datatypes
 from xds.metadata.datatypes import CX
-from xds.registry import events
+from xds.registry import events, link_changes
 from xds.registry.events import PATIENT_ADDED, PATIENT_MERGED, Happening
-from xds.registry.patients import inserted_key
+from xds.registry.link_changes import LinkChange, LinkPolicy
+from xds.registry.patients import Patients, inserted_key
 from xds.registry.tables import document_entry, folder, patient, searchable, submission_set
 
 # FOR UPDATE, in one order: on a database with row locks, a submission holds the same rows shared
@@ -52,6 +53,8 @@ class Role(StrEnum):
     ADDED = "patient id"
     SUBSUMED = "subsumed patient id"
     SURVIVING = "surviving patient id"
+    NEW = "new patient id"
+    PREVIOUS = "previous patient id"
 
 
 class Fault(Enum):
@@ -95,6 +98,7 @@ class PatientIdentities:
     database: Database
     assigning_authority: str | None = None
     """The OID of the domain whose ids are kept; None admits any."""
+    link_policy: LinkPolicy = field(default_factory=LinkPolicy)
 
     def add(self, patient_id: str) -> None:
         """Make a patient id known; nothing changes where it is already.
@@ -130,6 +134,23 @@ class PatientIdentities:
                 connection,
                 Happening(PATIENT_MERGED, None, None, both["subsumed"], both["surviving"]),
             )
+
+    def change_link(self, change: LinkChange) -> None:
+        """Give the documents of a local patient id to another patient (ITI TF-2 3.64.4.1.3).
+
+        Raises IdentityRefused, and changes nothing, where one of the affinity domain's ids is of
+        another domain, and where the new one cannot be submitted for. Where no document is of the
+        previous patient and the local id there is nothing to do.
+        """
+        _require(self._flaws({Role.NEW: change.new, Role.PREVIOUS: change.previous}))
+        if change.new == change.previous and change.subsumed_local is None:
+            return
+        with self.database.write() as connection:
+            learn = self.link_policy.learn_patients
+            patients = Patients(connection, [change.new], learn=learn)
+            if patients.refused:
+                _active(connection, {Role.NEW: searchable(change.new)})
+            link_changes.apply(connection, change, self.link_policy, patients, now=datatypes.now())
 
     def _flaws(self, named: Mapping[Role, str]) -> Iterator[Finding]:
         for role, patient_id in named.items():

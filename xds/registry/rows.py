@@ -54,7 +54,7 @@ class Prepared:
     values: tuple[tuple[str, str], ...] = field(default=())
 
 
-def prepared(thing: MetadataObject, now: str) -> Prepared:
+def prepared(thing: MetadataObject, now: str, version: int = FIRST_VERSION) -> Prepared:
     """Render an object and pick out what is searched; ``now`` is the time of registration."""
     kind = type(thing)
     declared = kind.attributes()
@@ -63,10 +63,10 @@ def prepared(thing: MetadataObject, now: str) -> Prepared:
         for name in _COLUMNS[kind]
     }
     row["availability_status"] = v.APPROVED
-    row["fragment"] = fragment(thing)
+    row["fragment"] = fragment(thing, version)
     if isinstance(thing, DocumentEntry | Folder):
         row["logical_id"] = thing.logical_id or thing.id
-        row["version"] = FIRST_VERSION
+        row["version"] = version
     if isinstance(thing, DocumentEntry):
         row["size"] = int(thing.size) if thing.size else None
     if isinstance(thing, Folder):

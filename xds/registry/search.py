@@ -164,6 +164,7 @@ def _selection(
     """Select the fields of a FoundObject, in their order; ``among`` is a column to look up in."""
     table, _ = _TABLES[name]
     columns = (
+        table.c.pk,
         table.c.entry_uuid,
         table.c.home_community_id,
         table.c.availability_status,
@@ -216,6 +217,11 @@ class Page:
 WHOLE: Final = Page()
 
 
+def in_order(found: Iterable[FoundObject]) -> list[FoundObject]:
+    """Return objects of one kind in the order of registration."""
+    return sorted(found, key=lambda one: one.number)
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """One query under way: where to look, and whether metadata is wanted or references only."""
@@ -244,7 +250,7 @@ class Search:
         for chunk in chunks(values):
             found.extend(self._found(table, query, {**wanted.values, "among": chunk}, WHOLE))
         self.require_few(found)
-        return found
+        return in_order(found)
 
     def touching_any(self, entry_uuids: Iterable[str], wanted: Filter = EVERY) -> list[FoundObject]:
         """Return the Associations with a source or target among the entryUUIDs."""
@@ -254,7 +260,7 @@ class Search:
             for column in ("source", "target")
             for one in self.objects_in(association, column, uuids, wanted)
         }
-        return list(found.values())
+        return in_order(found.values())
 
     def touching(self, wanted: Mapping[Table, Filter]) -> list[FoundObject]:
         """Return the Associations with a source or target among all that pass the filters."""

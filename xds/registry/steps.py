@@ -13,7 +13,7 @@ from sqlalchemy import Table
 from xds.metadata import vocabulary as v
 from xds.registry.fragments import FoundObject
 from xds.registry.parameters import Alternatives, Arguments, Parameter
-from xds.registry.search import Filter, Search, filtered
+from xds.registry.search import Filter, Search, filtered, in_order
 from xds.registry.tables import association, document_entry, folder, submission_set
 
 Step = Callable[["StoredQuery", Search, Arguments], list[FoundObject]]
@@ -104,13 +104,8 @@ def get_submission_set_and_contents(
     held = {*_uuids(entries), *_uuids(folders)}
     joining = _among(search.objects_in(association, "entry_uuid", targets), held)
     held.update(_uuids(joining))
-    return [
-        *sets,
-        *entries,
-        *folders,
-        *(member for member in members if member.target in held),
-        *joining,
-    ]
+    associations = in_order([*(one for one in members if one.target in held), *joining])
+    return [*sets, *entries, *folders, *associations]
 
 
 def get_folder_and_contents(

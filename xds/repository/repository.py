@@ -1,6 +1,7 @@
 """The Document Repository: stores documents, registers them, gives them out (TF-1 10.1.1.4)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -98,19 +99,35 @@ class DocumentRepository:
         stored. On return documents and metadata are durable. The documents lie in the store before
         they are registered, so a crash leaves a document without metadata at worst.
         """
-        try:
+        staged = list(documents.values())
+        with self._discarding(staged, Exception):
             if errors := list(_mismatches(submission, documents)):
                 raise TransactionFailure(errors)
-            self._publish(documents.values())
+            self._publish(staged)
+        # of any other failure it is not known whether the registration is durable: the documents
+        # stay, and a sweep removes them if it is not
+        with self._discarding(staged, TransactionFailure):
             unused = self._register(self._completed(submission, documents), documents)
-        except TransactionFailure:
-            self.store.discard(documents.values())
-            raise
-        self.store.discard(unused)
+        self._discard(unused)
 
-    def _publish(self, documents: Iterable[StagedDocument]) -> None:
+    @contextmanager
+    def _discarding(
+        self, staged: Sequence[StagedDocument], failure: type[Exception]
+    ) -> Iterator[None]:
         try:
-            self.store.publish(list(documents))
+            yield
+        except failure:
+            self._discard(staged)
+            raise
+
+    def _discard(self, staged: Iterable[StagedDocument]) -> None:
+        """Remove what nobody needs; what cannot be removed now is left to a sweep."""
+        with suppress(StoreError):
+            self.store.discard(staged)
+
+    def _publish(self, documents: Sequence[StagedDocument]) -> None:
+        try:
+            self.store.publish(documents)
         except StoreFull as error:
             raise TransactionFailure([XDSRepositoryOutOfResources(_NO_ROOM)]) from error
 

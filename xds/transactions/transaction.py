@@ -16,7 +16,10 @@ _log = logs.get_logger(__name__)
 
 
 class Documents(Protocol):
-    """The documents that came with a request, by the hrefs of its ``xop:Include`` elements."""
+    """The documents that came with a request, by the hrefs of its ``xop:Include`` elements.
+
+    Where one of them cannot be handed out, those handed out before are the binding's again.
+    """
 
     def take(self, href: str) -> StagedDocument:
         """Return one document and leave it to the caller; a binding's fault if there is none."""
@@ -93,7 +96,7 @@ class Transaction:
         except TransactionFailure as failure:
             return self.refusal(failure.errors)
         except (DatabaseUnavailable, StoreUnavailable) as error:
-            _log.error("not available", transaction=self.name, reason=type(error).__name__)
+            _log.error("not available", transaction=self.name, exc_info=error)
             return self.refusal([self.busy(BUSY)])
 
     def check(self, body: etree._Element) -> None:

@@ -1,0 +1,327 @@
+"""Link changes: a local patient id belongs to another patient from now on (ITI TF-2 3.64.4.1.3).
+
+The Approved DocumentEntries of the local id get a new version of the new patient, and so does each
+Folder that holds none but them; Associations whose two ends are then of one patient are made again
+between the new versions. All of it comes with one SubmissionSet of the registry's own making.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import uuid4
+
+from sqlalchemy import Connection, Row, bindparam, or_, select, union_all, update
+
+from xds.metadata import ebrim
+from xds.metadata import vocabulary as v
+from xds.metadata.ebrim import RegistryObject
+from xds.metadata.objects import (
+    Association,
+    Code,
+    DocumentEntry,
+    Folder,
+    MetadataObject,
+    SubmissionSet,
+    interpreted,
+)
+from xds.metadata.submission import Submission
+from xds.parsing import parse
+from xds.registry import events
+from xds.registry.events import DEPRECATED, REGISTERED, UPDATED, Happening
+from xds.registry.fragments import FIRST_VERSION, FoundObject
+from xds.registry.patients import Patients
+from xds.registry.rows import TABLES, insert_objects, prepared
+from xds.registry.surroundings import chunks
+from xds.registry.tables import association, document_entry, folder, patient
+
+_COPIED: Final = (v.HAS_MEMBER, *sorted(v.RELATIONSHIPS))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkChange:
+    """What a PIX Manager tells: patient ids as metadata writes them."""
+
+    local: str
+    """The local id, the sourcePatientId of documents."""
+    new: str
+    """The affinity domain's id that it belongs to now."""
+    previous: str
+    """The affinity domain's id that it belonged to."""
+    subsumed_local: str | None = None
+    """The local id that ``local`` replaces, where the source merged two patients."""
+    source_id: str
+    """The OID of the PIX Manager."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkPolicy:
+    """What the affinity domain decides for link changes."""
+
+    learn_patients: bool = True
+    """Whether a new id that no feed has made known is accepted (``unknown_patients = open``)."""
+    home_community_id: str | None = None
+    """Set on the SubmissionSet and the Associations."""
+    content_type: Code = Code("XPID", "urn:ihe:iti:xpid:2017", "Patient identity link change")
+    """The contentTypeCode of the SubmissionSet; IHE leaves it to the affinity domain."""
+
+
+def _uuids(column: Any) -> Any:
+    return column.in_(bindparam("uuids", expanding=True))
+
+
+_ENTRIES: Final = (
+    select(document_entry)
+    .join(patient, document_entry.c.patient == patient.c.pk)
+    .where(
+        patient.c.patient_id == bindparam("previous"),
+        document_entry.c.source_patient_id == bindparam("source_patient_id"),
+        document_entry.c.availability_status == v.APPROVED,
+    )
+    .order_by(document_entry.c.pk)
+)
+_HOLDERS: Final = (
+    select(folder)
+    .distinct()
+    .join(association, association.c.source == folder.c.entry_uuid)
+    .where(
+        _uuids(association.c.target),
+        association.c.association_type == v.HAS_MEMBER,
+        association.c.availability_status == v.APPROVED,
+        folder.c.availability_status == v.APPROVED,
+    )
+    .order_by(folder.c.pk)
+)
+_MEMBERS: Final = (
+    select(association.c.source, document_entry.c.source_patient_id)
+    .join(document_entry, association.c.target == document_entry.c.entry_uuid)
+    .where(
+        _uuids(association.c.source),
+        association.c.association_type == v.HAS_MEMBER,
+        association.c.availability_status == v.APPROVED,
+        document_entry.c.availability_status == v.APPROVED,
+    )
+)
+_ASSOCIATIONS: Final = (
+    select(association)
+    .where(
+        or_(_uuids(association.c.source), _uuids(association.c.target)),
+        association.c.association_type.in_(_COPIED),
+        association.c.availability_status == v.APPROVED,
+    )
+    .order_by(association.c.pk)
+)
+_ENDS: Final = union_all(
+    *(
+        select(table.c.entry_uuid, patient.c.patient_id)
+        .join(patient, table.c.patient == patient.c.pk)
+        .where(_uuids(table.c.entry_uuid), table.c.availability_status == v.APPROVED)
+        for table in (document_entry, folder)
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Old:
+    """An object that gets a new version, with its row."""
+
+    thing: DocumentEntry | Folder
+    row: Row[Any]
+
+    @property
+    def next_id(self) -> str:
+        """The symbolic id of the new version."""
+        return f"next {self.thing.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Versions:
+    """All that gets a new version, by entryUUID."""
+
+    old: Mapping[str, _Old] = field(default_factory=dict)
+
+    def end(self, entry_uuid: str) -> str:
+        """Return what stands for an end of an Association from now on."""
+        return self.old[entry_uuid].next_id if entry_uuid in self.old else entry_uuid
+
+
+def apply(
+    connection: Connection, change: LinkChange, policy: LinkPolicy, patients: Patients, *, now: str
+) -> None:
+    """Make the new versions, within a transaction; nothing where no DocumentEntry is concerned."""
+    wanted = {
+        "previous": change.previous,
+        "source_patient_id": change.subsumed_local or change.local,
+    }
+    entries = _read(DocumentEntry, connection.execute(_ENTRIES, wanted).all(), change.previous)
+    if not entries:
+        return
+    folders = _folders(connection, [old.thing.id for old in entries], wanted["source_patient_id"])
+    versions = _Versions({old.thing.id: old for old in (*entries, *folders)})
+    copies = list(_copies(connection, versions, change))
+    submission = _submission(versions, copies, change, policy, now).with_uuids()
+    _insert(connection, submission, versions, patients, now)
+    _deprecate(connection, versions)
+
+
+# --- what is concerned ---------------------------------------------------------------------------
+
+
+def _read(
+    kind: type[DocumentEntry] | type[Folder], rows: Sequence[Row[Any]], patient_id: str
+) -> list[_Old]:
+    things = _parsed(
+        FoundObject(
+            kind,
+            row.entry_uuid,
+            row.home_community_id,
+            row.availability_status,
+            patient_id,
+            getattr(row, "last_update_time", None),
+            fragment=row.fragment,
+        )
+        for row in rows
+    )
+    return [_Old(thing, row) for thing, row in zip(things, rows, strict=True)]
+
+
+def _parsed(found: Iterable[FoundObject]) -> list[Any]:
+    """Read stored objects back, as a query would give them out."""
+    leaves = b"".join([one.leaf() for one in found])
+    root = parse(f'<rim:List xmlns:rim="{v.NS_RIM}">'.encode() + leaves + b"</rim:List>")
+    return [interpreted(one) for one in ebrim.read_list(root)]
+
+
+def _folders(connection: Connection, entries: list[str], source_patient_id: str) -> list[_Old]:
+    """Return the Folders that hold some of the entries, and Approved ones of no other local id."""
+    rows = {row.pk: row for row in _each(connection, _HOLDERS, entries)}
+    uuids = [row.entry_uuid for row in rows.values()]
+    mixed = {
+        row.source
+        for row in _each(connection, _MEMBERS, uuids)
+        if row.source_patient_id != source_patient_id
+    }
+    return _read(Folder, [row for row in rows.values() if row.entry_uuid not in mixed], "")
+
+
+def _each(connection: Connection, query: Any, uuids: Iterable[str]) -> Iterator[Row[Any]]:
+    for chunk in chunks(uuids):
+        yield from connection.execute(query, {"uuids": chunk})
+
+
+def _copies(
+    connection: Connection, versions: _Versions, change: LinkChange
+) -> Iterator[Association]:
+    """Yield the Associations between new versions, or to an Approved object of the new patient."""
+    rows = {row.pk: row for row in _each(connection, _ASSOCIATIONS, versions.old)}
+    others = {end for row in rows.values() for end in (row.source, row.target)} - set(versions.old)
+    patients = {row.entry_uuid: row.patient_id for row in _each(connection, _ENDS, others)}
+    patients.update(dict.fromkeys(versions.old, change.new))
+    chosen = [
+        FoundObject(Association, row.entry_uuid, None, v.APPROVED, fragment=row.fragment)
+        for _, row in sorted(rows.items())
+        if patients.get(row.source) == patients.get(row.target) == change.new
+    ]
+    for number, found in enumerate(_parsed(chosen)):
+        yield ebrim.changed(
+            _with_new_parts(found),
+            id=f"copy {number}",
+            sourceObject=versions.end(found.source),
+            targetObject=versions.end(found.target),
+        )
+
+
+# --- what is made --------------------------------------------------------------------------------
+
+
+def _submission(
+    versions: _Versions,
+    copies: Sequence[Association],
+    change: LinkChange,
+    policy: LinkPolicy,
+    now: str,
+) -> Submission:
+    """Return the generated SubmissionSet with all that comes with it; ids are symbolic."""
+    new = [_next(old, change) for old in versions.old.values()]
+    members = [one for one in copies if one.association_type == v.HAS_MEMBER]
+    submission_set = SubmissionSet.create(
+        entry_uuid="submission set",
+        patient_id=change.new,
+        source_id=change.source_id,
+        unique_id=f"2.25.{uuid4().int}",
+        submission_time=now,
+        content_type_code=policy.content_type,
+        home_community_id=policy.home_community_id,
+    )
+    held = [
+        Association.create(
+            entry_uuid=f"member {number}",
+            association_type=v.HAS_MEMBER,
+            source=submission_set.id,
+            target=one.id,
+            submission_set_status=v.ORIGINAL if isinstance(one, DocumentEntry) else None,
+            home_community_id=policy.home_community_id,
+        )
+        for number, one in enumerate((*new, *members))
+    ]
+    return Submission((submission_set, *new, *copies, *held))
+
+
+def _next(old: _Old, change: LinkChange) -> DocumentEntry | Folder:
+    thing = ebrim.changed(_with_new_parts(old.thing), id=old.next_id)
+    if isinstance(thing, DocumentEntry) and change.subsumed_local is not None:
+        thing = thing.updated(source_patient_id=change.local)
+    return thing.updated(patient_id=change.new)
+
+
+def _with_new_parts(thing: Any) -> Any:
+    """Give the parts of an object symbolic ids: a part belongs to one version."""
+
+    def renamed(parts: Sequence[RegistryObject]) -> tuple[RegistryObject, ...]:
+        return tuple(ebrim.changed(part, id=f"part {i}") for i, part in enumerate(parts))
+
+    return ebrim.changed(
+        thing,
+        classifications=renamed(thing.classifications),
+        external_identifiers=renamed(thing.external_identifiers),
+    )
+
+
+def _insert(
+    connection: Connection,
+    submission: Submission,
+    versions: _Versions,
+    patients: Patients,
+    now: str,
+) -> None:
+    numbers = {old.row.logical_id: old.row.version + 1 for old in versions.old.values()}
+    things = [thing for thing in submission.objects if isinstance(thing, MetadataObject)]
+    objects = [prepared(one, now, numbers.get(one.lid or "", FIRST_VERSION)) for one in things]
+    insert_objects(connection, objects, patients)
+    happenings = [
+        Happening(
+            REGISTERED if isinstance(one.thing, SubmissionSet) else UPDATED,
+            type(one.thing),
+            one.thing.id,
+            one.row["patient"],
+        )
+        for one in objects
+        if isinstance(one.thing, events.EVENT_OBJECTS)
+    ]
+    gone = [
+        Happening(DEPRECATED, type(old.thing), old.thing.id, old.row.patient)
+        for old in versions.old.values()
+    ]
+    made_by = submission.submission_set.id
+    events.write(connection, [*happenings, *gone], at=now, submission_set=made_by)
+
+
+def _deprecate(connection: Connection, versions: _Versions) -> None:
+    for kind in (DocumentEntry, Folder):
+        table = TABLES[kind]
+        uuids = [uuid for uuid, old in versions.old.items() if isinstance(old.thing, kind)]
+        for chunk in chunks(uuids):
+            connection.execute(
+                update(table)
+                .where(table.c.entry_uuid.in_(chunk))
+                .values(availability_status=v.DEPRECATED)
+            )
