@@ -66,7 +66,6 @@ LIBRARIES: Final = {
     "falcon": ("app", "web", "fhir"),
     "hl7": ("hl7v2.messages",),
     "granian": ("server",),
-    "urllib3": ("client",),
     "click": ("__main__", "commands"),
     "rich": ("commands", "round_trip"),
     "structlog": ("logs",),
@@ -214,7 +213,7 @@ def test_an_import_out_of_its_place_is_found(
             "app.py",
             "from xds import __version__, contract\nfrom xds.soap.application import create",
         ),
-        ("client.py", "from xds.soap.mtom import encode\nimport urllib3"),
+        ("client.py", "from xds.soap.mtom import encode\nimport ssl"),
         ("soap/protocol.py", "from spyne.protocol.soap import Soap12\nfrom xds.soap import mtom"),
     ],
 )

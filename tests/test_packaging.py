@@ -6,7 +6,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-HEAVY = {"granian", "lxml", "pydantic", "rich", "spyne", "sqlalchemy", "structlog", "urllib3"}
+HEAVY = {"granian", "lxml", "pydantic", "rich", "spyne", "sqlalchemy", "structlog"}
 
 
 def test_every_package_is_listed_in_setup_cfg() -> None:

@@ -7,9 +7,11 @@ from xds.config import Config
 from xds.database import Database
 from xds.metadata import code_sets
 from xds.metadata.code_sets import CodeSets
+from xds.metadata.objects import Code
 from xds.metadata.rules import Policy
 from xds.metadata.submission import Submission
 from xds.registry.identities import PatientIdentities
+from xds.registry.link_changes import LINK_CHANGE, LinkPolicy
 from xds.registry.queries import ResultLimits
 from xds.registry.registry import DocumentRegistry
 from xds.repository.index import Joining
@@ -49,13 +51,22 @@ class AffinityDomain:
             register=partial(_register, registry),
             home_community_id=config.home_community_id,
         )
-        identities = PatientIdentities(database, config.assigning_authority)
+        identities = PatientIdentities(database, config.assigning_authority, _link_policy(config))
         return cls(database, registry, repository, identities)
 
     def check(self) -> None:
         """Raise when database or store cannot do their work, for the readiness of the server."""
         self.database.check()
         self.repository.store.check()
+
+
+def _link_policy(config: Config) -> LinkPolicy:
+    code, _, coding_scheme = config.xpid_content_type.partition("^^")
+    return LinkPolicy(
+        learn_patients=config.unknown_patients == "open",
+        home_community_id=config.home_community_id,
+        content_type=Code(code, coding_scheme, LINK_CHANGE),
+    )
 
 
 def _policy(config: Config) -> Policy:

@@ -68,6 +68,12 @@ def _check_targets(text: str) -> str:
     return text
 
 
+def _check_code(code: str) -> str:
+    if not all(code.partition("^^")):
+        raise ValueError("not of the form code^^codingScheme")
+    return code
+
+
 def _without_urn(value: object) -> object:
     return value.strip().removeprefix(_OID_URN) if isinstance(value, str) else value
 
@@ -78,6 +84,7 @@ def _with_urn(oid: str) -> str:
 
 Oid = Annotated[str, BeforeValidator(_without_urn), AfterValidator(_check_oid)]
 OidUrn = Annotated[Oid, AfterValidator(_with_urn)]
+CodeText = Annotated[str, AfterValidator(_check_code)]
 Url = Annotated[str, AfterValidator(_check_url)]
 Targets = Annotated[str, BeforeValidator(_joined), AfterValidator(_check_targets)]
 
@@ -106,10 +113,16 @@ class Config(BaseModel):
         None, description="OID of the patient identifiers accepted; unset: any."
     )
     patient_id_namespace: str | None = Field(
-        None, min_length=1, description="Name of that assigning authority, where a feed gives no OID."
+        None,
+        min_length=1,
+        description="Name of that assigning authority, where a feed gives no OID.",
     )
     unknown_patients: Literal["open", "known"] = Field(
         "open", description="Patients accepted: any (open), or those that a feed has made known."
+    )
+    xpid_content_type: CodeText = Field(
+        "XPID^^urn:ihe:iti:xpid:2017",
+        description="contentTypeCode of SubmissionSets that ITI-64 makes: code^^codingScheme.",
     )
     code_sets: Path | None = Field(
         None, description="File of the allowed codes and mime types: .toml, .json or codes.xml."

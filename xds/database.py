@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
@@ -33,9 +33,15 @@ class DatabaseUnavailable(Exception):
 def _availability() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
+    except (DatabaseError, InterfaceError, PoolTimeout) as error:
+        if isinstance(error, DatabaseError) and type(error) not in _OF_THE_DATABASE:
+            raise
         cause = error.__cause__
         raise DatabaseUnavailable(str(cause) if cause else "no connection is free") from error
+
+
+_OF_THE_DATABASE: Final = (DatabaseError, OperationalError)
+"""Errors of the database itself, such as a file that is none; others are of what it was asked."""
 
 
 class Database:

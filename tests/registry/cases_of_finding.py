@@ -31,13 +31,13 @@ _NEW: Final = "new, scan, note, signature, snapshot"
 
 def _documents(name: str, parameter: str, value: Values, found: str, *shows: str) -> Case:
     given = {**DOCUMENTS, f"$XDSDocumentEntry{parameter}": value}
-    return Case(name, "FindDocuments", given, found, tuple(f"effect {one}" for one in shows))
+    return Case(name, "FindDocuments", given, found, tuple(f"behaviour {one}" for one in shows))
 
 
 def _between(name: str, parameter: str, start: str, stop: str, found: str, *shows: str) -> Case:
     bounds = (("From", start), ("To", stop))
     given = {f"$XDSDocumentEntry{parameter}{end}": text for end, text in bounds if text}
-    rows = tuple(f"effect {one}" for one in shows)
+    rows = tuple(f"behaviour {one}" for one in shows)
     return Case(name, "FindDocuments", {**DOCUMENTS, **given}, found, rows)
 
 
@@ -187,7 +187,7 @@ _FIND_DOCUMENTS: Final = (
             "$XDSDocumentEntryCreationTimeTo": "2027",
         },
         "lab, demand",
-        ("effect absent times",),
+        ("behaviour absent times",),
     ),
     _between(
         "begun from a day or at no time",
@@ -251,7 +251,7 @@ _BY_REFERENCE: Final = tuple(
         "FindDocumentsByReferenceId",
         {**DOCUMENTS, "$XDSDocumentEntryReferenceIdList": value},
         found,
-        tuple(f"effect {one}" for one in shows),
+        tuple(f"behaviour {one}" for one in shows),
     )
     for name, value, found, *shows in (
         ("a reference", f"({REFERENCE_A})", "report"),
@@ -296,7 +296,7 @@ _FIND_SETS: Final = (
 
 def _folders(name: str, parameter: str, value: Values, found: str, *shows: str) -> Case:
     given = {**FOLDERS, f"$XDSFolder{parameter}": value}
-    return Case(name, "FindFolders", given, found, tuple(f"effect {one}" for one in shows))
+    return Case(name, "FindFolders", given, found, tuple(f"behaviour {one}" for one in shows))
 
 
 _FIND_FOLDERS: Final = (

@@ -23,7 +23,7 @@ _EVERYTHING: Final = (
 
 
 def _all(name: str, parameters: Parameters, found: str, *shows: str) -> Case:
-    rows = tuple(f"effect {one}" for one in shows)
+    rows = tuple(f"behaviour {one}" for one in shows)
     return Case(name, "GetAll", {**ALL, **parameters}, found, rows)
 
 
@@ -82,10 +82,10 @@ _GET: Final = (
         "GetDocuments",
         {_UUIDS: "('{lab}','urn:uuid:00000000-0000-4000-8000-000000000999')"},
         "lab",
-        ("effect no result",),
+        ("behaviour no result",),
     ),
-    Case("that nobody has", "GetDocuments", {_UNIQUE_IDS: "('1.2')"}, "", ("effect no result",)),
-    Case("that is no UUID", "GetDocuments", {_UUIDS: "('report')"}, "", ("effect no result",)),
+    Case("that nobody has", "GetDocuments", {_UNIQUE_IDS: "('1.2')"}, "", ("behaviour no result",)),
+    Case("that is no UUID", "GetDocuments", {_UUIDS: "('report')"}, "", ("behaviour no result",)),
     Case(
         "by entryUUID", "GetFolders", {"$XDSFolderEntryUUID": "('{heart}','{lung}')"}, "heart, lung"
     ),
@@ -130,7 +130,7 @@ _SET: Final = "$XDSSubmissionSetEntryUUID"
 _FOLDER: Final = "$XDSFolderEntryUUID"
 _FORMAT: Final = {"$XDSDocumentEntryFormatCode": f"('text^^{v.IHE_FORMAT_CODES}')"}
 _CONFIDENTIAL: Final = {"$XDSDocumentEntryConfidentialityCode": [N, R]}
-_FILTER: Final = ("effect filtered associations",)
+_FILTER: Final = ("behaviour filtered associations",)
 _CONTENTS: Final = (
     Case(
         "by entryUUID",

@@ -60,7 +60,7 @@ def statuses(objects: Mapping[str, RegistryObject], world: World) -> dict[int, s
 # --- ids, status, version ------------------------------------------------------------------------
 
 
-@shows("effect symbolic ids", "ITI-42")
+@shows("behaviour symbolic ids", "ITI-42")
 def test_symbolic_ids_become_uuids_everywhere(server: Server, world: World) -> None:
     wire.accept(server, world.fixture("iti42/folder"))
     objects = all_of(server, world)
@@ -80,7 +80,7 @@ def test_symbolic_ids_become_uuids_everywhere(server: Server, world: World) -> N
     assert len(members) == 5
 
 
-@shows("effect given UUIDs")
+@shows("behaviour given UUIDs")
 def test_uuids_of_the_submitter_stay(server: Server, world: World) -> None:
     sent = world.fixture("iti42/preassigned_uuids")
     wire.accept(server, sent)
@@ -88,7 +88,7 @@ def test_uuids_of_the_submitter_stay(server: Server, world: World) -> None:
     assert sorted(all_of(server, world)) == sorted(identities)
 
 
-@shows("effect status")
+@shows("behaviour status")
 def test_everything_is_approved_whatever_was_sent(server: Server, world: World) -> None:
     wire.accept(server, world.fixture("iti42/comprehensive_document"))
     objects = all_of(server, world)
@@ -100,7 +100,7 @@ def test_everything_is_approved_whatever_was_sent(server: Server, world: World) 
     assert {thing.status for thing in objects.values()} == {v.APPROVED}
 
 
-@shows("effect first version")
+@shows("behaviour first version")
 def test_an_object_is_its_own_first_version(server: Server, world: World) -> None:
     wire.accept(server, world.fixture("iti42/folder"))
     objects = all_of(server, world)
@@ -108,7 +108,7 @@ def test_an_object_is_its_own_first_version(server: Server, world: World) -> Non
         assert (thing.logical_id, thing.version) == (thing.entry_uuid, "1")
 
 
-@shows("effect types on return")
+@shows("behaviour types on return")
 def test_types_that_may_be_left_out_are_returned(server: Server, world: World) -> None:
     wire.accept(server, world.fixture("iti42/minimal_document"))
     for thing in all_of(server, world).values():
@@ -145,10 +145,10 @@ def _sent(world: World, fixture: str) -> Submission:
 @pytest.mark.parametrize(
     "fixture",
     [
-        pytest.param("comprehensive_document", marks=shows("effect home")),
+        pytest.param("comprehensive_document", marks=shows("behaviour home")),
         "several_authors",
         "several_languages",
-        pytest.param("extra_metadata", marks=shows("effect extra metadata")),
+        pytest.param("extra_metadata", marks=shows("behaviour extra metadata")),
         "folder",
     ],
 )
@@ -158,7 +158,7 @@ def test_metadata_come_back_as_they_were_sent(server: Server, world: World, fixt
     assert _content(list(all_of(server, world).values())) == _content(list(sent.objects))
 
 
-@shows("effect extra metadata")
+@shows("behaviour extra metadata")
 def test_extra_slots_of_an_association_come_back(server: Server, world: World) -> None:
     wire.accept(server, world.fixture("iti42/extra_metadata"))
     slots = [
@@ -172,7 +172,7 @@ def test_extra_slots_of_an_association_come_back(server: Server, world: World) -
     ]
 
 
-@shows("effect reason of a relationship")
+@shows("behaviour reason of a relationship")
 def test_the_reason_of_a_relationship_comes_back(server: Server, world: World) -> None:
     registered("iti42/preassigned_uuids")(server, world)
     wire.accept(server, world.fixture("iti42/signature"))
@@ -190,11 +190,13 @@ ALL_APPROVED = dict.fromkeys((REPORT, IMAGE, ADDENDUM, ADDENDUM_IMAGE, OTHER), "
 @pytest.mark.parametrize(
     ("fixture", "kind"),
     [
-        pytest.param("replacement", v.RPLC, marks=shows("effect replacement", "effect cascade")),
+        pytest.param(
+            "replacement", v.RPLC, marks=shows("behaviour replacement", "behaviour cascade")
+        ),
         pytest.param(
             "transformation_and_replacement",
             v.XFRM_RPLC,
-            marks=shows("effect replacement", "effect cascade"),
+            marks=shows("behaviour replacement", "behaviour cascade"),
         ),
     ],
 )
@@ -215,7 +217,7 @@ def test_a_replacement_deprecates_the_document_and_what_depends_on_it(
     assert {one.status for one in of(SubmissionSet, objects)} == {v.APPROVED}
 
 
-@shows("effect cascade")
+@shows("behaviour cascade")
 def test_the_replacement_of_an_addendum_leaves_its_document(server: Server, world: World) -> None:
     registered("iti42/preassigned_uuids")(server, world)
     addendum = edits.attribute(edits.association("relation"), "targetObject", _uuid(ADDENDUM))
@@ -235,7 +237,7 @@ def _uuid(number: int) -> str:
     ("fixture", "kind"),
     [("transformation", v.XFRM), ("addendum", v.APND), ("signature", v.SIGNS)],
 )
-@shows("effect other relationships")
+@shows("behaviour other relationships")
 def test_other_relationships_change_no_status(
     server: Server, world: World, fixture: str, kind: str
 ) -> None:
@@ -249,7 +251,7 @@ def test_other_relationships_change_no_status(
 
 
 @on_demand
-@shows("effect other relationships", "ITI-61")
+@shows("behaviour other relationships", "ITI-61")
 def test_a_snapshot_leaves_the_on_demand_document_approved(server: Server, world: World) -> None:
     registered("iti61/on_demand_document")(server, world)
     wire.accept(server, world.fixture("iti42/snapshot"))
@@ -259,7 +261,7 @@ def test_a_snapshot_leaves_the_on_demand_document_approved(server: Server, world
 
 
 @on_demand
-@shows("effect replacement", "ITI-61")
+@shows("behaviour replacement", "ITI-61")
 def test_an_on_demand_document_is_replaced_by_another(server: Server, world: World) -> None:
     registered("iti61/on_demand_document")(server, world)
     wire.accept(server, world.fixture("iti61/replacement_on_demand"))
@@ -283,7 +285,7 @@ def memberships(objects: Mapping[str, RegistryObject], folder: str) -> dict[str,
 
 
 @pytest.mark.parametrize("fixture", ["replacement", "transformation_and_replacement"])
-@shows("effect folder inheritance")
+@shows("behaviour folder inheritance")
 def test_a_replacement_joins_its_predecessors_folders(
     server: Server, world: World, fixture: str
 ) -> None:
@@ -303,7 +305,7 @@ def test_a_replacement_joins_its_predecessors_folders(
     assert len(held) == len(set(held))
 
 
-@shows("effect folder inheritance")
+@shows("behaviour folder inheritance")
 def test_a_membership_that_the_submitter_sent_is_not_doubled(server: Server, world: World) -> None:
     registered("iti42/preassigned_uuids")(server, world)
     by_hand = edits.both(
@@ -316,7 +318,7 @@ def test_a_membership_that_the_submitter_sent_is_not_doubled(server: Server, wor
     assert len(held) == len(set(held))
 
 
-@shows("effect folder inheritance")
+@shows("behaviour folder inheritance")
 def test_a_deprecated_folder_is_not_joined(server: Server, world: World) -> None:
     registered("iti42/preassigned_uuids")(server, world)
     behind.deprecate_folder(HEART, server, world)
@@ -324,7 +326,7 @@ def test_a_deprecated_folder_is_not_joined(server: Server, world: World) -> None
     assert set(memberships(all_of(server, world), world.uuid(HEART))) == {world.uuid(REPORT)}
 
 
-@shows("effect folder inheritance")
+@shows("behaviour folder inheritance")
 def test_a_folder_is_inherited_from_replacement_to_replacement(
     server: Server, world: World
 ) -> None:
@@ -344,7 +346,7 @@ def test_a_folder_is_inherited_from_replacement_to_replacement(
     assert objects[world.uuid(70)].status == v.DEPRECATED
 
 
-@shows("effect folder inheritance")
+@shows("behaviour folder inheritance")
 def test_one_document_may_replace_two_of_one_folder(server: Server, world: World) -> None:
     registered("iti42/preassigned_uuids")(server, world)
     to_heart = edits.attribute(edits.association("folder-document"), "sourceObject", _uuid(HEART))
@@ -368,7 +370,7 @@ def _just_now(dtm: str, since: str) -> bool:
     return len(dtm) == 14 and since <= dtm <= datatypes.now()
 
 
-@shows("effect lastUpdateTime")
+@shows("behaviour lastUpdateTime")
 def test_a_new_folder_is_of_now_whatever_was_sent(server: Server, world: World) -> None:
     since = datatypes.now()
     wire.accept(server, world.fixture("iti42/folder"))
@@ -377,7 +379,7 @@ def test_a_new_folder_is_of_now_whatever_was_sent(server: Server, world: World) 
     assert all(_just_now(str(one.last_update_time), since) for one in folders)
 
 
-@shows("effect lastUpdateTime", "effect later folder update")
+@shows("behaviour lastUpdateTime", "behaviour later folder update")
 @pytest.mark.parametrize(
     ("fixture", "gaining", "staying"),
     [("folder_update", LUNG, HEART), ("replacement", HEART, LUNG)],
@@ -395,7 +397,7 @@ def test_a_folder_that_gains_a_document_is_of_now(
     assert _updated(objects, world.uuid(staying)) == "20200101000000"
 
 
-@shows("effect later folder update")
+@shows("behaviour later folder update")
 def test_a_registered_document_joins_a_registered_folder(server: Server, world: World) -> None:
     registered("iti42/preassigned_uuids")(server, world)
     wire.accept(server, world.fixture("iti42/folder_update"))
@@ -407,7 +409,7 @@ def test_a_registered_document_joins_a_registered_folder(server: Server, world: 
     assert held == [joined[world.uuid(OTHER)].id]
 
 
-@shows("effect reference")
+@shows("behaviour reference")
 def test_a_document_is_shared_anew_by_another_patients_submission(
     server: Server, world: World
 ) -> None:
@@ -424,7 +426,7 @@ def test_a_document_is_shared_anew_by_another_patients_submission(
     assert list(status.values()) == ["Original"]
 
 
-@shows("effect SubmissionSet")
+@shows("behaviour SubmissionSet")
 def test_a_submission_set_never_changes(server: Server, world: World) -> None:
     registered("iti42/preassigned_uuids")(server, world)
 
@@ -443,7 +445,7 @@ def test_a_submission_set_never_changes(server: Server, world: World) -> None:
 # --- a domain's own ------------------------------------------------------------------------------
 
 
-@shows("effect home")
+@shows("behaviour home")
 def test_the_home_of_the_community_is_set_where_none_came(
     domain_server: Server, known_world: World
 ) -> None:
@@ -455,7 +457,7 @@ def test_the_home_of_the_community_is_set_where_none_came(
     assert {one.get("home") for one in references.elements} == {"urn:oid:2.999.1.40"}
 
 
-@shows("effect home")
+@shows("behaviour home")
 def test_a_home_that_came_stays(domain_server: Server, known_world: World) -> None:
     wire.accept(domain_server, known_world.fixture("iti42/comprehensive_document"))
     objects = wire.get_all(domain_server, known_world.patient(1)).objects
@@ -480,7 +482,7 @@ def _happened(server: Server, step: Callable[[], None]) -> list[tuple[str, str, 
     ]
 
 
-@shows("effect events")
+@shows("behaviour events")
 def test_events_tell_of_what_was_registered(server: Server, world: World) -> None:
     register = partial(wire.accept, server, world.fixture("iti42/folder"))
     happened = _happened(server, register)
@@ -492,7 +494,7 @@ def test_events_tell_of_what_was_registered(server: Server, world: World) -> Non
     )
 
 
-@shows("effect events")
+@shows("behaviour events")
 def test_events_tell_of_what_a_replacement_changes(server: Server, world: World) -> None:
     registered("iti42/preassigned_uuids")(server, world)
     replace = partial(wire.accept, server, world.fixture("iti42/replacement"))
@@ -509,7 +511,7 @@ def test_events_tell_of_what_a_replacement_changes(server: Server, world: World)
     assert {patient for _, _, _, patient in happened} == {world.patient(1)}
 
 
-@shows("effect events")
+@shows("behaviour events")
 def test_a_refused_submission_is_no_event(server: Server, world: World) -> None:
     sent = world.fixture("iti42/replacement")  # of a document that nobody has
 
@@ -519,7 +521,7 @@ def test_a_refused_submission_is_no_event(server: Server, world: World) -> None:
     assert _happened(server, refused) == []
 
 
-@shows("effect events")
+@shows("behaviour events")
 def test_events_name_the_submission_that_brought_them_about(server: Server, world: World) -> None:
     last = max((event.number for event in behind.events(server)), default=0)
     registered("iti42/preassigned_uuids")(server, world)

@@ -113,7 +113,7 @@ def test_every_query_has_a_message_with_all_that_goes_together() -> None:
 # --- what an answer looks like -------------------------------------------------------------------
 
 
-@shows("effect LeafClass")
+@shows("behaviour LeafClass")
 def test_a_leaf_has_its_parts_with_ids_and_types(server: Server, population: Population) -> None:
     answer = wire.found(ask(server, population, "GetAll", ALL))
     for leaf in answer.elements:
@@ -125,7 +125,7 @@ def test_a_leaf_has_its_parts_with_ids_and_types(server: Server, population: Pop
             assert part.get("classifiedObject", part.get("registryObject")) == leaf.get("id")
 
 
-@shows("effect ObjectRef")
+@shows("behaviour ObjectRef")
 def test_a_reference_is_an_id_and_nothing_more(server: Server, population: Population) -> None:
     answer = wire.found(ask(server, population, "GetAll", ALL, v.OBJECT_REF))
     for reference in answer.elements:
@@ -136,7 +136,7 @@ def test_a_reference_is_an_id_and_nothing_more(server: Server, population: Popul
         assert len(reference) == 0
 
 
-@shows("effect no result")
+@shows("behaviour no result")
 def test_nothing_found_is_a_success(server: Server, population: Population) -> None:
     for return_type in (v.LEAF_CLASS, v.OBJECT_REF):
         nobody = {**DOCUMENTS, "$XDSDocumentEntryPatientId": "'P7^^^&2.999.1.1&ISO'"}
@@ -144,7 +144,7 @@ def test_nothing_found_is_a_success(server: Server, population: Population) -> N
         assert (answer.status, answer.elements, answer.problems) == ("Success", [], [])
 
 
-@shows("effect order")
+@shows("behaviour order")
 @pytest.mark.parametrize("query", BASES)
 def test_the_order_is_that_of_registration_kind_by_kind(
     server: Server, population: Population, query: str
@@ -158,7 +158,7 @@ def test_the_order_is_that_of_registration_kind_by_kind(
             assert placed == sorted(set(placed)), case.name
 
 
-@shows("effect home of a query")
+@shows("behaviour home of a query")
 def test_the_home_of_a_query_may_be_named(server: Server, population: Population) -> None:
     values = population.parameters(BASES["GetDocuments"])
     message = wire.query_message(v.GET_DOCUMENTS, values)
@@ -166,7 +166,7 @@ def test_the_home_of_a_query_may_be_named(server: Server, population: Population
     assert population.names(wire.found(wire.send(server, with_home))) == ["report"]
 
 
-@shows("effect white space")
+@shows("behaviour white space")
 def test_white_space_round_the_query_id_is_no_part_of_it(
     server: Server, population: Population
 ) -> None:
@@ -176,7 +176,7 @@ def test_white_space_round_the_query_id_is_no_part_of_it(
     assert population.names(wire.found(wire.send(server, message))) == ["report"]
 
 
-@shows("effect several Values")
+@shows("behaviour several Values")
 def test_a_list_may_be_longer_than_one_value_admits(server: Server, population: Population) -> None:
     lists = tuple(
         wire.texts(f"urn:uuid:{number:08d}-1111-4111-8111-111111111111") for number in range(1000)
@@ -209,7 +209,7 @@ OF_TWO_PATIENTS = {
 """Results of two patients; GetFolderAndContents cannot have one, as a Folder is of one patient."""
 
 
-@shows("effect single patient", "error XDSResultNotSinglePatient")
+@shows("behaviour single patient", "error XDSResultNotSinglePatient")
 @pytest.mark.parametrize("query", OF_TWO_PATIENTS)
 def test_metadata_of_two_patients_are_refused_and_references_are_not(
     server: Server, population: Population, query: str
@@ -222,13 +222,13 @@ def test_metadata_of_two_patients_are_refused_and_references_are_not(
     assert sorted(population.names(references)) == sorted(found.split(", "))
 
 
-@shows("effect single patient")
+@shows("behaviour single patient")
 def test_the_rule_of_one_patient_is_tested_wherever_it_holds() -> None:
     held = {row.name for row in STORED_QUERIES.values() if row.single_patient}
     assert held == {*OF_TWO_PATIENTS, "GetFolderAndContents"}
 
 
-@shows("effect single patient")
+@shows("behaviour single patient")
 def test_other_queries_may_find_what_is_of_two_patients(
     server: Server, population: Population
 ) -> None:
@@ -246,7 +246,7 @@ def test_other_queries_may_find_what_is_of_two_patients(
 # --- pages and limits ----------------------------------------------------------------------------
 
 
-@shows("effect pages")
+@shows("behaviour pages")
 @pytest.mark.parametrize(
     "query", ["FindDocuments", "GetAll", "GetSubmissionSetAndContents", "GetAssociations"]
 )
@@ -267,14 +267,14 @@ def test_pages_make_up_the_whole(
     assert paged == whole.ids
 
 
-@shows("effect pages")
+@shows("behaviour pages")
 def test_a_page_past_the_end_is_empty(server: Server, population: Population) -> None:
     attributes = 'startIndex="1000" maxResults="10"'
     page = ask(server, population, "GetAll", ALL, attributes=attributes)
     assert (wire.found(page).ids, page.element.get("startIndex")) == ([], "1000")
 
 
-@shows("effect pages")
+@shows("behaviour pages")
 def test_the_rest_from_an_index(server: Server, population: Population) -> None:
     whole = wire.found(ask(server, population, "GetAll", ALL)).ids
     rest = wire.found(ask(server, population, "GetAll", ALL, attributes='startIndex="30"')).ids

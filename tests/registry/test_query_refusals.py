@@ -40,7 +40,7 @@ def _declared(
             marks=shows(
                 f"error {code}",
                 f"parameter {row.name} {parameter.name}",
-                *(f"effect {one}" for one in more),
+                *(f"behaviour {one}" for one in more),
             ),
         )
         for row in STORED_QUERIES.values()
@@ -102,7 +102,7 @@ def test_an_unknown_status_is_as_good_as_none(
 WITH_ALTERNATIVES = [row for row in QUERIES.values() if row.alternatives is not None]
 
 
-@shows(f"error {MISSING}", "effect alternatives")
+@shows(f"error {MISSING}", "behaviour alternatives")
 @pytest.mark.parametrize("row", WITH_ALTERNATIVES, ids=lambda row: row.name)
 def test_one_of_the_alternatives_is_missed(
     server: Server, population: Population, row: StoredQuery
@@ -113,7 +113,7 @@ def test_one_of_the_alternatives_is_missed(
     assert all(name in said for name in row.alternatives.names)
 
 
-@shows(f"error {NUMBER}", "effect alternatives")
+@shows(f"error {NUMBER}", "behaviour alternatives")
 @pytest.mark.parametrize(
     "row",
     [row for row in WITH_ALTERNATIVES if row.alternatives and row.alternatives.exclusive],
@@ -204,14 +204,14 @@ def test_a_query_of_one_patient_is_none_of_the_other_transaction(server: Server)
     refused(wire.query(server, v.FIND_DOCUMENTS, DOCUMENTS, name="ITI-51"), "XDSUnknownStoredQuery")
 
 
-@shows("error XDSRegistryError", "effect returnType")
+@shows("error XDSRegistryError", "behaviour returnType")
 @pytest.mark.parametrize("return_type", ["RegistryObject", "LeafClassWithRepositoryItem"])
 def test_another_return_type_is_refused(server: Server, return_type: str) -> None:
     answer = wire.query(server, v.FIND_DOCUMENTS, DOCUMENTS, return_type)
     assert return_type in refused(answer, "XDSRegistryError")
 
 
-@shows("error XDSRegistryError", "effect returnType")
+@shows("error XDSRegistryError", "behaviour returnType")
 def test_no_return_type_is_that_of_ebrs(server: Server) -> None:
     message = wire.query_message(v.FIND_DOCUMENTS, DOCUMENTS)
     without = message.replace(b'returnType="LeafClass" ', b"")
@@ -240,7 +240,7 @@ def test_a_query_that_breaks_the_schema_is_refused(server: Server, old: bytes, n
     )
 
 
-@shows("effect all errors")
+@shows("behaviour all errors")
 def test_all_errors_of_a_query_are_reported_together(
     server: Server, population: Population
 ) -> None:
@@ -301,7 +301,7 @@ def test_as_many_results_as_allowed_are_given(limited: tuple[Server, World]) -> 
     refused(ask_for(5, v.OBJECT_REF), "XDSTooManyResults")
 
 
-@shows("error XDSTooManyResults", "effect pages")
+@shows("error XDSTooManyResults", "behaviour pages")
 def test_pages_lead_through_what_is_too_many_at_once(limited: tuple[Server, World]) -> None:
     server, world = limited
     given = {name: world.text(values) for name, values in DOCUMENTS.items()}

@@ -58,7 +58,7 @@ def _kinds(server: Server, world: World) -> Counter[type]:
     return Counter(type(one) for one in wire.get_all(server, world.patient(1)).objects.values())
 
 
-@shows("effect race of SubmissionSets", "error XDSDuplicateUniqueIdInRegistry")
+@shows("behaviour race of SubmissionSets", "error XDSDuplicateUniqueIdInRegistry")
 def test_one_submission_set_is_registered_once(server: Server, race: Race) -> None:
     for _ in range(ROUNDS):
         world = World.new()
@@ -71,7 +71,7 @@ def test_one_submission_set_is_registered_once(server: Server, race: Race) -> No
         assert _kinds(server, world) == {SubmissionSet: 1, DocumentEntry: 1, Association: 1}
 
 
-@shows("effect race of replacements", "error XDSRegistryDeprecatedDocumentError")
+@shows("behaviour race of replacements", "error XDSRegistryDeprecatedDocumentError")
 def test_one_document_is_replaced_once(server: Server, race: Race) -> None:
     for _ in range(ROUNDS):
         world = World.new()
@@ -93,7 +93,7 @@ def test_one_document_is_replaced_once(server: Server, race: Race) -> None:
         assert [one.target for one in relations] == [world.text(OLD)]
 
 
-@shows("effect race of documents", "error XDSNonIdenticalHash")
+@shows("behaviour race of documents", "error XDSNonIdenticalHash")
 def test_one_unique_id_stays_one_document(server: Server, race: Race) -> None:
     for _ in range(ROUNDS // 4):
         world = World.new()
@@ -112,7 +112,7 @@ def test_one_unique_id_stays_one_document(server: Server, race: Race) -> None:
         assert _kinds(server, world)[DocumentEntry] == 1
 
 
-@shows("effect race of UUIDs")
+@shows("behaviour race of UUIDs")
 def test_one_uuid_is_given_once(server: Server, race: Race) -> None:
     for _ in range(ROUNDS // 4):
         world = World.new()
@@ -123,7 +123,7 @@ def test_one_uuid_is_given_once(server: Server, race: Race) -> None:
         assert _kinds(server, world)[DocumentEntry] == 1
 
 
-@shows("effect atomic")
+@shows("behaviour atomic")
 def test_a_query_never_sees_half_of_a_submission(server: Server, world: World) -> None:
     with ThreadPoolExecutor(1) as threads:
         for number in range(1, 20):

@@ -40,7 +40,7 @@ def _print_table(options: Iterable[Option]) -> None:
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("option", "value", "what it is"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "option")
     for option in options:
         style = "" if option.source == "default" else "bold"
         table.add_row(

@@ -9,7 +9,7 @@ from typing import Final
 
 from xds import logs
 from xds.database import DatabaseUnavailable
-from xds.hl7v2 import iti8_patient_identity_feed
+from xds.hl7v2 import iti8_patient_identity_feed, iti64_notify_xad_pid_link_change
 from xds.hl7v2.event import Event, Feed
 from xds.hl7v2.messages import (
     ACCEPTED,
@@ -25,7 +25,8 @@ from xds.hl7v2.messages import (
 from xds.registry.identities import Finding, IdentityRefused, Role
 
 EVENTS: Final[Mapping[str, Event]] = {
-    row.trigger: row for row in (*iti8_patient_identity_feed.EVENTS,)
+    row.trigger: row
+    for row in (*iti8_patient_identity_feed.EVENTS, *iti64_notify_xad_pid_link_change.EVENTS)
 }
 """The trigger events that are answered, by MSH-9 component 2."""
 
@@ -33,6 +34,8 @@ _LOCATIONS: Final[Mapping[Role, str]] = {
     Role.ADDED: "PID^1^3",
     Role.SURVIVING: "PID^1^3",
     Role.SUBSUMED: "MRG^1^1",
+    Role.NEW: "PID^1^3^1",
+    Role.PREVIOUS: "MRG^1^1^1",
 }
 _MOST_LOGGED: Final = 40
 

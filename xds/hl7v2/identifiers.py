@@ -10,6 +10,7 @@ from xds.metadata.datatypes import CX
 
 _NULL: Final = '""'
 """HL7's word for a value that is to be deleted."""
+_FOREIGN: Final = "no patient id is of the assigning authority that it has to be of"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,22 @@ def patient_ids(
         raise Refused(Problem("101", f"{segment}^1^{number}", "there is no patient id"))
     kept = list(dict.fromkeys(_kept(listed, f"{segment}^1^{number}", authority)))
     if not kept:
-        reason = "no patient id is of the assigning authority of this affinity domain"
-        raise Refused(Problem("204", f"{segment}^1^{number}^1^4", reason))
+        raise Refused(Problem("204", f"{segment}^1^{number}^1^4", _FOREIGN))
     return kept
+
+
+def patient_id(
+    message: Message, segment: str, number: int, place: int, authority: AssigningAuthority
+) -> str:
+    """Return the id at one place of a list, counted from 1; Refused unless of the authority."""
+    location = f"{segment}^1^{number}^{place}"
+    listed = message.field(segment, number)[place - 1 : place]
+    if not listed or not _number(listed[0]):
+        raise Refused(Problem("101", location, "there is no patient id"))
+    oid = authority.of(listed[0])
+    if oid is None:
+        raise Refused(Problem("204", f"{location}^4", _FOREIGN))
+    return _written(_number(listed[0]), oid, f"{location}^1")
 
 
 def _number(identifier: Repetition) -> str:

@@ -34,6 +34,10 @@ from xds.registry.rows import TABLES, insert_objects, prepared
 from xds.registry.surroundings import chunks
 from xds.registry.tables import association, document_entry, folder, patient
 
+LINK_CHANGE: Final = "Patient identity link change"
+"""The display name of the contentTypeCode of generated SubmissionSets."""
+_CONTENT_TYPE: Final = Code("XPID", "urn:ihe:iti:xpid:2017", LINK_CHANGE)
+
 _COPIED: Final = (v.HAS_MEMBER, *sorted(v.RELATIONSHIPS))
 
 
@@ -61,7 +65,7 @@ class LinkPolicy:
     """Whether a new id that no feed has made known is accepted (``unknown_patients = open``)."""
     home_community_id: str | None = None
     """Set on the SubmissionSet and the Associations."""
-    content_type: Code = Code("XPID", "urn:ihe:iti:xpid:2017", "Patient identity link change")
+    content_type: Code = _CONTENT_TYPE
     """The contentTypeCode of the SubmissionSet; IHE leaves it to the affinity domain."""
 
 
@@ -171,12 +175,13 @@ def _read(
 ) -> list[_Old]:
     things = _parsed(
         FoundObject(
-            kind,
-            row.entry_uuid,
-            row.home_community_id,
-            row.availability_status,
-            patient_id,
-            getattr(row, "last_update_time", None),
+            kind=kind,
+            number=row.pk,
+            entry_uuid=row.entry_uuid,
+            home_community_id=row.home_community_id,
+            availability_status=row.availability_status,
+            patient_id=patient_id,
+            last_update_time=getattr(row, "last_update_time", None),
             fragment=row.fragment,
         )
         for row in rows
@@ -217,7 +222,14 @@ def _copies(
     patients = {row.entry_uuid: row.patient_id for row in _each(connection, _ENDS, others)}
     patients.update(dict.fromkeys(versions.old, change.new))
     chosen = [
-        FoundObject(Association, row.entry_uuid, None, v.APPROVED, fragment=row.fragment)
+        FoundObject(
+            kind=Association,
+            number=row.pk,
+            entry_uuid=row.entry_uuid,
+            home_community_id=row.home_community_id,
+            availability_status=v.APPROVED,
+            fragment=row.fragment,
+        )
         for _, row in sorted(rows.items())
         if patients.get(row.source) == patients.get(row.target) == change.new
     ]
@@ -267,7 +279,7 @@ def _submission(
 
 
 def _next(old: _Old, change: LinkChange) -> DocumentEntry | Folder:
-    thing = ebrim.changed(_with_new_parts(old.thing), id=old.next_id)
+    thing: DocumentEntry | Folder = ebrim.changed(_with_new_parts(old.thing), id=old.next_id)
     if isinstance(thing, DocumentEntry) and change.subsumed_local is not None:
         thing = thing.updated(source_patient_id=change.local)
     return thing.updated(patient_id=change.new)

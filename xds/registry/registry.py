@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from xds.database import Database
 from xds.errors import TransactionFailure
@@ -21,6 +22,24 @@ from xds.registry.tables import document_entry
 
 Joining = Callable[[Connection], None]
 """Work of a repository on the same database that shares the fate of the registration."""
+
+
+_PAGE: Final = 1_000
+_NEXT_STABLE: Final = (
+    select(
+        document_entry.c.pk,
+        document_entry.c.unique_id,
+        document_entry.c.hash,
+        document_entry.c.size,
+    )
+    .where(
+        document_entry.c.pk > bindparam("last"),
+        document_entry.c.repository_unique_id == bindparam("repository"),
+        document_entry.c.object_type == v.STABLE_DOCUMENT_ENTRY,
+    )
+    .order_by(document_entry.c.pk)
+    .limit(_PAGE)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +107,20 @@ class DocumentRegistry:
             return events.after(connection, after, at_most=at_most)
 
     def stable_documents(self, repository_unique_id: str) -> Iterator[RegisteredDocument]:
-        """Yield what is registered of every stable document of one repository."""
-        query = select(
-            document_entry.c.unique_id, document_entry.c.hash, document_entry.c.size
-        ).where(
-            document_entry.c.repository_unique_id == repository_unique_id,
-            document_entry.c.object_type == v.STABLE_DOCUMENT_ENTRY,
-        )
-        with self.database.read() as connection:
-            for row in connection.execute(query.execution_options(yield_per=1_000)):
+        """Yield what is registered of every stable document of one repository.
+
+        It is read in short transactions, however long the reader takes.
+        """
+        last = 0
+        while True:
+            bound = {"repository": repository_unique_id, "last": last}
+            with self.database.read() as connection:
+                rows = connection.execute(_NEXT_STABLE, bound).all()
+            for row in rows:
                 yield RegisteredDocument(row.unique_id, row.hash, row.size)
+            if len(rows) < _PAGE:
+                return
+            last = rows[-1].pk
 
     def _at_home(self, submission: Submission) -> Submission:
         if self.home_community_id is None:

@@ -29,6 +29,13 @@ _BY_UNIQUE_ID: Final = select(document).where(
     document.c.unique_id.in_(bindparam("unique_ids", expanding=True))
 )
 _CHUNK: Final = 5_000
+_PAGE: Final = 1_000
+_NEXT: Final = (
+    select(document)
+    .where(document.c.unique_id > bindparam("last"))
+    .order_by(document.c.unique_id)
+    .limit(_PAGE)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +67,15 @@ def add(connection: Connection, documents: Iterable[IndexedDocument]) -> None:
 
 
 def every(database: Database) -> Iterator[IndexedDocument]:
-    """Yield every document of the index."""
-    with database.read() as connection:
-        for row in connection.execute(select(document).execution_options(yield_per=1_000)):
-            yield IndexedDocument(*row)
+    """Yield every document of the index, in short transactions however long the reader takes."""
+    last = ""
+    while True:
+        with database.read() as connection:
+            found = [IndexedDocument(*row) for row in connection.execute(_NEXT, {"last": last})]
+        yield from found
+        if len(found) < _PAGE:
+            return
+        last = found[-1].unique_id
 
 
 def holds_key(connection: Connection, key: str) -> bool:

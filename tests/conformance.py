@@ -1,0 +1,405 @@
+"""The table of conformance: what the server answers and enforces, and the tests that show it.
+
+A pytest plugin. A test says what it shows by ``@pytest.mark.shows("rule required", "ITI-42")``, and
+``pytest --conformance=docs/conformance.md`` writes the table from the tests that passed. The rows
+are those of the tables of the code (transactions, stored queries, rules, error codes), and those of
+:data:`BEHAVIOUR` for what has no table.
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from lxml import etree
+
+from xds import errors
+from xds.hl7v2.feed import EVENTS
+from xds.metadata import vocabulary as v
+from xds.metadata.rules import SUBMISSION_RULES, Rule
+from xds.registry.parameters import Parameter
+from xds.registry.queries import STORED_QUERIES
+from xds.registry.steps import StoredQuery
+from xds.transactions import TRANSACTIONS
+
+PACKAGE: Final = Path(errors.__file__).parent
+MOST_TESTS: Final = 6
+"""How many cases of one test are named in a row; the rest are counted."""
+
+BEHAVIOUR: Final[Mapping[str, tuple[str, str]]] = {
+    "atomic": ("A submission is registered as a whole or not at all", "ITI TF-2 3.42.4.1.3"),
+    "all errors": ("All errors of a request are reported together", "ITI TF-3 4.2.4"),
+    "symbolic ids": ("Symbolic ids become UUIDs, the same everywhere", "ITI TF-2 3.42.4.1.3"),
+    "given UUIDs": ("UUIDs that the submitter chose stay", "ITI TF-2 3.42.4.1.3"),
+    "status": ("Everything new is Approved, whatever was sent", "ITI TF-2 3.42.4.1.3"),
+    "first version": ("logicalID is the entryUUID, the version 1", "ITI TF-3 4.1.5"),
+    "types on return": ("objectType of parts is returned always", "ITI TF-3 4.2.1.1"),
+    "home": ("homeCommunityId is kept, and set where none came", "ITI TF-3 4.2.3.2.12"),
+    "extra metadata": ("Extra metadata are kept and returned", "ITI TF-3 4.2.3.1.6"),
+    "reason of a relationship": (
+        "The documentation of a relationship is kept",
+        "ITI TF-3 4.2.2.2",
+    ),
+    "replacement": ("RPLC and XFRM_RPLC deprecate their target", "ITI TF-2 3.42.4.1.3.3"),
+    "cascade": (
+        "Addenda and transformations of what is replaced go with it, to any depth",
+        "ITI TF-2 3.42.4.1.3.3",
+    ),
+    "other relationships": (
+        "XFRM, APND, signs and IsSnapshotOf change no status",
+        "ITI TF-3 4.2.2.2",
+    ),
+    "folder inheritance": (
+        "A replacement joins the Approved Folders of its predecessor",
+        "ITI TF-2 3.42.4.1.3.3",
+    ),
+    "lastUpdateTime": ("A Folder that gains a document is of now", "ITI TF-2 3.42.4.1.3.3"),
+    "later folder update": (
+        "A registered document joins a registered Folder",
+        "ITI TF-3 4.2.2.1",
+    ),
+    "reference": (
+        "A registered document is shared anew, also by another patient's SubmissionSet",
+        "ITI TF-3 4.2.2.1.1",
+    ),
+    "SubmissionSet": ("A SubmissionSet never changes", "ITI TF-3 4.1.4"),
+    "events": ("Event rows tell of what a commit did", ""),
+    "race of SubmissionSets": (
+        "Of two SubmissionSets with one uniqueId that race, one is registered",
+        "ITI TF-2 3.42.4.1.3",
+    ),
+    "race of replacements": (
+        "Of two replacements of one document that race, one is registered",
+        "ITI TF-2 3.42.4.1.3.3",
+    ),
+    "race of documents": (
+        "Of two documents with one uniqueId that race, one is registered",
+        "ITI TF-2 3.42.4.1.3",
+    ),
+    "race of UUIDs": (
+        "Of two objects with one UUID that race, one is registered",
+        "ITI TF-2 3.42.4.1.3",
+    ),
+    "quotes": ("A quote within a text is doubled", "ITI TF-2 3.18.4.1.2.3.5"),
+    "codes": ("A code matches with its scheme", "ITI TF-2 3.18.4.1.2.3.5"),
+    "OR": ("One value of a list is enough", "ITI TF-2 3.18.4.1.2.3.5"),
+    "several Values": ("Several Values of a Slot are one list", "ITI TF-2 3.18.4.1.2.3.5"),
+    "AND": (
+        "Repeated Slots must all be met; no other Slot may be repeated",
+        "ITI TF-2 3.18.4.1.2.3.5",
+    ),
+    "white space": (
+        "White space round values and the query id, and a list of one without parentheses",
+        "ITI TF-2 3.18.4.1.2.3.5",
+    ),
+    "LIKE": ("% and _ in patterns; there is no escape", "ITI TF-2 3.18.4.1.2.3.5"),
+    "exact": ("Texts compare exactly, in NFC and by case", "ITI TF-3 App. F"),
+    "bounds": ("From is included, To is not", "ITI TF-2 3.18.4.1.2.3.7"),
+    "mixed precision": ("Times compare by their first instant", "ITI TF-2 3.18.4.1.2.3.7"),
+    "absent times": ("Bounds do not concern what has no such time", "ITI TF-2 3.18.4.1.2.3.7.1"),
+    "default Stable": (
+        "Stable documents are found, On-Demand ones on demand",
+        "ITI TF-2 3.18.4.1.2.3.6.2",
+    ),
+    "unknown status": (
+        "An unknown status is ignored; none left is none given",
+        "ITI TF-2 3.18.4.1.2.3.6.1",
+    ),
+    "unknown parameter": ("An unknown parameter is ignored", "ebRS 6.3.2.1"),
+    "alternatives": ("One of the ids, and only one, is given", "ITI TF-2 3.18.4.1.2.3.7"),
+    "single patient": (
+        "Metadata in one answer are of one patient",
+        "ITI TF-2 3.18.4.1.2.3.8",
+    ),
+    "filtered associations": (
+        "An Association to what a filter removed is removed",
+        "ITI TF-2 3.18.4.1.2.3.7",
+    ),
+    "no result": ("Nothing found is a success", "ITI TF-2 3.18.4.1.3"),
+    "LeafClass": ("Leaves are complete", "ITI TF-2 3.18.4.1.2.6"),
+    "ObjectRef": ("References are ids", "ITI TF-2 3.18.4.1.2.6"),
+    "references only": ("Both kinds of answer name the same objects", "ITI TF-2 3.18.4.1.2.6"),
+    "returnType": ("Another returnType is refused", "ITI TF-2 3.18.4.1.2.6"),
+    "home of a query": ("The home of a query may be named", "ITI TF-2 3.18.4.1.2.3.9"),
+    "order": ("Results come kind by kind in the order of registration", ""),
+    "pages": ("startIndex and maxResults are honoured", "ebRS 6.2.1"),
+}
+"""What has no table in the code: a sentence and where it is said."""
+
+UNSHOWN: Final[Mapping[str, str]] = {}
+"""Rows that no test shows, and why."""
+
+_QUERIES: Final = (
+    *(v.FIND_DOCUMENTS, v.FIND_SUBMISSION_SETS, v.FIND_FOLDERS, v.GET_ALL, v.GET_DOCUMENTS),
+    *(v.GET_FOLDERS, v.GET_ASSOCIATIONS, v.GET_DOCUMENTS_AND_ASSOCIATIONS),
+    *(v.GET_SUBMISSION_SETS, v.GET_SUBMISSION_SET_AND_CONTENTS, v.GET_FOLDER_AND_CONTENTS),
+    *(v.GET_FOLDERS_FOR_DOCUMENT, v.GET_RELATED_DOCUMENTS, v.FIND_DOCUMENTS_BY_REFERENCE_ID),
+)
+"""The order in which ITI TF-2 3.18.4.1.2.3.7 describes its queries."""
+
+
+# --- rows ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: the key by which tests name it, and what stands before its tests."""
+
+    key: str
+    cells: tuple[str, ...]
+    due: bool = True
+    """Whether there must be a test; not for what the server does not do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of the document."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def _tf2(transaction: str) -> str:
+    return f"ITI TF-2 3.{transaction.removeprefix('ITI-')}"
+
+
+def _transactions() -> Iterator[Row]:
+    names = [row.name for row in TRANSACTIONS]
+    for row in TRANSACTIONS:
+        element = etree.QName(row.request_element).localname
+        key = row.name if names.count(row.name) == 1 else f"{row.name} {element}"
+        yield Row(key, (row.name, row.title, f"`{element}`", row.actor, _tf2(row.name)))
+    for event in EVENTS.values():
+        message = f"`ADT^{event.trigger}`"
+        key = f"{event.transaction} {event.trigger}"
+        yield Row(
+            key, (event.transaction, event.title, message, "registry", _tf2(event.transaction))
+        )
+
+
+def section_of(query: StoredQuery) -> str:
+    """Say where the TF describes a query."""
+    if query.query_id in _QUERIES:
+        return f"ITI TF-2 3.18.4.1.2.3.7.{_QUERIES.index(query.query_id) + 1}"
+    return f"{_tf2(query.transaction)}.4.1.2.3"
+
+
+def _queries() -> Iterator[Row]:
+    for query in STORED_QUERIES.values():
+        cells = (query.name, query.transaction, f"`{query.query_id}`", section_of(query))
+        yield Row(f"query {query.name}", cells)
+
+
+def _parameters(query: StoredQuery) -> Iterator[Row]:
+    for parameter in query.parameters:
+        cells = (f"`{parameter.name}`", *_parameter_cells(query, parameter))
+        yield Row(f"parameter {query.name} {parameter.name}", cells)
+
+
+def _parameter_cells(query: StoredQuery, parameter: Parameter) -> tuple[str, str, str]:
+    alternatives = query.alternatives.names if query.alternatives is not None else ()
+    needed = "required" if parameter.required else "optional"
+    if parameter.name in alternatives:
+        needed = "one of these"
+    number = "several" if parameter.multiple else "one"
+    return (
+        needed,
+        f"{number}, Slot repeatable" if parameter.conjunctive else number,
+        (f"{parameter.kind.name}, {parameter.match.value}"),
+    )
+
+
+def _first_line(thing: object) -> str:
+    return (thing.__doc__ or "").partition("\n")[0].strip().rstrip(".")
+
+
+def _rule_row(rule: Rule) -> Row:
+    said = re.sub(r" \(ITI TF[^)]*\)$", "", _first_line(rule.check))
+    transactions = ", ".join(sorted(rule.transactions))
+    cells = (f"`{rule.name}`", said, rule.error.code, transactions, rule.section)
+    return Row(f"rule {rule.name}", cells)
+
+
+def _rules() -> Iterator[Row]:
+    code = errors.XDSRegistryMetadataError.code
+    cells = ("schema", "The message is valid against the schema", code, "ITI-42, ITI-61")
+    yield Row("rule schema", (*cells, "ITI TF-3 4.2.1"))
+    yield from map(_rule_row, SUBMISSION_RULES)
+
+
+def _kinds(base: type[errors.RegistryError]) -> Iterator[type[errors.RegistryError]]:
+    for kind in base.__subclasses__():
+        yield kind
+        yield from _kinds(kind)
+
+
+def _issued() -> frozenset[str]:
+    """Return every name that the code outside :mod:`xds.errors` uses."""
+    names: set[str] = set()
+    for path in PACKAGE.rglob("*.py"):
+        if path != Path(errors.__file__):
+            nodes = ast.walk(ast.parse(path.read_text()))
+            names.update(node.id for node in nodes if isinstance(node, ast.Name))
+    return frozenset(names)
+
+
+def _errors() -> Iterator[Row]:
+    issued = _issued()
+    for kind in _kinds(errors.RegistryError):
+        if kind is errors.RegistryWarning:
+            continue
+        meaning, _, where = _first_line(kind).partition(" (")
+        transactions = ", ".join(re.findall(r"\b\d+\b", where))
+        cells = (f"`{kind.code}`", meaning.rstrip("."), transactions, "ITI TF-3 4.2.4")
+        yield Row(f"error {kind.code}", cells, due=kind.code in issued)
+
+
+def tables() -> tuple[Table, ...]:
+    """Return every table of the document."""
+    return (
+        Table(
+            "Transactions",
+            ("Transaction", "Title", "Message", "Actor", "Section"),
+            tuple(_transactions()),
+        ),
+        Table("Stored queries", ("Query", "Transaction", "Id", "Section"), tuple(_queries())),
+        *(
+            Table(
+                f"Parameters of {query.name}",
+                ("Parameter", "Needed", "Values", "Compared"),
+                tuple(_parameters(query)),
+            )
+            for query in STORED_QUERIES.values()
+        ),
+        Table(
+            "Rules of a submission",
+            ("Rule", "What it says", "Error", "Transactions", "Section"),
+            tuple(_rules()),
+        ),
+        Table(
+            "Behaviour",
+            ("Name", "What happens", "Section"),
+            tuple(Row(f"behaviour {name}", (name, *cells)) for name, cells in BEHAVIOUR.items()),
+        ),
+        Table(
+            "Error codes",
+            ("Code", "Meaning", "May be issued in ITI-", "Section"),
+            tuple(_errors()),
+        ),
+    )
+
+
+# --- the document --------------------------------------------------------------------------------
+
+_HEAD: Final = """\
+# Conformance
+
+What this server answers and enforces, with the section of the Technical Framework (ITI TF revision
+19.0) and the tests that show it. Made by a test run, `make conformance`, and not by hand: a test is
+named here because it passed.
+"""
+
+
+def document(shown: Mapping[str, Iterable[str]]) -> str:
+    """Write the document; ``shown`` are the ids of the tests by the key of a row."""
+    parts = [_HEAD]
+    for table in tables():
+        parts.append(f"\n## {table.title}\n\n")
+        parts.append(_line((*table.head, "Shown by")))
+        parts.append(_line(["---"] * (len(table.head) + 1)))
+        parts.extend(_line((*row.cells, _tests(row, shown.get(row.key, ())))) for row in table.rows)
+    return "".join(parts)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _tests(row: Row, node_ids: Iterable[str]) -> str:
+    by_function: dict[str, list[str]] = {}
+    for node_id in sorted(node_ids):
+        function, _, case = node_id.partition("[")
+        by_function.setdefault(function, []).append(case.removesuffix("]"))
+    if not by_function:
+        return "no test" if row.due else "not issued by this server"
+    return "<br>".join(_function(name, cases) for name, cases in by_function.items())
+
+
+def _function(name: str, cases: list[str]) -> str:
+    path, _, function = name.rpartition("::")
+    said = f"{path.removeprefix('tests/')} `{function}`"
+    named = [case for case in cases if case]
+    if not named:
+        return said
+    shared = {case.partition(": ")[0] for case in named}
+    if len(shared) == 1 and all(": " in case for case in named):
+        named = [case.partition(": ")[2] for case in named]
+    more = len(named) - MOST_TESTS
+    return f"{said}: {'; '.join(named[:MOST_TESTS])}" + (f"; and {more} more" if more > 0 else "")
+
+
+# --- the plugin ----------------------------------------------------------------------------------
+
+
+@dataclass
+class Conformance:
+    """What the tests of a run show."""
+
+    path: Path | None
+    collected: set[str] = field(default_factory=set)
+    """The keys that the collected tests name."""
+    shown: dict[str, set[str]] = field(default_factory=dict)
+    """The ids of the tests that passed, by key."""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Note what each test shows; a row that is not there is an error."""
+        keys = {row.key for table in tables() for row in table.rows}
+        for item in items:
+            for key in dict.fromkeys(
+                key for mark in item.iter_markers("shows") for key in mark.args
+            ):
+                if key not in keys:
+                    raise pytest.UsageError(f"{item.nodeid} shows {key}, of which there is no row")
+                item.user_properties.append(("shows", key))
+                self.collected.add(key)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note a test that passed."""
+        if report.when == "call" and report.passed:
+            for name, key in report.user_properties:
+                if name == "shows":
+                    self.shown.setdefault(str(key), set()).add(report.nodeid)
+
+    def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
+        """Write the document, unless a test failed."""
+        if self.path is None:
+            return
+        if exitstatus != pytest.ExitCode.OK:
+            terminalreporter.write_line(f"{self.path} is not written, as tests failed")
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(document(self.shown), encoding="utf-8")
+        terminalreporter.write_line(f"{self.path} is written")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that asks for the document."""
+    parser.addoption(
+        "--conformance",
+        metavar="FILE",
+        type=Path,
+        help="write the table of conformance from the tests that passed",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known and begin to note what tests show."""
+    config.addinivalue_line(
+        "markers", "shows(*rows): rows of docs/conformance.md that a test shows"
+    )
+    plugin = Conformance(config.getoption("--conformance"))
+    config.pluginmanager.register(plugin, "conformance of this run")

@@ -1,0 +1,72 @@
+"""The table of conformance is complete, and made of what is in the code."""
+
+from pathlib import Path
+
+import pytest
+
+from tests import conformance
+from tests.conformance import UNSHOWN, Conformance, Row, document, tables
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
+
+
+def _rows() -> list[Row]:
+    return [row for table in tables() for row in table.rows]
+
+
+def _collected(config: pytest.Config) -> set[str]:
+    """Return what the tests of this run show; skip where they are not all the tests."""
+    plugin = config.pluginmanager.get_plugin("conformance of this run")
+    partial = config.option.keyword or config.option.markexpr or config.option.deselect
+    if plugin is None or partial or config.args_source is not config.ArgsSource.TESTPATHS:
+        pytest.skip("not all tests were collected")
+    assert isinstance(plugin, Conformance)
+    return plugin.collected
+
+
+def test_every_row_has_a_test(pytestconfig: pytest.Config) -> None:
+    due = {row.key for row in _rows() if row.due}
+    assert due - _collected(pytestconfig) == set(UNSHOWN)
+
+
+def test_nothing_is_shown_that_is_not_due(pytestconfig: pytest.Config) -> None:
+    assert _collected(pytestconfig) <= {row.key for row in _rows() if row.due}
+
+
+def test_every_row_has_a_key_of_its_own() -> None:
+    keys = [row.key for row in _rows()]
+    assert len(keys) == len(set(keys))
+
+
+def test_the_document_has_every_row(pytestconfig: pytest.Config) -> None:
+    if pytestconfig.getoption("--conformance", default=None):
+        pytest.skip("the document is about to be written")
+    text = DOCUMENT.read_text(encoding="utf-8")
+    lines = [line.rpartition(" | ")[0] for line in text.splitlines() if line.startswith("| ")]
+    wanted = [line.rpartition(" | ")[0] for line in document({}).splitlines() if line[:2] == "| "]
+    assert lines == wanted, "docs/conformance.md is old: run `make conformance`"
+
+
+def test_a_row_names_the_tests_that_passed() -> None:
+    node_ids = {f"tests/a/test_b.py::test_c[{number}]" for number in range(10, 20)}
+    written = document({"ITI-42": {*node_ids, "tests/test_d.py::test_e"}})
+    (line,) = (line for line in written.splitlines() if line.startswith("| ITI-42 "))
+    assert line.endswith(
+        "| a/test_b.py `test_c`: 10; 11; 12; 13; 14; 15; and 4 more<br>test_d.py `test_e` |"
+    )
+
+
+def test_a_code_that_nothing_issues_is_said_to_be_so() -> None:
+    written = document({})
+    assert "| `XDSMetadataUpdateError` " in written
+    (line,) = (one for one in written.splitlines() if one.startswith("| `XDSMetadataUpdateError`"))
+    assert line.endswith("| not issued by this server |")
+
+
+def test_the_sections_of_the_queries_follow_the_tf() -> None:
+    sections = {
+        query.name: conformance.section_of(query) for query in conformance.STORED_QUERIES.values()
+    }
+    assert sections["FindDocuments"] == "ITI TF-2 3.18.4.1.2.3.7.1"
+    assert sections["GetRelatedDocuments"] == "ITI TF-2 3.18.4.1.2.3.7.13"
+    assert sections["FindFoldersForMultiplePatients"] == "ITI TF-2 3.51.4.1.2.3"

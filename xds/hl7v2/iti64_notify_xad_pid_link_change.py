@@ -1,0 +1,51 @@
+"""ITI-64 Notify XAD-PID Link Change (ITI TF-2 3.64): ADT A43 of a PIX Manager."""
+
+from typing import Final
+
+from xds.hl7v2.event import Event, Feed, require_segment
+from xds.hl7v2.identifiers import AssigningAuthority, patient_id
+from xds.hl7v2.messages import Message, Problem, Refused
+from xds.metadata import datatypes
+from xds.registry.link_changes import LinkChange
+
+_ANY: Final = AssigningAuthority()
+"""Local ids are of domains that the registry does not know; they come with their OID."""
+
+
+def change_link(feed: Feed, message: Message) -> None:
+    """Give the documents of a local id to another patient.
+
+    PID-3 is the new id of the affinity domain and the local one, MRG-1 the previous id of the
+    affinity domain and, where the source merged two patients, the subsumed local one.
+    """
+    require_segment(message, "PID")
+    require_segment(message, "MRG")
+    subsumed = len(message.field("MRG", 1)) > 1
+    feed.identities.change_link(
+        LinkChange(
+            new=patient_id(message, "PID", 3, 1, feed.authority),
+            local=patient_id(message, "PID", 3, 2, _ANY),
+            previous=patient_id(message, "MRG", 1, 1, feed.authority),
+            subsumed_local=patient_id(message, "MRG", 1, 2, _ANY) if subsumed else None,
+            source_id=_source_id(message),
+        )
+    )
+
+
+def _source_id(message: Message) -> str:
+    """Return the OID of the PIX Manager, which stands alone in MSH-3 or beside a name."""
+    for application in message.field("MSH", 3):
+        for component in application:
+            if datatypes.is_oid("&".join(component)):
+                return component[0]
+    raise Refused(Problem("102", "MSH^1^3", "the sending application is not named by its OID"))
+
+
+EVENTS: Final = (
+    Event(
+        trigger="A43",
+        transaction="ITI-64",
+        title="Change of the link of a local patient id",
+        handler=change_link,
+    ),
+)
