@@ -5,6 +5,7 @@ the TOML file that `--config` or `XDS_CONFIG` names, else it is the default.
 """
 
 import os
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -89,6 +90,15 @@ Url = Annotated[str, AfterValidator(_check_url)]
 Targets = Annotated[str, BeforeValidator(_joined), AfterValidator(_check_targets)]
 
 
+_MOST_WORKERS: Final = 4
+
+
+def _processors() -> int:
+    """Return how many cores this process may use, as far as they are worth a worker each."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(cores, _MOST_WORKERS)
+
+
 class Config(BaseModel):
     """What one server is to do: a value, to be handed to its processes."""
 
@@ -152,7 +162,9 @@ class Config(BaseModel):
     async_seconds: int = Field(
         21600, ge=1, description="Time after which such an answer is given up."
     )
-    workers: int = Field(1, ge=1, description="Processes that serve.")
+    workers: int = Field(
+        default_factory=_processors, ge=1, description="Processes that serve; unset: one a core."
+    )
     threads: int = Field(8, ge=1, description="Requests that one worker handles at once.")
     backpressure: int = Field(
         512, ge=1, description="Connections that one worker keeps open; others wait unaccepted."

@@ -1,14 +1,16 @@
 """The relational database: how it is opened, and how its transactions begin.
 
-SQLite runs in WAL mode with full synchronisation, so that a commit is durable. SQLite admits one
-writer at a time: writers of one process queue on a lock, which is fair and wakes at once, and
-writers of other processes wait in SQLite's own busy handler. A write transaction takes SQLite's
-write lock at its beginning, so that what it reads still holds when it writes.
+SQLite runs in WAL mode with full synchronisation, so that a commit is durable. It admits one writer
+at a time, and makes others sleep and ask again; here the writers of all threads and processes queue
+on a lock that wakes the next one at once. A write transaction takes SQLite's write lock at its
+beginning, so that what it reads still holds when it writes.
 """
 
+import fcntl
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +35,8 @@ class DatabaseUnavailable(Exception):
 def _availability() -> Iterator[None]:
     try:
         yield
+    except sqlite3.DatabaseError as error:
+        raise DatabaseUnavailable(str(error)) from error
     except (DatabaseError, InterfaceError, PoolTimeout) as error:
         if isinstance(error, DatabaseError) and type(error) not in _OF_THE_DATABASE:
             raise
@@ -44,14 +48,41 @@ _OF_THE_DATABASE: Final = (DatabaseError, OperationalError)
 """Errors of the database itself, such as a file that is none; others are of what it was asked."""
 
 
+class _Writers:
+    """The queue of SQLite's writers: a lock for threads, and a locked file for processes."""
+
+    def __init__(self, path: Path) -> None:
+        self._thread = threading.Lock()
+        self._file = path.open("a")
+
+    def __enter__(self) -> None:
+        self._thread.acquire()
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._thread.release()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
 class Database:
     """One relational database with its connections; safe to use from many threads."""
 
     def __init__(self, url: str, *, connections: int = 16) -> None:
         parsed = make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self._writers = _writers(parsed) if self.is_sqlite else None
+        self._writing: AbstractContextManager[None] = self._writers or nullcontext()
         self._engine = _sqlite(parsed, connections) if self.is_sqlite else _server(url, connections)
-        self._writing = threading.Lock() if self.is_sqlite else nullcontext()
+        try:
+            with self._writing:
+                self.check()  # the first connection to a new SQLite file makes it one of WAL mode
+        except DatabaseUnavailable:
+            self.close()
+            raise
 
     def create_tables(self) -> None:
         """Create the tables that are not there yet; DatabaseUnavailable when that fails."""
@@ -84,6 +115,14 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+        if self._writers is not None:
+            self._writers.close()
+
+
+def _writers(url: URL) -> _Writers:
+    path = Path(url.database or "xds.sqlite3")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return _Writers(path.with_name(f"{path.name}-writers"))
 
 
 def _server(url: str, connections: int) -> Engine:
@@ -93,8 +132,6 @@ def _server(url: str, connections: int) -> Engine:
 
 
 def _sqlite(url: URL, connections: int) -> Engine:
-    if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
         url,
         poolclass=QueuePool,
@@ -123,4 +160,5 @@ def _configure(connection: Any, _record: object) -> None:
 
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get("xds_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    driver: Any = connection.connection.dbapi_connection
+    driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
