@@ -6,7 +6,7 @@ from functools import partial
 from statistics import median, quantiles
 from typing import Final
 
-from bench import large, machine
+from bench import feed, large, machine
 from bench.calls import Plain, Query, Retrieve, Submit
 from bench.clients import Hammer, Load, Prepare
 from bench.deployment import (
@@ -150,6 +150,7 @@ CASES: Final = (
         (Measure(title="ITI-18 LeafClass, 1,000 entries", unit="s", goal=0.5, at_most=True),),
         partial(duration, _query_many, reading),
     ),
+    Case("feed", _at_rate("ITI-8 on one connection", 500), feed.feed),
     Case(
         "gigabyte",
         (

@@ -38,6 +38,8 @@ SHARED = ROOT.parent / "shared"
 ELSEWHERE = "2.999.1.2"
 UNKNOWN = ["XDSUnknownPatientId"]
 
+shows = pytest.mark.shows
+
 
 def number(world: World, patient: int) -> str:
     """Return the id of a patient without its authority."""
@@ -169,7 +171,16 @@ def test_a_message_with_bytes_cut_out_is_answered(sender: Sender, seed: int) -> 
 # --- identifiers ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("trigger", ["A01", "A04", "A05", "A01^ADT_A01", "A04^ADT_A01"])
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        pytest.param("A01", marks=shows("ITI-8 A01")),
+        pytest.param("A04", marks=shows("ITI-8 A04")),
+        pytest.param("A05", marks=shows("ITI-8 A05")),
+        pytest.param("A01^ADT_A01", marks=shows("ITI-8 A01")),
+        pytest.param("A04^ADT_A01", marks=shows("ITI-8 A04")),
+    ],
+)
 def test_a_patient_of_the_feed_is_known(fed: FedServer, world: World, trigger: str) -> None:
     assert submitted(fed.server, world) == UNKNOWN
     for _ in range(2):
@@ -177,6 +188,7 @@ def test_a_patient_of_the_feed_is_known(fed: FedServer, world: World, trigger: s
     assert submitted(fed.server, world) == []
 
 
+@shows("ITI-8 A08")
 def test_an_update_is_accepted_and_changes_nothing(fed: FedServer, world: World) -> None:
     assert outcome(fed.ask(adt("A08", pid(cx(number(world, 1)))))) == ACCEPTED
     assert outcome(fed.ask(adt("A08"))) == ACCEPTED
@@ -258,6 +270,7 @@ def merged(sender: Sender, world: World, subsumed: int, surviving: int) -> None:
     assert outcome(sender.ask(message)) == ACCEPTED
 
 
+@shows("ITI-8 A40")
 def test_a_merge_moves_everything_along_a_chain(
     fed: FedServer, sender: Sender, world: World
 ) -> None:
@@ -280,6 +293,7 @@ def texts(answer: wire.Answer) -> list[str]:
     return [etree.tostring(one, encoding="unicode") for one in answer.elements]
 
 
+@shows("ITI-8 A40", "error XDSUnknownPatientId")
 def test_a_subsumed_patient_is_refused(fed: FedServer, sender: Sender, world: World) -> None:
     feed(sender, world, 1, 2)
     merged(sender, world, 1, 2)
@@ -338,6 +352,7 @@ REFUSED_MERGES: dict[str, tuple[Callable[[World], bytes], list[tuple[str, str]]]
 }
 
 
+@shows("ITI-8 A40")
 @pytest.mark.parametrize(("message", "errors"), REFUSED_MERGES.values(), ids=list(REFUSED_MERGES))
 def test_a_refused_merge_changes_nothing(
     fed: FedServer,
@@ -353,6 +368,7 @@ def test_a_refused_merge_changes_nothing(
     merged(sender, world, 1, 2)
 
 
+@shows("ITI-8 A40", "error XDSUnknownPatientId")
 def test_a_merge_against_a_submission_has_one_consistent_end(fed: FedServer) -> None:
     """Either the submission came first and was moved, or it was refused."""
     barrier = Barrier(2)

@@ -245,21 +245,19 @@ _WITH_REFERENCES: Final = tuple(
 )
 """Every parameter of FindDocuments is one of FindDocumentsByReferenceId."""
 
-_BY_REFERENCE: Final = tuple(
-    Case(
-        name,
-        "FindDocumentsByReferenceId",
-        {**DOCUMENTS, "$XDSDocumentEntryReferenceIdList": value},
-        found,
-        tuple(f"behaviour {one}" for one in shows),
-    )
-    for name, value, found, *shows in (
-        ("a reference", f"({REFERENCE_A})", "report"),
-        ("either reference", f"({REFERENCE_A},{REFERENCE_B})", "report, letter", "OR"),
-        ("both references", [f"({REFERENCE_A})", f"({REFERENCE_B})"], "report", "AND"),
-        ("a part of a reference", "('A')", "", "exact"),
-        ("no pattern", f"('%^{v.REFERENCE_ACCESSION}')", "", "exact"),
-    )
+
+def _references(name: str, value: Values, found: str, *shows: str) -> Case:
+    given = {**DOCUMENTS, "$XDSDocumentEntryReferenceIdList": value}
+    rows = tuple(f"behaviour {one}" for one in shows)
+    return Case(name, "FindDocumentsByReferenceId", given, found, rows)
+
+
+_BY_REFERENCE: Final = (
+    _references("a reference", f"({REFERENCE_A})", "report"),
+    _references("either reference", f"({REFERENCE_A},{REFERENCE_B})", "report, letter", "OR"),
+    _references("both references", [f"({REFERENCE_A})", f"({REFERENCE_B})"], "report", "AND"),
+    _references("a part of a reference", "('A')", "", "exact"),
+    _references("no pattern", f"('%^{v.REFERENCE_ACCESSION}')", "", "exact"),
 )
 
 

@@ -129,7 +129,7 @@ _GET: Final = (
 _SET: Final = "$XDSSubmissionSetEntryUUID"
 _FOLDER: Final = "$XDSFolderEntryUUID"
 _FORMAT: Final = {"$XDSDocumentEntryFormatCode": f"('text^^{v.IHE_FORMAT_CODES}')"}
-_CONFIDENTIAL: Final = {"$XDSDocumentEntryConfidentialityCode": [N, R]}
+_CONFIDENTIAL: Final[Parameters] = {"$XDSDocumentEntryConfidentialityCode": [N, R]}
 _FILTER: Final = ("behaviour filtered associations",)
 _CONTENTS: Final = (
     Case(

@@ -1,6 +1,7 @@
 """Fixtures of the registry's tests: worlds, and servers with other policies."""
 
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import pytest
 
@@ -60,8 +61,8 @@ def served(request: pytest.FixtureRequest) -> Callable[[str], Server]:
     def find(name: str) -> Server:
         if name == "domain":
             request.getfixturevalue("known_world")
-            return request.getfixturevalue("domain_server")
-        return request.getfixturevalue("server")
+            return cast("Server", request.getfixturevalue("domain_server"))
+        return cast("Server", request.getfixturevalue("server"))
 
     return find
 

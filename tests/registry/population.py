@@ -231,7 +231,7 @@ def _first(made: Population) -> Made:
         event_code_list=(_coded(6, "admission"),),
         creation_time="20250630",
         service_start_time=None,
-        service_stop_time=None,
+        service_stop_time="",
         author=_by("^Ruiz_^Ana"),
         reference_id_list=(_reference("B"),),
     )

@@ -1,5 +1,6 @@
 """What a case of a stored query is, and the lawful base that each query has."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,13 +31,16 @@ STABLE: Final = texts(v.STABLE_DOCUMENT_ENTRY)
 ON_DEMAND: Final = texts(v.ON_DEMAND_DOCUMENT_ENTRY)
 RELATIONSHIPS: Final = texts(*sorted(v.RELATIONSHIPS))
 
-DOCUMENTS: Final = {
+DOCUMENTS: Final[Mapping[str, str]] = {
     "$XDSDocumentEntryPatientId": PATIENT,
     "$XDSDocumentEntryStatus": APPROVED,
 }
-SETS: Final = {"$XDSSubmissionSetPatientId": PATIENT, "$XDSSubmissionSetStatus": APPROVED}
-FOLDERS: Final = {"$XDSFolderPatientId": PATIENT, "$XDSFolderStatus": APPROVED}
-ALL: Final = {
+SETS: Final[Mapping[str, str]] = {
+    "$XDSSubmissionSetPatientId": PATIENT,
+    "$XDSSubmissionSetStatus": APPROVED,
+}
+FOLDERS: Final[Mapping[str, str]] = {"$XDSFolderPatientId": PATIENT, "$XDSFolderStatus": APPROVED}
+ALL: Final[Mapping[str, str]] = {
     "$patientId": PATIENT,
     "$XDSSubmissionSetStatus": APPROVED,
     "$XDSDocumentEntryStatus": APPROVED,

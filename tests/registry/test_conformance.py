@@ -6,6 +6,7 @@ import pytest
 
 from tests import conformance
 from tests.conformance import UNSHOWN, Conformance, Row, document, tables
+from xds.registry.queries import STORED_QUERIES
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
 
@@ -64,9 +65,7 @@ def test_a_code_that_nothing_issues_is_said_to_be_so() -> None:
 
 
 def test_the_sections_of_the_queries_follow_the_tf() -> None:
-    sections = {
-        query.name: conformance.section_of(query) for query in conformance.STORED_QUERIES.values()
-    }
+    sections = {query.name: conformance.section_of(query) for query in STORED_QUERIES.values()}
     assert sections["FindDocuments"] == "ITI TF-2 3.18.4.1.2.3.7.1"
     assert sections["GetRelatedDocuments"] == "ITI TF-2 3.18.4.1.2.3.7.13"
     assert sections["FindFoldersForMultiplePatients"] == "ITI TF-2 3.51.4.1.2.3"

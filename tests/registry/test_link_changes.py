@@ -6,6 +6,7 @@ from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from tests.registry.wire import World
 from xds.database import Database
@@ -41,9 +42,15 @@ class Registry:
     identities: PatientIdentities
     world: World
 
-    def submit(self, name: str, *local: str) -> None:
-        """Register a fixture; its documents have these sourcePatientIds, the last for the rest."""
-        made = Submission.read(self.world.fixture(name).find(f"{{{v.NS_SOAP12}}}Body")[0])
+    def submit(self, name: str, *local: str, folder: int | None = None) -> None:
+        """Register a fixture; its documents have these sourcePatientIds, the last for the rest.
+
+        ``folder`` is the number of the Folder to use in place of number 21.
+        """
+        text = etree.tostring(self.world.fixture(name)).decode()
+        if folder is not None:
+            text = text.replace(self.world.uuid(21), self.world.uuid(folder))
+        made = Submission.read(etree.fromstring(text).find(f"{{{v.NS_SOAP12}}}Body")[0])
         listed = chain(local or (LOCAL,), repeat(local[-1] if local else LOCAL))
         self.registry.register(
             made.with_objects(
@@ -174,7 +181,7 @@ def test_a_folder_of_the_local_id_only_goes_too(registry: Registry) -> None:
 
 def test_a_folder_with_documents_of_another_local_id_stays(registry: Registry) -> None:
     registry.submit("iti42/preassigned_uuids", LOCAL, OTHER_LOCAL)
-    registry.submit("iti42/folder_update")
+    registry.submit("iti42/folder_update", folder=20)
     folders = of(Folder, registry.all_of(1))
     assert len(folders) == 2
     registry.change()

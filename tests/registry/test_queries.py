@@ -176,6 +176,18 @@ def test_white_space_round_the_query_id_is_no_part_of_it(
     assert population.names(wire.found(wire.send(server, message))) == ["report"]
 
 
+@shows("behaviour exact")
+@pytest.mark.parametrize("prefix", ["", "URN:UUID:", "urn:uuid", "urn:uuid: ", "123456789"])
+def test_only_a_uuid_is_an_entry_uuid(server: Server, population: Population, prefix: str) -> None:
+    odd = wire.texts(prefix + population.ids["report"].removeprefix("urn:uuid:"))
+    for query, parameter in (
+        ("GetDocuments", "$XDSDocumentEntryEntryUUID"),
+        ("GetAssociations", "$uuid"),
+        ("GetSubmissionSets", "$uuid"),
+    ):
+        assert wire.found(ask(server, population, query, {parameter: odd})).ids == []
+
+
 @shows("behaviour several Values")
 def test_a_list_may_be_longer_than_one_value_admits(server: Server, population: Population) -> None:
     lists = tuple(

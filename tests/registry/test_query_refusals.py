@@ -1,12 +1,12 @@
 """Queries that are refused: each parameter missing, repeated or malformed, and the query itself."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
 from tests.registry import wire
 from tests.registry.population import Population
-from tests.registry.query_cases import BASES, DOCUMENTS, PATIENT
+from tests.registry.query_cases import ALL, BASES, DOCUMENTS, PATIENT
 from tests.registry.test_queries import CASES, QUERIES, ask
 from tests.registry.wire import Answer, Parameters, World
 from tests.serving import Server, serving
@@ -267,9 +267,9 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
         yield running, world
 
 
-TOO_MANY = {
+TOO_MANY: dict[str, Mapping[str, str]] = {
     v.FIND_DOCUMENTS: DOCUMENTS,
-    v.GET_ALL: {**BASES["GetAll"], "$XDSDocumentEntryType": wire.BOTH_TYPES},
+    v.GET_ALL: {**ALL, "$XDSDocumentEntryType": wire.BOTH_TYPES},
     v.GET_ASSOCIATIONS: {"$uuid": "('urn:uuid:00000000-0000-4000-8000-000000000001')"},
     v.GET_SUBMISSION_SET_AND_CONTENTS: {"$XDSSubmissionSetUniqueId": "'2.999.2.1'"},
 }

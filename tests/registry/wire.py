@@ -230,7 +230,7 @@ def accept(server: Server, message: etree._Element | Submission) -> None:
 
 # --- queries -------------------------------------------------------------------------------------
 
-Values = str | tuple[str, ...] | Sequence["str | tuple[str, ...]"]
+Values = str | tuple[str, ...] | list["str | tuple[str, ...]"]
 """A parameter: one Value; several Values of a Slot as a tuple; several Slots as a list."""
 
 Parameters = Mapping[str, Values]
@@ -248,7 +248,8 @@ def texts(*values: str) -> str:
 
 def _slots(name: str, values: Values) -> str:
     rendered = ""
-    for slot in values if isinstance(values, list) else [values]:
+    slots: Sequence[str | tuple[str, ...]] = [values] if isinstance(values, str | tuple) else values
+    for slot in slots:
         listed = (slot,) if isinstance(slot, str) else slot
         inner = "".join(f"<rim:Value>{escape(value)}</rim:Value>" for value in listed)
         rendered += (

@@ -1,7 +1,7 @@
 """ITI-44 through the wire: what is acknowledged how, in answers that the official schemas know."""
 
 import http.client
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -24,7 +24,7 @@ ANSWER = "MCCI_IN000002UV01"
 NS = {"s": v.NS_SOAP12, "wsa": v.NS_WSA, "h": v.NS_HL7V3}
 UNKNOWN = ["XDSUnknownPatientId"]
 
-Ask = Callable[..., etree._Element]
+shows = pytest.mark.shows
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,13 @@ def test_wrappers_are_not_needed(known_only: Server, world: World) -> None:
     assert dict(target.attrib) == {"nullFlavor": "UNK"}
 
 
-@pytest.mark.parametrize("interaction", [ADD, REVISE])
+@pytest.mark.parametrize(
+    "interaction",
+    [
+        pytest.param(ADD, marks=shows(f"ITI-44 {ADD}")),
+        pytest.param(REVISE, marks=shows(f"ITI-44 {REVISE}")),
+    ],
+)
 def test_a_patient_of_the_feed_is_known(known_only: Server, world: World, interaction: str) -> None:
     assert submitted(known_only, world) == UNKNOWN
     ids = identifier("local", "2.999.1.2") + identifier(number(world, 1))
@@ -161,6 +167,7 @@ def test_a_patient_of_the_feed_is_known(known_only: Server, world: World, intera
     assert submitted(known_only, world) == []
 
 
+@shows(f"ITI-44 {MERGE}")
 def test_a_merge_moves_everything(known_only: Server, world: World) -> None:
     first, second = (identifier(number(world, patient)) for patient in (1, 2))
     for one in (first, second):

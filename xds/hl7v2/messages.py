@@ -153,17 +153,17 @@ class Message:
         mark = self._escape_character
         return "".join(f"{mark}{sequences[c]}{mark}" if c in sequences else c for c in text)
 
-    @property
+    @cached_property
     def message_type(self) -> str:
         """MSH-9 component 1."""
         return self._header(9, 0)
 
-    @property
+    @cached_property
     def trigger_event(self) -> str:
         """MSH-9 component 2."""
         return self._header(9, 1)
 
-    @property
+    @cached_property
     def version(self) -> str:
         """MSH-12."""
         return self._header(12, 0)

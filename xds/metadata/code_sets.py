@@ -20,15 +20,8 @@ from typing import Any, Final
 
 from lxml import etree
 
-from xds.metadata.objects import (
-    Association,
-    Code,
-    CodeAttribute,
-    CodeListAttribute,
-    DocumentEntry,
-    Folder,
-    SubmissionSet,
-)
+from xds.metadata.attributes import Code, CodeAttribute, CodeListAttribute
+from xds.metadata.objects import Association, DocumentEntry, Folder, SubmissionSet
 from xds.parsing import MalformedXML, parse
 
 

@@ -59,7 +59,7 @@ def prepared(thing: MetadataObject, now: str, version: int = FIRST_VERSION) -> P
     kind = type(thing)
     declared = kind.attributes()
     row: dict[str, Any] = {
-        name: searchable(texts[0]) if (texts := declared[name].texts(thing)) else None
+        name: searchable(texts[0]) if any(texts := declared[name].texts(thing)) else None
         for name in _COLUMNS[kind]
     }
     row["availability_status"] = v.APPROVED

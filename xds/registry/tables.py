@@ -6,6 +6,7 @@ columns alone and is filled in on the way out (:mod:`xds.registry.fragments`). C
 exist to be searched.
 """
 
+import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -43,8 +44,14 @@ FromDatabase = Callable[[Any], str | None]
 """Turns a column's value into Python's. Results have many rows, so this is one plain call."""
 
 
+_UUID_URN: Final = re.compile(r"urn:uuid:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+
+
 class EntryUUID(TypeDecorator[str]):
-    """A ``urn:uuid:``, kept without the prefix, in the database's own UUID type if it has one."""
+    """A ``urn:uuid:``, kept without the prefix, in the database's own UUID type if it has one.
+
+    Any other text, which a query or a reference may hold, is NULL: it equals nothing.
+    """
 
     impl = String(36)
     cache_ok = True
@@ -57,7 +64,8 @@ class EntryUUID(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """To the database."""
-        return None if value is None else value[9:]
+        found = None if value is None else _UUID_URN.fullmatch(value)
+        return None if found is None else found[1]
 
     def result_processor(self, dialect: Dialect, coltype: object) -> FromDatabase:
         """From the database."""

@@ -6,20 +6,22 @@ from typing import Any, Final
 
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
-from xds.metadata.ebrim import Classification, RegistryObject
-from xds.metadata.objects import (
+from xds.metadata.attributes import (
     AUTHOR_DATA_TYPES,
-    Association,
     Attribute,
     AuthorAttribute,
     ClassificationAttribute,
+    TextAttribute,
+    XmlAttribute,
+    code_of,
+)
+from xds.metadata.ebrim import Classification, RegistryObject
+from xds.metadata.objects import (
+    Association,
     DocumentEntry,
     Folder,
     MetadataObject,
     SubmissionSet,
-    TextAttribute,
-    XmlAttribute,
-    code_of,
 )
 from xds.metadata.rules.case import Case, Finding, Findings
 

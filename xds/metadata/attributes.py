@@ -1,0 +1,329 @@
+"""The forms in which ebRIM holds an attribute: slots, codes, authors, identifiers, names.
+
+A declaration in :mod:`xds.metadata.objects` is an instance of one of these (ITI TF-3 4.2.3.1).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Generic, TypeVar, cast, overload
+
+from xds.metadata import ebrim
+from xds.metadata import vocabulary as v
+from xds.metadata.ebrim import (
+    Classification,
+    ExternalIdentifier,
+    LocalizedString,
+    RegistryObject,
+    Slot,
+)
+
+T = TypeVar("T")
+O = TypeVar("O", bound=RegistryObject)  # noqa: E741 - one letter, as T
+
+NOWHERE: Final[frozenset[str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A coded value (ITI TF-3 4.2.3.1.2); str() gives the query form ``code^^codingScheme``."""
+
+    code: str
+    coding_scheme: str
+    display_name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.code}^^{self.coding_scheme}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Author:
+    """Who wrote, as XCN, XON and XTN texts (ITI TF-3 4.2.3.2.1); the lists are not paired."""
+
+    person: tuple[str, ...] = ()
+    institution: tuple[str, ...] = ()
+    role: tuple[str, ...] = ()
+    specialty: tuple[str, ...] = ()
+    telecommunication: tuple[str, ...] = ()
+
+
+AUTHOR_SLOTS: Final[Mapping[str, str]] = {
+    "person": "authorPerson",
+    "institution": "authorInstitution",
+    "role": "authorRole",
+    "specialty": "authorSpecialty",
+    "telecommunication": "authorTelecommunication",
+}
+
+AUTHOR_DATA_TYPES: Final[Mapping[str, str]] = {
+    "authorPerson": "XCN",
+    "authorInstitution": "XON",
+    "authorTelecommunication": "XTN",
+}
+"""authorRole and authorSpecialty may be any text, coded or not."""
+
+
+class Attribute(Generic[T]):
+    """One declared attribute: a view of the carrier, readable as ``entry.class_code``.
+
+    ``required_in`` and ``forbidden_in`` name transactions; ``data_type`` a row of
+    :data:`xds.metadata.datatypes.DATA_TYPES`, or none where any text will do.
+    """
+
+    def __init__(
+        self,
+        tf_name: str,
+        data_type: str | None = None,
+        *,
+        required_in: frozenset[str] = NOWHERE,
+        forbidden_in: frozenset[str] = NOWHERE,
+    ) -> None:
+        self.tf_name = tf_name
+        self.data_type = data_type
+        self.required_in = required_in
+        self.forbidden_in = forbidden_in
+        self.name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> "Attribute[T]": ...
+    @overload
+    def __get__(self, instance: RegistryObject, owner: type) -> T: ...
+    def __get__(self, instance: RegistryObject | None, owner: type) -> "Attribute[T] | T":
+        return self if instance is None else self.read(instance)
+
+    def read(self, carrier: RegistryObject) -> T:
+        """Return the attribute's value, None or () when it is absent."""
+        raise NotImplementedError
+
+    def texts(self, carrier: RegistryObject) -> tuple[str, ...]:
+        """Return every value as the text that data type and index look at."""
+        value = self.read(carrier)
+        if value is None:
+            return ()
+        return tuple(str(item) for item in value) if isinstance(value, tuple) else (str(value),)
+
+    def occurrences(self, carrier: RegistryObject) -> int:
+        """Return how often the carrier holds it, for the rule of cardinality."""
+        return len(self.texts(carrier))
+
+    def is_given(self, carrier: RegistryObject) -> bool:
+        """Tell whether the carrier holds a value that is not empty."""
+        return any(self.texts(carrier))
+
+    def written(self, carrier: O, value: T) -> O:
+        """Return the object with this attribute set anew (None or () removes it)."""
+        raise NotImplementedError
+
+    single: ClassVar[bool] = True
+    """Whether more than one value breaks the cardinality."""
+
+
+class XmlAttribute(Attribute[T]):
+    """An XML attribute of the element itself."""
+
+    def __init__(self, tf_name: str, xml: str, data_type: str | None = None, **more: Any) -> None:
+        super().__init__(tf_name, data_type, **more)
+        self.xml = xml
+
+    def read(self, carrier: RegistryObject) -> T:
+        return cast("T", getattr(carrier, self.xml))
+
+    def written(self, carrier: O, value: T) -> O:
+        return ebrim.changed(carrier, **{self.xml: value})
+
+
+class SlotListAttribute(Attribute[tuple[str, ...]]):
+    """A slot with any number of values."""
+
+    single = False
+
+    def __init__(self, slot_name: str, data_type: str | None = None, **more: Any) -> None:
+        super().__init__(slot_name.rsplit(":", 1)[-1], data_type, **more)
+        self.slot_name = slot_name
+
+    def read(self, carrier: RegistryObject) -> tuple[str, ...]:
+        slot = carrier.slot(self.slot_name)
+        return tuple(value.strip() for value in slot.values) if slot is not None else ()
+
+    def written(self, carrier: O, value: tuple[str, ...]) -> O:
+        return _with_slot(carrier, self.slot_name, value)
+
+
+class SlotAttribute(Attribute[str | None]):
+    """A slot with one value; white space round the value is not part of it."""
+
+    def __init__(self, slot_name: str, data_type: str | None = None, **more: Any) -> None:
+        super().__init__(slot_name.rsplit(":", 1)[-1], data_type, **more)
+        self.slot_name = slot_name
+
+    def read(self, carrier: RegistryObject) -> str | None:
+        slot = carrier.slot(self.slot_name)
+        return slot.values[0].strip() if slot is not None and slot.values else None
+
+    def texts(self, carrier: RegistryObject) -> tuple[str, ...]:
+        value = self.read(carrier)
+        return () if value is None else (value,)
+
+    def occurrences(self, carrier: RegistryObject) -> int:
+        slot = carrier.slot(self.slot_name)
+        return len(slot.values) if slot is not None else 0
+
+    def written(self, carrier: O, value: str | None) -> O:
+        return _with_slot(carrier, self.slot_name, () if value is None else (value,))
+
+
+def _with_slot(carrier: O, name: str, values: tuple[str, ...]) -> O:
+    others = tuple(slot for slot in carrier.slots if slot.name != name)
+    return ebrim.changed(carrier, slots=(*others, Slot(name, values)) if values else others)
+
+
+class TextAttribute(Attribute[str | None]):
+    """A Name or Description: the view is its first text, the carrier keeps every language."""
+
+    def __init__(self, tf_name: str, field: str, **more: Any) -> None:
+        super().__init__(tf_name, None, **more)
+        self.field = field
+
+    def read(self, carrier: RegistryObject) -> str | None:
+        strings: tuple[LocalizedString, ...] = getattr(carrier, self.field)
+        return strings[0].value if strings else None
+
+    def written(self, carrier: O, value: str | None) -> O:
+        strings = () if value is None else (LocalizedString(value),)
+        return ebrim.changed(carrier, **{self.field: strings})
+
+
+class IdentifierAttribute(Attribute[str | None]):
+    """An ExternalIdentifier."""
+
+    def __init__(
+        self, tf_name: str, scheme: str, data_type: str | None = None, **more: Any
+    ) -> None:
+        super().__init__(tf_name, data_type, **more)
+        self.scheme = scheme
+
+    def read(self, carrier: RegistryObject) -> str | None:
+        found = carrier.identified_by(self.scheme)
+        return found[0].value if found else None
+
+    def occurrences(self, carrier: RegistryObject) -> int:
+        return len(carrier.identified_by(self.scheme))
+
+    def written(self, carrier: O, value: str | None) -> O:
+        others = tuple(
+            e for e in carrier.external_identifiers if e.identificationScheme != self.scheme
+        )
+        return ebrim.changed(
+            carrier,
+            external_identifiers=others if value is None else (*others, self._made(carrier, value)),
+        )
+
+    def _made(self, carrier: RegistryObject, value: str) -> ExternalIdentifier:
+        return ExternalIdentifier(
+            objectType=v.OBJECT_TYPE_EXTERNAL_IDENTIFIER,
+            registryObject=carrier.id,
+            identificationScheme=self.scheme,
+            value=value,
+            name=(LocalizedString(v.IDENTIFIER_NAMES[self.scheme]),),
+        )
+
+
+class ClassificationAttribute(Attribute[T]):
+    """What codes and authors share: Classifications of one scheme."""
+
+    def __init__(self, tf_name: str, scheme: str, **more: Any) -> None:
+        super().__init__(tf_name, None, **more)
+        self.scheme = scheme
+
+    def occurrences(self, carrier: RegistryObject) -> int:
+        return len(carrier.classified_by(self.scheme))
+
+    def is_given(self, carrier: RegistryObject) -> bool:
+        return bool(carrier.classified_by(self.scheme))
+
+    def _replaced(self, carrier: O, made: Iterator[Classification]) -> O:
+        others = tuple(c for c in carrier.classifications if c.classificationScheme != self.scheme)
+        return ebrim.changed(carrier, classifications=(*others, *made))
+
+    def _made(
+        self, carrier: RegistryObject, node_representation: str, **more: Any
+    ) -> Classification:
+        return Classification(
+            objectType=v.OBJECT_TYPE_CLASSIFICATION,
+            classificationScheme=self.scheme,
+            classifiedObject=carrier.id,
+            nodeRepresentation=node_representation,
+            **more,
+        )
+
+
+def code_of(classification: Classification) -> Code:
+    """Read a code; missing parts are empty texts, which a rule refuses (ITI TF-3 4.2.3.1.2)."""
+    scheme = classification.slot("codingScheme")
+    return Code(
+        classification.nodeRepresentation or "",
+        scheme.values[0].strip() if scheme is not None and scheme.values else "",
+        classification.name[0].value if classification.name else "",
+    )
+
+
+class CodeListAttribute(ClassificationAttribute[tuple[Code, ...]]):
+    """Codes, any number."""
+
+    single = False
+
+    def read(self, carrier: RegistryObject) -> tuple[Code, ...]:
+        return tuple(code_of(c) for c in carrier.classified_by(self.scheme))
+
+    def written(self, carrier: O, value: tuple[Code, ...]) -> O:
+        return self._replaced(carrier, (self.classification(carrier, code) for code in value))
+
+    def classification(self, carrier: RegistryObject, code: Code) -> Classification:
+        """Return the Classification that carries one code."""
+        return self._made(
+            carrier,
+            code.code,
+            slots=(Slot("codingScheme", (code.coding_scheme,)),),
+            name=(LocalizedString(code.display_name),),
+        )
+
+
+class CodeAttribute(ClassificationAttribute["Code | None"]):
+    """One code."""
+
+    def read(self, carrier: RegistryObject) -> Code | None:
+        found = carrier.classified_by(self.scheme)
+        return code_of(found[0]) if found else None
+
+    def written(self, carrier: O, value: Code | None) -> O:
+        many = CodeListAttribute(self.tf_name, self.scheme)
+        return many.written(carrier, () if value is None else (value,))
+
+
+class AuthorAttribute(ClassificationAttribute[tuple[Author, ...]]):
+    """Authors, any number; each is one Classification with the slots of AUTHOR_SLOTS."""
+
+    single = False
+
+    def read(self, carrier: RegistryObject) -> tuple[Author, ...]:
+        return tuple(_author(c) for c in carrier.classified_by(self.scheme))
+
+    def texts(self, carrier: RegistryObject) -> tuple[str, ...]:
+        return tuple(person for author in self.read(carrier) for person in author.person)
+
+    def written(self, carrier: O, value: tuple[Author, ...]) -> O:
+        return self._replaced(
+            carrier, (self._made(carrier, "", slots=_author_slots(author)) for author in value)
+        )
+
+
+def _author(classification: Classification) -> Author:
+    found = {name: classification.slot(slot) for name, slot in AUTHOR_SLOTS.items()}
+    return Author(**{name: slot.values for name, slot in found.items() if slot is not None})
+
+
+def _author_slots(author: Author) -> tuple[Slot, ...]:
+    values = {slot: getattr(author, name) for name, slot in AUTHOR_SLOTS.items()}
+    return tuple(Slot(slot, value) for slot, value in values.items() if value)
