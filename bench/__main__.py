@@ -9,7 +9,7 @@ import click
 from bench import crash, machine
 from bench.cases import CASES, Case
 from bench.deployment import CLIENTS, Deployment, deployment
-from bench.figures import Figure, Result, table
+from bench.figures import Figure, Result, head, row
 
 _NAMES = [case.name for case in CASES]
 
@@ -39,12 +39,20 @@ def main(names: tuple[str, ...], rounds: int, seconds: float, folder: Path) -> N
         crash.main(folder)
         return
     click.echo(f"{machine.describe()}; {disk}; {CLIENTS} client processes; {rounds} rounds")
-    began = time.monotonic()
-    chosen = [case for case in CASES if not names or case.name in names]
+    began = time.monotonic(), machine.foreign_seconds()
     with deployment(folder, seconds) as deployed:
-        results = [result for case in chosen for result in _measured(case, deployed, rounds)]
-    click.echo("\n".join(table(results)))
-    click.echo(f"{time.monotonic() - began:.0f} s; load average {machine.load_average()}")
+        click.echo(head())
+        for case in CASES:
+            if not names or case.name in names:
+                click.echo("\n".join(map(row, _measured(case, deployed, rounds))))
+    click.echo(_in_the_end(*began))
+
+
+def _in_the_end(began: float, foreign: float) -> str:
+    """Tell how long all took, and how much of the machine others used meanwhile."""
+    seconds = time.monotonic() - began
+    share = (machine.foreign_seconds() - foreign) / (seconds * machine.processors())
+    return f"{seconds:.0f} s; other processes used {share:.0%} of the processors"
 
 
 def _measured(case: Case, deployed: Deployment, rounds: int) -> Sequence[Result]:

@@ -1,6 +1,6 @@
 """What is measured and how it is told: goals, the figures of each round, and the table of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Final
@@ -79,11 +79,14 @@ _COSTS: Final = ("server", "client")
 _ROW: Final = "{:<34} {:>12} {:>17} {:>12} {:<4} {:>12} {:>8} {:>8} {:>8} {:>8}"
 
 
-def table(results: Sequence[Result]) -> Iterator[str]:
-    """Give the lines of the table."""
-    yield _ROW.format(*_HEAD, *_COSTS).rstrip()
-    for result in results:
-        yield _ROW.format(*_cells(result)).rstrip()
+def head() -> str:
+    """Give the headings of the table."""
+    return _ROW.format(*_HEAD, *_COSTS).rstrip()
+
+
+def row(result: Result) -> str:
+    """Give the line of the table for one measure."""
+    return _ROW.format(*_cells(result)).rstrip()
 
 
 def _cells(result: Result) -> list[str]:

@@ -2,6 +2,8 @@
 
 import os
 import platform
+import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -67,22 +69,44 @@ def filesystem(folder: Path) -> str:
 
 
 def require_disk(folder: Path) -> str:
-    """Give the type of a folder's file system; SystemExit if that is memory."""
+    """Give the type of a folder's file system; SystemExit if that is memory, or not of Linux."""
+    if sys.platform != "linux":
+        raise SystemExit("this reads /proc, which only Linux has")
     kind = filesystem(folder)
     if kind in _IN_MEMORY:
         raise SystemExit(f"{folder} lies in memory ({kind}): run this in a folder on a disk")
     return kind
 
 
+def processors() -> int:
+    """Give the number of processors."""
+    return os.cpu_count() or 1
+
+
+def foreign_seconds() -> float:
+    """Give the processor time that others have used so far, this process and its children apart.
+
+    A child's time counts as its own once it has ended.
+    """
+    user, nice, system, _, _, *rest = map(int, (_PROC / "stat").read_text().split()[1:9])
+    own = os.times()
+    return (user + nice + system + sum(rest)) / _TICKS - sum(own[:4])
+
+
 def describe() -> str:
-    """Tell what machine this is, and how busy it is already."""
-    versions = f"Python {platform.python_version()}, {platform.system()} {platform.release()}"
-    return f"{os.cpu_count()} cores, {versions}, load average {load_average()}"
+    """Tell what machine this is, how fast it is now, and how busy."""
+    return (
+        f"{processors()} processors, {_loop_milliseconds():.0f} ms for a loop of a million, "
+        f"load average {os.getloadavg()[0]:.1f}; Python {platform.python_version()}"
+    )
 
 
-def load_average() -> str:
-    """Tell how many processes wanted to run in the last 1, 5 and 15 minutes."""
-    return "/".join(f"{load:.1f}" for load in os.getloadavg())
+def _loop_milliseconds() -> float:
+    """Measure what shared hosts change from minute to minute: the speed of a processor."""
+    began = time.process_time()
+    for _ in range(1_000_000):
+        pass
+    return 1000 * (time.process_time() - began)
 
 
 def _processes() -> Iterator[int]:

@@ -199,7 +199,7 @@ def _queries() -> Iterator[Row]:
 
 def _parameters(query: StoredQuery) -> Iterator[Row]:
     for parameter in query.parameters:
-        cells = (f"`{parameter.name}`", *_parameter_cells(query, parameter))
+        cells = (f"`{parameter.name}`", *_parameter_cells(query, parameter), section_of(query))
         yield Row(f"parameter {query.name} {parameter.name}", cells)
 
 
@@ -273,7 +273,7 @@ def tables() -> tuple[Table, ...]:
         *(
             Table(
                 f"Parameters of {query.name}",
-                ("Parameter", "Needed", "Values", "Compared"),
+                ("Parameter", "Needed", "Values", "Compared", "Section"),
                 tuple(_parameters(query)),
             )
             for query in STORED_QUERIES.values()
@@ -378,15 +378,23 @@ class Conformance:
                     self.shown.setdefault(str(key), set()).add(report.nodeid)
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
-        """Write the document, unless a test failed."""
+        """Write the document, unless a test failed or a row is without a test."""
         if self.path is None:
             return
-        if exitstatus != pytest.ExitCode.OK:
-            terminalreporter.write_line(f"{self.path} is not written, as tests failed")
+        if why := self._incomplete(exitstatus):
+            terminalreporter.write_line(f"{self.path} is not written: {why}")
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(document(self.shown), encoding="utf-8")
         terminalreporter.write_line(f"{self.path} is written")
+
+    def _incomplete(self, exitstatus: int) -> str | None:
+        if exitstatus != pytest.ExitCode.OK:
+            return "tests failed"
+        due = {row.key for table in tables() for row in table.rows if row.due}
+        if missing := sorted(due - self.shown.keys() - UNSHOWN.keys()):
+            return f"no test shows {', '.join(missing)}"
+        return None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -400,9 +408,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known and begin to note what tests show."""
-    config.addinivalue_line(
-        "markers", "shows(*rows): rows of docs/conformance.md that a test shows"
-    )
+    """Begin to note what tests show."""
     plugin = Conformance(config.getoption("--conformance"))
     config.pluginmanager.register(plugin, "conformance of this run")

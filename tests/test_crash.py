@@ -1,6 +1,7 @@
 """A server is killed while it is given documents; `python -m bench crash` does it more often."""
 
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,8 @@ from bench.crash import Report, examine, run
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.repository import index
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
 
 @pytest.fixture(scope="module")

@@ -126,6 +126,15 @@ def test_a_manager_without_an_oid_is_refused(sender: Sender, world: World, local
     assert outcome(sender.ask(message)) == ("AE", [("MSH^1^3", "102")])
 
 
+def test_the_message_of_the_fixtures_is_accepted(sender: Sender, world: World) -> None:
+    for patient in (1, 2):
+        added = sender.ask(adt("A04", f"PID|1||{cx(number(world, patient))}"))
+        assert outcome(added) == ACCEPTED
+    text = (wire.FIXTURES / "iti64" / "a43.hl7").read_text()
+    own = text.replace("P1^", f"{number(world, 1)}^").replace("P2^", f"{number(world, 2)}^")
+    assert outcome(sender.ask(own.replace("\n", "\r").encode())) == ACCEPTED
+
+
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the facts are not here")
 def test_the_example_of_the_facts_is_answered(sender: Sender) -> None:
     example = (SHARED / "spec" / "messages" / "iti64-a43.hl7").read_bytes()

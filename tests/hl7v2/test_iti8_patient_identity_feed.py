@@ -168,6 +168,20 @@ def test_a_message_with_bytes_cut_out_is_answered(sender: Sender, seed: int) -> 
     assert found.code in ("AE", "AR")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(f"iti8/{trigger}", marks=shows(f"ITI-8 {trigger.upper()}"))
+        for trigger in ("a01", "a04", "a05", "a08", "a40")
+    ],
+)
+def test_the_messages_of_the_fixtures_are_accepted(sender: Sender, world: World, name: str) -> None:
+    feed(sender, world, 1, 2)
+    text = (wire.FIXTURES / f"{name}.hl7").read_text()
+    own = text.replace("P1^", f"{number(world, 1)}^").replace("P2^", f"{number(world, 2)}^")
+    assert outcome(sender.ask(own.replace("\n", "\r").encode())) == ACCEPTED
+
+
 # --- identifiers ---------------------------------------------------------------------------------
 
 

@@ -8,19 +8,21 @@ from lxml import etree
 
 from xds.metadata import datatypes, ebrim
 from xds.metadata import vocabulary as v
-from xds.metadata.ebrim import LocalizedString, RegistryPackage, Slot, render
-from xds.metadata.objects import (
-    Association,
+from xds.metadata.attributes import (
     Attribute,
     Author,
     AuthorAttribute,
     Code,
     CodeAttribute,
     CodeListAttribute,
+    SlotListAttribute,
+)
+from xds.metadata.ebrim import LocalizedString, RegistryPackage, Slot, render
+from xds.metadata.objects import (
+    Association,
     DocumentEntry,
     Folder,
     MetadataObject,
-    SlotListAttribute,
     SubmissionSet,
     interpreted,
 )

@@ -22,20 +22,22 @@ from tests.registry.edits import (
     values,
 )
 from xds.metadata import vocabulary as v
-from xds.metadata.objects import (
+from xds.metadata.attributes import (
     AUTHOR_DATA_TYPES,
-    Association,
     Attribute,
     ClassificationAttribute,
-    DocumentEntry,
-    Folder,
     IdentifierAttribute,
-    MetadataObject,
     SlotAttribute,
     SlotListAttribute,
-    SubmissionSet,
     TextAttribute,
     XmlAttribute,
+)
+from xds.metadata.objects import (
+    Association,
+    DocumentEntry,
+    Folder,
+    MetadataObject,
+    SubmissionSet,
 )
 
 _PLACES: Final[tuple[tuple[type[MetadataObject], str, str, str], ...]] = (

@@ -65,10 +65,3 @@ def served(request: pytest.FixtureRequest) -> Callable[[str], Server]:
         return cast("Server", request.getfixturevalue("server"))
 
     return find
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known where the plugin of conformance is not loaded."""
-    config.addinivalue_line(
-        "markers", "shows(*rows): rows of docs/conformance.md that a test shows"
-    )

@@ -14,10 +14,12 @@ from tests.registry import behind, wire
 from tests.registry.wire import Answer, World
 from tests.serving import Server
 from xds.metadata import vocabulary as v
-from xds.metadata.objects import (
-    Association,
+from xds.metadata.attributes import (
     Author,
     Code,
+)
+from xds.metadata.objects import (
+    Association,
     DocumentEntry,
     Folder,
     MetadataObject,

@@ -1,7 +1,6 @@
 """What a lawful submission changes, as queries and event rows show it (ITI TF-2 3.42.4.1.3)."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import TypeVar
 
 import pytest
@@ -228,6 +227,19 @@ def test_the_replacement_of_an_addendum_leaves_its_document(server: Server, worl
         ADDENDUM: "Deprecated",
         ADDENDUM_IMAGE: "Deprecated",
     }
+
+
+@shows("behaviour cascade")
+@pytest.mark.parametrize("kind", [v.XFRM, v.APND])
+def test_a_replacement_that_is_derived_as_well_stays_approved(
+    server: Server, world: World, kind: str
+) -> None:
+    registered("iti42/preassigned_uuids")(server, world)
+    derived = edits.add_association("derivation", kind, "document", _uuid(REPORT))
+    wire.accept(server, message(world, "iti42/replacement", derived))
+    objects = all_of(server, world)
+    assert entry(objects, world.text("2.999.3.32")).status == v.APPROVED
+    assert statuses(objects, world)[REPORT] == "Deprecated"
 
 
 def _uuid(number: int) -> str:
@@ -468,68 +480,3 @@ def test_a_home_that_came_stays(domain_server: Server, known_world: World) -> No
         DocumentEntry: "urn:oid:2.999.1.4",
         Association: "urn:oid:2.999.1.40",
     }
-
-
-# --- event rows ----------------------------------------------------------------------------------
-
-
-def _happened(server: Server, step: Callable[[], None]) -> list[tuple[str, str, str, str]]:
-    """Return the events that a step adds: kind, kind of object, entryUUID, patient."""
-    last = max((event.number for event in behind.events(server)), default=0)
-    step()
-    return [
-        (event.kind, event.object_kind or "", event.entry_uuid or "", event.patient_id or "")
-        for event in behind.events(server, last)
-    ]
-
-
-@shows("behaviour events")
-def test_events_tell_of_what_was_registered(server: Server, world: World) -> None:
-    register = partial(wire.accept, server, world.fixture("iti42/folder"))
-    happened = _happened(server, register)
-    objects = all_of(server, world)
-    assert sorted(happened) == sorted(
-        ("registered", kind.KIND, one.id, world.patient(1))
-        for kind in (SubmissionSet, DocumentEntry, Folder)
-        for one in of(kind, objects)
-    )
-
-
-@shows("behaviour events")
-def test_events_tell_of_what_a_replacement_changes(server: Server, world: World) -> None:
-    registered("iti42/preassigned_uuids")(server, world)
-    replace = partial(wire.accept, server, world.fixture("iti42/replacement"))
-    happened = _happened(server, replace)
-    deprecated = {uuid for kind, _, uuid, _ in happened if kind == "deprecated"}
-    assert deprecated == {world.uuid(n) for n in (REPORT, IMAGE, ADDENDUM, ADDENDUM_IMAGE)}
-    assert [uuid for kind, _, uuid, _ in happened if kind == "content updated"] == [
-        world.uuid(HEART)
-    ]
-    assert sorted(kind for what, kind, _, _ in happened if what == "registered") == [
-        "DocumentEntry",
-        "SubmissionSet",
-    ]
-    assert {patient for _, _, _, patient in happened} == {world.patient(1)}
-
-
-@shows("behaviour events")
-def test_a_refused_submission_is_no_event(server: Server, world: World) -> None:
-    sent = world.fixture("iti42/replacement")  # of a document that nobody has
-
-    def refused() -> None:
-        assert wire.send(server, sent).codes == ["UnresolvedReferenceException"]
-
-    assert _happened(server, refused) == []
-
-
-@shows("behaviour events")
-def test_events_name_the_submission_that_brought_them_about(server: Server, world: World) -> None:
-    last = max((event.number for event in behind.events(server)), default=0)
-    registered("iti42/preassigned_uuids")(server, world)
-    wire.accept(server, world.fixture("iti42/folder_update"))
-    found = behind.events(server, last)
-    (second,) = {event.submission_set for event in found} - {world.uuid(1)}
-    assert second in all_of(server, world)
-    assert [event.number for event in found] == sorted(event.number for event in found)
-    for event in found:
-        datatypes.check_dtm(event.at)

@@ -156,16 +156,28 @@ def test_a_slot_may_not_be_repeated(
 
 # --- malformed -----------------------------------------------------------------------------------
 
-WRONG_ANYWHERE = ("", "()", "('a'", "'a", "a'", "'a''", "'a','b'", "('a' 'b')", "('a',)", '("a")')
-WRONG_TEXTS = ("Approved", "urn:uuid:1", "12")
+WRONG_SYNTAX = (
+    *("", " ", "()", "(", "('a'", "'a", "a'", "'a''", "'a','b'", "('a' 'b')", "('a',)", "(,'a')"),
+    *('("a")', "[('a')]", "('a')('b')", "('a'),('b')", "Approved", "urn:uuid:1", "12", "(1,2)"),
+)
 WRONG_CODES = ("'report'", "'report^^'", "'^^2.999.5.1'", "'report^2.999.5.1'", "('a^^b','c')")
 WRONG_TIMES = ("'yesterday'", "2025-01-01", "20251301", "20250230", "202", "20250101000000.5")
 
 
+@shows(f"error {MALFORMED}", "behaviour quotes")
+@pytest.mark.parametrize("wrong", WRONG_SYNTAX)
+def test_what_is_no_list_of_texts_is_refused(
+    server: Server, population: Population, wrong: str
+) -> None:
+    given = {**DOCUMENTS, "$XDSDocumentEntryAuthorPerson": wrong}
+    answer = ask(server, population, "FindDocuments", given)
+    assert "$XDSDocumentEntryAuthorPerson" in refused(answer, MALFORMED)
+
+
 def _wrong(parameter: Parameter) -> Iterator[str]:
-    yield from WRONG_ANYWHERE
+    yield "('a'"
     if parameter.kind.quoted:
-        yield from WRONG_TEXTS
+        yield "12"
     if parameter.kind is CODE:
         yield from WRONG_CODES
     if parameter.kind is TIME:

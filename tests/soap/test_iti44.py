@@ -235,6 +235,25 @@ def test_the_log_names_no_patient(known_only: Server) -> None:
         assert word not in log
 
 
+@pytest.mark.parametrize("interaction", [ADD, REVISE, MERGE])
+def test_the_messages_of_the_fixtures_are_valid_and_accepted(
+    known_only: Server, world: World, interaction: str
+) -> None:
+    for patient in (1, 2):
+        added = ask(known_only, ADD, subject(identifier(number(world, patient))))
+        assert outcome(added) == ("CA", [])
+    name = {ADD: "add", REVISE: "revise", MERGE: "merge"}[interaction]
+    text = (wire.FIXTURES / "iti44" / f"{name}.xml").read_text()
+    root = etree.fromstring(text.encode())
+    assert contract.problems(root) == []
+    if (path := HL7V3 / f"{interaction}.xsd").is_file():
+        body = etree.tostring(root.find("s:Body", NS)[0])
+        etree.XMLSchema(etree.parse(str(path))).assertValid(etree.fromstring(body))
+    for patient in (1, 2):
+        text = text.replace(f'"P{patient}"', f'"{number(world, patient)}"')
+    assert outcome(post(known_only, text.encode())) == ("CA", [])
+
+
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the facts are not here")
 def test_the_examples_of_the_facts_are_answered(known_only: Server) -> None:
     def example(name: str) -> bytes:

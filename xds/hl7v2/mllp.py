@@ -171,6 +171,8 @@ class Server:
             _log.warning("a connection of the patient feed was closed", reason=str(reason))
         except OSError as error:
             _log.info("a connection of the patient feed broke", exc_info=error)
+        except Exception as error:  # the report of a thread that dies would quote messages
+            _log.error("a connection of the patient feed failed", exc_info=error)
         finally:
             with self._lock:
                 del self._open[connection]

@@ -267,10 +267,15 @@ def _read_any(element: etree._Element, siblings: tuple[Classification, ...]) -> 
 
 def changed(carrier: T, **values: object) -> T:
     """Return a copy with some carrier fields changed."""
+    return recast(type(carrier), carrier, **values)
+
+
+def recast(kind: type[T], carrier: RegistryObject, **values: object) -> T:
+    """Return the carrier's content as another kind of the same fields, some of them changed."""
     names, read_all = _fields(cast("Hashable", type(carrier)))
     content: dict[str, Any] = dict(zip(names, read_all(carrier), strict=True))
     content.update(values)
-    return type(carrier)(**content)
+    return kind(**content)
 
 
 @cache

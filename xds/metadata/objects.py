@@ -250,18 +250,14 @@ def interpreted(carrier: RegistryObject) -> RegistryObject:
     A RegistryPackage is a SubmissionSet or Folder by its classificationNode (ITI TF-3 4.2.1.3).
     """
     if isinstance(carrier, ExtrinsicObject):
-        return _as(DocumentEntry, carrier)
+        return ebrim.recast(DocumentEntry, carrier)
     if isinstance(carrier, AssociationObject):
-        return _as(Association, carrier)
+        return ebrim.recast(Association, carrier)
     if isinstance(carrier, RegistryPackage):
         nodes = {c.classificationNode for c in carrier.classifications} & _NODES.keys()
         if len(nodes) == 1:
-            return _as(_NODES[cast("str", nodes.pop())], carrier)
+            return ebrim.recast(_NODES[cast("str", nodes.pop())], carrier)
     return carrier
-
-
-def _as(kind: type[O], carrier: RegistryObject) -> O:
-    return kind(**{name: getattr(carrier, name) for name in carrier.__dataclass_fields__})
 
 
 __all__ = [

@@ -35,6 +35,8 @@ class Effects:
 
     replaced: tuple[str, ...] = ()
     """entryUUIDs of the DocumentEntries that the submission replaces."""
+    replacing: frozenset[str] = frozenset()
+    """entryUUIDs of those that take their place, and stay Approved whatever they derive from."""
     associations: tuple[Association, ...] = ()
     """Folder memberships that replacements inherit, with their place in the SubmissionSet."""
     folders: tuple[str, ...] = field(default=())
@@ -56,6 +58,7 @@ def plan(submission: Submission, known: Known) -> Effects:
     gaining = [u for u in named if u in known.objects and known.objects[u].kind is Folder]
     return Effects(
         replaced=tuple({a.target: None for a in replacements}),
+        replacing=frozenset(a.source for a in replacements),
         associations=associations,
         folders=tuple(dict.fromkeys([*gaining, *(holder for _, holder in inherited)])),
     )
@@ -81,19 +84,20 @@ def apply(connection: Connection, effects: Effects, *, now: str) -> list[Happeni
     to a replaced document is no more current than the document.
     """
     return [
-        *_deprecate(connection, _with_dependants(connection, effects.replaced)),
+        *_deprecate(connection, _with_dependants(connection, effects)),
         *_update_folders(connection, effects.folders, now),
     ]
 
 
-def _with_dependants(connection: Connection, replaced: tuple[str, ...]) -> list[str]:
-    found = dict.fromkeys(replaced)
-    frontier = list(replaced)
+def _with_dependants(connection: Connection, effects: Effects) -> list[str]:
+    found = dict.fromkeys(effects.replaced)
+    frontier = list(effects.replaced)
     while frontier:
         dependants: list[str] = []
         for chunk in chunks(frontier):
             dependants.extend(connection.scalars(_DEPENDANTS, {"uuids": chunk}))
-        frontier = [uuid for uuid in dict.fromkeys(dependants) if uuid not in found]
+        new = set(dependants) - found.keys() - effects.replacing
+        frontier = [uuid for uuid in dict.fromkeys(dependants) if uuid in new]
         found |= dict.fromkeys(frontier)
     return list(found)
 

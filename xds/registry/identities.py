@@ -5,7 +5,7 @@ the surviving one; nothing is rendered again, because stored fragments hold no p
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 from typing import Final
 
@@ -142,14 +142,17 @@ class PatientIdentities:
         another domain, and where the new one cannot be submitted for. Where no document is of the
         previous patient and the local id there is nothing to do.
         """
-        _require(self._flaws({Role.NEW: change.new, Role.PREVIOUS: change.previous}))
+        change = replace(change, new=searchable(change.new), previous=searchable(change.previous))
+        named = {Role.NEW: change.new, Role.PREVIOUS: change.previous}
+        _require(self._flaws(named))
         if change.new == change.previous and change.subsumed_local is None:
             return
         with self.database.write() as connection:
+            connection.execute(_LOCKED, {"patient_ids": list(named.values())})
             learn = self.link_policy.learn_patients
             patients = Patients(connection, [change.new], learn=learn)
             if patients.refused:
-                _active(connection, {Role.NEW: searchable(change.new)})
+                _active(connection, {Role.NEW: change.new})
             link_changes.apply(connection, change, self.link_policy, patients, now=datatypes.now())
 
     def _flaws(self, named: Mapping[Role, str]) -> Iterator[Finding]:

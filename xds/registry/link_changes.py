@@ -32,7 +32,7 @@ from xds.registry.fragments import FIRST_VERSION, FoundObject
 from xds.registry.patients import Patients
 from xds.registry.rows import TABLES, insert_objects, prepared
 from xds.registry.surroundings import chunks
-from xds.registry.tables import association, document_entry, folder, patient
+from xds.registry.tables import association, document_entry, folder, patient, searchable
 
 LINK_CHANGE: Final = "Patient identity link change"
 """The display name of the contentTypeCode of generated SubmissionSets."""
@@ -154,7 +154,7 @@ def apply(
     """Make the new versions, within a transaction; nothing where no DocumentEntry is concerned."""
     wanted = {
         "previous": change.previous,
-        "source_patient_id": change.subsumed_local or change.local,
+        "source_patient_id": searchable(change.subsumed_local or change.local),
     }
     entries = _read(DocumentEntry, connection.execute(_ENTRIES, wanted).all(), change.previous)
     if not entries:
