@@ -17,10 +17,10 @@ FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-all check lint types layers format bench size clean
+.PHONY: help run test test-all check lint types layers format bench conformance size clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/installed ## serve at http://127.0.0.1:8080, after one round trip of two documents
 	$(VENV)/bin/xds serve --mllp-port 2575 $(addprefix --round-trip ,$(DOCUMENTS)) $(ARGS)
@@ -58,6 +58,9 @@ format: $(VENV)/installed-dev ## bring the code into its style
 
 bench: $(VENV)/installed-test ## measure: requests a second, large documents, beside a yardstick
 	$(VENV)/bin/python -m bench $(ARGS)
+
+conformance: $(VENV)/installed-test ## write docs/conformance.md from a run of all tests
+	$(VENV)/bin/python -m pytest --conformance=docs/conformance.md $(ARGS)
 
 size: $(VENV)/pyvenv.cfg ## tell how long functions and modules are
 	@$(VENV)/bin/python bench/size.py $(ARGS)

@@ -97,7 +97,7 @@ def describe() -> str:
     """Tell what machine this is, how fast it is now, and how busy."""
     return (
         f"{processors()} processors, {_loop_milliseconds():.0f} ms for a loop of a million, "
-        f"load average {os.getloadavg()[0]:.1f}; Python {platform.python_version()}"
+        f"load average {os.getloadavg()[0]:.1f}; Python {platform.python_version()} of {sys.base_prefix}"
     )
 
 

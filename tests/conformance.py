@@ -129,8 +129,6 @@ BEHAVIOUR: Final[Mapping[str, tuple[str, str]]] = {
 """What has no table in the code: a sentence and where it is said."""
 
 UNSHOWN: Final[Mapping[str, str]] = {
-    "error XDSRegistryBusy": "its tests carry no mark yet",
-    "error XDSRepositoryBusy": "its tests carry no mark yet",
     "error XDSRepositoryOutOfResources": "it takes a full disk",
 }
 """Rows that no test shows, and why."""

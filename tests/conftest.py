@@ -6,6 +6,8 @@ import pytest
 
 from tests.serving import Server, serving
 
+pytest_plugins = ("tests.conformance",)
+
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:

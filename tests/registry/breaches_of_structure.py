@@ -72,6 +72,13 @@ _OF_THE_SCHEMA: Final = (
 
 _OF_OBJECTS: Final = (
     _breach(
+        name="a list of objects within a package",
+        rule="only_xds_objects",
+        edit=edits.add(FOLDER, "<rim:RegistryObjectList/>"),
+        words=("rim:RegistryObjectList has no place",),
+        at="",
+    ),
+    _breach(
         name="an object that XDS does not know",
         rule="only_xds_objects",
         edit=edits.add_object('<rim:Service id="service"/>'),
@@ -339,6 +346,16 @@ _OF_MEMBERSHIP: Final = (
         edit=has_member("odd", "submission-set", f"{_UUID}40"),
         words=("registered Association",),
         at="odd",
+    ),
+    Breach(
+        name="a document that transforms itself",
+        rule="distinct_ends",
+        code=METADATA,
+        fixture="iti42/several_documents",
+        edit=attribute(association("transforms"), "sourceObject", "report"),
+        words=("sourceObject and targetObject are both report",),
+        at="transforms",
+        also=(METADATA,),
     ),
     _breach(
         name="a membership without SubmissionSetStatus",

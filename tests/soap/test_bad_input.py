@@ -381,6 +381,7 @@ def test_unexpected_exception_in_a_submission(damaged_server: Server) -> None:
     assert provide_to(damaged_server, new_case()).status == SUCCESS
 
 
+@pytest.mark.shows("error XDSRegistryBusy", "error XDSRepositoryBusy")
 def test_database_that_does_not_work_is_busy(damaged_server: Server) -> None:
     names = ("document_entry", "taken_away")
     renaming = [f"ALTER TABLE {a} RENAME TO {b}" for a, b in (names, reversed(names))]

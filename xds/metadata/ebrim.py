@@ -145,6 +145,8 @@ _ATTRIBUTES: Final[Mapping[type[RegistryObject], tuple[str, ...]]] = {
 """The XML attributes that a kind adds to those of RegistryObject."""
 
 _COMMON: Final = ("home", "lid", "objectType", "status")
+_TEXTS: Final = frozenset({"nodeRepresentation", "value", "mimeType", "isOpaque"})
+"""The XML attributes that are no URIs."""
 
 
 def new_uuid() -> str:
@@ -208,11 +210,16 @@ _SINGLES: Final[Mapping[str, tuple[str, Callable[[etree._Element], object]]]] = 
 
 
 def read(element: etree._Element, kind: type[T]) -> T:
-    """Read one ebRIM object; the element is taken as valid against the schema."""
+    """Read one ebRIM object; the element is taken as valid against the schema.
+
+    White space round an attribute that is a URI is no part of it (XML Schema, whiteSpace collapse).
+    """
     attributes = element.attrib
     lists: dict[str, list[object]] = {}
     content: dict[str, object] = {
-        name: attributes[name] for name in (*_COMMON, *_attributes(kind)) if name in attributes
+        name: attributes[name] if name in _TEXTS else attributes[name].strip()
+        for name in (*_COMMON, *_attributes(kind))
+        if name in attributes
     }
     for child in element.iterchildren():
         if (entry := _LISTS.get(child.tag)) is not None:
@@ -221,7 +228,12 @@ def read(element: etree._Element, kind: type[T]) -> T:
             content[entry[0]] = entry[1](child)
     for name, values in lists.items():
         content[name] = tuple(values)
-    return kind(id=element.get("id", ""), **content)  # type: ignore[arg-type]
+    return kind(id=_id(element), **content)  # type: ignore[arg-type]
+
+
+def _id(element: etree._Element) -> str:
+    found: str = element.get("id", "")
+    return found.strip()
 
 
 def _attributes(kind: type[RegistryObject]) -> tuple[str, ...]:
@@ -245,13 +257,14 @@ def read_list(registry_object_list: etree._Element) -> Iterator[RegistryObject]:
     """
     siblings: dict[str, list[Classification]] = {}
     for element in registry_object_list.iterchildren(f"{RIM}Classification"):
-        siblings.setdefault(element.get("classifiedObject", ""), []).append(
-            _classification(element)
-        )
+        sibling = _classification(element)
+        siblings.setdefault(sibling.classifiedObject, []).append(sibling)
     for element in registry_object_list.iterchildren(tag=etree.Element):
         if element.tag in (f"{RIM}ObjectRef", f"{RIM}Classification"):
             continue
-        yield _read_any(element, tuple(siblings.pop(element.get("id", ""), ())))
+        yield _read_any(element, tuple(siblings.pop(_id(element), ())))
+        for nested in element.iterchildren(f"{RIM}RegistryObjectList"):
+            yield UnusedObject(id="", kind=etree.QName(nested).localname)
     for orphans in siblings.values():
         yield from orphans
 
@@ -260,7 +273,7 @@ def _read_any(element: etree._Element, siblings: tuple[Classification, ...]) -> 
     kind = _KINDS.get(element.tag)
     if kind is None:
         name = etree.QName(element).localname
-        return UnusedObject(id=element.get("id", ""), kind=name)
+        return UnusedObject(id=_id(element), kind=name)
     found = read(element, kind)
     return changed(found, classifications=found.classifications + siblings) if siblings else found
 

@@ -247,7 +247,7 @@ def _mismatches(
             yield XDSRepositoryMetadataError(
                 f"{where}: hash is not the document's {staged.hash}", entry.id
             )
-        if entry.size and entry.size != str(staged.size):
+        if entry.size and not (entry.size.isdecimal() and int(entry.size) == staged.size):
             yield XDSRepositoryMetadataError(
                 f"{where}: size is not the document's {staged.size}", entry.id
             )

@@ -65,6 +65,7 @@ SUBMISSION_RULES: Final[tuple[Rule, ...]] = (
     Rule(structure.parts_name_their_owner, _METADATA, "ITI TF-3 4.2.3.1"),
     Rule(structure.association_types, _METADATA, "ITI TF-3 4.2.2"),
     Rule(structure.has_member_ends, _METADATA, "ITI TF-3 4.2.2.1"),
+    Rule(structure.distinct_ends, _METADATA, "ITI TF-3 4.2.2"),
     Rule(structure.submission_set_status, _METADATA, "ITI TF-3 4.2.2.1.1"),
     Rule(structure.uuids_in_lower_case, _METADATA, "ITI TF-3 4.2.3.1.1"),
     Rule(structure.first_version, _METADATA, "ITI TF-3 4.1.5"),

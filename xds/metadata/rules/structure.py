@@ -127,6 +127,15 @@ def _may_be_held(target: Node) -> bool:
     return target.submitted or target.kind is DocumentEntry
 
 
+def distinct_ends(case: Case) -> Findings:
+    """An Association does not join an object with itself."""
+    for association in case.submission.associations:
+        if association.source == association.target:
+            yield Finding(
+                association, f"sourceObject and targetObject are both {association.source}"
+            )
+
+
 def submission_set_status(case: Case) -> Findings:
     """SubmissionSetStatus is Original for a submitted document, Reference for a registered one."""
     for association in case.submission_set_members:
