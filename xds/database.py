@@ -137,6 +137,7 @@ def _sqlite(url: URL, connections: int) -> Engine:
         poolclass=QueuePool,
         pool_size=connections,
         max_overflow=0,
+        pool_reset_on_return=None,  # every transaction here ends before its connection returns
         hide_parameters=True,
         connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
     )

@@ -171,10 +171,8 @@ def is_uuid(identifier: str) -> bool:
 
 
 def _slot(element: etree._Element) -> Slot:
-    values = element.iterfind(f"{RIM}ValueList/{RIM}Value")
-    return Slot(
-        element.get("name", ""), tuple(v.text or "" for v in values), element.get("slotType")
-    )
+    values = tuple([value.text or "" for value in element[0]])  # the ValueList, by the schema
+    return Slot(element.get("name", ""), values, element.get("slotType"))
 
 
 def _strings(element: etree._Element) -> tuple[LocalizedString, ...]:

@@ -11,9 +11,10 @@ from xds.errors import TransactionFailure
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
-from xds.metadata.rules import Case, Policy, breaches
+from xds.metadata.rules import Case, Known, Policy, breaches
 from xds.metadata.submission import Submission
 from xds.registry import effects, events, surroundings
+from xds.registry.effects import Effects
 from xds.registry.events import EVENT_OBJECTS, Event, Happening
 from xds.registry.patients import Patients
 from xds.registry.queries import QueryRequest, QueryResult, ResultLimits, answer
@@ -51,6 +52,16 @@ class RegisteredDocument:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Lawful:
+    """A submission that keeps the rules, ready to be written."""
+
+    now: str
+    submission_set: str
+    objects: list[Prepared]
+    effects: Effects
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentRegistry:
     """The registry on one database; safe to use from many threads and processes."""
@@ -75,26 +86,44 @@ class DocumentRegistry:
         Raises TransactionFailure with every breach of the rules; then nothing has changed. On
         return the registration is durable, and so is what ``joining`` did with the connection.
         """
-        now = datatypes.now()
-        named = self._at_home(submission).with_uuids()
+        with self.database.read() as connection:
+            _, before = self._known(connection, submission)
+        lawful = self._lawful(submission, transaction, before)
         with self.database.write() as connection:
-            patient_ids = {p for thing in _bearers(submission) if (p := thing.patient_id)}
-            patients = Patients(connection, patient_ids, learn=self.learn_patients)
-            known = surroundings.known(connection, submission, patients.refused)
-            if errors := breaches(Case(submission, transaction, known, self.policy)):
-                raise TransactionFailure(errors)
-            plan = effects.plan(named, known)
-            objects = [prepared(thing, now) for thing in (*_objects(named), *plan.associations)]
-            insert_objects(connection, objects, patients)
-            happenings = effects.apply(connection, plan, now=now)
+            patients, known = self._known(connection, submission)
+            if known != before:
+                lawful = self._lawful(submission, transaction, known)
+            insert_objects(connection, lawful.objects, patients)
+            happenings = effects.apply(connection, lawful.effects, now=lawful.now)
             events.write(
                 connection,
-                [*_registrations(objects), *happenings],
-                at=now,
-                submission_set=named.submission_set.id,
+                [*_registrations(lawful.objects), *happenings],
+                at=lawful.now,
+                submission_set=lawful.submission_set,
             )
             if joining is not None:
                 joining(connection)
+
+    def _known(self, connection: Connection, submission: Submission) -> tuple[Patients, Known]:
+        """Read the surroundings of a submission as they are at the moment."""
+        patient_ids = {p for thing in _bearers(submission) if (p := thing.patient_id)}
+        patients = Patients(connection, patient_ids, learn=self.learn_patients)
+        return patients, surroundings.known(connection, submission, patients.refused)
+
+    def _lawful(self, submission: Submission, transaction: str, known: Known) -> "_Lawful":
+        """Hold a submission to the rules, and make ready what it will write.
+
+        This is most of the work of a registration. It is done before the database is locked, and
+        again only where the surroundings have changed in between.
+        """
+        if errors := breaches(Case(submission, transaction, known, self.policy)):
+            raise TransactionFailure(errors)
+        now = datatypes.now()
+        named = self._at_home(submission).with_uuids()
+        planned = effects.plan(named, known)
+        things = (*_objects(named), *planned.associations)
+        objects = [prepared(thing, now) for thing in things]
+        return _Lawful(now, named.submission_set.id, objects, planned)
 
     def query(self, request: QueryRequest) -> QueryResult:
         """Answer a stored query (ITI TF-2 3.18.4.1.3); raises TransactionFailure."""
