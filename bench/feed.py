@@ -16,11 +16,13 @@ from bench.yardsticks import write_and_commit
 from tests.serving import Server, free_port, serving
 from xds.metadata import datatypes
 
+_DOMAIN: Final = "2.999.1.1"
 _START: Final = b"\x0b"
 _END: Final = b"\x1c\x0d"
 _BLOCK: Final = 4096
 _WARM_UP: Final = 100
 _WRITES: Final = 400
+_PATIENCE_SECONDS: Final = 30
 
 Send = Callable[[int], None]
 
@@ -52,10 +54,11 @@ def feed(deployment: Deployment) -> Sequence[Figure]:
 def _fed(folder: Path) -> Iterator[tuple[Server, Send]]:
     """Serve with a patient feed, and connect to it."""
     port = free_port()
+    options = {"mllp_port": str(port), "assigning_authority": _DOMAIN}
     with (
         tempfile.TemporaryDirectory(dir=folder) as data,
-        serving(Path(data), {"mllp_port": str(port)}) as server,
-        socket.create_connection((server.host, port)) as connection,
+        serving(Path(data), options) as server,
+        socket.create_connection((server.host, port), _PATIENCE_SECONDS) as connection,
     ):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -74,7 +77,7 @@ def _message(number: int) -> bytes:
     return (
         f"MSH|^~\\&|ADT|HOSPITAL|XDS|DOMAIN|{now}||ADT^A04^ADT_A01|F{number}|P|2.3.1\r"
         f"EVN|A04|{now}\r"
-        f"PID|1||F{number}^^^&2.999.1.1&ISO~{number}^^^HOSPITAL&2.999.1.2&ISO||Doe^Jane^Ann^^Ms"
+        f"PID|1||F{number}^^^&{_DOMAIN}&ISO~{number}^^^HOSPITAL&2.999.1.2&ISO||Doe^Jane^Ann^^Ms"
         "||19800229|F|||1 High Street^^Springfield^ST^00000^US||555-0100|||M\r"
         "PV1|1|O|CLINIC^1^A||||77^Ruiz^Elena|||MED\r"
     ).encode()

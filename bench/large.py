@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
+from urllib.parse import quote
 
 from bench import machine, samples
 from bench.deployment import GIGABYTE, Deployment
@@ -56,7 +57,9 @@ def _plain_in(deployment: Deployment) -> None:
 
 
 def _plain_out(deployment: Deployment) -> None:
-    _require(_post(f"{deployment.plain_url}/bytes?size={GIGABYTE}", Content((), 0)))
+    """Have the bare application send the same document from the disk."""
+    path = quote(str(deployment.gigabyte.resolve()))
+    _require(_post(f"{deployment.plain_url}/file?path={path}", Content((), 0)))
 
 
 def _post(url: str, content: Content) -> int:

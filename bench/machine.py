@@ -97,7 +97,8 @@ def describe() -> str:
     """Tell what machine this is, how fast it is now, and how busy."""
     return (
         f"{processors()} processors, {_loop_milliseconds():.0f} ms for a loop of a million, "
-        f"load average {os.getloadavg()[0]:.1f}; Python {platform.python_version()} of {sys.base_prefix}"
+        f"load average {os.getloadavg()[0]:.1f}; "
+        f"Python {platform.python_version()} of {sys.base_prefix}"
     )
 
 

@@ -59,9 +59,15 @@ def write_and_sync(path: Path, blocks: Iterable[bytes]) -> None:
 def copy_and_sync(source: Path, target: Path) -> float:
     """Bytes per second of copying a file by read and write, with one fsync at its end."""
     started = time.perf_counter()
-    with open(source, "rb", buffering=0) as file:
-        write_and_sync(target, iter(lambda: file.read(BLOCK), b""))
+    write_and_sync(target, blocks_of(source))
     return target.stat().st_size / (time.perf_counter() - started)
+
+
+def blocks_of(path: Path) -> Iterator[bytes]:
+    """Read a file from its beginning to its end."""
+    with open(path, "rb", buffering=0) as file:
+        while block := file.read(BLOCK):
+            yield block
 
 
 def _database(path: Path) -> sqlite3.Connection:
@@ -79,7 +85,7 @@ def plain_application(
     """POST /sink takes all bytes and answers 204; /bytes?size=N, whatever comes, answers N bytes.
 
     With ?file=1 the sink copies them to a file that is removed at the end, and with
-    ?file=1&fsync=1 it also waits for the disk.
+    ?file=1&fsync=1 it also waits for the disk. /file?path=P answers with a file.
     """
     query = parse_qs(environ.get("QUERY_STRING", ""))
     match environ["REQUEST_METHOD"], environ["PATH_INFO"]:
@@ -93,6 +99,10 @@ def plain_application(
             headers = [("Content-Type", "application/octet-stream"), ("Content-Length", str(size))]
             start_response("200 OK", headers)
             return _zeros(size)
+        case _, "/file":
+            path = Path(query["path"][0])
+            start_response("200 OK", [("Content-Length", str(path.stat().st_size))])
+            return blocks_of(path)
     start_response("404 Not Found", [("Content-Length", "0")])
     return []
 

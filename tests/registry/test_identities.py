@@ -69,6 +69,16 @@ def test_a_patient_is_added_once(database: Database, identities: PatientIdentiti
     assert told(database) == [("patient added", A, None)]
 
 
+def test_several_ids_of_a_patient_are_added_together_or_not(
+    database: Database, identities: PatientIdentities
+) -> None:
+    identities.add(A, B, A)
+    assert survivors(database) == {A: None, B: None}
+    identities.merge(subsumed=A, surviving=B)
+    assert refusal(lambda: identities.add(C, A)) == (Finding(Role.ADDED, Fault.SUBSUMED_BEFORE),)
+    assert survivors(database) == {A: B, B: None}
+
+
 def test_an_id_is_known_in_whatever_form_its_characters_come(
     database: Database, identities: PatientIdentities
 ) -> None:

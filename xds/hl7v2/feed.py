@@ -4,7 +4,7 @@ Messages are acknowledged in original mode. What the registry refuses is an erro
 that is not one of EVENTS, or that cannot be handled now, is a rejection (AR).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from xds import logs
@@ -49,14 +49,18 @@ def answer(feed: Feed, payload: bytes) -> bytes:
     except Unreadable:
         _log.warning("a message of the patient feed has no header")
         return rejection_of_noise()
-    with logs.correlation():
-        code, problems = _outcome(feed, message)
-        if code != ACCEPTED:
-            _tell(message, code, problems)
-        return acknowledgement(message, code, problems)
+    code, problems = _outcome(feed, message)
+    if code != ACCEPTED:
+        _log.warning(
+            "a message of the patient feed was refused",
+            acknowledgement=code,
+            errors=[f"{one.code} at {one.location}" for one in problems],
+            control_id=_control_id(message),
+        )
+    return acknowledgement(message, code, problems)
 
 
-def _outcome(feed: Feed, message: Message) -> tuple[str, Iterable[Problem]]:
+def _outcome(feed: Feed, message: Message) -> tuple[str, Sequence[Problem]]:
     if problem := _not_ours(message):
         return REJECTED, [problem]
     try:
@@ -66,10 +70,12 @@ def _outcome(feed: Feed, message: Message) -> tuple[str, Iterable[Problem]]:
     except IdentityRefused as refusal:
         return ERROR, [_problem(finding) for finding in refusal.findings]
     except DatabaseUnavailable as error:
-        _log.error("not available", exc_info=error)
+        _log.error("not available", exc_info=error, control_id=_control_id(message))
         return REJECTED, [Problem("207", "MSH^1", "the registry is not available at the moment")]
     except Exception as error:
-        _log.error("a message of the patient feed failed", exc_info=error)
+        _log.error(
+            "a message of the patient feed failed", exc_info=error, control_id=_control_id(message)
+        )
         return REJECTED, [Problem("207", "MSH^1", "an error in the server, which its log tells of")]
     return ACCEPTED, []
 
@@ -93,11 +99,6 @@ def _problem(finding: Finding) -> Problem:
     return Problem(finding.fault.code, _LOCATIONS[finding.role], str(finding))
 
 
-def _tell(message: Message, code: str, problems: Iterable[Problem]) -> None:
-    """Log a refusal; the message is named by its control id, which is no patient's."""
-    _log.warning(
-        "a message of the patient feed was refused",
-        acknowledgement=code,
-        errors=[f"{one.code} at {one.location}" for one in problems],
-        control_id=message.raw(10)[:_MOST_LOGGED],
-    )
+def _control_id(message: Message) -> str:
+    """Return what names a message in the log: it is no patient's."""
+    return message.raw(10)[:_MOST_LOGGED]

@@ -9,8 +9,7 @@ from xds.hl7v2.messages import Message, Problem, Refused
 def add(feed: Feed, message: Message) -> None:
     """Make the patient's ids known; those of other domains are ignored (ITI TF-2 3.8.4.1.3)."""
     require_segment(message, "PID")
-    for patient_id in feed.patient_ids(message, "PID", 3):
-        feed.identities.add(patient_id)
+    feed.identities.add(*feed.patient_ids(message, "PID", 3))
 
 
 def update(feed: Feed, message: Message) -> None:

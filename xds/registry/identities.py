@@ -100,20 +100,21 @@ class PatientIdentities:
     """The OID of the domain whose ids are kept; None admits any."""
     link_policy: LinkPolicy = field(default_factory=LinkPolicy)
 
-    def add(self, patient_id: str) -> None:
-        """Make a patient id known; nothing changes where it is already.
+    def add(self, *patient_ids: str) -> None:
+        """Make patient ids known, all or none; nothing changes of those that are already.
 
         Raises IdentityRefused for an id of another domain, and for a subsumed one: a merge cannot
         be reversed.
         """
-        patient_id = searchable(patient_id)
-        _require(self._flaws({Role.ADDED: patient_id}))
+        added = list(dict.fromkeys(map(searchable, patient_ids)))
+        _require(self._flaws((Role.ADDED, patient_id) for patient_id in added))
         with self.database.write() as connection:
-            made = connection.execute(_ADD[self.database.is_sqlite], {"patient_id": patient_id})
-            if made.rowcount:
-                _tell(connection, Happening(PATIENT_ADDED, None, None, inserted_key(made)))
-            else:
-                _active(connection, {Role.ADDED: patient_id})
+            for patient_id in added:
+                made = connection.execute(_ADD[self.database.is_sqlite], {"patient_id": patient_id})
+                if made.rowcount:
+                    _tell(connection, Happening(PATIENT_ADDED, None, None, inserted_key(made)))
+                else:
+                    _active(connection, {Role.ADDED: patient_id})
 
     def merge(self, *, subsumed: str, surviving: str) -> None:
         """Let the surviving patient have all that the subsumed one had.
@@ -122,7 +123,7 @@ class PatientIdentities:
         unknown, or one of them was subsumed before.
         """
         named = {Role.SUBSUMED: searchable(subsumed), Role.SURVIVING: searchable(surviving)}
-        _require(self._flaws(named))
+        _require(self._flaws(named.items()))
         if len(set(named.values())) == 1:
             raise IdentityRefused([Finding(Role.SUBSUMED, Fault.EQUAL)])
         with self.database.write() as connection:
@@ -144,7 +145,7 @@ class PatientIdentities:
         """
         change = replace(change, new=searchable(change.new), previous=searchable(change.previous))
         named = {Role.NEW: change.new, Role.PREVIOUS: change.previous}
-        _require(self._flaws(named))
+        _require(self._flaws(named.items()))
         if change.new == change.previous and change.subsumed_local is None:
             return
         with self.database.write() as connection:
@@ -155,8 +156,8 @@ class PatientIdentities:
                 _active(connection, {Role.NEW: change.new})
             link_changes.apply(connection, change, self.link_policy, patients, now=datatypes.now())
 
-    def _flaws(self, named: Mapping[Role, str]) -> Iterator[Finding]:
-        for role, patient_id in named.items():
+    def _flaws(self, named: Iterable[tuple[Role, str]]) -> Iterator[Finding]:
+        for role, patient_id in named:
             try:
                 authority = CX.parse(patient_id).assigning_authority
             except ValueError:

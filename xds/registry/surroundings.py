@@ -99,6 +99,12 @@ def chunks(values: Iterable[str]) -> Iterable[list[str]]:
     return (listed[i : i + _CHUNK] for i in range(0, len(listed), _CHUNK))
 
 
+def refers(submission: Submission) -> bool:
+    """Tell whether an Association of the submission has an end that is not submitted."""
+    ends = (end for a in submission.associations for end in (a.source, a.target))
+    return any(ebrim.is_uuid(end) and end not in submission.by_id for end in ends)
+
+
 def known(
     connection: Connection, submission: Submission, refused_patients: frozenset[str]
 ) -> Known:

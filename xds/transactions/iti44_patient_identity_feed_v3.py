@@ -72,8 +72,7 @@ class _Refused(Exception):
 
 def _add(identities: PatientIdentities, subject: etree._Element) -> None:
     """Make the patient's ids known; a revision may be the first that is heard of a patient."""
-    for patient_id in _kept(identities, subject, _PATIENT_IDS):
-        identities.add(patient_id)
+    identities.add(*_kept(identities, subject, _PATIENT_IDS))
 
 
 def _merge(identities: PatientIdentities, subject: etree._Element) -> None:
