@@ -20,9 +20,9 @@ _NAMES = [case.name for case in CASES]
 @click.option("--seconds", default=2.0, show_default=True, help="How long each load lasts.")
 @click.option(
     "--folder",
-    default=".",
+    default="build",
     show_default=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False, path_type=Path),
     help="Where to make the folder for all data, which is removed at the end; a disk.",
 )
 def main(names: tuple[str, ...], rounds: int, seconds: float, folder: Path) -> None:
@@ -34,6 +34,7 @@ def main(names: tuple[str, ...], rounds: int, seconds: float, folder: Path) -> N
     many bytes. "server" and "client" are the processor time of a request at both ends, which share
     the processors of this machine.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     disk = machine.require_disk(folder)
     if "crash" in names:
         crash.main(folder)

@@ -156,7 +156,7 @@ CASES: Final = (
         (
             Measure(title="1 GB in by ITI-41", unit="MB/s", goal=0.5, of_yardstick=True),
             Measure(title="1 GB out by ITI-43", unit="MB/s", goal=0.5, of_yardstick=True),
-            Measure(title="memory the worker grew by", unit="MB", goal=64, at_most=True),
+            Measure(title="memory a process grew by", unit="MB", goal=64, at_most=True),
         ),
         large.gigabyte,
     ),

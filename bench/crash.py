@@ -78,7 +78,7 @@ def main(folder: Path) -> None:
     began = time.monotonic()
     seed = random.SystemRandom().randrange(1_000_000)
     click.echo(f"{machine.describe()}; seed {seed}")
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".bench-") as work:
+    with tempfile.TemporaryDirectory(dir=folder, prefix="bench-") as work:
         report = run(Path(work), kills=KILLS, submissions=SUBMISSIONS, seed=seed)
     click.echo("\n".join(report.lines()))
     click.echo(f"{time.monotonic() - began:.0f} s")

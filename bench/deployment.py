@@ -52,11 +52,6 @@ class Deployment:
         return machine.family(self.server.process.pid)
 
     @cached_property
-    def worker(self) -> int:
-        """The process that serves."""
-        return machine.largest(self.processes)
-
-    @cached_property
     def patient_ids(self) -> Sequence[str]:
         """Patients with 50 entries each."""
         found = [samples.patient(f"Q{number}") for number in range(_PATIENTS)]
@@ -131,9 +126,9 @@ def _submission(
 def deployment(folder: Path, seconds: float) -> Iterator[Deployment]:
     """Start everything below a folder of its own, and leave nothing of it behind."""
     with (
-        tempfile.TemporaryDirectory(dir=folder, prefix=".bench-") as work,
+        tempfile.TemporaryDirectory(dir=folder, prefix="bench-") as work,
         serving(Path(work, "data")) as server,
-        plain_wsgi(Path(work), blocking_threads=Config().threads) as (plain_url, _),
+        plain_wsgi(Path(work), Config().workers, Config().threads) as (plain_url, _),
         clients(CLIENTS) as ready,
     ):
         yield Deployment(server, plain_url, ready, Path(work), seconds)

@@ -16,13 +16,14 @@ _MEGABYTE: Final = 1_000_000
 
 
 def gigabyte(deployment: Deployment) -> Sequence[Figure]:
-    """Measure the way in, the way out, and the memory that the worker has taken for both."""
+    """Measure the way in, the way out, and the memory that a process has taken for both."""
     unique_id = samples.oid()
-    before = machine.resident(deployment.worker)
-    machine.forget_peak(deployment.worker)
+    before = {pid: machine.resident(pid) for pid in deployment.processes}
+    for pid in before:
+        machine.forget_peak(pid)
     speed_in = _speed(lambda: _provide(deployment, unique_id))
     speed_out = _speed(lambda: _retrieve(deployment, unique_id))
-    growth = machine.resident_peak(deployment.worker) - before
+    growth = max(machine.resident_peak(pid) - size for pid, size in before.items())
     return [
         Figure(speed_in, _speed(lambda: _plain_in(deployment))),
         Figure(speed_out, _speed(lambda: _plain_out(deployment))),

@@ -36,11 +36,6 @@ def family(pid: int) -> list[int]:
     return found
 
 
-def largest(pids: Iterable[int]) -> int:
-    """Give the process with the most memory: of a server's, the worker."""
-    return max(pids, key=resident)
-
-
 def resident(pid: int) -> int:
     """Give the resident memory of a process in bytes."""
     return _status(pid, "VmRSS")

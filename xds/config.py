@@ -165,7 +165,7 @@ class Config(BaseModel):
     workers: int = Field(
         default_factory=_processors, ge=1, description="Processes that serve; unset: one a core."
     )
-    threads: int = Field(8, ge=1, description="Requests that one worker handles at once.")
+    threads: int = Field(4, ge=1, description="Requests that one worker handles at once.")
     backpressure: int = Field(
         512, ge=1, description="Connections that one worker keeps open; others wait unaccepted."
     )

@@ -1,5 +1,6 @@
 """Rules of structure: what a Submission Request is made of (ITI TF-3 4.1.4, 4.2.1, 4.2.2)."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
@@ -153,7 +154,7 @@ def uuids_in_lower_case(case: Case) -> Findings:
     """An id that begins urn:uuid: is a UUID in lower case."""
     for thing in case.submission.objects:
         for identifier in _identifiers(thing):
-            if is_uuid(identifier) and not _is_shaped(identifier):
+            if is_uuid(identifier) and not _UUID.fullmatch(identifier):
                 yield Finding(thing, f"{identifier} is not a UUID in lower case")
 
 
@@ -165,12 +166,7 @@ def _identifiers(thing: RegistryObject) -> Iterator[str]:
         yield from (thing.source, thing.target)
 
 
-def _is_shaped(urn: str) -> bool:
-    digits = urn.removeprefix("urn:uuid:")
-    groups = digits.split("-")
-    return [len(group) for group in groups] == [8, 4, 4, 4, 12] and not (
-        set(digits) - set("0123456789abcdef-")
-    )
+_UUID = re.compile(r"urn:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def first_version(case: Case) -> Findings:
