@@ -6,7 +6,7 @@ from functools import partial
 from statistics import median, quantiles
 from typing import Final
 
-from bench import feed, large, machine
+from bench import feed, large, machine, plans
 from bench.calls import Plain, Query, Retrieve, Submit
 from bench.clients import Hammer, Load, Prepare
 from bench.deployment import (
@@ -149,6 +149,11 @@ CASES: Final = (
         "iti18-many",
         (Measure(title="ITI-18 LeafClass, 1,000 entries", unit="s", goal=0.5, at_most=True),),
         partial(duration, _query_many, reading),
+    ),
+    Case(
+        "plans",
+        (Measure(title="stored queries that scan a table", unit="", goal=0, at_most=True),),
+        plans.plans,
     ),
     Case("feed", _at_rate("ITI-8 on one connection", 500), feed.feed),
     Case(

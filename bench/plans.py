@@ -1,0 +1,88 @@
+"""How the database finds what a stored query asks for: no query may read a whole table."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from sqlalchemy import event
+
+from bench.deployment import Deployment
+from bench.figures import Figure
+from xds.database import Database
+from xds.metadata import vocabulary as v
+from xds.metadata.ebrim import Slot
+from xds.registry.parameters import CODE, ENTRY_TYPE, STATUS, TIME, Parameter
+from xds.registry.queries import STORED_QUERIES, QueryRequest
+from xds.registry.registry import DocumentRegistry
+from xds.registry.steps import StoredQuery
+from xds.registry.tables import VALUES, association, document_entry, folder, patient, submission_set
+
+_UUID: Final = "urn:uuid:11111111-2222-4333-8444-555555555555"
+_TABLES: Final = {
+    table.name
+    for table in (document_entry, submission_set, folder, association, patient, *VALUES.values())
+}
+
+
+def scans(database: Database, query: StoredQuery) -> list[str]:
+    """Return what the plans of a query scan, whichever of its parameters are given."""
+    found: list[str] = []
+    for statement, parameters in _statements(database, query):
+        with database.read() as connection:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            steps = [row.detail.split() for row in plan]
+        found += [step[1] for step in steps if step[0] == "SCAN" and step[1] in _TABLES]
+    return found
+
+
+def _statements(database: Database, query: StoredQuery) -> Sequence[tuple[str, Any]]:
+    """Ask the query in every form, and return the SELECTs that it came to."""
+    seen: list[tuple[str, Any]] = []
+
+    def keep(
+        _conn: object, _cursor: object, statement: str, parameters: object, *_: object
+    ) -> None:
+        if statement.startswith("SELECT"):
+            seen.append((statement, parameters))
+
+    with database.read() as connection:
+        engine = connection.engine
+    event.listen(engine, "before_cursor_execute", keep)
+    try:
+        for request in _requests(query):
+            DocumentRegistry(database=database).query(request)
+    finally:
+        event.remove(engine, "before_cursor_execute", keep)
+    return seen
+
+
+def _requests(query: StoredQuery) -> Iterator[QueryRequest]:
+    """Ask with each of the query's alternatives, first with little else, then with everything."""
+    names = query.alternatives.names if query.alternatives else ("",)
+    for name in names:
+        possible = [p for p in query.parameters if p.name == name or p.name not in names]
+        needed = [p for p in possible if p.required or p.name == name]
+        for parameters in (needed, possible):
+            slots = [Slot(p.name, (_value(p),)) for p in parameters]
+            yield QueryRequest(query.query_id, slots, v.LEAF_CLASS, query.transaction)
+
+
+def _value(parameter: Parameter) -> str:
+    texts = {CODE: "'a^^b'", STATUS: f"'{v.APPROVED}'", ENTRY_TYPE: f"'{v.STABLE_DOCUMENT_ENTRY}'"}
+    if parameter.kind is TIME:
+        return "2026"
+    named = _UUID if parameter.name.endswith("EntryUUID") or parameter.name == "$uuid" else "a"
+    if parameter.name == "$AssociationTypes":
+        named = v.RPLC
+    text = texts.get(parameter.kind, f"'{named}'")
+    return f"({text})"
+
+
+def plans(deployment: Deployment) -> Sequence[Figure]:
+    """Count the stored queries that scan a table, by EXPLAIN; the yardstick is all queries."""
+    database = Database(f"sqlite:///{deployment.folder / 'plans.sqlite3'}")
+    try:
+        database.create_tables()
+        scanning = [query for query in STORED_QUERIES.values() if scans(database, query)]
+    finally:
+        database.close()
+    return [Figure(len(scanning), len(STORED_QUERIES))]
