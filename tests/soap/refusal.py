@@ -43,10 +43,21 @@ def settled_state_of(server: Server, expected: State) -> State:
     return state
 
 
+def _quiet_state_of(server: Server) -> State:
+    """Return the state once nothing of an earlier request is still on its way out."""
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        state = state_of(server)
+        if not any(name.endswith(".staged") for name in state.files):
+            break
+        time.sleep(0.01)
+    return state
+
+
 @contextmanager
 def unharmed(server: Server) -> Iterator[None]:
     """Assert that a server is as before after what happens in the block."""
-    before, logged = state_of(server), server.log.stat().st_size
+    before, logged = _quiet_state_of(server), server.log.stat().st_size
     yield
     assert settled_state_of(server, before) == before
     with server.log.open("rb") as log:

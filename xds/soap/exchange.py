@@ -213,15 +213,19 @@ class Exchange:
         """Read what is left of the request, so that a sender in full flow hears the answer."""
         self._stream.drain()
 
+    def discard_documents(self) -> None:
+        """Remove staged documents that nobody took; the transaction is over."""
+        if self._keeper is not None and self._owned:
+            self._keeper.discard(self._owned.values())
+            self._owned.clear()
+
     def close(self) -> None:
         """Let go of everything: open documents, and staged ones that nobody took."""
         try:
             if self._closing is not None:
                 self._closing()
         finally:
-            if self._keeper is not None and self._owned:
-                self._keeper.discard(self._owned.values())
-                self._owned.clear()
+            self.discard_documents()
 
 
 class Rendered:

@@ -128,7 +128,9 @@ class XdsSoap12(Soap12):
 
     def serialize(self, ctx: Any, message: object) -> None:
         """Put the response or the fault into an envelope, for the connection or for elsewhere."""
-        _exchange(ctx).drain()
+        exchange = _exchange(ctx)
+        exchange.discard_documents()  # now, since a server may not close what nobody waits for
+        exchange.drain()
         try:
             rendered = self._response(ctx)
         except Exception as error:
