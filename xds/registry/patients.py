@@ -5,14 +5,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, CursorResult, bindparam, insert, select
 
+from xds.database import fetch
 from xds.registry.tables import patient, searchable
 
 # FOR SHARE, where the database has row locks: a merge waits for the submissions under way, and a
 # submission that waited for a merge sees its outcome; SQLite admits one writer and ignores it
 _BY_PATIENT_ID: Final = (
     select(patient.c.patient_id, patient.c.pk, patient.c.survivor)
-    .where(patient.c.patient_id.in_(bindparam("patient_ids", expanding=True)))
-    .order_by(patient.c.pk)
+    .where(patient.c.patient_id == bindparam("patient_id"))
     .with_for_update(read=True)
 )
 
@@ -34,9 +34,13 @@ class Patients:
     def __init__(self, connection: Connection, patient_ids: Iterable[str], *, learn: bool) -> None:
         self._connection = connection
         wanted = {searchable(patient_id): patient_id for patient_id in patient_ids}
-        rows = connection.execute(_BY_PATIENT_ID, {"patient_ids": list(wanted)}).all()
-        self._keys = {row.patient_id: row.pk for row in rows if row.survivor is None}
-        subsumed = {row.patient_id for row in rows if row.survivor is not None}
+        rows = [
+            row
+            for patient_id in sorted(wanted)  # nearly always one; in order, against deadlocks
+            for row in fetch(connection, _BY_PATIENT_ID, {"patient_id": patient_id})
+        ]
+        self._keys = {patient_id: pk for patient_id, pk, survivor in rows if survivor is None}
+        subsumed = {patient_id for patient_id, _, survivor in rows if survivor is not None}
         unknown = wanted.keys() - self._keys.keys() - subsumed
         refused = subsumed if learn else subsumed | unknown
         self.refused = frozenset(wanted[patient_id] for patient_id in refused)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import (
+    CompoundSelect,
     Connection,
     Integer,
     Select,
@@ -12,11 +13,13 @@ from sqlalchemy import (
     bindparam,
     cast,
     literal,
+    literal_column,
     null,
     select,
     union_all,
 )
 
+from xds.database import fetch
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
@@ -70,6 +73,14 @@ _BY_UNIQUE_ID: Final = union_all(
         if kind is not Association
     )
 )
+_PROBE: Final[CompoundSelect[Any]] = union_all(
+    *(
+        select(literal_column("1")).where(_TABLES[kind].c.unique_id == bindparam("unique_id"))
+        for kind in _KINDS
+        if kind is not Association
+    )
+)
+"""Whether a uniqueId is in use: nearly always it is not, and no more need be read."""
 _TRANSFORMATIONS: Final = select(association.c.source).where(
     association.c.source.in_(bindparam("uuids", expanding=True)),
     association.c.association_type == v.XFRM,
@@ -117,7 +128,12 @@ def known(
         for found in _registered(connection, _BY_UUID, "uuids", uuids, transformations, folders)
     }
     unique_ids: dict[str, list[RegisteredObject]] = {}
-    for found in _registered(connection, _BY_UNIQUE_ID, "ids", _unique_ids(submission), (), {}):
+    used = [
+        unique_id
+        for unique_id in _unique_ids(submission)
+        if fetch(connection, _PROBE, {"unique_id": unique_id})
+    ]
+    for found in _registered(connection, _BY_UNIQUE_ID, "ids", used, (), {}):
         unique_ids.setdefault(found.unique_id or "", []).append(found)
     return Known(
         objects=objects,
