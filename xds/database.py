@@ -84,7 +84,11 @@ class _Writers:
 
     def __enter__(self) -> None:
         self._thread.acquire()
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        except OSError as error:
+            self._thread.release()
+            raise DatabaseUnavailable(f"the writers' lock: {error.strerror}") from error
 
     def __exit__(self, *_: object) -> None:
         fcntl.flock(self._file, fcntl.LOCK_UN)
