@@ -11,22 +11,26 @@ ARGS ?=
 DOCUMENTS ?= fixtures/documents/report.xml fixtures/documents/report.pdf
 VERSIONS ?= 3.11 3.12 3.13
 
+ON_TWO_CORES = --numprocesses 2 --dist loadfile
 PYTHONS = $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-all check lint types layers format bench conformance size clean
+.PHONY: help run test test-postgresql test-all check lint types layers format bench conformance mapping size clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/installed ## serve at http://127.0.0.1:8080, after one round trip of two documents
 	$(VENV)/bin/xds serve --mllp-port 2575 $(addprefix --round-trip ,$(DOCUMENTS)) $(ARGS)
 
-test: $(VENV)/installed-test ## run the tests
-	$(VENV)/bin/python -m pytest $(ARGS)
+test: $(VENV)/installed-test ## run the tests, some of them on SQLite and on PostgreSQL
+	$(VENV)/bin/python -m pytest $(ON_TWO_CORES) $(ARGS)
+
+test-postgresql: $(VENV)/installed-test ## run the tests with PostgreSQL in place of SQLite
+	$(VENV)/bin/python -m pytest $(ON_TWO_CORES) --database=postgresql $(ARGS)
 
 test-all: ## run the tests with each of Python 3.11, 3.12 and 3.13 that is here
 	@for version in $(VERSIONS); do \
@@ -60,13 +64,16 @@ bench: $(VENV)/installed-test ## measure: requests a second, large documents, be
 	$(VENV)/bin/python -m bench $(ARGS)
 
 conformance: $(VENV)/installed-test ## write docs/conformance.md from a run of all tests
-	$(VENV)/bin/python -m pytest --conformance=docs/conformance.md $(ARGS)
+	$(VENV)/bin/python -m pytest --database=sqlite --conformance=docs/conformance.md $(ARGS)
+
+mapping: $(VENV)/installed ## write docs/mhd-mapping.md from the mapping table
+	$(VENV)/bin/python -m xds.fhir.mapping docs/mhd-mapping.md
 
 size: $(VENV)/pyvenv.cfg ## tell how long functions and modules are
 	@$(VENV)/bin/python bench/size.py $(ARGS)
 
 clean: ## remove what these commands made, but not the data in var/
-	rm -rf .venv .venv-* build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .node build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/pyvenv.cfg:

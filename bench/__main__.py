@@ -25,14 +25,32 @@ _NAMES = [case.name for case in CASES]
     type=click.Path(file_okay=False, path_type=Path),
     help="Where to make the folder for all data, which is removed at the end; a disk.",
 )
-def main(names: tuple[str, ...], rounds: int, seconds: float, folder: Path) -> None:
+@click.option(
+    "--database",
+    metavar="URL",
+    help="Where to register: a database of one's own, or `postgresql` to start one; else SQLite.",
+)
+@click.option(
+    "--documents",
+    metavar="URL",
+    help="Where documents go: a bucket, reached as XDS_DOCUMENTS_OPTIONS says, or `s3` to start "
+    "OpenStack Swift; else a folder.",
+)
+def main(
+    names: tuple[str, ...],
+    rounds: int,
+    seconds: float,
+    folder: Path,
+    database: str | None,
+    documents: str | None,
+) -> None:
     """Measure everything, or what is named: see bench/cases.py; or `crash`, the test of crashes.
 
     What the figures mean: "reached" is the median of all rounds. The yardstick is measured in the
     same rounds: for submissions, the bytes of each request written and fsynced and one SQLite row
     committed; for all else, a bare WSGI application under the same server that takes and gives as
-    many bytes. "server" and "client" are the processor time of a request at both ends, which share
-    the processors of this machine.
+    many bytes; for documents in a bucket, plain puts and gets of as many. "server" and "client"
+    are the processor time of a request at both ends, which share the processors of this machine.
     """
     folder.mkdir(parents=True, exist_ok=True)
     disk = machine.require_disk(folder)
@@ -41,7 +59,7 @@ def main(names: tuple[str, ...], rounds: int, seconds: float, folder: Path) -> N
         return
     click.echo(f"{machine.describe()}; {disk}; {CLIENTS} client processes; {rounds} rounds")
     began = time.monotonic(), machine.foreign_seconds()
-    with deployment(folder, seconds) as deployed:
+    with deployment(folder, seconds, database, documents) as deployed:
         click.echo(head())
         for case in CASES:
             if not names or case.name in names:

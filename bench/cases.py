@@ -6,7 +6,7 @@ from functools import partial
 from statistics import median, quantiles
 from typing import Final
 
-from bench import feed, large, machine, plans
+from bench import feed, fhir, large, machine, plans
 from bench.calls import Plain, Query, Retrieve, Submit
 from bench.clients import Hammer, Load, Prepare
 from bench.deployment import (
@@ -51,6 +51,20 @@ def reading(deployment: Deployment, loads: Sequence[Load]) -> float:
     received = sum(load.received for load in loads) // count
     plain = Hammer(Plain(deployment.plain_url, sent, received), deployment.seconds / 2)
     return _rate(deployment.clients.run(plain, len(loads)))
+
+
+def storing(deployment: Deployment, loads: Sequence[Load]) -> float:
+    """As `writing`; for documents in a bucket, plain puts of as large objects: how often."""
+    if deployment.bucket is None:
+        return writing(deployment, loads)
+    return deployment.bucket.puts(DOCUMENT_BYTES, len(loads))
+
+
+def fetching(deployment: Deployment, loads: Sequence[Load]) -> float:
+    """As `reading`; for documents in a bucket, plain gets of as large objects: how often."""
+    if deployment.bucket is None:
+        return reading(deployment, loads)
+    return deployment.bucket.gets(DOCUMENT_BYTES, len(loads))
 
 
 # --- loads ---------------------------------------------------------------------------------------
@@ -127,14 +141,14 @@ CASES: Final = (
     Case(
         "iti41",
         _at_rate("ITI-41, 10 KB", 250),
-        partial(rate, partial(_submit, with_document=True), writing),
+        partial(rate, partial(_submit, with_document=True), storing),
     ),
     Case(
         "iti42",
         _at_rate("ITI-42", 400),
         partial(rate, partial(_submit, with_document=False), writing),
     ),
-    Case("iti43", _at_rate("ITI-43, 10 KB", 1_500), partial(rate, _retrieve, reading)),
+    Case("iti43", _at_rate("ITI-43, 10 KB", 1_500), partial(rate, _retrieve, fetching)),
     Case(
         "iti18-objectref",
         _at_rate("ITI-18 ObjectRef, 50 entries", 1_000),
@@ -164,5 +178,20 @@ CASES: Final = (
             Measure(title="memory a process grew by", unit="MB", goal=64, at_most=True),
         ),
         large.gigabyte,
+    ),
+    Case("iti67", _at_rate("ITI-67, 50 entries", 150), partial(rate, fhir.search, reading)),
+    Case(
+        "iti68",
+        (Measure(title="ITI-68, 10 KB", unit="/s", goal=0.8, of_yardstick=True),),
+        fhir.retrieval,
+    ),
+    Case("iti105", _at_rate("ITI-105, 10 KB", 150), partial(rate, fhir.publish, storing)),
+    Case(
+        "fhir-gigabyte",
+        (
+            Measure(title="1 GB out by ITI-68", unit="MB/s", goal=0.5, of_yardstick=True),
+            Measure(title="memory a process grew by", unit="MB", goal=64, at_most=True),
+        ),
+        fhir.gigabyte,
     ),
 )

@@ -21,7 +21,7 @@ import click
 
 from bench import machine, samples
 from bench.clients import Clients, clients
-from tests.serving import Server, serving
+from tests.serving import Server, configured, serving
 from xds.affinity_domain import AffinityDomain
 from xds.client import (
     Content,
@@ -31,7 +31,7 @@ from xds.client import (
     Fingerprint,
     TransportFailed,
 )
-from xds.config import EXAMPLE_REPOSITORY, Config
+from xds.config import EXAMPLE_REPOSITORY
 from xds.repository import index, maintenance
 
 CLIENTS: Final = 4
@@ -222,7 +222,7 @@ def _changed(
 
 def examine(data: Path, report: Report) -> None:
     """Compare registry, index and store of a server that is not running, and sweep."""
-    domain = AffinityDomain.open(Config(data=data))
+    domain = AffinityDomain.open(configured(data))
     try:
         report.problems.extend(_inconsistencies(domain, report))
         report.swept += len(list(maintenance.sweep(domain.repository, older_than=timedelta(0))))

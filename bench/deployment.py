@@ -1,20 +1,24 @@
 """What is measured: a server on an empty data folder, the clients, and bare WSGI beside them."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from bench import machine, samples
+from bench.buckets import Bucket, bucket
 from bench.clients import Clients, clients
 from bench.yardsticks import plain_wsgi
+from tests.postgresql import own_postgresql
 from tests.serving import Server, serving
 from xds.client import Content, DocumentConsumer, DocumentSource, Fingerprint
 from xds.config import EXAMPLE_REPOSITORY, Config
+from xds.database import Database
 from xds.metadata.submission import Submission
+from xds.registry import schema
 
 CLIENTS: Final = 4
 DOCUMENT_BYTES: Final = 10_000
@@ -40,6 +44,8 @@ class Deployment:
     """Where to write what belongs to the measurement, on the disk of the server's data."""
     seconds: float
     """How long to measure a load, each time."""
+    bucket: Bucket | None = None
+    """Where the server keeps its documents, if not in its data folder."""
 
     @property
     def url(self) -> str:
@@ -122,13 +128,40 @@ def _submission(
     return samples.submission(patient_id, samples.oid(), entries)
 
 
+OWN_POSTGRESQL: Final = "postgresql"
+"""In place of a URL: start a PostgreSQL for the run, which writes through to the disk."""
+_SETTINGS: Final = {"shared_buffers": "1GB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}
+
+
 @contextmanager
-def deployment(folder: Path, seconds: float) -> Iterator[Deployment]:
-    """Start everything below a folder of its own, and leave nothing of it behind."""
+def deployment(
+    folder: Path, seconds: float, database: str | None = None, documents: str | None = None
+) -> Iterator[Deployment]:
+    """Start everything below a folder of its own, and leave nothing of it behind.
+
+    What is registered in a database of a given URL stays there.
+    """
     with (
         tempfile.TemporaryDirectory(dir=folder, prefix="bench-") as work,
-        serving(Path(work, "data")) as server,
+        _database(folder, database) as options,
+        bucket(documents) as place,
+        serving(Path(work, "data"), {**options, **(place.options if place else {})}) as server,
         plain_wsgi(Path(work), Config().workers, Config().threads) as (plain_url, _),
         clients(CLIENTS) as ready,
     ):
-        yield Deployment(server, plain_url, ready, Path(work), seconds)
+        yield Deployment(server, plain_url, ready, Path(work), seconds, place)
+
+
+@contextmanager
+def _database(folder: Path, database: str | None) -> Iterator[Mapping[str, str]]:
+    """Give the options of a server on a database, which is brought up to date."""
+    with ExitStack() as stack:
+        if database == OWN_POSTGRESQL:
+            database = stack.enter_context(own_postgresql(_SETTINGS, folder)).create("xds")
+        if database is None:
+            yield {}
+            return
+        opened = Database(database)
+        schema.migrate(opened)
+        opened.close()
+        yield {"database": database}

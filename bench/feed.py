@@ -13,7 +13,8 @@ from bench import machine
 from bench.deployment import Deployment
 from bench.figures import Effort, Figure
 from bench.yardsticks import write_and_commit
-from tests.serving import Server, free_port, serving
+from tests.ports import free_port
+from tests.serving import Server, serving
 from xds.metadata import datatypes
 
 _DOMAIN: Final = "2.999.1.1"

@@ -52,13 +52,19 @@ def _retrieve(deployment: Deployment, unique_id: str) -> None:
 
 
 def _plain_in(deployment: Deployment) -> None:
-    """Have the bare application write the same document to the disk."""
+    """Have the bare application write the same document to the disk, or put it in the bucket."""
+    if deployment.bucket:
+        deployment.bucket.put_file(deployment.gigabyte)
+        return
     content = Content.of_file(deployment.gigabyte)
     _post(f"{deployment.plain_url}/sink?file=1&fsync=1", content)
 
 
 def _plain_out(deployment: Deployment) -> None:
-    """Have the bare application send the same document from the disk."""
+    """Have the bare application send the same document from the disk, or get it once more."""
+    if deployment.bucket:
+        deployment.bucket.get_file(deployment.gigabyte)
+        return
     path = quote(str(deployment.gigabyte.resolve()))
     _require(_post(f"{deployment.plain_url}/file?path={path}", Content((), 0)))
 

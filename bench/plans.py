@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 
 from bench.deployment import Deployment
 from bench.figures import Figure
 from xds.database import Database
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import Slot
+from xds.registry import schema
 from xds.registry.parameters import CODE, ENTRY_TYPE, STATUS, TIME, Parameter
 from xds.registry.queries import STORED_QUERIES, QueryRequest
 from xds.registry.registry import DocumentRegistry
@@ -25,13 +26,31 @@ _TABLES: Final = {
 
 def scans(database: Database, query: StoredQuery) -> list[str]:
     """Return what the plans of a query scan, whichever of its parameters are given."""
+    scanned = _sqlite_scans if database.is_sqlite else _postgresql_scans
     found: list[str] = []
     for statement, parameters in _statements(database, query):
         with database.read() as connection:
-            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-            steps = [row.detail.split() for row in plan]
-        found += [step[1] for step in steps if step[0] == "SCAN" and step[1] in _TABLES]
+            found += [one for one in scanned(connection, statement, parameters) if one in _TABLES]
     return found
+
+
+def _sqlite_scans(connection: Connection, statement: str, parameters: Any) -> Iterator[str]:
+    plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+    for kind, name, *_ in (row.detail.split() for row in plan):
+        if kind == "SCAN":
+            yield name
+
+
+def _postgresql_scans(connection: Connection, statement: str, parameters: Any) -> Iterator[str]:
+    # where a table is small it is scanned though there is an index
+    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    (plan,) = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalars()
+    steps = [one["Plan"] for one in plan]
+    for step in steps:
+        steps += step.get("Plans", [])
+        conditions = {"Index Cond", "Recheck Cond"} & step.keys()
+        if "Relation Name" in step and not conditions:
+            yield step["Relation Name"]
 
 
 def _statements(database: Database, query: StoredQuery) -> Sequence[tuple[str, Any]]:
@@ -81,7 +100,7 @@ def plans(deployment: Deployment) -> Sequence[Figure]:
     """Count the stored queries that scan a table, by EXPLAIN; the yardstick is all queries."""
     database = Database(f"sqlite:///{deployment.folder / 'plans.sqlite3'}")
     try:
-        database.create_tables()
+        schema.migrate(database)
         scanning = [query for query in STORED_QUERIES.values() if scans(database, query)]
     finally:
         database.close()

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 from urllib.parse import parse_qs
 
+import falcon
+
 BLOCK: Final = 256 * 1024
 _ZEROS: Final = bytes(BLOCK)
 _START_SECONDS: Final = 20
@@ -79,13 +81,32 @@ def _database(path: Path) -> sqlite3.Connection:
     return rows
 
 
+class _Bytes:
+    """A Falcon resource that answers with as many bytes as it is asked for."""
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Answer."""
+        response.content_type = "application/octet-stream"
+        response.data = _ZEROS[: request.get_param_as_int("size", required=True)]
+
+
+def _falcon() -> Any:
+    application = falcon.App()
+    application.add_route("/falcon", _Bytes())
+    return application
+
+
+_FALCON: Final = _falcon()
+
+
 def plain_application(
     environ: dict[str, Any], start_response: Callable[[str, list[tuple[str, str]]], object]
 ) -> Iterable[bytes]:
     """POST /sink takes all bytes and answers 204; /bytes?size=N, whatever comes, answers N bytes.
 
     With ?file=1 the sink copies them to a file that is removed at the end, and with
-    ?file=1&fsync=1 it also waits for the disk. /file?path=P answers with a file.
+    ?file=1&fsync=1 it also waits for the disk. /file?path=P answers with a file, and
+    /falcon?size=N is a route of Falcon that answers N bytes, at most 256 KiB.
     """
     query = parse_qs(environ.get("QUERY_STRING", ""))
     match environ["REQUEST_METHOD"], environ["PATH_INFO"]:
@@ -99,6 +120,9 @@ def plain_application(
             headers = [("Content-Type", "application/octet-stream"), ("Content-Length", str(size))]
             start_response("200 OK", headers)
             return _zeros(size)
+        case _, "/falcon":
+            answer: Iterable[bytes] = _FALCON(environ, start_response)
+            return answer
         case _, "/file":
             path = Path(query["path"][0])
             start_response("200 OK", [("Content-Length", str(path.stat().st_size))])

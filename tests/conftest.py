@@ -1,19 +1,119 @@
 """Fixtures that every test may use."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
 
 import pytest
 
+from tests.databases import (
+    BOTH,
+    ON_BOTH,
+    POSTGRESQL,
+    SQLITE,
+    Databases,
+    as_default,
+    databases_of,
+    default,
+)
+from tests.documents import ON_FILES, ON_S3
+from tests.documents import as_default as in_bucket_as_default
+from tests.s3_server import S3, NoServer, s3_server
 from tests.serving import Server, serving
+
+_HERE: Final = Path(__file__).parent
 
 pytest_plugins = ("tests.conformance",)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database",
+        choices=(SQLITE, POSTGRESQL, BOTH),
+        default=BOTH,
+        help="run on one of them, or on SQLite and what looks at databases on PostgreSQL as well",
+    )
+    parser.addoption(
+        "--documents",
+        choices=(ON_FILES, ON_S3),
+        default=ON_FILES,
+        help="where servers keep documents that are not told: in a folder, or in a bucket",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "databases" not in metafunc.fixturenames:
+        return
+    wanted = metafunc.config.getoption("--database")
+    module = str(metafunc.definition.path.relative_to(_HERE))
+    if wanted == BOTH:
+        kinds = (SQLITE, POSTGRESQL) if module in ON_BOTH else (SQLITE,)
+    else:
+        kinds = (wanted,)
+    # the first of them does not show in the names of tests
+    ids = (pytest.HIDDEN_PARAM, *kinds[1:])
+    chosen = [pytest.param(kind, id=one) for kind, one in zip(kinds, ids, strict=True)]
+    metafunc.parametrize("databases", chosen, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server on an empty SQLite database and document folder, shared by all tests.
+def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
+    """Databases of the kind that the test is run on."""
+    of_the_run = default()
+    if of_the_run.kind == request.param:
+        yield of_the_run
+        return
+    with databases_of(request.param) as found:
+        yield found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def whole_run(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have whatever starts a deployment use PostgreSQL, where the whole run is on it."""
+    if request.config.getoption("--database") != POSTGRESQL:
+        yield
+        return
+    with databases_of(POSTGRESQL) as found, as_default(found):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def whole_run_in_bucket(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have whatever starts a server use a bucket, where the whole run is on S3."""
+    if request.config.getoption("--documents") == ON_FILES:
+        yield
+        return
+    with in_bucket_as_default(request.getfixturevalue("s3")):
+        yield
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    in_bucket = item.config.getoption("--documents") == ON_S3
+    if in_bucket and item.get_closest_marker("on_files"):
+        pytest.skip("looks into the folder of documents, and they lie in a bucket")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Server]:
+    """One server on an empty database and document folder, shared by all tests.
 
     Tests keep out of each other's way by patient ids and uniqueIds of their own.
     """
-    with serving(tmp_path_factory.mktemp("served")) as running:
+    data = tmp_path_factory.mktemp("served")
+    with serving(data, {"database": databases.url(data)}) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """A real S3 server, shared by all tests; they keep apart by prefixes, `S3.fresh_url`.
+
+    One that stops it starts it again.
+    """
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(s3_server())
+        except NoServer as reason:
+            pytest.skip(str(reason))
+        yield found

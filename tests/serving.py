@@ -3,7 +3,6 @@
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests import databases, documents
+from tests.databases import Databases
+from tests.ports import free_port
+from xds.config import Config
+from xds.repository.store import DocumentStore
 
 START_SECONDS = 30
 STOP_SECONDS = 40
@@ -23,8 +28,16 @@ class Server:
     host: str
     port: int
     data: Path
+    database: str
+    """The URL of its database."""
     process: subprocess.Popen[bytes]
     log: Path
+    config: Config
+    """What it was told of its database and its documents."""
+
+    def store(self) -> DocumentStore:
+        """Open its documents beside it."""
+        return documents.store_of(self.config)
 
     @property
     def url(self) -> str:
@@ -47,19 +60,19 @@ class Server:
         return self.process.wait(STOP_SECONDS)
 
 
-def free_port() -> int:
-    """Return a port that nobody listens at."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
+def configured(data: Path) -> Config:
+    """Give the configuration of a deployment on a data folder that is told nothing else."""
+    where = {**databases.options(data), **documents.options(data)}
+    return Config.model_validate({"data": data, **where})
 
 
 @contextmanager
 def serving(data: Path, options: Mapping[str, str] | None = None) -> Iterator[Server]:
     """Serve from a data folder until the block ends; ``options`` are XDS_ options by their name."""
     data.mkdir(parents=True, exist_ok=True)
-    port = free_port()
-    given = {"port": str(port), "data": str(data), "log_format": "json", **(options or {})}
+    port = int((options or {}).get("port") or free_port())
+    given = {"port": str(port), "data": str(data), "log_format": "json", "workers": "2"}
+    given |= {**databases.options(data), **documents.options(data), **(options or {})}
     environment = {k: v for k, v in os.environ.items() if not k.startswith("XDS_")}
     environment |= {f"XDS_{name.upper()}": value for name, value in given.items()}
     log = data / "server.log"
@@ -67,7 +80,10 @@ def serving(data: Path, options: Mapping[str, str] | None = None) -> Iterator[Se
         process = subprocess.Popen(
             [sys.executable, "-m", "xds", "serve"], env=environment, stderr=stderr, stdout=stderr
         )
-    server = Server("127.0.0.1", port, data, process, log)
+    database = given.get("database", Databases().url(data))
+    where = {k: v for k, v in given.items() if k in ("data", "documents", "documents_options")}
+    config = Config.model_validate({**where, "database": database})
+    server = Server("127.0.0.1", port, data, database, process, log, config)
     try:
         _wait_until_ready(server)
         yield server

@@ -63,6 +63,7 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
         ('assigning_authority = "clinic"', "assigning_authority (FILE): not an OID"),
         ('unknown_patients = "shut"', "unknown_patients (FILE): Input should be 'open' or 'known'"),
         ('database = "registry.sqlite3"', "database (FILE): not a URL"),
+        ('documents_options = "endpoint"', "documents_options (FILE): not of the form NAME=value"),
         ('max_envelope_bytes = "9GiB"', "max_envelope_bytes is above max_message_bytes"),
         ("port = ", "the configuration file FILE cannot be read"),
     ],
@@ -125,6 +126,32 @@ def test_a_configuration_is_a_value_that_hides_its_passwords() -> None:
     assert "secret" not in repr(config)
     with pytest.raises(ValidationError, match="frozen"):
         config.port = 1  # type: ignore[misc]
+
+
+def test_how_an_object_store_is_reached_may_be_a_text_or_a_table(tmp_path: Path) -> None:
+    table = """
+[documents_options]
+endpoint = "https://objects.hospital.example"
+secret_access_key = "a b=c"
+allow_http = true
+"""
+    config = load(file=file(tmp_path, table))
+    assert config.documents_settings == {
+        "endpoint": "https://objects.hospital.example",
+        "secret_access_key": "a b=c",
+        "allow_http": "true",
+    }
+    text = "endpoint=https://objects.hospital.example 'secret_access_key=a b=c' allow_http=true"
+    assert load({"documents_options": text}) == config
+    assert Config().documents_settings == {}
+    assert "a b=c" not in repr(config)
+
+
+def test_config_shows_no_secret_of_an_object_store() -> None:
+    options = "region=eu-west-1 secret_access_key=hidden sas_token=hidden access_key_id=hidden"
+    shown = " ".join(run("config", "--documents-options", options).output.split())
+    assert "region=eu-west-1" in shown
+    assert "hidden" not in shown
 
 
 def test_config_shows_every_option_with_its_source_and_no_password(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bench.crash import Report, examine, run
+from tests.serving import configured
 from xds.affinity_domain import AffinityDomain
-from xds.config import Config
 from xds.repository import index
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
@@ -27,7 +27,7 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Report]:
 
 @contextmanager
 def opened(data: Path) -> Iterator[AffinityDomain]:
-    domain = AffinityDomain.open(Config(data=data))
+    domain = AffinityDomain.open(configured(data))
     try:
         yield domain
     finally:
@@ -41,6 +41,7 @@ def test_what_was_acknowledged_outlives_a_kill(crashed: tuple[Path, Report]) -> 
     assert report.registered >= len(report.acknowledged) > 0
 
 
+@pytest.mark.on_files
 def test_a_file_without_its_row_is_swept(crashed: tuple[Path, Report]) -> None:
     data, _ = crashed
     with opened(data) as domain:

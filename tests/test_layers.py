@@ -17,7 +17,9 @@ LAYERS: Final = (
     ("__main__",),
     ("commands",),
     ("server", "round_trip"),
-    ("app", "client"),
+    ("app",),
+    ("remote_registry",),
+    ("client",),
     ("soap", "fhir", "hl7v2", "web"),
     ("transactions",),
     ("affinity_domain",),
@@ -29,6 +31,15 @@ LAYERS: Final = (
 
 # What a room may import of those below, where that is less than all.
 LESS: Final = {
+    "remote_registry": (
+        "client",
+        "affinity_domain",
+        "repository",
+        "config",
+        "logs",
+        "metadata",
+        "errors",
+    ),
     "client": (
         "soap.mtom",
         "soap.mime",
@@ -71,7 +82,17 @@ LIBRARIES: Final = {
     "structlog": ("logs",),
     "pydantic": ("config", "commands"),
     "pydantic_settings": ("config",),
-    "lxml": ("soap", "transactions", "contract", "parsing", "metadata", "client", "round_trip"),
+    "lxml": (
+        "soap",
+        "fhir",
+        "transactions",
+        "contract",
+        "parsing",
+        "metadata",
+        "client",
+        "round_trip",
+    ),
+    "orjson": ("fhir",),
 }
 
 # One parser reads what comes from outside; the contract reads files of its own.

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
+from tests import databases
 from xds.__main__ import main
 from xds.affinity_domain import AffinityDomain
 from xds.client import entry_of, submission_of
@@ -23,13 +24,17 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def domain(data: Path) -> Iterator[AffinityDomain]:
-    opened = AffinityDomain.open(Config(data=data))
+    opened = AffinityDomain.open(Config(data=data, **databases.options(data)))
     yield opened
     opened.database.close()
 
 
 def run(data: Path, *arguments: str) -> Result:
     command, *rest = arguments
+    if "--database" not in rest and data.exists():
+        rest += [
+            part for name, value in databases.options(data).items() for part in (f"--{name}", value)
+        ]
     return CliRunner().invoke(main, [command, "--data", str(data), *rest])
 
 

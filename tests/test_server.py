@@ -113,12 +113,14 @@ def test_signals_for_the_whole_group_do_no_harm(served: Served) -> None:
     assert served.process.wait(SECONDS) == 0
 
 
-def test_a_worker_that_dies_is_replaced_while_connections_wait(served: Served) -> None:
-    assert served.get("/length", iter([b"x" * 70000, b"y"])) == b"70001"
-    first = served.get("/process")
-    with pytest.raises(http.client.RemoteDisconnected):
-        served.get("/die")
-    assert served.get("/process") not in (first, b"")
+def test_a_worker_that_dies_is_replaced_while_connections_wait() -> None:
+    with serving("workers=1") as served:
+        served.wait_until_ready()
+        assert served.get("/length", iter([b"x" * 70000, b"y"])) == b"70001"
+        first = served.get("/process")
+        with pytest.raises(http.client.RemoteDisconnected):
+            served.get("/die")
+        assert served.get("/process") not in (first, b"")
 
 
 def test_workers_leave_with_their_supervisor_after_what_is_under_way(served: Served) -> None:

@@ -11,6 +11,7 @@ from xds import __version__
 COMMANDS: Final = MappingProxyType(
     {
         "serve": "Serve a Document Registry and a Document Repository.",
+        "migrate": "Make the tables of a new database, or bring older ones up to date.",
         "submit": "Provide documents to a repository and have them registered.",
         "find": "List the documents of a patient.",
         "get": "Retrieve a document.",

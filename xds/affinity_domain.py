@@ -1,63 +1,139 @@
 """What one deployment is: registry, repository, and what they agree on (ITI TF-1 10.4.8)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from xds.config import Config
 from xds.database import Database
+from xds.errors import RegistryError
 from xds.metadata import code_sets
 from xds.metadata.code_sets import CodeSets
 from xds.metadata.objects import Code
 from xds.metadata.rules import Policy
 from xds.metadata.submission import Submission
+from xds.metadata.systems import Systems
+from xds.registry import schema
 from xds.registry.identities import PatientIdentities
 from xds.registry.link_changes import LINK_CHANGE, LinkPolicy
 from xds.registry.queries import ResultLimits
 from xds.registry.registry import DocumentRegistry
 from xds.repository.index import Joining
-from xds.repository.repository import DocumentRepository
-from xds.repository.store import open_store
+from xds.repository.registering import RemoteRegistration, RemoteRegistry
+from xds.repository.repository import DocumentRepository, Register
+from xds.repository.store import DocumentStore, open_store
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AffinityDomain:
-    """The actors of one deployment on their shared state."""
+    """The actors of one deployment on their shared state: both, or one of them."""
 
     database: Database
-    registry: DocumentRegistry
-    repository: DocumentRepository
+    registry_here: DocumentRegistry | None
+    """None where the repository registers with one that is elsewhere (``registry_url``)."""
+    remote_registry: RemoteRegistry | None
+    """That one."""
+    repository_here: DocumentRepository | None
+    """None where a registry is served alone (``serve_repository = "no"``)."""
     identities: PatientIdentities
     """The patients of the registry."""
+    systems: Systems
+    """What code systems and identifier systems are called in XDS and in FHIR."""
 
     @classmethod
-    def open(cls, config: Config) -> "AffinityDomain":
-        """Open database and store; DatabaseUnavailable or StoreUnavailable when that fails."""
-        store = open_store(config.documents_url)
+    def open(cls, config: Config, remote: RemoteRegistry | None = None) -> "AffinityDomain":
+        """Open database and store; DatabaseUnavailable or StoreUnavailable when that fails.
+
+        ``remote`` is the registry at ``registry_url``, see :mod:`xds.remote_registry`.
+        """
+        if (remote is None) != (config.registry_url is None):
+            raise ValueError("a domain with a registry_url is opened with that registry")
+        store = _store(config)
         database = Database(config.database_url, connections=config.threads + 2)
-        database.create_tables()
-        registry = DocumentRegistry(
+        schema.prepare(database)
+        registry = None
+        if remote is None:
+            registry = _registry(database, config)
+            register: Register = partial(_register, registry)
+        else:
+            register = RemoteRegistration(database, remote)
+        return cls(
             database=database,
-            policy=_policy(config),
-            learn_patients=config.unknown_patients == "open",
-            home_community_id=config.home_community_id,
-            result_limits=ResultLimits(
-                leaf_class=config.max_leaf_class_results, object_ref=config.max_object_ref_results
+            registry_here=registry,
+            remote_registry=remote,
+            repository_here=_repository(database, config, store, register),
+            identities=PatientIdentities(
+                database, config.assigning_authority, _link_policy(config)
             ),
+            systems=Systems.read(config.identifier_systems),
         )
-        repository = DocumentRepository(
-            unique_id=config.repository_unique_id,
-            database=database,
-            store=store,
-            register=partial(_register, registry),
-            home_community_id=config.home_community_id,
-        )
-        identities = PatientIdentities(database, config.assigning_authority, _link_policy(config))
-        return cls(database, registry, repository, identities)
+
+    @property
+    def registry(self) -> DocumentRegistry:
+        """The registry, which must be here."""
+        if self.registry_here is None:
+            raise LookupError("the registry is elsewhere")
+        return self.registry_here
+
+    @property
+    def repository(self) -> DocumentRepository:
+        """The repository, which must be here."""
+        if self.repository_here is None:
+            raise LookupError("there is no repository here")
+        return self.repository_here
+
+    @property
+    def actors(self) -> Sequence[str]:
+        """The actors that are here, by their names in xds.contract."""
+        here = {"registry": self.registry_here, "repository": self.repository_here}
+        return [actor for actor, found in here.items() if found is not None]
 
     def check(self) -> None:
-        """Raise when database or store cannot do their work, for the readiness of the server."""
+        """Raise when database or store cannot do their work, for the readiness of the server.
+
+        A registry that is elsewhere is not asked: while it is away, documents can be retrieved.
+        """
         self.database.check()
-        self.repository.store.check()
+        if self.repository_here is not None:
+            self.repository_here.store.check()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.database.close()
+        if self.remote_registry is not None:
+            self.remote_registry.close()
+
+
+def _registry(database: Database, config: Config) -> DocumentRegistry:
+    return DocumentRegistry(
+        database=database,
+        policy=_policy(config),
+        learn_patients=config.unknown_patients == "open",
+        home_community_id=config.home_community_id,
+        result_limits=ResultLimits(
+            leaf_class=config.max_leaf_class_results, object_ref=config.max_object_ref_results
+        ),
+    )
+
+
+def _repository(
+    database: Database, config: Config, store: DocumentStore | None, register: Register
+) -> DocumentRepository | None:
+    if store is None:
+        return None
+    return DocumentRepository(
+        unique_id=config.repository_unique_id,
+        database=database,
+        store=store,
+        register=register,
+        home_community_id=config.home_community_id,
+    )
+
+
+def _store(config: Config) -> DocumentStore | None:
+    if config.serve_repository == "no":
+        return None
+    return open_store(config.documents_url, config.documents_settings)
 
 
 def _link_policy(config: Config) -> LinkPolicy:
@@ -72,8 +148,15 @@ def _link_policy(config: Config) -> LinkPolicy:
 def _policy(config: Config) -> Policy:
     path = config.code_sets
     sets = CodeSets() if path is None else code_sets.read(path.name, path.read_bytes())
-    return Policy(assigning_authority=config.assigning_authority, code_sets=sets)
+    return Policy(
+        assigning_authority=config.assigning_authority,
+        code_sets=sets,
+        limited_metadata=config.minimal_metadata == "accept",
+    )
 
 
-def _register(registry: DocumentRegistry, submission: Submission, joining: Joining) -> None:
+def _register(
+    registry: DocumentRegistry, submission: Submission, joining: Joining
+) -> Sequence[RegistryError]:
     registry.register(submission, joining=joining)
+    return ()

@@ -1,38 +1,54 @@
 """The composition: a configuration becomes an affinity domain, and that one WSGI application."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
-from xds import contract, logs, web
-from xds.affinity_domain import AffinityDomain
+from xds import contract, logs, remote_registry, web
 from xds.config import Config
+from xds.fhir import application
 from xds.soap.application import SoapEndpoint
 from xds.soap.asynchronous import Replies
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
+_FHIR: Final = f"{application.ROOT}/"
+
 
 def create_app(config: Config) -> WSGIApplication:
-    """Open the affinity domain and return the application that serves it."""
-    domain = AffinityDomain.open(config)
+    """Open the affinity domain and return the application that serves it.
+
+    FHIR reads and writes registry and repository at once, and is there where both are.
+    """
+    domain = remote_registry.open_domain(config)
     replies = Replies.open(config)
     endpoints = {
-        f"/{actor}": SoapEndpoint(actor, domain, config, replies) for actor in contract.ACTORS
+        f"/{actor}": SoapEndpoint(actor, domain, config, replies) for actor in domain.actors
     }
-    return _Dispatch(endpoints, web.create(domain))
+    has_both = set(domain.actors) == set(contract.ACTORS)
+    fhir = application.create(domain, config) if has_both else None
+    return _Dispatch(endpoints, fhir, web.create(domain))
 
 
 class _Dispatch:
-    """POSTs to an actor's path are transactions; everything else is plain HTTP."""
+    """POSTs to an actor's path are transactions, /fhir is FHIR; everything else is plain HTTP."""
 
-    def __init__(self, endpoints: Mapping[str, WSGIApplication], web: WSGIApplication) -> None:
+    def __init__(
+        self,
+        endpoints: Mapping[str, WSGIApplication],
+        fhir: WSGIApplication | None,
+        web: WSGIApplication,
+    ) -> None:
         self._endpoints = endpoints
+        self._fhir = fhir
         self._web = web
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        endpoint = self._endpoints.get(environ["PATH_INFO"].rstrip("/"))
+        path: str = environ["PATH_INFO"]
+        if self._fhir and (path.startswith(_FHIR) or path == application.ROOT):
+            return self._fhir(environ, start_response)
+        endpoint = self._endpoints.get(path.rstrip("/"))
         if endpoint is None or environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             return self._web(environ, start_response)
         with logs.correlation() as correlation:

@@ -5,6 +5,7 @@ the TOML file that `--config` or `XDS_CONFIG` names, else it is the default.
 """
 
 import os
+import shlex
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -64,8 +65,49 @@ def _joined(value: object) -> object:
     return value
 
 
+def _listed(value: object) -> object:
+    """Take a table, as a TOML file may have it, for its NAME=value parted by spaces."""
+    if isinstance(value, dict):
+        return shlex.join(f"{name}={_said(setting)}" for name, setting in value.items())
+    return value
+
+
+def _said(setting: object) -> str:
+    return str(setting).lower() if isinstance(setting, bool) else str(setting)
+
+
+def settings(text: str) -> dict[str, str]:
+    """Read NAME=value parted by spaces; what has spaces itself stands in quotation marks."""
+    parts = [part.partition("=") for part in shlex.split(text)]
+    if not all(name and equals for name, equals, _ in parts):
+        raise ValueError("not of the form NAME=value NAME=value")
+    return {name: value for name, _, value in parts}
+
+
+def _check_settings(text: str) -> str:
+    settings(text)
+    return text
+
+
 def _check_targets(text: str) -> str:
     targets.prefixes(text)
+    return text
+
+
+def _check_public_url(url: str) -> str:
+    if "?" in url:
+        raise ValueError("a URL below which others lie has no query")
+    return targets.Target.parse(url.rstrip("/")).url
+
+
+def _check_remote_url(url: str) -> str:
+    return targets.Target.parse(url).url
+
+
+def _check_origins(text: str) -> str:
+    for origin in text.split():
+        if origin != "*" and (origin.count("/") != 2 or targets.Target.parse(origin).segments):
+            raise ValueError("an origin is * or of the form https://host:port, without a path")
     return text
 
 
@@ -88,15 +130,21 @@ OidUrn = Annotated[Oid, AfterValidator(_with_urn)]
 CodeText = Annotated[str, AfterValidator(_check_code)]
 Url = Annotated[str, AfterValidator(_check_url)]
 Targets = Annotated[str, BeforeValidator(_joined), AfterValidator(_check_targets)]
+Settings = Annotated[str, BeforeValidator(_listed), AfterValidator(_check_settings)]
+RemoteUrl = Annotated[str, AfterValidator(_check_remote_url)]
+PublicUrl = Annotated[str, AfterValidator(_check_public_url)]
+Origins = Annotated[str, BeforeValidator(_joined), AfterValidator(_check_origins)]
 
 
-_MOST_WORKERS: Final = 4
+_WORKERS_A_CORE: Final = 2
+"""A connection stays with the worker that took it: with few, some cores would have no work."""
+_MOST_WORKERS: Final = 8
 
 
-def _processors() -> int:
-    """Return how many cores this process may use, as far as they are worth a worker each."""
+def _workers() -> int:
+    """Return how many workers keep the cores busy that this process may use."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return min(cores, _MOST_WORKERS)
+    return min(cores * _WORKERS_A_CORE, _MOST_WORKERS)
 
 
 class Config(BaseModel):
@@ -113,8 +161,23 @@ class Config(BaseModel):
     documents: Url | None = Field(
         None, repr=False, description="URL of the document store; unset: files in the data folder."
     )
+    documents_options: Settings | None = Field(
+        None,
+        repr=False,
+        description="How an object store is reached: NAME=value, parted by spaces, or a table.",
+    )
     repository_unique_id: Oid = Field(
         EXAMPLE_REPOSITORY, description="OID of this repository; the default is an example."
+    )
+    serve_repository: Literal["yes", "no"] = Field(
+        "yes", description="Whether documents are kept here; no: a registry alone."
+    )
+    registry_url: RemoteUrl | None = Field(
+        None,
+        description="URL of a registry elsewhere, to register with by ITI-42; unset: it is here.",
+    )
+    registry_seconds: int = Field(
+        30, ge=1, description="Silence after which that registry is given up."
     )
     home_community_id: OidUrn | None = Field(
         None, description="OID of this community, with or without urn:oid:."
@@ -162,8 +225,33 @@ class Config(BaseModel):
     async_seconds: int = Field(
         21600, ge=1, description="Time after which such an answer is given up."
     )
+    public_url: PublicUrl | None = Field(
+        None,
+        description="URL at which FHIR clients reach this server; unset: as their requests say.",
+    )
+    identifier_systems: Path | None = Field(
+        None, description="File (.toml) of more identifier and code systems: their OIDs and URIs."
+    )
+    minimal_metadata: Literal["refuse", "accept"] = Field(
+        "refuse", description="What MHD submissions with Minimal Metadata get."
+    )
+    generate_defaults: Path | None = Field(
+        None,
+        description="File (.toml) of codes that ITI-106 gives documents which do not say them.",
+    )
+    fhir_cors_origins: Origins | None = Field(
+        None,
+        description="Origins, parted by spaces, whose web pages may use /fhir, or *; unset: none.",
+    )
+    fhir_fetch_from: Targets | None = Field(
+        None,
+        description="URLs, parted by spaces, below which a document to fetch may lie; unset: none.",
+    )
+    max_fhir_bytes: ByteSize = Field(
+        ByteSize(64 << 20), gt=0, description="Largest FHIR request, such as 64MiB."
+    )
     workers: int = Field(
-        default_factory=_processors, ge=1, description="Processes that serve; unset: one a core."
+        default_factory=_workers, ge=1, description="Processes that serve; unset: two a core."
     )
     threads: int = Field(4, ge=1, description="Requests that one worker handles at once.")
     backpressure: int = Field(
@@ -197,6 +285,14 @@ class Config(BaseModel):
             raise ValueError("patient_id_namespace needs an assigning_authority")
         return self
 
+    @model_validator(mode="after")
+    def _check_actors(self) -> Self:
+        if self.registry_url and self.serve_repository == "no":
+            raise ValueError("with a registry_url and no repository there is nothing to serve")
+        if self.registry_url and self.mllp_port is not None:
+            raise ValueError("mllp_port: the patient feed is for the registry at registry_url")
+        return self
+
     @property
     def database_url(self) -> str:
         """The URL of the database, with its default."""
@@ -206,6 +302,11 @@ class Config(BaseModel):
     def documents_url(self) -> str:
         """The URL of the document store, with its default."""
         return self.documents or (self.data.absolute() / "documents").as_uri()
+
+    @property
+    def documents_settings(self) -> dict[str, str]:
+        """How an object store is reached: endpoint, credentials and such."""
+        return settings(self.documents_options or "")
 
     @property
     def url(self) -> str:

@@ -37,7 +37,7 @@ alone, because a code context may name a patient and exceptions end up in logs.
 """
 
 from collections.abc import Iterable
-from typing import ClassVar, Final
+from typing import Final
 
 ERROR_SEVERITY: Final = "urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:Error"
 WARNING_SEVERITY: Final = "urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:Warning"
@@ -46,8 +46,8 @@ WARNING_SEVERITY: Final = "urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:War
 class RegistryError(Exception):
     """One rs:RegistryError: what was wrong, and where (ITI TF-3 4.2.4). Use a subclass."""
 
-    code: ClassVar[str]
-    severity: ClassVar[str] = ERROR_SEVERITY
+    code: str = ""
+    severity: str = ERROR_SEVERITY
 
     def __init_subclass__(cls) -> None:
         cls.code = cls.__name__
@@ -58,11 +58,21 @@ class RegistryError(Exception):
         self.code_context = code_context
         self.location = location
 
+    @staticmethod
+    def passed_on(
+        code: str, code_context: str, location: str = "", severity: str = ERROR_SEVERITY
+    ) -> "RegistryError":
+        """Return what another actor reported, whatever its code (ITI TF-2 3.41.4.1.3)."""
+        error = RegistryError.__new__(RegistryError)
+        error.code, error.severity = code, severity
+        RegistryError.__init__(error, code_context, location)
+        return error
+
 
 class RegistryWarning(RegistryError):
     """Something worth telling that does not fail the transaction. Use a subclass."""
 
-    severity: ClassVar[str] = WARNING_SEVERITY
+    severity: str = WARNING_SEVERITY
 
 
 class TransactionFailure(Exception):

@@ -54,13 +54,17 @@ class _RoundTrip:
     def patient_id(self) -> str:
         return str(CX(EXAMPLE_PATIENT, self.config.assigning_authority or EXAMPLE_AUTHORITY))
 
+    @property
+    def registry_url(self) -> str:
+        return self.config.registry_url or f"{self.config.url}/registry"
+
     def run(self) -> list[DocumentEntry]:
         """Take the three steps, and return what was provided."""
         url = self.config.url
         self.say(f"One round trip at {url}, for the invented patient {self.patient_id}")
         with (
             DocumentSource(f"{url}/repository") as source,
-            DocumentConsumer(f"{url}/registry", f"{url}/repository") as consumer,
+            DocumentConsumer(self.registry_url, f"{url}/repository") as consumer,
         ):
             provided = self._provide(source)
             self._retrieve(consumer, self._find(consumer, provided))
@@ -144,12 +148,15 @@ def _registered(entry: DocumentEntry) -> tuple[int, str]:
 def _tell_next(trip: _RoundTrip, provided: Sequence[DocumentEntry]) -> None:
     url = trip.config.url
     program = _program()
+    registry = trip.registry_url
     at = "" if url == LOCAL_URL else f" --url {url}"
+    if trip.config.registry_url is not None:
+        at += f" --registry {shlex.quote(registry)}"
     patient = shlex.quote(trip.patient_id)
     for line in (
         "",
         "It serves until Ctrl-C:",
-        f"  Document Registry    {url}/registry    described at {url}/registry?wsdl",
+        f"  Document Registry    {registry}    described at {registry}?wsdl",
         f"  Document Repository  {url}/repository  described at {url}/repository?wsdl",
         f"  health               {url}/health/live and {url}/health/ready",
         "",

@@ -8,6 +8,7 @@ has gone is noticed, also where it leaves a request half sent.
 import errno
 import gc
 import http.client
+import logging
 import multiprocessing
 import os
 import signal
@@ -40,6 +41,9 @@ _BACKLOG: Final = 1024
 _BIND_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.05
 _READY_SECONDS: Final = 1.0
+_SWITCH_SECONDS: Final = 0.0005
+"""How long a thread may keep the interpreter to itself: one that comes back from the disk with the
+database's lock should not wait for others that compute."""
 # a peer that is silent is asked after a minute, and given up after another
 _KEEPALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 
@@ -154,8 +158,20 @@ def _granian_logs() -> dict[str, Any]:
     return {
         "formatters": {},
         "handlers": {},
-        "loggers": {"_granian": dict(through), "granian.access": dict(through)},
+        "filters": {"deliberate": {"()": _Deliberate}},
+        "loggers": {
+            "_granian": {**through, "filters": ["deliberate"]},
+            "granian.access": dict(through),
+        },
     }
+
+
+class _Deliberate(logging.Filter):
+    """Leaves out that there are more workers than cores, which is meant (see ``workers``)."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a line is of interest."""
+        return not record.getMessage().startswith("Configured number of workers")
 
 
 @dataclass(slots=True)
@@ -238,6 +254,7 @@ def _start_worker(
     try:
         application = create(config)
         gc.freeze()  # what stays for good need not be looked at by every collection
+        sys.setswitchinterval(_SWITCH_SECONDS)
         return application
     except Exception as error:
         _log.error("the application cannot start", reason=str(error), exc_info=True)

@@ -1,5 +1,6 @@
 """Plain HTTP beside the transactions: health, and the contract for those who read WSDL."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import falcon
@@ -13,16 +14,25 @@ from xds.repository.store import StoreUnavailable
 class Home:
     """``GET /``: where things are, for a person who looks."""
 
+    def __init__(self, actors: Sequence[str]) -> None:
+        self._actors = actors
+
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Answer in plain text."""
         base = request.forwarded_prefix
+        named = " and ".join(f"Document {actor.capitalize()}" for actor in self._actors)
         response.content_type = falcon.MEDIA_TEXT
-        response.text = (
-            f"xds {__version__}: an IHE XDS.b Document Registry and Document Repository\n\n"
-            f"{base}/registry      POST Registry transactions; ?wsdl describes them\n"
-            f"{base}/repository    POST Repository transactions; ?wsdl describes them\n"
-            f"{base}/health/ready  GET whether database and document store answer\n"
+        response.text = f"xds {__version__}: an IHE XDS.b {named}\n\n" + "".join(
+            f"{base}{path:<15}{line}\n" for path, line in self._places()
         )
+
+    def _places(self) -> Iterator[tuple[str, str]]:
+        for actor in self._actors:
+            yield f"/{actor}", f"POST {actor.capitalize()} transactions; ?wsdl describes them"
+        if len(self._actors) == len(contract.ACTORS):
+            yield "/fhir", "FHIR R4 (MHD); GET /metadata and /openapi.json describe it"
+        answer = "database and document store" if "repository" in self._actors else "the database"
+        yield "/health/ready", f"GET whether {answer} can be used"
 
 
 class Live:
@@ -83,10 +93,10 @@ def create(domain: AffinityDomain) -> Any:
     """Return the WSGI application for everything that is no transaction."""
     application = falcon.App()
     application.req_options.keep_blank_qs_values = True
-    application.add_route("/", Home())
+    application.add_route("/", Home(domain.actors))
     application.add_route("/health/live", Live())
     application.add_route("/health/ready", Ready(domain))
     application.add_route("/schemas/{name}", Schema())
-    for actor in contract.ACTORS:
+    for actor in domain.actors:
         application.add_route(f"/{actor}", Wsdl(actor))
     return application

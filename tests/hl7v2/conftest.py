@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.databases import Databases
 from tests.hl7v2.wire import DOMAIN, Acknowledgement, Sender, connected
+from tests.ports import free_port
 from tests.registry.wire import World
-from tests.serving import Server, free_port, serving
+from tests.serving import Server, serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +27,18 @@ class FedServer:
 
 
 @pytest.fixture(scope="session")
-def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FedServer]:
+def fed(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[FedServer]:
     """A server of an affinity domain that knows the patients of its feed only."""
     port = free_port()
+    data = tmp_path_factory.mktemp("fed")
     options = {
+        "database": databases.url(data),
         "assigning_authority": DOMAIN,
         "patient_id_namespace": "XAD",
         "unknown_patients": "known",
         "mllp_port": str(port),
     }
-    with serving(tmp_path_factory.mktemp("fed"), options) as server:
+    with serving(data, options) as server:
         yield FedServer(server, port)
 
 

@@ -28,9 +28,10 @@ from tests.hl7v2.wire import (
     outcome,
     pid,
 )
+from tests.ports import free_port
 from tests.registry import wire
 from tests.registry.wire import World
-from tests.serving import Server, free_port, serving
+from tests.serving import Server, serving
 
 ROUNDS = 100
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,6 +15,7 @@ from xds.metadata.attributes import (
     Code,
     CodeAttribute,
     CodeListAttribute,
+    FlagAttribute,
     SlotListAttribute,
 )
 from xds.metadata.ebrim import LocalizedString, RegistryPackage, Slot, render
@@ -74,6 +75,7 @@ COMPREHENSIVE: dict[type[MetadataObject], dict[str, object]] = {
         ),
         "class_code": Code("report", "2.999.5.1", "Report"),
         "comments": "The final report",
+        "limited_metadata": None,
         "confidentiality_code": (
             Code("R", "2.16.840.1.113883.5.25", "restricted"),
             Code("N", "2.16.840.1.113883.5.25", "normal"),
@@ -135,6 +137,7 @@ COMPREHENSIVE: dict[type[MetadataObject], dict[str, object]] = {
             ),
         ),
         "comments": "Sent on the day of discharge",
+        "limited_metadata": None,
         "content_type_code": Code("discharge", "2.999.5.7", "Discharge"),
         "intended_recipient": (
             "Lighthouse Practice^^^^^^^^^2.999.1.9|^Okafor^Ngozi^^^Dr",
@@ -166,6 +169,7 @@ FOLDER: dict[str, object] = {
         Code("surgery", "2.999.5.8", "Surgery"),
     ),
     "comments": "All about the heart",
+    "limited_metadata": None,
     "last_update_time": "20200101000000",
     "logical_id": None,
     "patient_id": "P1^^^&2.999.1.1&ISO",
@@ -216,6 +220,7 @@ SAMPLES: dict[str | None, tuple[str, str]] = {
     "Language": ("en", "zh-Hant-CN"),
     "MimeType": ("text/xml", "application/dicom"),
     "OID": ("2.999.1", "1.2.3"),
+    "UniqueOID": ("2.999.1", "1.2.3"),
     "OIDURN": ("urn:oid:2.999.1", "urn:oid:1.2.3"),
     "SHA1": ("a" * 40, "B" * 40),
     "Size": ("0", "1099511627776"),
@@ -243,6 +248,8 @@ def samples(attribute: Attribute[Any]) -> tuple[Any, Any]:
             return CODES[:1], (CODES[1], CODES[0], CODES[1])
         case CodeAttribute():
             return CODES
+        case FlagAttribute():
+            return True, None
         case SlotListAttribute():
             first, second = SAMPLES[attribute.data_type]
             return (first,), (second, first, second)

@@ -21,7 +21,7 @@ from xds.registry.tables import association, document_entry, folder, patient, su
 @contextmanager
 def database(server: Server) -> Iterator[Database]:
     """Open the database that a server serves from."""
-    opened = Database(f"sqlite:///{server.data / 'registry.sqlite3'}", connections=1)
+    opened = Database(server.database, connections=1)
     try:
         yield opened
     finally:

@@ -58,6 +58,7 @@ _WRONG: Final = {
     "Language": "Swiss German",
     "MimeType": "PDF",
     "OID": "2.999.01",
+    "UniqueOID": "2.999.01",
     "OIDURN": "2.999.1.4",
     "SHA1": "0d4fd3e8",
     "Size": "20 KB",

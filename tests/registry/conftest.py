@@ -1,14 +1,17 @@
 """Fixtures of the registry's tests: worlds, and servers with other policies."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import cast
 
 import pytest
 
+from tests.databases import Databases
 from tests.registry import behind
 from tests.registry.population import Population, populate
 from tests.registry.wire import World
 from tests.serving import Server, serving
+from xds.database import Database
 
 CODE_SETS = """
 mime_types = ["application/pdf", "image/png"]
@@ -25,6 +28,13 @@ def world() -> World:
     return World.new()
 
 
+@pytest.fixture
+def database(tmp_path: Path, databases: Databases) -> Iterator[Database]:
+    """An empty registry."""
+    with databases.opened(tmp_path) as opened:
+        yield opened
+
+
 @pytest.fixture(scope="session")
 def population(server: Server) -> Population:
     """What the tables of queries know of, registered once; no test may change it."""
@@ -32,11 +42,14 @@ def population(server: Server) -> Population:
 
 
 @pytest.fixture(scope="session")
-def domain_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def domain_server(
+    tmp_path_factory: pytest.TempPathFactory, databases: Databases
+) -> Iterator[Server]:
     """A server of an affinity domain with an authority, code sets and known patients only."""
     data = tmp_path_factory.mktemp("domain")
     (data / "codes.toml").write_text(CODE_SETS)
     options = {
+        "database": databases.url(data),
         "assigning_authority": "2.999.1.1",
         "unknown_patients": "known",
         "home_community_id": "2.999.1.40",
@@ -55,8 +68,11 @@ def known_world(domain_server: Server, world: World) -> World:
 
 
 @pytest.fixture
-def served(request: pytest.FixtureRequest) -> Callable[[str], Server]:
-    """Return the served deployment of a name: the open one, or that of the domain."""
+def served(request: pytest.FixtureRequest, databases: Databases) -> Callable[[str], Server]:
+    """Return the served deployment of a name: the open one, or that of the domain.
+
+    It asks for databases although it needs none, so that the test is run on each kind of them.
+    """
 
     def find(name: str) -> Server:
         if name == "domain":

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
-from pathlib import Path
 
 import pytest
 from lxml import etree
@@ -92,13 +91,10 @@ def _read(leaves: Iterator[bytes]) -> list[MetadataObject]:
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    database = Database(f"sqlite:///{tmp_path / 'registry.sqlite3'}")
-    database.create_tables()
+def registry(database: Database) -> Registry:
     policy = LinkPolicy(home_community_id="urn:oid:2.999.1.40", content_type=Code("c", "s", "n"))
     identities = PatientIdentities(database, "2.999.1.1", policy)
-    yield Registry(DocumentRegistry(database=database), identities, World.new())
-    database.close()
+    return Registry(DocumentRegistry(database=database), identities, World.new())
 
 
 def of(kind: type[MetadataObject], objects: list[MetadataObject]) -> list[MetadataObject]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.documents import kept
 from tests.serving import Server, serving
 from tests.soap.messages import (
     INCLUDE,
@@ -41,9 +42,9 @@ def told(answer: Answer) -> list[tuple[str, str]]:
     ]
 
 
-def stored(server: Server) -> set[Path]:
-    """Return every file of the document store."""
-    return {path for path in (server.data / "documents").rglob("*") if path.is_file()}
+def stored(server: Server) -> set[str]:
+    """Name everything in the document store."""
+    return kept(server.store())
 
 
 def found(server: Server, case: Case) -> int:
@@ -235,7 +236,7 @@ def test_a_document_that_is_lost_is_an_error(tmp_path: Path) -> None:
         before = stored(server)
         provide(server, case, DOCUMENT)
         (lost,) = stored(server) - before
-        lost.unlink()
+        server.store().delete(lost)
         answer = ask(server, case.retrieve())
         assert told(answer) == [("XDSDocumentUniqueIdError", case.document)]
 

@@ -1,14 +1,18 @@
 """What holds of every refused message: the fault names the cause, and the server is as before."""
 
-import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from sqlalchemy import func, select
+
+from tests.documents import kept
+from tests.registry.behind import database
 from tests.serving import Server
 from tests.soap.messages import ITI18, new_case
 from tests.soap.wire import SUCCESS, Answer, post
+from xds.database import METADATA
 
 _OF_PATIENTS_OR_CODE = ("WIRE", "Sarrazin", "Traceback", 'File "')
 """The identifiers and the name of every patient of these tests, and stack traces."""
@@ -16,7 +20,7 @@ _OF_PATIENTS_OR_CODE = ("WIRE", "Sarrazin", "Traceback", 'File "')
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything that a server keeps: its files and how many rows each table has."""
+    """Everything that a server keeps: its documents and how many rows each table has."""
 
     files: tuple[str, ...]
     rows: tuple[tuple[str, int], ...]
@@ -24,15 +28,12 @@ class State:
 
 def state_of(server: Server) -> State:
     """Look at what a server keeps."""
-    files = (path for path in (server.data / "documents").rglob("*") if path.is_file())
-    with closing(sqlite3.connect(f"file:{server.data}/registry.sqlite3?mode=ro", uri=True)) as db:
-        tables = [
-            name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type='table'")
-        ]
+    with database(server) as opened, opened.read() as connection:
         rows = [
-            (name, db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]) for name in tables
+            (table.name, connection.scalar(select(func.count()).select_from(table)) or 0)
+            for table in METADATA.sorted_tables
         ]
-    return State(tuple(sorted(path.name for path in files)), tuple(rows))
+    return State(tuple(sorted(kept(server.store()))), tuple(rows))
 
 
 def settled_state_of(server: Server, expected: State) -> State:

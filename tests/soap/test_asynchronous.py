@@ -9,7 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.serving import Server, free_port, serving
+from tests.ports import free_port
+from tests.serving import Server, serving
 from tests.soap.messages import (
     DOCUMENT_ID,
     ITI18,
@@ -297,6 +298,7 @@ def test_what_cannot_be_understood_is_told_on_the_connection(
     assert receiver.came(path) == []
 
 
+@pytest.mark.on_files
 def test_an_answer_that_cannot_be_finished_is_replaced_by_a_fault(
     replying: Server, receiver: Receiver, path: str
 ) -> None:

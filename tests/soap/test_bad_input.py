@@ -6,12 +6,13 @@ patient and of no error of the server, and the next good request is answered.
 
 import json
 import re
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import pytest
 
+from tests.registry.behind import database
 from tests.serving import Server, serving
 from tests.soap.messages import (
     ITI18,
@@ -329,12 +330,38 @@ def damaged_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
         yield server
 
 
+TRIGGER = "CREATE TRIGGER refusal BEFORE INSERT ON document_entry"
+REFUSALS = {
+    "sqlite": (
+        f"{TRIGGER} BEGIN SELECT RAISE(ABORT, 'refused for WIRE and all others'); END",
+        "DROP TRIGGER refusal",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION refusal() RETURNS trigger LANGUAGE plpgsql AS $$"
+        "BEGIN RAISE EXCEPTION 'refused for WIRE and all others'; END$$;"
+        f"{TRIGGER} EXECUTE FUNCTION refusal()",
+        "DROP FUNCTION refusal CASCADE",
+    ),
+}
+"""Damages that let the database refuse every document, and what ends them."""
+NO_FRAGMENTS = {
+    "sqlite": [f"UPDATE document_entry SET fragment = {value}" for value in ("7", "x''")],
+    "postgresql": (
+        "ALTER TABLE document_entry ALTER fragment DROP NOT NULL;"
+        "UPDATE document_entry SET fragment = NULL",
+        "UPDATE document_entry SET fragment = ''",
+    ),
+}
+"""Damages of what is stored of documents, and what ends them."""
+
+
 @contextmanager
 def damage(server: Server, statement: str, undo: str) -> Iterator[None]:
     """Damage the database for the length of a block."""
     for sql in (statement, undo):
-        with closing(sqlite3.connect(server.data / "registry.sqlite3")) as db, db:
-            db.execute(sql)
+        with database(server) as opened, opened.administer() as connection:
+            connection.exec_driver_sql(sql)
+            connection.commit()
         if sql is statement:
             yield
 
@@ -360,18 +387,15 @@ def assert_told_in_the_log(server: Server, answer: Answer) -> None:
 def test_unexpected_exception_in_a_query(damaged_server: Server) -> None:
     case = new_case()
     assert provide_to(damaged_server, case).status == SUCCESS
-    changes = [f"UPDATE document_entry SET fragment = {value}" for value in ("7", "x''")]
-    with damage(damaged_server, *changes):
+    with damage(damaged_server, *NO_FRAGMENTS[urlsplit(damaged_server.database).scheme]):
         answer = post(damaged_server, ITI18, case.find())
         assert_told_in_the_log(damaged_server, answer)
         assert retrieve(damaged_server, case) == DOCUMENT
 
 
 def test_unexpected_exception_in_a_submission(damaged_server: Server) -> None:
-    refusal = "BEGIN SELECT RAISE(ABORT, 'refused for WIRE and all others'); END"
-    trigger = f"CREATE TRIGGER refusal BEFORE INSERT ON document_entry {refusal}"
     rows = state_of(damaged_server).rows
-    with damage(damaged_server, trigger, "DROP TRIGGER refusal"):
+    with damage(damaged_server, *REFUSALS[urlsplit(damaged_server.database).scheme]):
         answer = provide_to(damaged_server, new_case())
     assert_told_in_the_log(damaged_server, answer)
     assert answer.is_mtom

@@ -497,6 +497,7 @@ def open_documents(server: Server) -> list[Path]:
     return [path for path in opened if path.is_relative_to(server.data / "documents")]
 
 
+@pytest.mark.on_files
 @pytest.mark.skipif(
     not Path("/proc/self/task").is_dir(), reason="only Linux tells what a process has open"
 )

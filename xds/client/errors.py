@@ -1,15 +1,16 @@
 """What can go wrong between a client and a server.
 
     ClientError
-    ├── TransportFailed         the server was not reached, broke off, or does not speak SOAP
+    ├── TransportFailed         the server broke off, or does not speak SOAP
+    │   └── NotReached          no connection came about: it has not heard of the request
     ├── MalformedAnswer         its answer cannot be read
     ├── SoapFaultReceived       it refused the message
     ├── TransactionRefused      it refused the transaction: .response has the errors
     └── DocumentDiffers         a document came that is not the one registered
 
-After TransportFailed and MalformedAnswer nobody but the server knows whether a submission was
-registered. The text of TransactionRefused is its codes alone, because a code context may name a
-patient and exceptions end up in logs; ``explain`` tells a person everything.
+After TransportFailed (but NotReached) and MalformedAnswer nobody but the server knows whether a
+submission was registered. The text of TransactionRefused is its codes alone, because a code context
+may name a patient and exceptions end up in logs; ``explain`` tells a person everything.
 """
 
 from collections.abc import Sequence
@@ -27,6 +28,10 @@ class ClientError(Exception):
 
 class TransportFailed(ClientError):
     """No SOAP message came back."""
+
+
+class NotReached(TransportFailed):
+    """No connection to the server came about, so that nothing was sent."""
 
 
 class MalformedAnswer(ClientError):

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from xds import __version__
 from xds.client.connection import BrokenOff, Connection, Head, NotHTTP
-from xds.client.errors import TransportFailed
+from xds.client.errors import NotReached, TransportFailed
 
 LOCAL_URL: Final = "http://127.0.0.1:8080"
 """Where `xds serve` serves if nothing else is said."""
@@ -129,7 +129,7 @@ class Endpoint:
         try:
             connection = Connection(*self._address, self._tls, seconds)
         except (OSError, UnicodeError) as error:
-            raise self._failed(_reason(error, seconds)) from error
+            raise NotReached(f"{self._server} {_reason(error, seconds)}.") from error
         connection.settimeout(self._settings.timeout)
         return connection
 

@@ -8,8 +8,9 @@ from typing import Any, Final
 import click
 
 from xds.commands.options import ConfigFailure, config_flags, human
-from xds.config import ConfigError, Option, explain, unknown_environment
+from xds.config import ConfigError, Option, explain, settings, unknown_environment
 
+_SECRET: Final = re.compile("key|secret|token|credential|sas")
 _PASSWORD: Final = re.compile(r"(?<=://)([^/@:]*):[^/@]*(?=@)")
 
 
@@ -52,10 +53,16 @@ def _print_table(options: Iterable[Option]) -> None:
 
 
 def _shown(option: Option) -> str:
-    """Show a value, but no password in a URL."""
+    """Show a value, but no password: neither one in a URL nor one of an object store."""
     if option.value is None:
         return "unset"
-    return _PASSWORD.sub(r"\1:***", human(option.value))
+    text = human(option.value)
+    if option.name == "documents_options":
+        text = " ".join(
+            f"{name}={'***' if _SECRET.search(name) else value}"
+            for name, value in settings(text).items()
+        )
+    return _PASSWORD.sub(r"\1:***", text)
 
 
 def _source(option: Option) -> str:

@@ -9,19 +9,25 @@ import click
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.database import DatabaseUnavailable
+from xds.remote_registry import open_domain
+from xds.repository.registering import RegistryUnavailable
 from xds.repository.store import StoreError
 
 
 @contextmanager
 def maintained(config: Config) -> Iterator[AffinityDomain]:
     """Open what is there; what goes wrong ends the command with a sentence."""
+    if config.serve_repository == "no":
+        raise click.ClickException("There is no repository here, and so are no documents.")
     _require_data(config)
     try:
-        domain = AffinityDomain.open(config)
+        domain = open_domain(config)
         try:
             yield domain
         finally:
-            domain.database.close()
+            domain.close()
+    except RegistryUnavailable as error:
+        raise click.ClickException(f"The registry cannot be asked. {error}") from None
     except DatabaseUnavailable as error:
         raise click.ClickException(f"The database is not available: {error}.") from None
     except (StoreError, ValueError) as error:

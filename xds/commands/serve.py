@@ -23,10 +23,13 @@ from xds.config import EXAMPLE_REPOSITORY, Config, environment_name, unknown_env
 def command(config: Config, files: tuple[Path, ...]) -> None:
     """Serve a Document Registry and a Document Repository until it is told to stop.
 
-    SIGTERM or Ctrl-C ends it once what is under way has ended.
+    With --registry-url a repository alone, which registers there; with --serve-repository no a
+    registry alone. SIGTERM or Ctrl-C ends it once what is under way has ended.
     """
     from xds.server import ServerError, serve
 
+    if files and config.serve_repository == "no":
+        raise click.UsageError("a registry alone makes no --round-trip: no documents are kept here")
     logs.configure(config.log_level, config.log_format)
     _warn(config)
     try:
@@ -38,7 +41,12 @@ def command(config: Config, files: tuple[Path, ...]) -> None:
 
 def _warn(config: Config) -> None:
     log = logs.get_logger(__name__)
-    if config.repository_unique_id == EXAMPLE_REPOSITORY:
+    has_repository = config.serve_repository == "yes"
+    if config.registry_url is not None:
+        log.info("serves no registry, but registers elsewhere", registry=config.registry_url)
+    if config.registry_url is not None or not has_repository:
+        log.info("serves no FHIR, which takes registry and repository in one process")
+    if has_repository and config.repository_unique_id == EXAMPLE_REPOSITORY:
         log.warning(
             "the repository has the OID of an example: give it its own before real use",
             option="repository_unique_id",

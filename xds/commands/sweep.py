@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Final
 
 import click
@@ -12,10 +13,12 @@ from xds.commands.maintained import maintained
 from xds.commands.options import with_config
 from xds.commands.terminal import human_size
 from xds.config import Config
-from xds.repository import index, maintenance
+from xds.repository import index, maintenance, settling
+from xds.repository.registering import RemoteRegistry
 from xds.repository.store import StoredDocument
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_SAMPLE: Final = 100
 _DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])")
 
 
@@ -27,7 +30,9 @@ def _duration(text: str) -> timedelta:
 
 
 @click.command("sweep")
-@with_config("data", "database", "documents", "repository_unique_id")
+@with_config(
+    "data", "database", "documents", "documents_options", "repository_unique_id", "registry_url"
+)
 @click.option(
     "--older-than",
     callback=parsed_by(_duration),
@@ -37,11 +42,16 @@ def _duration(text: str) -> timedelta:
     help="Leave alone what is younger: it may belong to a submission that is under way.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
-@click.option("--force", is_flag=True, help="Sweep also where not one document is in the index.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Sweep also where no document is in the index, or known to the registry.",
+)
 def command(config: Config, older_than: timedelta, dry_run: bool, force: bool) -> None:
     """Remove stored documents that were never registered, which is what a crash leaves behind.
 
-    It may be run while the server serves.
+    Where the registry is elsewhere (registry_url), it is asked for the documents of which it did
+    not say whether it registered them. It may be run while the server serves.
     """
     with maintained(config) as domain:
         if not (dry_run or force):
@@ -51,9 +61,33 @@ def command(config: Config, older_than: timedelta, dry_run: bool, force: bool) -
         for orphan in find(domain.repository, older_than=older_than):
             count, size = count + 1, size + orphan.size
             click.echo(_line(orphan))
+        _tell("orphaned", count, size, dry_run)
+        if domain.remote_registry is not None:
+            _settle(domain, domain.remote_registry, older_than, dry_run, force)
+
+
+def _settle(
+    domain: AffinityDomain,
+    registry: RemoteRegistry,
+    older_than: timedelta,
+    dry_run: bool,
+    force: bool,
+) -> None:
+    """Remove what may have been registered elsewhere, and was not."""
+    if not (dry_run or force):
+        _require_known(domain, registry)
+    find = settling.unregistered if dry_run else settling.settle
+    count, size = 0, 0
+    for document in find(domain.repository, registry, older_than=older_than):
+        count, size = count + 1, size + document.size
+        click.echo(f"{document.key}\t{document.size}\tnot registered")
+    _tell("unregistered", count, size, dry_run)
+
+
+def _tell(kind: str, count: int, size: int, dry_run: bool) -> None:
     verb = "would be removed" if dry_run else "removed"
     documents = "document" if count == 1 else "documents"
-    click.echo(f"{count} orphaned {documents} {verb}, {human_size(size)}.", err=True)
+    click.echo(f"{count} {kind} {documents} {verb}, {human_size(size)}.", err=True)
 
 
 def _require_documents(domain: AffinityDomain) -> None:
@@ -63,6 +97,18 @@ def _require_documents(domain: AffinityDomain) -> None:
         raise click.ClickException(
             "There are stored documents, but none is in the index of this database. Is it the "
             "right one? --dry-run shows them, --force removes them."
+        )
+
+
+def _require_known(domain: AffinityDomain, registry: RemoteRegistry) -> None:
+    """Refuse to believe a registry that has no document at all: it may be the wrong one."""
+    some = [found.unique_id for found in islice(index.every(domain.database), _SAMPLE)]
+    with domain.database.read() as connection:
+        settled = set(some) - index.unsettled(connection, some)
+    if settled and not settling.registered(domain.repository, registry, settled):
+        raise click.ClickException(
+            "The registry knows none of the documents that were registered before. Is it the "
+            "right one? --dry-run shows what it would have removed, --force removes it."
         )
 
 

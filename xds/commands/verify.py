@@ -1,6 +1,6 @@
 """`xds verify`: is every stored document as it was registered."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Final
@@ -12,10 +12,12 @@ from xds.commands.maintained import maintained
 from xds.commands.options import with_config
 from xds.commands.terminal import human_size, print_table, printable, progress
 from xds.config import Config
+from xds.metadata.objects import DocumentEntry
 from xds.registry.registry import RegisteredDocument
-from xds.repository import index, maintenance
+from xds.repository import index, maintenance, settling
 from xds.repository.index import IndexedDocument
 from xds.repository.maintenance import Damage
+from xds.repository.registering import RemoteRegistry
 
 _AT_ONCE: Final = 500
 
@@ -27,6 +29,8 @@ class _Tally:
     damaged: int = 0
     registered: int = 0
     unmatched: int = 0
+    unsettled: int | None = None
+    """Documents that may be registered or not; None where the registry is here."""
 
     @property
     def is_good(self) -> bool:
@@ -34,16 +38,23 @@ class _Tally:
 
 
 @click.command("verify")
-@with_config("data", "database", "documents", "repository_unique_id")
+@with_config(
+    "data", "database", "documents", "documents_options", "repository_unique_id", "registry_url"
+)
 def command(config: Config) -> None:
     """Read every stored document and compare it with its registered size and hash.
 
     Compares also every document that is registered for this repository with what the repository
+    holds; where the registry is elsewhere (registry_url), it is asked for what the repository
     holds. Exits with 1 where anything is damaged or missing. It may be run while the server serves.
     """
     tally = _Tally()
     with maintained(config) as domain:
-        for damage in chain(_damages(domain, tally), _unmatched(domain, tally)):
+        # a store that is not there at all is not to be told document by document
+        next(domain.repository.store.list(), None)
+        remote = domain.remote_registry
+        compared = _unregistered(domain, remote, tally) if remote else _unmatched(domain, tally)
+        for damage in chain(_damages(domain, tally), compared):
             click.echo(f"{printable(damage.unique_id)}\t{damage.reason}")
     _summarise(tally)
     raise SystemExit(0 if tally.is_good else 1)
@@ -74,6 +85,36 @@ def _unmatched(domain: AffinityDomain, tally: _Tally) -> Iterator[Damage]:
                 yield Damage(document.unique_id, reason)
 
 
+def _unregistered(
+    domain: AffinityDomain, registry: RemoteRegistry, tally: _Tally
+) -> Iterator[Damage]:
+    """Yield what is held but not registered so, as far as it should be."""
+    tally.unsettled = 0
+    documents = index.every(domain.database)
+    while some := {one.unique_id: one for one in islice(documents, _AT_ONCE)}:
+        with domain.database.read() as connection:
+            unsettled = index.unsettled(connection, some)
+        found = settling.registered(domain.repository, registry, some)
+        with domain.database.read() as connection:
+            held = index.find(connection, sorted(some))  # without what was withdrawn meanwhile
+        tally.registered += len(found)
+        tally.unsettled += len(unsettled & held.keys() - found.keys())
+        for unique_id in held.keys() - unsettled | held.keys() & found.keys():
+            reason = _difference(found.get(unique_id, ()), held[unique_id])
+            if reason is not None:
+                tally.unmatched += 1
+                yield Damage(unique_id, reason)
+
+
+def _difference(entries: Sequence[DocumentEntry], held: IndexedDocument) -> str | None:
+    if not entries:
+        return "held, but not registered"
+    registered = (
+        RegisteredDocument(held.unique_id, one.hash or "", int(one.size or -1)) for one in entries
+    )
+    return next(filter(None, (_mismatch(one, held) for one in registered)), None)
+
+
 def _mismatch(registered: RegisteredDocument, held: IndexedDocument | None) -> str | None:
     if held is None:
         return "registered, but this repository does not hold it"
@@ -85,10 +126,12 @@ def _mismatch(registered: RegisteredDocument, held: IndexedDocument | None) -> s
 
 
 def _summarise(tally: _Tally) -> None:
-    rows: Iterable[tuple[str, str]] = (
+    rows = [
         ("documents read", f"{tally.stored} ({human_size(tally.size)})"),
         ("damaged or missing", str(tally.damaged)),
         ("registered for this repository", str(tally.registered)),
         ("not held as registered", str(tally.unmatched)),
-    )
+    ]
+    if tally.unsettled is not None:
+        rows.append(("perhaps to be registered yet", str(tally.unsettled)))
     print_table(("what", "number"), rows)

@@ -1,6 +1,6 @@
 """Patient ids of HL7 v2 messages: of the CX in a list, those of the affinity domain are kept."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,10 @@ _NULL: Final = '""'
 _FOREIGN: Final = "no patient id is of the assigning authority that it has to be of"
 
 
+def _no_oid(namespace: str) -> str | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class AssigningAuthority:
     """Whose patient ids are kept (ITI TF-2 3.8.4.1.3)."""
@@ -21,6 +25,8 @@ class AssigningAuthority:
     """The OID; None keeps every id that comes with an OID."""
     namespace_id: str | None = None
     """The name that stands for the OID where a message has no OID."""
+    oid_of_namespace: Callable[[str], str | None] = _no_oid
+    """Finds the OID of any other authority that a message names without one."""
 
     def of(self, identifier: Repetition) -> str | None:
         """Return the OID of the authority that a CX names, if it is this one.
@@ -28,8 +34,10 @@ class AssigningAuthority:
         An OID decides, whatever name stands beside it.
         """
         namespace, universal, kind, *_ = (*_component(identifier, 3), "", "", "")
-        if not universal and namespace and namespace == self.namespace_id:
-            return self.universal_id
+        if not universal and namespace:
+            if namespace == self.namespace_id:
+                return self.universal_id
+            universal, kind = self.oid_of_namespace(namespace) or "", ""
         if not datatypes.is_oid(universal) or kind not in ("ISO", ""):
             return None
         return universal if self.universal_id in (None, universal) else None

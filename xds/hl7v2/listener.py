@@ -43,7 +43,9 @@ def run(config: Config, listening: socket.socket, cannot_start: Event) -> None:
 
 
 def _feed(domain: AffinityDomain, config: Config) -> Feed:
-    authority = AssigningAuthority(config.assigning_authority, config.patient_id_namespace)
+    authority = AssigningAuthority(
+        config.assigning_authority, config.patient_id_namespace, domain.systems.oid_of_namespace
+    )
     return Feed(domain.identities, authority)
 
 

@@ -302,6 +302,31 @@ class CodeAttribute(ClassificationAttribute["Code | None"]):
         return many.written(carrier, () if value is None else (value,))
 
 
+class FlagAttribute(Attribute["bool | None"]):
+    """A flag: True by a Classification that names its node, and else absent."""
+
+    single = False  # said twice it says no more
+
+    def __init__(self, tf_name: str, node: str) -> None:
+        super().__init__(tf_name)
+        self.node = node
+
+    def read(self, carrier: RegistryObject) -> bool | None:
+        return any(c.classificationNode == self.node for c in carrier.classifications) or None
+
+    def occurrences(self, carrier: RegistryObject) -> int:
+        return sum(c.classificationNode == self.node for c in carrier.classifications)
+
+    def written(self, carrier: O, value: bool | None) -> O:
+        others = tuple(c for c in carrier.classifications if c.classificationNode != self.node)
+        made = Classification(
+            objectType=v.OBJECT_TYPE_CLASSIFICATION,
+            classificationNode=self.node,
+            classifiedObject=carrier.id,
+        )
+        return ebrim.changed(carrier, classifications=(*others, made) if value else others)
+
+
 class AuthorAttribute(ClassificationAttribute[tuple[Author, ...]]):
     """Authors, any number; each is one Classification with the slots of AUTHOR_SLOTS."""
 

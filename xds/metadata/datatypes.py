@@ -84,6 +84,11 @@ check_oid_urn: Final = _pattern(
 )
 """homeCommunityId."""
 
+check_unique_oid: Final = _pattern(
+    rf"(?=.{{3,256}}\Z){_OID}", "not an OID of at most 256 characters"
+)
+"""The uniqueId of a SubmissionSet or Folder: no text limits it to 64, and real ones are longer."""
+
 check_uuid: Final = _pattern(
     r"urn:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     "not urn:uuid: and a UUID in lower case",
@@ -490,6 +495,7 @@ DATA_TYPES: Final[Mapping[str, Callable[[str], object]]] = MappingProxyType(
         "SourcePatientInfo": SourcePatientInfo.parse,
         "SubmissionSetStatus": check_submission_set_status,
         "URN": check_urn,
+        "UniqueOID": check_unique_oid,
         "UUID": check_uuid,
         "XCN": XCN.parse,
         "XON": XON.parse,

@@ -21,6 +21,7 @@ from xds.metadata.attributes import (
     Code,
     CodeAttribute,
     CodeListAttribute,
+    FlagAttribute,
     IdentifierAttribute,
     SlotAttribute,
     SlotListAttribute,
@@ -115,6 +116,7 @@ class DocumentEntry(ExtrinsicObject, MetadataObject):
     )
     language_code = SlotAttribute("languageCode", "Language", required_in=REGISTERED)
     legal_authenticator = SlotAttribute("legalAuthenticator", "XCN")
+    limited_metadata = FlagAttribute("limitedMetadata", v.DOCUMENT_ENTRY_LIMITED_METADATA)
     logical_id = XmlAttribute["str | None"]("logicalID", "lid", "UUID")
     mime_type = XmlAttribute["str | None"](
         "mimeType", "mimeType", "MimeType", required_in=REGISTERED
@@ -190,6 +192,7 @@ class SubmissionSet(Package):
         "contentTypeCode", v.SUBMISSION_SET_CONTENT_TYPE_CODE, required_in=REGISTERED
     )
     intended_recipient = SlotListAttribute("intendedRecipient", "IntendedRecipient")
+    limited_metadata = FlagAttribute("limitedMetadata", v.SUBMISSION_SET_LIMITED_METADATA)
     patient_id = IdentifierAttribute(
         "patientId", v.SUBMISSION_SET_PATIENT_ID, "CX", required_in=REGISTERED
     )
@@ -199,7 +202,7 @@ class SubmissionSet(Package):
     submission_time = SlotAttribute("submissionTime", "DTM", required_in=REGISTERED)
     title = TextAttribute("title", "name")
     unique_id = IdentifierAttribute(
-        "uniqueId", v.SUBMISSION_SET_UNIQUE_ID, "OID", required_in=REGISTERED
+        "uniqueId", v.SUBMISSION_SET_UNIQUE_ID, "UniqueOID", required_in=REGISTERED
     )
 
 
@@ -213,10 +216,13 @@ class Folder(Package):
     code_list = CodeListAttribute("codeList", v.FOLDER_CODE_LIST, required_in=REGISTERED)
     comments = TextAttribute("comments", "description")
     last_update_time = SlotAttribute("lastUpdateTime", "DTM")
+    limited_metadata = FlagAttribute("limitedMetadata", v.FOLDER_LIMITED_METADATA)
     logical_id = XmlAttribute["str | None"]("logicalID", "lid", "UUID")
     patient_id = IdentifierAttribute("patientId", v.FOLDER_PATIENT_ID, "CX", required_in=REGISTERED)
     title = TextAttribute("title", "name", required_in=REGISTERED)
-    unique_id = IdentifierAttribute("uniqueId", v.FOLDER_UNIQUE_ID, "OID", required_in=REGISTERED)
+    unique_id = IdentifierAttribute(
+        "uniqueId", v.FOLDER_UNIQUE_ID, "UniqueOID", required_in=REGISTERED
+    )
 
     version = DocumentEntry.version
 

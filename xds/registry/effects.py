@@ -84,7 +84,7 @@ def apply(connection: Connection, effects: Effects, *, now: str) -> list[Happeni
     to a replaced document is no more current than the document.
     """
     return [
-        *_deprecate(connection, _with_dependants(connection, effects)),
+        *_deprecate(connection, _with_dependants(connection, effects), now),
         *_update_folders(connection, effects.folders, now),
     ]
 
@@ -102,13 +102,13 @@ def _with_dependants(connection: Connection, effects: Effects) -> list[str]:
     return list(found)
 
 
-def _deprecate(connection: Connection, uuids: list[str]) -> Iterator[Happening]:
+def _deprecate(connection: Connection, uuids: list[str], now: str) -> Iterator[Happening]:
     for chunk in chunks(uuids):
         rows = connection.execute(_APPROVED_ENTRIES, {"uuids": chunk}).all()
         connection.execute(
             update(document_entry)
             .where(document_entry.c.pk.in_([row.pk for row in rows]))
-            .values(availability_status=v.DEPRECATED)
+            .values(availability_status=v.DEPRECATED, last_updated_at=now)
         )
         for row in rows:
             yield Happening(DEPRECATED, DocumentEntry, row.entry_uuid, row.patient)
@@ -122,7 +122,7 @@ def _update_folders(
         connection.execute(
             update(folder)
             .where(folder.c.pk.in_([row.pk for row in rows]))
-            .values(last_update_time=now)
+            .values(last_update_time=now, last_updated_at=now)
         )
         for row in rows:
             yield Happening(CONTENT_UPDATED, Folder, row.entry_uuid, row.patient)

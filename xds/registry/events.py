@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select, text, true
 
+from xds.database import insert_arrays, insert_rows
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.registry.tables import event, patient
 
@@ -32,7 +33,38 @@ PATIENT: Final = "Patient"
 EVENT_OBJECTS: Final = (SubmissionSet, DocumentEntry, Folder)
 """The kinds of which events tell."""
 
-_WRITE: Final = insert(event)
+_COLUMNS: Final = tuple(column for column in event.columns if column is not event.c.pk)
+
+# PostgreSQL gives out numbers before the commit, in no order of commits, so an event may come to be
+# seen after one of a higher number. A writer therefore says beforehand, by a shared lock with the
+# last number given out, that its events will have higher ones; who reads goes no further than the
+# lowest number said by those who have not committed yet. A lock ends after its commit is seen.
+_NUMBERS: Final = 0x657674
+_LOW: Final = 0x7FFFFFFF
+"""The bits of a number that fit into a lock."""
+_LAST: Final = (
+    "SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM event_pk_seq"
+)
+_NAMES: Final = ", ".join(column.name for column in _COLUMNS)
+_POSTGRESQL: Final = f"""
+    WITH said AS MATERIALIZED (
+        SELECT pg_advisory_xact_lock_shared({_NUMBERS}, (last & {_LOW})::integer)
+        FROM ({_LAST}) AS numbers (last)
+    )
+    INSERT INTO event ({_NAMES})
+    SELECT {_NAMES}
+    FROM said, unnest(
+        %s::text[], %s::bigint[], %s::text[], %s::uuid[], %s::bigint[], %s::bigint[], %s::uuid[]
+    ) WITH ORDINALITY AS told ({_NAMES}, place)
+    ORDER BY place
+"""
+_UNDER_WAY: Final = text(
+    f"""
+    SELECT objid::bigint FROM pg_locks
+    WHERE locktype = 'advisory' AND classid = {_NUMBERS} AND objsubid = 2
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +116,29 @@ def write(
         }
         for happening in happenings
     ]
-    if rows:
-        connection.execute(_WRITE, rows)
+    if connection.dialect.name == "sqlite":
+        insert_rows(connection, event, rows)
+    elif rows:
+        insert_arrays(connection, _POSTGRESQL, _COLUMNS, rows)
 
 
-def after(connection: Connection, number: int, *, at_most: int = 1_000) -> list[Event]:
-    """Return the events that follow a number, oldest first."""
+def last_complete(connection: Connection) -> int | None:
+    """Return the number up to which a later transaction sees every event; None: it sees them all.
+
+    SQLite has but one writer, so its numbers are in the order of commits.
+    """
+    if connection.dialect.name == "sqlite":
+        return None
+    last: int = connection.scalar(text(_LAST)) or 0
+    # only now: who was given a number up to the last has said so by now, or has committed
+    behind = [(last - low) & _LOW for low in connection.scalars(_UNDER_WAY)]
+    return last - max((number for number in behind if number <= _LOW // 2), default=0)
+
+
+def after(
+    connection: Connection, number: int, *, until: int | None = None, at_most: int = 1_000
+) -> list[Event]:
+    """Return the events that follow a number, up to another one, oldest first."""
     survivor = patient.alias("surviving_patient")
     query = (
         select(event, patient.c.patient_id, survivor.c.patient_id.label("survivor_id"))
@@ -98,7 +147,7 @@ def after(connection: Connection, number: int, *, at_most: int = 1_000) -> list[
                 survivor, event.c.survivor == survivor.c.pk
             )
         )
-        .where(event.c.pk > number)
+        .where(event.c.pk > number, true() if until is None else event.c.pk <= until)
         .order_by(event.c.pk)
         .limit(at_most)
     )

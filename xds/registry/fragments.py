@@ -3,14 +3,22 @@
 A control character, which no XML can carry, marks the place of each changing value.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import Placeholder, RegistryObject, Slot, VersionInfo, escape
-from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
+from xds.metadata.objects import (
+    Association,
+    DocumentEntry,
+    Folder,
+    MetadataObject,
+    SubmissionSet,
+    interpreted,
+)
+from xds.parsing import parse
 
 _STATUS: Final = Placeholder("\x01")
 _PATIENT: Final = Placeholder("\x02")
@@ -41,6 +49,13 @@ def fragment(thing: MetadataObject, version: int = FIRST_VERSION) -> bytes:
         others = tuple(s for s in thing.slots if s.name != "lastUpdateTime")
         changes["slots"] = (*others, Slot("lastUpdateTime", (_UPDATED,)))
     return ebrim.render(ebrim.changed(thing, **changes)).encode()
+
+
+def parsed(found: "Iterable[FoundObject]") -> list[MetadataObject]:
+    """Read stored objects back, as a query would give them out."""
+    leaves = b"".join([one.leaf() for one in found])
+    root = parse(f'<rim:List xmlns:rim="{v.NS_RIM}">'.encode() + leaves + b"</rim:List>")
+    return [cast("MetadataObject", interpreted(one)) for one in ebrim.read_list(root)]
 
 
 @dataclass(frozen=True, slots=True)

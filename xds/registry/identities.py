@@ -9,31 +9,20 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 from typing import Final
 
-from sqlalchemy import Connection, Insert, bindparam, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, bindparam, or_, select, update
 
-from xds.database import Database
+from xds.database import Database, Locks, retried
 from xds.metadata import datatypes
 from xds.metadata.datatypes import CX
-from xds.registry import events, link_changes
+from xds.registry import events, link_changes, patients
 from xds.registry.events import PATIENT_ADDED, PATIENT_MERGED, Happening
 from xds.registry.link_changes import LinkChange, LinkPolicy
-from xds.registry.patients import Patients, inserted_key
+from xds.registry.patients import Patients
 from xds.registry.tables import document_entry, folder, patient, searchable, submission_set
 
-# FOR UPDATE, in one order: on a database with row locks, a submission holds the same rows shared
-# (xds.registry.patients) until its commit, so that a merge never overlooks what it registers
-_LOCKED: Final = (
-    select(patient.c.patient_id, patient.c.pk, patient.c.survivor)
-    .where(patient.c.patient_id.in_(bindparam("patient_ids", expanding=True)))
-    .order_by(patient.c.pk)
-    .with_for_update()
+_ROWS: Final = select(patient.c.patient_id, patient.c.pk, patient.c.survivor).where(
+    patient.c.patient_id.in_(bindparam("patient_ids", expanding=True))
 )
-_ADD: Final[Mapping[bool, Insert]] = {
-    True: sqlite.insert(patient).on_conflict_do_nothing(),
-    False: postgresql.insert(patient).on_conflict_do_nothing(),
-}
-"""By whether the database is SQLite; of two who add one id at once, the second adds nothing."""
 _SUBSUME: Final = (
     update(patient)
     .where(or_(patient.c.pk == bindparam("subsumed"), patient.c.survivor == bindparam("subsumed")))
@@ -42,7 +31,7 @@ _SUBSUME: Final = (
 _MOVES: Final = tuple(
     update(table)
     .where(table.c.patient == bindparam("subsumed"))
-    .values(patient=bindparam("surviving"))
+    .values(patient=bindparam("surviving"), last_updated_at=bindparam("now"))
     for table in (document_entry, submission_set, folder)
 )
 
@@ -108,13 +97,17 @@ class PatientIdentities:
         """
         added = list(dict.fromkeys(map(searchable, patient_ids)))
         _require(self._flaws((Role.ADDED, patient_id) for patient_id in added))
-        with self.database.write() as connection:
-            for patient_id in added:
-                made = connection.execute(_ADD[self.database.is_sqlite], {"patient_id": patient_id})
-                if made.rowcount:
-                    _tell(connection, Happening(PATIENT_ADDED, None, None, inserted_key(made)))
-                else:
+        retried(lambda: self._add(added))
+
+    def _add(self, patient_ids: Iterable[str]) -> None:
+        with self.database.write(Locks(shared=_locks(patient_ids))) as connection:
+            # sorted: who adds the same ids in another order would wait for this one, and it for him
+            for patient_id in sorted(patient_ids):
+                key = patients.added(connection, patient_id)
+                if key is None:
                     _active(connection, {Role.ADDED: patient_id})
+                else:
+                    _tell(connection, Happening(PATIENT_ADDED, None, None, key))
 
     def merge(self, *, subsumed: str, surviving: str) -> None:
         """Let the surviving patient have all that the subsumed one had.
@@ -126,11 +119,16 @@ class PatientIdentities:
         _require(self._flaws(named.items()))
         if len(set(named.values())) == 1:
             raise IdentityRefused([Finding(Role.SUBSUMED, Fault.EQUAL)])
-        with self.database.write() as connection:
+        retried(lambda: self._merge(named))
+
+    def _merge(self, named: Mapping[Role, str]) -> None:
+        with self.database.write(Locks(exclusive=_locks(named.values()))) as connection:
             keys = _active(connection, named)
             both = {"subsumed": keys[Role.SUBSUMED], "surviving": keys[Role.SURVIVING]}
-            for statement in (*_MOVES, _SUBSUME):
-                connection.execute(statement, both)
+            now = datatypes.now()
+            for move in _MOVES:
+                connection.execute(move, {**both, "now": now})
+            connection.execute(_SUBSUME, both)
             _tell(
                 connection,
                 Happening(PATIENT_MERGED, None, None, both["subsumed"], both["surviving"]),
@@ -148,13 +146,16 @@ class PatientIdentities:
         _require(self._flaws(named.items()))
         if change.new == change.previous and change.subsumed_local is None:
             return
-        with self.database.write() as connection:
-            connection.execute(_LOCKED, {"patient_ids": list(named.values())})
-            learn = self.link_policy.learn_patients
-            patients = Patients(connection, [change.new], learn=learn)
-            if patients.refused:
+        retried(lambda: self._change_link(change))
+
+    def _change_link(self, change: LinkChange) -> None:
+        locks = Locks(exclusive=_locks((change.new, change.previous)))
+        policy = self.link_policy
+        with self.database.write(locks) as connection:
+            known = Patients(connection, [change.new], learn=policy.learn_patients)
+            if known.refused:
                 _active(connection, {Role.NEW: change.new})
-            link_changes.apply(connection, change, self.link_policy, patients, now=datatypes.now())
+            link_changes.apply(connection, change, policy, known, now=datatypes.now())
 
     def _flaws(self, named: Iterable[tuple[Role, str]]) -> Iterator[Finding]:
         for role, patient_id in named:
@@ -167,14 +168,18 @@ class PatientIdentities:
                     yield Finding(role, Fault.FOREIGN)
 
 
+def _locks(patient_ids: Iterable[str]) -> frozenset[str]:
+    return frozenset(map(patients.lock, patient_ids))
+
+
 def _require(findings: Iterable[Finding]) -> None:
     if listed := list(findings):
         raise IdentityRefused(listed)
 
 
 def _active(connection: Connection, named: Mapping[Role, str]) -> Mapping[Role, int]:
-    """Return the patients' rows, locked; IdentityRefused for those that are not active."""
-    found = connection.execute(_LOCKED, {"patient_ids": list(named.values())})
+    """Return the patients' rows; IdentityRefused for those that are not active."""
+    found = connection.execute(_ROWS, {"patient_ids": list(named.values())})
     rows = {row.patient_id: row for row in found}
     findings = []
     for role, patient_id in named.items():

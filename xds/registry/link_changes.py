@@ -22,15 +22,13 @@ from xds.metadata.objects import (
     Folder,
     MetadataObject,
     SubmissionSet,
-    interpreted,
 )
 from xds.metadata.submission import Submission
-from xds.parsing import parse
 from xds.registry import events
 from xds.registry.events import DEPRECATED, REGISTERED, UPDATED, Happening
-from xds.registry.fragments import FIRST_VERSION, FoundObject
+from xds.registry.fragments import FIRST_VERSION, FoundObject, parsed
 from xds.registry.patients import Patients
-from xds.registry.rows import TABLES, insert_objects, prepared
+from xds.registry.rows import TABLES, insert_objects, prepared, settle
 from xds.registry.surroundings import chunks
 from xds.registry.tables import association, document_entry, folder, patient, searchable
 
@@ -164,7 +162,7 @@ def apply(
     copies = list(_copies(connection, versions, change))
     submission = _submission(versions, copies, change, policy, now).with_uuids()
     _insert(connection, submission, versions, patients, now)
-    _deprecate(connection, versions)
+    _deprecate(connection, versions, now)
 
 
 # --- what is concerned ---------------------------------------------------------------------------
@@ -173,7 +171,7 @@ def apply(
 def _read(
     kind: type[DocumentEntry] | type[Folder], rows: Sequence[Row[Any]], patient_id: str
 ) -> list[_Old]:
-    things = _parsed(
+    things: list[Any] = parsed(
         FoundObject(
             kind=kind,
             number=row.pk,
@@ -187,13 +185,6 @@ def _read(
         for row in rows
     )
     return [_Old(thing, row) for thing, row in zip(things, rows, strict=True)]
-
-
-def _parsed(found: Iterable[FoundObject]) -> list[Any]:
-    """Read stored objects back, as a query would give them out."""
-    leaves = b"".join([one.leaf() for one in found])
-    root = parse(f'<rim:List xmlns:rim="{v.NS_RIM}">'.encode() + leaves + b"</rim:List>")
-    return [interpreted(one) for one in ebrim.read_list(root)]
 
 
 def _folders(connection: Connection, entries: list[str], source_patient_id: str) -> list[_Old]:
@@ -233,7 +224,8 @@ def _copies(
         for _, row in sorted(rows.items())
         if patients.get(row.source) == patients.get(row.target) == change.new
     ]
-    for number, found in enumerate(_parsed(chosen)):
+    copied: list[Any] = parsed(chosen)
+    for number, found in enumerate(copied):
         yield ebrim.changed(
             _with_new_parts(found),
             id=f"copy {number}",
@@ -308,7 +300,8 @@ def _insert(
     numbers = {old.row.logical_id: old.row.version + 1 for old in versions.old.values()}
     things = [thing for thing in submission.objects if isinstance(thing, MetadataObject)]
     objects = [prepared(one, now, numbers.get(one.lid or "", FIRST_VERSION)) for one in things]
-    insert_objects(connection, objects, patients)
+    settle(objects, patients)
+    insert_objects(connection, objects)
     happenings = [
         Happening(
             REGISTERED if isinstance(one.thing, SubmissionSet) else UPDATED,
@@ -327,7 +320,7 @@ def _insert(
     events.write(connection, [*happenings, *gone], at=now, submission_set=made_by)
 
 
-def _deprecate(connection: Connection, versions: _Versions) -> None:
+def _deprecate(connection: Connection, versions: _Versions, now: str) -> None:
     for kind in (DocumentEntry, Folder):
         table = TABLES[kind]
         uuids = [uuid for uuid, old in versions.old.items() if isinstance(old.thing, kind)]
@@ -335,5 +328,5 @@ def _deprecate(connection: Connection, versions: _Versions) -> None:
             connection.execute(
                 update(table)
                 .where(table.c.entry_uuid.in_(chunk))
-                .values(availability_status=v.DEPRECATED)
+                .values(availability_status=v.DEPRECATED, last_updated_at=now)
             )

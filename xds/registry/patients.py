@@ -1,20 +1,35 @@
 """Patient ids that the registry knows (ITI TF-2 3.8, 3.44), and those that submissions teach it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, CursorResult, bindparam, insert, select
+from sqlalchemy import Connection, CursorResult, Executable, bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from xds.database import fetch
 from xds.registry.tables import patient, searchable
 
-# FOR SHARE, where the database has row locks: a merge waits for the submissions under way, and a
-# submission that waited for a merge sees its outcome; SQLite admits one writer and ignores it
-_BY_PATIENT_ID: Final = (
-    select(patient.c.patient_id, patient.c.pk, patient.c.survivor)
-    .where(patient.c.patient_id == bindparam("patient_id"))
-    .with_for_update(read=True)
+_BY_PATIENT_ID: Final = select(patient.c.patient_id, patient.c.pk, patient.c.survivor).where(
+    patient.c.patient_id == bindparam("patient_id")
 )
+_ADD: Final[Mapping[str, Executable]] = {
+    "sqlite": sqlite.insert(patient).on_conflict_do_nothing().returning(patient.c.pk),
+    "postgresql": postgresql.insert(patient).on_conflict_do_nothing().returning(patient.c.pk),
+}
+
+
+def lock(patient_id: str) -> str:
+    """Name the lock of a patient id: shared by those who add to it, exclusive for changes of it."""
+    return f"patient {searchable(patient_id)}"
+
+
+def added(connection: Connection, patient_id: str) -> int | None:
+    """Make a patient id known and return its row; None where it is there already.
+
+    Of two who add one id at once, the second waits for the first, and adds nothing.
+    """
+    key: int | None = connection.scalar(_ADD[connection.dialect.name], {"patient_id": patient_id})
+    return key
 
 
 def inserted_key(made: CursorResult[Any]) -> int:
@@ -34,11 +49,7 @@ class Patients:
     def __init__(self, connection: Connection, patient_ids: Iterable[str], *, learn: bool) -> None:
         self._connection = connection
         wanted = {searchable(patient_id): patient_id for patient_id in patient_ids}
-        rows = [
-            row
-            for patient_id in sorted(wanted)  # nearly always one; in order, against deadlocks
-            for row in fetch(connection, _BY_PATIENT_ID, {"patient_id": patient_id})
-        ]
+        rows = [row for patient_id in wanted for row in _read(connection, patient_id)]
         self._keys = {patient_id: pk for patient_id, pk, survivor in rows if survivor is None}
         subsumed = {patient_id for patient_id, _, survivor in rows if survivor is not None}
         unknown = wanted.keys() - self._keys.keys() - subsumed
@@ -49,7 +60,16 @@ class Patients:
         """Return the patient's row, made now where the id is learnt."""
         known_as = searchable(patient_id)
         if known_as not in self._keys:
-            made = self._connection.execute(insert(patient), {"patient_id": known_as})
-            self._keys[known_as] = inserted_key(made)
+            self._keys[known_as] = self._learnt(known_as)
         key: int = self._keys[known_as]
         return key
+
+    def _learnt(self, patient_id: str) -> int:
+        key = added(self._connection, patient_id)
+        if key is None:  # another submission has learnt it meanwhile
+            ((_, key, _),) = _read(self._connection, patient_id)
+        return key
+
+
+def _read(connection: Connection, patient_id: str) -> list[tuple[Any, ...]]:
+    return fetch(connection, _BY_PATIENT_ID, {"patient_id": patient_id})

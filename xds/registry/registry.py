@@ -1,26 +1,28 @@
 """The Document Registry: registers submissions and answers stored queries (ITI TF-1 10.1.1.3)."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
-from xds.database import Database
+from xds.database import Database, retried
 from xds.errors import TransactionFailure
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
-from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
+from xds.metadata.objects import MetadataObject
 from xds.metadata.rules import Case, Known, Policy, breaches
 from xds.metadata.submission import Submission
 from xds.registry import effects, events, surroundings
 from xds.registry.effects import Effects
 from xds.registry.events import EVENT_OBJECTS, Event, Happening
+from xds.registry.locking import relied_on, require_locked
 from xds.registry.patients import Patients
 from xds.registry.queries import QueryRequest, QueryResult, ResultLimits, answer
-from xds.registry.rows import Prepared, insert_objects, prepared
+from xds.registry.rows import Prepared, insert_objects, prepared, settle
 from xds.registry.tables import document_entry
+from xds.registry.views import RegistryView
 
 Joining = Callable[[Connection], None]
 """Work of a repository on the same database that shares the fate of the registration."""
@@ -85,14 +87,21 @@ class DocumentRegistry:
         """Register a submission in one database transaction (ITI TF-2 3.42.4.1.3, 3.61.4.1.3).
 
         Raises TransactionFailure with every breach of the rules; then nothing has changed. On
-        return the registration is durable, and so is what ``joining`` did with the connection.
+        return the registration is durable, and so is what ``joining`` did with the connection; it
+        is called again where another transaction was in the way.
         """
+        retried(lambda: self._register(submission, transaction, joining))
+
+    def _register(self, submission: Submission, transaction: str, joining: Joining | None) -> None:
         before, lawful = self._checked(submission, transaction)
-        with self.database.write() as connection:
+        locks = relied_on(submission, before)
+        with self.database.write(locks) as connection:
             patients, known = self._known(connection, submission)
             if known != before:
+                require_locked(locks, submission, known)
                 lawful = self._lawful(submission, transaction, known)
-            insert_objects(connection, lawful.objects, patients)
+            settle(lawful.objects, patients)
+            insert_objects(connection, lawful.objects)
             happenings = effects.apply(connection, lawful.effects, now=lawful.now)
             events.write(
                 connection,
@@ -118,7 +127,7 @@ class DocumentRegistry:
 
     def _known(self, connection: Connection, submission: Submission) -> tuple[Patients, Known]:
         """Read the surroundings of a submission as they are at the moment."""
-        patient_ids = {p for thing in _bearers(submission) if (p := thing.patient_id)}
+        patient_ids = {p for thing in surroundings.bearers(submission) if (p := thing.patient_id)}
         patients = Patients(connection, patient_ids, learn=self.learn_patients)
         return patients, surroundings.known(connection, submission, patients.refused)
 
@@ -142,10 +151,19 @@ class DocumentRegistry:
         with self.database.read() as connection:
             return answer(connection, request, self.result_limits)
 
+    @contextmanager
+    def view(self) -> Iterator[RegistryView]:
+        """Open the registry for reading, in one consistent state, by the names of attributes."""
+        with self.database.read() as connection:
+            yield RegistryView(connection, self.result_limits.leaf_class)
+
     def events(self, after: int = 0, *, at_most: int = 1_000) -> list[Event]:
         """Return what happened since an event number, oldest first."""
         with self.database.read() as connection:
-            return events.after(connection, after, at_most=at_most)
+            last = events.last_complete(connection)
+        # in a state of later on, which has all events up to that one
+        with self.database.read() as connection:
+            return events.after(connection, after, until=last, at_most=at_most)
 
     def stable_documents(self, repository_unique_id: str) -> Iterator[RegisteredDocument]:
         """Yield what is registered of every stable document of one repository.
@@ -174,10 +192,6 @@ class DocumentRegistry:
 
 def _objects(submission: Submission) -> list[MetadataObject]:
     return [thing for thing in submission.objects if isinstance(thing, MetadataObject)]
-
-
-def _bearers(submission: Submission) -> Sequence[SubmissionSet | DocumentEntry | Folder]:
-    return (*submission.submission_sets, *submission.document_entries, *submission.folders)
 
 
 def _registrations(objects: Sequence[Prepared]) -> list[Happening]:

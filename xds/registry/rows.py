@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import Connection, Table
 
+from xds.database import Insertion, insert_all
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.registry.fragments import FIRST_VERSION, fragment
-from xds.registry.patients import Patients, inserted_key
-from xds.registry.surroundings import chunks
+from xds.registry.patients import Patients
 from xds.registry.tables import (
     VALUE_ATTRIBUTES,
     VALUES,
@@ -36,7 +36,6 @@ def _columns(kind: type[MetadataObject]) -> tuple[str, ...]:
     return tuple(c.name for c in TABLES[kind].columns if c.name in declared.keys() - special)
 
 
-_INSERTS: Final = {table.name: insert(table) for table in (*TABLES.values(), *VALUES.values())}
 _COLUMNS: Final = {kind: _columns(kind) for kind in TABLES}
 _VALUE_ATTRIBUTES: Final = {
     kind: tuple(name for name in VALUE_ATTRIBUTES.terms if name in kind.attributes())
@@ -64,6 +63,8 @@ def prepared(thing: MetadataObject, now: str, version: int = FIRST_VERSION) -> P
     }
     row["availability_status"] = v.APPROVED
     row["fragment"] = fragment(thing, version)
+    if kind is not Association:
+        row["registered_at"] = row["last_updated_at"] = now
     if isinstance(thing, DocumentEntry | Folder):
         row["logical_id"] = thing.logical_id or thing.id
         row["version"] = version
@@ -77,20 +78,20 @@ def prepared(thing: MetadataObject, now: str, version: int = FIRST_VERSION) -> P
 def _values(thing: MetadataObject) -> Iterator[tuple[str, str]]:
     declared = type(thing).attributes()
     for name in _VALUE_ATTRIBUTES.get(type(thing), ()):
-        for text in dict.fromkeys(declared[name].texts(thing)):
-            yield name, searchable(text)
+        for text in dict.fromkeys(map(searchable, declared[name].texts(thing))):
+            yield name, text
 
 
-def insert_objects(connection: Connection, objects: Sequence[Prepared], patients: Patients) -> None:
+def settle(objects: Sequence[Prepared], patients: Patients) -> None:
+    """Give objects the rows of their patients, some of whom may be learnt by it."""
+    for one in objects:
+        if not isinstance(one.thing, Association):
+            one.row["patient"] = patients.key(_patient_id(one.thing))
+
+
+def insert_objects(connection: Connection, objects: Sequence[Prepared]) -> None:
     """Insert objects with their searchable values, kind by kind, in the order given."""
-    for kind, table in TABLES.items():
-        chosen = [prepared for prepared in objects if type(prepared.thing) is kind]
-        if not chosen:
-            continue
-        if kind is not Association:
-            for one in chosen:
-                one.row["patient"] = patients.key(_patient_id(one.thing))
-        _insert(connection, table, chosen)
+    insert_all(connection, [_insertion(kind, objects) for kind in TABLES])
 
 
 def _patient_id(thing: MetadataObject) -> str:
@@ -99,29 +100,12 @@ def _patient_id(thing: MetadataObject) -> str:
     return thing.patient_id
 
 
-def _insert(connection: Connection, table: Table, chosen: Sequence[Prepared]) -> None:
-    values = VALUES.get(table.name)
-    if values is None or not any(one.values for one in chosen):
-        connection.execute(_INSERTS[table.name], [one.row for one in chosen])
-        return
-    keys = _inserted_keys(connection, table, chosen)
-    rows = [
-        {"owner": keys[one.thing.id], "attribute": attribute, "value": value}
+def _insertion(kind: type[MetadataObject], objects: Sequence[Prepared]) -> Insertion:
+    chosen = [one for one in objects if type(one.thing) is kind]
+    table = TABLES[kind]
+    parts = [
+        {"owner": one.thing.id, "attribute": attribute, "value": value}
         for one in chosen
         for attribute, value in one.values
     ]
-    connection.execute(_INSERTS[values.name], rows)
-
-
-def _inserted_keys(
-    connection: Connection, table: Table, chosen: Sequence[Prepared]
-) -> Mapping[str, int]:
-    if len(chosen) == 1:
-        made = connection.execute(_INSERTS[table.name], chosen[0].row)
-        return {chosen[0].thing.id: inserted_key(made)}
-    connection.execute(_INSERTS[table.name], [one.row for one in chosen])
-    keys: dict[str, int] = {}
-    for chunk in chunks([one.thing.id for one in chosen]):
-        query = select(table.c.entry_uuid, table.c.pk).where(table.c.entry_uuid.in_(chunk))
-        keys.update((row.entry_uuid, row.pk) for row in connection.execute(query))
-    return keys
+    return Insertion(table, [one.row for one in chosen], VALUES.get(table.name), parts)

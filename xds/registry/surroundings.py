@@ -1,31 +1,36 @@
 """What the registry knows of a submission's surroundings, read for its rules in its transaction."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
+    ARRAY,
     CompoundSelect,
     Connection,
     Integer,
     Select,
     Table,
     Text,
+    any_,
     bindparam,
     cast,
     literal,
     literal_column,
     null,
     select,
+    union,
     union_all,
 )
 
-from xds.database import fetch
+from xds.database import array, fetch
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.metadata.rules import Known, RegisteredObject
 from xds.metadata.submission import Submission
 from xds.registry.tables import association, document_entry, folder, patient, submission_set
+
+T = TypeVar("T")
 
 _KINDS: Final[tuple[type[MetadataObject], ...]] = (
     DocumentEntry,
@@ -73,14 +78,17 @@ _BY_UNIQUE_ID: Final = union_all(
         if kind is not Association
     )
 )
+_BEARERS: Final = tuple(table for kind, table in _TABLES.items() if kind is not Association)
 _PROBE: Final[CompoundSelect[Any]] = union_all(
     *(
-        select(literal_column("1")).where(_TABLES[kind].c.unique_id == bindparam("unique_id"))
-        for kind in _KINDS
-        if kind is not Association
+        select(literal_column("1")).where(table.c.unique_id == bindparam("unique_id"))
+        for table in _BEARERS
     )
 )
-"""Whether a uniqueId is in use: nearly always it is not, and no more need be read."""
+_ASKED: Final = cast(bindparam("unique_ids"), ARRAY(Text))
+_PROBES: Final = union(
+    *(select(table.c.unique_id).where(table.c.unique_id == any_(_ASKED)) for table in _BEARERS)
+)
 _TRANSFORMATIONS: Final = select(association.c.source).where(
     association.c.source.in_(bindparam("uuids", expanding=True)),
     association.c.association_type == v.XFRM,
@@ -104,7 +112,7 @@ _FOLDERS: Final = (
 _CHUNK: Final = 5_000
 
 
-def chunks(values: Iterable[str]) -> Iterable[list[str]]:
+def chunks(values: Iterable[T]) -> Iterable[list[T]]:
     """Cut a list of values into pieces that any database takes as parameters."""
     listed = list(values)
     return (listed[i : i + _CHUNK] for i in range(0, len(listed), _CHUNK))
@@ -127,19 +135,22 @@ def known(
         found.entry_uuid: found
         for found in _registered(connection, _BY_UUID, "uuids", uuids, transformations, folders)
     }
-    unique_ids: dict[str, list[RegisteredObject]] = {}
-    used = [
-        unique_id
-        for unique_id in _unique_ids(submission)
-        if fetch(connection, _PROBE, {"unique_id": unique_id})
-    ]
+    by_unique_id: dict[str, list[RegisteredObject]] = {}
+    used = _used(connection, unique_ids(submission))
     for found in _registered(connection, _BY_UNIQUE_ID, "ids", used, (), {}):
-        unique_ids.setdefault(found.unique_id or "", []).append(found)
+        by_unique_id.setdefault(found.unique_id or "", []).append(found)
     return Known(
         objects=objects,
-        unique_ids={unique_id: tuple(found) for unique_id, found in unique_ids.items()},
+        unique_ids={unique_id: tuple(found) for unique_id, found in by_unique_id.items()},
         refused_patients=refused_patients,
     )
+
+
+def _used(connection: Connection, wanted: list[str]) -> list[str]:
+    """Return those of some uniqueIds that are in use: nearly always none, and no more is read."""
+    if connection.dialect.name == "sqlite":
+        return [one for one in wanted if fetch(connection, _PROBE, {"unique_id": one})]
+    return [one for (one,) in fetch(connection, _PROBES, {"unique_ids": array(wanted)})]
 
 
 def _uuids(submission: Submission) -> list[str]:
@@ -149,13 +160,14 @@ def _uuids(submission: Submission) -> list[str]:
     return [identifier for identifier in named if ebrim.is_uuid(identifier)]
 
 
-def _unique_ids(submission: Submission) -> list[str]:
-    bearers: list[SubmissionSet | Folder | DocumentEntry] = [
-        *submission.submission_sets,
-        *submission.folders,
-        *submission.document_entries,
-    ]
-    return list({thing.unique_id: None for thing in bearers if thing.unique_id})
+def bearers(submission: Submission) -> tuple[SubmissionSet | DocumentEntry | Folder, ...]:
+    """Return the objects that have a uniqueId and a patientId."""
+    return (*submission.submission_sets, *submission.document_entries, *submission.folders)
+
+
+def unique_ids(submission: Submission) -> list[str]:
+    """Return the uniqueIds of a submission, each once."""
+    return list({thing.unique_id: None for thing in bearers(submission) if thing.unique_id})
 
 
 def _registered(

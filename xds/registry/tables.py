@@ -36,7 +36,13 @@ from xds.metadata import vocabulary as v
 
 
 def searchable(text: str) -> str:
-    """Return a text in the form in which texts are compared: NFC, exact (ITI TF-3 App. F)."""
+    """Return a text in the form in which texts are compared: NFC, exact (ITI TF-3 App. F).
+
+    NUL, which a client may ask for and not every database takes, becomes another character that
+    no XML can carry: it is found in nothing.
+    """
+    if "\0" in text:
+        text = text.replace("\0", "\ufffe")
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
@@ -166,6 +172,14 @@ def _patient() -> Column[Any]:
     return Column("patient", Key, ForeignKey("patient.pk"), nullable=False)
 
 
+def _times() -> tuple[Column[Any], Column[Any]]:
+    """Return when an object was registered, and when anything of it last changed."""
+    return (
+        Column("registered_at", Instant, nullable=False),
+        Column("last_updated_at", Instant, nullable=False),
+    )
+
+
 document_entry = _object(
     "document_entry",
     Column("object_type", DOCUMENT_ENTRY_TYPES, nullable=False),
@@ -186,6 +200,7 @@ document_entry = _object(
     Column("hash", Text),
     Column("size", BigInteger),
     Column("repository_unique_id", Text),
+    *_times(),
 )
 Index("ix_document_entry_patient", document_entry.c.patient, document_entry.c.pk)
 
@@ -196,7 +211,8 @@ submission_set = _object(
     Column("home_community_id", Text),
     Column("source_id", Text, nullable=False),
     Column("submission_time", Instant, nullable=False),
-    Column("content_type_code", Text, nullable=False),
+    Column("content_type_code", Text),
+    *_times(),
 )
 Index("ix_submission_set_patient", submission_set.c.patient, submission_set.c.pk)
 
@@ -208,6 +224,7 @@ folder = _object(
     Column("version", Integer, nullable=False),
     Column("home_community_id", Text),
     Column("last_update_time", Instant, nullable=False),
+    *_times(),
 )
 Index("ix_folder_patient", folder.c.patient, folder.c.pk)
 
@@ -230,7 +247,7 @@ def _values(owner: Table) -> Table:
     return Table(
         f"{owner.name}_value",
         METADATA,
-        Column("owner", Key, ForeignKey(owner.c.pk), primary_key=True),
+        Column("owner", Key, primary_key=True),  # of a row that the same statement inserts
         Column("attribute", VALUE_ATTRIBUTES, primary_key=True),
         Column("value", Text, primary_key=True),
         sqlite_with_rowid=False,
@@ -276,11 +293,14 @@ event = Table(
     Column("at", Instant, nullable=False),
     Column("object_kind", Text, nullable=False),
     Column("entry_uuid", EntryUUID),
-    Column("patient", Key, ForeignKey("patient.pk")),
-    Column("survivor", Key, ForeignKey("patient.pk")),
+    Column("patient", Key),
+    Column("survivor", Key),
     Column("submission_set", EntryUUID),
 )
 """What happened, written in the commit that made it happen; subscribers read on from a number.
+
+Each foreign key costs a look-up a row, and these two columns are of patients that the same commit
+has looked up before; a patient is never removed.
 
 ``patient`` is the one of that time: a merge does not rewrite events. An event of a patient has no
 ``entry_uuid``; that of a merge names the ``survivor`` of this merge.

@@ -1,10 +1,25 @@
-"""Which document of the repository lies under which key of the store."""
+"""Which document of the repository lies under which key of the store.
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+And, where it is registered with a registry on another database, of which it is not known yet
+whether it is registered (:mod:`xds.repository.registering`).
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Connection, Table, Text, bindparam, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+)
 
 from xds.database import METADATA, Database
 
@@ -20,15 +35,53 @@ document = Table(
 )
 """A row a document: uniqueIds are unique in a repository (ITI TF-3 4.2.3.2.26)."""
 
+registration = Table(
+    "registration",
+    METADATA,
+    Column("unique_id", Text, primary_key=True),
+    Column("attempt", Text, primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""A row for each document of an attempt to register it elsewhere whose outcome is not known yet.
+
+A document with such rows may be registered or not. One without is registered.
+"""
+
 Joining = Callable[[Connection], None]
 """Work on a connection that becomes part of another's transaction."""
 
-__all__ = ["Connection", "IndexedDocument", "Joining", "add", "every", "find", "holds_key"]
+__all__ = [
+    "Connection",
+    "IndexedDocument",
+    "Joining",
+    "add",
+    "announce",
+    "every",
+    "find",
+    "held_keys",
+    "settle",
+    "unsettled",
+    "unsettled_since",
+    "withdraw",
+]
 
 _BY_UNIQUE_ID: Final = select(document).where(
     document.c.unique_id.in_(bindparam("unique_ids", expanding=True))
 )
+_BY_KEY: Final = select(document.c.key).where(document.c.key.in_(bindparam("keys", expanding=True)))
 _ONE: Final = select(document).where(document.c.unique_id == bindparam("unique_id"))
+_OF_DOCUMENTS: Final = registration.c.unique_id.in_(bindparam("unique_ids", expanding=True))
+_OF_ATTEMPTS: Final = registration.c.attempt.in_(bindparam("attempts", expanding=True))
+_UNSETTLED: Final = select(registration.c.unique_id).where(_OF_DOCUMENTS)
+_WAITING: Final = (
+    select(registration.c.unique_id)
+    .where(registration.c.unique_id > bindparam("last"))
+    .group_by(registration.c.unique_id)
+    .having(func.max(registration.c.since) <= bindparam("limit"))
+    .order_by(registration.c.unique_id)
+    .limit(100)
+)
 _CHUNK: Final = 5_000
 _PAGE: Final = 1_000
 _NEXT: Final = (
@@ -82,7 +135,69 @@ def every(database: Database) -> Iterator[IndexedDocument]:
         last = found[-1].unique_id
 
 
-def holds_key(connection: Connection, key: str) -> bool:
-    """Tell whether a document lies under this key of the store."""
-    query = select(document.c.unique_id).where(document.c.key == key).limit(1)
-    return connection.execute(query).first() is not None
+def held_keys(connection: Connection, keys: Sequence[str]) -> set[str]:
+    """Tell under which of these keys of the store, a few thousand at most, a document lies."""
+    return set(connection.execute(_BY_KEY, {"keys": keys}).scalars())
+
+
+# --- documents that may be registered or not -----------------------------------------------------
+
+
+def announce(connection: Connection, attempt: str, unique_ids: Iterable[str], since: int) -> None:
+    """Note that documents are about to be registered elsewhere."""
+    rows = [{"unique_id": one, "attempt": attempt, "since": since} for one in unique_ids]
+    if rows:
+        connection.execute(insert(registration), rows)
+
+
+def unsettled(connection: Connection, unique_ids: Collection[str]) -> set[str]:
+    """Tell of which of these documents it is not known whether they are registered."""
+    found: set[str] = set()
+    for chunk in _chunks(unique_ids):
+        found.update(connection.execute(_UNSETTLED, {"unique_ids": chunk}).scalars())
+    return found
+
+
+def settle(connection: Connection, unique_ids: Collection[str]) -> None:
+    """Note that documents are registered, whichever attempt did it."""
+    for chunk in _chunks(unique_ids):
+        connection.execute(delete(registration).where(_OF_DOCUMENTS), {"unique_ids": chunk})
+
+
+def withdraw(
+    connection: Connection, attempts: Collection[str], unique_ids: Collection[str]
+) -> list[IndexedDocument]:
+    """Note that attempts failed; drop, and return, the documents that only they stood behind."""
+    dropped: list[IndexedDocument] = []
+    for chunk in _chunks(unique_ids):
+        # what another attempt has settled meanwhile is not among these: it is registered
+        before = unsettled(connection, chunk)
+        bound = {"unique_ids": chunk, "attempts": list(attempts)}
+        connection.execute(delete(registration).where(_OF_DOCUMENTS, _OF_ATTEMPTS), bound)
+        gone = sorted(before - unsettled(connection, before))
+        dropped.extend(find(connection, gone).values())
+        named = document.c.unique_id.in_(bindparam("unique_ids", expanding=True))
+        connection.execute(delete(document).where(named), {"unique_ids": gone})
+    return dropped
+
+
+def unsettled_since(database: Database, limit: int) -> Iterator[Mapping[str, Collection[str]]]:
+    """Yield pages of documents, with their attempts, that nobody has tried to register since."""
+    last = ""
+    while True:
+        page: dict[str, set[str]] = {}
+        with database.read() as connection:
+            waiting = connection.execute(_WAITING, {"last": last, "limit": limit})
+            bound = {"unique_ids": waiting.scalars().all()}
+            for row in connection.execute(select(registration).where(_OF_DOCUMENTS), bound):
+                page.setdefault(row.unique_id, set()).add(row.attempt)
+        if not page:
+            return
+        yield page
+        last = max(page)
+
+
+def _chunks(unique_ids: Collection[str]) -> Iterator[list[str]]:
+    ordered = sorted(unique_ids)
+    for start in range(0, len(ordered), _CHUNK):
+        yield ordered[start : start + _CHUNK]

@@ -1,11 +1,11 @@
 """The Document Repository: stores documents, registers them, gives them out (TF-1 10.1.1.4)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from xds.database import Database
+from xds.database import Database, DatabaseUnavailable
 from xds.errors import (
     RegistryError,
     TransactionFailure,
@@ -14,6 +14,7 @@ from xds.errors import (
     XDSMissingDocumentMetadata,
     XDSNonIdenticalHash,
     XDSNonIdenticalSize,
+    XDSRepositoryBusy,
     XDSRepositoryMetadataError,
     XDSRepositoryOutOfResources,
     XDSUnknownCommunity,
@@ -25,17 +26,21 @@ from xds.metadata.submission import Submission
 from xds.repository import index
 from xds.repository.index import Connection, IndexedDocument, Joining
 from xds.repository.store import (
+    DocumentNotFound,
     DocumentReader,
     DocumentStore,
     StagedDocument,
     StoreError,
     StoreFull,
+    StoreUnavailable,
 )
 
-Register = Callable[[Submission, Joining], None]
-"""Registers a submission as by ITI-42; on a shared database ``joining`` is part of its commit.
+Register = Callable[[Submission, Joining], Sequence[RegistryError]]
+"""Registers a submission as by ITI-42, and returns the registry's warnings.
 
-Raises TransactionFailure when the registry refuses, after which nothing is registered.
+``joining`` enters the documents in the index. Where the registry is on the same database it is part
+of the registration's commit; where it is elsewhere it comes before (:mod:`registering`). Raises
+TransactionFailure when the registry refuses, or cannot be asked.
 """
 
 
@@ -92,38 +97,43 @@ class DocumentRepository:
 
     def provide_and_register(
         self, submission: Submission, documents: Mapping[str, StagedDocument]
-    ) -> None:
+    ) -> Sequence[RegistryError]:
         """Store staged documents, by the id of their entries, and register them (TF-2 3.41.4.1.3).
 
         Raises TransactionFailure with the repository's errors or the registry's; then nothing is
-        stored. On return documents and metadata are durable. The documents lie in the store before
-        they are registered, so a crash leaves a document without metadata at worst.
+        stored, unless it is OutcomeUnknown. On return documents and metadata are durable; what is
+        returned are warnings of the registry. The documents lie in the store before they are
+        registered, so a crash leaves a document without metadata at worst.
         """
         staged = list(documents.values())
-        with self._discarding(staged, Exception):
+        try:
             if errors := list(_mismatches(submission, documents)):
                 raise TransactionFailure(errors)
             self._publish(staged)
-        # of any other failure it is not known whether the registration is durable: the documents
-        # stay, and a sweep removes them if it is not
-        with self._discarding(staged, TransactionFailure):
-            unused = self._register(self._completed(submission, documents), documents)
-        self._discard(unused)
-
-    @contextmanager
-    def _discarding(
-        self, staged: Sequence[StagedDocument], failure: type[Exception]
-    ) -> Iterator[None]:
-        try:
-            yield
-        except failure:
+        except Exception:
             self._discard(staged)
             raise
+        try:
+            warnings, unused = self._register(self._completed(submission, documents), documents)
+        except TransactionFailure:
+            # of any other failure it is not known whether the registration is durable: the
+            # documents stay, and a sweep removes them if it is not
+            self._discard_all_but_held(staged)
+            raise
+        self._discard(unused)
+        return warnings
 
     def _discard(self, staged: Iterable[StagedDocument]) -> None:
         """Remove what nobody needs; what cannot be removed now is left to a sweep."""
         with suppress(StoreError):
             self.store.discard(staged)
+
+    def _discard_all_but_held(self, staged: Sequence[StagedDocument]) -> None:
+        """Remove what the index does not name; it may name some that another submission needs."""
+        with suppress(StoreError, DatabaseUnavailable):
+            with self.database.read() as connection:
+                held = index.held_keys(connection, [document.key for document in staged])
+            self.store.discard([document for document in staged if document.key not in held])
 
     def _publish(self, documents: Sequence[StagedDocument]) -> None:
         try:
@@ -150,16 +160,17 @@ class DocumentRepository:
 
     def _register(
         self, submission: Submission, documents: Mapping[str, StagedDocument]
-    ) -> list[StagedDocument]:
-        """Register, and return the documents that are held already under their uniqueId."""
+    ) -> tuple[Sequence[RegistryError], list[StagedDocument]]:
+        """Register; return warnings, and the documents that are held under their uniqueId."""
         unused: list[StagedDocument] = []
 
         def joining(connection: Connection) -> None:
-            entries = {entry.unique_id or "": entry for entry in submission.document_entries}
+            entries = {e.unique_id: e for e in submission.document_entries if e.unique_id}
             held = index.find(connection, list(entries))
             if errors := list(_differences(entries, held, documents)):
                 raise TransactionFailure(errors)
-            unused.extend(documents[entry.id] for uid, entry in entries.items() if uid in held)
+            # not added to: a registration that met another one is done again
+            unused[:] = [documents[entry.id] for uid, entry in entries.items() if uid in held]
             index.add(
                 connection,
                 [
@@ -169,11 +180,18 @@ class DocumentRepository:
                 ],
             )
 
-        self.register(submission, joining)
-        return unused
+        return self.register(submission, joining), unused
+
+    def locate(self, unique_id: str) -> IndexedDocument | None:
+        """Return where a document lies, or None: its key in the store, and its size and hash."""
+        with self.database.read() as connection:
+            return index.find(connection, [unique_id]).get(unique_id)
 
     def retrieve(self, requests: Sequence[DocumentRequest]) -> Retrieval:
-        """Open the documents asked for (ITI TF-2 3.43.4.1.3); the caller reads or closes them."""
+        """Open the documents asked for (ITI TF-2 3.43.4.1.3); the caller reads or closes them.
+
+        StoreUnavailable when the store cannot give out the first of them: it will give out none.
+        """
         with self.database.read() as connection:
             held = index.find(connection, [r.document_unique_id for r in requests])
         documents: list[RetrievedDocument] = []
@@ -184,6 +202,13 @@ class DocumentRepository:
                 documents.append(self._retrieved(request, held, keep_open=keep_open))
             except RegistryError as error:
                 errors.append(error)
+            except StoreUnavailable:
+                if not documents:
+                    raise
+                unique_id = request.document_unique_id
+                errors.append(
+                    XDSRepositoryBusy(f"document {unique_id} cannot be read now", unique_id)
+                )
         return Retrieval(tuple(documents), tuple(errors))
 
     def _retrieved(
@@ -212,7 +237,7 @@ class DocumentRepository:
     ) -> Callable[[], Iterable[bytes]] | DocumentReader:
         try:
             reader = self.store.open(found.key)
-        except StoreError as error:
+        except DocumentNotFound as error:
             raise XDSDocumentUniqueIdError(
                 f"document {found.unique_id} is not available", found.unique_id
             ) from error

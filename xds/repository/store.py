@@ -13,13 +13,16 @@ What a crash does leave is found by `list` and `staged_leftovers`.
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import unquote, urlsplit
+
+OBJECT_STORES: Final = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")
+"""The schemes of the URLs of object stores."""
 
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
 
@@ -42,7 +45,10 @@ class StoreFull(StoreUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class StagedDocument:
-    """A document whose bytes have arrived, which no reader can see yet."""
+    """A document whose bytes have arrived, which no reader can see yet.
+
+    To be published or discarded by the store object that staged it: others may not know it.
+    """
 
     key: str
     """Names the bytes in the store; unrelated to the patient and to uniqueId."""
@@ -115,6 +121,17 @@ class DocumentStore(ABC):
     def open(self, key: str, start: int = 0, length: int | None = None) -> DocumentReader:
         """Read a published document, or the part of it from start on; else DocumentNotFound."""
 
+    def whole(self, key: str, size: int) -> bytes:
+        """Read a small document at once, whose size is known; StoreUnavailable if it is not that.
+
+        Else as :meth:`open`. To open, read and close a document of a few KiB by that costs more
+        than all else of an answer; a store overrides this where it has a shorter way.
+        """
+        with self.open(key) as reader:
+            if reader.size == size:
+                return of_size(b"".join(reader), size)
+        raise _not_of_size()
+
     @abstractmethod
     def delete(self, key: str) -> None:
         """Remove a published document for good; DocumentNotFound when there is none."""
@@ -127,7 +144,8 @@ class DocumentStore(ABC):
     def staged_leftovers(self) -> Iterator[StoredDocument]:
         """List the staged documents: those that are arriving now, and what a crash left.
 
-        Only age tells these apart, so remove those that no request can still be writing.
+        Only age tells these apart, so remove those that no request can still be writing. A store
+        that cannot see those of other processes says what else removes them.
         """
 
     def check(self) -> None:
@@ -140,6 +158,17 @@ def is_key(text: str) -> bool:
     return _KEY.fullmatch(text) is not None
 
 
+def of_size(data: bytes, size: int) -> bytes:
+    """Return the bytes of a document; StoreUnavailable when they are not as many as its size."""
+    if len(data) != size:
+        raise _not_of_size()
+    return data
+
+
+def _not_of_size() -> StoreUnavailable:
+    return StoreUnavailable("a document has not its size")
+
+
 def length_of_range(size: int, start: int, length: int | None) -> int:
     """How many bytes of a document of that size a range holds; beyond its end there are none."""
     if start < 0 or (length is not None and length < 0):
@@ -148,18 +177,36 @@ def length_of_range(size: int, start: int, length: int | None) -> int:
     return rest if length is None else min(rest, length)
 
 
-def open_store(url: str) -> DocumentStore:
-    """Open the store that a URL names: file:///absolute/folder."""
+def open_store(url: str, options: Mapping[str, str] | None = None) -> DocumentStore:
+    """Open the store that a URL names: file:///absolute/folder, or s3://bucket/prefix and such.
+
+    The options say how an object store is reached; what they may be depends on its kind.
+    """
     # here and not above, because each kind of store imports this module
     from xds.repository.filesystem import FilesystemStore
 
     scheme = urlsplit(url).scheme
     if scheme == "file":
         return FilesystemStore(_folder_of(url))
+    if scheme in OBJECT_STORES:
+        return _open_object_store(url, options or {})
     raise ValueError(
         f"documents: cannot tell from {scheme or 'no scheme'!r} which store is meant; "
-        "a folder is written file:///absolute/path"
+        "a folder is written file:///absolute/path, a bucket s3://bucket/prefix"
     )
+
+
+def _open_object_store(url: str, options: Mapping[str, str]) -> DocumentStore:
+    try:
+        from xds.repository.object_storage import ObjectStorage
+    except ModuleNotFoundError as error:
+        if error.name != "obstore":
+            raise
+        raise ValueError(
+            "documents: an object store needs the package obstore: "
+            "pip install 'xds[object-storage]'"
+        ) from None
+    return ObjectStorage(url, options)
 
 
 def _folder_of(url: str) -> Path:

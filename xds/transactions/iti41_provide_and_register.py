@@ -30,8 +30,8 @@ def provide_and_register(domain: AffinityDomain, request: Request) -> Response:
     _require_distinct(content)
     submission = Submission.read(request.body[0])
     documents = {one[0]: _received(request.documents, *one) for one in content}
-    domain.repository.provide_and_register(submission, documents)
-    return Response([registry_response()])
+    warnings = domain.repository.provide_and_register(submission, documents)
+    return Response([registry_response(warnings, v.SUCCESS)])
 
 
 def _detached(body: etree._Element) -> Iterator[tuple[str, str | None, str]]:

@@ -61,7 +61,8 @@ def _error_list(errors: Sequence[RegistryError]) -> str:
 
 def _error(error: RegistryError) -> str:
     return (
-        f'<rs:RegistryError errorCode="{error.code}" codeContext="{_text(error.code_context)}" '
+        f'<rs:RegistryError errorCode="{_text(error.code)}" '
+        f'codeContext="{_text(error.code_context)}" '
         f'severity="{error.severity}" location="{_text(error.location)}"/>'
     )
 

@@ -52,10 +52,20 @@ _ROLES: Final[Mapping[str, Callable[[Attribute[Any], str], bool]]] = {
 }
 
 
+_REQUIRED_WITH_LIMITED_METADATA: Final = frozenset(
+    {"mime_type", "object_type", "patient_id", "repository_unique_id", "hash", "size"}
+    | {"unique_id", "source_id", "submission_time"}
+)
+"""What ITI TF-3 4.3.1 (XDR MS) requires still, and what a registry cannot do without."""
+
+
 def required(case: Case) -> Findings:
     """What the table of the transaction marks R is there and not empty."""
     for thing in _objects(case):
+        limited = getattr(thing, "limited_metadata", False)
         for attribute in _chosen(thing.KIND, "required", case.transaction):
+            if limited and attribute.name not in _REQUIRED_WITH_LIMITED_METADATA:
+                continue
             if not attribute.is_given(thing):
                 yield Finding(thing, f"{attribute.tf_name} is required")
 

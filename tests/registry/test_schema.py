@@ -1,0 +1,321 @@
+"""The schema: made, upgraded with data in it, refused where it does not fit the program."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from click.testing import CliRunner
+from sqlalchemy import Table, func, inspect, select, text
+
+from tests.databases import Databases
+from tests.registry import released
+from tests.registry.test_identities import submission
+from tests.registry.wire import World
+from xds.__main__ import main
+from xds.database import METADATA, Database
+from xds.errors import TransactionFailure
+from xds.metadata import vocabulary as v
+from xds.metadata.ebrim import Slot
+from xds.metadata.objects import DocumentEntry
+from xds.registry import schema
+from xds.registry.fragments import FoundObject, parsed
+from xds.registry.queries import QueryRequest
+from xds.registry.registry import DocumentRegistry
+from xds.registry.schema import HEAD, OURS, Migrations, SchemaMismatch
+from xds.registry.tables import document_entry
+from xds.repository import index
+
+FIRST = Migrations(head=released.REVISION)
+OLD = World(1)
+"""The world of what was released."""
+
+ADDING = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "1.99"
+down_revision = "{head}"
+
+
+def upgrade():
+    op.add_column("document_entry", sa.Column("colour", sa.Text, server_default="blue"))
+    if op.get_context().dialect.name == "postgresql":
+        with op.get_context().autocommit_block():
+            op.create_index(
+                "ix_colour", "document_entry", ["colour"], postgresql_concurrently=True
+            )
+    else:
+        op.create_index("ix_colour", "document_entry", ["colour"])
+"""
+BREAKING = """
+from alembic import op
+
+revision = "99.0"
+down_revision = "1.99"
+
+
+def upgrade():
+    op.rename_table("event", "happening")
+"""
+
+
+@pytest.fixture
+def empty(tmp_path: Path, databases: Databases) -> Iterator[Database]:
+    """A database without tables."""
+    opened = Database(databases.empty(tmp_path))
+    yield opened
+    opened.close()
+    databases.drop(tmp_path)
+
+
+@pytest.fixture
+def later(tmp_path: Path) -> Callable[[str], Migrations]:
+    """Steps of later programs: one that only adds, and one that does not."""
+    folder = tmp_path / "later"
+    folder.mkdir()
+    (folder / "v1_99.py").write_text(ADDING.format(head=HEAD))
+    (folder / "v99_0.py").write_text(BREAKING)
+    return lambda head: Migrations(head, (*OURS.folders, folder))
+
+
+def stamp(database: Database, revision: str) -> None:
+    with database.write() as connection:
+        connection.execute(text(f"UPDATE alembic_version SET version_num = '{revision}'"))
+
+
+# --- made ----------------------------------------------------------------------------------------
+
+
+def test_the_steps_lead_to_the_tables_that_the_program_knows(empty: Database) -> None:
+    schema.migrate(empty)
+    assert index.document.name in METADATA.tables
+
+    def compared(_thing: object, name: str, kind: str, reflected: bool, _to: object) -> bool:
+        # on a server, tables of values have an index in place of their primary key
+        of_values = kind == "index" and str(name).endswith("_value_owner")
+        return not (of_values and reflected)
+
+    with empty.administer() as connection:
+        options: dict[str, Any] = {"include_object": compared, "compare_type": True}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, METADATA) == []
+
+
+def test_the_program_is_made_for_the_last_step() -> None:
+    (folder,) = OURS.folders
+    revisions = [file.stem.removeprefix("v").replace("_", ".") for file in folder.glob("v*.py")]
+    assert max(revisions, key=lambda one: tuple(map(int, one.split(".")))) == HEAD
+    assert released.REVISION in revisions
+
+
+def test_an_embedded_database_is_made_and_a_servers_is_not(empty: Database) -> None:
+    assert schema.current(empty) is None
+    if empty.is_sqlite:
+        schema.prepare(empty)
+        assert schema.current(empty) == HEAD
+    else:
+        with pytest.raises(SchemaMismatch) as refused:
+            schema.prepare(empty)
+        assert str(refused.value) == (
+            f"the database has no schema yet, and this program needs {HEAD}: run `xds migrate` "
+            "first"
+        )
+        assert schema.current(empty) is None
+
+
+def test_several_may_migrate_at_once(empty: Database, tmp_path: Path, databases: Databases) -> None:
+    url = databases.url(tmp_path)
+    others = [Database(url) for _ in range(3)]
+    barrier = Barrier(4)
+
+    def migrate(database: Database) -> str | None:
+        barrier.wait(10)
+        return schema.migrate(database)[0]
+
+    with ThreadPoolExecutor(4) as threads:
+        before = list(threads.map(migrate, [empty, *others]))
+    for other in others:
+        other.close()
+    assert sorted(map(str, before)) == [*[HEAD] * 3, "None"]
+    assert DocumentRegistry(database=empty).events() == []
+
+
+# --- upgraded ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def old(empty: Database) -> Database:
+    """A database of the first released schema, with data in it."""
+    schema.migrate(empty, FIRST)
+    with empty.administer() as connection:
+        released.load(connection)
+        connection.commit()
+    return empty
+
+
+def entries(registry: DocumentRegistry, patient_id: str) -> list[FoundObject]:
+    slots = [
+        Slot("$XDSDocumentEntryPatientId", (f"'{patient_id}'",)),
+        Slot("$XDSDocumentEntryStatus", (f"('{v.APPROVED}','{v.DEPRECATED}')",)),
+    ]
+    return registry.query(QueryRequest(v.FIND_DOCUMENTS, slots)).objects
+
+
+def count(database: Database, table: Table) -> int:
+    with database.read() as connection:
+        return connection.scalar(select(func.count()).select_from(table)) or 0
+
+
+def test_what_the_first_released_program_wrote_is_served(old: Database) -> None:
+    before, after = schema.migrate(old)
+    assert (before, after) == (released.REVISION, HEAD)
+    registry = DocumentRegistry(database=old)
+    found = entries(registry, OLD.patient(1))
+    assert {one.availability_status for one in found} == {v.APPROVED, v.DEPRECATED}
+    (comprehensive,) = (one for one in parsed(found) if one.id == OLD.uuid(10))
+    assert isinstance(comprehensive, DocumentEntry)
+    assert comprehensive.patient_id == OLD.patient(1)
+    assert entries(registry, OLD.patient(4)) == []  # merged into 2
+    assert len(entries(registry, OLD.patient(2))) == 1
+    events = registry.events()
+    assert [one.number for one in events] == sorted({one.number for one in events})
+    assert "patient merged" in {one.kind for one in events}
+    (document,) = index.every(old)
+    assert document.mime_type == "text/plain"
+
+
+def test_what_the_first_released_program_wrote_can_be_built_upon(old: Database) -> None:
+    schema.migrate(old)
+    registry = DocumentRegistry(database=old)
+    with pytest.raises(TransactionFailure) as refused:
+        registry.register(submission(OLD, "iti42/several_documents"))
+    assert "XDSDuplicateUniqueIdInRegistry" in str(refused.value)
+    last = registry.events()[-1].number
+    registry.register(submission(OLD, "iti42/folder_update"))
+    told = registry.events(last)
+    assert "content updated" in {one.kind for one in told}
+    assert told[0].number == last + 1
+
+
+def test_a_later_step_keeps_the_data(old: Database, later: Callable[[str], Migrations]) -> None:
+    before = count(old, document_entry)
+    assert schema.migrate(old, later("1.99")) == (released.REVISION, "1.99")
+    with old.administer() as connection:
+        colours = set(connection.scalars(text("SELECT colour FROM document_entry")))
+        indexes = {one["name"] for one in inspect(connection).get_indexes("document_entry")}
+    assert colours == {"blue"}
+    assert "ix_colour" in indexes
+    assert count(old, document_entry) == before
+    assert schema.migrate(old, later("1.99")) == ("1.99", "1.99")
+
+
+def test_serving_goes_on_during_a_step_that_adds(
+    old: Database, later: Callable[[str], Migrations], tmp_path: Path, databases: Databases
+) -> None:
+    schema.migrate(old)
+    serving = Database(databases.url(tmp_path))
+    registry = DocumentRegistry(database=serving)
+    over = threading.Event()
+
+    def register() -> int:
+        number = 0
+        while not over.is_set() or number < 5:
+            world = World.new()
+            registry.register(submission(world, "iti42/minimal_document"))
+            assert len(entries(registry, world.patient(1))) == 1
+            number += 1
+        return number
+
+    with ThreadPoolExecutor(2) as threads:
+        registering = [threads.submit(register) for _ in range(2)]
+        try:
+            schema.migrate(old, later("1.99"))
+        finally:
+            over.set()
+        done = sum(one.result() for one in registering)
+    schema.prepare(serving)  # a program of before may also start again
+    serving.close()
+    assert count(old, document_entry) == 8 + done
+
+
+# --- refused -------------------------------------------------------------------------------------
+
+
+def test_a_newer_database_is_refused(empty: Database, later: Callable[[str], Migrations]) -> None:
+    schema.migrate(empty, later("99.0"))
+    for act in (schema.prepare, schema.migrate):
+        with pytest.raises(SchemaMismatch) as refused:
+            act(empty)
+        assert str(refused.value) == (
+            f"the database has schema 99.0, and this program knows {HEAD} at most: use a newer "
+            "program"
+        )
+
+
+def test_an_older_database_is_upgraded_or_refused(
+    empty: Database, later: Callable[[str], Migrations]
+) -> None:
+    schema.migrate(empty)
+    for head in ("1.99", "99.0"):
+        if empty.is_sqlite:
+            schema.prepare(empty, later(head))
+            assert schema.current(empty) == head
+        else:
+            with pytest.raises(SchemaMismatch, match=f"schema {HEAD}, and this program needs"):
+                schema.prepare(empty, later(head))
+
+
+@pytest.mark.parametrize("revision", ["0a1b", "1", "1.0.0"])
+def test_a_schema_of_another_program_is_refused(empty: Database, revision: str) -> None:
+    schema.migrate(empty)
+    stamp(empty, revision)
+    with pytest.raises(SchemaMismatch, match=f"none of this program: {revision}"):
+        schema.prepare(empty)
+
+
+@pytest.mark.parametrize(
+    ("found", "program", "is_served"),
+    [
+        ("1.0", "1.0", True),
+        ("1.2", "1.0", True),
+        ("1.10", "1.9", True),
+        ("1.0", "1.2", False),
+        ("2.0", "1.9", False),
+        ("1.9", "2.0", False),
+    ],
+)
+def test_a_program_serves_what_only_adds_to_its_schema(
+    found: str, program: str, is_served: bool
+) -> None:
+    assert schema.is_served_by(found, program) is is_served
+
+
+# --- the command ---------------------------------------------------------------------------------
+
+
+def test_the_command_says_what_it_has_done(
+    empty: Database, tmp_path: Path, databases: Databases
+) -> None:
+    def migrate() -> tuple[int, str]:
+        result = CliRunner().invoke(main, ["migrate", "--database", databases.url(tmp_path)])
+        return result.exit_code, result.output
+
+    assert migrate() == (0, f"The database is new, and has schema {HEAD} now.\n")
+    assert migrate() == (0, f"The database has schema {HEAD}, and needs nothing.\n")
+    stamp(empty, "99.0")
+    code, said = migrate()
+    assert code == 1
+    assert said.startswith("Error: The database cannot be migrated: the database has schema 99.0")
+
+
+def test_the_command_says_who_cannot_be_reached() -> None:
+    url = "postgresql://postgres@127.0.0.1:1/xds"
+    result = CliRunner().invoke(main, ["migrate", "--database", url])
+    assert result.exit_code == 1
+    assert "The database cannot be migrated: connection failed" in result.output

@@ -1,0 +1,34 @@
+"""The relational database: SQLite embedded in a process, or a PostgreSQL server.
+
+The same tables and statements serve on both. What differs is how concurrent writers are kept
+apart, and is written down in :mod:`xds.database.sqlite` and :mod:`xds.database.postgresql`.
+"""
+
+from xds.database.access import Database, retried
+from xds.database.errors import DatabaseConflict, DatabaseUnavailable
+from xds.database.locks import NOTHING, Locks
+from xds.database.statements import (
+    METADATA,
+    Insertion,
+    array,
+    fetch,
+    insert_all,
+    insert_arrays,
+    insert_rows,
+)
+
+__all__ = [
+    "METADATA",
+    "NOTHING",
+    "Database",
+    "DatabaseConflict",
+    "DatabaseUnavailable",
+    "Insertion",
+    "Locks",
+    "array",
+    "fetch",
+    "insert_all",
+    "insert_arrays",
+    "insert_rows",
+    "retried",
+]

@@ -1,0 +1,115 @@
+"""The one way to the database: transactions that read, and transactions that write."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from xds.database.backend import Backend
+from xds.database.errors import DatabaseConflict, DatabaseUnavailable
+from xds.database.locks import NOTHING, Locks
+from xds.database.postgresql import PostgreSQL
+from xds.database.sqlite import SQLite
+
+T = TypeVar("T")
+
+_ATTEMPTS: Final = 5
+_LOCKS: Final = "xds_locks"
+"""The execution option that tells the beginning of a transaction what it is to lock."""
+
+
+def retried(act: Callable[[], T]) -> T:
+    """Do what ends in one transaction; again, a few times, where another one was in the way."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return act()
+        except DatabaseConflict:
+            continue
+    return act()
+
+
+class Database:
+    """One relational database with its connections; safe to use from many threads."""
+
+    def __init__(self, url: str, *, connections: int = 16) -> None:
+        self._backend = _backend(url, connections)
+        self.is_sqlite = isinstance(self._backend, SQLite)
+        event.listen(self._backend.engine, "begin", self._begin)
+        try:
+            with self._backend.queue():
+                self.check()  # the first connection to a new SQLite file makes it one of WAL mode
+        except DatabaseUnavailable:
+            self.close()
+            raise
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a transaction that sees one consistent state; DatabaseUnavailable if that fails."""
+        with self._transaction(None) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, locks: Locks = NOTHING) -> Iterator[Connection]:
+        """Open a transaction that may write; it is durable when the block ends without error.
+
+        It holds the locks from its beginning to its end. DatabaseUnavailable when the database
+        cannot be reached, is locked or full: the commit may then have happened or not.
+        DatabaseConflict when another transaction was in the way, and nothing has happened.
+        """
+        with self._backend.queue(), self._transaction(locks) as connection:
+            yield connection
+
+    @contextmanager
+    def administer(self) -> Iterator[Connection]:
+        """Connect for changes of tables on a server, in as many transactions as they take."""
+        with self._availability(), self._backend.administration().connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, locks: Locks | None) -> Iterator[Connection]:
+        with self._availability(), self._backend.engine.connect() as connection:
+            connection.execution_options(**{_LOCKS: locks})
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def _availability(self) -> Iterator[None]:
+        try:
+            yield
+        except PoolTimeout as error:
+            raise DatabaseUnavailable("no connection is free") from error
+        except Exception as error:
+            failure = self._backend.failure(error)
+            if failure is None:
+                raise
+            raise failure from error
+
+    def _begin(self, connection: Connection) -> None:
+        driver: Any = connection.connection.dbapi_connection
+        self._backend.begin(driver, connection.get_execution_options().get(_LOCKS))
+
+    def check(self) -> None:
+        """Raise DatabaseUnavailable when the database does not answer."""
+        with self.read() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._backend.close()
+
+
+def _backend(url: str, connections: int) -> Backend:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise DatabaseUnavailable("its URL cannot be read") from error
+    match parsed.get_backend_name():
+        case "sqlite":
+            return SQLite(parsed, connections)
+        case "postgresql" | "postgres":
+            return PostgreSQL(parsed, connections)
+    raise DatabaseUnavailable("a database is sqlite:///FILE or postgresql://USER@HOST/NAME")

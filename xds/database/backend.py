@@ -1,0 +1,36 @@
+"""What each kind of database does in its own way."""
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from sqlalchemy import Engine
+
+from xds.database.errors import DatabaseUnavailable
+from xds.database.locks import Locks
+
+
+class Backend(ABC):
+    """One kind of database: its connections, how its transactions begin, and how it fails."""
+
+    engine: Engine
+
+    def queue(self) -> AbstractContextManager[None]:
+        """Wait for a writer's turn, where writers take turns."""
+        return nullcontext()
+
+    @abstractmethod
+    def begin(self, driver: Any, locks: Locks | None) -> None:
+        """Begin a transaction on a connection of the driver: one that only reads without locks."""
+
+    def administration(self) -> Engine:
+        """Return an engine whose connections are as SQLAlchemy has them, for changes of tables."""
+        return self.engine
+
+    @abstractmethod
+    def failure(self, error: Exception) -> DatabaseUnavailable | None:
+        """Return what an error says of the database; None where it is of what was asked."""
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()

@@ -1,0 +1,320 @@
+"""The WSGI application below /fhir: HTTP becomes calls of INTERACTIONS, and answers become HTTP.
+
+Whatever fails is answered with an OperationOutcome in the form that the client takes. Documents
+are served beside this, by :mod:`xds.fhir.iti68_retrieve_document`.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Any, Final
+
+import falcon
+import orjson
+from falcon.constants import COMBINED_METHODS
+
+from xds import logs
+from xds.affinity_domain import AffinityDomain
+from xds.config import Config
+from xds.fhir import (
+    bodies,
+    capability,
+    conditional,
+    failures,
+    negotiation,
+    openapi,
+    rendering,
+)
+from xds.fhir.bodies import Body
+from xds.fhir.cors import Cors
+from xds.fhir.exchange import Answer, Call, Facade, Resource
+from xds.fhir.interactions import CAPABILITIES, DESCRIPTION, INTERACTIONS, Handler, Interaction
+from xds.fhir.iti68_retrieve_document import BINARY_PATH, DOCUMENT_PATH, RetrieveDocument
+from xds.fhir.outcome import Issue, Refused, operation_outcome
+from xds.fhir.vocabulary import FHIR_JSON
+from xds.targets import BadTarget, Target
+
+WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+Responder = Callable[..., None]
+Parameters = tuple[tuple[str, str], ...]
+
+ROOT: Final = "/fhir"
+
+_LONGEST_QUERY: Final = 64 * 1024
+_LONGEST_FORM: Final = 1024 * 1024
+_BASES: Final = 16
+"""How many addresses of the server its descriptions are kept for."""
+_BODY: Final = "xds.body"
+_FORM: Final = "xds.form"
+_WARNINGS: Final = "xds.warnings"
+_OF_ENTRY: Final = re.compile(r"Bundle\.entry\[([0-9]+)\]")
+_OF_FALCON: Final[Mapping[int, tuple[str, str]]] = {
+    404: ("not-found", "there is nothing at this path"),
+    405: ("not-supported", "the path does not take this method"),
+}
+
+
+def create(domain: AffinityDomain, config: Config) -> WSGIApplication:
+    """Return the application for every path below /fhir."""
+    application = _Application(domain, config)
+    if config.fhir_cors_origins:
+        return Cors(application, config.fhir_cors_origins.split())
+    return application
+
+
+class _Application:
+    """Documents are for RetrieveDocument, all else for Falcon."""
+
+    def __init__(self, domain: AffinityDomain, config: Config) -> None:
+        self._documents = RetrieveDocument(domain)
+        self._resources = _routed(Facade(domain, config))
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Answer one request."""
+        if environ["PATH_INFO"].startswith((DOCUMENT_PATH, BINARY_PATH)):
+            return self._documents(environ, start_response)
+        if environ["REQUEST_METHOD"] not in COMBINED_METHODS:
+            # Falcon has no list of what is allowed for a method that nobody knows
+            environ = {**environ, "REQUEST_METHOD": "TRACE"}
+        with logs.correlation(failures.request_id(environ)):
+            answered: Iterable[bytes] = self._resources(environ, start_response)
+            return answered
+
+
+def _routed(facade: Facade) -> falcon.App[falcon.Request, falcon.Response]:
+    application = falcon.App(media_type=rendering.content_type(FHIR_JSON))
+    application.req_options.strip_url_path_trailing_slash = True
+    application.add_error_handler(Exception, _answer_failure)
+    application.add_error_handler(falcon.HTTPError, _answer_falcon)
+    own: dict[str, _Statement | _Description] = {
+        CAPABILITIES: _Statement(facade.config),
+        DESCRIPTION: _Description(facade.config),
+    }
+    responders: dict[str, _Path] = {}
+    for row in INTERACTIONS:
+        responder: Responder | None = own.get(row.code)
+        if row.handler is not None:
+            responder = _Responder(row, row.handler, facade)
+        if responder is not None:
+            responders.setdefault(row.path, _Path()).add(row.method, responder)
+    for path, resource in responders.items():
+        application.add_route(ROOT + path, resource)
+    return application
+
+
+class _Path:
+    """What Falcon calls a resource: a responder for each method of one path."""
+
+    def add(self, method: str, responder: Responder) -> None:
+        """Add the responder of a method; that of GET answers HEAD as well."""
+        for one in ("get", "head") if method == "GET" else (method.lower(),):
+            setattr(self, f"on_{one}", responder)
+
+
+# --- interactions --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Responder:
+    """Answers the requests of one row of INTERACTIONS."""
+
+    interaction: Interaction
+    handler: Handler
+    facade: Facade
+
+    def __call__(self, request: falcon.Request, response: falcon.Response, **path: str) -> None:
+        """Read a request, have it answered, and send the answer."""
+        environ = request.env
+        environ[failures.INTERACTION] = self.interaction.name
+        parameters = self._parameters(environ)
+        form, pretty = _wanted(environ, parameters)
+        call = Call(
+            base=_base(request, self.facade.config),
+            identifier=path.get("id", ""),
+            parameters=parameters,
+            prefer=negotiation.preferences(environ.get("HTTP_PREFER", "")),
+        )
+        if self.interaction.body:
+            call = self._with_resource(call, environ)
+        answer = _with_warnings(self.handler(self.facade, call), call.warnings)
+        _send(answer, environ, response, form, pretty=pretty)
+
+    def _parameters(self, environ: dict[str, Any]) -> Parameters:
+        """Return the parameters of the URL, and after them those of a form."""
+        found = _of_query(environ)
+        if self.interaction.body or self.interaction.method != "POST":
+            return found
+        negotiation.check_form_body(environ.get("CONTENT_TYPE", ""))
+        return found + negotiation.parameters(_body(environ).read(_LONGEST_FORM))
+
+    def _with_resource(self, call: Call, environ: dict[str, Any]) -> Call:
+        data = _body(environ).read(self.facade.config.max_fhir_bytes)
+        content_type = environ.get("CONTENT_TYPE", "")
+        resource, form, warnings = bodies.resource_of(data, content_type, self.interaction.body)
+        environ[_WARNINGS] = warnings
+        return replace(call, resource=resource, media_type=form, warnings=tuple(warnings))
+
+
+def _body(environ: dict[str, Any]) -> Body:
+    found: Body = environ.setdefault(_BODY, Body(environ))
+    return found
+
+
+def _of_query(environ: Mapping[str, Any]) -> Parameters:
+    query: str = environ.get("QUERY_STRING", "")
+    if len(query) > _LONGEST_QUERY:
+        raise Refused.because(
+            414, "too-long", "the URL is too long; a search can be sent by POST to _search"
+        )
+    return negotiation.parameters(query.encode("latin-1"))
+
+
+def _wanted(environ: dict[str, Any], parameters: Parameters) -> tuple[str, bool]:
+    """Return the form that is wanted, and whether it is to be indented."""
+    given = dict(reversed(parameters))
+    form = negotiation.answer_form(environ.get("HTTP_ACCEPT", ""), given.get("_format"))
+    environ[_FORM] = form
+    return form, given.get("_pretty") == "true"
+
+
+def _base(request: falcon.Request, config: Config) -> str:
+    """Return the base URL as the client sees it; Refused where its headers have no sound one."""
+    if config.public_url:
+        return config.public_url + ROOT
+    scheme, host = (
+        text.partition(",")[0].strip()
+        for text in (request.forwarded_scheme, request.forwarded_host)
+    )
+    if "/" not in host and "?" not in host:
+        with suppress(BadTarget):
+            return f"{Target.parse(f'{scheme}://{host}').url}{request.root_path}{ROOT}"
+    raise Refused.because(
+        400, "invalid", "the headers Host, Forwarded or X-Forwarded-* name no host"
+    )
+
+
+# --- answers -------------------------------------------------------------------------------------
+
+
+def _send(
+    answer: Answer,
+    environ: Mapping[str, Any],
+    response: falcon.Response,
+    form: str,
+    *,
+    pretty: bool,
+) -> None:
+    response.status = answer.status
+    response.set_headers({**answer.headers, "Vary": "Accept"})
+    if request_id := failures.request_id(environ):
+        response.set_header(failures.REQUEST_ID, request_id)
+    verdict = _verdict(answer, environ)
+    if verdict == conditional.PRECONDITION_FAILED:
+        raise Refused.because(412, "conflict", "the resource is not as the request demands it")
+    if verdict == conditional.NOT_MODIFIED:
+        response.status = verdict
+    elif answer.resource is not None:
+        response.content_type = rendering.content_type(form)
+        response.data = rendering.render(answer.resource, form, pretty=pretty)
+
+
+def _verdict(answer: Answer, environ: Mapping[str, Any]) -> int | None:
+    etag = answer.headers.get("ETag")
+    if not etag or answer.status != 200 or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+        return None
+    modified = answer.headers.get("Last-Modified")
+    seconds = int(parsedate_to_datetime(modified).timestamp()) if modified else None
+    return conditional.precondition(environ, etag, seconds)
+
+
+def _with_warnings(answer: Answer, warnings: Sequence[Issue]) -> Answer:
+    """Put what was amiss in a request where its answer has a place for it, else nowhere."""
+    resource = answer.resource or {}
+    if not warnings:
+        return answer
+    if resource.get("resourceType") == "OperationOutcome":
+        return replace(answer, resource=_more(resource, warnings))
+    if resource.get("type") != "transaction-response":
+        return answer
+    entries: list[Resource] = [*resource["entry"]]
+    for warning in warnings:
+        found = _OF_ENTRY.match(next(iter(warning.expression), ""))
+        number = min(int(found[1]) if found else 0, len(entries) - 1)
+        told = entries[number]["response"]
+        told = {**told, "outcome": _more(told.get("outcome"), [warning])}
+        entries[number] = {**entries[number], "response": told}
+    return replace(answer, resource={**resource, "entry": entries})
+
+
+def _more(outcome: Resource | None, warnings: Iterable[Issue]) -> Resource:
+    told = operation_outcome(warnings)
+    return {**told, "issue": [*(outcome or {}).get("issue", ()), *told["issue"]]}
+
+
+def _answer_failure(
+    request: falcon.Request, response: falcon.Response, error: Exception, _path: dict[str, Any]
+) -> None:
+    environ = request.env
+    _body(environ).drain()
+    told = failures.tell(
+        error, environ, form=environ.get(_FORM), warnings=environ.get(_WARNINGS, ())
+    )
+    response.status = told.status
+    response.set_headers(dict(told.headers))
+    response.data = told.body
+
+
+def _answer_falcon(
+    request: falcon.Request,
+    response: falcon.Response,
+    error: falcon.HTTPError,
+    path: dict[str, Any],
+) -> None:
+    """Tell an error of Falcon's own: a path that is none, a method that is not allowed."""
+    code, diagnostics = _OF_FALCON.get(error.status_code, ("invalid", error.title))
+    issue = Issue(code=code, diagnostics=diagnostics)
+    refused = Refused(error.status_code, [issue], dict(error.headers or {}))
+    _answer_failure(request, response, refused, path)
+
+
+# --- what is answered here -----------------------------------------------------------------------
+
+
+class _Statement:
+    """``GET /fhir/metadata``: the CapabilityStatement, kept as it is sent."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._rendered = lru_cache(_BASES)(self._render)
+
+    def __call__(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Answer with the statement."""
+        form, pretty = _wanted(request.env, _of_query(request.env))
+        response.data = self._rendered(_base(request, self._config), form, pretty)
+        response.content_type = rendering.content_type(form)
+        response.set_header("Vary", "Accept")
+
+    def _render(self, base: str, form: str, pretty: bool) -> bytes:
+        stated = capability.statement(base, self._config)
+        return rendering.render(stated, form, pretty=pretty)
+
+
+class _Description:
+    """``GET /fhir/openapi.json``: the OpenAPI description, kept as it is sent."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._rendered = lru_cache(_BASES)(self._render)
+
+    def __call__(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Answer with the description."""
+        response.data = self._rendered(_base(request, self._config))
+        response.content_type = "application/json"
+
+    def _render(self, base: str) -> bytes:
+        return orjson.dumps(openapi.description(base), option=orjson.OPT_INDENT_2)

@@ -1,0 +1,84 @@
+"""The body of a request: read no further than it may be long, whether its length is said or not."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+from xds.fhir import json, negotiation, structure, xml
+from xds.fhir.exchange import Resource
+from xds.fhir.outcome import Issue, Refused
+from xds.fhir.vocabulary import FHIR_XML
+
+_BLOCK: Final = 256 * 1024
+_MOST_DRAINED: Final = 64 * 1024 * 1024
+_NOT_ERRORS: Final = frozenset({"warning", "information"})
+
+
+class Body:
+    """The body of one request; belongs to one thread."""
+
+    def __init__(self, environ: Mapping[str, Any]) -> None:
+        self._environ = environ
+        length = environ.get("CONTENT_LENGTH") or ""
+        self._declared = int(length) if length.isdigit() else None
+        self._count = 0
+
+    def read(self, most: int) -> bytes:
+        """Read the whole body; Refused 413 when it is longer, 400 when it ends too early."""
+        coding = self._environ.get("HTTP_CONTENT_ENCODING") or "identity"
+        if coding.strip().lower() != "identity":
+            raise Refused.because(415, "not-supported", "a compressed body is not supported")
+        if (self._declared or 0) > most:
+            raise _too_long(most)
+        data = b"".join(self._blocks(most))
+        if self._count < (self._declared or 0):
+            raise _incomplete()
+        return data
+
+    def _blocks(self, most: int) -> Iterator[bytes]:
+        try:
+            while block := self._read():
+                if self._count > most:
+                    raise _too_long(most)
+                yield block
+        except OSError as error:
+            raise _incomplete() from error
+
+    def drain(self) -> None:
+        """Read on to the end, within bounds, so that a sender in full flow hears the answer."""
+        if not (self._declared or "HTTP_TRANSFER_ENCODING" in self._environ):
+            return
+        # to read would be the word that such a client waits for before it sends
+        if self._count == 0 and self._environ.get("HTTP_EXPECT", "").lower() == "100-continue":
+            return
+        end = self._count + _MOST_DRAINED
+        with suppress(OSError):
+            while self._count < end and self._read():
+                pass
+
+    def _read(self) -> bytes:
+        size = _BLOCK if self._declared is None else min(_BLOCK, self._declared - self._count)
+        data: bytes = self._environ["wsgi.input"].read(size) if size else b""
+        self._count += len(data)
+        return data
+
+
+def resource_of(data: bytes, content_type: str, expected: str) -> tuple[Resource, str, list[Issue]]:
+    """Read a resource: itself, its form, and the warnings; Refused with every problem it has."""
+    form = negotiation.body_form(content_type) or negotiation.guessed_form(data)
+    if form == FHIR_XML:
+        resource, issues = xml.read(data)
+    else:
+        resource, issues = json.read(data), []
+    issues = [*issues, *structure.problems(resource, expected=expected)]
+    if any(issue.severity not in _NOT_ERRORS for issue in issues):
+        raise Refused(400, issues)
+    return resource, form, issues
+
+
+def _incomplete() -> Refused:
+    return Refused.because(400, "incomplete", "the body ends before it is complete")
+
+
+def _too_long(most: int) -> Refused:
+    return Refused.because(413, "too-long", f"the body is longer than {most} bytes")

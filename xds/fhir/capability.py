@@ -1,0 +1,135 @@
+"""The CapabilityStatement: what is answered below /fhir, and no more (MHD 1:33.1; FHIR R4).
+
+It is made from INTERACTIONS and SEARCH_PARAMETERS, by which requests are answered.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from xds import __version__
+from xds.config import Config
+from xds.fhir import vocabulary as v
+from xds.fhir.exchange import Resource
+from xds.fhir.interactions import (
+    CREATE,
+    INTERACTIONS,
+    OPERATION,
+    SEARCH_SYSTEM,
+    TRANSACTION,
+    Interaction,
+)
+from xds.fhir.search import SEARCH_PARAMETERS, SearchParameter
+
+_WRITTEN: Final = "2026-11-22"
+"""The day on which what is stated here last changed."""
+_STATED: Final = ("create", "read", "search-type")
+_PROFILES: Final = {
+    "DocumentReference": (v.COMPREHENSIVE_DOCUMENT_REFERENCE, v.MINIMAL_DOCUMENT_REFERENCE),
+    "List": (
+        v.COMPREHENSIVE_SUBMISSION_SET,
+        v.MINIMAL_SUBMISSION_SET,
+        v.COMPREHENSIVE_FOLDER,
+        v.MINIMAL_FOLDER,
+    ),
+}
+_OF_TRANSACTIONS: Final = {
+    "ITI-65": ("DocumentRecipient", "DocumentRecipient.Comprehensive", "DocumentRecipient.Fdoc"),
+    "ITI-105": ("DocumentRecipient.Simplified",),
+    "ITI-106": ("DocumentRecipient.Generate",),
+    "ITI-67": ("DocumentResponder",),
+}
+"""The actors and options of MHD that a transaction stands for (MHD 1:33.2)."""
+
+
+def statement(base: str, config: Config) -> Resource:
+    """Return the statement for clients that reach the server at ``base``."""
+    return {
+        "resourceType": "CapabilityStatement",
+        "name": "XDS",
+        "title": "MHD Document Recipient and Document Responder",
+        "status": "active",
+        "date": _WRITTEN,
+        "description": (
+            "Document sharing by IHE MHD 4.2.4, grouped with an XDS.b Document Registry and "
+            "Document Repository (XDS on FHIR)."
+        ),
+        "kind": "instance",
+        "instantiates": _instantiated(INTERACTIONS),
+        "software": {"name": "xds", "version": __version__},
+        "implementation": {"description": "XDS on FHIR", "url": base},
+        "fhirVersion": v.FHIR_VERSION,
+        "format": [v.FHIR_XML, v.FHIR_JSON],
+        "implementationGuide": [v.IMPLEMENTATION_GUIDE],
+        "rest": [_rest(config)],
+    }
+
+
+def _instantiated(rows: Iterable[Interaction]) -> list[str]:
+    names = {row.name for row in rows}
+    return [
+        f"{v.CAPABILITIES}IHE.MHD.{stated}"
+        for name, all_stated in _OF_TRANSACTIONS.items()
+        if name in names
+        for stated in all_stated
+    ]
+
+
+def _rest(config: Config) -> Resource:
+    types = dict.fromkeys(row.resource_type for row in INTERACTIONS if row.resource_type)
+    return {
+        "mode": "server",
+        "security": {
+            "cors": bool(config.fhir_cors_origins),
+            "description": "The server itself does not ask who a client is.",
+        },
+        "resource": [_resource(name) for name in types],
+        "interaction": _of_system(config),
+    }
+
+
+def _of_system(config: Config) -> list[Resource]:
+    accepted = [v.COMPREHENSIVE_PROVIDE_BUNDLE]
+    if config.minimal_metadata == "accept":
+        accepted.append(v.MINIMAL_PROVIDE_BUNDLE)
+    by_code = {row.code: row for row in INTERACTIONS}
+    stated: list[Resource] = []
+    if TRANSACTION in by_code:
+        stated += [{"code": TRANSACTION, "documentation": profile} for profile in accepted]
+    if search := by_code.get(SEARCH_SYSTEM):
+        stated.append({"code": search.code, "documentation": search.summary})
+    return stated
+
+
+def _resource(resource_type: str) -> Resource:
+    rows = [row for row in INTERACTIONS if row.resource_type == resource_type]
+    codes = {row.code for row in rows}
+    stated: dict[str, Any] = {"type": resource_type}
+    profiles = [*_PROFILES.get(resource_type, ())]
+    if CREATE in codes:
+        profiles.append(v.SIMPLIFIED_DOCUMENT_REFERENCE)
+    if profiles:
+        stated["supportedProfile"] = profiles
+    stated["interaction"] = [{"code": code} for code in _STATED if code in codes]
+    if parameters := SEARCH_PARAMETERS.get(resource_type):
+        stated["searchParam"] = _search_parameters(parameters)
+    if operations := [row for row in rows if row.code == OPERATION]:
+        stated["operation"] = [_operation(row) for row in operations]
+    return stated
+
+
+def _search_parameters(rows: Sequence[SearchParameter]) -> list[Resource]:
+    return [
+        {
+            "name": row.name,
+            **({"definition": row.definition} if row.definition else {}),
+            "type": row.type,
+            "documentation": row.documentation,
+        }
+        for row in rows
+    ]
+
+
+def _operation(row: Interaction) -> Resource:
+    name = row.path.rpartition("$")[2]
+    definition = f"{v.MHD}/OperationDefinition/{name}"
+    return {"name": name, "definition": definition, "documentation": row.summary}

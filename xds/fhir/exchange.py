@@ -1,0 +1,49 @@
+"""What an interaction is handed, and what it gives back; HTTP stays in the application."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from xds.affinity_domain import AffinityDomain
+from xds.config import Config
+from xds.fhir.kept import Kept
+from xds.fhir.outcome import Issue
+from xds.fhir.resource import Resource as Resource
+from xds.fhir.vocabulary import FHIR_JSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request, read."""
+
+    base: str
+    """The absolute URL of the FHIR base as this client sees it, without a slash at its end."""
+    identifier: str = ""
+    """The logical id in the path, where there is one."""
+    parameters: tuple[tuple[str, str], ...] = ()
+    """The parameters of URL and form, decoded, in their order."""
+    resource: Resource = field(default_factory=dict)
+    """The body; empty where there is none."""
+    media_type: str = FHIR_JSON
+    """The form of the body: FHIR_JSON or FHIR_XML."""
+    prefer: Mapping[str, str] = field(default_factory=dict)
+    """The preferences of the Prefer header by their name, such as ``return`` or ``handling``."""
+    warnings: tuple[Issue, ...] = ()
+    """What was amiss in the body and could be read all the same; the answer will tell them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What is sent back: a resource, in the form that the client takes."""
+
+    resource: Resource | None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Facade:
+    """What every interaction works with."""
+
+    domain: AffinityDomain
+    config: Config
+    kept: Kept = field(default_factory=Kept, compare=False, repr=False)

@@ -1,0 +1,217 @@
+"""INTERACTIONS: everything that is answered below /fhir, a row each.
+
+The application routes by this table, and the CapabilityStatement and the OpenAPI description are
+made from it; so what is not here is neither answered nor stated.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from xds.fhir import (
+    iti65_provide_document_bundle,
+    iti66_find_document_lists,
+    iti67_find_document_references,
+    iti105_simplified_publish,
+    iti106_generate_metadata,
+    patients,
+    search_system,
+)
+from xds.fhir.exchange import Answer, Call, Facade
+
+Handler = Callable[[Facade, Call], Answer]
+
+SEARCH: Final = "search-type"
+"""The codes of FHIR's interactions (R4, restful-interaction)."""
+SEARCH_SYSTEM: Final = "search-system"
+READ: Final = "read"
+CREATE: Final = "create"
+TRANSACTION: Final = "transaction"
+OPERATION: Final = "operation"
+CAPABILITIES: Final = "capabilities"
+DESCRIPTION: Final = "description"
+"""Not of FHIR: the OpenAPI description."""
+RETRIEVE: Final = "retrieve"
+"""Not of FHIR: the bytes of a document (ITI TF-2 3.68)."""
+
+_FIND_LISTS: Final = iti66_find_document_lists.find
+_FIND_REFERENCES: Final = iti67_find_document_references.find
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """One row: a method at a path."""
+
+    name: str
+    """The ITI transaction, or that which it belongs to."""
+    code: str
+    method: str
+    """GET stands for HEAD as well."""
+    path: str
+    """Below the base; ``{id}`` is the logical id."""
+    summary: str
+    handler: Handler | None = None
+    """None where the application itself answers."""
+    resource_type: str = ""
+    """Of what is found, read or made; empty where that is no resource type in particular."""
+    body: str = ""
+    """The resource type of the body; empty where there is none, or a form."""
+
+
+INTERACTIONS: Final = (
+    Interaction(
+        "ITI-65",
+        TRANSACTION,
+        "POST",
+        "",
+        "Provide Document Bundle: publish documents with their metadata, all or none.",
+        iti65_provide_document_bundle.provide,
+        body="Bundle",
+    ),
+    Interaction(
+        "ITI-105",
+        CREATE,
+        "POST",
+        "/DocumentReference",
+        "Simplified Publish: publish the one document that the DocumentReference carries.",
+        iti105_simplified_publish.publish,
+        "DocumentReference",
+        body="DocumentReference",
+    ),
+    Interaction(
+        "ITI-106",
+        OPERATION,
+        "POST",
+        "/DocumentReference/$generate-metadata",
+        "Generate Metadata: publish a structured document, from which its metadata is taken.",
+        iti106_generate_metadata.generate,
+        "DocumentReference",
+        body="Parameters",
+    ),
+    Interaction(
+        "ITI-66",
+        SEARCH,
+        "GET",
+        "/List",
+        "Find Document Lists: SubmissionSets and Folders.",
+        _FIND_LISTS,
+        "List",
+    ),
+    Interaction(
+        "ITI-66",
+        SEARCH,
+        "POST",
+        "/List/_search",
+        "Find Document Lists, with the parameters in a form.",
+        _FIND_LISTS,
+        "List",
+    ),
+    Interaction(
+        "ITI-66",
+        READ,
+        "GET",
+        "/List/{id}",
+        "Read a SubmissionSet or a Folder.",
+        iti66_find_document_lists.read,
+        "List",
+    ),
+    Interaction(
+        "ITI-67",
+        SEARCH,
+        "GET",
+        "/DocumentReference",
+        "Find Document References.",
+        _FIND_REFERENCES,
+        "DocumentReference",
+    ),
+    Interaction(
+        "ITI-67",
+        SEARCH,
+        "POST",
+        "/DocumentReference/_search",
+        "Find Document References, with the parameters in a form.",
+        _FIND_REFERENCES,
+        "DocumentReference",
+    ),
+    Interaction(
+        "ITI-67",
+        READ,
+        "GET",
+        "/DocumentReference/{id}",
+        "Read the metadata of a document.",
+        iti67_find_document_references.read,
+        "DocumentReference",
+    ),
+    Interaction(
+        "ITI-68",
+        RETRIEVE,
+        "GET",
+        "/document/{id}",
+        "Retrieve Document: its bytes, at the URL of DocumentReference.content.attachment.",
+    ),
+    Interaction(
+        "ITI-68",
+        READ,
+        "GET",
+        "/Binary/{id}",
+        "Read a document as a Binary resource, or its bytes where no FHIR type is asked for.",
+        resource_type="Binary",
+    ),
+    Interaction(
+        "ITI-78",
+        SEARCH,
+        "GET",
+        "/Patient",
+        "Find patients by an identifier.",
+        patients.find,
+        "Patient",
+    ),
+    Interaction(
+        "ITI-78",
+        SEARCH,
+        "POST",
+        "/Patient/_search",
+        "Find patients, with the parameters in a form.",
+        patients.find,
+        "Patient",
+    ),
+    Interaction(
+        "ITI-78",
+        READ,
+        "GET",
+        "/Patient/{id}",
+        "Read what is known of a patient.",
+        patients.read,
+        "Patient",
+    ),
+    Interaction(
+        "ITI-66, ITI-67",
+        SEARCH_SYSTEM,
+        "GET",
+        "",
+        "Find resources of the one type that _type names.",
+        search_system.find,
+    ),
+    Interaction(
+        "ITI-66, ITI-67",
+        SEARCH_SYSTEM,
+        "POST",
+        "/_search",
+        "Find resources of the one type that _type names, with the parameters in a form.",
+        search_system.find,
+    ),
+    Interaction(
+        "capabilities",
+        CAPABILITIES,
+        "GET",
+        "/metadata",
+        "What is answered here, as a CapabilityStatement.",
+    ),
+    Interaction(
+        "OpenAPI",
+        DESCRIPTION,
+        "GET",
+        "/openapi.json",
+        "What is answered here, as an OpenAPI description.",
+    ),
+)

@@ -1,0 +1,317 @@
+"""ITI-68 Retrieve Document: the bytes of a document over plain HTTP (MHD 2:3.68; RFC 9110).
+
+The URL is that of the DocumentReference's attachment, ``/fhir/document/{id}``, which says nothing
+but the entryUUID. ``/fhir/Binary/{id}`` is the same document for a client that follows FHIR: it is
+a Binary resource where a FHIR type is asked for, else the bytes. Deprecated documents are given out
+as they are by ITI-43.
+
+This is a WSGI application beside Falcon's, so that a small document costs no more than a route of
+Falcon that returns its bytes. For that, what never changes of a registered document is remembered:
+see :class:`Documents`.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from mimetypes import MimeTypes
+from typing import Any, Final, NamedTuple
+
+from xds import logs
+from xds.affinity_domain import AffinityDomain
+from xds.fhir import conditional, failures, negotiation
+from xds.fhir.binaries import BinaryResource
+from xds.fhir.bodies import Body
+from xds.fhir.outcome import Issue, Refused
+from xds.fhir.rendering import content_type
+from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML, UUID_URN
+from xds.metadata.objects import DocumentEntry
+from xds.registry.views import Condition, Find
+from xds.repository.index import IndexedDocument
+from xds.repository.store import DocumentNotFound, DocumentReader, StoreUnavailable
+
+Headers = list[tuple[str, str]]
+StartResponse = Callable[..., Any]
+
+DOCUMENT_PATH: Final = "/fhir/document/"
+BINARY_PATH: Final = "/fhir/Binary/"
+
+_REMEMBERED: Final = 8_192
+_SMALL: Final = 64 * 1024
+"""Bytes that are read at once, and not streamed."""
+_CONDITIONS: Final = frozenset(
+    {
+        "HTTP_RANGE",
+        "HTTP_IF_NONE_MATCH",
+        "HTTP_IF_MODIFIED_SINCE",
+        "HTTP_IF_MATCH",
+        "HTTP_IF_UNMODIFIED_SINCE",
+    }
+)
+_OF_LIBRARIES: Final = frozenset({"*/*", FHIR_JSON, FHIR_XML, "application/json"})
+"""What libraries for FHIR send with every request, whatever it is for (RFC 9110, 12.5.1)."""
+_ALLOWED: Final = "GET, HEAD, OPTIONS"
+_OK: Final = "200 OK"
+_FIRST_VERSION: Final = 'W/"1"'
+_OF_NOT_MODIFIED: Final = frozenset({"ETag", "Last-Modified", "Cache-Control", "Vary"})
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_MEDIA_TYPE: Final = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:[ \t]*;[\x20-\x7e]*)?", re.ASCII)
+_ACTIVE: Final = frozenset(
+    {"text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml"}
+)
+"""Types that a browser may run scripts from, with the rights of this server's pages."""
+_EXTENSIONS: Final = MimeTypes(())
+
+
+class Sent(NamedTuple):
+    """What is handed to the server."""
+
+    status: str
+    headers: Headers
+    blocks: Iterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class ServedDocument:
+    """What never changes of a registered document: entryUUID, bytes and type belong together."""
+
+    identifier: str
+    key: str
+    size: int
+    etag: str
+    mime_type: str
+    registered: int
+    """In seconds."""
+    headers: tuple[tuple[str, str], ...]
+
+
+class Documents:
+    """The documents by their entryUUID.
+
+    Facts of some thousand are remembered in each process, since they cannot change: an entry keeps
+    its uniqueId, repository and type, and the repository keeps a document as it is. The store is
+    asked each time, so that a document which was removed is not given out. Who may see a document
+    is not among the facts, and has to be decided between their finding and the reading. Whoever
+    comes to remove metadata and to leave the document has to forget the facts as well.
+    """
+
+    def __init__(self, domain: AffinityDomain) -> None:
+        self._domain = domain
+        self._store = domain.repository.store
+        self.find: Callable[[str], ServedDocument] = lru_cache(_REMEMBERED)(self._find)
+
+    def whole(self, found: ServedDocument) -> bytes:
+        """Read a small document; Refused 410 when it is gone."""
+        try:
+            return self._store.whole(found.key, found.size)
+        except DocumentNotFound as error:
+            raise _gone() from error
+
+    def open(
+        self, found: ServedDocument, start: int = 0, length: int | None = None
+    ) -> DocumentReader:
+        """Open a document, or a part of it; Refused 410 when it is gone."""
+        try:
+            reader = self._store.open(found.key, start, length)
+        except DocumentNotFound as error:
+            raise _gone() from error
+        if reader.size != found.size:
+            reader.close()
+            raise StoreUnavailable("a document has not its size")
+        return reader
+
+    def _find(self, identifier: str) -> ServedDocument:
+        """Find what is registered; Refused 404 where nothing is, or elsewhere (MHD 2:3.68.4.2)."""
+        entry, registered_at = self._entry(identifier)
+        repository = self._domain.repository
+        if entry.is_on_demand:
+            raise _unknown(
+                "the document would be made on demand, which this repository does not do",
+                "XDSDocumentUniqueIdError",
+            )
+        if entry.repository_unique_id != repository.unique_id:
+            raise _unknown("the document is kept by another repository", "XDSUnknownRepositoryId")
+        held = repository.locate(entry.unique_id or "")
+        if held is None:
+            raise _unknown("the repository has no such document", "XDSDocumentUniqueIdError")
+        return _served(identifier.lower(), entry, held, registered_at)
+
+    def _entry(self, identifier: str) -> tuple[DocumentEntry, str]:
+        if not _UUID.fullmatch(identifier):
+            raise _unknown("the id of a document is a UUID")
+        wanted = Condition("entry_uuid", Find.EQUAL, (UUID_URN + identifier.lower(),))
+        with self._domain.registry.view() as view:
+            for found in view.find(DocumentEntry, [wanted]):
+                return found.thing, found.registered_at
+        raise _unknown("there is no document of this id")
+
+
+class RetrieveDocument:
+    """The WSGI application of ``/fhir/document/{id}`` and ``/fhir/Binary/{id}``."""
+
+    def __init__(self, domain: AffinityDomain) -> None:
+        self._documents = Documents(domain)
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        try:
+            status, headers, blocks = self._answer(environ)
+            if request_id := failures.request_id(environ):
+                headers.append((failures.REQUEST_ID, request_id))
+        except Exception as error:
+            status, headers, blocks = _failure(error, environ)
+        start_response(status, headers)
+        return blocks
+
+    def _answer(self, environ: Mapping[str, Any]) -> Sent:
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return _other_method(environ["REQUEST_METHOD"])
+        path: str = environ["PATH_INFO"]
+        accept: str = environ.get("HTTP_ACCEPT", "*/*")
+        if path.startswith(BINARY_PATH):
+            return self._binary(path[len(BINARY_PATH) :], accept, environ)
+        found = self._documents.find(path[len(DOCUMENT_PATH) :].removesuffix("/"))
+        if accept not in _OF_LIBRARIES and not negotiation.admits(accept, found.mime_type):
+            raise Refused.because(
+                406, "not-supported", f"the document can be had as {found.mime_type}"
+            )
+        return self._bytes(found, environ)
+
+    def _bytes(self, found: ServedDocument, environ: Mapping[str, Any]) -> Sent:
+        is_get = environ["REQUEST_METHOD"] == "GET"
+        if is_get and found.size <= _SMALL and environ.keys().isdisjoint(_CONDITIONS):
+            return Sent(_OK, [*found.headers], [self._documents.whole(found)])
+        verdict = conditional.precondition(environ, found.etag, found.registered)
+        part = _part(found, environ) if is_get and verdict is None else None
+        if part is None:
+            reader = self._documents.open(found)
+            sent = Sent(_OK, [*found.headers], reader)
+        else:
+            reader = self._documents.open(found, *part)
+            sent = Sent(_status(206), _of_part(found, *part), reader)
+        return _settled(sent, reader, verdict, is_get=is_get)
+
+    def _binary(self, identifier: str, accept: str, environ: Mapping[str, Any]) -> Sent:
+        found = self._documents.find(identifier.removesuffix("/"))
+        given = dict(negotiation.parameters(environ.get("QUERY_STRING", "").encode("latin-1")))
+        if wanted := given.get("_format"):
+            form: str | None = negotiation.answer_form(accept, wanted)
+        else:
+            form = negotiation.binary_form(accept, found.mime_type)
+        if form is None:
+            status, headers, blocks = self._bytes(found, environ)
+            return Sent(status, [*headers, ("Vary", "Accept")], blocks)
+        pretty = given.get("_pretty") == "true"
+        resource = BinaryResource.around(
+            found.identifier, found.mime_type, found.registered, found.size, form, pretty=pretty
+        )
+        return self._resource(found, resource, form, environ)
+
+    def _resource(
+        self, found: ServedDocument, resource: BinaryResource, form: str, environ: Mapping[str, Any]
+    ) -> Sent:
+        headers = [
+            ("Content-Type", content_type(form)),
+            ("Content-Length", str(resource.length(found.size))),
+            ("ETag", _FIRST_VERSION),
+            ("Last-Modified", formatdate(found.registered, usegmt=True)),
+            ("Cache-Control", "private"),
+            ("Vary", "Accept"),
+        ]
+        verdict = conditional.precondition(environ, _FIRST_VERSION, found.registered)
+        reader = self._documents.open(found)
+        sent = Sent(_OK, headers, resource.blocks(reader))
+        return _settled(sent, reader, verdict, is_get=environ["REQUEST_METHOD"] == "GET")
+
+
+def _settled(sent: Sent, reader: DocumentReader, verdict: int | None, *, is_get: bool) -> Sent:
+    """Send all, or the headers alone to HEAD, or what a precondition demands."""
+    if is_get and verdict is None:
+        return sent
+    reader.close()
+    if verdict == conditional.PRECONDITION_FAILED:
+        raise Refused.because(412, "conflict", "the document is not as the request demands it")
+    if verdict == conditional.NOT_MODIFIED:
+        kept = [header for header in sent.headers if header[0] in _OF_NOT_MODIFIED]
+        return Sent(_status(304), kept, [])
+    return Sent(sent.status, sent.headers, [])
+
+
+def _part(found: ServedDocument, environ: Mapping[str, Any]) -> tuple[int, int] | None:
+    try:
+        return conditional.part(environ, found.size, found.etag, found.registered)
+    except conditional.RangeNotSatisfiable:
+        issue = Issue(code="value", diagnostics=f"the document has {found.size} bytes")
+        raise Refused(416, [issue], {"Content-Range": f"bytes */{found.size}"}) from None
+
+
+def _of_part(found: ServedDocument, start: int, length: int) -> Headers:
+    kept = [header for header in found.headers if header[0] != "Content-Length"]
+    where = f"bytes {start}-{start + length - 1}/{found.size}"
+    return [*kept, ("Content-Length", str(length)), ("Content-Range", where)]
+
+
+def _other_method(method: str) -> Sent:
+    if method == "OPTIONS":
+        return Sent(_status(204), [("Allow", _ALLOWED)], [])
+    issue = Issue(code="not-supported", diagnostics="a document is there to be read alone")
+    raise Refused(405, [issue], {"Allow": _ALLOWED})
+
+
+def _failure(error: Exception, environ: dict[str, Any]) -> Sent:
+    environ[failures.INTERACTION] = "ITI-68"
+    with logs.correlation(failures.request_id(environ)):
+        Body(environ).drain()
+        told = failures.tell(error, environ)
+    headers = [*told.headers.items(), ("Content-Length", str(len(told.body)))]
+    blocks = [] if environ["REQUEST_METHOD"] == "HEAD" else [told.body]
+    return Sent(_status(told.status), headers, blocks)
+
+
+def _status(code: int) -> str:
+    return f"{code} {HTTPStatus(code).phrase}"
+
+
+def _served(
+    identifier: str, entry: DocumentEntry, held: IndexedDocument, registered_at: str
+) -> ServedDocument:
+    registered = datetime.strptime(registered_at, "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()
+    stated = entry.mime_type or ""
+    mime_type = stated if _MEDIA_TYPE.fullmatch(stated) else "application/octet-stream"
+    bare = negotiation.MediaType.parse(mime_type).name
+    etag = f'"{held.hash}"'
+    headers = [
+        ("Content-Type", mime_type),
+        ("Content-Length", str(held.size)),
+        ("ETag", etag),
+        ("Last-Modified", formatdate(registered, usegmt=True)),
+        ("Accept-Ranges", "bytes"),
+        ("Cache-Control", "private, no-transform"),
+        # neither a title nor a uniqueId, which may tell of the patient
+        ("Content-Disposition", f'inline; filename="{identifier}{_extension(bare)}"'),
+        ("X-Content-Type-Options", "nosniff"),
+    ]
+    if bare in _ACTIVE:
+        headers.append(("Content-Security-Policy", "sandbox"))
+    return ServedDocument(
+        identifier, held.key, held.size, etag, mime_type, int(registered), tuple(headers)
+    )
+
+
+def _extension(media_type: str) -> str:
+    known = _EXTENSIONS.guess_extension(media_type)
+    suffix = media_type.rpartition("+")[2]
+    return known or (f".{suffix}" if suffix in ("json", "xml") else "")
+
+
+def _gone() -> Refused:
+    return Refused.because(
+        410, "deleted", "the document is no longer there", error_code="XDSDocumentUniqueIdError"
+    )
+
+
+def _unknown(diagnostics: str, error_code: str = "") -> Refused:
+    return Refused.because(404, "not-found", diagnostics, error_code=error_code)

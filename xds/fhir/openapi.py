@@ -1,0 +1,159 @@
+"""The OpenAPI description of what is answered below /fhir, for tools that know no FHIR.
+
+It is made from INTERACTIONS and SEARCH_PARAMETERS, by which requests are answered.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from xds import __version__
+from xds.fhir.exchange import Resource
+from xds.fhir.interactions import (
+    DESCRIPTION,
+    INTERACTIONS,
+    RETRIEVE,
+    SEARCH,
+    SEARCH_SYSTEM,
+    Interaction,
+)
+from xds.fhir.negotiation import FORM
+from xds.fhir.search import SEARCH_PARAMETERS, SearchParameter
+from xds.fhir.search_system import FINDS, TYPE
+from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
+
+_FORMATS: Final = (FHIR_JSON, FHIR_XML)
+_SUCCESS: Final = {"create": "201", "operation": "200"}
+_REF: Final = "#/components/"
+_FORMAT: Final = {
+    "name": "_format",
+    "in": "query",
+    "description": "The form of the answer, before what Accept says.",
+    "schema": {"type": "string", "enum": ["json", "xml", *_FORMATS]},
+}
+_PRETTY: Final = {
+    "name": "_pretty",
+    "in": "query",
+    "description": "Whether the answer is indented.",
+    "schema": {"type": "boolean"},
+}
+_TYPE: Final = {
+    "name": TYPE,
+    "in": "query",
+    "description": "The resource type that is searched; the other parameters are its own.",
+    "schema": {"type": "string", "enum": list(FINDS)},
+}
+_ID: Final = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "The logical id.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9.-]{1,64}$"},
+}
+
+
+def description(base: str) -> dict[str, Any]:
+    """Return the description for clients that reach the server at ``base``."""
+    paths: dict[str, dict[str, Any]] = {}
+    for row in INTERACTIONS:
+        paths.setdefault(row.path or "/", {})[row.method.lower()] = _operation(row)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "xds: IHE MHD on an XDS.b Document Registry and Repository",
+            "version": __version__,
+            "description": "Document sharing by IHE MHD 4.2.4, in FHIR R4.",
+        },
+        "servers": [{"url": base}],
+        "paths": paths,
+        "components": {
+            "parameters": {"id": _ID, "_format": _FORMAT, "_pretty": _PRETTY, TYPE: _TYPE},
+            "schemas": {"Resource": _resource_schema()},
+            "responses": {
+                "Failure": {
+                    "description": "An OperationOutcome that says what is wrong, and where.",
+                    "content": _fhir_content("OperationOutcome"),
+                }
+            },
+        },
+    }
+
+
+def _operation(row: Interaction) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "operationId": _identifier(row),
+        "tags": [row.name],
+        "summary": row.summary,
+        "parameters": _parameters(row),
+        "responses": {
+            _SUCCESS.get(row.code, "200"): _success(row),
+            "default": {"$ref": f"{_REF}responses/Failure"},
+        },
+    }
+    if row.body:
+        found["requestBody"] = {"required": True, "content": _fhir_content(row.body)}
+    elif row.method == "POST":
+        found["requestBody"] = {"content": {FORM: {"schema": _form_schema(row)}}}
+    return found
+
+
+def _identifier(row: Interaction) -> str:
+    path = "".join(part for part in row.path.title() if part.isalnum())
+    return f"{row.method.lower()}{path or 'Base'}"
+
+
+def _parameters(row: Interaction) -> list[dict[str, Any]]:
+    found = [{"$ref": f"{_REF}parameters/id"}] if "{id}" in row.path else []
+    if row.code == SEARCH:
+        found += [_search_parameter(one) for one in _searched(row)]
+    if row.code == SEARCH_SYSTEM:
+        found.append({"$ref": f"{_REF}parameters/{TYPE}"})
+    if row.code not in (DESCRIPTION, RETRIEVE):
+        found += [{"$ref": f"{_REF}parameters/{name}"} for name in ("_format", "_pretty")]
+    return found
+
+
+def _searched(row: Interaction) -> Sequence[SearchParameter]:
+    return SEARCH_PARAMETERS.get(row.resource_type, ())
+
+
+def _search_parameter(one: SearchParameter) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "in": "query",
+        "description": f"{one.documentation} A FHIR search parameter of type {one.type}.",
+        # one that is repeated has to hold each time
+        "schema": {"type": "array", "items": {"type": "string"}},
+        "style": "form",
+        "explode": True,
+    }
+
+
+def _form_schema(row: Interaction) -> dict[str, Any]:
+    values = {"type": "array", "items": {"type": "string"}}
+    return {"type": "object", "properties": {one.name: values for one in _searched(row)}}
+
+
+def _success(row: Interaction) -> dict[str, Any]:
+    if row.code == RETRIEVE:
+        content = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+        return {"description": "The document, in its own type.", "content": content}
+    if row.code == DESCRIPTION:
+        return {"description": "OpenAPI 3.1.", "content": {"application/json": {}}}
+    answered = "Bundle" if row.code in (SEARCH, SEARCH_SYSTEM, "transaction") else row.resource_type
+    return {"description": row.summary, "content": _fhir_content(answered)}
+
+
+def _fhir_content(resource_type: str) -> dict[str, Any]:
+    schema: Resource = {"$ref": f"{_REF}schemas/Resource"}
+    if resource_type:
+        schema = {**schema, "properties": {"resourceType": {"const": resource_type}}}
+    return {FHIR_JSON: {"schema": schema}, FHIR_XML: {"schema": {"type": "string"}}}
+
+
+def _resource_schema() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": "A resource of FHIR R4: http://hl7.org/fhir/R4/resourcelist.html",
+        "required": ["resourceType"],
+        "properties": {"resourceType": {"type": "string"}},
+    }

@@ -1,0 +1,151 @@
+"""OperationOutcome: what fails says why, and where in the request (MHD ITI-65 2:3.65.4.2).
+
+No table maps XDS errors to FHIR (MHD open issue 65). Here each RegistryError becomes an issue
+whose ``details`` have the XDS code both as coding and as text, and whose ``diagnostics`` have the
+code context, so that clients of every known gateway find it where they look.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from xds.errors import WARNING_SEVERITY, RegistryError, TransactionFailure
+from xds.fhir.resource import Resource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """One issue of an OperationOutcome."""
+
+    code: str
+    """Of the value set IssueType: ``invalid``, ``required``, ``not-found`` and so on."""
+    diagnostics: str
+    """What is wrong, for the engineer who reads it; never a patient's data."""
+    expression: tuple[str, ...] = ()
+    """FHIRPath of the elements that are wrong, such as ``Bundle.entry[1].resource.subject``."""
+    severity: str = "error"
+    error_code: str = ""
+    """The XDS error code, where there is one."""
+
+    def render(self) -> Resource:
+        """Return the element ``OperationOutcome.issue``."""
+        found: Resource = {"severity": self.severity, "code": self.code}
+        if self.error_code:
+            found["details"] = {"coding": [{"code": self.error_code}], "text": self.error_code}
+        found["diagnostics"] = self.diagnostics
+        if self.expression:
+            found["expression"] = list(self.expression)
+        return found
+
+
+def operation_outcome(issues: Iterable[Issue]) -> Resource:
+    """Return an OperationOutcome; with no issue at all it says that all is well."""
+    rendered = [issue.render() for issue in issues]
+    if not rendered:
+        rendered = [{"severity": "information", "code": "informational", "diagnostics": "all ok"}]
+    return {"resourceType": "OperationOutcome", "issue": rendered}
+
+
+class Refused(Exception):
+    """The request fails as a whole, and nothing of it was stored.
+
+    The text has no diagnostics, which may name a patient, since exceptions end up in logs.
+    """
+
+    def __init__(
+        self, status: int, issues: Sequence[Issue], headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(status, [issue.error_code or issue.code for issue in issues])
+        self.status = status
+        self.issues = tuple(issues)
+        self.headers = dict(headers or {})
+
+    @classmethod
+    def because(
+        cls, status: int, code: str, diagnostics: str, *expression: str, error_code: str = ""
+    ) -> "Refused":
+        """Refuse for one reason."""
+        issue = Issue(
+            code=code, diagnostics=diagnostics, expression=expression, error_code=error_code
+        )
+        return cls(status, [issue])
+
+
+class Told(NamedTuple):
+    """How one XDS error is told."""
+
+    status: int
+    code: str
+
+
+_OF_REQUEST: Final = Told(400, "invalid")
+_OF_SERVER: Final = Told(500, "exception")
+_MAPPED: Final[Mapping[str, Told]] = {
+    "XDSMissingDocument": Told(400, "required"),
+    "XDSMissingDocumentMetadata": Told(400, "required"),
+    "XDSUnknownPatientId": Told(400, "not-found"),
+    "XDSPatientIdDoesNotMatch": Told(400, "invariant"),
+    "XDSDuplicateUniqueIdInRegistry": Told(409, "duplicate"),
+    "XDSRegistryDuplicateUniqueIdInMessage": Told(400, "duplicate"),
+    "XDSRepositoryDuplicateUniqueIdInMessage": Told(400, "duplicate"),
+    "XDSNonIdenticalHash": Told(409, "conflict"),
+    "XDSNonIdenticalSize": Told(409, "conflict"),
+    "XDSRegistryDeprecatedDocumentError": Told(422, "business-rule"),
+    "UnresolvedReferenceException": Told(422, "not-found"),
+    "XDSUnknownStoredQuery": Told(400, "not-supported"),
+    "XDSStoredQueryMissingParam": Told(400, "required"),
+    "XDSTooManyResults": Told(400, "too-costly"),
+    "XDSResultNotSinglePatient": Told(400, "business-rule"),
+    "XDSUnknownRepositoryId": Told(404, "not-found"),
+    "XDSDocumentUniqueIdError": Told(404, "not-found"),
+    "XDSUnknownCommunity": Told(400, "not-found"),
+    "XDSUnavailableCommunity": Told(503, "transient"),
+    "XDSRegistryNotAvailable": Told(503, "transient"),
+    "XDSMissingHomeCommunityId": Told(400, "required"),
+    "XDSRegistryBusy": Told(503, "throttled"),
+    "XDSRepositoryBusy": Told(503, "throttled"),
+    "XDSRegistryOutOfResources": Told(507, "no-store"),
+    "XDSRepositoryOutOfResources": Told(507, "no-store"),
+    "XDSRegistryError": _OF_SERVER,
+    "XDSRepositoryError": _OF_SERVER,
+    "XDSMetadataVersionError": Told(409, "conflict"),
+    "XDSMetadataUpdateError": Told(422, "business-rule"),
+    "XDSMetadataUpdateOperationError": Told(422, "business-rule"),
+    "XDSMetadataIdentifierError": Told(422, "business-rule"),
+    "UnmodifiableMetadataError": Told(422, "business-rule"),
+    "XDSPatientIDReconciliationError": Told(422, "business-rule"),
+    "ReferencesExistException": Told(409, "conflict"),
+    "XDSRemoveDocumentsError": Told(409, "conflict"),
+}
+"""By error code (ITI TF-3 4.2.4.1); any other is the request's fault."""
+
+RETRY_AFTER_SECONDS: Final = 5
+
+
+def mapped(error: RegistryError) -> Told:
+    """Return how an error is told."""
+    return _MAPPED.get(error.code, _OF_REQUEST)
+
+
+def issue_of(error: RegistryError, expressions: Mapping[str, str] | None = None) -> Issue:
+    """Tell one RegistryError; ``expressions`` has the FHIRPath of things by their location."""
+    warning = error.severity == WARNING_SEVERITY
+    where = (expressions or {}).get(error.location)
+    return Issue(
+        code="incomplete" if warning else mapped(error).code,
+        diagnostics=error.code_context,
+        expression=(where,) if where else (),
+        severity="warning" if warning else "error",
+        error_code=error.code,
+    )
+
+
+def refusal(failure: TransactionFailure, expressions: Mapping[str, str] | None = None) -> Refused:
+    """Turn the errors of a refused transaction into the answer's: one issue each.
+
+    The status is that of the first error that is not the request's fault, else of the first.
+    """
+    told = [mapped(error) for error in failure.errors if error.severity != WARNING_SEVERITY]
+    status = next((one.status for one in told if one.status >= 500), told[0].status)
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {}
+    return Refused(status, [issue_of(error, expressions) for error in failure.errors], headers)

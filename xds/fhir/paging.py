@@ -1,0 +1,407 @@
+"""What a search wants of its result, and the page of it that is given (FHIR R4 search, 3.1.1.5).
+
+A page begins after an object, not at a number: the link to the next one holds what that object is
+sorted by and when it was registered. So no later submission shifts a page, and nothing that goes
+away makes a client miss the object behind it. Without ``_count`` a page is all that a query may
+return, so that who does not page is told everything or sees that there is more.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+import orjson
+
+from xds.fhir.exchange import Call
+from xds.fhir.outcome import Issue
+from xds.fhir.search import SearchParameter
+from xds.fhir.search_demands import NOTHING, Kind
+from xds.fhir.search_requests import Plan, is_strict, problem
+from xds.fhir.search_values import split
+from xds.metadata import datatypes
+from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
+from xds.registry.search import Page
+from xds.registry.views import (
+    All,
+    Condition,
+    Demand,
+    Either,
+    Find,
+    Found,
+    Order,
+    RegistryView,
+    Unless,
+)
+
+T = TypeVar("T")
+
+_RESULT: Final = {
+    "_count": ("number", "At most so many matches on a page; 0 as _summary=count."),
+    "_sort": ("string", "What to sort by, - for descending: dates; else by registration."),
+    "_total": ("token", "none, estimate or accurate; the total is always there and accurate."),
+    "_summary": ("token", "true, text, data, count or false."),
+    "_elements": ("string", "The elements wanted, with commas between."),
+}
+RESULT_PARAMETERS: Final = tuple(
+    SearchParameter(name=name, type=kind, documentation=documentation)
+    for name, (kind, documentation) in _RESULT.items()
+)
+"""What every search takes beside the parameters of its resource type."""
+
+PAGE: Final = "_page"
+"""The parameter by which links lead to a page; it means nothing to clients."""
+_FORMS: Final = frozenset({"_format", "_pretty"})
+"""Read by the binding, and kept in links."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """One thing to sort by."""
+
+    row: SearchParameter
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The place of an object in the order of a result."""
+
+    keys: tuple[str | None, ...]
+    """What it is sorted by: times of 14 digits."""
+    kind: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What is wanted of a result."""
+
+    size: int | None = None
+    sort: tuple[Sort, ...] = ()
+    summary: str = "false"
+    elements: frozenset[str] = frozenset()
+    position: Position | None = None
+    """The object that the page begins after."""
+    backwards: bool = False
+    """Whether it ends before that object instead."""
+
+    @property
+    def only_counts(self) -> bool:
+        """Whether nothing but the total is wanted."""
+        return self.summary == "count" or self.size == 0
+
+    @property
+    def parts(self) -> bool:
+        """Whether parts of the resources are wanted, not all of them."""
+        return bool(self.elements) or self.summary in ("true", "text", "data")
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet(Generic[T]):
+    """One page of a result."""
+
+    found: tuple[T, ...]
+    total: int
+    previous: str | None = None
+    """What leads to the page before this one, where there is one."""
+    following: str | None = None
+
+
+# --- reading what is wanted ----------------------------------------------------------------------
+
+
+def wishes(call: Call, rows: Sequence[SearchParameter]) -> tuple[Wishes, list[str], list[Issue]]:
+    """Read the result parameters of a request: also the names of all that are none, and issues."""
+    given: dict[str, str] = {}
+    others: list[str] = []
+    for name, value in call.parameters:
+        if name in _READERS and value.strip():
+            given[name] = value.strip()
+        elif name not in _READERS and name not in _FORMS:
+            others.append(name)
+    values: dict[str, Any] = {}
+    issues: list[Issue] = []
+    for name, value in given.items():
+        try:
+            values |= _READERS[name](value, rows)
+        except ValueError as reason:
+            issues.append(problem(name, "value", str(reason)))
+    unsorted = values.pop("unsorted", ())
+    if unsorted and is_strict(call):
+        issues.append(problem("_sort", "not-supported", f"not sorted by {', '.join(unsorted)}"))
+    made = Wishes(**values)
+    if made.position is not None and len(made.position.keys) != len(made.sort):
+        issues.append(problem(PAGE, "value", "not a page of this search"))
+    return made, others, issues
+
+
+def is_result_parameter(name: str) -> bool:
+    """Tell whether a parameter is about the result, and not about what is found."""
+    return name in _READERS or name in _FORMS
+
+
+def _count(value: str, rows: Sequence[SearchParameter]) -> dict[str, Any]:
+    if not (value.isascii() and value.isdecimal()):
+        raise ValueError("not a number of matches")
+    return {"size": int(value[:12])}
+
+
+def _sort(value: str, rows: Sequence[SearchParameter]) -> dict[str, Any]:
+    sort: list[Sort] = []
+    unsorted: list[str] = []
+    for piece in filter(None, (one.strip() for one in split(value, ","))):
+        name = piece.removeprefix("-")
+        row = next((r for r in rows if r.sort and (name == r.name or name in r.aliases)), None)
+        if row is None:
+            unsorted.append(name)
+        elif all(row is not one.row for one in sort):
+            sort.append(Sort(row, descending=piece.startswith("-")))
+    return {"sort": tuple(sort), "unsorted": unsorted}
+
+
+def _one_of(field: str, *codes: str) -> "_Reader":
+    def read(value: str, rows: Sequence[SearchParameter]) -> dict[str, Any]:
+        if value not in codes:
+            raise ValueError(f"not one of {', '.join(codes)}")
+        return {field: value} if field else {}
+
+    return read
+
+
+def _elements(value: str, rows: Sequence[SearchParameter]) -> dict[str, Any]:
+    names = (one.strip().partition(".")[0] for one in value.split(","))
+    return {"elements": frozenset(name for name in names if name)}
+
+
+def _page(value: str, rows: Sequence[SearchParameter]) -> dict[str, Any]:
+    try:
+        padded = value + "=" * (-len(value) % 4)
+        backwards, kind, number, keys = orjson.loads(base64.urlsafe_b64decode(padded))
+    except (ValueError, TypeError, binascii.Error):
+        raise ValueError("not a page of this search") from None
+    texts = isinstance(keys, list) and all(key is None or _is_time(key) for key in keys)
+    numbers = type(kind) is type(number) is int and 0 <= number < 1 << 62
+    if not (texts and numbers and isinstance(backwards, bool)):
+        raise ValueError("not a page of this search")
+    return {"position": Position(tuple(keys), kind, number), "backwards": backwards}
+
+
+def _is_time(key: object) -> bool:
+    return isinstance(key, str) and len(key) == 14 and key.isascii() and key.isdecimal()
+
+
+def _token(position: Position, *, backwards: bool) -> str:
+    content = orjson.dumps([backwards, position.kind, position.number, position.keys])
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+_Reader = Callable[[str, Sequence[SearchParameter]], dict[str, Any]]
+_READERS: Final[dict[str, _Reader]] = {
+    "_count": _count,
+    "_sort": _sort,
+    "_total": _one_of("", "none", "estimate", "accurate"),
+    "_summary": _one_of("summary", "true", "text", "data", "count", "false"),
+    "_elements": _elements,
+    PAGE: _page,
+}
+
+
+# --- giving a page -------------------------------------------------------------------------------
+
+_KINDS: Final[tuple[Kind, ...]] = (DocumentEntry, SubmissionSet, Folder)
+
+
+def sheet(view: RegistryView, plans: Sequence[Plan], wishes: Wishes) -> Sheet[Found[Any]]:
+    """Return the page that is wanted of what meets the plans.
+
+    Raises TransactionFailure where there is too much to look through.
+    """
+    if any(plan.checks for plan in plans):
+        everything = _merged((_passed(view, plan, wishes) for plan in plans), wishes)
+        return cut(everything, lambda one: position_of(one, wishes), wishes, view.most)
+    if wishes.only_counts:
+        return Sheet((), _counted(view, plans, wishes, beyond=False))
+    size = min(wishes.size or view.most, view.most)
+    parts = [_fetched(view, plan, wishes, size) for plan in plans]
+    found = _merged(parts, wishes, backwards=wishes.backwards)[:size]
+    if wishes.position is None and all(len(part) < size for part in parts) and len(found) < size:
+        return Sheet(tuple(found), len(found))
+    total = _counted(view, plans, wishes, beyond=False)
+    left = total if wishes.position is None else _counted(view, plans, wishes, beyond=True)
+    return _sheet(found, total, lambda one: position_of(one, wishes), wishes, left > len(found))
+
+
+def cut(
+    everything: Sequence[T], position: Callable[[T], Position], wishes: Wishes, most: int
+) -> Sheet[T]:
+    """Return a page of a result that is there as a whole, in its order."""
+    if wishes.only_counts:
+        return Sheet((), len(everything))
+    size = min(wishes.size or most, most)
+    rest = list(everything)
+    if wishes.backwards:
+        rest.reverse()
+    if wishes.position is not None:
+        begin = _rank(wishes.position, wishes)
+        ranked = [(_rank(position(one), wishes), one) for one in rest]
+        rest = [one for rank, one in ranked if (rank < begin if wishes.backwards else rank > begin)]
+    return _sheet(rest[:size], len(everything), position, wishes, len(rest) > size)
+
+
+def _sheet(
+    found: Sequence[T], total: int, position: Callable[[T], Position], wishes: Wishes, more: bool
+) -> Sheet[T]:
+    """Make a sheet of what was found on the way from the position in the direction wanted."""
+    shown = tuple(reversed(found)) if wishes.backwards else tuple(found)
+    has_previous = more if wishes.backwards else wishes.position is not None
+    has_following = wishes.backwards or more
+    first = position(shown[0]) if shown else wishes.position
+    last = position(shown[-1]) if shown else wishes.position
+    return Sheet(
+        shown,
+        total,
+        _token(first, backwards=True) if has_previous and first else None,
+        _token(last, backwards=False) if has_following and last else None,
+    )
+
+
+def position_of(found: Found[Any], wishes: Wishes) -> Position:
+    """Return the place of an object in the order that is wanted."""
+    kind: Any = found.found.kind
+    keys = [_key(found, one.row.attributes[kind]) for one in wishes.sort]
+    return Position(tuple(keys), _KINDS.index(kind), found.number)
+
+
+_OF_REGISTRY: Final = frozenset({"registered_at", "last_updated_at"})
+
+
+def _key(found: Found[Any], attribute: str) -> str | None:
+    if attribute in _OF_REGISTRY:
+        time: str = getattr(found, attribute)
+        return time
+    value = getattr(found.thing, attribute)
+    return datatypes.earliest(value) if value else None
+
+
+def _rank(position: Position, wishes: Wishes) -> tuple[Any, ...]:
+    """Return what compares as the order is: what is absent comes last, whatever the direction."""
+    keys = [
+        (key is None, (-1 if one.descending else 1) * int(key or 0))
+        for key, one in zip(position.keys, wishes.sort, strict=True)
+    ]
+    return (*keys, position.kind, position.number)
+
+
+def _merged(
+    parts: Iterable[list[Found[Any]]], wishes: Wishes, *, backwards: bool = False
+) -> list[Found[Any]]:
+    filled = [part for part in parts if part]
+    if len(filled) == 1:
+        return filled[0]
+    everything = [one for part in filled for one in part]
+    return sorted(
+        everything, key=lambda one: _rank(position_of(one, wishes), wishes), reverse=backwards
+    )
+
+
+def _passed(view: RegistryView, plan: Plan, wishes: Wishes) -> list[Found[Any]]:
+    """Return all that meets a plan, with what the registry cannot decide."""
+    order = [Order(one.row.attributes[plan.kind], one.descending) for one in wishes.sort]
+    found: list[Found[Any]] = view.find(plan.kind, plan.demands, order=order)
+    return [one for one in found if all(check(one.thing) for check in plan.checks)]
+
+
+def _fetched(view: RegistryView, plan: Plan, wishes: Wishes, size: int) -> list[Found[Any]]:
+    """Return what comes next of one kind, from the position in the direction wanted."""
+    demands = _demands(plan, wishes, beyond=True)
+    if demands is None:
+        return []
+    order = [
+        Order(one.row.attributes[plan.kind], one.descending != wishes.backwards, wishes.backwards)
+        for one in wishes.sort
+    ]
+    if wishes.backwards:
+        order.append(Order("number", descending=True))
+    return view.find(plan.kind, demands, order=order, page=Page(size=size))
+
+
+def _counted(view: RegistryView, plans: Sequence[Plan], wishes: Wishes, *, beyond: bool) -> int:
+    total = 0
+    for plan in plans:
+        demands = _demands(plan, wishes, beyond=beyond)
+        if demands is not None:
+            kind: Any = plan.kind
+            total += view.count(kind, demands)
+    return total
+
+
+def _demands(plan: Plan, wishes: Wishes, *, beyond: bool) -> Sequence[Demand] | None:
+    """Return what is demanded of one kind, None where nothing of it can be left."""
+    if not beyond or wishes.position is None:
+        return plan.demands
+    further = _beyond(plan.kind, wishes.position, wishes)
+    return None if further is NOTHING else (*plan.demands, further)
+
+
+# --- beyond a position ---------------------------------------------------------------------------
+
+
+def _beyond(kind: Kind, position: Position, wishes: Wishes) -> Demand:
+    """Demand what comes after a position, or before it."""
+    alternatives = list(_differing(kind, position, wishes))
+    equal = [
+        _at(one.row.attributes[kind], key)
+        for one, key in zip(wishes.sort, position.keys, strict=True)
+    ]
+    step = _KINDS.index(kind) - position.kind
+    if step == 0:
+        number = position.number
+        tie = (
+            Condition("number", Find.BEFORE, (str(number),))
+            if wishes.backwards
+            else Condition("number", Find.FROM, (str(number + 1),))
+        )
+        alternatives.append(All(*equal, tie))
+    elif (step < 0) == wishes.backwards:
+        alternatives.append(All(*equal))
+    return Either(*alternatives) if alternatives else NOTHING
+
+
+def _differing(kind: Kind, position: Position, wishes: Wishes) -> Iterator[Demand]:
+    """Demand what is equal in the first things to sort by and differs in the next."""
+    equal: list[Demand] = []
+    for one, key in zip(wishes.sort, position.keys, strict=True):
+        attribute = one.row.attributes[kind]
+        further = _further(attribute, key, later=one.descending == wishes.backwards)
+        present: Demand = Condition(attribute, Find.GIVEN)
+        if key is None:
+            # the absent come last: behind them is nothing, before them all the others
+            further = present if wishes.backwards else NOTHING
+        elif not wishes.backwards:
+            further = Either(further, Unless(present))
+        if further is not NOTHING:
+            yield All(*equal, further)
+        equal.append(_at(attribute, key))
+
+
+def _further(attribute: str, key: str | None, *, later: bool) -> Demand:
+    if key is None:
+        return NOTHING
+    # times compare as numbers, so a second 60 is as good as the next minute
+    return (
+        Condition(attribute, Find.FROM, (_next(key),))
+        if later
+        else Condition(attribute, Find.BEFORE, (key,))
+    )
+
+
+def _at(attribute: str, key: str | None) -> Demand:
+    if key is None:
+        return Unless(Condition(attribute, Find.GIVEN))
+    return Condition(attribute, Find.EQUAL, (key,))
+
+
+def _next(key: str) -> str:
+    return f"{int(key) + 1:014}"

@@ -1,0 +1,65 @@
+"""The patients that the registry knows, by identifier: enough to find a subject (PDQm 2:3.78).
+
+There is no list of all patients, and no more is known of one than its id and its merges.
+"""
+
+from functools import partial
+
+from xds.fhir import searchset
+from xds.fhir.exchange import Answer, Call, Facade, Resource
+from xds.fhir.mapping import Writing, patient_resource
+from xds.fhir.outcome import Refused
+from xds.fhir.paging import Position, cut
+from xds.fhir.search_demands import identifying, patient_ids, patient_number
+from xds.fhir.search_requests import Selection, problem
+from xds.fhir.searchset import Search
+from xds.registry.views import KnownPatient, RegistryView
+
+
+def find(facade: Facade, call: Call) -> Answer:
+    """Search Patients by identifier or id."""
+    search = Search.read(call, "Patient")
+    writing = Writing(facade.domain.systems, call.base)
+    with facade.domain.registry.view() as view:
+        found = [_found(one, facade, view) for one in search.selections]
+        numbers = set.intersection(*(set(known) for known in found))
+        everything = [patient for number, patient in sorted(found[0].items()) if number in numbers]
+        page = cut(everything, _position, search.wishes, view.most)
+    resources = [
+        facade.kept.rendered((patient, call.base), partial(_resource, patient, writing))
+        for patient in page.found
+    ]
+    return Answer(resource=search.searchset(None, page, resources))
+
+
+def read(facade: Facade, call: Call) -> Answer:
+    """Read one Patient by its id, its number in the registry."""
+    number = patient_number(call.identifier)
+    with facade.domain.registry.view() as view:
+        known = view.patients_by_number([] if number is None else [number])
+    writing = Writing(facade.domain.systems, call.base)
+    return searchset.read(patient_resource(known[0], context=writing) if known else None)
+
+
+def _resource(patient: KnownPatient, writing: Writing) -> Resource:
+    return patient_resource(patient, context=writing)
+
+
+def _found(selection: Selection, facade: Facade, view: RegistryView) -> dict[int, KnownPatient]:
+    """Return the patients that one parameter names, by their numbers."""
+    asked = selection.asked
+    if selection.row.name == "_id":
+        numbers = [number for value in asked.values if (number := patient_number(value.strip()))]
+        known = view.patients_by_number(numbers)
+    else:
+        try:
+            tokens = identifying(asked)
+        except ValueError as reason:
+            raise Refused(400, [problem(asked.name, "value", str(reason))]) from None
+        wanted = {one for token in tokens for one in patient_ids(token, facade, view)}
+        known = view.patients(sorted(wanted))
+    return {patient.number: patient for patient in known}
+
+
+def _position(patient: KnownPatient) -> Position:
+    return Position((), 0, patient.number)

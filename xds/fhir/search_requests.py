@@ -1,0 +1,187 @@
+"""How a search request is read by the tables of :mod:`xds.fhir.search`.
+
+What is not in the table is passed over, unless the client prefers strict handling (FHIR R4 search,
+3.1.1.3.1); what is there and wrong is refused, with an issue for each parameter.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Final
+
+from xds.fhir.exchange import Call, Facade
+from xds.fhir.outcome import Issue, Refused
+from xds.fhir.search import SearchParameter
+from xds.fhir.search_demands import (
+    EVERYTHING,
+    NOTHING,
+    Asked,
+    Check,
+    Kind,
+    Sought,
+    Where,
+    list_codes,
+)
+from xds.fhir.search_values import split
+from xds.registry.views import Condition, Demand, Find, RegistryView, Unless
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """One parameter of a request with its row."""
+
+    row: SearchParameter
+    asked: Asked
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What objects of one kind must be like to be found."""
+
+    kind: Kind
+    demands: tuple[Demand, ...]
+    checks: tuple[Check, ...] = ()
+
+
+_NAME: Final = re.compile(r"([^:.]+)(?::([^:.]+))?(?:\.([^:.]+)(?::([^:.]+))?)?")
+_MOST_VALUES: Final = 1_000
+
+
+def problem(name: str, code: str, diagnostics: str) -> Issue:
+    """Return what is wrong with a parameter; the expression is FHIR's for a request's own part."""
+    return Issue(code=code, diagnostics=f"{name}: {diagnostics}", expression=(f"http.{name}",))
+
+
+def is_strict(call: Call) -> bool:
+    """Tell whether the client wants an error for what is not understood (Prefer: handling)."""
+    return call.prefer.get("handling") == "strict"
+
+
+def select(
+    parameters: Iterable[tuple[str, str]], rows: Sequence[SearchParameter]
+) -> tuple[list[Selection], list[str], list[Issue]]:
+    """Take parameters apart: what is in the table, the names that are not, and what is wrong."""
+    found: list[Selection] = []
+    unknown: list[str] = []
+    issues: list[Issue] = []
+    for name, value in parameters:
+        read = _named(name, rows)
+        if read is None:
+            unknown.append(name)
+            continue
+        row, modifier, fault = read
+        values = tuple(piece for piece in split(value, ",") if piece.strip())
+        if fault:
+            issues.append(problem(name, "not-supported", fault))
+        elif values:
+            found.append(Selection(row, Asked(name, modifier, values)))
+    if sum(len(one.asked.values) for one in found) > _MOST_VALUES:
+        issues.append(Issue(code="too-costly", diagnostics=f"more than {_MOST_VALUES} values"))
+    return found, unknown, issues
+
+
+def _named(name: str, rows: Sequence[SearchParameter]) -> tuple[SearchParameter, str, str] | None:
+    """Return the row that a name means, the modifier, and what is wrong with it."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    base, middle, chained, last = (part or "" for part in match.groups())
+    if middle == "identifier" and not chained:
+        chained, middle = middle, ""
+    target, modifier = (middle, last) if chained or middle[:1].isupper() else ("", middle)
+    full = f"{base}.{chained}" if chained else base
+    row = next((row for row in rows if full == row.name or full in row.aliases), None)
+    if row is None:
+        return None
+    if target and target not in row.targets:
+        return row, modifier, f"a reference to {target} is not searched by it"
+    if modifier and modifier not in row.modifiers:
+        return row, modifier, f"the modifier {modifier} is not supported"
+    return row, modifier, ""
+
+
+def require_subject(selections: Iterable[Selection], rows: Iterable[SearchParameter]) -> None:
+    """Refuse a search that would look at everybody's objects (MHD 2:3.67.4.1.2)."""
+    if any(one.row.finds and not one.asked.modifier for one in selections):
+        return
+    names = [row.name for row in rows if row.finds]
+    raise Refused.because(400, "required", f"one of {', '.join(names)} is required")
+
+
+def plans(
+    selections: Sequence[Selection],
+    kinds: Sequence[Kind],
+    facade: Facade,
+    view: RegistryView,
+    base: str,
+) -> tuple[list[Plan], list[Issue]]:
+    """Return what is demanded of each kind that can be found, and warnings.
+
+    Raises Refused with an issue for every parameter whose value is wrong.
+    """
+    has_patient = any(one.row.name.startswith("patient") for one in selections)
+    where = [Where(facade, view, base, kind, has_patient=has_patient) for kind in kinds]
+    where = [one for one in where if not _is_barred(selections, one)] or where
+    issues: dict[str, Issue] = {}
+    warnings: dict[str, Issue] = {}
+    made: list[Plan] = []
+    for one in where:
+        sought = []
+        for selection in selections:
+            try:
+                sought.append(_sought(selection, one, alone=len(where) == 1))
+            except ValueError as reason:
+                issues[selection.asked.name] = problem(selection.asked.name, "value", str(reason))
+        warnings |= {each.warning.diagnostics: each.warning for each in sought if each.warning}
+        if all(each.demand is not NOTHING for each in sought):
+            made.append(_plan(one.kind, sought))
+    if issues:
+        raise Refused(400, list(issues.values()))
+    return made, list(warnings.values())
+
+
+def _is_barred(selections: Iterable[Selection], where: Where) -> bool:
+    """Tell whether the code of a List rules this kind out."""
+    coded = [one for one in selections if one.row.compare is list_codes]
+    with suppress(ValueError):
+        return any(_sought(one, where, alone=False).demand is NOTHING for one in coded)
+    return False
+
+
+def _sought(selection: Selection, where: Where, *, alone: bool) -> Sought:
+    row, asked = selection.row, selection.asked
+    attribute = row.attributes.get(where.kind)
+    if attribute is None:
+        # MHD passes over source and sourceId where Folders are asked for (2:3.66.4.1.3)
+        return Sought(EVERYTHING if alone else NOTHING)
+    if asked.modifier == "missing":
+        return Sought(_missing(asked, attribute))
+    assert row.compare is not None, "a parameter of an object says how it compares"
+    sought = row.compare(asked, attribute, where)
+    return replace(sought, demand=_negated(sought.demand)) if asked.modifier == "not" else sought
+
+
+def _missing(asked: Asked, attribute: str) -> Demand:
+    given = Condition(attribute, Find.GIVEN)
+    match asked.values:
+        case ("true",):
+            return Unless(given)
+        case ("false",):
+            return given
+    raise ValueError("neither true nor false")
+
+
+def _negated(demand: Demand) -> Demand:
+    if demand is NOTHING:
+        return EVERYTHING
+    return NOTHING if demand is EVERYTHING else Unless(demand)
+
+
+def _plan(kind: Kind, sought: Iterable[Sought]) -> Plan:
+    listed = list(sought)
+    return Plan(
+        kind,
+        tuple(one.demand for one in listed if one.demand is not EVERYTHING),
+        tuple(one.check for one in listed if one.check is not None),
+    )

@@ -1,0 +1,38 @@
+"""The search of the whole system, which names its resource type by ``_type`` (FHIR R4, http).
+
+It is answered for one type at a time, as the search of that type.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from xds.fhir import iti66_find_document_lists, iti67_find_document_references, patients
+from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.outcome import Issue, Refused
+
+TYPE: Final = "_type"
+
+FINDS: Final[Mapping[str, Callable[[Facade, Call], Answer]]] = {
+    "DocumentReference": iti67_find_document_references.find,
+    "List": iti66_find_document_lists.find,
+    "Patient": patients.find,
+}
+
+
+def find(facade: Facade, call: Call) -> Answer:
+    """Answer as the search of the one type that ``_type`` names; else Refused."""
+    types = {
+        one for name, value in call.parameters if name == TYPE for one in value.split(",") if one
+    }
+    if len(types) != 1:
+        raise _refused("required", f"{TYPE} has to name one resource type: {', '.join(FINDS)}")
+    (resource_type,) = types
+    if resource_type not in FINDS:
+        raise _refused("not-supported", f"{TYPE} can be one of {', '.join(FINDS)}")
+    others = tuple(pair for pair in call.parameters if pair[0] != TYPE)
+    return FINDS[resource_type](facade, replace(call, parameters=others))
+
+
+def _refused(code: str, diagnostics: str) -> Refused:
+    return Refused(400, [Issue(code=code, diagnostics=diagnostics, expression=(f"http.{TYPE}",))])

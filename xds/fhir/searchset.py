@@ -1,0 +1,156 @@
+"""A search from request to Bundle: what ITI-66, ITI-67 and the search of Patients share.
+
+The answer is a searchset (MHD 2:3.66.4.2, 2:3.67.4.2): every match with its absolute URL, the
+total, links that lead on, and what there is to warn of in an OperationOutcome.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from hashlib import blake2b
+from typing import Any, Final
+from urllib.parse import quote
+from uuid import uuid4
+
+import orjson
+
+from xds.errors import TransactionFailure
+from xds.fhir.exchange import Answer, Call, Facade, Resource
+from xds.fhir.json import Rendered
+from xds.fhir.outcome import Issue, Refused, operation_outcome, refusal
+from xds.fhir.paging import PAGE, Sheet, Wishes, is_result_parameter, sheet, wishes
+from xds.fhir.search import KINDS, SEARCH_PARAMETERS
+from xds.fhir.search_requests import Selection, is_strict, plans, problem, require_subject, select
+from xds.fhir.subsets import subset
+from xds.registry.views import Found, RegistryView
+
+Render = Callable[[Facade, str, RegistryView, Sequence[Found[Any]]], list[Rendered]]
+"""Makes resources of what was found, for the FHIR base that is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search request, read."""
+
+    call: Call
+    resource_type: str
+    selections: tuple[Selection, ...]
+    wishes: Wishes
+
+    @classmethod
+    def read(cls, call: Call, resource_type: str) -> "Search":
+        """Read a search of one resource type; Refused with all that is wrong with its names."""
+        rows = SEARCH_PARAMETERS[resource_type]
+        wanted, names, issues = wishes(call, rows)
+        others = [(name, value) for name, value in call.parameters if name in names]
+        selections, unknown, wrong = select(others, rows)
+        issues += wrong
+        if is_strict(call):
+            issues += [problem(name, "not-supported", "not a parameter here") for name in unknown]
+        if issues:
+            raise Refused(400, issues)
+        require_subject(selections, rows)
+        return cls(call, resource_type, tuple(selections), wanted)
+
+    def searchset(
+        self,
+        profile: str | None,
+        found: Sheet[Any],
+        resources: Iterable[Rendered],
+        warnings: Sequence[Issue] = (),
+    ) -> Resource:
+        """Return the Bundle of a page."""
+        entries = [self._entry(resource) for resource in resources]
+        if warnings:
+            entries.append(_outcome(warnings))
+        bundle: Resource = {"resourceType": "Bundle"}
+        if profile:
+            bundle["meta"] = {"profile": [profile]}
+        bundle |= {"type": "searchset", "total": found.total, "link": list(self._links(found))}
+        if entries:
+            bundle["entry"] = entries
+        return bundle
+
+    def _entry(self, rendered: Rendered) -> Resource:
+        whole = not self.wishes.parts
+        return {
+            "fullUrl": f"{self.call.base}/{self.resource_type}/{rendered.identifier}",
+            "resource": rendered if whole else subset(rendered.resource(), self.wishes),
+            "search": {"mode": "match"},
+        }
+
+    def _links(self, found: Sheet[Any]) -> Iterator[Resource]:
+        used = {one.asked.name for one in self.selections}
+        parameters = [
+            (name, value)
+            for name, value in self.call.parameters
+            if value.strip() and (name in used or is_result_parameter(name))
+        ]
+        plain = [(name, value) for name, value in parameters if name != PAGE]
+        yield self._link("self", parameters)
+        if found.previous or found.following:
+            yield self._link("first", plain)
+        if found.previous:
+            yield self._link("previous", [*plain, (PAGE, found.previous)])
+        if found.following:
+            yield self._link("next", [*plain, (PAGE, found.following)])
+
+    def _link(self, relation: str, parameters: Iterable[tuple[str, str]]) -> Resource:
+        query = "&".join(f"{quote(n, _PLAIN)}={quote(v, _PLAIN)}" for n, v in parameters)
+        url = f"{self.call.base}/{self.resource_type}"
+        return {"relation": relation, "url": f"{url}?{query}" if query else url}
+
+
+_PLAIN: Final = ":/,@$"
+"""What stands for itself in a query (RFC 3986 3.4), and is part of FHIR's way to write values."""
+
+
+def _outcome(warnings: Iterable[Issue]) -> Resource:
+    return {
+        "fullUrl": uuid4().urn,
+        "resource": operation_outcome(warnings),
+        "search": {"mode": "outcome"},
+    }
+
+
+def find(facade: Facade, call: Call, resource_type: str, profile: str, render: Render) -> Answer:
+    """Answer a search of what is registered; Refused where the request is wrong."""
+    search = Search.read(call, resource_type)
+    try:
+        with facade.domain.registry.view() as view:
+            planned, warnings = plans(
+                search.selections, KINDS[resource_type], facade, view, call.base
+            )
+            found = sheet(view, planned, search.wishes)
+            resources = render(facade, call.base, view, found.found)
+    except TransactionFailure as failure:
+        raise refusal(failure) from failure
+    return Answer(resource=search.searchset(profile, found, resources, warnings))
+
+
+def state(found: Found[Any], base: str) -> tuple[Hashable, ...]:
+    """Return everything in which the resource of an object may differ, but for its relations."""
+    one = found.found
+    return (
+        base,
+        one.entry_uuid,
+        one.availability_status,
+        one.patient_id,
+        found.patient,
+        one.last_update_time,
+        found.last_updated_at,
+    )
+
+
+def read(resource: Resource | None, last_updated_at: str | None = None) -> Answer:
+    """Answer the read of one resource; Refused where it is not there."""
+    if resource is None:
+        raise Refused.because(404, "not-found", "there is no such resource")
+    # not the version, which stays the same when a document is deprecated or related to another
+    digest = blake2b(orjson.dumps(resource), digest_size=10).hexdigest()
+    headers = {"ETag": f'W/"{digest}"'}
+    if last_updated_at:
+        time = datetime.strptime(last_updated_at, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        headers["Last-Modified"] = format_datetime(time, usegmt=True)
+    return Answer(resource=resource, headers=headers)

@@ -1,0 +1,51 @@
+"""What a submission relies on, as names of locks: why registrations at one moment stay correct.
+
+What the rules were checked against must still hold when the submission is written. It is of three
+kinds, and locked so (:mod:`xds.database.postgresql`; SQLite has but one writer):
+
+- uniqueIds, and UUIDs that the submitter chose, must not come to be registered meanwhile:
+  exclusive, as two submissions with one of them are no two lawful submissions;
+- its patient must not be merged into another one: shared, as many may submit for one patient;
+- registered objects that it names must not change. All that changes them is of their patient:
+  replacement with its cascade, Folders that gain a document, merges. So a submission that names
+  any locks its patient, and theirs, exclusively; of these there is one in ten.
+"""
+
+from collections.abc import Iterator
+
+from xds.database import DatabaseConflict, Locks
+from xds.metadata import ebrim
+from xds.metadata.rules import Known
+from xds.metadata.submission import Submission
+from xds.registry import patients, surroundings
+from xds.registry.tables import searchable
+
+
+def relied_on(submission: Submission, known: Known) -> Locks:
+    """Return the locks of a submission, by what was registered when it was checked."""
+    named = frozenset(f"id {searchable(name)}" for name in _ids(submission))
+    of_patients = frozenset(map(patients.lock, _patient_ids(submission, known)))
+    if surroundings.refers(submission):
+        return Locks(exclusive=named | of_patients)
+    return Locks(shared=of_patients, exclusive=named)
+
+
+def require_locked(locks: Locks, submission: Submission, known: Known) -> None:
+    """Raise DatabaseConflict where what is known by now is of patients that are not locked."""
+    held = locks.shared | locks.exclusive
+    if any(patients.lock(one) not in held for one in _patient_ids(submission, known)):
+        raise DatabaseConflict("an object has gone to another patient meanwhile")
+
+
+def _ids(submission: Submission) -> Iterator[str]:
+    yield from surroundings.unique_ids(submission)
+    yield from (thing.id for thing in submission.objects if ebrim.is_uuid(thing.id))
+
+
+def _patient_ids(submission: Submission, known: Known) -> Iterator[str]:
+    for thing in surroundings.bearers(submission):
+        if thing.patient_id:
+            yield thing.patient_id
+    for found in known.objects.values():
+        if found.patient_id:
+            yield found.patient_id

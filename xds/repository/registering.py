@@ -1,0 +1,130 @@
+"""Registering with a registry that is elsewhere (ITI-42), so that no crash loses a document.
+
+Where registry and repository share a database, documents and metadata are one commit. Here they are
+not, and the order is what keeps the promise that an acknowledged document can be retrieved, and
+that a registered one can as well (ITI TF-2 3.41.4.1.3):
+
+1. the documents are published in the store;
+2. one commit enters them in the index, from where on they can be retrieved, and notes that their
+   registration is under way (the rows of ``registration``);
+3. ITI-42 is sent;
+4. its answer settles the registration. Success: the notes go, the documents stay for good. A plain
+   refusal: the documents that only this attempt stood behind are withdrawn. Anything else, such as
+   silence, a broken connection or a registry that is busy: nobody knows, and all stays as it is.
+
+So a crash leaves, at any point, a document without metadata at worst. What is not settled, `xds
+sweep` settles later by asking the registry (:mod:`xds.repository.settling`). A submitter who tries
+again meanwhile is not in the way: the document is there already, and each attempt has notes of its
+own. If the first attempt was registered after all, the registry refuses the second for its
+uniqueIds, and the document stays on account of the first.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence, Set
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from xds import logs
+from xds.database import Database, DatabaseUnavailable, Locks, retried
+from xds.errors import (
+    RegistryError,
+    TransactionFailure,
+    XDSRepositoryDuplicateUniqueIdInMessage,
+)
+from xds.metadata.ebrim import new_uuid
+from xds.metadata.objects import DocumentEntry
+from xds.metadata.submission import Submission
+from xds.repository import index
+from xds.repository.index import Connection, Joining
+
+_log: Final = logs.get_logger(__name__)
+
+
+class OutcomeUnknown(TransactionFailure):
+    """Whether the registry registered the submission is not known."""
+
+
+class RegistryUnavailable(Exception):
+    """The registry cannot be asked now; the text says why and names no patient."""
+
+
+class RemoteRegistry(Protocol):
+    """A Document Registry on another database, as the repository uses it."""
+
+    def register(self, submission: Submission) -> Sequence[RegistryError]:
+        """Register by ITI-42 and return the warnings.
+
+        Raises TransactionFailure when nothing was registered, OutcomeUnknown when it may have been.
+        """
+
+    def document_entries(self, unique_ids: Collection[str]) -> Sequence[DocumentEntry]:
+        """Return what is registered under uniqueIds (ITI-18 GetDocuments); RegistryUnavailable."""
+
+    def close(self) -> None:
+        """Close the connections to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteRegistration:
+    """Registers the submissions of one repository; safe to use from many threads and processes."""
+
+    database: Database
+    registry: RemoteRegistry
+
+    def __call__(self, submission: Submission, joining: Joining) -> Sequence[RegistryError]:
+        """Register a submission whose documents are published; ``joining`` enters them."""
+        unique_ids = _unique_ids(submission)
+        attempt = new_uuid()
+        retried(lambda: self._announce(attempt, unique_ids, joining))
+        try:
+            warnings = self.registry.register(submission)
+        except OutcomeUnknown:
+            raise
+        except TransactionFailure:
+            self._note(unique_ids, lambda one: index.withdraw(one, [attempt], unique_ids))
+            raise
+        self._note(unique_ids, lambda connection: index.settle(connection, unique_ids))
+        return warnings
+
+    def _announce(self, attempt: str, unique_ids: Set[str], joining: Joining) -> None:
+        if not unique_ids:
+            return
+        with self.database.write(locked(unique_ids)) as connection:
+            # a document that was settled before stays, whatever becomes of this attempt
+            held = index.find(connection, list(unique_ids)).keys()
+            settled = held - index.unsettled(connection, held)
+            joining(connection)
+            index.announce(connection, attempt, unique_ids - settled, int(time.time()))
+
+    def _note(self, unique_ids: Collection[str], note: Callable[[Connection], Any]) -> None:
+        """Write down what the registry answered; what cannot be is left to a sweep."""
+        if not unique_ids:
+            return
+        try:
+            retried(lambda: self._noted(unique_ids, note))
+        except DatabaseUnavailable as error:
+            _log.error("a registration is not settled", exc_info=error)
+
+    def _noted(self, unique_ids: Collection[str], note: Callable[[Connection], Any]) -> None:
+        with self.database.write(locked(unique_ids)) as connection:
+            note(connection)
+
+
+def locked(unique_ids: Collection[str]) -> Locks:
+    """Return the locks of those who change whether these documents are held."""
+    return Locks(exclusive=frozenset(f"document {one}" for one in unique_ids))
+
+
+def _unique_ids(submission: Submission) -> set[str]:
+    """Return the uniqueIds of the documents; TransactionFailure where two have the same.
+
+    The registry would refuse them, but by then one of the two documents would be lost.
+    """
+    times = Counter(entry.unique_id for entry in submission.document_entries if entry.unique_id)
+    if repeated := [unique_id for unique_id, number in times.items() if number > 1]:
+        raise TransactionFailure(
+            XDSRepositoryDuplicateUniqueIdInMessage(f"several documents have {one}", one)
+            for one in repeated
+        )
+    return set(times)

@@ -1,0 +1,80 @@
+"""What became of registrations that nobody heard the outcome of: the registry is asked.
+
+It knows by ITI-18 which documents of this repository are registered. Those are held for good; the
+others are withdrawn, for nobody was told that they were accepted.
+"""
+
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from datetime import timedelta
+
+from xds.database import retried
+from xds.metadata.objects import DocumentEntry
+from xds.repository import index
+from xds.repository.index import IndexedDocument
+from xds.repository.registering import RemoteRegistry, locked
+from xds.repository.repository import DocumentRepository
+from xds.repository.store import DocumentNotFound
+
+Attempts = Mapping[str, Collection[str]]
+"""Attempts to register, by the uniqueIds of their documents."""
+
+
+def unregistered(
+    repository: DocumentRepository, registry: RemoteRegistry, *, older_than: timedelta
+) -> Iterator[IndexedDocument]:
+    """Yield the documents that no attempt has registered, the last of which was before that time.
+
+    What is younger is passed over: the registry may still be about to register it. Raises
+    RegistryUnavailable.
+    """
+    for attempts in _waiting(repository, older_than):
+        missing = attempts.keys() - registered(repository, registry, attempts).keys()
+        with repository.database.read() as connection:
+            found = index.find(connection, sorted(missing))
+        yield from found.values()
+
+
+def settle(
+    repository: DocumentRepository, registry: RemoteRegistry, *, older_than: timedelta
+) -> Iterator[IndexedDocument]:
+    """Withdraw the same documents, yielding each, and note that the others are registered."""
+    for attempts in _waiting(repository, older_than):
+        found = registered(repository, registry, attempts).keys()
+        for withdrawn in _settled(repository, attempts, found):
+            with suppress(DocumentNotFound):
+                repository.store.delete(withdrawn.key)
+            yield withdrawn
+
+
+def registered(
+    repository: DocumentRepository, registry: RemoteRegistry, unique_ids: Collection[str]
+) -> Mapping[str, list[DocumentEntry]]:
+    """Return what the registry has of documents of this repository, by their uniqueIds."""
+    found: dict[str, list[DocumentEntry]] = {}
+    for entry in registry.document_entries(unique_ids):
+        unique_id = entry.unique_id or ""
+        if entry.repository_unique_id == repository.unique_id and unique_id in unique_ids:
+            found.setdefault(unique_id, []).append(entry)
+    return found
+
+
+def _waiting(repository: DocumentRepository, older_than: timedelta) -> Iterator[Attempts]:
+    limit = int(time.time() - older_than.total_seconds())
+    return index.unsettled_since(repository.database, limit)
+
+
+def _settled(
+    repository: DocumentRepository, attempts: Attempts, found: Collection[str]
+) -> list[IndexedDocument]:
+    missing = {one: attempts[one] for one in attempts if one not in found}
+    # an attempt that was begun after the registry was asked is not among these, and keeps its own
+    failed = {attempt for some in missing.values() for attempt in some}
+
+    def act() -> list[IndexedDocument]:
+        with repository.database.write(locked(attempts)) as connection:
+            index.settle(connection, found)
+            return index.withdraw(connection, failed, missing)
+
+    return retried(act)
