@@ -25,6 +25,7 @@ LAYERS: Final = (
     ("affinity_domain",),
     ("registry", "repository"),
     ("config", "contract", "database", "logs"),
+    ("security",),
     ("metadata", "targets"),
     ("errors", "parsing"),
 )
@@ -57,11 +58,13 @@ LESS: Final = {
         "registry",
         "repository",
         "contract",
+        "security",
         "database",
         "logs",
         "metadata",
         "errors",
     ),
+    "security": ("metadata", "errors"),
     "contract": ("metadata",),
     "config": ("metadata", "targets"),
 }

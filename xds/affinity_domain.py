@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from xds.config import Config
-from xds.database import Database
+from xds.database import Database, Joining
 from xds.errors import RegistryError
 from xds.metadata import code_sets
 from xds.metadata.code_sets import CodeSets
@@ -18,10 +18,10 @@ from xds.registry.identities import PatientIdentities
 from xds.registry.link_changes import LINK_CHANGE, LinkPolicy
 from xds.registry.queries import ResultLimits
 from xds.registry.registry import DocumentRegistry
-from xds.repository.index import Joining
 from xds.repository.registering import RemoteRegistration, RemoteRegistry
 from xds.repository.repository import DocumentRepository, Register
 from xds.repository.store import DocumentStore, open_store
+from xds.security.gates import Gates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,8 @@ class AffinityDomain:
     """None where a registry is served alone (``serve_repository = "no"``)."""
     identities: PatientIdentities
     """The patients of the registry."""
+    gates: Gates
+    """What every transaction passes."""
     systems: Systems
     """What code systems and identifier systems are called in XDS and in FHIR."""
 
@@ -65,6 +67,7 @@ class AffinityDomain:
             identities=PatientIdentities(
                 database, config.assigning_authority, _link_policy(config)
             ),
+            gates=Gates(),
             systems=Systems.read(config.identifier_systems),
         )
 

@@ -9,8 +9,10 @@ from typing import Any
 from tests.serving import Server
 from xds.client import Content, DocumentSource, entry_of, new_oid, submission_of
 from xds.metadata.objects import DocumentEntry
+from xds.security.access import Access
 
 SECONDS = 20
+ANYONE = Access(transaction="any")
 FHIR_JSON = "application/fhir+json"
 FHIR_XML = "application/fhir+xml"
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from tests.fhir.asked import ANYONE
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.fhir import json
@@ -73,7 +74,7 @@ def parameters(document: Resource) -> Resource:
 
 def call(document: Resource, media_type: str = FHIR_JSON) -> Call:
     """Return a request to generate metadata."""
-    return Call(base=BASE, resource=parameters(document), media_type=media_type)
+    return Call(access=ANYONE, base=BASE, resource=parameters(document), media_type=media_type)
 
 
 @contextmanager

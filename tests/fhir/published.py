@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.fhir.asked import ANYONE
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.fhir import structure
@@ -16,8 +17,9 @@ from xds.fhir.exchange import Answer, Call, Facade, Resource
 from xds.fhir.iti65_provide_document_bundle import provide
 from xds.fhir.iti105_simplified_publish import publish
 from xds.fhir.outcome import Issue, Refused
+from xds.metadata.demands import Condition, Find
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
-from xds.registry.views import Condition, Find, Found
+from xds.registry.views import Found
 from xds.repository.repository import DocumentRequest
 from xds.repository.store import DocumentReader
 
@@ -79,7 +81,8 @@ class Deployment:
     ) -> Answer:
         found = [one for one in structure.problems(sent) if one.severity == "error"]
         assert found == [], "the message is FHIR"
-        answer = handler(self.facade, Call(**{"base": BASE, "resource": sent, **call}))
+        asked: dict[str, Any] = {"access": ANYONE, "base": BASE, "resource": sent, **call}
+        answer = handler(self.facade, Call(**asked))
         if answer.resource is not None:
             assert structure.problems(answer.resource) == []
         return answer

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.databases import Databases
+from tests.fhir.asked import ANYONE
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.fhir import json
@@ -48,7 +49,8 @@ class Population:
         """Call an interaction with the query of a URL."""
         parameters = tuple(parse_qsl(query.format(**self._known()), keep_blank_values=True))
         return handler(
-            self.facade, Call(base=BASE, identifier=identifier, parameters=parameters, **more)
+            self.facade,
+            Call(access=ANYONE, base=BASE, identifier=identifier, parameters=parameters, **more),
         )
 
     def follow(self, handler: Handler, bundle: Resource, relation: str) -> Resource:
@@ -56,7 +58,7 @@ class Population:
         (url,) = (link["url"] for link in bundle["link"] if link["relation"] == relation)
         assert url.startswith(f"{BASE}/")
         parameters = tuple(parse_qsl(urlsplit(url).query, keep_blank_values=True))
-        return resource(handler(self.facade, Call(base=BASE, parameters=parameters)))
+        return resource(handler(self.facade, Call(access=ANYONE, base=BASE, parameters=parameters)))
 
     def found(self, bundle: Resource) -> list[str]:
         """Return the names of the matches."""

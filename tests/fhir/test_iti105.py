@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.fhir.asked import ANYONE
 from tests.fhir.published import (
     BASE,
     NOTE,
@@ -68,7 +69,7 @@ def test_a_document_is_published(here: Deployment) -> None:
 def test_the_answer_is_the_document_reference_as_it_is_read(here: Deployment) -> None:
     answer = here.publish(_reference())
     identifier = answer.headers["Location"].rpartition("/")[2]
-    known = read(here.facade, Call(base=BASE, identifier=identifier))
+    known = read(here.facade, Call(access=ANYONE, base=BASE, identifier=identifier))
     assert answer.resource == known.resource
     assert known.headers.items() <= answer.headers.items()
     assert answer.resource is not None

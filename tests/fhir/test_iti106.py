@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fhir.asked import ANYONE
 from tests.fhir.genomics import (
     BASE,
     CDA,
@@ -31,8 +32,8 @@ from xds.fhir.iti106_generate_metadata import generate
 from xds.fhir.outcome import Issue, Refused
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.metadata import vocabulary as v
+from xds.metadata.demands import Condition, Find
 from xds.metadata.objects import DocumentEntry, SubmissionSet
-from xds.registry.views import Condition, Find
 from xds.repository.repository import DocumentRequest
 from xds.repository.store import DocumentReader
 
@@ -282,7 +283,9 @@ def test_a_fhir_document_that_replaces_another(facade: Facade) -> None:
 def test_parameters_that_are_not_those_of_the_operation(
     facade: Facade, parameter: list[Resource], place: str
 ) -> None:
-    request = Call(base=BASE, resource={"resourceType": "Parameters", "parameter": parameter})
+    request = Call(
+        access=ANYONE, base=BASE, resource={"resourceType": "Parameters", "parameter": parameter}
+    )
     assert issue(facade, request).expression == (place,)
 
 
@@ -420,14 +423,14 @@ guide = pytest.mark.skipif(not REFERENCE.is_dir(), reason="the guide's examples 
 @guide
 def test_the_guides_binary_is_of_a_kind_that_has_no_metadata(facade: Facade) -> None:
     request = json.read((REFERENCE / "Parameters-ex-input-binary.json").read_bytes())
-    found = issue(facade, Call(base=BASE, resource=request))
+    found = issue(facade, Call(access=ANYONE, base=BASE, resource=request))
     assert (found.code, found.expression) == ("not-supported", (f"{RESOURCE}.contentType",))
 
 
 @guide
 def test_the_guides_document_is_of_a_patient_without_identifier(facade: Facade) -> None:
     request = json.read((REFERENCE / "Parameters-ex-input-doc-bundle.json").read_bytes())
-    refused = refusal(facade, Call(base=BASE, resource=request))
+    refused = refusal(facade, Call(access=ANYONE, base=BASE, resource=request))
     assert refused.status == 400
     assert "XDSUnknownPatientId" in [one.error_code for one in refused.issues]
 
@@ -442,7 +445,7 @@ def test_the_guides_document_of_a_patient_with_an_identifier(tmp_path: Path) -> 
         'codingScheme = "2.16.840.1.113883.5.25"\ndisplayName = "normal"\n' + DEFAULTS
     )
     with opened(tmp_path, defaults=defaults) as facade:
-        generate(facade, Call(base=BASE, resource=request))
+        generate(facade, Call(access=ANYONE, base=BASE, resource=request))
         (entry,) = entries(facade)
     assert entry.unique_id == "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"
     assert entry.title == "Discharge Summary"
@@ -452,7 +455,7 @@ def test_the_guides_document_of_a_patient_with_an_identifier(tmp_path: Path) -> 
 def test_the_guides_document_where_minimal_metadata_is_accepted(tmp_path: Path) -> None:
     request = json.read((REFERENCE / "Parameters-ex-input-doc-bundle.json").read_bytes())
     with opened(tmp_path, defaults="", minimal_metadata="accept") as facade:
-        generate(facade, Call(base=BASE, resource=request))
+        generate(facade, Call(access=ANYONE, base=BASE, resource=request))
         (entry,) = entries(facade)
     assert entry.limited_metadata
     assert (entry.patient_id or "").endswith(f"^^^&{NHS_NUMBERS}&ISO")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fhir.asked import ANYONE
 from tests.fhir.published import BASE, Deploy, Deployment, deploying, message
 from xds.fhir import publishing
 from xds.fhir.exchange import Call
@@ -53,7 +54,7 @@ def test_what_is_not_base64_is_told_of_its_element(here: Deployment) -> None:
     sent["content"][0]["attachment"]["data"] = "SGVsbG8"
     before = here.content()
     with pytest.raises(Refused) as refused:
-        publish(here.facade, Call(base=BASE, resource=sent))
+        publish(here.facade, Call(access=ANYONE, base=BASE, resource=sent))
     (issue,) = refused.value.issues
     assert issue.expression == ("DocumentReference.content[0].attachment.data",)
     assert here.content() == before

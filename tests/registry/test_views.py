@@ -8,12 +8,13 @@ import pytest
 from xds.database import Database
 from xds.errors import TransactionFailure
 from xds.metadata import vocabulary as v
+from xds.metadata.demands import All, Condition, Demand, Either, Find, Unless
 from xds.metadata.objects import Association, Author, Code, DocumentEntry, Folder, SubmissionSet
 from xds.metadata.submission import Submission
 from xds.registry.queries import ResultLimits
 from xds.registry.registry import DocumentRegistry
 from xds.registry.search import Page
-from xds.registry.views import All, Condition, Demand, Either, Find, Order, Unless
+from xds.registry.views import Order
 
 ANNA, BERT = (f"{name}^^^&2.999.1.1&ISO" for name in ("anna", "bert"))
 

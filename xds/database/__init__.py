@@ -4,7 +4,7 @@ The same tables and statements serve on both. What differs is how concurrent wri
 apart, and is written down in :mod:`xds.database.sqlite` and :mod:`xds.database.postgresql`.
 """
 
-from xds.database.access import Database, retried
+from xds.database.access import Database, Joining, retried
 from xds.database.errors import DatabaseConflict, DatabaseUnavailable
 from xds.database.locks import NOTHING, Locks
 from xds.database.statements import (
@@ -24,6 +24,7 @@ __all__ = [
     "DatabaseConflict",
     "DatabaseUnavailable",
     "Insertion",
+    "Joining",
     "Locks",
     "array",
     "fetch",

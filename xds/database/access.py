@@ -16,6 +16,8 @@ from xds.database.postgresql import PostgreSQL
 from xds.database.sqlite import SQLite
 
 T = TypeVar("T")
+Joining = Callable[[Connection], None]
+"""Work on the same database that shares the fate of somebody else's transaction."""
 
 _ATTEMPTS: Final = 5
 _LOCKS: Final = "xds_locks"

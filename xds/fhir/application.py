@@ -35,6 +35,9 @@ from xds.fhir.interactions import CAPABILITIES, DESCRIPTION, INTERACTIONS, Handl
 from xds.fhir.iti68_retrieve_document import BINARY_PATH, DOCUMENT_PATH, RetrieveDocument
 from xds.fhir.outcome import Issue, Refused, operation_outcome
 from xds.fhir.vocabulary import FHIR_JSON
+from xds.security import node
+from xds.security.access import Access
+from xds.security.caller import Caller
 from xds.targets import BadTarget, Target
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -133,7 +136,9 @@ class _Responder:
         environ[failures.INTERACTION] = self.interaction.name
         parameters = self._parameters(environ)
         form, pretty = _wanted(environ, parameters)
+        caller = Caller(node=node.of_environment(environ))
         call = Call(
+            access=Access(transaction=self.interaction.name, caller=caller),
             base=_base(request, self.facade.config),
             identifier=path.get("id", ""),
             parameters=parameters,
@@ -141,7 +146,9 @@ class _Responder:
         )
         if self.interaction.body:
             call = self._with_resource(call, environ)
-        answer = _with_warnings(self.handler(self.facade, call), call.warnings)
+        with self.facade.domain.gates.passing(call.access):
+            answer = self.handler(self.facade, call)
+        answer = _with_warnings(answer, call.warnings)
         _send(answer, environ, response, form, pretty=pretty)
 
     def _parameters(self, environ: dict[str, Any]) -> Parameters:

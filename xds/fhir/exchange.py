@@ -9,12 +9,15 @@ from xds.fhir.kept import Kept
 from xds.fhir.outcome import Issue
 from xds.fhir.resource import Resource as Resource
 from xds.fhir.vocabulary import FHIR_JSON
+from xds.security.access import Access
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One request, read."""
 
+    access: Access
+    """Who asks, and what they may see."""
     base: str
     """The absolute URL of the FHIR base as this client sees it, without a slash at its end."""
     identifier: str = ""

@@ -16,6 +16,8 @@ from xds.fhir import negotiation, rendering
 from xds.fhir.outcome import RETRY_AFTER_SECONDS, Issue, Refused, operation_outcome, refusal
 from xds.fhir.vocabulary import FHIR_JSON
 from xds.repository.store import StoreFull, StoreUnavailable
+from xds.security.access import AccessDenied
+from xds.security.gates import NotRecorded
 
 REQUEST_ID: Final = "X-Request-ID"
 INTERACTION: Final = "xds.interaction"
@@ -74,7 +76,9 @@ def as_refused(error: Exception) -> Refused:
             return refusal(error)
         case StoreFull():
             return Refused.because(507, "no-store", "there is no room for documents")
-        case DatabaseUnavailable() | StoreUnavailable():
+        case AccessDenied():
+            return Refused.because(403, "forbidden", str(error))
+        case DatabaseUnavailable() | StoreUnavailable() | NotRecorded():
             return _unavailable()
     found = f"an error in the server, which its log tells of under {logs.current_correlation()}"
     return Refused.because(500, "exception", found)
@@ -99,7 +103,7 @@ def _note(refused: Refused, error: Exception, environ: Mapping[str, Any]) -> Non
         "status": refused.status,
         "issues": [issue.error_code or issue.code for issue in refused.issues],
     }
-    if isinstance(error, Refused | TransactionFailure):
+    if isinstance(error, Refused | TransactionFailure | AccessDenied):
         _log.info("refused", **told)
     elif refused.status == 503:
         _log.error("not available", exc_info=error, **told)

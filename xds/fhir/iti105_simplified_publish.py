@@ -92,7 +92,8 @@ def published(
         submission_set_status=v.ORIGINAL,
     )
     things = (submission_set, entry, held, *associations)
-    register(facade, Submission(things), documents, {thing.id: path for thing in things})
+    expressions = {thing.id: path for thing in things}
+    register(facade, call.access, Submission(things), documents, expressions)
     return _answer(facade, call, entry, problems)
 
 
@@ -169,6 +170,6 @@ def _answer(facade: Facade, call: Call, entry: DocumentEntry, problems: Problems
     elif wanted == "OperationOutcome":
         answer = Answer(resource=operation_outcome(problems.warnings))
     else:
-        answer = read(facade, Call(base=call.base, identifier=bare_id))
+        answer = read(facade, Call(access=call.access, base=call.base, identifier=bare_id))
     headers = {**answer.headers, "Location": f"{call.base}/DocumentReference/{bare_id}"}
     return Answer(resource=answer.resource, status=201, headers=headers)

@@ -20,8 +20,9 @@ from xds.fhir.publishing import BadBase64, Content, decoded
 from xds.fhir.subjects import subjects_of
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.metadata import vocabulary as v
+from xds.metadata.demands import Condition, Demand, Find
 from xds.metadata.objects import Association, DocumentEntry
-from xds.registry.views import Condition, Demand, Find, RegistryView
+from xds.registry.views import RegistryView
 
 _RESOURCE: Final = "Parameters.parameter[0].resource"
 _DATA: Final = f"{_RESOURCE}.data"

@@ -78,7 +78,9 @@ def _provided(facade: Facade, call: Call, bundle: ProvideBundle, problems: Probl
     with staging(facade.domain.repository) as documents:
         things = _staged(facade, plan, documents, problems)
         problems.settle()
-    register(facade, Submission((*things, *plan.associations)), documents, plan.expressions)
+    register(
+        facade, call.access, Submission((*things, *plan.associations)), documents, plan.expressions
+    )
     return _answer(facade, call, bundle, plan, problems.warnings)
 
 

@@ -12,8 +12,9 @@ from xds.fhir.json import Rendered
 from xds.fhir.mapping import Writing, folder_list, submission_set_list
 from xds.fhir.search import KINDS
 from xds.fhir.vocabulary import FIND_LISTS_RESPONSE, UUID_URN
+from xds.metadata.demands import Condition, Find
 from xds.metadata.objects import Folder
-from xds.registry.views import Condition, Find, Found, Member, RegistryView
+from xds.registry.views import Found, Member, RegistryView
 
 
 def find(facade: Facade, call: Call) -> Answer:

@@ -8,8 +8,9 @@ from xds.fhir.exchange import Answer, Call, Facade
 from xds.fhir.json import Rendered
 from xds.fhir.mapping import Writing, document_reference
 from xds.fhir.vocabulary import FIND_REFERENCES_RESPONSE, UUID_URN
+from xds.metadata.demands import Condition, Find
 from xds.metadata.objects import DocumentEntry
-from xds.registry.views import Condition, Find, Found, RegistryView, Relation
+from xds.registry.views import Found, RegistryView, Relation
 
 
 def find(facade: Facade, call: Call) -> Answer:

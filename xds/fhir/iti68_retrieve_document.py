@@ -28,10 +28,13 @@ from xds.fhir.bodies import Body
 from xds.fhir.outcome import Issue, Refused
 from xds.fhir.rendering import content_type
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML, UUID_URN
+from xds.metadata.demands import Condition, Find
 from xds.metadata.objects import DocumentEntry
-from xds.registry.views import Condition, Find
 from xds.repository.index import IndexedDocument
 from xds.repository.store import DocumentNotFound, DocumentReader, StoreUnavailable
+from xds.security import node
+from xds.security.access import Access
+from xds.security.caller import Caller
 
 Headers = list[tuple[str, str]]
 StartResponse = Callable[..., Any]
@@ -154,6 +157,7 @@ class RetrieveDocument:
 
     def __init__(self, domain: AffinityDomain) -> None:
         self._documents = Documents(domain)
+        self._gates = domain.gates
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -169,6 +173,11 @@ class RetrieveDocument:
     def _answer(self, environ: Mapping[str, Any]) -> Sent:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _other_method(environ["REQUEST_METHOD"])
+        caller = Caller(node=node.of_environment(environ))
+        with self._gates.passing(Access(transaction="ITI-68", caller=caller)):
+            return self._retrieved(environ)
+
+    def _retrieved(self, environ: Mapping[str, Any]) -> Sent:
         path: str = environ["PATH_INFO"]
         accept: str = environ.get("HTTP_ACCEPT", "*/*")
         if path.startswith(BINARY_PATH):

@@ -28,9 +28,10 @@ from xds.fhir.references import (
 )
 from xds.fhir.vocabulary import ENTRY_UUID
 from xds.metadata import vocabulary as v
+from xds.metadata.demands import Condition, Either, Find
 from xds.metadata.objects import Association, DocumentEntry, Folder
 from xds.metadata.systems import Systems
-from xds.registry.views import Condition, Either, Find, RegistryView
+from xds.registry.views import RegistryView
 
 _UNRESOLVED: Final = "UnresolvedReferenceException"
 Member = type[DocumentEntry] | type[Folder]

@@ -21,19 +21,10 @@ from xds.fhir.search_demands import NOTHING, Kind
 from xds.fhir.search_requests import Plan, is_strict, problem
 from xds.fhir.search_values import split
 from xds.metadata import datatypes
+from xds.metadata.demands import All, Condition, Demand, Either, Find, Unless
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.registry.search import Page
-from xds.registry.views import (
-    All,
-    Condition,
-    Demand,
-    Either,
-    Find,
-    Found,
-    Order,
-    RegistryView,
-    Unless,
-)
+from xds.registry.views import Found, Order, RegistryView
 
 T = TypeVar("T")
 

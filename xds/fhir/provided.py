@@ -22,9 +22,10 @@ from xds.fhir.references import Held, References, Sought, entry_uuid
 from xds.fhir.subjects import Subject, Subjects
 from xds.fhir.vocabulary import CURRENT, ENTRY_UUID, UNIQUE_ID
 from xds.metadata import vocabulary as v
+from xds.metadata.demands import Condition, Find
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.metadata.systems import Systems
-from xds.registry.views import Condition, Find, Found, RegistryView
+from xds.registry.views import Found, RegistryView
 
 Thing = DocumentEntry | SubmissionSet | Folder
 T = TypeVar("T", DocumentEntry, SubmissionSet, Folder)

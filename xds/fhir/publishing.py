@@ -20,6 +20,7 @@ from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, Submissi
 from xds.metadata.submission import Submission
 from xds.repository.repository import DocumentRepository
 from xds.repository.store import StagedDocument, StoreError
+from xds.security.access import Access, AccessDenied
 
 T = TypeVar("T", bound=MetadataObject)
 
@@ -199,6 +200,7 @@ def derived_submission_set(entry: DocumentEntry, source_id: str) -> SubmissionSe
 
 def register(
     facade: Facade,
+    access: Access,
     submission: Submission,
     documents: Mapping[str, StagedDocument],
     expressions: Mapping[str, str],
@@ -209,10 +211,16 @@ def register(
     """
     domain = facade.domain
     try:
+        access.submits(submission)
+    except AccessDenied:
+        with suppress(StoreError):
+            domain.repository.store.discard(documents.values())
+        raise
+    try:
         if any(entry.is_on_demand for entry in submission.document_entries):
-            domain.registry.register(submission, transaction="ITI-61")
+            domain.registry.register(submission, transaction="ITI-61", joining=access.commit)
         else:
-            domain.repository.provide_and_register(submission, documents)
+            domain.repository.provide_and_register(submission, documents, access.commit)
     except TransactionFailure as failure:
         raise refusal(failure, expressions) from None
 

@@ -30,8 +30,9 @@ from xds.fhir.vocabulary import (
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.datatypes import CX
+from xds.metadata.demands import All, Condition, Demand, Either, Find, Unless
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
-from xds.registry.views import All, Condition, Demand, Either, Find, RegistryView, Unless
+from xds.registry.views import RegistryView
 
 Kind = type[DocumentEntry] | type[SubmissionSet] | type[Folder]
 Check = Callable[[MetadataObject], bool]

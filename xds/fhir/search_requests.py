@@ -24,7 +24,8 @@ from xds.fhir.search_demands import (
     list_codes,
 )
 from xds.fhir.search_values import split
-from xds.registry.views import Condition, Demand, Find, RegistryView, Unless
+from xds.metadata.demands import Condition, Demand, Find, Unless
+from xds.registry.views import RegistryView
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, or_, select, update
 
-from xds.database import Database, Locks, retried
+from xds.database import Database, Joining, Locks, retried
 from xds.metadata import datatypes
 from xds.metadata.datatypes import CX
 from xds.registry import events, link_changes, patients
@@ -89,17 +89,19 @@ class PatientIdentities:
     """The OID of the domain whose ids are kept; None admits any."""
     link_policy: LinkPolicy = field(default_factory=LinkPolicy)
 
-    def add(self, *patient_ids: str) -> None:
+    def add(self, *patient_ids: str, joining: Joining | None = None) -> None:
         """Make patient ids known, all or none; nothing changes of those that are already.
+
+        ``joining`` is what else is to be in the commit, here and below.
 
         Raises IdentityRefused for an id of another domain, and for a subsumed one: a merge cannot
         be reversed.
         """
         added = list(dict.fromkeys(map(searchable, patient_ids)))
         _require(self._flaws((Role.ADDED, patient_id) for patient_id in added))
-        retried(lambda: self._add(added))
+        retried(lambda: self._add(added, joining))
 
-    def _add(self, patient_ids: Iterable[str]) -> None:
+    def _add(self, patient_ids: Iterable[str], joining: Joining | None) -> None:
         with self.database.write(Locks(shared=_locks(patient_ids))) as connection:
             # sorted: who adds the same ids in another order would wait for this one, and it for him
             for patient_id in sorted(patient_ids):
@@ -108,8 +110,9 @@ class PatientIdentities:
                     _active(connection, {Role.ADDED: patient_id})
                 else:
                     _tell(connection, Happening(PATIENT_ADDED, None, None, key))
+            _join(joining, connection)
 
-    def merge(self, *, subsumed: str, surviving: str) -> None:
+    def merge(self, *, subsumed: str, surviving: str, joining: Joining | None = None) -> None:
         """Let the surviving patient have all that the subsumed one had.
 
         Raises IdentityRefused, and changes nothing, where the ids are equal, of another domain,
@@ -119,9 +122,9 @@ class PatientIdentities:
         _require(self._flaws(named.items()))
         if len(set(named.values())) == 1:
             raise IdentityRefused([Finding(Role.SUBSUMED, Fault.EQUAL)])
-        retried(lambda: self._merge(named))
+        retried(lambda: self._merge(named, joining))
 
-    def _merge(self, named: Mapping[Role, str]) -> None:
+    def _merge(self, named: Mapping[Role, str], joining: Joining | None) -> None:
         with self.database.write(Locks(exclusive=_locks(named.values()))) as connection:
             keys = _active(connection, named)
             both = {"subsumed": keys[Role.SUBSUMED], "surviving": keys[Role.SURVIVING]}
@@ -133,8 +136,9 @@ class PatientIdentities:
                 connection,
                 Happening(PATIENT_MERGED, None, None, both["subsumed"], both["surviving"]),
             )
+            _join(joining, connection)
 
-    def change_link(self, change: LinkChange) -> None:
+    def change_link(self, change: LinkChange, *, joining: Joining | None = None) -> None:
         """Give the documents of a local patient id to another patient (ITI TF-2 3.64.4.1.3).
 
         Raises IdentityRefused, and changes nothing, where one of the affinity domain's ids is of
@@ -146,9 +150,9 @@ class PatientIdentities:
         _require(self._flaws(named.items()))
         if change.new == change.previous and change.subsumed_local is None:
             return
-        retried(lambda: self._change_link(change))
+        retried(lambda: self._change_link(change, joining))
 
-    def _change_link(self, change: LinkChange) -> None:
+    def _change_link(self, change: LinkChange, joining: Joining | None) -> None:
         locks = Locks(exclusive=_locks((change.new, change.previous)))
         policy = self.link_policy
         with self.database.write(locks) as connection:
@@ -156,6 +160,7 @@ class PatientIdentities:
             if known.refused:
                 _active(connection, {Role.NEW: change.new})
             link_changes.apply(connection, change, policy, known, now=datatypes.now())
+            _join(joining, connection)
 
     def _flaws(self, named: Iterable[tuple[Role, str]]) -> Iterator[Finding]:
         for role, patient_id in named:
@@ -190,6 +195,11 @@ def _active(connection: Connection, named: Mapping[Role, str]) -> Mapping[Role, 
             findings.append(Finding(role, Fault.SUBSUMED_BEFORE))
     _require(findings)
     return {role: rows[patient_id].pk for role, patient_id in named.items()}
+
+
+def _join(joining: Joining | None, connection: Connection) -> None:
+    if joining is not None:
+        joining(connection)
 
 
 def _tell(connection: Connection, happening: Happening) -> None:

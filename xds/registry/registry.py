@@ -1,13 +1,13 @@
 """The Document Registry: registers submissions and answers stored queries (ITI TF-1 10.1.1.3)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
-from xds.database import Database, retried
+from xds.database import Database, Joining, retried
 from xds.errors import TransactionFailure
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
@@ -23,10 +23,6 @@ from xds.registry.queries import QueryRequest, QueryResult, ResultLimits, answer
 from xds.registry.rows import Prepared, insert_objects, prepared, settle
 from xds.registry.tables import document_entry
 from xds.registry.views import RegistryView
-
-Joining = Callable[[Connection], None]
-"""Work of a repository on the same database that shares the fate of the registration."""
-
 
 _PAGE: Final = 1_000
 _NEXT_STABLE: Final = (

@@ -7,7 +7,6 @@ asked here too, and some things beside: order, alternatives, values that are abs
 import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from functools import cached_property, lru_cache
 from typing import Any, Final, Generic, TypeVar, cast
 
@@ -33,6 +32,7 @@ from sqlalchemy import (
 from xds.errors import TransactionFailure, XDSTooManyResults
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
+from xds.metadata.demands import All, Condition, Demand, Either, Find, Unless
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.registry.fragments import FoundObject, parsed
 from xds.registry.search import WHOLE, Page
@@ -50,55 +50,6 @@ from xds.registry.tables import (
 )
 
 T = TypeVar("T", DocumentEntry, SubmissionSet, Folder)
-
-
-class Find(Enum):
-    """How a condition compares."""
-
-    EQUAL = "equal to one of the values"
-    LIKE = "like one of the values, in any case: % and _ are wild, a backslash escapes"
-    FROM = "at that value or after it"
-    BEFORE = "before that value"
-    GIVEN = "there, whatever it is"
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A demand on one attribute; ``number`` is the order of registration."""
-
-    attribute: str
-    find: Find
-    values: tuple[str, ...] = ()
-
-
-class Either(tuple["Demand", ...]):
-    """Demands of which one holds at least."""
-
-    __slots__ = ()
-
-    def __new__(cls, *demands: "Demand") -> "Either":
-        """Make it of its demands."""
-        return super().__new__(cls, demands)
-
-
-class All(tuple["Demand", ...]):
-    """Demands that all hold."""
-
-    __slots__ = ()
-
-    def __new__(cls, *demands: "Demand") -> "All":
-        """Make it of its demands."""
-        return super().__new__(cls, demands)
-
-
-@dataclass(frozen=True, slots=True)
-class Unless:
-    """A demand that does not hold."""
-
-    demand: "Demand"
-
-
-Demand = Condition | Either | All | Unless
 
 
 @dataclass(frozen=True, slots=True)

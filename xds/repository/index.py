@@ -4,7 +4,7 @@ And, where it is registered with a registry on another database, of which it is 
 whether it is registered (:mod:`xds.repository.registering`).
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,13 +48,9 @@ registration = Table(
 A document with such rows may be registered or not. One without is registered.
 """
 
-Joining = Callable[[Connection], None]
-"""Work on a connection that becomes part of another's transaction."""
-
 __all__ = [
     "Connection",
     "IndexedDocument",
-    "Joining",
     "add",
     "announce",
     "every",

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from xds import logs
-from xds.database import Database, DatabaseUnavailable, Locks, retried
+from xds.database import Database, DatabaseUnavailable, Joining, Locks, retried
 from xds.errors import (
     RegistryError,
     TransactionFailure,
@@ -36,7 +36,7 @@ from xds.metadata.ebrim import new_uuid
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.submission import Submission
 from xds.repository import index
-from xds.repository.index import Connection, Joining
+from xds.repository.index import Connection
 
 _log: Final = logs.get_logger(__name__)
 

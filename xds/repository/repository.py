@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from xds.database import Database, DatabaseUnavailable
+from xds.database import Database, DatabaseUnavailable, Joining
 from xds.errors import (
     RegistryError,
     TransactionFailure,
@@ -24,7 +24,7 @@ from xds.metadata.ebrim import RegistryObject
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.submission import Submission
 from xds.repository import index
-from xds.repository.index import Connection, IndexedDocument, Joining
+from xds.repository.index import Connection, IndexedDocument
 from xds.repository.store import (
     DocumentNotFound,
     DocumentReader,
@@ -96,9 +96,14 @@ class DocumentRepository:
             raise TransactionFailure([XDSRepositoryOutOfResources(_NO_ROOM)]) from error
 
     def provide_and_register(
-        self, submission: Submission, documents: Mapping[str, StagedDocument]
+        self,
+        submission: Submission,
+        documents: Mapping[str, StagedDocument],
+        joining: Joining | None = None,
     ) -> Sequence[RegistryError]:
         """Store staged documents, by the id of their entries, and register them (TF-2 3.41.4.1.3).
+
+        ``joining`` is what else is to be in the commit that enters them in the index.
 
         Raises TransactionFailure with the repository's errors or the registry's; then nothing is
         stored, unless it is OutcomeUnknown. On return documents and metadata are durable; what is
@@ -114,7 +119,9 @@ class DocumentRepository:
             self._discard(staged)
             raise
         try:
-            warnings, unused = self._register(self._completed(submission, documents), documents)
+            warnings, unused = self._register(
+                self._completed(submission, documents), documents, joining
+            )
         except TransactionFailure:
             # of any other failure it is not known whether the registration is durable: the
             # documents stay, and a sweep removes them if it is not
@@ -159,7 +166,10 @@ class DocumentRepository:
         return submission.with_objects([completed(thing) for thing in submission.objects])
 
     def _register(
-        self, submission: Submission, documents: Mapping[str, StagedDocument]
+        self,
+        submission: Submission,
+        documents: Mapping[str, StagedDocument],
+        also: Joining | None,
     ) -> tuple[Sequence[RegistryError], list[StagedDocument]]:
         """Register; return warnings, and the documents that are held under their uniqueId."""
         unused: list[StagedDocument] = []
@@ -179,6 +189,8 @@ class DocumentRepository:
                     if uid not in held
                 ],
             )
+            if also is not None:
+                also(connection)
 
         return self.register(submission, joining), unused
 

@@ -15,6 +15,9 @@ from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
 from xds.parsing import MalformedXML
 from xds.repository.store import StoreUnavailable
+from xds.security import node
+from xds.security.access import Access
+from xds.security.caller import Caller
 from xds.soap import addressing, envelope, faults
 from xds.soap.asynchronous import Replies
 from xds.soap.exchange import Exchange, Rendered
@@ -124,7 +127,10 @@ class XdsSoap12(Soap12):
         with as_faults():
             if next(ctx.in_body_doc.iter(_INCLUDE), None) is None:
                 exchange.pass_over_documents()
-        ctx.in_object = Request(ctx.in_body_doc, exchange)
+        transaction = self._by_operation[ctx.descriptor.name]
+        caller = Caller(node=node.of_environment(ctx.transport.req_env))
+        access = Access(transaction=transaction.name, caller=caller)
+        ctx.in_object = Request(ctx.in_body_doc, exchange, access)
 
     def serialize(self, ctx: Any, message: object) -> None:
         """Put the response or the fault into an envelope, for the connection or for elsewhere."""

@@ -29,8 +29,9 @@ def provide_and_register(domain: AffinityDomain, request: Request) -> Response:
     TRANSACTION.check(request.body)
     _require_distinct(content)
     submission = Submission.read(request.body[0])
+    request.access.submits(submission)
     documents = {one[0]: _received(request.documents, *one) for one in content}
-    warnings = domain.repository.provide_and_register(submission, documents)
+    warnings = domain.repository.provide_and_register(submission, documents, request.access.commit)
     return Response([registry_response(warnings, v.SUCCESS)])
 
 

@@ -18,7 +18,11 @@ def register(domain: AffinityDomain, request: Request) -> Response:
 def registered(domain: AffinityDomain, request: Request, transaction: Transaction) -> Response:
     """Register a submission by this transaction or by another that has the same messages."""
     transaction.check(request.body)
-    domain.registry.register(Submission.read(request.body), transaction=transaction.name)
+    submission = Submission.read(request.body)
+    request.access.submits(submission)
+    domain.registry.register(
+        submission, transaction=transaction.name, joining=request.access.commit
+    )
     return Response([registry_response()])
 
 

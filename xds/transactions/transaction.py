@@ -1,6 +1,7 @@
 """What a transaction is: a row that names it, its messages and its handler."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -11,6 +12,8 @@ from xds.affinity_domain import AffinityDomain
 from xds.database import DatabaseUnavailable
 from xds.errors import RegistryError, TransactionFailure
 from xds.repository.store import StagedDocument, StoreUnavailable
+from xds.security.access import Access, AccessDenied
+from xds.security.gates import NotRecorded
 
 _log = logs.get_logger(__name__)
 
@@ -30,10 +33,11 @@ class Documents(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The body of a request, and the documents beside it."""
+    """The body of a request, the documents beside it, and who sent it."""
 
     body: etree._Element
     documents: Documents
+    access: Access
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,13 @@ class Response:
 
     pieces: Sequence[bytes]
     documents: Sequence[AttachedDocument] = field(default=())
+
+    def close(self) -> None:
+        """Let go of the documents, which nobody will read."""
+        with ExitStack() as stack:
+            for document in self.documents:
+                if close := getattr(document.chunks, "close", None):
+                    stack.callback(close)
 
 
 Handler = Callable[[AffinityDomain, Request], Response]
@@ -91,13 +102,20 @@ class Transaction:
 
     def answer(self, domain: AffinityDomain, request: Request) -> Response:
         """Answer a request; whatever its content is, a response of this transaction comes back."""
+        response: Response | None = None
         try:
-            return self.handler(domain, request)
+            with domain.gates.passing(request.access):
+                response = self.handler(domain, request)
         except TransactionFailure as failure:
             return self.refusal(failure.errors)
-        except (DatabaseUnavailable, StoreUnavailable) as error:
+        except AccessDenied as denied:
+            return self.refusal([self.failed(str(denied))])
+        except (DatabaseUnavailable, StoreUnavailable, NotRecorded) as error:
             _log.error("not available", transaction=self.name, exc_info=error)
+            if response is not None:
+                response.close()
             return self.refusal([self.busy(BUSY)])
+        return response
 
     def check(self, body: etree._Element) -> None:
         """Raise TransactionFailure with every breach of the schema."""

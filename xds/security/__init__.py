@@ -1,0 +1,1 @@
+"""Who asks for what: the caller of a transaction, and the gates that every transaction passes."""

@@ -1,0 +1,90 @@
+"""One request for access: who asks for what, what they may see, and what it turned out to touch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from xds.metadata.demands import ANYTHING, Demand
+from xds.metadata.submission import Submission
+from xds.security.caller import UNKNOWN, Caller
+
+Committing = Callable[[Any], None]
+"""Writes by the connection it is handed, in the commit of a change."""
+
+
+class AccessDenied(Exception):
+    """The caller may not do this; the text says why in general terms and names no patient."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedDocument:
+    """A document that was asked for, and whether it was given out."""
+
+    repository_unique_id: str
+    document_unique_id: str
+    home_community_id: str | None = None
+    is_released: bool = True
+
+
+@dataclass(slots=True)
+class Facts:
+    """What a request has touched, as the handlers come to know it: for policy and for audit."""
+
+    patient_ids: list[str] = field(default_factory=list)
+    """CX, each once."""
+    submission: Submission | None = None
+    query_id: str = ""
+    """The UUID of a stored query, or what a FHIR client searched for."""
+    query: bytes = b""
+    """The query as it was asked."""
+    documents: list[RequestedDocument] = field(default_factory=list)
+    message_id: str = ""
+    """The control id of an HL7 message."""
+
+    def patient(self, *patient_ids: str | None) -> None:
+        """Note that the request is about these patients."""
+        new = (one for one in patient_ids if one and one not in self.patient_ids)
+        self.patient_ids.extend(dict.fromkeys(new))
+
+    def submitted(self, submission: Submission) -> None:
+        """Note what is submitted, and its patients."""
+        self.submission = submission
+        self.patient(*(one.patient_id for one in submission.submission_sets))
+        self.patient(*(one.patient_id for one in submission.document_entries))
+        self.patient(*(one.patient_id for one in submission.folders))
+
+
+@dataclass(slots=True, kw_only=True)
+class Access:
+    """One request; belongs to one thread. Gates fill in what the handlers go by."""
+
+    transaction: str
+    """As in the TF: ``ITI-42``."""
+    caller: Caller = UNKNOWN
+    visible: Demand = ANYTHING
+    """The demand on DocumentEntries that the caller may know of."""
+    facts: Facts = field(default_factory=Facts)
+    checks: list["Check"] = field(default_factory=list)
+    """What gates want asked of a submission before anything of it is stored."""
+    on_commit: list[Committing] = field(default_factory=list)
+    """What gates want written in the same commit as a change that the request brings about."""
+
+    def submits(self, submission: Submission) -> None:
+        """Say what is submitted, once it is read; AccessDenied where a gate does not let it in."""
+        self.facts.submitted(submission)
+        for check in self.checks:
+            check(self)
+
+    def commit(self, connection: Any) -> None:
+        """Write what goes into the commit of the change; called within it, again on a retry."""
+        for write in self.on_commit:
+            write(connection)
+
+
+Check = Callable[[Access], None]
+"""Looks at the facts of a request; raises AccessDenied."""
+
+
+def of_the_server(transaction: str) -> Access:
+    """Return the access of the server itself, which may see everything."""
+    return Access(transaction=transaction)

@@ -1,0 +1,82 @@
+"""What every transaction passes, by whatever binding it comes: policy before it, audit after it.
+
+A gate is an object in the tuple that an affinity domain is opened with; none knows of another.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from xds.errors import RegistryError, TransactionFailure
+from xds.security.access import Access, AccessDenied
+
+
+class NotRecorded(Exception):
+    """The access cannot be recorded now, so that nothing is released."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a request: nothing amiss, errors of the protocol, or a failure."""
+
+    errors: tuple[RegistryError, ...] = ()
+    denied: AccessDenied | None = None
+    failed: bool = False
+    """Whether the server could not answer."""
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the request was answered as it was meant."""
+        return not (self.errors or self.denied or self.failed)
+
+
+SUCCESS: Final = Outcome()
+
+
+class Gate(Protocol):
+    """One concern of every transaction."""
+
+    def enter(self, access: Access) -> None:
+        """Decide before anything is read or written; AccessDenied closes the gate."""
+
+    def leave(self, access: Access, outcome: Outcome) -> None:
+        """Learn what has become of it before the answer goes; NotRecorded holds it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """The gates of one deployment, in the order in which a request comes to them."""
+
+    gates: Sequence[Gate] = ()
+
+    def passing(self, access: Access) -> AbstractContextManager[None]:
+        """Pass every gate for the length of a block, which ends with the answer at hand.
+
+        AccessDenied before the block or out of it; NotRecorded after it. Every gate is left that
+        stands, also where an earlier one has denied.
+        """
+        return self._passing(access) if self.gates else nullcontext()
+
+    @contextmanager
+    def _passing(self, access: Access) -> Iterator[None]:
+        try:
+            for gate in self.gates:
+                gate.enter(access)
+            yield
+        except BaseException as error:
+            self._leave(access, _outcome(error))
+            raise
+        self._leave(access, SUCCESS)
+
+    def _leave(self, access: Access, outcome: Outcome) -> None:
+        for gate in self.gates:
+            gate.leave(access, outcome)
+
+
+def _outcome(error: BaseException) -> Outcome:
+    if isinstance(error, AccessDenied):
+        return Outcome(denied=error)
+    if isinstance(error, TransactionFailure):
+        return Outcome(errors=error.errors)
+    return Outcome(failed=True)
