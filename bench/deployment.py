@@ -145,11 +145,20 @@ def deployment(
         tempfile.TemporaryDirectory(dir=folder, prefix="bench-") as work,
         _database(folder, database) as options,
         bucket(documents) as place,
-        serving(Path(work, "data"), {**options, **(place.options if place else {})}) as server,
+        serving(Path(work, "data"), {**options, **_workers(), **_of(place)}) as server,
         plain_wsgi(Path(work), Config().workers, Config().threads) as (plain_url, _),
         clients(CLIENTS) as ready,
     ):
         yield Deployment(server, plain_url, ready, Path(work), seconds, place)
+
+
+def _workers() -> Mapping[str, str]:
+    """As many workers as a server has that is told nothing, and as the yardstick has."""
+    return {"workers": str(Config().workers)}
+
+
+def _of(place: Bucket | None) -> Mapping[str, str]:
+    return place.options if place else {}
 
 
 @contextmanager
