@@ -16,6 +16,14 @@ class AccessDenied(Exception):
     """The caller may not do this; the text says why in general terms and names no patient."""
 
 
+class AuthenticationFailed(Exception):
+    """Nobody vouches for the user of a request as the options want it (ITI TF-2 3.40.4.1.3).
+
+    The text is the reason for log and audit: of what came it quotes nothing. What the sender is
+    told is the binding's.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class RequestedDocument:
     """A document that was asked for, and whether it was given out."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from xds.errors import RegistryError, TransactionFailure
-from xds.security.access import Access, AccessDenied
+from xds.security.access import Access, AccessDenied, AuthenticationFailed
 
 
 class NotRecorded(Exception):
@@ -22,13 +22,15 @@ class Outcome:
 
     errors: tuple[RegistryError, ...] = ()
     denied: AccessDenied | None = None
+    unauthenticated: AuthenticationFailed | None = None
+    """The request was turned away before any gate was entered: no one vouches for its user."""
     failed: bool = False
     """Whether the server could not answer."""
 
     @property
     def is_success(self) -> bool:
         """Whether the request was answered as it was meant."""
-        return not (self.errors or self.denied or self.failed)
+        return not (self.errors or self.denied or self.unauthenticated or self.failed)
 
 
 SUCCESS: Final = Outcome()
@@ -41,7 +43,10 @@ class Gate(Protocol):
         """Decide before anything is read or written; AccessDenied closes the gate."""
 
     def leave(self, access: Access, outcome: Outcome) -> None:
-        """Learn what has become of it before the answer goes; NotRecorded holds it back."""
+        """Learn what has become of it before the answer goes; NotRecorded holds it back.
+
+        A gate is left that was not entered where an earlier one denied, or nobody was let in.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,13 @@ class Gates:
         stands, also where an earlier one has denied.
         """
         return self._passing(access) if self.gates else nullcontext()
+
+    def refused(self, access: Access, failure: AuthenticationFailed) -> None:
+        """Tell every gate of a request whose user nobody vouches for; its caller has a node alone.
+
+        NotRecorded where that cannot be recorded. The request is refused in any case.
+        """
+        self._leave(access, Outcome(unauthenticated=failure))
 
     @contextmanager
     def _passing(self, access: Access) -> Iterator[None]:
