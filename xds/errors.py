@@ -52,11 +52,16 @@ class RegistryError(Exception):
     def __init_subclass__(cls) -> None:
         cls.code = cls.__name__
 
-    def __init__(self, code_context: str, location: str = "") -> None:
+    def __init__(
+        self, code_context: str, location: str = "", *, attribute: str = "", rule: str = ""
+    ) -> None:
         # only the code becomes an argument of Exception: str() and repr() show those
         super().__init__(self.code)
         self.code_context = code_context
         self.location = location
+        # for bindings that have a place of their own for what ebRS puts into a sentence
+        self.attribute = attribute
+        self.rule = rule
 
     @staticmethod
     def passed_on(

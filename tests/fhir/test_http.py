@@ -295,6 +295,22 @@ def test_a_chunked_body_that_is_too_long_is_refused(small: Server, size: int) ->
     assert (reply.status, reply.codes()) == (413, ["too-long"])
 
 
+@pytest.mark.parametrize("form", [FHIR_JSON, FHIR_XML])
+def test_what_cannot_be_read_is_wrong_as_a_whole(server: Server, form: str) -> None:
+    for path, expected in (("", "Bundle"), ("/DocumentReference", "DocumentReference")):
+        reply = ask(server, "POST", path, {"Content-Type": form}, b"{<")
+        (issue,) = reply.json()["issue"]
+        assert (reply.status, issue["code"]) == (400, "structure")
+        assert issue["expression"] == [expected]
+
+
+def test_a_conditional_create_is_not_passed_over(server: Server) -> None:
+    headers = {"Content-Type": FHIR_JSON, "If-None-Exist": "identifier=urn:oid:2.999.1|1"}
+    reply = ask(server, "POST", "/DocumentReference", headers, b"{}")
+    assert (reply.status, reply.codes()) == (400, ["not-supported"])
+    assert reply.json()["issue"][0]["expression"] == ["http.If-None-Exist"]
+
+
 def test_a_chunked_body_is_read(small: Server) -> None:
     reply = ask(small, "POST", "", body=iter([b'{"resource', b'Type": "Patient"}']))
     assert reply.status == 400

@@ -55,14 +55,14 @@ def test_a_document_is_not_published_twice_with_other_bytes(with_note: Deploymen
 
     refused = with_note.refusal(message("one_document", change))
     assert refused.status == 409
-    assert ("conflict", "XDSNonIdenticalHash", R1) in told(refused)
+    assert ("conflict", "XDSNonIdenticalHash", f"{R1}.content.attachment.hash") in told(refused)
 
 
 def test_a_submission_is_not_made_twice(with_note: Deployment) -> None:
     refused = with_note.refusal(message("one_document"))
     assert refused.status == 409
     assert told(refused) == [
-        ("duplicate", "XDSDuplicateUniqueIdInRegistry", "Bundle.entry[0].resource")
+        ("duplicate", "XDSDuplicateUniqueIdInRegistry", "Bundle.entry[0].resource.identifier")
     ]
 
 
@@ -182,7 +182,8 @@ def test_an_unknown_patient_is_refused_where_patients_must_be_known(deploy: Depl
     there = deploy(unknown_patients="known")
     refused = there.refusal(message("one_document"))
     assert refused.status == 400
-    assert told(refused) == [("not-found", "XDSUnknownPatientId", "Bundle.entry[0].resource")]
+    where = "Bundle.entry[0].resource.subject"
+    assert told(refused) == [("not-found", "XDSUnknownPatientId", where)]
 
 
 def test_a_merged_patient_is_refused(with_note: Deployment) -> None:

@@ -189,7 +189,37 @@ REFUSED: list[tuple[str, Change, int, tuple[str, str, str]]] = [
         "another patient",
         put("entry.1.resource.subject.identifier.value", "M4002"),
         400,
-        ("invariant", "XDSPatientIdDoesNotMatch", R1),
+        ("invariant", "XDSPatientIdDoesNotMatch", f"{R1}.subject"),
+    ),
+    (
+        "language that is none",
+        attached(language="plain English"),
+        400,
+        ("invalid", "XDSRegistryMetadataError", f"{R1}.content.attachment.language"),
+    ),
+    (
+        "service that ends before it begins",
+        put("entry.1.resource.context.period", {"start": "2026-03-05", "end": "2026-03-01"}),
+        400,
+        ("invalid", "XDSRegistryMetadataError", f"{R1}.context.period.start"),
+    ),
+    (
+        "what changes the meaning of a document",
+        put(
+            "entry.1.resource.modifierExtension",
+            [{"url": "http://example.org/refuted", "valueBoolean": True}],
+        ),
+        400,
+        ("extension", "", f"{R1}.modifierExtension"),
+    ),
+    (
+        "what changes the meaning of an entry of a List",
+        put(
+            "entry.0.resource.entry.0.modifierExtension",
+            [{"url": "http://example.org/refuted", "valueBoolean": True}],
+        ),
+        400,
+        ("extension", "", "Bundle.entry[0].resource.entry[0].modifierExtension"),
     ),
     (
         "a Patient without identifier",
@@ -377,7 +407,26 @@ def test_a_circle_of_relations_is_refused(here: Deployment) -> None:
         ],
     )
     refused = here.refusal(message("several_documents", change))
-    assert told(refused) == [("business-rule", "", "Bundle.entry[3].resource.relatesTo[0].target")]
+    assert told(refused) == [
+        ("business-rule", "", f"Bundle.entry[{index}].resource.relatesTo[0].target")
+        for index in (1, 3)
+    ]
+
+
+def test_a_code_from_outside_the_affinity_domain_is_told_as_one(
+    deploy: Deploy, tmp_path: Path
+) -> None:
+    code_sets = tmp_path / "codes.toml"
+    code_sets.write_text(
+        'mime_types = ["application/pdf"]\n'
+        '[codes]\nformatCode = ["urn:ihe:pcc:xphr:2007^^1.3.6.1.4.1.19376.1.2.3"]\n'
+    )
+    refused = deploy(code_sets=str(code_sets)).refusal(message("one_document"))
+    assert refused.status == 400
+    assert told(refused) == [
+        ("code-invalid", "XDSRegistryMetadataError", f"{R1}.content.format"),
+        ("code-invalid", "XDSRegistryMetadataError", f"{R1}.content.attachment.contentType"),
+    ]
 
 
 def test_all_problems_are_told_together(here: Deployment) -> None:

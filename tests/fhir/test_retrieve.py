@@ -124,8 +124,11 @@ def test_only_the_registered_type_can_be_had(server: Server, document: str) -> N
 def test_what_a_fhir_library_sends_with_every_request_asks_for_no_type(
     server: Server, document: str
 ) -> None:
-    for accept in (FHIR_JSON, FHIR_XML, "application/json"):
+    hapi = f"{FHIR_XML};q=1.0, {FHIR_JSON};q=1.0, application/xml+fhir;q=0.9"
+    for accept in (FHIR_JSON, FHIR_XML, "application/json", f"{FHIR_JSON}; charset=utf-8", hapi):
         assert get(server, document, accept=accept).body == TEXT
+    for accept in (f"{FHIR_JSON}, application/pdf", f"{FHIR_JSON};q=0", "application/xml"):
+        assert get(server, document, accept=accept).status == 406
 
 
 # --- ranges and conditions -----------------------------------------------------------------------

@@ -160,9 +160,19 @@ class _Responder:
         return found + negotiation.parameters(_body(environ).read(_LONGEST_FORM))
 
     def _with_resource(self, call: Call, environ: dict[str, Any]) -> Call:
-        data = _body(environ).read(self.facade.config.max_fhir_bytes)
         content_type = environ.get("CONTENT_TYPE", "")
-        resource, form, warnings = bodies.resource_of(data, content_type, self.interaction.body)
+        expected = self.interaction.body
+        if "HTTP_IF_NONE_EXIST" in environ:
+            # passed over, a repeated request would publish again what it was to publish once
+            raise Refused.because(
+                400, "not-supported", "no conditional create is supported", "http.If-None-Exist"
+            )
+        try:
+            data = _body(environ).read(self.facade.config.max_fhir_bytes)
+            resource, form, warnings = bodies.resource_of(data, content_type, expected)
+        except Refused as refused:
+            # what cannot be read has no elements to point at: it is wrong as a whole
+            raise refused if refused.status == 415 else refused.at(expected) from None
         environ[_WARNINGS] = warnings
         return replace(call, resource=resource, media_type=form, warnings=tuple(warnings))
 

@@ -22,6 +22,8 @@ from xds.fhir.provided import Provided
 from xds.fhir.publishing import (
     Completeness,
     Content,
+    Places,
+    check_modifiers,
     decoded,
     derived_submission_set,
     fitted,
@@ -92,14 +94,16 @@ def published(
         submission_set_status=v.ORIGINAL,
     )
     things = (submission_set, entry, held, *associations)
-    expressions = {thing.id: path for thing in things}
-    register(facade, call.access, Submission(things), documents, expressions)
+    elements = {entry.id: entry} if path == _PATH else {}
+    places = Places({thing.id: path for thing in things}, elements)
+    register(facade, call.access, Submission(things), documents, places)
     return _answer(facade, call, entry, problems)
 
 
 def _check_profile(resource: Resource, problems: Problems) -> None:
     """Check what the profile SimplifiedPublish adds to R4 (MHD 2:3.105.4.1.2)."""
     attachment = attachment_of(resource)
+    check_modifiers(resource, _PATH, problems)
     for name in ("masterIdentifier", "subject"):
         if not resource.get(name):
             problems.add("required", f"{name} is required", f"{_PATH}.{name}")

@@ -1,6 +1,6 @@
 """ITI-65 Provide Document Bundle: documents with their metadata in one transaction (2:3.65)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -23,6 +23,7 @@ from xds.fhir.provided import MetadataReader, Provided, Thing
 from xds.fhir.publishing import (
     Completeness,
     Content,
+    Places,
     fitted,
     on_demand,
     register,
@@ -78,9 +79,9 @@ def _provided(facade: Facade, call: Call, bundle: ProvideBundle, problems: Probl
     with staging(facade.domain.repository) as documents:
         things = _staged(facade, plan, documents, problems)
         problems.settle()
-    register(
-        facade, call.access, Submission((*things, *plan.associations)), documents, plan.expressions
-    )
+    places = Places(plan.expressions, {thing.id: thing for thing in things})
+    submission = Submission((*things, *plan.associations))
+    register(facade, call.access, submission, documents, places)
     return _answer(facade, call, bundle, plan, problems.warnings)
 
 
@@ -165,7 +166,7 @@ def _complete(
 
 def _staged(
     facade: Facade, plan: _Plan, documents: dict[str, StagedDocument], problems: Problems
-) -> Iterator[Thing]:
+) -> list[Thing]:
     """Take the documents in, and return the objects as they are to be registered."""
     things: list[Thing] = []
     for index, thing in plan.provided.things.items():
@@ -177,7 +178,7 @@ def _staged(
                 documents[thing.id] = staged
                 thing = fitted(thing, staged, attachment, problems, is_rendered=content.is_rendered)
         things.append(thing)
-    return iter(things)
+    return things
 
 
 # --- answering -----------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ _CONDITIONS: Final = frozenset(
     }
 )
 _OF_LIBRARIES: Final = frozenset({"*/*", FHIR_JSON, FHIR_XML, "application/json"})
-"""What libraries for FHIR send with every request, whatever it is for (RFC 9110, 12.5.1)."""
+"""What libraries for FHIR send with every request, told apart without parsing."""
 _ALLOWED: Final = "GET, HEAD, OPTIONS"
 _OK: Final = "200 OK"
 _FIRST_VERSION: Final = 'W/"1"'
@@ -183,7 +183,9 @@ class RetrieveDocument:
         if path.startswith(BINARY_PATH):
             return self._binary(path[len(BINARY_PATH) :], accept, environ)
         found = self._documents.find(path[len(DOCUMENT_PATH) :].removesuffix("/"))
-        if accept not in _OF_LIBRARIES and not negotiation.admits(accept, found.mime_type):
+        if accept not in _OF_LIBRARIES and not (
+            negotiation.admits(accept, found.mime_type) or negotiation.is_of_library(accept)
+        ):
             raise Refused.because(
                 406, "not-supported", f"the document can be had as {found.mime_type}"
             )

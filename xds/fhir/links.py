@@ -176,7 +176,7 @@ class Links:
 
     def read_relations(self) -> None:
         """Read what new documents replace, transform, append to or sign."""
-        among_new: dict[str, set[str]] = {}
+        among_new: dict[str, dict[str, str]] = {}
         for entry in self.bundle.of(Kind.DOCUMENT):
             source = self.provided.things.get(entry.index)
             relations = self._relations(entry)
@@ -185,8 +185,8 @@ class Links:
             for kind, target, path in relations:
                 self._associate(kind, source.id, target.uuid, path)
                 if target.is_new:
-                    among_new.setdefault(source.id, set()).add(target.uuid)
-                    self._check_acyclic(among_new, source.id, path)
+                    among_new.setdefault(source.id, {})[target.uuid] = path
+        self._check_acyclic(among_new)
 
     def _relations(self, entry: Entry) -> list[tuple[str, End, str]]:
         """Read relatesTo; what both replaces and transforms one document is one XFRM_RPLC."""
@@ -206,15 +206,24 @@ class Links:
                 found[kind, uuid] = (v.XFRM_RPLC, target, path)
         return list(found.values())
 
-    def _check_acyclic(self, edges: Mapping[str, set[str]], start: str, path: str) -> None:
-        """No new document is, by others, related to itself."""
-        reached: set[str] = set()
-        frontier = {start}
-        while frontier := {t for s in frontier for t in edges.get(s, ())} - reached:
-            reached |= frontier
-        if start in reached:
-            reason = "the documents of the Bundle are related in a circle"
-            self.problems.add("business-rule", reason, path)
+    def _check_acyclic(self, edges: dict[str, dict[str, str]]) -> None:
+        """No new document is, by others, related to itself; ``edges`` has paths by both ends."""
+        sources: dict[str, list[str]] = {}
+        for source, targets in edges.items():
+            for target in targets:
+                sources.setdefault(target, []).append(source)
+        open_ends = {source: len(targets) for source, targets in edges.items()}
+        ended = [target for target in sources if target not in edges]
+        while ended:
+            for source in sources.get(ended.pop(), ()):
+                open_ends[source] -= 1
+                if not open_ends[source]:
+                    ended.append(source)
+        for source, count in open_ends.items():
+            if count:
+                reason = "the documents of the Bundle are related in a circle"
+                paths = [path for t, path in edges[source].items() if open_ends.get(t)]
+                self.problems.add("business-rule", reason, *paths)
 
     # --- memberships -----------------------------------------------------------------------------
 

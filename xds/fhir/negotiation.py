@@ -21,6 +21,7 @@ _FORMS: Final[Mapping[str, str]] = {
     **dict.fromkeys(_XML, FHIR_XML),
 }
 """The form that each media type means; besides those of R4, of DSTU2 and of plain clients."""
+_NATIVE: Final = frozenset({FHIR_JSON, FHIR_XML, "application/json"})
 _SHORT: Final[Mapping[str, str]] = {"json": FHIR_JSON, "xml": FHIR_XML}
 _VERSIONS: Final = frozenset({"4.0", "4.0.1"})
 _CHARSETS: Final = frozenset({"utf-8", "utf8", "us-ascii"})
@@ -177,6 +178,17 @@ def admits(accept: str, media_type: str) -> bool:
 @lru_cache(maxsize=256)
 def _admits(accept: str, media_type: str) -> bool:
     return _quality(accept, MediaType.parse(media_type).name).weight > 0
+
+
+def is_of_library(accept: str) -> bool:
+    """Tell whether Accept has FHIR types and nothing else.
+
+    Libraries for FHIR send that with every request, whatever it is for: HAPI both forms with
+    their weights and older names. It says nothing of the document at an attachment's URL.
+    """
+    ranges = list(_ranges(accept[:_MOST_ACCEPT]))
+    liked = {given.name for given, weight in ranges if weight > 0}
+    return all(given.name in _FORMS for given, _ in ranges) and not liked.isdisjoint(_NATIVE)
 
 
 def binary_form(accept: str, media_type: str) -> str | None:

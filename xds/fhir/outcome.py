@@ -5,8 +5,8 @@ whose ``details`` have the XDS code both as coding and as text, and whose ``diag
 code context, so that clients of every known gateway find it where they look.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from xds.errors import WARNING_SEVERITY, RegistryError, TransactionFailure
@@ -70,6 +70,11 @@ class Refused(Exception):
         )
         return cls(status, [issue])
 
+    def at(self, expression: str) -> "Refused":
+        """Return the same, its issues without a place pointing at this one."""
+        issues = [replace(one, expression=one.expression or (expression,)) for one in self.issues]
+        return Refused(self.status, issues, self.headers)
+
 
 class Told(NamedTuple):
     """How one XDS error is told."""
@@ -127,20 +132,35 @@ def mapped(error: RegistryError) -> Told:
     return _MAPPED.get(error.code, _OF_REQUEST)
 
 
-def issue_of(error: RegistryError, expressions: Mapping[str, str] | None = None) -> Issue:
-    """Tell one RegistryError; ``expressions`` has the FHIRPath of things by their location."""
+_OF_RULE: Final[Mapping[str, str]] = {
+    "required": "required",
+    "codes_of_the_domain": "code-invalid",
+    "mime_types_of_the_domain": "code-invalid",
+}
+"""The code of an issue by the rule that was broken, where it says more than the error code."""
+
+Where = Callable[[RegistryError], str]
+"""Tells the FHIRPath of what an error is about, empty where it is not known."""
+
+
+def _nowhere(_: RegistryError) -> str:
+    return ""
+
+
+def issue_of(error: RegistryError, where: Where = _nowhere) -> Issue:
+    """Tell one RegistryError."""
     warning = error.severity == WARNING_SEVERITY
-    where = (expressions or {}).get(error.location)
+    path = where(error)
     return Issue(
-        code="incomplete" if warning else mapped(error).code,
+        code="incomplete" if warning else _OF_RULE.get(error.rule, mapped(error).code),
         diagnostics=error.code_context,
-        expression=(where,) if where else (),
+        expression=(path,) if path else (),
         severity="warning" if warning else "error",
         error_code=error.code,
     )
 
 
-def refusal(failure: TransactionFailure, expressions: Mapping[str, str] | None = None) -> Refused:
+def refusal(failure: TransactionFailure, where: Where = _nowhere) -> Refused:
     """Turn the errors of a refused transaction into the answer's: one issue each.
 
     The status is that of the first error that is not the request's fault, else of the first.
@@ -148,4 +168,4 @@ def refusal(failure: TransactionFailure, expressions: Mapping[str, str] | None =
     told = [mapped(error) for error in failure.errors if error.severity != WARNING_SEVERITY]
     status = next((one.status for one in told if one.status >= 500), told[0].status)
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {}
-    return Refused(status, [issue_of(error, expressions) for error in failure.errors], headers)
+    return Refused(status, [issue_of(error, where) for error in failure.errors], headers)

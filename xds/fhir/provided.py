@@ -17,7 +17,7 @@ from xds.fhir.mapping import (
 from xds.fhir.mapping.identifiers import of_kind, package_unique_id, uuid_of
 from xds.fhir.outcome import Refused
 from xds.fhir.problems import Problems
-from xds.fhir.publishing import new_unique_id
+from xds.fhir.publishing import check_modifiers, new_unique_id
 from xds.fhir.references import Held, References, Sought, entry_uuid
 from xds.fhir.subjects import Subject, Subjects
 from xds.fhir.vocabulary import CURRENT, ENTRY_UUID, UNIQUE_ID
@@ -31,6 +31,8 @@ Thing = DocumentEntry | SubmissionSet | Folder
 T = TypeVar("T", DocumentEntry, SubmissionSet, Folder)
 
 _MISMATCH: Final = "XDSPatientIdDoesNotMatch"
+_READ: Final = frozenset(Kind) - {Kind.BINARY, Kind.FHIR_DOCUMENT}
+"""The entries whose resources are read; the others are kept as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class MetadataReader:
     def read(self) -> Provided:
         """Read all there is; what is wrong goes to the problems."""
         patients = self._patients()
+        for entry in self.bundle.of(*_READ):
+            check_modifiers(entry.resource, entry.path, self.problems)
         for entry in self._bearers:
             self._check_status(entry)
             patient_id = patients.get(entry.index)

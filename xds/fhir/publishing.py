@@ -4,14 +4,14 @@ import binascii
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 from uuid import uuid4
 
-from xds.errors import TransactionFailure
+from xds.errors import RegistryError, TransactionFailure
 from xds.fhir.exchange import Facade
 from xds.fhir.fetching import CannotFetch
-from xds.fhir.mapping.table import absent
+from xds.fhir.mapping.table import absent, element
 from xds.fhir.outcome import refusal
 from xds.fhir.problems import Problems
 from xds.metadata import datatypes
@@ -174,6 +174,24 @@ class Completeness:
         return thing
 
 
+def check_modifiers(element: object, path: str, problems: Problems) -> None:
+    """Refuse what changes the meaning of an element in a way that nobody here knows.
+
+    The profiles have no modifierExtension (MHD 2:3.65.4.1.2), and FHIR R4 demands to refuse what
+    is not understood (extensibility, 2.4.0.2).
+    """
+    if isinstance(element, list):
+        for place, one in enumerate(element):
+            check_modifiers(one, f"{path}[{place}]", problems)
+    elif isinstance(element, dict):
+        if "modifierExtension" in element:
+            reason = "no modifierExtension is understood here"
+            problems.add("extension", reason, f"{path}.modifierExtension")
+        for name, one in element.items():
+            if isinstance(one, dict | list):
+                check_modifiers(one, f"{path}.{name}", problems)
+
+
 def new_unique_id() -> str:
     """Return a new uniqueId: an OID made of a UUID (ITU-T X.667)."""
     return f"2.25.{uuid4().int}"
@@ -198,12 +216,28 @@ def derived_submission_set(entry: DocumentEntry, source_id: str) -> SubmissionSe
 # --- registration --------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where in the request the objects of a submission stand."""
+
+    resources: Mapping[str, str]
+    """The FHIRPath of what each object was read from, by its id."""
+    things: Mapping[str, MetadataObject] = field(default_factory=dict)
+    """By their ids the objects whose attributes are elements there."""
+
+    def of(self, error: RegistryError) -> str:
+        """Return the FHIRPath of what an error is about, as exactly as it says."""
+        path = self.resources.get(error.location, "")
+        thing = self.things.get(error.location)
+        return element(thing, error.attribute, path) if path and thing else path
+
+
 def register(
     facade: Facade,
     access: Access,
     submission: Submission,
     documents: Mapping[str, StagedDocument],
-    expressions: Mapping[str, str],
+    places: Places,
 ) -> None:
     """Store and register, as by ITI-41; On-Demand entries, as by ITI-61, have no documents.
 
@@ -222,7 +256,7 @@ def register(
         else:
             domain.repository.provide_and_register(submission, documents, access.commit)
     except TransactionFailure as failure:
-        raise refusal(failure, expressions) from None
+        raise refusal(failure, places.of) from None
 
 
 def on_demand(entry: DocumentEntry, url: str, repository_unique_id: str) -> DocumentEntry:

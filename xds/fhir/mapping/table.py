@@ -429,6 +429,20 @@ def absent(
     ]
 
 
+def element(thing: MetadataObject, tf_name: str, path: str) -> str:
+    """Return the FHIRPath of what an attribute is read from: the resource, where it has no place.
+
+    ``tf_name`` is that of the TF, ``path`` the FHIRPath of the resource.
+    """
+    for one in ROWS:
+        if one.kind is not type(thing) or not one.path:
+            continue
+        if one.kind.attributes()[one.attribute].tf_name == tf_name:
+            # which of several identifiers it is, clients tell in ways of their own
+            return _expression(one.kind, one.attribute, path).partition(".where(")[0]
+    return path
+
+
 def _expression(kind: type[MetadataObject], attribute: str, path: str) -> str:
     _, dot, within = row(kind, attribute).path.partition(".")
     return f"{path}{dot}{within}"

@@ -46,7 +46,12 @@ class Rule:
     def errors(self, case: Case) -> list[RegistryError]:
         """Return an error for every breach; its location is the object's id as submitted."""
         return [
-            self.error(f"{label(found.subject)}: {found.message}", found.subject.id)
+            self.error(
+                f"{label(found.subject)}: {found.message}",
+                found.subject.id,
+                attribute=found.attribute,
+                rule=self.name,
+            )
             for found in self.check(case)
         ]
 

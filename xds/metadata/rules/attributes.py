@@ -67,7 +67,7 @@ def required(case: Case) -> Findings:
             if limited and attribute.name not in _REQUIRED_WITH_LIMITED_METADATA:
                 continue
             if not attribute.is_given(thing):
-                yield Finding(thing, f"{attribute.tf_name} is required")
+                yield Finding(thing, f"{attribute.tf_name} is required", attribute.tf_name)
 
 
 def forbidden(case: Case) -> Findings:
@@ -75,7 +75,8 @@ def forbidden(case: Case) -> Findings:
     for thing in _objects(case):
         for attribute in _chosen(thing.KIND, "forbidden", case.transaction):
             if attribute.occurrences(thing):
-                yield Finding(thing, f"{attribute.tf_name} must not be given in {case.transaction}")
+                reason = f"{attribute.tf_name} must not be given in {case.transaction}"
+                yield Finding(thing, reason, attribute.tf_name)
 
 
 def cardinality(case: Case) -> Findings:
@@ -83,7 +84,8 @@ def cardinality(case: Case) -> Findings:
     for thing in _objects(case):
         for attribute in _chosen(thing.KIND, "single"):
             if (times := attribute.occurrences(thing)) > 1:
-                yield Finding(thing, f"{attribute.tf_name} may stand once, stands {times} times")
+                reason = f"{attribute.tf_name} may stand once, stands {times} times"
+                yield Finding(thing, reason, attribute.tf_name)
 
 
 def data_types(case: Case) -> Findings:
@@ -92,7 +94,7 @@ def data_types(case: Case) -> Findings:
         for attribute in _chosen(thing.KIND, "typed"):
             for text in attribute.texts(thing):
                 if text and (reason := _breach(attribute.data_type or "", text)):
-                    yield Finding(thing, f"{attribute.tf_name}: {reason}")
+                    yield Finding(thing, f"{attribute.tf_name}: {reason}", attribute.tf_name)
 
 
 def _breach(data_type: str, text: str) -> str | None:
@@ -134,11 +136,11 @@ def codes(case: Case) -> Findings:
         for name, code in _classifications(thing, authors=False):
             scheme = code.slot("codingScheme")
             if not code.nodeRepresentation:
-                yield Finding(thing, f"{name}: nodeRepresentation is required")
+                yield Finding(thing, f"{name}: nodeRepresentation is required", name)
             if scheme is None or len(scheme.values) != 1 or not scheme.values[0].strip():
-                yield Finding(thing, f"{name}: one value of codingScheme is required")
+                yield Finding(thing, f"{name}: one value of codingScheme is required", name)
             if not any(string.value for string in code.name):
-                yield Finding(thing, f"{name}: a displayName is required")
+                yield Finding(thing, f"{name}: a displayName is required", name)
 
 
 def codes_of_the_domain(case: Case) -> Findings:
@@ -151,14 +153,16 @@ def codes_of_the_domain(case: Case) -> Findings:
             code = code_of(classification)
             scheme = classification.classificationScheme or ""
             if code.code and code.coding_scheme and not code_sets.accepts(scheme, code):
-                yield Finding(thing, f"{name}: {code} is not a code of the affinity domain")
+                reason = f"{name}: {code} is not a code of the affinity domain"
+                yield Finding(thing, reason, name)
 
 
 def mime_types_of_the_domain(case: Case) -> Findings:
     """Documents are of a mime type that the affinity domain allows."""
     for entry in case.submission.document_entries:
         if entry.mime_type and not case.policy.code_sets.accepts_mime_type(entry.mime_type):
-            yield Finding(entry, f"mimeType {entry.mime_type} is not one of the affinity domain")
+            reason = f"mimeType {entry.mime_type} is not one of the affinity domain"
+            yield Finding(entry, reason, "mimeType")
 
 
 def source_patient_infos(case: Case) -> Findings:
@@ -170,7 +174,7 @@ def source_patient_infos(case: Case) -> Findings:
                 value for value in values if _breach("SourcePatientInfo", value) is None
             )
         except ValueError as reason:
-            yield Finding(entry, f"sourcePatientInfo: {reason}")
+            yield Finding(entry, f"sourcePatientInfo: {reason}", "sourcePatientInfo")
 
 
 def authors(case: Case) -> Findings:
@@ -183,17 +187,19 @@ def authors(case: Case) -> Findings:
 def _author(thing: RegistryObject, author: Classification) -> Findings:
     values = {slot.name: slot.values for slot in author.slots}
     if author.nodeRepresentation:
-        yield Finding(thing, "author: nodeRepresentation must be empty")
+        yield Finding(thing, "author: nodeRepresentation must be empty", "author")
     if not any(any(values.get(name, ())) for name in AUTHOR_DATA_TYPES):
         yield Finding(
-            thing, "author: authorPerson, authorInstitution or authorTelecommunication is required"
+            thing,
+            "author: authorPerson, authorInstitution or authorTelecommunication is required",
+            "author",
         )
     if len(values.get("authorPerson", ())) > 1:
-        yield Finding(thing, "author: authorPerson may have one value")
+        yield Finding(thing, "author: authorPerson may have one value", "author")
     for name, data_type in AUTHOR_DATA_TYPES.items():
         for text in values.get(name, ()):
             if text and (reason := _breach(data_type, text)):
-                yield Finding(thing, f"{name}: {reason}")
+                yield Finding(thing, f"{name}: {reason}", "author")
 
 
 def service_times(case: Case) -> Findings:
@@ -201,7 +207,8 @@ def service_times(case: Case) -> Findings:
     for entry in case.submission.document_entries:
         start, stop = entry.service_start_time, entry.service_stop_time
         if start and stop and _is_after(start, stop):
-            yield Finding(entry, "serviceStartTime is after serviceStopTime")
+            reason = "serviceStartTime is after serviceStopTime"
+            yield Finding(entry, reason, "serviceStartTime")
 
 
 def _is_after(start: str, stop: str) -> bool:

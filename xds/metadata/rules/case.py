@@ -17,6 +17,8 @@ class Finding(NamedTuple):
 
     subject: RegistryObject
     message: str
+    attribute: str = ""
+    """The TF name of the one attribute that is wrong, where it is one."""
 
 
 Findings = Iterator[Finding]

@@ -98,7 +98,8 @@ def distinct_unique_ids(case: Case) -> Findings:
     count = Counter(thing.unique_id for thing in bearers if thing.unique_id)
     for thing in bearers:
         if thing.unique_id and count.pop(thing.unique_id, 0) > 1:
-            yield Finding(thing, f"uniqueId {thing.unique_id} stands on several objects")
+            reason = f"uniqueId {thing.unique_id} stands on several objects"
+            yield Finding(thing, reason, "uniqueId")
 
 
 def unused_unique_ids(case: Case) -> Findings:
@@ -107,9 +108,8 @@ def unused_unique_ids(case: Case) -> Findings:
         if isinstance(thing, DocumentEntry):
             continue
         for other in case.known.unique_ids.get(thing.unique_id or "", ()):
-            yield Finding(
-                thing, f"uniqueId {thing.unique_id} is already that of a {other.kind.KIND}"
-            )
+            reason = f"uniqueId {thing.unique_id} is already that of a {other.kind.KIND}"
+            yield Finding(thing, reason, "uniqueId")
             break
 
 
@@ -123,7 +123,8 @@ def identical_hash(case: Case) -> Findings:
     for entry in case.submission.document_entries:
         hashes = {other.hash.lower() for other in _twins(case, entry) if other.hash}
         if entry.hash and hashes - {entry.hash.lower()}:
-            yield Finding(entry, f"uniqueId {entry.unique_id} is registered with another hash")
+            reason = f"uniqueId {entry.unique_id} is registered with another hash"
+            yield Finding(entry, reason, "hash")
 
 
 def identical_size(case: Case) -> Findings:
@@ -131,21 +132,23 @@ def identical_size(case: Case) -> Findings:
     for entry in case.submission.document_entries:
         sizes = {other.size for other in _twins(case, entry) if other.size is not None}
         if entry.size and entry.size.isdecimal() and sizes - {int(entry.size)}:
-            yield Finding(entry, f"uniqueId {entry.unique_id} is registered with another size")
+            reason = f"uniqueId {entry.unique_id} is registered with another size"
+            yield Finding(entry, reason, "size")
 
 
 def no_stable_twin(case: Case) -> Findings:
     """An On-Demand entry does not take the uniqueId of a Stable one."""
     for entry in case.submission.document_entries:
         if any(o.object_type == v.STABLE_DOCUMENT_ENTRY for o in _twins(case, entry)):
-            yield Finding(entry, f"uniqueId {entry.unique_id} is that of a Stable DocumentEntry")
+            reason = f"uniqueId {entry.unique_id} is that of a Stable DocumentEntry"
+            yield Finding(entry, reason, "uniqueId")
 
 
 def unused_uuids(case: Case) -> Findings:
     """A UUID that the submitter chose is not in use."""
     for thing in case.submission.objects:
         if thing.id in case.known.objects:
-            yield Finding(thing, "the entryUUID is already registered")
+            yield Finding(thing, "the entryUUID is already registered", "entryUUID")
 
 
 # --- patients ------------------------------------------------------------------------------------
@@ -158,16 +161,15 @@ def assigning_authority(case: Case) -> Findings:
         return
     for thing, patient_id in _patient_ids(case):
         if not patient_id.endswith(f"&{authority}&ISO"):
-            yield Finding(
-                thing, f"patientId {patient_id} is not of the assigning authority {authority}"
-            )
+            reason = f"patientId {patient_id} is not of the assigning authority {authority}"
+            yield Finding(thing, reason, "patientId")
 
 
 def known_patients(case: Case) -> Findings:
     """Patient ids are known to the registry and not merged into another."""
     for thing, patient_id in _patient_ids(case):
         if patient_id in case.known.refused_patients:
-            yield Finding(thing, f"patientId {patient_id} is not known")
+            yield Finding(thing, f"patientId {patient_id} is not known", "patientId")
 
 
 def _patient_ids(case: Case) -> Iterator[tuple[SubmissionSet | DocumentEntry | Folder, str]]:
@@ -185,9 +187,8 @@ def one_patient(case: Case) -> Findings:
         for thing in case.patient_bearers:
             expected = submission_set.patient_id
             if thing.patient_id and expected and thing.patient_id != expected:
-                yield Finding(
-                    thing, f"patientId {thing.patient_id} is not the SubmissionSet's {expected}"
-                )
+                reason = f"patientId {thing.patient_id} is not the SubmissionSet's {expected}"
+                yield Finding(thing, reason, "patientId")
 
 
 def related_patients(case: Case) -> Findings:
