@@ -214,6 +214,9 @@ def populate(made: Population) -> None:
         creation_time="20260401120000",
         service_start_time="20260310",
         author=by("^Smith^John"),
+        mime_type="application/pdf; version=1.7",
+        language_code="cy-GB",
+        comments="Été at the coast",
         reference_id_list=(
             cxi("9.8.7", v.REFERENCE_STUDY_INSTANCE_UID, ""),
             cxi("acc_1"),

@@ -15,6 +15,7 @@ from tests.serving import Server
 from xds.config import Config
 from xds.fhir import capability, openapi, structure
 from xds.fhir.interactions import INTERACTIONS
+from xds.fhir.paging import RESULT_PARAMETERS
 from xds.fhir.search import SEARCH_PARAMETERS
 
 BASE = "https://share.example/fhir"
@@ -82,6 +83,12 @@ def test_every_resource_with_what_it_takes() -> None:
     assert operation["definition"].endswith("/OperationDefinition/generate-metadata")
     (rest,) = STATED["rest"]
     assert {one["code"] for one in rest["interaction"]} == {"transaction", "search-system"}
+
+
+def test_what_every_search_takes_is_stated_once_for_all() -> None:
+    (rest,) = STATED["rest"]
+    names = [one["name"] for one in rest["searchParam"]]
+    assert names == ["_count", "_sort", "_total", "_summary", "_elements"]
 
 
 @pytest.mark.parametrize("resource_type", sorted(SEARCH_PARAMETERS))
@@ -179,10 +186,15 @@ def test_what_is_in_a_path_is_described() -> None:
 
 def test_a_search_is_described_with_its_parameters() -> None:
     paths = DESCRIBED["paths"]
-    wanted = {row.name for row in SEARCH_PARAMETERS["List"]}
+    wanted = {row.name for row in (*SEARCH_PARAMETERS["List"], *RESULT_PARAMETERS)}
     assert wanted <= {one.get("name") for one in paths["/List"]["get"]["parameters"]}
     form = paths["/List/_search"]["post"]["requestBody"]["content"]
     assert set(form["application/x-www-form-urlencoded"]["schema"]["properties"]) == wanted
+
+
+def test_a_read_is_described_with_what_it_takes() -> None:
+    described = DESCRIBED["paths"]["/List/{id}"]["get"]["parameters"]
+    assert {"_summary", "_elements"} == {one["name"] for one in described if "name" in one}
 
 
 def test_the_description_is_served(server: Server) -> None:

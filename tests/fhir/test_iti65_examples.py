@@ -96,7 +96,11 @@ def test_two_documents_of_one_unique_id_are_refused(deploy: Deploy) -> None:
     refused = there.refusal(bundle)
     assert refused.status == 400
     assert told(refused) == [
-        ("duplicate", "XDSRegistryDuplicateUniqueIdInMessage", "Bundle.entry[1].resource")
+        (
+            "duplicate",
+            "XDSRegistryDuplicateUniqueIdInMessage",
+            "Bundle.entry[1].resource.masterIdentifier",
+        )
     ]
     bundle["entry"][2]["resource"]["masterIdentifier"]["value"] = "urn:oid:2.999.4.2.200"
     assert statuses(there.provide(bundle)) == ["201 Created"] * 5

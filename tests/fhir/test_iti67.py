@@ -124,6 +124,15 @@ CASES: dict[str, list[str]] = {
     "patient={anna}&period=sa2026-02": ["letter"],
     "patient={anna}&period=eb2026-01-02": ["rescan"],
     # authors
+    # what is looked at in each document
+    "patient={anna}&contenttype=application/pdf": ["letter"],
+    "patient={anna}&contenttype=urn:ietf:bcp:13|APPLICATION/PDF,image/png": ["letter"],
+    "patient={anna}&contenttype=application": [],
+    "patient={anna}&language=cy-gb": ["letter"],
+    "patient={anna}&language=urn:ietf:bcp:47|en-GB": ["report", "scan", "rescan"],
+    "patient={anna}&description=ete": ["letter"],
+    "patient={anna}&description=coast": [],
+    "patient={anna}&description:contains=COAST": ["letter"],
     "patient={anna}&author.family=Smith": ["letter", "scan"],
     "patient={anna}&author.family=smith": ["letter", "scan"],
     "patient={anna}&author.family:exact=Smith": ["letter"],

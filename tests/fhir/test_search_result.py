@@ -7,7 +7,7 @@ import pytest
 
 from tests.databases import Databases
 from tests.fhir.searched import Population, by, entry, matches, opened, populate, resource
-from xds.fhir.iti67_find_document_references import find
+from xds.fhir.iti67_find_document_references import find, read
 from xds.fhir.outcome import Refused
 from xds.metadata.objects import Association
 from xds.metadata.vocabulary import RPLC
@@ -70,6 +70,17 @@ def test_elements(made: Population) -> None:
     assert [tag["code"] for tag in found["meta"]["tag"]] == ["SUBSETTED"]
     wanted = {"resourceType", "id", "meta", "status", "content", "type", "context"}
     assert set(found) - {"contained"} == wanted
+
+
+def test_a_read_takes_parts_as_well(made: Population) -> None:
+    whole = resource(made.ask(read, identifier=made.ids["report"]))
+    part = resource(made.ask(read, "_elements=type", identifier=made.ids["report"]))
+    assert set(part) < set(whole)
+    assert part["type"] == whole["type"]
+    assert [tag["code"] for tag in part["meta"]["tag"]] == ["SUBSETTED"]
+    with pytest.raises(Refused) as refused:
+        made.ask(read, "_summary=some", identifier=made.ids["report"])
+    assert refused.value.issues[0].expression == ("http._summary",)
 
 
 @pytest.mark.parametrize("summary", ["text", "data", "false"])

@@ -18,9 +18,10 @@ from xds.fhir.interactions import (
     TRANSACTION,
     Interaction,
 )
+from xds.fhir.paging import RESULT_PARAMETERS
 from xds.fhir.search import SEARCH_PARAMETERS, SearchParameter
 
-_WRITTEN: Final = "2026-11-22"
+_WRITTEN: Final = "2026-11-25"
 """The day on which what is stated here last changed."""
 _STATED: Final = ("create", "read", "search-type")
 _PROFILES: Final = {
@@ -84,6 +85,7 @@ def _rest(config: Config) -> Resource:
         },
         "resource": [_resource(name) for name in types],
         "interaction": _of_system(config),
+        "searchParam": _search_parameters(RESULT_PARAMETERS),
     }
 
 

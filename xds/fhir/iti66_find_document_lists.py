@@ -31,8 +31,8 @@ def read(facade: Facade, call: Call) -> Answer:
             found = view.find(sought, [by_id])
             if found:
                 (resource,) = rendered(facade, call.base, view, found)
-                return searchset.read(resource.resource(), found[0].last_updated_at)
-    return searchset.read(None)
+                return searchset.read(call, resource.resource(), found[0].last_updated_at)
+    return searchset.read(call, None)
 
 
 def rendered(

@@ -25,8 +25,8 @@ def read(facade: Facade, call: Call) -> Answer:
         found = view.find(DocumentEntry, [by_id])
         resources = rendered(facade, call.base, view, found)
     if not found:
-        return searchset.read(None)
-    return searchset.read(resources[0].resource(), found[0].last_updated_at)
+        return searchset.read(call, None)
+    return searchset.read(call, resources[0].resource(), found[0].last_updated_at)
 
 
 def rendered(

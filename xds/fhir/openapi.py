@@ -11,12 +11,14 @@ from xds.fhir.exchange import Resource
 from xds.fhir.interactions import (
     DESCRIPTION,
     INTERACTIONS,
+    READ,
     RETRIEVE,
     SEARCH,
     SEARCH_SYSTEM,
     Interaction,
 )
 from xds.fhir.negotiation import FORM
+from xds.fhir.paging import OF_PARTS, RESULT_PARAMETERS
 from xds.fhir.search import SEARCH_PARAMETERS, SearchParameter
 from xds.fhir.search_system import FINDS, TYPE
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
@@ -103,8 +105,10 @@ def _identifier(row: Interaction) -> str:
 
 def _parameters(row: Interaction) -> list[dict[str, Any]]:
     found = [{"$ref": f"{_REF}parameters/id"}] if "{id}" in row.path else []
-    if row.code == SEARCH:
+    if row.code in (SEARCH, SEARCH_SYSTEM):
         found += [_search_parameter(one) for one in _searched(row)]
+    if row.code == READ and row.handler:
+        found += [_search_parameter(one) for one in RESULT_PARAMETERS if one.name in OF_PARTS]
     if row.code == SEARCH_SYSTEM:
         found.append({"$ref": f"{_REF}parameters/{TYPE}"})
     if row.code not in (DESCRIPTION, RETRIEVE):
@@ -113,7 +117,7 @@ def _parameters(row: Interaction) -> list[dict[str, Any]]:
 
 
 def _searched(row: Interaction) -> Sequence[SearchParameter]:
-    return SEARCH_PARAMETERS.get(row.resource_type, ())
+    return (*SEARCH_PARAMETERS.get(row.resource_type, ()), *RESULT_PARAMETERS)
 
 
 def _search_parameter(one: SearchParameter) -> dict[str, Any]:

@@ -40,6 +40,8 @@ RESULT_PARAMETERS: Final = tuple(
     for name, (kind, documentation) in _RESULT.items()
 )
 """What every search takes beside the parameters of its resource type."""
+OF_PARTS: Final = frozenset({"_summary", "_elements"})
+"""Those that a read takes as well."""
 
 PAGE: Final = "_page"
 """The parameter by which links lead to a page; it means nothing to clients."""

@@ -38,7 +38,7 @@ def read(facade: Facade, call: Call) -> Answer:
     with facade.domain.registry.view() as view:
         known = view.patients_by_number([] if number is None else [number])
     writing = Writing(facade.domain.systems, call.base)
-    return searchset.read(patient_resource(known[0], context=writing) if known else None)
+    return searchset.read(call, patient_resource(known[0], context=writing) if known else None)
 
 
 def _resource(patient: KnownPatient, writing: Writing) -> Resource:

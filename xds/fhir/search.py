@@ -240,6 +240,31 @@ _DOCUMENT_REFERENCE: Final = (
         compare=compare.encounters,
         attributes=_entry("reference_id_list"),
     ),
+    SearchParameter(
+        name="contenttype",
+        type="token",
+        documentation="The media type of the document, without its parameters.",
+        definition=f"{_R4}DocumentReference-contenttype",
+        compare=compare.plain_codes,
+        attributes=_entry("mime_type"),
+    ),
+    SearchParameter(
+        name="language",
+        type="token",
+        documentation="The language of the document.",
+        definition=f"{_R4}DocumentReference-language",
+        compare=compare.plain_codes,
+        attributes=_entry("language_code"),
+    ),
+    SearchParameter(
+        name="description",
+        type="string",
+        documentation="How the comments on the document begin, in any case.",
+        definition=f"{_R4}DocumentReference-description",
+        compare=compare.texts,
+        attributes=_entry("comments"),
+        modifiers=_NAMED,
+    ),
 )
 
 _LIST: Final = (

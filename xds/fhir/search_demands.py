@@ -322,6 +322,26 @@ def patient_ids(token: Token, facade: Facade, view: RegistryView) -> Sequence[st
         return ()
 
 
+# --- what the registry has no column of ---------------------------------------------------------
+
+
+def plain_codes(asked: Asked, attribute: str, where: Where) -> Sought:
+    """Compare a code that has no codingScheme: a media type without parameters, a language."""
+    wanted = {token.value.lower() for token in _tokens(asked)}
+    return _looked_at(attribute, lambda text: text.partition(";")[0].strip().lower() in wanted)
+
+
+def texts(asked: Asked, attribute: str, where: Where) -> Sought:
+    """Compare the beginning of a text."""
+    wanted = [unescape(value).strip() for value in asked.values]
+    matches = _MATCHES[asked.modifier]
+    return _looked_at(attribute, lambda text: any(matches(text, one) for one in wanted))
+
+
+def _looked_at(attribute: str, fits: Callable[[str], bool]) -> Sought:
+    return Sought(EVERYTHING, lambda thing: fits(getattr(thing, attribute) or ""))
+
+
 # --- dates ---------------------------------------------------------------------------------------
 
 

@@ -143,14 +143,17 @@ def state(found: Found[Any], base: str) -> tuple[Hashable, ...]:
     )
 
 
-def read(resource: Resource | None, last_updated_at: str | None = None) -> Answer:
-    """Answer the read of one resource; Refused where it is not there."""
+def read(call: Call, resource: Resource | None, last_updated_at: str | None = None) -> Answer:
+    """Answer the read of one resource, or of parts of it; Refused where it is not there."""
     if resource is None:
         raise Refused.because(404, "not-found", "there is no such resource")
+    wanted, _, issues = wishes(call, SEARCH_PARAMETERS[resource["resourceType"]])
+    if issues:
+        raise Refused(400, issues)
     # not the version, which stays the same when a document is deprecated or related to another
     digest = blake2b(orjson.dumps(resource), digest_size=10).hexdigest()
     headers = {"ETag": f'W/"{digest}"'}
     if last_updated_at:
         time = datetime.strptime(last_updated_at, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
         headers["Last-Modified"] = format_datetime(time, usegmt=True)
-    return Answer(resource=resource, headers=headers)
+    return Answer(resource=subset(resource, wanted), headers=headers)
