@@ -11,9 +11,11 @@ import pytest
 from tests.fhir.changes import (
     A1,
     IN_BUNDLE,
+    LOCAL,
     about,
     added,
     attached,
+    patient_entry,
     put,
 )
 from tests.fhir.elsewhere import Elsewhere, serving_elsewhere
@@ -24,6 +26,7 @@ from tests.fhir.published import (
     Deploy,
     Deployment,
     deploying,
+    ids,
     locations,
     message,
     statuses,
@@ -67,6 +70,20 @@ def test_an_author_may_be_an_entry_of_the_bundle(here: Deployment) -> None:
     assert author.person == ("^Okafor",)
     assert statuses(answer)[3] == "200 OK"
     assert locations(answer)[3] == locations(answer)[0]
+
+
+def test_the_patient_as_the_source_knows_them_may_be_an_entry(here: Deployment) -> None:
+    """It has the source's identifier, or one that no domain has (option UnContained)."""
+    elsewhere = {"system": "http://example.org/patients", "value": "1"}
+    for identifier, source_patient_id in ((LOCAL, "H-77^^^&2.999.1.2&ISO"), (elsewhere, PATIENT)):
+        change = put("entry.1.resource.context.sourcePatientInfo.reference", IN_BUNDLE)
+        entry = added(patient_entry("POST", "Patient", identifier))
+        new = put("entry.0.resource.identifier", None)
+        answer = here.provide(message("one_document", change, entry, new))
+        made = here.entry(ids(answer)[1]).thing
+        assert (made.patient_id, made.source_patient_id) == (PATIENT, source_patient_id)
+        assert statuses(answer)[3] == "200 OK"
+        assert locations(answer)[3] == locations(answer)[0]
 
 
 def _at(url: str, **more: Any) -> Change:

@@ -192,7 +192,8 @@ def _answer(
     told = _by_entry(bundle, warnings)
     entries = []
     for entry in bundle.entries:
-        is_new = entry.method == "POST" and entry.kind is not Kind.OTHER
+        is_part = entry.kind is Kind.OTHER or entry.index in plan.provided.sources
+        is_new = entry.method == "POST" and not is_part
         is_made = entry.method == "PUT" and entry.index in plan.provided.things
         response: Resource = {
             "status": _CREATED if is_new or is_made else _OK,
@@ -229,7 +230,8 @@ def _location(
     """Return where that can be read which an entry has become; relative to the base."""
     if entry.kind is Kind.PATCH:
         return f"DocumentReference/{resource_id(plan.patched[entry.index])}"
-    if entry.kind is Kind.PATIENT and patient is not None:
+    is_subject = entry.kind is Kind.PATIENT and entry.index not in plan.provided.sources
+    if is_subject and patient is not None:
         return f"Patient/{patient.number}"
     if updated := plan.provided.updated.get(entry.index):
         return f"List/{resource_id(updated.thing.id)}"

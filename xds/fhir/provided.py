@@ -1,6 +1,6 @@
 """The metadata of an ITI-65 request: its resources become objects of XDS (MHD 2:3.65.4.1.2)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
@@ -18,7 +18,7 @@ from xds.fhir.mapping.identifiers import of_kind, package_unique_id, uuid_of
 from xds.fhir.outcome import Refused
 from xds.fhir.problems import Problems
 from xds.fhir.publishing import check_modifiers, new_unique_id
-from xds.fhir.references import Held, References, Sought, entry_uuid
+from xds.fhir.references import Held, InRequest, References, Sought, entry_uuid
 from xds.fhir.subjects import Subject, Subjects
 from xds.fhir.vocabulary import CURRENT, ENTRY_UUID, UNIQUE_ID
 from xds.metadata import vocabulary as v
@@ -45,6 +45,17 @@ class Provided:
     """The registered Folders that entries update."""
     patient_id: str | None
     """The patientId of the SubmissionSet."""
+    sources: frozenset[int] = frozenset()
+    """The Patient entries that are nobody's subject, but say what a document's source knew."""
+
+
+def _subjects(resource: Resource) -> Iterable[Resource]:
+    return [resource["subject"]] if resource.get("subject") else ()
+
+
+def _other_persons(resource: Resource) -> Iterable[Resource]:
+    source = (resource.get("context") or {}).get("sourcePatientInfo")
+    return [*(resource.get("author") or ()), *([source] if source else ())]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +87,8 @@ class MetadataReader:
             with self.problems.gathering():
                 self._things[entry.index] = self._thing(entry, patient_id or "")
         patient_id = patients.get(self.bundle.submission_set.index)
-        self._check_patient_entries(patient_id)
-        return Provided(self._things, self._updated, patient_id)
+        sources = frozenset(self._check_patient_entries(patient_id))
+        return Provided(self._things, self._updated, patient_id, sources)
 
     # --- patients --------------------------------------------------------------------------------
 
@@ -114,13 +125,40 @@ class MetadataReader:
                 self.problems.add("required", "subject is required", f"{entry.path}.subject")
         return self.bundle.is_minimal
 
-    def _check_patient_entries(self, patient_id: str | None) -> None:
-        """A Patient of the Bundle is the one that the submission is about (MHD 2:3.65.4.1.2)."""
+    def _check_patient_entries(self, patient_id: str | None) -> Iterator[int]:
+        """A Patient of the Bundle is the one that the submission is about (MHD 2:3.65.4.1.2).
+
+        Yields the others that are admitted: those that documents only have as their
+        sourcePatientInfo or author, and so in the words of another system (UnContained option).
+        """
+        subjects, others = self._led_to(_subjects), self._led_to(_other_persons)
         for entry in self.bundle.of(Kind.PATIENT):
-            with self.problems.gathering():
-                found = self.subjects.of_entry(entry, entry.path)
-                if patient_id is not None and found != patient_id:
-                    self._mismatch("the Patient is not that of the SubmissionSet", entry.path)
+            reason = self._not_the_subject(entry, patient_id)
+            if reason is None:
+                continue
+            if entry.method != "GET" and entry.index in others - subjects:
+                yield entry.index
+            else:
+                self.problems.take(reason)
+
+    def _not_the_subject(self, entry: Entry, patient_id: str | None) -> Refused | None:
+        try:
+            found = self.subjects.of_entry(entry, entry.path)
+        except Refused as refused:
+            return refused
+        if patient_id is None or found == patient_id:
+            return None
+        reason = "the Patient is not that of the SubmissionSet"
+        return Refused.because(400, "invariant", reason, entry.path, error_code=_MISMATCH)
+
+    def _led_to(self, references: Callable[[Resource], Iterable[Resource]]) -> set[int]:
+        """Return the indices of the entries that these references lead to."""
+        found = (
+            self.references.follow(reference, entry.resource, entry.full_url)
+            for entry in self._bearers
+            for reference in references(entry.resource)
+        )
+        return {one.entry.index for one in found if isinstance(one, InRequest)}
 
     def _mismatch(self, reason: str, path: str) -> None:
         self.problems.add("invariant", reason, path, error_code=_MISMATCH)
