@@ -204,6 +204,30 @@ REFUSED: list[tuple[str, Change, int, tuple[str, str, str]]] = [
         ("invalid", "XDSRegistryMetadataError", f"{R1}.context.period.start"),
     ),
     (
+        "title that no answer by SOAP could hold",
+        attached(title="x" * 1025),
+        400,
+        ("too-long", "XDSRegistryMetadataError", f"{R1}.content.attachment.title"),
+    ),
+    (
+        "display that no answer by SOAP could hold",
+        put("entry.1.resource.type.coding.0.display", "x" * 1025),
+        400,
+        ("too-long", "XDSRegistryMetadataError", f"{R1}.type"),
+    ),
+    (
+        "name that no answer by SOAP could hold",
+        put("entry.1.resource.contained.1.name.0.family", "x" * 257),
+        400,
+        ("too-long", "XDSRegistryMetadataError", f"{R1}.author"),
+    ),
+    (
+        "uniqueId that no answer by SOAP could hold",
+        put("entry.1.resource.masterIdentifier.value", "http://example.org/" + "x" * 240),
+        400,
+        ("too-long", "XDSRegistryMetadataError", f"{R1}.masterIdentifier"),
+    ),
+    (
         "what changes the meaning of a document",
         put(
             "entry.1.resource.modifierExtension",

@@ -23,6 +23,7 @@ from xds.fhir.publishing import (
     Completeness,
     Content,
     Places,
+    check_lengths,
     check_modifiers,
     decoded,
     derived_submission_set,
@@ -80,6 +81,8 @@ def published(
     """
     domain = facade.domain
     attachment = attachment_path(path)
+    check_lengths(entry, path, problems, mapped=path == _PATH)
+    problems.settle()
     with staging(domain.repository) as documents:
         staged = stage(facade, content, attachment, problems)
         if staged is not None:

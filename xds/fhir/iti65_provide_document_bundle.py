@@ -24,6 +24,7 @@ from xds.fhir.publishing import (
     Completeness,
     Content,
     Places,
+    check_lengths,
     fitted,
     on_demand,
     register,
@@ -158,6 +159,7 @@ def _complete(
     for entry in bundle.of(Kind.SUBMISSION_SET, Kind.DOCUMENT, Kind.FOLDER):
         if entry.index in provided.things:
             thing = provided.things[entry.index]
+            check_lengths(thing, entry.path, problems, mapped=True)
             provided.things[entry.index] = completeness.checked(thing, entry.path, problems)
 
 

@@ -17,6 +17,7 @@ from xds.fhir.problems import Problems
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
+from xds.metadata.rules.attributes import too_long
 from xds.metadata.submission import Submission
 from xds.repository.repository import DocumentRepository
 from xds.repository.store import StagedDocument, StoreError
@@ -190,6 +191,17 @@ def check_modifiers(element: object, path: str, problems: Problems) -> None:
         for name, one in element.items():
             if isinstance(one, dict | list):
                 check_modifiers(one, f"{path}.{name}", problems)
+
+
+def check_lengths(thing: MetadataObject, path: str, problems: Problems, *, mapped: bool) -> None:
+    """Refuse texts that an answer to a Document Consumer could not hold (ITI TF-3 4.2.1).
+
+    ``mapped`` tells whether attributes are elements of what is at ``path``.
+    """
+    for name, most in too_long(thing):
+        where = element(thing, name, path) if mapped else path
+        reason = f"{thing.KIND}.{name} is longer than {most} characters"
+        problems.add("too-long", reason, where, error_code=METADATA_ERROR)
 
 
 def new_unique_id() -> str:

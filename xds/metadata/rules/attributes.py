@@ -1,6 +1,6 @@
 """Rules of single attributes: presence, number, data type (ITI TF-3 4.2.3)."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -214,3 +214,34 @@ def service_times(case: Case) -> Findings:
 def _is_after(start: str, stop: str) -> bool:
     shared = min(len(start), len(stop))
     return start[:shared] > stop[:shared]
+
+
+_LONGEST_VALUE: Final = 256
+_LONGEST_TEXT: Final = 1024
+
+
+def too_long(thing: MetadataObject) -> Iterator[tuple[str, int]]:
+    """Yield the attributes whose texts are longer than ebRIM can say, and how long they may be.
+
+    No row of SUBMISSION_RULES, since the schema holds what comes by SOAP to the same (LongName and
+    FreeFormText of rim.xsd); it is for what comes in another way and goes out by SOAP.
+    """
+    for name, texts, most in _bounded(thing):
+        if any(len(text) > most for text in texts):
+            yield name, most
+
+
+def _bounded(thing: MetadataObject) -> Iterator[tuple[str, Iterable[str], int]]:
+    yield "title", (string.value for string in thing.name), _LONGEST_TEXT
+    yield "comments", (string.value for string in thing.description), _LONGEST_TEXT
+    yield "mimeType", (getattr(thing, "mimeType", None) or "",), _LONGEST_VALUE
+    for slot in thing.slots:
+        yield slot.name.rpartition(":")[2], slot.values, _LONGEST_VALUE
+    for identifier in thing.external_identifiers:
+        name = v.IDENTIFIER_NAMES.get(identifier.identificationScheme, "")
+        yield name.rpartition(".")[2], (identifier.value,), _LONGEST_VALUE
+    for authors in (True, False):
+        for name, found in _classifications(thing, authors=authors):
+            yield name, (found.nodeRepresentation or "",), _LONGEST_VALUE
+            yield name, (text for slot in found.slots for text in slot.values), _LONGEST_VALUE
+            yield name, (string.value for string in found.name), _LONGEST_TEXT
