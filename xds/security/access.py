@@ -24,6 +24,13 @@ class AuthenticationFailed(Exception):
     """
 
 
+class NodeAuthenticationFailed(AuthenticationFailed):
+    """A node has not proved to be one that may come in (ITI TF-2 3.19); the text as above.
+
+    Where that is found out before a transaction is known, the access names none.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class RequestedDocument:
     """A document that was asked for, and whether it was given out."""

@@ -66,6 +66,8 @@ class Gates:
     def refused(self, access: Access, failure: AuthenticationFailed) -> None:
         """Tell every gate of a request whose user nobody vouches for; its caller has a node alone.
 
+        So are they told of a node that is refused, by NodeAuthenticationFailed.
+
         NotRecorded where that cannot be recorded. The request is refused in any case.
         """
         self._leave(access, Outcome(unauthenticated=failure))
