@@ -152,6 +152,12 @@ SEEN_BY_THE_SCHEMA: Final[list[tuple[str, Change, str, str]]] = [
     ("beside a part", put("_subject", {"id": "a"}), "structure", f"{D}._subject"),
 ]
 NOT_SEEN: Final[list[tuple[str, Change, str, str]]] = [
+    (
+        "contained twice",
+        put("contained", [{"resourceType": "Device", "id": "a"} for _ in range(2)]),
+        "duplicate",
+        f"{D}.contained[1].id",
+    ),
     ("empty text", put("description", ""), "structure", f"{D}.description"),
     ("empty list", put("category", []), "structure", f"{D}.category"),
     ("empty object", put("subject", {}), "structure", f"{D}.subject"),

@@ -136,6 +136,21 @@ class _Walk:
         else:
             for index, one in enumerate(value):
                 self.part(one, element, (place, element.step, index))
+            if element.name == "contained" and not self.document:
+                self.distinct(value, (place, element.step, None))
+
+    def distinct(self, contained: list[Any], place: Place) -> None:
+        """Check that references among contained resources lead to one of them (R4, 2.3.1)."""
+        above, step, _ = place
+        seen: set[str] = set()
+        for index, one in enumerate(contained):
+            identifier = one.get("id") if isinstance(one, dict) else None
+            if not isinstance(identifier, str):
+                continue
+            if identifier in seen:
+                at: Place = ((above, step, index), "id", None)
+                self.tell("duplicate", at, "is that of another contained resource")
+            seen.add(identifier)
 
     def part(self, value: Any, element: Element, place: Place) -> None:
         """Check an element that has elements."""
