@@ -16,8 +16,10 @@ from xds.fhir.mapping import (
     read_document_reference,
     read_relates_to,
 )
+from xds.fhir.mapping.identifiers import uuid_identifier
 from xds.fhir.outcome import Refused
 from xds.metadata import vocabulary as v
+from xds.metadata.ebrim import new_uuid
 from xds.metadata.objects import Author, Code, DocumentEntry
 from xds.registry.views import KnownPatient, Relation
 
@@ -266,6 +268,10 @@ def test_date_stands_in_for_the_creation_that_is_not_said() -> None:
                 ]
             },
             ("invariant", "identifier[0]"),
+        ),
+        (
+            {"identifier": [uuid_identifier(new_uuid()), uuid_identifier(new_uuid())]},
+            ("invariant", "identifier[1]"),
         ),
         (
             {"identifier": [{"use": "official", "system": RFC, "value": "urn:uuid:x"}]},

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.fhir.mapped import PATIENT, READING, WRITING
+from tests.fhir.mapped import PATIENT, READING, SYSTEMS, WRITING
 from tests.fhir.test_mapping_table import FOLDER, SET
 from xds.fhir import vocabulary as f
 from xds.fhir.exchange import Resource
@@ -15,6 +15,7 @@ from xds.fhir.mapping import (
     read_submission_set,
     submission_set_list,
 )
+from xds.fhir.mapping.identifiers import unique_identifier
 from xds.fhir.outcome import Refused
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Author, DocumentEntry, Folder, SubmissionSet
@@ -177,6 +178,10 @@ def test_what_a_list_does_not_say_is_for_the_receiver_to_give() -> None:
         (
             {"identifier": [{"use": "usual", "system": RFC, "value": "http://example.org/1"}]},
             ("value", "identifier[0]"),
+        ),
+        (
+            {"identifier": [unique_identifier(f"2.999.4.{n}", SYSTEMS) for n in (1, 2)]},
+            ("invariant", "identifier[1]"),
         ),
         (
             {"extension": [{"url": f.SOURCE_ID, "valueIdentifier": {"value": "me"}}]},

@@ -8,7 +8,7 @@ from xds.fhir.exchange import Resource
 from xds.fhir.mapping import times
 from xds.fhir.mapping.context import Notes
 from xds.fhir.mapping.exact import extension, extensions
-from xds.fhir.mapping.identifiers import of_kind, uuid_identifier, uuid_of
+from xds.fhir.mapping.identifiers import kind_of, of_kind, uuid_identifier, uuid_of
 from xds.metadata.datatypes import check_oid_urn
 
 P = ParamSpec("P")
@@ -67,9 +67,18 @@ def read_home_community(resource: Resource, notes: Notes) -> str | None:
 
 def read_uuid(elements: Sequence[Resource], kind: str, notes: Notes) -> str | None:
     """Return the entryUUID or logicalID among identifiers."""
+    check_single(elements, kind, notes)
     for place, one in of_kind(elements, kind):
         return attempt(notes, f"identifier[{place}].value", uuid_of, one)
     return None
+
+
+def check_single(elements: Sequence[Resource], kind: str, notes: Notes) -> None:
+    """Refuse a second identifier that by its type is of a kind that stands once."""
+    outright = [(place, one) for place, one in of_kind(elements, kind) if kind_of(one)[1]]
+    for place, one in outright[1:]:
+        if one.get("value") != outright[0][1].get("value"):
+            notes.error("invariant", f"there is more than one {kind}", f"identifier[{place}]")
 
 
 def uuids(entry_uuid: str, logical_id: str | None) -> list[Resource]:

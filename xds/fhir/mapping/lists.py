@@ -10,6 +10,7 @@ from xds.fhir.mapping.authors import NOBODY, Actors, Contained, merged
 from xds.fhir.mapping.codes import Codes, concept
 from xds.fhir.mapping.common import (
     attempt,
+    check_single,
     given,
     home_community,
     meta,
@@ -229,6 +230,7 @@ def _read_list(
     if len(notes_of_list) > 1:
         notes.warn("metadata have one comment: the first note is taken", "note[1]")
     unique_id = None
+    check_single(listed, f.UNIQUE_ID, notes)
     for place, one in of_kind(listed, f.UNIQUE_ID)[:1]:
         where = f"identifier[{place}]"
         unique_id = attempt(notes, where, package_unique_id, one, reading.systems)
