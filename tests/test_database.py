@@ -1,8 +1,10 @@
 """The database: what transactions see of each other, and what is said when it is not there."""
 
 import builtins
+import os
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier, Thread
@@ -11,9 +13,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, insert, select, text
 
+from bench import machine
 from tests.databases import Databases
 from tests.postgresql import OwnPostgreSQL, own_postgresql
 from xds.database import (
+    CommitUnknown,
     Database,
     DatabaseConflict,
     DatabaseUnavailable,
@@ -269,6 +273,41 @@ def test_a_server_that_goes_in_the_middle_undoes_what_was_begun(
         write()
     with stoppable.read() as connection:
         assert count(connection) == 0
+
+
+def test_a_server_that_goes_at_the_commit_leaves_it_unknown(
+    own: OwnPostgreSQL, stoppable: Database
+) -> None:
+    def write(then: Callable[[], None]) -> None:
+        with stoppable.write() as connection:
+            add(connection, A)
+            then()
+
+    try:
+        with pytest.raises(CommitUnknown):
+            write(lambda: own.stop("immediate"))
+        with pytest.raises(DatabaseUnavailable) as refused:
+            write(lambda: None)
+        assert not isinstance(refused.value, CommitUnknown)
+    finally:
+        own.start()
+
+
+def test_a_server_that_stands_still_is_given_up(own: OwnPostgreSQL, stoppable: Database) -> None:
+    url = own.database("stoppable")
+    impatient = Database(url, connections=1, patience=0.5)
+    pid = int((own.folder / "data" / "postmaster.pid").read_text().split()[0])
+    servers = machine.family(pid)
+    for one in servers:
+        os.kill(one, signal.SIGSTOP)
+    try:
+        with pytest.raises(DatabaseUnavailable, match="has not answered"):
+            impatient.check()
+    finally:
+        for one in servers:
+            os.kill(one, signal.SIGCONT)
+    impatient.check()
+    impatient.close()
 
 
 def test_a_connection_that_was_ended_is_not_used_again(stoppable: Database) -> None:

@@ -82,6 +82,16 @@ def test_what_quotes_a_value_is_not() -> None:
     assert logs.describe(sqlite3.IntegrityError(PATIENT)) == "sqlite3.IntegrityError"
 
 
+def test_a_line_that_cannot_be_written_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/full", "w", buffering=1) as full:
+        monkeypatch.setattr("sys.stderr", full)
+        logs.configure("info", "json")
+        logs.get_logger("a").info("this is lost")
+        logging.getLogger("b").warning("this as well")
+        with pytest.raises(OSError, match="No space left"):
+            full.close()
+
+
 def test_spyne_is_not_heard(as_json: Any) -> None:
     for name in ("spyne", "spyne.protocol.xml", "spyne.protocol.xml.invalid", "spyne.application"):
         logging.getLogger(name).critical(PATIENT)

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import PurePath
-from typing import Final
+from typing import Final, TextIO, cast
 from uuid import uuid4
 
 import structlog
@@ -38,7 +38,7 @@ def configure(level: str = "info", log_format: str | None = None) -> None:
     structlog.configure(
         processors=[*before, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
+        logger_factory=lambda *_: _LINES,
         cache_logger_on_first_use=False,
     )
     _hear_libraries(before, renderer)
@@ -110,17 +110,33 @@ def _console() -> Processor:
     )
 
 
-class _Stderr(logging.Handler):
-    """Writes to what is stderr at the time."""
+class _Stderr:
+    """What is stderr at the time. A line that it does not take, as on a full disk, is lost."""
+
+    def write(self, text: str) -> None:
+        with suppress(Exception):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with suppress(Exception):
+            sys.stderr.flush()
+
+
+_LINES: Final = structlog.WriteLogger(cast(TextIO, _Stderr()))
+"""Writes one line after the other, whichever thread it is of."""
+
+
+class _OfLibraries(logging.Handler):
+    """Writes the lines of libraries."""
 
     def emit(self, record: logging.LogRecord) -> None:
         # the report that logging makes of a line it cannot write has the data of the line
         with suppress(Exception):
-            sys.stderr.write(self.format(record) + "\n")
+            _LINES.msg(self.format(record))
 
 
 def _hear_libraries(before: list[Processor], renderer: Processor) -> None:
-    handler = _Stderr()
+    handler = _OfLibraries()
     handler.addFilter(_without_data)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

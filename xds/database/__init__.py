@@ -5,7 +5,7 @@ apart, and is written down in :mod:`xds.database.sqlite` and :mod:`xds.database.
 """
 
 from xds.database.access import Database, Joining, retried
-from xds.database.errors import DatabaseConflict, DatabaseUnavailable
+from xds.database.errors import CommitUnknown, DatabaseConflict, DatabaseUnavailable
 from xds.database.locks import NOTHING, Locks
 from xds.database.statements import (
     METADATA,
@@ -20,6 +20,7 @@ from xds.database.statements import (
 __all__ = [
     "METADATA",
     "NOTHING",
+    "CommitUnknown",
     "Database",
     "DatabaseConflict",
     "DatabaseUnavailable",

@@ -10,12 +10,16 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from xds.database.backend import Backend
-from xds.database.errors import DatabaseConflict, DatabaseUnavailable
+from xds.database.errors import CommitUnknown, DatabaseConflict, DatabaseUnavailable
 from xds.database.locks import NOTHING, Locks
 from xds.database.postgresql import PostgreSQL
 from xds.database.sqlite import SQLite
 
 T = TypeVar("T")
+
+PATIENCE: Final = 60.0
+"""Seconds after which a server that does not answer is given up: it stands still, or a statement
+is far beyond anything that is asked here."""
 Joining = Callable[[Connection], None]
 """Work on the same database that shares the fate of somebody else's transaction."""
 
@@ -37,8 +41,11 @@ def retried(act: Callable[[], T]) -> T:
 class Database:
     """One relational database with its connections; safe to use from many threads."""
 
-    def __init__(self, url: str, *, connections: int = 16) -> None:
-        self._backend = _backend(url, connections)
+    def __init__(
+        self, url: str, *, connections: int = 16, patience: float | None = PATIENCE
+    ) -> None:
+        """Connect; ``patience`` is how many seconds a server may take for one answer."""
+        self._backend = _backend(url, connections, patience)
         self.is_sqlite = isinstance(self._backend, SQLite)
         event.listen(self._backend.engine, "begin", self._begin)
         try:
@@ -59,11 +66,20 @@ class Database:
         """Open a transaction that may write; it is durable when the block ends without error.
 
         It holds the locks from its beginning to its end. DatabaseUnavailable when the database
-        cannot be reached, is locked or full: the commit may then have happened or not.
-        DatabaseConflict when another transaction was in the way, and nothing has happened.
+        cannot be reached, is locked or full, and nothing has happened; CommitUnknown where it may
+        have. DatabaseConflict when another transaction was in the way, and nothing has happened.
         """
-        with self._backend.queue(), self._transaction(locks) as connection:
-            yield connection
+        ended = False
+        try:
+            with self._backend.queue(), self._transaction(locks) as connection:
+                yield connection
+                ended = True
+        except DatabaseConflict:
+            raise
+        except DatabaseUnavailable as error:
+            if ended:
+                raise CommitUnknown(str(error)) from error
+            raise
 
     @contextmanager
     def administer(self) -> Iterator[Connection]:
@@ -104,7 +120,7 @@ class Database:
         self._backend.close()
 
 
-def _backend(url: str, connections: int) -> Backend:
+def _backend(url: str, connections: int, patience: float | None) -> Backend:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
@@ -113,5 +129,5 @@ def _backend(url: str, connections: int) -> Backend:
         case "sqlite":
             return SQLite(parsed, connections)
         case "postgresql" | "postgres":
-            return PostgreSQL(parsed, connections)
+            return PostgreSQL(parsed, connections, patience)
     raise DatabaseUnavailable("a database is sqlite:///FILE or postgresql://USER@HOST/NAME")

@@ -2,7 +2,11 @@
 
 
 class DatabaseUnavailable(Exception):
-    """The database cannot be reached or opened, or cannot do this now."""
+    """The database cannot be reached or opened, or cannot do this now; nothing has changed."""
+
+
+class CommitUnknown(DatabaseUnavailable):
+    """The database went away while it committed: nobody knows whether it has."""
 
 
 class DatabaseConflict(DatabaseUnavailable):

@@ -18,7 +18,7 @@ stay as the last guard, and what they refuse is tried again as well, to be refus
 **Connections** are looked at when they are taken from the pool, without a round trip: a server that
 was stopped has closed its end, which makes the socket readable. The rest, a machine that went away
 without a word, is left to TCP's own timers, which are set short. Nothing waits for ever: a lock, a
-connection and a transaction that somebody forgot have their time.
+connection, a transaction that somebody forgot and a server that stands still have their time.
 """
 
 import select
@@ -73,10 +73,10 @@ _MISSING: Final = "PostgreSQL needs the package psycopg: pip install 'xds[postgr
 class PostgreSQL(Backend):
     """A server, or several of which one takes writes."""
 
-    def __init__(self, url: URL, connections: int) -> None:
+    def __init__(self, url: URL, connections: int, patience: float | None = None) -> None:
         self._url = url.set(drivername="postgresql+psycopg")
         try:
-            self.engine = _engine(self._url, connections)
+            self.engine = _engine(self._url, connections, patience)
         except ImportError as error:
             raise DatabaseUnavailable(_MISSING) from error
         self._driver: Any = self.engine.dialect.dbapi
@@ -128,8 +128,8 @@ def _sentence(error: BaseException) -> str:
     return text.strip().partition("\n")[0].rstrip(".") or "it does not answer"
 
 
-def _engine(url: URL, connections: int) -> Engine:
-    from xds.database.cursors import BinaryCursor
+def _engine(url: URL, connections: int, patience: float | None) -> Engine:
+    from xds.database.cursors import BinaryCursor, BoundedConnection
 
     engine = create_engine(
         url,
@@ -144,6 +144,13 @@ def _engine(url: URL, connections: int) -> Engine:
             "cursor_factory": BinaryCursor,
         },
     )
+
+    def connect(_dialect: object, _record: object, _args: object, options: Any) -> Any:
+        connection = BoundedConnection.connect(**options)
+        connection.patience = patience
+        return connection
+
+    event.listen(engine, "do_connect", connect)
     event.listen(engine, "checkout", _require_alive)
     return engine
 

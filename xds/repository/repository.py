@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from xds.database import Database, DatabaseUnavailable, Joining
+from xds.database import CommitUnknown, Database, DatabaseUnavailable, Joining
 from xds.errors import (
     RegistryError,
     TransactionFailure,
@@ -123,9 +123,13 @@ class DocumentRepository:
                 self._completed(submission, documents), documents, joining
             )
         except TransactionFailure:
-            # of any other failure it is not known whether the registration is durable: the
-            # documents stay, and a sweep removes them if it is not
             self._discard_all_but_held(staged)
+            raise
+        except CommitUnknown:
+            raise  # the documents stay, and a sweep removes them if it was not durable
+        except DatabaseUnavailable:
+            # who tries again until the database is back brings the documents along each time
+            self._discard(staged)
             raise
         self._discard(unused)
         return warnings
