@@ -18,10 +18,10 @@ FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-postgresql test-all check lint types layers format bench conformance mapping size clean
+.PHONY: help run test test-postgresql test-everywhere test-all check lint types layers format bench conformance mapping size clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/installed ## serve at http://127.0.0.1:8080, after one round trip of two documents
 	$(VENV)/bin/xds serve --mllp-port 2575 $(addprefix --round-trip ,$(DOCUMENTS)) $(ARGS)
@@ -31,6 +31,14 @@ test: $(VENV)/installed-test ## run the tests, some of them on SQLite and on Pos
 
 test-postgresql: $(VENV)/installed-test ## run the tests with PostgreSQL in place of SQLite
 	$(VENV)/bin/python -m pytest $(ON_TWO_CORES) --database=postgresql $(ARGS)
+
+test-everywhere: $(VENV)/installed-test ## run the tests on each database and store, and with two processes
+	for variant in --database=sqlite --database=postgresql '--database=sqlite --documents=s3' \
+	    '--database=postgresql --documents=s3' '--database=sqlite --processes=2' \
+	    '--database=postgresql --documents=s3 --processes=2'; do \
+	    echo "$$variant"; \
+	    $(VENV)/bin/python -m pytest $(ON_TWO_CORES) $$variant $(ARGS) || exit 1; \
+	done
 
 test-all: ## run the tests with each of Python 3.11, 3.12 and 3.13 that is here
 	@for version in $(VERSIONS); do \

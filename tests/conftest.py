@@ -20,7 +20,7 @@ from tests.databases import (
 from tests.documents import ON_FILES, ON_S3
 from tests.documents import as_default as in_bucket_as_default
 from tests.s3_server import S3, NoServer, s3_server
-from tests.serving import Server, serving
+from tests.serving import Server, serving, several_as_default
 
 _HERE: Final = Path(__file__).parent
 
@@ -39,6 +39,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=(ON_FILES, ON_S3),
         default=ON_FILES,
         help="where servers keep documents that are not told: in a folder, or in a bucket",
+    )
+    parser.addoption(
+        "--processes",
+        type=int,
+        default=1,
+        help="how many processes a server is, on one state: connections go to them in turn",
     )
 
 
@@ -85,6 +91,13 @@ def whole_run_in_bucket(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
         return
     with in_bucket_as_default(request.getfixturevalue("s3")):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def whole_run_in_processes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have whatever starts a server start several processes, where the whole run is on several."""
+    with several_as_default(request.config.getoption("--processes")):
         yield
 
 

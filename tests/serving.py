@@ -1,4 +1,7 @@
-"""A real server in a process of its own, for tests that go through the wire."""
+"""A real server in a process of its own, for tests that go through the wire.
+
+``pytest --processes=2`` makes it several processes on one state, with a relay before them.
+"""
 
 import http.client
 import os
@@ -7,18 +10,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tests import databases, documents
 from tests.databases import Databases
 from tests.ports import free_port
+from tests.relay import relaying
 from xds.config import Config
 from xds.repository.store import DocumentStore
 
 START_SECONDS = 30
 STOP_SECONDS = 40
+
+_PROCESSES: Final = "TESTS_RUN_PROCESSES"
+"""Where a whole run on several processes says so, for whatever starts a server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +39,17 @@ class Server:
     database: str
     """The URL of its database."""
     process: subprocess.Popen[bytes]
+    """The only one, or the first of several."""
     log: Path
     config: Config
     """What it was told of its database and its documents."""
+    others: tuple[subprocess.Popen[bytes], ...] = ()
+    """More processes on the same state."""
+
+    @property
+    def processes(self) -> tuple[subprocess.Popen[bytes], ...]:
+        """All of its processes, without their workers."""
+        return (self.process, *self.others)
 
     def store(self) -> DocumentStore:
         """Open its documents beside it."""
@@ -55,9 +71,10 @@ class Server:
         return f"{self.url}/repository"
 
     def stop(self) -> int:
-        """Ask the server to stop, and return its exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(STOP_SECONDS)
+        """Ask the server to stop, and return its exit code, the worst of several."""
+        for process in self.processes:
+            process.send_signal(signal.SIGTERM)
+        return max(process.wait(STOP_SECONDS) for process in self.processes)
 
 
 def configured(data: Path) -> Config:
@@ -67,26 +84,68 @@ def configured(data: Path) -> Config:
 
 
 @contextmanager
-def serving(data: Path, options: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """Serve from a data folder until the block ends; ``options`` are XDS_ options by their name."""
+def several_as_default(processes: int) -> Iterator[None]:
+    """Have whatever starts a server start so many processes, until the block ends."""
+    os.environ[_PROCESSES] = str(processes)
+    try:
+        yield
+    finally:
+        del os.environ[_PROCESSES]
+
+
+@contextmanager
+def serving(
+    data: Path, options: Mapping[str, str] | None = None, *, processes: int | None = None
+) -> Iterator[Server]:
+    """Serve from a data folder until the block ends; ``options`` are XDS_ options by their name.
+
+    What is said of ``processes`` goes before what the whole run says.
+    """
     data.mkdir(parents=True, exist_ok=True)
+    count = processes or int(os.environ.get(_PROCESSES, "1"))
     port = int((options or {}).get("port") or free_port())
-    given = {"port": str(port), "data": str(data), "log_format": "json", "workers": "2"}
+    given = {"data": str(data), "log_format": "json", "workers": "2" if count == 1 else "1"}
     given |= {**databases.options(data), **documents.options(data), **(options or {})}
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("XDS_")}
-    environment |= {f"XDS_{name.upper()}": value for name, value in given.items()}
+    ports = [port] if count == 1 else [free_port() for _ in range(count)]
     log = data / "server.log"
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(_started({**_own(given, number), "port": str(one)}, log))
+            for number, one in enumerate(ports)
+        ]
+        for process, one in zip(started, ports, strict=True):
+            _wait_until_ready(process, one, log)
+        if count > 1:
+            stack.enter_context(relaying(port, ports))
+        yield _server(given, port, log, started)
+
+
+def _own(given: Mapping[str, str], number: int) -> dict[str, str]:
+    """Give the options of one of several processes: only the first listens for patient feeds."""
+    return {k: v for k, v in given.items() if number == 0 or k != "mllp_port"}
+
+
+def _server(
+    given: Mapping[str, str], port: int, log: Path, started: list[subprocess.Popen[bytes]]
+) -> Server:
+    data = Path(given["data"])
+    database = given.get("database", Databases().url(data))
+    where = {k: v for k, v in given.items() if k in ("data", "documents", "documents_options")}
+    config = Config.model_validate({**where, "database": database})
+    first, *others = started
+    return Server("127.0.0.1", port, data, database, first, log, config, tuple(others))
+
+
+@contextmanager
+def _started(options: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("XDS_")}
+    environment |= {f"XDS_{name.upper()}": value for name, value in options.items()}
     with log.open("ab") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", "xds", "serve"], env=environment, stderr=stderr, stdout=stderr
         )
-    database = given.get("database", Databases().url(data))
-    where = {k: v for k, v in given.items() if k in ("data", "documents", "documents_options")}
-    config = Config.model_validate({**where, "database": database})
-    server = Server("127.0.0.1", port, data, database, process, log, config)
     try:
-        _wait_until_ready(server)
-        yield server
+        yield process
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -97,12 +156,12 @@ def serving(data: Path, options: Mapping[str, str] | None = None) -> Iterator[Se
                 process.wait()
 
 
-def _wait_until_ready(server: Server) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
-        if server.process.poll() is not None:
+        if process.poll() is not None:
             break
-        connection = http.client.HTTPConnection(server.host, server.port, timeout=2)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
         try:
             connection.request("GET", "/health/ready")
             if connection.getresponse().status == http.client.OK:
@@ -111,4 +170,4 @@ def _wait_until_ready(server: Server) -> None:
             time.sleep(0.05)
         finally:
             connection.close()
-    raise RuntimeError(f"the server did not start:\n{server.log.read_text()}")
+    raise RuntimeError(f"the server did not start:\n{log.read_text()}")

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests import databases
+from tests.documents import kept as kept_by
 from tests.line import Line, served
 from tests.odd_server import (
     envelope,
@@ -68,7 +69,7 @@ class Apart:
     def start_registry_again(self) -> None:
         """Serve the same registry at the same place, once it was stopped."""
         options = {"workers": "1", "port": str(self.registry.port), "serve_repository": "no"}
-        self.registry = self.stack.enter_context(serving(self.registry.data, options))
+        self.registry = self.stack.enter_context(serving(self.registry.data, options, processes=1))
 
     def provide(self, repository: str, entry: DocumentEntry, submission: Submission) -> list[str]:
         """Provide a document, and return the codes where it is refused."""
@@ -105,10 +106,12 @@ class Apart:
         options = {
             "data": str(server.data),
             "database": server.database,
+            "documents": server.config.documents_url,
+            "documents-options": server.config.documents_options or "",
             "repository-unique-id": repository,
             "registry-url": registry or self.registry.registry_url,
         }
-        flags = [part for name, value in options.items() for part in (f"--{name}", value)]
+        flags = [part for name, value in options.items() if value for part in (f"--{name}", value)]
         return CliRunner().invoke(main, [command, *flags, *arguments])
 
 
@@ -117,9 +120,9 @@ def new_document() -> tuple[DocumentEntry, Submission]:
     return entry, submission_of([entry])
 
 
-def stored(server: Server) -> set[Path]:
-    """Return every file of the document store."""
-    return {path for path in (server.data / "documents").rglob("*") if path.is_file()}
+def stored(server: Server) -> set[str]:
+    """Return everything that the document store holds."""
+    return kept_by(server.store())
 
 
 def get(server: Server, path: str) -> tuple[int, str]:
@@ -152,7 +155,12 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
         }
         for name, given in options.items():  # one after the other: they are made from one template
             given |= databases.options(folder / name)
-        running = {name: serving(folder / name, given) for name, given in options.items()}
+        # before one that is stopped there must be nothing that takes connections
+        several = {"registry": 1}
+        running = {
+            name: serving(folder / name, given, processes=several.get(name))
+            for name, given in options.items()
+        }
         with ThreadPoolExecutor() as threads:  # a repository starts without its registry
             servers = list(threads.map(stack.enter_context, running.values()))
         started = dict(zip(running, servers, strict=True))

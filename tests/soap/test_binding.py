@@ -4,7 +4,7 @@ Wherever a message is about a document, the document is provided that way and re
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -486,12 +486,16 @@ def test_retrieve_in_simple_soap_has_the_document_in_base64(
     assert int(answer.raw.headers["content-length"]) == len(answer.raw.body)
 
 
+def _workers(server: Server) -> Iterator[str]:
+    for process in server.processes:
+        parent = process.pid
+        yield from Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+
+
 def open_documents(server: Server) -> list[Path]:
     """Return the documents that the workers of a server have open."""
-    parent = server.process.pid
-    workers = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     opened = []
-    for file in [file for pid in workers for file in Path(f"/proc/{pid}/fd").iterdir()]:
+    for file in [file for pid in _workers(server) for file in Path(f"/proc/{pid}/fd").iterdir()]:
         with suppress(OSError):  # it may be closed at this moment
             opened.append(file.readlink())
     return [path for path in opened if path.is_relative_to(server.data / "documents")]
