@@ -31,7 +31,7 @@ from xds.client import (
     Fingerprint,
     TransportFailed,
 )
-from xds.config import EXAMPLE_REPOSITORY
+from xds.config import EXAMPLE_REPOSITORY, Config
 from xds.repository import index, maintenance
 
 CLIENTS: Final = 4
@@ -99,7 +99,7 @@ def run(folder: Path, *, kills: int, submissions: int, seed: int) -> Report:
                 _crash(server, submitters, work, target, chance, report)
     with serving(data) as server:
         _verify(server, report)
-    examine(data, report)
+    examine(configured(data), report)
     return report
 
 
@@ -183,9 +183,15 @@ def _crash(
 
 def kill(server: Server) -> None:
     """End supervisor and workers by SIGKILL, the supervisor first: it would replace workers."""
-    for pid in machine.family(server.process.pid):
-        os.kill(pid, signal.SIGKILL)
-    server.process.wait()
+    for process in server.processes:
+        kill_process(process.pid)
+        process.wait()
+
+
+def kill_process(pid: int) -> None:
+    """End one of the processes of a server, with its workers."""
+    for one in machine.family(pid):
+        os.kill(one, signal.SIGKILL)
 
 
 # --- what is left --------------------------------------------------------------------------------
@@ -220,9 +226,9 @@ def _changed(
         yield f"{error.location} was acknowledged and cannot be retrieved: {error.code}"
 
 
-def examine(data: Path, report: Report) -> None:
+def examine(config: Config, report: Report) -> None:
     """Compare registry, index and store of a server that is not running, and sweep."""
-    domain = AffinityDomain.open(configured(data))
+    domain = AffinityDomain.open(config)
     try:
         report.problems.extend(_inconsistencies(domain, report))
         report.swept += len(list(maintenance.sweep(domain.repository, older_than=timedelta(0))))

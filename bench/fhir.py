@@ -75,7 +75,7 @@ class Publish:
 
     def __call__(self, number: int) -> Call:
         """Make the request, in which the uniqueId changes from call to call."""
-        body = json.dumps(_document_reference(samples.content(self.size), f"F{number}")).encode()
+        body = publication(samples.content(self.size), f"F{number}", _PLACE)
         head = (
             f"POST /fhir/DocumentReference HTTP/1.1\r\nHost: {urlsplit(self.url).netloc}\r\n"
             f"Content-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -90,6 +90,12 @@ class Publish:
             return len(body), len(answer)
 
         return call
+
+
+def publication(data: bytes, patient: str, unique_id: bytes) -> bytes:
+    """Give the body of an ITI-105: a document of the patient of that name."""
+    body = json.dumps(_document_reference(data, patient)).encode()
+    return body.replace(_PLACE, unique_id)
 
 
 def _get(url: str, path: str) -> bytes:

@@ -90,6 +90,20 @@ class OwnPostgreSQL(PostgreSQL):
         """Stop; ``immediate`` is as if the machine went away."""
         self._control("stop", "-m", mode)
 
+    def promote(self) -> None:
+        """Have a standby take over, and wait until it takes writes."""
+        self._control("promote")
+
+    def set(self, name: str, value: str) -> None:
+        """Change a setting of the server that needs no restart."""
+        statement = sql.SQL("ALTER SYSTEM SET {} = {}")
+        self._execute(statement.format(sql.Identifier(name), sql.Literal(value)))
+        self._execute("SELECT pg_reload_conf()")
+
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs, such as pg_dump, in the folder of the server."""
+        _run(self.programs / program, *arguments, folder=self.folder)
+
     def _control(self, *arguments: str) -> None:
         _run(self.programs / "pg_ctl", "-w", "-D", "data", *arguments, folder=self.folder)
 
@@ -129,6 +143,26 @@ def own_postgresql(
         finally:
             if (folder / "data" / "postmaster.pid").exists():
                 server.stop("immediate")
+
+
+@contextmanager
+def standby_of(primary: OwnPostgreSQL) -> Iterator[OwnPostgreSQL]:
+    """Start a standby that follows a server, which from then on waits for it at each commit."""
+    with tempfile.TemporaryDirectory(prefix="xds-postgresql-") as name:
+        folder = Path(name)
+        if _is_root():
+            shutil.chown(folder, _NOBODY)
+        port = free_port()
+        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        server = OwnPostgreSQL(url, folder, primary.programs, port)
+        server.run("pg_basebackup", "-d", primary.url, "-D", "data", "-R", "-c", "fast")
+        server.start()
+        try:
+            # after the copy was made, so that the standby waits for none when it takes over
+            primary.set("synchronous_standby_names", "*")
+            yield server
+        finally:
+            server.stop("immediate")
 
 
 def _programs() -> Path:

@@ -49,7 +49,7 @@ def test_a_file_without_its_row_is_swept(crashed: tuple[Path, Report]) -> None:
         store.publish([store.stage([b"published, and never registered"])])
         store.stage([b"half"])
     report = Report()
-    examine(data, report)
+    examine(configured(data), report)
     assert report.problems == []
     assert report.swept == 2
 
@@ -60,7 +60,7 @@ def test_a_row_without_its_document_is_seen(crashed: tuple[Path, Report]) -> Non
         lost = next(index.every(domain.database))
         domain.repository.store.delete(lost.key)
     report = Report()
-    examine(data, report)
+    examine(configured(data), report)
     assert f"{lost.unique_id} has a row in the index, but the document is missing" in (
         report.problems
     )
