@@ -39,8 +39,6 @@ _AWAY_SECONDS: Final = 4.0
 _POLL_SECONDS: Final = 0.05
 _READY_SECONDS: Final = 60.0
 _DISK: Final = 48 << 20
-_LEFT: Final = 3
-"""What is left of a full disk, in blocks of 4 KiB."""
 
 
 class NotHere(Exception):
@@ -93,9 +91,9 @@ class Failure:
     needs: frozenset[str] = frozenset()
     """Of what the deployment is made: postgresql, standby, s3, disk; else SQLite and a folder."""
     refuses: bool = True
-    """Whether it makes every process unready while it lasts."""
-    seconds: float = _AWAY_SECONDS
-    """For how long."""
+    """Whether submissions are refused while it lasts."""
+    unready: bool = True
+    """Whether every process says then that it is not ready."""
 
 
 @dataclass(slots=True)
@@ -168,7 +166,7 @@ def main(folder: Path, names: Sequence[str] = ()) -> None:
     raise SystemExit(1 if broken else 0)
 
 
-def run(failure: Failure, folder: Path, seconds: float | None = None, clients: int = 1) -> Seen:
+def run(failure: Failure, folder: Path, seconds: float = _AWAY_SECONDS, clients: int = 1) -> Seen:
     """Let one thing fail for some seconds under load, mend it, and examine what is left."""
     with deployment(failure.needs, folder) as deployed:
         seen = Seen(failure, Steady(deployed.server.url))
@@ -177,14 +175,16 @@ def run(failure: Failure, folder: Path, seconds: float | None = None, clients: i
             seen.broken = time.monotonic()
             mend = failure.break_(deployed)
             try:
-                time.sleep(failure.seconds if seconds is None else seconds)
+                if failure.refuses and not seen.load.wait_for_refusal():
+                    seen.load.problems.append("no submission is refused")
+                time.sleep(seconds)
                 seen.was_unready = not deployed.is_ready()
             finally:
                 mend()
             seen.mended = time.monotonic()
             seen.ready_after = deployed.until_ready()
             _require(seen, "after it was mended")
-        if failure.refuses and not seen.was_unready:
+        if failure.refuses and failure.unready and not seen.was_unready:
             seen.load.problems.append("/health/ready did not tell it")
         seen.load.problems.extend(filter(None, [verified(deployed.server)]))
         seen.report.acknowledged = seen.load.acknowledged
@@ -260,7 +260,7 @@ def _take_store_away(deployed: Deployment) -> Callable[[], None]:
 
 
 def _fill(deployed: Deployment) -> Callable[[], None]:
-    """Leave a few kilobytes of the disk, and take those as well whenever some come free."""
+    """Fill the disk, and fill it again whenever something comes free."""
     assert deployed.disk is not None
     full, filler = threading.Event(), deployed.disk / "filler"
 
@@ -269,7 +269,7 @@ def _fill(deployed: Deployment) -> Callable[[], None]:
             while not full.wait(0.01):
                 with suppress(OSError):
                     left = os.statvfs(deployed.disk or "").f_bavail
-                    file.write(b"\0" * 4096 * max(0, left - _LEFT))
+                    file.write(b"\0" * 4096 * left)
 
     filling = threading.Thread(target=fill, daemon=True)
     filling.start()
@@ -287,11 +287,19 @@ FAILURES: Final = (
     Failure("kill", "one of two processes is killed (SIGKILL)", _kill, _PG, refuses=False),
     Failure("stop", "PostgreSQL is stopped (fast) and started", _stop("fast"), _PG),
     Failure("crash", "PostgreSQL is stopped (immediate) and started", _stop("immediate"), _PG),
-    Failure("freeze", "PostgreSQL stands still for 70 s", _freeze, _PG, seconds=70.0),
+    Failure("freeze", "PostgreSQL stands still for a minute and more", _freeze, _PG),
     Failure("failover", "the primary is lost, its standby promoted", _fail_over, _PG | {"standby"}),
     Failure("store", "the object store is ended and started", _take_store_away, _PG | {"s3"}),
-    Failure("disk", "the disk for documents is full for a while", _fill, _PG | {"disk"}),
-    Failure("one-disk", "the disk of SQLite and documents is full", _fill, frozenset({"disk"})),
+    Failure(
+        "disk", "the disk for documents is full for a while", _fill, _PG | {"disk"}, unready=False
+    ),
+    Failure(
+        "one-disk",
+        "the disk of SQLite and documents is full",
+        _fill,
+        frozenset({"disk"}),
+        unready=False,
+    ),
 )
 
 

@@ -104,11 +104,21 @@ class Steady:
     def wait_for(self, successes: int, transaction: str = "ITI-41", seconds: float = 60.0) -> bool:
         """Wait until a transaction has succeeded so often from now on."""
         began = time.monotonic()
-        while time.monotonic() - began < seconds:
-            if self.outcomes(began)[(transaction, SUCCESS)] >= successes:
-                return True
-            time.sleep(0.02)
-        return False
+
+        def has_succeeded() -> bool:
+            return self.outcomes(began)[(transaction, SUCCESS)] >= successes
+
+        return _until(has_succeeded, seconds)
+
+    def wait_for_refusal(self, transaction: str = "ITI-41", seconds: float = 75.0) -> bool:
+        """Wait until one that ends from now on does not succeed."""
+        began = time.monotonic()
+
+        def is_refused() -> bool:
+            since = self.outcomes(began)
+            return any(one == transaction and told not in _DONE for one, told in since)
+
+        return _until(is_refused, seconds)
 
     def _run(self, act: Callable[[random.Random], None], seed: int) -> None:
         chance = random.Random(seed)
@@ -206,6 +216,15 @@ class Steady:
 
 
 _SETTINGS: Final = Settings(timeout=_PATIENCE_SECONDS)
+
+
+def _until(condition: Callable[[], bool], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def _wrong(text: str) -> str:

@@ -22,7 +22,7 @@ from tests.relay import relaying
 from xds.config import Config
 from xds.repository.store import DocumentStore
 
-START_SECONDS = 30
+START_SECONDS = 90
 STOP_SECONDS = 40
 
 _PROCESSES: Final = "TESTS_RUN_PROCESSES"
