@@ -10,6 +10,7 @@ VENV ?= .venv
 ARGS ?=
 DOCUMENTS ?= fixtures/documents/report.xml fixtures/documents/report.pdf
 VERSIONS ?= 3.11 3.12 3.13
+SECONDS ?= 60
 
 ON_TWO_CORES = --numprocesses 2 --dist loadfile
 PYTHONS = $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
@@ -18,7 +19,7 @@ FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-postgresql test-everywhere test-all check lint types layers format bench conformance mapping size clean
+.PHONY: help run test test-postgresql test-everywhere test-all check lint types layers format bench fuzz conformance mapping size clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +72,9 @@ format: $(VENV)/installed-dev ## bring the code into its style
 bench: $(VENV)/installed-test ## measure: requests a second, large documents, beside a yardstick
 	$(VENV)/bin/python -m bench $(ARGS)
 
+fuzz: $(VENV)/installed-fuzz ## fuzz each reader of what comes from outside for SECONDS=60
+	$(VENV)/bin/python -m fuzz $(SECONDS) $(ARGS)
+
 conformance: $(VENV)/installed-test ## write docs/conformance.md from a run of all tests
 	$(VENV)/bin/python -m pytest --database=sqlite --conformance=docs/conformance.md $(ARGS)
 
@@ -107,6 +111,10 @@ $(VENV)/installed: $(VENV)/pyvenv.cfg setup.cfg pyproject.toml
 $(VENV)/installed-test: $(VENV)/pyvenv.cfg setup.cfg pyproject.toml
 	$(PIP) install --editable '.[test]'
 	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-fuzz: $(VENV)/pyvenv.cfg setup.cfg pyproject.toml
+	$(PIP) install --editable '.[test,fuzz]'
+	@touch $@ $(VENV)/installed $(VENV)/installed-test
 
 $(VENV)/installed-dev: $(VENV)/pyvenv.cfg setup.cfg pyproject.toml
 	$(PIP) install --editable '.[test,dev]'

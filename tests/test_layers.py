@@ -22,7 +22,7 @@ LAYERS: Final = (
     ("client",),
     ("soap", "fhir", "hl7v2", "web"),
     ("transactions",),
-    ("affinity_domain",),
+    ("affinity_domain", "pace"),
     ("registry", "repository"),
     ("config", "contract", "database", "logs"),
     ("security",),
@@ -65,6 +65,7 @@ LESS: Final = {
         "errors",
     ),
     "security": ("metadata", "errors"),
+    "pace": ("config", "logs"),
     "contract": ("metadata",),
     "config": ("metadata", "targets"),
 }

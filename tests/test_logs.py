@@ -3,8 +3,11 @@
 import json
 import logging
 import sqlite3
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,8 +91,37 @@ def test_a_line_that_cannot_be_written_does_no_harm(monkeypatch: pytest.MonkeyPa
         logs.configure("info", "json")
         logs.get_logger("a").info("this is lost")
         logging.getLogger("b").warning("this as well")
-        with pytest.raises(OSError, match="No space left"):
-            full.close()
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_what_a_client_sends_cannot_pass_for_a_line(
+    capsys: pytest.CaptureFixture[str], log_format: str
+) -> None:
+    logs.configure("info", log_format)
+    forged = 'mine\r\n{"event": "stored", "level": "info"}\u2028\x1b[2J\x9b1A'
+    logs.get_logger("xds.test").info("refused", control_id=forged, exc_info=OSError(2, forged))
+    written = capsys.readouterr().err
+    assert not [line for line in written.splitlines() if line.startswith('{"event"')]
+    sent = written.replace("\x1b[0m", "")
+    assert not [character for character in "\r\x1b\x9b\u2028" if character in sent]
+
+
+def test_lines_of_many_processes_stay_whole(tmp_path: Path) -> None:
+    """Each is one write, however long it is, and foreign ones fall between them."""
+    program = (
+        "from xds import logs; logs.configure('info', 'json'); log = logs.get_logger('x');"
+        "[log.info('a', text='y' * n) for n in (0, 10, 9000, 70000) for _ in range(50)]"
+    )
+    with (tmp_path / "log").open("ab") as log:
+        running = [subprocess.Popen([sys.executable, "-c", program], stderr=log) for _ in range(3)]
+        assert [process.wait(30) for process in running] == [0, 0, 0]
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert len([json.loads(line) for line in lines]) == 600
+
+
+@pytest.mark.parametrize("given", ["a\r\nb", "a b", "", "é", "x" * 129, "<a>", None])
+def test_ids_that_may_not_stand_in_a_log_are_not_acceptable(given: str | None) -> None:
+    assert logs.acceptable(given) is None
 
 
 def test_spyne_is_not_heard(as_json: Any) -> None:

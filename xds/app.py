@@ -6,6 +6,7 @@ from typing import Any, Final
 from xds import contract, logs, remote_registry, web
 from xds.config import Config
 from xds.fhir import application
+from xds.pace import Paced
 from xds.soap.application import SoapEndpoint
 from xds.soap.asynchronous import Replies
 
@@ -26,7 +27,7 @@ def create_app(config: Config) -> WSGIApplication:
     }
     has_both = set(domain.actors) == set(contract.ACTORS)
     fhir = application.create(domain, config) if has_both else None
-    return _Dispatch(endpoints, fhir, web.create(domain))
+    return Paced(_Dispatch(endpoints, fhir, web.create(domain)), config)
 
 
 class _Dispatch:
@@ -45,12 +46,18 @@ class _Dispatch:
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
+        given = logs.acceptable(environ.get("HTTP_X_REQUEST_ID"))
+        with logs.correlation(given) as correlation:
+            environ[logs.CORRELATION] = correlation
+            return self._answer(environ, start_response)
+
+    def _answer(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         path: str = environ["PATH_INFO"]
         if self._fhir and (path.startswith(_FHIR) or path == application.ROOT):
             return self._fhir(environ, start_response)
         endpoint = self._endpoints.get(path.rstrip("/"))
         if endpoint is None or environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             return self._web(environ, start_response)
-        with logs.correlation() as correlation:
-            environ["xds.correlation"] = correlation
-            return endpoint(environ, start_response)
+        return endpoint(environ, start_response)

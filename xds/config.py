@@ -212,6 +212,12 @@ class Config(BaseModel):
     mllp_host: str | None = Field(
         None, min_length=1, description="Address of the patient feed; unset: as host."
     )
+    mllp_connections: int = Field(
+        64, ge=1, description="Connections of the patient feed at once; others wait unaccepted."
+    )
+    max_mllp_bytes: ByteSize = Field(
+        ByteSize(256 << 10), gt=0, description="Largest message of the patient feed."
+    )
     mllp_idle_seconds: int = Field(
         3600, ge=1, description="Silence after which a connection of the patient feed is closed."
     )
@@ -256,6 +262,20 @@ class Config(BaseModel):
     threads: int = Field(4, ge=1, description="Requests that one worker handles at once.")
     backpressure: int = Field(
         512, ge=1, description="Connections that one worker keeps open; others wait unaccepted."
+    )
+    header_seconds: int = Field(
+        30, ge=1, le=60, description="Time for the head of a request; silence before it counts."
+    )
+    wait_seconds: int = Field(
+        30, ge=2, description="Time that a request or its answer may keep a thread waiting in all,"
+    )
+    min_bytes_per_second: int = Field(
+        4096, ge=1, description="and a second more for every so many bytes that have passed."
+    )
+    max_client_waits: int | None = Field(
+        None,
+        ge=1,
+        description="Threads of a worker that one client keeps waiting at once; unset: half.",
     )
     max_envelope_bytes: ByteSize = Field(
         ByteSize(32 << 20), gt=0, description="Largest SOAP envelope, such as 32MiB."

@@ -4,15 +4,21 @@ The text of an exception may quote a message or the parameters of a query. So a 
 classes of an exception and its places in the code, and quotes only texts that speak of the
 machine. Libraries are heard from `warning` on: below it some print what they are given. Spyne
 prints whole messages even as warnings, and is not heard at all.
+
+A line leaves in one write, since several processes share the place where they end up, and has no
+control characters: what a client sends cannot pass for lines of the log, nor move a terminal.
 """
 
+import io
 import logging
+import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import PurePath
-from typing import Final, TextIO, cast
+from typing import Final
 from uuid import uuid4
 
 import structlog
@@ -27,18 +33,29 @@ _SPEAK_OF_THE_MACHINE: Final = (
     TypeError,
 )
 _DATABASE_DRIVERS: Final = frozenset({"sqlite3", "psycopg"})
+CORRELATION: Final = "xds.correlation"
+"""Where the environment of a request has the id of its correlation."""
+REQUEST_ID: Final = "X-Request-ID"
+"""The header that a client may give that id in, and that every answer has it in."""
+
 _MOST_FRAMES: Final = 30
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_OUR_LINES: Final = frozenset({"exception"})
+"""What is made of lines here, out of nothing that has any."""
+_SANE: Final = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 
 
 def configure(level: str = "info", log_format: str | None = None) -> None:
     """Set up the logs of this process; without a format, a terminal decides."""
     as_json = log_format == "json" or (log_format is None and not sys.stderr.isatty())
     before = _before_rendering("iso" if as_json else "%H:%M:%S")
+    if not as_json:  # JSON has an escape for each of them
+        before.append(_without_controls)
     renderer: Processor = structlog.processors.JSONRenderer() if as_json else _console()
     structlog.configure(
         processors=[*before, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: _LINES,
+        logger_factory=lambda *_: _Lines(),
         cache_logger_on_first_use=False,
     )
     _hear_libraries(before, renderer)
@@ -49,6 +66,11 @@ def get_logger(name: str) -> FilteringBoundLogger:
     """Give the logger of a module."""
     logger: FilteringBoundLogger = structlog.get_logger(logger_name=name)
     return logger
+
+
+def acceptable(identifier: str | None) -> str | None:
+    """Return the id that a client gave its request, if it may stand in a log and in a header."""
+    return identifier if identifier and _SANE.fullmatch(identifier) else None
 
 
 @contextmanager
@@ -80,7 +102,9 @@ def _describe_one(error: BaseException) -> str:
     )
     frames = traceback.extract_tb(error.__traceback__)[-_MOST_FRAMES:]
     places = [f"  {_short(frame.filename)}:{frame.lineno} in {frame.name}" for frame in frames]
-    return "\n".join([f"{name}: {error}" if _speaks_of_the_machine(error) else name, *places])
+    if _speaks_of_the_machine(error):
+        name = f"{name}: {_CONTROLS.sub('?', str(error))}"
+    return "\n".join([name, *places])
 
 
 def _speaks_of_the_machine(error: BaseException) -> bool:
@@ -110,20 +134,35 @@ def _console() -> Processor:
     )
 
 
-class _Stderr:
-    """What is stderr at the time. A line that it does not take, as on a full disk, is lost."""
-
-    def write(self, text: str) -> None:
-        with suppress(Exception):
-            sys.stderr.write(text)
-
-    def flush(self) -> None:
-        with suppress(Exception):
-            sys.stderr.flush()
+def _without_controls(_logger: object, _method: str, event: EventDict) -> EventDict:
+    for name, value in event.items():
+        if isinstance(value, str) and name not in _OUR_LINES:
+            event[name] = _CONTROLS.sub("?", value)
+    return event
 
 
-_LINES: Final = structlog.WriteLogger(cast(TextIO, _Stderr()))
-"""Writes one line after the other, whichever thread it is of."""
+def _write(line: str) -> None:
+    """Write a line to what is stderr at the time, at once and whole."""
+    data = (line + "\n").encode("utf-8", "backslashreplace")
+    try:
+        number = sys.stderr.fileno()
+    except (OSError, io.UnsupportedOperation):  # a test's
+        sys.stderr.write(line + "\n")
+        return
+    sys.stderr.flush()
+    while data:  # a pipe that is full takes part of it
+        data = data[os.write(number, data) :]
+
+
+class _Lines:
+    """What structlog writes to."""
+
+    def msg(self, line: str) -> None:
+        """Write a line; one that cannot be written is lost, and nothing else with it."""
+        with suppress(OSError, ValueError):
+            _write(line)
+
+    debug = info = warning = error = critical = msg
 
 
 class _OfLibraries(logging.Handler):
@@ -132,7 +171,7 @@ class _OfLibraries(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         # the report that logging makes of a line it cannot write has the data of the line
         with suppress(Exception):
-            _LINES.msg(self.format(record))
+            _write(self.format(record))
 
 
 def _hear_libraries(before: list[Processor], renderer: Processor) -> None:

@@ -1,16 +1,27 @@
 """The one XML parser for everything that comes from outside.
 
-No DTD, no entities, no network, bounded depth. Nothing else calls lxml's parser on input.
+No DTD, no entities, no network, bounded depth and size. Nothing else calls lxml's parser on input.
+
+lxml keeps every name that it has read, and short texts, for as long as the thread lives that read
+them: so whoever sends names that nobody has used before could fill the memory, little by little.
+So each thread has its documents read by another one, which is replaced after some megabytes.
 """
 
+import queue
 import re
 import threading
+from dataclasses import dataclass, field
 from typing import Final
 
 from lxml import etree
 
 _HUGE: Final = 10_000_000
 """Bytes beyond which libxml2 must be told that a long text is meant (un-optimised base64)."""
+
+_MOST_MARKUP: Final = 2_000_000
+"""Tags and attributes: each takes some 150 bytes of memory, and as few as four of the message."""
+_MOST_READ: Final = 8 << 20
+"""Bytes after which a reading thread, with the names that it has kept, is replaced."""
 
 _PROLOG: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.DOTALL)
 
@@ -29,13 +40,6 @@ class MalformedXML(ValueError):
     """What came is not XML, or XML that is refused; the sentence may be shown to the sender."""
 
 
-class _Parsers(threading.local):
-    """A parser a thread: lxml parsers are locked while they work."""
-
-    def __init__(self) -> None:
-        self.usual = _parser(huge=False)
-
-
 def _parser(*, huge: bool, encoding: str | None = None) -> etree.XMLParser:
     return etree.XMLParser(
         encoding=encoding,
@@ -51,19 +55,86 @@ def _parser(*, huge: bool, encoding: str | None = None) -> etree.XMLParser:
     )
 
 
-_PARSERS: Final = _Parsers()
-
-
 def parse(data: bytes, *, encoding: str | None = None) -> etree._Element:
     """Parse a document; ``encoding`` is what the transport says of it.
 
     Raises MalformedXML for what is not well-formed, has a DTD, or is nested deeper than 256
-    elements (2,048 in a document beyond 10 MB).
+    elements (2,048 in a document beyond 10 MB), or has more than two million tags and attributes.
     """
     if _PROLOG.match(data[:100_000]):
         raise MalformedXML("The XML has a DTD, which is refused.")
+    # for white space before the sign and for base64 that ends in it, an attribute or two too many
+    if data.count(b"<") + data.count(b"=") > _MOST_MARKUP:
+        raise MalformedXML(f"The XML has more than {_MOST_MARKUP} tags and attributes.")
+    return _READERS.own.read(data, _encoding(data, encoding))
+
+
+@dataclass(slots=True)
+class _Job:
+    """A document to be read, and what became of it."""
+
+    data: bytes
+    encoding: str | None
+    root: etree._Element | None = None
+    error: BaseException | None = None
+    done: threading.Lock = field(default_factory=threading.Lock)
+
+
+class _Reader:
+    """Reads documents for one thread by another, which it replaces from time to time."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[_Job | None] | None = None
+        self._left = 0
+
+    def read(self, data: bytes, encoding: str | None) -> etree._Element:
+        """Parse a document."""
+        job = _Job(data, encoding)
+        job.done.acquire()
+        self._ready().put(job)
+        job.done.acquire()
+        self._left -= len(data)
+        if job.error is not None:
+            raise job.error
+        return job.root
+
+    def _ready(self) -> "queue.SimpleQueue[_Job | None]":
+        if self._jobs is None or self._left <= 0:
+            self.__del__()
+            self._jobs, self._left = queue.SimpleQueue(), _MOST_READ
+            threading.Thread(target=_work, args=(self._jobs,), name="xml", daemon=True).start()
+        return self._jobs
+
+    def __del__(self) -> None:
+        """Let the thread end, since the one that it works for does."""
+        if self._jobs is not None:
+            self._jobs.put(None)
+
+
+class _Readers(threading.local):
+    """A reader for each thread."""
+
+    def __init__(self) -> None:
+        self.own = _Reader()
+
+
+_READERS: Final = _Readers()
+
+
+def _work(jobs: "queue.SimpleQueue[_Job | None]") -> None:
+    usual = _parser(huge=False)
+    while job := jobs.get():
+        try:
+            job.root = _parsed(job.data, job.encoding, usual)
+        except BaseException as error:
+            job.error = error
+        done, job = job.done, None  # nothing is kept until the next one
+        done.release()
+
+
+def _parsed(data: bytes, encoding: str | None, usual: etree.XMLParser) -> etree._Element:
     try:
-        root = etree.fromstring(data, _chosen(data, encoding))
+        root = etree.fromstring(data, _chosen(data, encoding, usual))
     except etree.XMLSyntaxError as error:
         raise MalformedXML(_reason(error)) from None
     except LookupError:
@@ -75,11 +146,10 @@ def parse(data: bytes, *, encoding: str | None = None) -> etree._Element:
     return root
 
 
-def _chosen(data: bytes, encoding: str | None) -> etree.XMLParser:
-    encoding = _encoding(data, encoding)
+def _chosen(data: bytes, encoding: str | None, usual: etree.XMLParser) -> etree.XMLParser:
     if encoding is not None or len(data) > _HUGE:
         return _parser(huge=len(data) > _HUGE, encoding=encoding)
-    return _PARSERS.usual
+    return usual
 
 
 def _encoding(data: bytes, of_transport: str | None) -> str | None:

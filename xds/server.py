@@ -24,6 +24,7 @@ from multiprocessing.synchronize import Event
 from typing import Any, Final
 
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.net import SocketHolder
 from granian.server.mp import MPServer
@@ -44,8 +45,14 @@ _READY_SECONDS: Final = 1.0
 _SWITCH_SECONDS: Final = 0.0005
 """How long a thread may keep the interpreter to itself: one that comes back from the disk with the
 database's lock should not wait for others that compute."""
-# a peer that is silent is asked after a minute, and given up after another
-_KEEPALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
+# a peer that is silent is asked after a minute, and given up after another, as is one that takes
+# nothing of what it is sent
+_KEEPALIVE: Final = (
+    ("TCP_KEEPIDLE", 60),
+    ("TCP_KEEPINTVL", 15),
+    ("TCP_KEEPCNT", 4),
+    ("TCP_USER_TIMEOUT", 60_000),
+)
 
 _log = logs.get_logger(__name__)
 
@@ -135,6 +142,7 @@ class _Server(MPServer):
             blocking_threads=config.threads,
             backpressure=config.backpressure,
             http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(header_read_timeout=config.header_seconds * 1000),
             websockets=False,
             respawn_failed_workers=True,
             workers_kill_timeout=config.grace_seconds,

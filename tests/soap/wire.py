@@ -86,8 +86,9 @@ class Raw:
 class Connection:
     """One connection to the server, for bytes of any kind."""
 
-    def __init__(self, server: Server) -> None:
-        self.socket = socket.create_connection((server.host, server.port), timeout=SECONDS)
+    def __init__(self, server: Server, source: str = "") -> None:
+        where, here = (server.host, server.port), (source, 0) if source else None
+        self.socket = socket.create_connection(where, timeout=SECONDS, source_address=here)
         self._reader = _KeptOpen(socket.SocketIO(self.socket, "r"))
 
     def send(self, data: bytes) -> None:

@@ -8,6 +8,7 @@ from xds.fhir import json, negotiation, structure, xml
 from xds.fhir.exchange import Resource
 from xds.fhir.outcome import Issue, Refused
 from xds.fhir.vocabulary import FHIR_XML
+from xds.pace import TooMany, TooSlow
 
 _BLOCK: Final = 256 * 1024
 _MOST_DRAINED: Final = 64 * 1024 * 1024
@@ -41,6 +42,10 @@ class Body:
                 if self._count > most:
                     raise _too_long(most)
                 yield block
+        except TooSlow as error:
+            raise Refused.because(408, "timeout", "the body came too slowly") from error
+        except TooMany as error:
+            raise _too_many() from error
         except OSError as error:
             raise _incomplete() from error
 
@@ -78,6 +83,11 @@ def resource_of(data: bytes, content_type: str, expected: str) -> tuple[Resource
 
 def _incomplete() -> Refused:
     return Refused.because(400, "incomplete", "the body ends before it is complete")
+
+
+def _too_many() -> Refused:
+    told = "too many requests wait for their clients at the moment; try again later"
+    return Refused.because(503, "throttled", told)
 
 
 def _too_long(most: int) -> Refused:

@@ -4,7 +4,6 @@ The log has the status and the codes of the issues, and never their diagnostics,
 patient. An error of the server itself is told to the client by the correlation id of its log lines.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,11 +18,9 @@ from xds.repository.store import StoreFull, StoreUnavailable
 from xds.security.access import AccessDenied
 from xds.security.gates import NotRecorded
 
-REQUEST_ID: Final = "X-Request-ID"
+REQUEST_ID: Final = logs.REQUEST_ID
 INTERACTION: Final = "xds.interaction"
 """Where the environment of a request has the name of what was asked for."""
-
-_SANE: Final = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 
 _log = logs.get_logger(__name__)
 
@@ -38,9 +35,9 @@ class Told:
 
 
 def request_id(environ: Mapping[str, Any]) -> str | None:
-    """Return the id that a client gave its request, if it may stand in a log and in a header."""
-    given: str | None = environ.get("HTTP_X_REQUEST_ID")
-    return given if given and _SANE.fullmatch(given) else None
+    """Return the id of a request's correlation, or that which the client gave it."""
+    given: str | None = environ.get(logs.CORRELATION)
+    return given or logs.acceptable(environ.get("HTTP_X_REQUEST_ID"))
 
 
 def tell(

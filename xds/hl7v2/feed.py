@@ -6,6 +6,7 @@ that is not one of EVENTS, or that cannot be handled now, is a rejection (AR).
 
 from collections.abc import Mapping, Sequence
 from typing import Final
+from uuid import uuid4
 
 from xds import logs
 from xds.database import DatabaseUnavailable
@@ -37,18 +38,29 @@ _LOCATIONS: Final[Mapping[Role, str]] = {
     Role.NEW: "PID^1^3^1",
     Role.PREVIOUS: "MRG^1^1^1",
 }
+_CONTROL_ID: Final = 20
+"""Characters of MSH-10 (HL7 v2.3.1)."""
 _MOST_LOGGED: Final = 40
 
 _log = logs.get_logger(__name__)
 
 
 def answer(feed: Feed, payload: bytes) -> bytes:
-    """Answer one message, whatever it is."""
+    """Answer one message, whatever it is.
+
+    The control id of the acknowledgement is that of the log lines about the message.
+    """
+    with logs.correlation(uuid4().hex[:_CONTROL_ID]):
+        return _answer(feed, payload)
+
+
+def _answer(feed: Feed, payload: bytes) -> bytes:
+    control_id = logs.current_correlation()
     try:
         message = Message.read(payload)
     except Unreadable:
         _log.warning("a message of the patient feed has no header")
-        return rejection_of_noise()
+        return rejection_of_noise(control_id)
     code, problems = _outcome(feed, message)
     if code != ACCEPTED:
         _log.warning(
@@ -57,7 +69,7 @@ def answer(feed: Feed, payload: bytes) -> bytes:
             errors=[f"{one.code} at {one.location}" for one in problems],
             control_id=_control_id(message),
         )
-    return acknowledgement(message, code, problems)
+    return acknowledgement(message, code, problems, control_id=control_id)
 
 
 def _outcome(feed: Feed, message: Message) -> tuple[str, Sequence[Problem]]:

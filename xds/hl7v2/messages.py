@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
-from uuid import uuid4
 
 import hl7
 
@@ -197,7 +196,9 @@ def _charset(payload: bytes, field_separator: str, repetition_separator: str) ->
     return "utf-8"
 
 
-def acknowledgement(message: Message, code: str, problems: Iterable[Problem] = ()) -> bytes:
+def acknowledgement(
+    message: Message, code: str, problems: Iterable[Problem] = (), *, control_id: str
+) -> bytes:
     """Write the acknowledgement of a message: MSH with the parties exchanged, MSA, ERR."""
     trigger = message.escape(message.trigger_event)
     message_type = f"ACK{message.component_separator}{trigger}" if trigger else "ACK"
@@ -210,7 +211,7 @@ def acknowledgement(message: Message, code: str, problems: Iterable[Problem] = (
         f"{datatypes.now()}+0000",
         "",
         message_type,
-        uuid4().hex[:20],
+        control_id,
         message.raw(11) or "P",
         message.raw(12) or "2.3.1",
     ]
@@ -229,8 +230,8 @@ def _error(message: Message, problem: Problem) -> list[str]:
     return [*line, "", "", "", message.escape(problem.reason)] if problem.reason else line
 
 
-def rejection_of_noise() -> bytes:
+def rejection_of_noise(control_id: str) -> bytes:
     """Write the rejection of something that has no header to answer to."""
-    header = "MSH|^~\\&|||||" + f"{datatypes.now()}+0000||ACK|{uuid4().hex[:20]}|P|2.3.1\r"
+    header = "MSH|^~\\&|||||" + f"{datatypes.now()}+0000||ACK|{control_id}|P|2.3.1\r"
     error = f"ERR||MSH^1|100^{ERROR_TEXTS['100']}^HL70357|E\r"
     return (header + f"MSA|{REJECTED}|\r" + error).encode()

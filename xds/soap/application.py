@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
+from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.metadata import vocabulary as v
@@ -51,6 +52,7 @@ class SoapEndpoint:
             kept = [header for header in headers if header[0] != "Content-Length"]
             if exchange.content_length is not None:
                 kept.append(("Content-Length", str(exchange.content_length)))
+            kept.append((logs.REQUEST_ID, logs.current_correlation()))
             return start_response(status, kept, *more)
 
         try:

@@ -13,6 +13,7 @@ from xds.database import DatabaseUnavailable
 from xds.errors import TransactionFailure
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
+from xds.pace import TooMany, TooSlow
 from xds.parsing import MalformedXML
 from xds.repository.store import StoreUnavailable
 from xds.security import node
@@ -30,6 +31,9 @@ EXCHANGE: Final = "xds.exchange"
 """The key of the WSGI environment that holds the Exchange."""
 
 _INCLUDE: Final = f"{{{v.NS_XOP}}}Include"
+_TIMEOUT: Final = "408 Request Timeout"
+_UNAVAILABLE: Final = "503 Service Unavailable"
+_TOO_MANY: Final = "Too many messages wait for their senders at the moment; try again later."
 _UNDERSTOOD: Final = frozenset({v.NS_WSA})
 
 _log = logs.get_logger(__name__)
@@ -55,6 +59,10 @@ def as_faults() -> Iterator[None]:
 def _fault_for(error: Exception) -> SoapFault:
     if isinstance(error, SoapFault):
         return error
+    if isinstance(error, TooSlow):
+        return SoapFault(faults.SENDER, "The message came too slowly.", status=_TIMEOUT)
+    if isinstance(error, TooMany):
+        return SoapFault(faults.RECEIVER, _TOO_MANY, status=_UNAVAILABLE)
     if isinstance(error, MalformedXML | MalformedMessage):
         return faults.sender(str(error))
     if isinstance(error, TransactionFailure):

@@ -107,6 +107,8 @@ class Transaction:
             with domain.gates.passing(request.access):
                 response = self.handler(domain, request)
         except TransactionFailure as failure:
+            codes = sorted({error.code for error in failure.errors})
+            _log.info("refused", transaction=self.name, errors=codes)
             return self.refusal(failure.errors)
         except AccessDenied as denied:
             return self.refusal([self.failed(str(denied))])

@@ -1,0 +1,255 @@
+"""TARGETS: a row for each reader of what comes from outside, and what holds of it for any bytes.
+
+A target returns for bytes that are read and for bytes that are refused as the reader says it
+refuses. Anything else that it raises is a finding. Nothing here knows the fuzzer, so that the
+seeds and all that was ever found can be run as tests.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+
+from lxml import etree
+
+from xds import contract
+from xds.app import WSGIApplication, create_app
+from xds.config import Config
+from xds.errors import TransactionFailure
+from xds.fhir import json, structure, xml
+from xds.fhir.outcome import Issue, Refused
+from xds.fhir.resource import Resource
+from xds.hl7v2.messages import Message, Problem, Unreadable, acknowledgement
+from xds.hl7v2.mllp import Decoder, Intolerable, Limits
+from xds.metadata import vocabulary as v
+from xds.metadata.ebrim import Slot
+from xds.metadata.rules import Case, breaches
+from xds.metadata.submission import Submission
+from xds.parsing import MalformedXML, parse
+from xds.registry.parameters import decode
+from xds.registry.queries import STORED_QUERIES
+from xds.soap import mime, mtom
+
+Target = Callable[[bytes], None]
+
+_FAULTS_OF_SENDERS: Final = (b">s:VersionMismatch<", b">s:MustUnderstand<")
+_IN_MEMORY: Final = Path("/dev/shm")
+
+
+class Finding(AssertionError):
+    """What a reader did with some bytes is not what it promises."""
+
+
+# --- MIME ----------------------------------------------------------------------------------------
+
+
+def read_mime(data: bytes) -> None:
+    """Read a Content-Type, which is the first line, and the multipart body after it.
+
+    However the stream was cut in transit, the same parts come out, or the same refusal.
+    """
+    header, _, body = data.partition(b"\n")
+    whole = _parts(header, body, len(body) + 1)
+    for size in (1, 7):
+        if len(body) < 2000 and _parts(header, body, size) != whole:
+            raise Finding(f"read in pieces of {size} it is something else")
+
+
+def _parts(header: bytes, body: bytes, size: int) -> list[object]:
+    found: list[object] = []
+    try:
+        content_type = mime.ContentType.parse(header.decode("latin-1"))
+        content_type.action  # noqa: B018  # reads what is nested in it
+        for part in mtom.read_parts(content_type, _InPieces(body, size)):
+            found.append((part.content_id, part.content_type, part.is_root))
+            found.append(b"".join(part.chunks()))
+    except mime.MalformedMessage:
+        # what of a part came before, and which of two faults is seen first, is not promised
+        found = ["refused"]
+    return found
+
+
+class _InPieces:
+    """A stream that gives no more at once than it likes."""
+
+    def __init__(self, data: bytes, size: int) -> None:
+        self._stream = BytesIO(data)
+        self._size = size
+
+    def read(self, size: int, /) -> bytes:
+        """Give some bytes, none only at the end."""
+        return self._stream.read(min(size, self._size))
+
+
+# --- SOAP ----------------------------------------------------------------------------------------
+
+
+@cache
+def _application() -> WSGIApplication:
+    """Open an application on a folder that goes with the process."""
+    where = _IN_MEMORY if _IN_MEMORY.is_dir() else None
+    data = tempfile.mkdtemp(prefix="xds-fuzz-", dir=where)
+    return create_app(
+        Config(data=Path(data), max_envelope_bytes=1 << 20, max_message_bytes=1 << 21)
+    )
+
+
+def answer_soap(data: bytes) -> None:
+    """Post a body to the endpoint; the first line is its path, a space and the Content-Type.
+
+    The answer is well-formed and never a 5xx, but for the two faults of a sender whose status is
+    500 (SOAP 1.2 part 2, table 20).
+    """
+    line, _, body = data.partition(b"\n")
+    path, _, content_type = line.decode("latin-1").partition(" ")
+    if path not in ("/registry", "/repository"):
+        path = "/registry"
+    status, answer = _posted(path, content_type, body)
+    if status >= 500 and not any(code in answer for code in _FAULTS_OF_SENDERS):
+        raise Finding(f"answered with {status}: {answer[:500]!r}")
+    if answer.startswith(b"<"):
+        etree.fromstring(answer)
+
+
+def _posted(path: str, content_type: str, body: bytes) -> tuple[int, bytes]:
+    statuses: list[str] = []
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": path,
+        "QUERY_STRING": "",
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "80",
+        "REMOTE_ADDR": "127.0.0.1",
+        "CONTENT_TYPE": content_type,
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": BytesIO(body),
+        "wsgi.url_scheme": "http",
+    }
+    blocks: Iterable[bytes] = _application()(environ, lambda status, *_: statuses.append(status))
+    try:
+        answer = b"".join(blocks)
+    finally:
+        getattr(blocks, "close", lambda: None)()
+    return int(statuses[0][:3]), answer
+
+
+# --- ebRIM and stored queries --------------------------------------------------------------------
+
+
+def read_ebrim(data: bytes) -> None:
+    """Read a submission, hold it to every rule, and write it; what is written says the same."""
+    try:
+        root = parse(data)
+    except MalformedXML:
+        return
+    if contract.problems(root) or root.tag != f"{{{v.NS_LCM}}}SubmitObjectsRequest":
+        return
+    submission = Submission.read(root)
+    for transaction in ("ITI-42", "ITI-61"):
+        breaches(Case(submission, transaction))
+    if Submission.read(parse(submission.render().encode())) != submission:
+        raise Finding("what is written is not what was read")
+    submission.with_uuids()
+
+
+def read_parameters(data: bytes) -> None:
+    """Decode Slots, a line each with name and values parted by tabs, for every stored query."""
+    lines = [line.split("\t") for line in data.decode("utf-8", "replace").split("\n")]
+    slots = tuple(Slot(name, tuple(values)) for name, *values in lines)
+    for query in STORED_QUERIES.values():
+        try:
+            arguments = decode(slots, query.parameters, query.alternatives)
+        except TransactionFailure:
+            continue
+        for table in query.on:
+            query.filter(table, arguments)
+
+
+# --- FHIR ----------------------------------------------------------------------------------------
+
+
+def read_fhir_json(data: bytes) -> None:
+    """Read and check a resource; without problems it can be written in both forms."""
+    _read_fhir(data, lambda given: (json.read(given), []))
+
+
+def read_fhir_xml(data: bytes) -> None:
+    """Read and check a resource; without problems it can be written in both forms."""
+    _read_fhir(data, xml.read)
+
+
+def _read_fhir(data: bytes, read: Callable[[bytes], tuple[Resource, list[Issue]]]) -> None:
+    try:
+        resource, _ = read(data)
+    except Refused as refusal:
+        if refusal.status >= 500:
+            raise Finding(f"refused with {refusal.status}") from refusal
+        return
+    if json.read(json.render(resource)) != resource:
+        raise Finding("its JSON is another resource")
+    if structure.problems(resource):
+        return
+    again, _ = xml.read(xml.render(resource))
+    if structure.problems(again):
+        raise Finding("its XML has problems that it has not")
+
+
+# --- MLLP ----------------------------------------------------------------------------------------
+
+_LIMITS: Final = Limits(message_bytes=4000, noise_bytes=200)
+
+
+def read_mllp(data: bytes) -> None:
+    """Cut a stream into messages, read and acknowledge each; pieces make no difference."""
+    whole = _messages(data, len(data) + 1)
+    if len(data) < 2000 and _messages(data, 1) != whole:
+        raise Finding("read in pieces it is something else")
+    for message in whole:
+        _acknowledge(message)
+
+
+def _messages(data: bytes, size: int) -> list[bytes]:
+    decoder = Decoder(_LIMITS)
+    found: list[bytes] = []
+    try:
+        for start in range(0, len(data), size):
+            found.extend(decoder.feed(data[start : start + size]))
+    except Intolerable:
+        return found
+    return found
+
+
+def _acknowledge(payload: bytes) -> None:
+    try:
+        message = Message.read(payload)
+    except Unreadable:
+        return
+    for segment in ("PID", "MRG"):
+        message.field(segment, 3)
+        message.count(segment)
+    answer = acknowledgement(
+        message, "AE", [Problem("204", "PID^1^3", "of nobody")], control_id="1"
+    )
+    if list(Decoder(_LIMITS).feed(b"\x0b" + answer + b"\x1c\r")) != [answer]:
+        raise Finding("the acknowledgement does not fit into a frame")
+
+
+TARGETS: Final[Mapping[str, Target]] = {
+    "mime": read_mime,
+    "soap": answer_soap,
+    "parameters": read_parameters,
+    "ebrim": read_ebrim,
+    "fhir_json": read_fhir_json,
+    "fhir_xml": read_fhir_xml,
+    "mllp": read_mllp,
+}
+
+CORPUS: Final = Path(__file__).resolve().parents[1] / "fixtures" / "fuzz"
+"""A folder for each target: seeds, and what was found."""
+
+
+def seeds(target: str) -> Iterator[Path]:
+    """Yield the files of a target's corpus, in the order of their names."""
+    yield from sorted(path for path in (CORPUS / target).iterdir() if path.is_file())

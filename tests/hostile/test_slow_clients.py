@@ -1,0 +1,154 @@
+"""Clients that are slow, or stall: they are told so, cut off, and never have all threads."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.serving import Server, serving
+from tests.soap.messages import (
+    ITI18,
+    ITI41,
+    ITI43,
+    SIMPLE,
+    http_request,
+    mtom_type,
+    multipart,
+    new_case,
+    part,
+    root_part,
+)
+from tests.soap.refusal import assert_refused, unharmed
+from tests.soap.wire import SUCCESS, Connection, connected, post, provide, receive, retrieve
+
+RATE = 4096
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Serve with four threads, and little patience."""
+    options = {"workers": "1", "threads": "4", "wait_seconds": "2", "header_seconds": "1"}
+    with serving(tmp_path_factory.mktemp("slow"), options) as served:
+        yield served
+
+
+def begin(connection: Connection, path: str, length: int, content_type: str, sent: bytes) -> None:
+    """Send the head of a request, and the beginning of its body."""
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\n"
+    connection.send(f"{head}Content-Length: {length}\r\n\r\n".encode() + sent)
+
+
+def test_a_body_that_stalls_is_a_fault_408(server: Server) -> None:
+    with unharmed(server), connected(server) as connection:
+        begin(connection, ITI18.path, 5000, SIMPLE, new_case().find().encode()[:300])
+        answer = receive(connection, ITI18, None)
+    assert_refused(answer, "too slowly", status=408)
+
+
+def test_a_document_that_stalls_is_a_fault_408_and_leaves_nothing(server: Server) -> None:
+    body = multipart(root_part(new_case().provide()), part(bytes(200_000)))
+    with unharmed(server), connected(server) as connection:
+        begin(connection, ITI41.path, len(body), mtom_type(), body[:150_000])
+        raw = connection.receive()
+    assert raw.status == 408
+    assert b"The message came too slowly." in raw.body
+
+
+def test_a_chunked_body_that_stalls_is_a_fault_408(server: Server) -> None:
+    with unharmed(server), connected(server) as connection:
+        head = f"Content-Type: {SIMPLE}\r\nTransfer-Encoding: chunked"
+        connection.send(f"POST /registry HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n5\r\n<a>xx".encode())
+        assert_refused(receive(connection, ITI18, None), "too slowly", status=408)
+
+
+def test_a_fhir_body_that_stalls_is_an_outcome_408(server: Server) -> None:
+    with unharmed(server), connected(server) as connection:
+        begin(connection, "/fhir", 500, "application/fhir+json", b'{"resourceType":')
+        raw = connection.receive()
+    assert raw.status == 408
+    [issue] = json.loads(raw.body)["issue"]
+    assert (issue["code"], issue["diagnostics"]) == ("timeout", "the body came too slowly")
+
+
+def test_a_trickle_ends_as_a_stall_does(server: Server) -> None:
+    with unharmed(server), connected(server) as connection:
+        begin(connection, ITI18.path, 100_000, SIMPLE, b"")
+        connection.socket.settimeout(0.1)
+        until = time.monotonic() + 15
+        while time.monotonic() < until:
+            connection.send(b" ")
+            try:
+                connection.socket.recv(1, socket.MSG_PEEK)
+                break
+            except TimeoutError:
+                continue
+        connection.socket.settimeout(5)
+        assert_refused(receive(connection, ITI18, None), "too slowly", status=408)
+
+
+def test_who_is_slow_but_not_too_slow_is_served(server: Server) -> None:
+    """More time passes than ``wait_seconds``, which the bytes that come make up for."""
+    message = http_request(
+        ITI18.path, new_case().find().encode() + b" " * 40_000, f"Content-Type: {SIMPLE}"
+    )
+    with connected(server) as connection:
+        for start in range(0, len(message), 4 * RATE):
+            connection.send(message[start : start + 4 * RATE])
+            time.sleep(0.8)
+        assert connection.receive().status == 200
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost:"], ids=["nothing", "half a head"])
+def test_a_head_that_does_not_come_ends_the_connection(server: Server, sent: bytes) -> None:
+    with unharmed(server), connected(server) as connection:
+        connection.send(sent)
+        assert connection.read_line() == b""
+
+
+def test_stalled_requests_of_one_client_are_refused_and_others_served(server: Server) -> None:
+    """Two of its requests keep threads waiting, those beyond get no turn."""
+    with unharmed(server), ExitStack() as stack:
+        connections = [Connection(server, "127.0.0.2") for _ in range(8)]
+        for one in connections:
+            stack.callback(one.socket.close)
+            begin(one, ITI18.path, 5000, SIMPLE, b"<")
+        begun = time.monotonic()
+        while time.monotonic() < begun + 1.5:
+            assert post(server, ITI18, new_case().find()).status == SUCCESS
+        answers = [one.receive() for one in connections]
+    statuses = {answer.status for answer in answers}
+    assert {408, 503} <= statuses <= {400, 408, 503}  # 400: cut off together with another
+    refused = next(answer for answer in answers if answer.status == 503)
+    assert b"Too many messages wait for their senders" in refused.body
+
+
+@pytest.mark.parametrize("path", ["soap", "fhir"])
+def test_answers_that_nobody_takes_leave_the_threads_free(server: Server, path: str) -> None:
+    case = new_case()
+    size = 40_000_000  # more than sockets hold
+    provide(server, case, bytes(size))
+    request = http_request(
+        ITI43.path, multipart(root_part(case.retrieve())), f"Content-Type: {mtom_type()}"
+    )
+    if path == "fhir":
+        found = f"/fhir/DocumentReference?patient.identifier=urn:oid:2.999.1.1|{case.patient}"
+        with connected(server) as connection:
+            connection.send(f"GET {found}&status=current HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            bundle = json.loads(connection.receive().body)
+        url = bundle["entry"][0]["resource"]["content"][0]["attachment"]["url"]
+        request = f"GET {url.removeprefix('http://x')} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    with ExitStack() as stack:
+        taken = []
+        for _ in range(6):
+            one = stack.enter_context(connected(server))
+            one.send(request)
+            taken.append(one)
+        assert len(retrieve(server, case)) == size
+        left = time.monotonic() + 15
+        while server.log.read_text().count("a slow client was cut off") < 3:
+            assert time.monotonic() < left
+            time.sleep(0.1)
+    assert post(server, ITI18, new_case().find()).status == SUCCESS
