@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bench import crash, failures, machine
+from bench import crash, failures, hostile, machine
 from bench.cases import CASES, Case
 from bench.deployment import CLIENTS, Deployment, deployment
 from bench.figures import Figure, Result, head, row
@@ -16,7 +16,10 @@ _NAMES = [case.name for case in CASES]
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument(
-    "names", nargs=-1, type=click.Choice([*_NAMES, "crash", "failures"]), metavar="[NAME]..."
+    "names",
+    nargs=-1,
+    type=click.Choice([*_NAMES, "crash", "failures", "hostile"]),
+    metavar="[NAME]...",
 )
 @click.option("--rounds", default=3, show_default=True, help="How often to measure each thing.")
 @click.option("--seconds", default=2.0, show_default=True, help="How long each load lasts.")
@@ -49,7 +52,7 @@ def main(
     """Measure everything, or what is named: see bench/cases.py.
 
     Or `crash`, the test of crashes; or `failures`, where a process, the database, the store or the
-    disk fails under load.
+    disk fails under load; or `hostile`, which tells memory after 100,000 hostile requests.
 
     What the figures mean: "reached" is the median of all rounds. The yardstick is measured in the
     same rounds: for submissions, the bytes of each request written and fsynced and one SQLite row
@@ -63,6 +66,8 @@ def main(
         crash.main(folder)
     if "failures" in names:
         failures.main(folder.absolute())
+    if "hostile" in names:
+        raise SystemExit(hostile.main(folder))
     click.echo(f"{machine.describe()}; {disk}; {CLIENTS} client processes; {rounds} rounds")
     began = time.monotonic(), machine.foreign_seconds()
     with deployment(folder, seconds, database, documents) as deployed:

@@ -5,6 +5,7 @@ found out at once, connections wait while a dead worker is replaced, and a clien
 has gone is noticed, also where it leaves a request half sent.
 """
 
+import atexit
 import errno
 import gc
 import http.client
@@ -284,6 +285,9 @@ def _take_over_signals(config: Config) -> None:
 
 def _stop_on_signal() -> None:
     signal.sigwait({signal.SIGTERM})
+    # A thread of Granian's that is still about when all work has ended may ask for the interpreter
+    # while that is taken apart: a panic of Rust, with its report in the log and SIGABRT.
+    atexit.register(os._exit, 0)
     stop = signal.getsignal(signal.SIGTERM)
     if callable(stop):
         stop(signal.SIGTERM, None)
