@@ -19,10 +19,10 @@ FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-postgresql test-everywhere test-all check lint types layers format bench fuzz conformance mapping size clean
+.PHONY: help run test test-postgresql test-everywhere test-all check lint types layers format bench fuzz conformance mapping constraints audit-dependencies size clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/installed ## serve at http://127.0.0.1:8080, after one round trip of two documents
 	$(VENV)/bin/xds serve --mllp-port 2575 $(addprefix --round-trip ,$(DOCUMENTS)) $(ARGS)
@@ -80,6 +80,14 @@ conformance: $(VENV)/installed-test ## write docs/conformance.md from a run of a
 
 mapping: $(VENV)/installed ## write docs/mhd-mapping.md from the mapping table
 	$(VENV)/bin/python -m xds.fhir.mapping docs/mhd-mapping.md
+
+constraints: $(VENV)/installed-dev ## write constraints.txt: every dependency by its version and hashes
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	    --extra postgresql --extra object-storage --no-header --no-annotate --no-emit-index-url \
+	    --output-file constraints.txt setup.cfg
+
+audit-dependencies: $(VENV)/installed-dev ## look for known vulnerabilities of constraints.txt
+	@$(VENV)/bin/python -m bench.dependencies
 
 size: $(VENV)/pyvenv.cfg ## tell how long functions and modules are
 	@$(VENV)/bin/python bench/size.py $(ARGS)

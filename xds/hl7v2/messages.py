@@ -24,7 +24,8 @@ _LAST_FIELDS: Final = {"MSH": 18, "PID": 3, "MRG": 1}
 _MOST_CHARACTERS: Final = 32 * 1024
 """Of what is parsed, as the tree takes some hundred times the room."""
 _SEGMENT_END: Final = re.compile(r"[\r\n]+")
-_HEADER: Final = re.compile(r"MSH([^\w\s])([^\w\s]{4,5})\1")
+_HEADER: Final = re.compile(r"MSH([^\w\s\x80-\xff])([^\w\s\x80-\xff]{4,5})\1")
+"""The separators are ASCII: any other may be another character once the charset is known."""
 _HEADER_BYTES: Final = 10
 
 _CHARSETS: Final = {
