@@ -38,7 +38,7 @@ def test_the_list_of_commands_imports_nothing_heavy() -> None:
 def pinned() -> dict[str, str]:
     """Return the version of each package of constraints.txt; each has hashes."""
     text = (ROOT / "constraints.txt").read_text().replace("\\\n", " ")
-    found = {}
+    found: dict[str, str] = {}
     for line in text.splitlines():
         requirement, *hashes = line.partition(";")[0].split() + line.split("--hash=sha256:")[1:]
         name, equals, version = requirement.partition("==")
