@@ -39,7 +39,7 @@ _SLOW_SECONDS: Final = 1.0
 _TURN_SECONDS: Final = 1.0
 _SLOW_FACTOR: Final = 8
 """A client is slow that takes a second, and sends or takes less than this times the least rate."""
-_LEAST_BLOCK: Final = 4 * 1024
+_LEAST_BLOCK: Final = 16 * 1024
 _QUICK_SECONDS: Final = 0.05
 _LARGE: Final = 256 * 1024
 _SLICE: Final = 64 * 1024

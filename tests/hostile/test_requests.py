@@ -308,6 +308,7 @@ def test_a_flood_of_the_patient_feed_ends_its_connection(fed: FedServer, flood: 
         b"MSH|^~\\&|A|B|C|D|||ADT^A01|\x00\x1b[2J|P|2.5\rPID|||1",
         b"\x00" * 100,
         b"MSH||||||||||",
+        b"MSH|^~\\&|A|B|C|D|||ADT^A0|||2.5\x1c||ISO\r",
         b"MSH|\xa2\x81\\&|A|B|C|D|||ADT|1|P|2.5\rPID|||1\xa2\xa2\x812\r",
     ],
 )

@@ -23,6 +23,8 @@ _LAST_FIELDS: Final = {"MSH": 18, "PID": 3, "MRG": 1}
 """The segments that are parsed, and how far."""
 _MOST_CHARACTERS: Final = 32 * 1024
 """Of what is parsed, as the tree takes some hundred times the room."""
+_OF_FRAMES: Final = re.compile("[\x0b\x1c]")
+"""What would begin or end a frame, if an acknowledgement repeated it."""
 _SEGMENT_END: Final = re.compile(r"[\r\n]+")
 _HEADER: Final = re.compile(r"MSH([^\w\s\x80-\xff])([^\w\s\x80-\xff]{4,5})\1")
 """The separators are ASCII: any other may be another character once the charset is known."""
@@ -220,7 +222,8 @@ def acknowledgement(
         header += ["", "", "", "", "", charset]
     lines = [header, ["MSA", code, message.raw(10)]]
     lines += [_error(message, problem) for problem in problems]
-    text = "".join(message.field_separator.join(line) + "\r" for line in lines)
+    joined = (message.field_separator.join(line) for line in lines)
+    text = "".join(_OF_FRAMES.sub("?", line) + "\r" for line in joined)
     return text.encode(message.charset, "replace")
 
 
