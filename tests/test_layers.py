@@ -23,7 +23,7 @@ LAYERS: Final = (
     ("soap", "fhir", "hl7v2", "web"),
     ("transactions",),
     ("affinity_domain", "pace"),
-    ("registry", "repository"),
+    ("registry", "repository", "audit"),
     ("config", "contract", "database", "logs"),
     ("security",),
     ("metadata", "targets"),
@@ -51,6 +51,7 @@ LESS: Final = {
         "metadata",
         "errors",
     ),
+    "audit": ("config", "database", "logs", "security", "metadata", "errors"),
     "registry": ("database", "logs", "parsing", "metadata", "errors"),
     "repository": ("database", "logs", "metadata", "errors"),
     "transactions": (
@@ -74,7 +75,7 @@ LESS: Final = {
 LIBRARIES: Final = {
     "spyne": ("soap",),
     "six": ("soap",),
-    "sqlalchemy": ("database", "registry", "repository.index"),
+    "sqlalchemy": ("database", "registry", "repository.index", "audit.table", "audit.shipping"),
     "alembic": ("registry",),
     "psycopg": ("database",),
     "obstore": ("repository.object_storage",),

@@ -17,6 +17,7 @@ COMMANDS: Final = MappingProxyType(
         "get": "Retrieve a document.",
         "verify": "Compare every stored document with what is registered of it.",
         "sweep": "Remove stored documents that were never registered.",
+        "audit": "Search the audit records: who has done what.",
         "config": "Show every option with its value and where it comes from.",
     }
 )

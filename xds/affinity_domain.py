@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from xds.audit.office import Office
 from xds.config import Config
 from xds.database import Database, Joining
 from xds.errors import RegistryError
@@ -39,13 +40,18 @@ class AffinityDomain:
     """The patients of the registry."""
     gates: Gates
     """What every transaction passes."""
+    office: Office | None
+    """Who keeps the audit records, where this process serves and the options want them."""
     systems: Systems
     """What code systems and identifier systems are called in XDS and in FHIR."""
 
     @classmethod
-    def open(cls, config: Config, remote: RemoteRegistry | None = None) -> "AffinityDomain":
+    def open(
+        cls, config: Config, remote: RemoteRegistry | None = None, *, serves: bool = False
+    ) -> "AffinityDomain":
         """Open database and store; DatabaseUnavailable or StoreUnavailable when that fails.
 
+        ``serves`` tells that transactions will be answered, which are recorded then.
         ``remote`` is the registry at ``registry_url``, see :mod:`xds.remote_registry`.
         """
         if (remote is None) != (config.registry_url is None):
@@ -59,6 +65,9 @@ class AffinityDomain:
             register: Register = partial(_register, registry)
         else:
             register = RemoteRegistration(database, remote)
+        office = None
+        if serves and config.audit == "on":
+            office = Office(config, database, registry.patients_of_documents if registry else None)
         return cls(
             database=database,
             registry_here=registry,
@@ -67,7 +76,8 @@ class AffinityDomain:
             identities=PatientIdentities(
                 database, config.assigning_authority, _link_policy(config)
             ),
-            gates=Gates(),
+            gates=Gates(() if office is None else (office.trail,)),
+            office=office,
             systems=Systems.read(config.identifier_systems),
         )
 
@@ -102,6 +112,8 @@ class AffinityDomain:
 
     def close(self) -> None:
         """Close every connection."""
+        if self.office is not None:
+            self.office.close()
         self.database.close()
         if self.remote_registry is not None:
             self.remote_registry.close()

@@ -20,7 +20,7 @@ def create_app(config: Config) -> WSGIApplication:
 
     FHIR reads and writes registry and repository at once, and is there where both are.
     """
-    domain = remote_registry.open_domain(config)
+    domain = remote_registry.open_domain(config, serves=True)
     replies = Replies.open(config)
     endpoints = {
         f"/{actor}": SoapEndpoint(actor, domain, config, replies) for actor in domain.actors

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -125,11 +126,19 @@ def _with_urn(oid: str) -> str:
     return _OID_URN + oid
 
 
+def _check_syslog(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("tls", "tcp", "udp") or not parts.hostname:
+        raise ValueError("not of the form tls://host:port, tcp://host:port or udp://host:port")
+    return url
+
+
 Oid = Annotated[str, BeforeValidator(_without_urn), AfterValidator(_check_oid)]
 OidUrn = Annotated[Oid, AfterValidator(_with_urn)]
 CodeText = Annotated[str, AfterValidator(_check_code)]
 Url = Annotated[str, AfterValidator(_check_url)]
 Targets = Annotated[str, BeforeValidator(_joined), AfterValidator(_check_targets)]
+SyslogUrl = Annotated[str, AfterValidator(_check_syslog)]
 Settings = Annotated[str, BeforeValidator(_listed), AfterValidator(_check_settings)]
 RemoteUrl = Annotated[str, AfterValidator(_check_remote_url)]
 PublicUrl = Annotated[str, AfterValidator(_check_public_url)]
@@ -255,6 +264,34 @@ class Config(BaseModel):
     )
     max_fhir_bytes: ByteSize = Field(
         ByteSize(64 << 20), gt=0, description="Largest FHIR request, such as 64MiB."
+    )
+    audit: Literal["on", "off"] = Field(
+        "on", description="Whether every access is recorded, in the database (ATNA)."
+    )
+    audit_failure: Literal["refuse", "warn"] = Field(
+        "refuse", description="What becomes of an access that cannot be recorded."
+    )
+    audit_source_id: str | None = Field(
+        None, min_length=1, description="AuditSourceID of the records; unset: the host's name."
+    )
+    audit_enterprise_site_id: str | None = Field(
+        None, min_length=1, description="AuditEnterpriseSiteID of the records."
+    )
+    audit_syslog: SyslogUrl | None = Field(
+        None,
+        description="Where records are shipped to: tls://host:port, tcp://… or udp://…; unset: no.",
+    )
+    audit_syslog_trust: Path | None = Field(
+        None, description="File (PEM) of the authorities of that receiver; unset: the system's."
+    )
+    audit_syslog_certificate: Path | None = Field(
+        None, description="File (PEM) of the certificate shown to that receiver."
+    )
+    audit_syslog_key: Path | None = Field(
+        None, description="File (PEM) of its key, where that is not in the same file."
+    )
+    audit_days: int | None = Field(
+        None, ge=1, description="Days after which shipped records are removed; unset: never."
     )
     workers: int = Field(
         default_factory=_workers, ge=1, description="Processes that serve; unset: two a core."

@@ -2,6 +2,7 @@
 
     Exception
     ├── TransactionFailure            a transaction is refused, for all of its .errors
+    ├── RequestRefused                a request is refused in the terms of its binding
     └── RegistryError                 one rs:RegistryError
         ├── the metadata is wrong     XDSRegistryMetadataError, XDSRepositoryMetadataError,
         │                             InvalidDocumentContent, UnresolvedReferenceException
@@ -78,6 +79,10 @@ class RegistryWarning(RegistryError):
     """Something worth telling that does not fail the transaction. Use a subclass."""
 
     severity: str = WARNING_SEVERITY
+
+
+class RequestRefused(Exception):
+    """A binding refuses a request in its own terms, for what is wrong with it. Use a subclass."""
 
 
 class TransactionFailure(Exception):

@@ -57,12 +57,12 @@ _NOT_KNOWN: Final = (
 _log = logs.get_logger(__name__)
 
 
-def open_domain(config: Config) -> AffinityDomain:
+def open_domain(config: Config, *, serves: bool = False) -> AffinityDomain:
     """Open the affinity domain of a configuration, wherever its registry is."""
     if config.registry_url is None:
-        return AffinityDomain.open(config)
+        return AffinityDomain.open(config, serves=serves)
     settings = Settings(timeout=config.registry_seconds, connect_timeout=_CONNECT_SECONDS)
-    return AffinityDomain.open(config, RegistryClient(config.registry_url, settings))
+    return AffinityDomain.open(config, RegistryClient(config.registry_url, settings), serves=serves)
 
 
 class RegistryClient:

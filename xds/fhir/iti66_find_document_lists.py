@@ -30,6 +30,7 @@ def read(facade: Facade, call: Call) -> Answer:
             sought: Any = kind
             found = view.find(sought, [by_id])
             if found:
+                call.access.facts.patient(found[0].found.patient_id)
                 (resource,) = rendered(facade, call.base, view, found)
                 return searchset.read(call, resource.resource(), found[0].last_updated_at)
     return searchset.read(call, None)

@@ -24,6 +24,7 @@ def read(facade: Facade, call: Call) -> Answer:
     with facade.domain.registry.view() as view:
         found = view.find(DocumentEntry, [by_id])
         resources = rendered(facade, call.base, view, found)
+    call.access.facts.patient(*(one.found.patient_id for one in found))
     if not found:
         return searchset.read(call, None)
     return searchset.read(call, resources[0].resource(), found[0].last_updated_at)

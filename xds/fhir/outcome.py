@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from xds.errors import WARNING_SEVERITY, RegistryError, TransactionFailure
+from xds.errors import WARNING_SEVERITY, RegistryError, RequestRefused, TransactionFailure
 from xds.fhir.resource import Resource
 
 
@@ -46,7 +46,7 @@ def operation_outcome(issues: Iterable[Issue]) -> Resource:
     return {"resourceType": "OperationOutcome", "issue": rendered}
 
 
-class Refused(Exception):
+class Refused(RequestRefused):
     """The request fails as a whole, and nothing of it was stored.
 
     The text has no diagnostics, which may name a patient, since exceptions end up in logs.

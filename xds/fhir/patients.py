@@ -4,6 +4,7 @@ There is no list of all patients, and no more is known of one than its id and it
 """
 
 from functools import partial
+from urllib.parse import urlencode
 
 from xds.fhir import searchset
 from xds.fhir.exchange import Answer, Call, Facade, Resource
@@ -25,6 +26,10 @@ def find(facade: Facade, call: Call) -> Answer:
         numbers = set.intersection(*(set(known) for known in found))
         everything = [patient for number, patient in sorted(found[0].items()) if number in numbers]
         page = cut(everything, _position, search.wishes, view.most)
+    facts = call.access.facts
+    facts.query_id = "Patient"
+    facts.query = lambda: f"Patient?{urlencode(call.parameters)}"
+    facts.patient(*(patient.patient_id for patient in page.found))
     resources = [
         facade.kept.rendered((patient, call.base), partial(_resource, patient, writing))
         for patient in page.found
@@ -37,6 +42,7 @@ def read(facade: Facade, call: Call) -> Answer:
     number = patient_number(call.identifier)
     with facade.domain.registry.view() as view:
         known = view.patients_by_number([] if number is None else [number])
+    call.access.facts.patient(*(patient.patient_id for patient in known))
     writing = Writing(facade.domain.systems, call.base)
     return searchset.read(call, patient_resource(known[0], context=writing) if known else None)
 

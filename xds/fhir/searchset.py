@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from hashlib import blake2b
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 import orjson
@@ -21,8 +21,17 @@ from xds.fhir.json import Rendered
 from xds.fhir.outcome import Issue, Refused, operation_outcome, refusal
 from xds.fhir.paging import PAGE, Sheet, Wishes, is_result_parameter, sheet, wishes
 from xds.fhir.search import KINDS, SEARCH_PARAMETERS
-from xds.fhir.search_requests import Selection, is_strict, plans, problem, require_subject, select
+from xds.fhir.search_requests import (
+    Plan,
+    Selection,
+    is_strict,
+    plans,
+    problem,
+    require_subject,
+    select,
+)
 from xds.fhir.subsets import subset
+from xds.metadata.demands import equal_to
 from xds.registry.views import Found, RegistryView
 
 Render = Callable[[Facade, str, RegistryView, Sequence[Found[Any]]], list[Rendered]]
@@ -122,11 +131,22 @@ def find(facade: Facade, call: Call, resource_type: str, profile: str, render: R
             planned, warnings = plans(
                 search.selections, KINDS[resource_type], facade, view, call.base
             )
+            _note(call, resource_type, planned)
             found = sheet(view, planned, search.wishes)
+            call.access.facts.patient(*(one.found.patient_id for one in found.found))
             resources = render(facade, call.base, view, found.found)
     except TransactionFailure as failure:
         raise refusal(failure) from failure
     return Answer(resource=search.searchset(profile, found, resources, warnings))
+
+
+def _note(call: Call, resource_type: str, planned: Iterable[Plan]) -> None:
+    """Note for policy and audit what is asked, and of whom."""
+    facts = call.access.facts
+    facts.query_id = resource_type
+    facts.query = lambda: f"{resource_type}?{urlencode(call.parameters)}"
+    demands = (demand for plan in planned for demand in plan.demands)
+    facts.patient(*equal_to(demands, "patient_id"))
 
 
 def state(found: Found[Any], base: str) -> tuple[Hashable, ...]:

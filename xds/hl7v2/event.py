@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from xds.hl7v2.identifiers import AssigningAuthority, patient_ids
 from xds.hl7v2.messages import Message, Problem, Refused
 from xds.registry.identities import PatientIdentities
+from xds.security.access import Access
+from xds.security.gates import Gates
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +16,14 @@ class Feed:
 
     identities: PatientIdentities
     authority: AssigningAuthority
+    gates: Gates
 
     def patient_ids(self, message: Message, segment: str, number: int) -> list[str]:
         """Return the ids of the affinity domain in a field; Refused where there is none."""
         return patient_ids(message, segment, number, self.authority)
 
 
-Handler = Callable[[Feed, Message], None]
+Handler = Callable[[Feed, Message, Access], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

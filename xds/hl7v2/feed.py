@@ -24,6 +24,10 @@ from xds.hl7v2.messages import (
     rejection_of_noise,
 )
 from xds.registry.identities import Finding, IdentityRefused, Role
+from xds.security.access import Access, AccessDenied
+from xds.security.caller import Caller
+from xds.security.gates import NotRecorded
+from xds.security.node import NOWHERE, Node
 
 EVENTS: Final[Mapping[str, Event]] = {
     row.trigger: row
@@ -45,23 +49,23 @@ _MOST_LOGGED: Final = 40
 _log = logs.get_logger(__name__)
 
 
-def answer(feed: Feed, payload: bytes) -> bytes:
-    """Answer one message, whatever it is.
+def answer(feed: Feed, payload: bytes, node: Node = NOWHERE) -> bytes:
+    """Answer one message of a node, whatever it is.
 
     The control id of the acknowledgement is that of the log lines about the message.
     """
     with logs.correlation(uuid4().hex[:_CONTROL_ID]):
-        return _answer(feed, payload)
+        return _answer(feed, payload, node)
 
 
-def _answer(feed: Feed, payload: bytes) -> bytes:
+def _answer(feed: Feed, payload: bytes, node: Node) -> bytes:
     control_id = logs.current_correlation()
     try:
         message = Message.read(payload)
     except Unreadable:
         _log.warning("a message of the patient feed has no header")
         return rejection_of_noise(control_id)
-    code, problems = _outcome(feed, message)
+    code, problems = _outcome(feed, message, node)
     if code != ACCEPTED:
         _log.warning(
             "a message of the patient feed was refused",
@@ -72,16 +76,22 @@ def _answer(feed: Feed, payload: bytes) -> bytes:
     return acknowledgement(message, code, problems, control_id=control_id)
 
 
-def _outcome(feed: Feed, message: Message) -> tuple[str, Sequence[Problem]]:
+def _outcome(feed: Feed, message: Message, node: Node) -> tuple[str, Sequence[Problem]]:
     if problem := _not_ours(message):
         return REJECTED, [problem]
     try:
-        EVENTS[message.trigger_event].handler(feed, message)
+        event = EVENTS[message.trigger_event]
+        access = Access(transaction=event.transaction, caller=Caller(node=node))
+        access.facts.message_id = message.raw(10)
+        with feed.gates.passing(access):
+            event.handler(feed, message, access)
     except Refused as refusal:
         return ERROR, refusal.problems
     except IdentityRefused as refusal:
         return ERROR, [_problem(finding) for finding in refusal.findings]
-    except DatabaseUnavailable as error:
+    except AccessDenied as denied:
+        return ERROR, [Problem("207", "MSH^1", str(denied))]
+    except (DatabaseUnavailable, NotRecorded) as error:
         _log.error("not available", exc_info=error, control_id=_control_id(message))
         return REJECTED, [Problem("207", "MSH^1", "the registry is not available at the moment")]
     except Exception as error:

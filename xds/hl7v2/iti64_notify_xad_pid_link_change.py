@@ -7,12 +7,13 @@ from xds.hl7v2.identifiers import AssigningAuthority, patient_id
 from xds.hl7v2.messages import Message, Problem, Refused
 from xds.metadata import datatypes
 from xds.registry.link_changes import LinkChange
+from xds.security.access import Access
 
 _ANY: Final = AssigningAuthority()
 """Local ids are of domains that the registry does not know; they come with their OID."""
 
 
-def change_link(feed: Feed, message: Message) -> None:
+def change_link(feed: Feed, message: Message, access: Access) -> None:
     """Give the documents of a local id to another patient.
 
     PID-3 is the new id of the affinity domain and the local one, MRG-1 the previous id of the
@@ -21,15 +22,29 @@ def change_link(feed: Feed, message: Message) -> None:
     require_segment(message, "PID")
     require_segment(message, "MRG")
     subsumed = len(message.field("MRG", 1)) > 1
-    feed.identities.change_link(
-        LinkChange(
-            new=patient_id(message, "PID", 3, 1, feed.authority),
-            local=patient_id(message, "PID", 3, 2, _ANY),
-            previous=patient_id(message, "MRG", 1, 1, feed.authority),
-            subsumed_local=patient_id(message, "MRG", 1, 2, _ANY) if subsumed else None,
-            source_id=_source_id(message),
-        )
+    change = LinkChange(
+        new=patient_id(message, "PID", 3, 1, feed.authority),
+        local=patient_id(message, "PID", 3, 2, _ANY),
+        previous=patient_id(message, "MRG", 1, 1, feed.authority),
+        subsumed_local=patient_id(message, "MRG", 1, 2, _ANY) if subsumed else None,
+        source_id=_source_id(message),
     )
+    _note(access, change)
+    feed.identities.change_link(change, joining=access.commit)
+
+
+def _note(access: Access, change: LinkChange) -> None:
+    """Note the patients, and what each is in the change (ITI TF-2 3.64.5.1)."""
+    kinds = {
+        "newPatientId": change.new,
+        "previousPatientId": change.previous,
+        "localPatientId": change.local,
+        "subsumedPatientId": change.subsumed_local,
+    }
+    for kind, patient_id_ in kinds.items():
+        if patient_id_:
+            access.facts.patient(patient_id_)
+            access.facts.patient_kinds.setdefault(patient_id_, kind)
 
 
 def _source_id(message: Message) -> str:

@@ -1,22 +1,30 @@
 """ITI-8 Patient Identity Feed (ITI TF-2 3.8): ADT A01, A04, A05, A08 and A40."""
 
+from contextlib import suppress
 from typing import Final
 
 from xds.hl7v2.event import Event, Feed, require_segment
 from xds.hl7v2.messages import Message, Problem, Refused
+from xds.security.access import Access
 
 
-def add(feed: Feed, message: Message) -> None:
+def add(feed: Feed, message: Message, access: Access) -> None:
     """Make the patient's ids known; those of other domains are ignored (ITI TF-2 3.8.4.1.3)."""
     require_segment(message, "PID")
-    feed.identities.add(*feed.patient_ids(message, "PID", 3))
+    patient_ids = feed.patient_ids(message, "PID", 3)
+    access.facts.patient(*patient_ids)
+    feed.identities.add(*patient_ids, joining=access.commit)
 
 
-def update(feed: Feed, message: Message) -> None:
+def update(feed: Feed, message: Message, access: Access) -> None:
     """Change nothing: a registry keeps ids, and an A08 changes everything but them."""
+    access.facts.action = "U"
+    if message.count("PID") == 1:
+        with suppress(Refused):
+            access.facts.patient(*feed.patient_ids(message, "PID", 3))
 
 
-def merge(feed: Feed, message: Message) -> None:
+def merge(feed: Feed, message: Message, access: Access) -> None:
     """Merge the patient of MRG-1 into the one of PID-3 (ITI TF-2 3.8.4.2.3).
 
     Where several domains are admitted, the two are the ids of the domain that both fields name.
@@ -28,7 +36,9 @@ def merge(feed: Feed, message: Message) -> None:
     pairs = [(old, new) for old in subsumed for new in surviving if _domain(old) == _domain(new)]
     if len(pairs) != 1:
         raise Refused(Problem("204", "MRG^1^1", "PID-3 and MRG-1 do not name one id each"))
-    feed.identities.merge(subsumed=pairs[0][0], surviving=pairs[0][1])
+    old, new = pairs[0]
+    access.facts.merged(subsumed=old, surviving=new)
+    feed.identities.merge(subsumed=old, surviving=new, joining=access.commit)
 
 
 def _domain(patient_id: str) -> str:

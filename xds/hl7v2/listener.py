@@ -27,7 +27,7 @@ def run(config: Config, listening: socket.socket, cannot_start: Event) -> None:
     """Serve until SIGTERM or SIGINT, or until the supervisor has gone."""
     logs.configure(config.log_level, config.log_format)
     try:
-        domain = AffinityDomain.open(config)
+        domain = AffinityDomain.open(config, serves=True)
     except Exception as error:
         _log.error("the patient feed cannot start", reason=str(error), exc_info=True)
         cannot_start.set()
@@ -39,14 +39,14 @@ def run(config: Config, listening: socket.socket, cannot_start: Event) -> None:
     host, port, *_ = listening.getsockname()
     _log.info("ready for the patient feed", host=host, port=port, process=os.getpid())
     server.serve()
-    domain.database.close()
+    domain.close()
 
 
 def _feed(domain: AffinityDomain, config: Config) -> Feed:
     authority = AssigningAuthority(
         config.assigning_authority, config.patient_id_namespace, domain.systems.oid_of_namespace
     )
-    return Feed(domain.identities, authority)
+    return Feed(domain.identities, authority, domain.gates)
 
 
 def _limits(config: Config) -> mllp.Limits:

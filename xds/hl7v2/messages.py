@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import hl7
 
+from xds.errors import RequestRefused
 from xds.metadata import datatypes
 
 Component = tuple[str, ...]
@@ -76,7 +77,7 @@ class Problem:
     """For people; names no patient."""
 
 
-class Refused(Exception):
+class Refused(RequestRefused):
     """The content of a message is refused (AE)."""
 
     def __init__(self, *problems: Problem) -> None:

@@ -3,6 +3,7 @@
 They are data: the registry makes SQL of them (:mod:`xds.registry.views`), a policy is made of them.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -55,6 +56,19 @@ class Unless:
 
 
 Demand = Condition | Either | All | Unless
+
+
+def equal_to(demands: Iterable[Demand], attribute: str) -> Iterator[str]:
+    """Yield the values that demands want an attribute to be equal to, wherever they say so."""
+    for demand in demands:
+        if isinstance(demand, Either | All):
+            yield from equal_to(demand, attribute)
+        elif isinstance(demand, Condition) and (demand.attribute, demand.find) == (
+            attribute,
+            Find.EQUAL,
+        ):
+            yield from demand.values
+
 
 ANYTHING: Final = All()
 """The demand that every object meets."""

@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, or_, select, update
 
 from xds.database import Database, Joining, Locks, retried
+from xds.errors import RequestRefused
 from xds.metadata import datatypes
 from xds.metadata.datatypes import CX
 from xds.registry import events, link_changes, patients
@@ -72,7 +73,7 @@ class Finding:
         return f"the {self.role} {self.fault.value[1]}"
 
 
-class IdentityRefused(Exception):
+class IdentityRefused(RequestRefused):
     """An identity message is refused for all of its findings; nothing has changed."""
 
     def __init__(self, findings: Iterable[Finding]) -> None:

@@ -1,6 +1,7 @@
 """STORED_QUERIES: a row for each stored query, and how one is answered (ITI TF-2 3.18, 3.51)."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -28,6 +29,7 @@ from xds.registry.parameters import (
     Match,
     Parameter,
     decode,
+    items,
 )
 from xds.registry.search import Page, Search
 from xds.registry.steps import StoredQuery
@@ -44,6 +46,19 @@ class QueryRequest:
     transaction: str = "ITI-18"
     page: Page | None = None
     """The part of the result that is wanted, where the consumer pages."""
+
+    @property
+    def patient_ids(self) -> Sequence[str]:
+        """The patients (CX) that it names, as far as it can be read."""
+        query = STORED_QUERIES.get(self.query_id.strip())
+        if query is None:
+            return ()
+        named = {one.name for one in query.parameters if one.attribute == "patient_id"}
+        found: list[str] = []
+        with suppress(ValueError):
+            for text in (text for slot in self.slots if slot.name in named for text in slot.values):
+                found.extend(value for value, _ in items(text))
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The Document Registry: registers submissions and answers stored queries (ITI TF-1 10.1.1.3)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -21,7 +21,7 @@ from xds.registry.locking import relied_on, require_locked
 from xds.registry.patients import Patients
 from xds.registry.queries import QueryRequest, QueryResult, ResultLimits, answer
 from xds.registry.rows import Prepared, insert_objects, prepared, settle
-from xds.registry.tables import document_entry
+from xds.registry.tables import document_entry, patient
 from xds.registry.views import RegistryView
 
 _PAGE: Final = 1_000
@@ -39,6 +39,13 @@ _NEXT_STABLE: Final = (
     )
     .order_by(document_entry.c.pk)
     .limit(_PAGE)
+)
+
+
+_PATIENTS_OF: Final = (
+    select(document_entry.c.unique_id, patient.c.patient_id)
+    .join(patient, document_entry.c.patient == patient.c.pk)
+    .where(document_entry.c.unique_id.in_(bindparam("unique_ids", expanding=True)))
 )
 
 
@@ -160,6 +167,12 @@ class DocumentRegistry:
         # in a state of later on, which has all events up to that one
         with self.database.read() as connection:
             return events.after(connection, after, until=last, at_most=at_most)
+
+    def patients_of_documents(self, unique_ids: Sequence[str]) -> Mapping[str, str]:
+        """Return the patients (CX) of those uniqueIds under which a DocumentEntry is registered."""
+        with self.database.read() as connection:
+            rows = connection.execute(_PATIENTS_OF, {"unique_ids": list(unique_ids)}).all()
+        return {row.unique_id: row.patient_id for row in rows}
 
     def stable_documents(self, repository_unique_id: str) -> Iterator[RegisteredDocument]:
         """Yield what is registered of every stable document of one repository.

@@ -50,16 +50,27 @@ class Facts:
     submission: Submission | None = None
     query_id: str = ""
     """The UUID of a stored query, or what a FHIR client searched for."""
-    query: bytes = b""
-    """The query as it was asked."""
+    query: Callable[[], str] | None = None
+    """Gives the query as it was asked."""
     documents: list[RequestedDocument] = field(default_factory=list)
     message_id: str = ""
-    """The control id of an HL7 message."""
+    """The id of an HL7 message."""
+    action: str = ""
+    """What an HL7 message does, where that is not what its transaction does: C, U or D."""
+    actions: dict[str, str] = field(default_factory=dict)
+    """The same of single patients, by their ids."""
+    patient_kinds: dict[str, str] = field(default_factory=dict)
+    """What patient ids are in a link change (ITI TF-2 3.64.5.1)."""
 
     def patient(self, *patient_ids: str | None) -> None:
         """Note that the request is about these patients."""
         new = (one for one in patient_ids if one and one not in self.patient_ids)
         self.patient_ids.extend(dict.fromkeys(new))
+
+    def merged(self, *, subsumed: str, surviving: str) -> None:
+        """Note a merge, which does away with one patient (ITI TF-2 3.8.5.1)."""
+        self.patient(subsumed, surviving)
+        self.actions |= {subsumed: "D", surviving: "U"}
 
     def submitted(self, submission: Submission) -> None:
         """Note what is submitted, and its patients."""
@@ -83,6 +94,11 @@ class Access:
     """What gates want asked of a submission before anything of it is stored."""
     on_commit: list[Committing] = field(default_factory=list)
     """What gates want written in the same commit as a change that the request brings about."""
+
+    is_refused: bool = False
+    """Whether the answer is a refusal: of bindings whose handlers answer with it themselves."""
+    is_recorded: bool = False
+    """Whether a commit has the record of this access, once it is durable."""
 
     def submits(self, submission: Submission) -> None:
         """Say what is submitted, once it is read; AccessDenied where a gate does not let it in."""

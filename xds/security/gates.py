@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from xds.errors import RegistryError, TransactionFailure
+from xds.errors import RegistryError, RequestRefused, TransactionFailure
 from xds.security.access import Access, AccessDenied, AuthenticationFailed
 
 
@@ -24,13 +24,17 @@ class Outcome:
     denied: AccessDenied | None = None
     unauthenticated: AuthenticationFailed | None = None
     """The request was turned away before any gate was entered: no one vouches for its user."""
+    refused: bool = False
+    """The binding has refused it, for what is wrong with it."""
     failed: bool = False
     """Whether the server could not answer."""
 
     @property
     def is_success(self) -> bool:
         """Whether the request was answered as it was meant."""
-        return not (self.errors or self.denied or self.unauthenticated or self.failed)
+        return not (
+            self.errors or self.denied or self.unauthenticated or self.refused or self.failed
+        )
 
 
 SUCCESS: Final = Outcome()
@@ -81,7 +85,7 @@ class Gates:
         except BaseException as error:
             self._leave(access, _outcome(error))
             raise
-        self._leave(access, SUCCESS)
+        self._leave(access, Outcome(refused=True) if access.is_refused else SUCCESS)
 
     def _leave(self, access: Access, outcome: Outcome) -> None:
         for gate in self.gates:
@@ -93,4 +97,6 @@ def _outcome(error: BaseException) -> Outcome:
         return Outcome(denied=error)
     if isinstance(error, TransactionFailure):
         return Outcome(errors=error.errors)
+    if isinstance(error, RequestRefused):
+        return Outcome(refused=True)
     return Outcome(failed=True)

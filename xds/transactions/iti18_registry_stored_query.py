@@ -1,6 +1,7 @@
 """ITI-18 Registry Stored Query (ITI TF-2 3.18)."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from lxml import etree
@@ -24,12 +25,20 @@ def answered(domain: AffinityDomain, request: Request, transaction: Transaction)
     """Answer a stored query of this transaction or of another that has the same messages."""
     transaction.check(request.body)
     asked = query_request(request.body, transaction.name)
+    _note(request, asked)
     result = domain.registry.query(asked)
     if asked.return_type == v.OBJECT_REF:
         rendered = [one.object_ref() for one in result.objects]
     else:
         rendered = [one.leaf() for one in result.objects]
     return Response(query_response(rendered, paging=_paging(asked, result)))
+
+
+def _note(request: Request, asked: QueryRequest) -> None:
+    facts = request.access.facts
+    facts.query_id = asked.query_id
+    facts.query = partial(etree.tostring, request.body, encoding="unicode")
+    facts.patient(*asked.patient_ids)
 
 
 def query_request(body: etree._Element, transaction: str) -> QueryRequest:

@@ -10,6 +10,7 @@ from xds.errors import RegistryError, XDSRepositoryBusy, XDSRepositoryError
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
 from xds.repository.repository import DocumentRequest, Retrieval, RetrievedDocument
+from xds.security.access import RequestedDocument
 from xds.transactions.responses import registry_response, status_of
 from xds.transactions.transaction import AttachedDocument, Request, Response, Transaction
 
@@ -23,10 +24,24 @@ def retrieve(domain: AffinityDomain, request: Request) -> Response:
     TRANSACTION.check(request.body)
     requests = [_document_request(element) for element in request.body]
     retrieval = domain.repository.retrieve(requests)
+    _note(request, requests, retrieval)
     head = _OPEN + registry_response(retrieval.errors, _status(retrieval))
     return Response(
         _pieces(head, retrieval.documents),
         [AttachedDocument(d.mime_type, d.size, d.chunks) for d in retrieval.documents],
+    )
+
+
+def _note(request: Request, asked: Sequence[DocumentRequest], retrieval: Retrieval) -> None:
+    released = {document.request for document in retrieval.documents}
+    request.access.facts.documents.extend(
+        RequestedDocument(
+            one.repository_unique_id,
+            one.document_unique_id,
+            one.home_community_id,
+            is_released=one in released,
+        )
+        for one in asked
     )
 
 

@@ -20,6 +20,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.datatypes import CX
 from xds.metadata.ebrim import escape
 from xds.registry.identities import IdentityRefused, PatientIdentities
+from xds.security.access import Access
 from xds.transactions.transaction import BUSY, Request, Response, Transaction
 
 _HL7: Final = f"{{{v.NS_HL7V3}}}"
@@ -70,12 +71,22 @@ class _Refused(Exception):
 # --- what is asked -------------------------------------------------------------------------------
 
 
-def _add(identities: PatientIdentities, subject: etree._Element) -> None:
+Act = Callable[[PatientIdentities, etree._Element, Access], None]
+
+
+def _add(identities: PatientIdentities, subject: etree._Element, access: Access) -> None:
     """Make the patient's ids known; a revision may be the first that is heard of a patient."""
-    identities.add(*_kept(identities, subject, _PATIENT_IDS))
+    patient_ids = _kept(identities, subject, _PATIENT_IDS)
+    access.facts.patient(*patient_ids)
+    identities.add(*patient_ids, joining=access.commit)
 
 
-def _merge(identities: PatientIdentities, subject: etree._Element) -> None:
+def _revise(identities: PatientIdentities, subject: etree._Element, access: Access) -> None:
+    access.facts.action = "U"
+    _add(identities, subject, access)
+
+
+def _merge(identities: PatientIdentities, subject: etree._Element, access: Access) -> None:
     """Merge the prior registration's patient into the surviving one (ITI TF-2 3.44.4.2.3)."""
     surviving = _kept(identities, subject, _PATIENT_IDS)
     subsumed = _kept(identities, subject, _PRIOR_IDS)
@@ -84,7 +95,9 @@ def _merge(identities: PatientIdentities, subject: etree._Element) -> None:
         raise _Refused(
             _Detail("204", "the message does not name one subsumed and one surviving id")
         )
-    identities.merge(subsumed=pairs[0][0], surviving=pairs[0][1])
+    old, new = pairs[0]
+    access.facts.merged(subsumed=old, surviving=new)
+    identities.merge(subsumed=old, surviving=new, joining=access.commit)
 
 
 def _domain(patient_id: str) -> str:
@@ -124,25 +137,33 @@ def _subject(message: etree._Element) -> etree._Element:
 # --- the answer ----------------------------------------------------------------------------------
 
 
-def _handler(
-    act: Callable[[PatientIdentities, etree._Element], None],
-) -> Callable[[AffinityDomain, Request], Response]:
+def _handler(act: Act) -> Callable[[AffinityDomain, Request], Response]:
     """Return the handler of a row: the act, and the acknowledgement of what came of it."""
 
     def handle(domain: AffinityDomain, request: Request) -> Response:
+        access = request.access
+        access.facts.message_id = _message_id(request.body)
         try:
-            act(domain.identities, _subject(request.body))
+            act(domain.identities, _subject(request.body), access)
+            return _acknowledged(request.body, _COMMITTED)
         except _Refused as refusal:
-            return _acknowledged(request.body, _ERROR, refusal.details)
+            details: Sequence[_Detail] = refusal.details
         except IdentityRefused as refusal:
             details = [_Detail(one.fault.code, str(one)) for one in refusal.findings]
-            return _acknowledged(request.body, _ERROR, details)
         except DatabaseUnavailable as error:
             _log.error("not available", transaction="ITI-44", exc_info=error)
-            return _acknowledged(request.body, _ERROR, [_Detail("207", BUSY)])
-        return _acknowledged(request.body, _COMMITTED)
+            details = [_Detail("207", BUSY)]
+        access.is_refused = True
+        return _acknowledged(request.body, _ERROR, details)
 
     return handle
+
+
+def _message_id(message: etree._Element) -> str:
+    """Return the id of a message as an audit record has it: ``root^extension``."""
+    element = message.find(f"{_HL7}id")
+    parts = () if element is None else (element.get("root", ""), element.get("extension", ""))
+    return "^".join(filter(None, parts))
 
 
 def refused(errors: Sequence[RegistryError]) -> Response:
@@ -190,9 +211,7 @@ def _detail(detail: _Detail) -> str:
     )
 
 
-def _transaction(
-    interaction: str, title: str, act: Callable[[PatientIdentities, etree._Element], None]
-) -> Transaction:
+def _transaction(interaction: str, title: str, act: Act) -> Transaction:
     return Transaction(
         name="ITI-44",
         title=title,
@@ -209,5 +228,5 @@ def _transaction(
 
 
 ADD: Final = _transaction("PRPA_IN201301UV02", "Patient Identity Feed HL7 V3: add", _add)
-REVISE: Final = _transaction("PRPA_IN201302UV02", "Patient Identity Feed HL7 V3: revise", _add)
+REVISE: Final = _transaction("PRPA_IN201302UV02", "Patient Identity Feed HL7 V3: revise", _revise)
 MERGE: Final = _transaction("PRPA_IN201304UV02", "Patient Identity Feed HL7 V3: merge", _merge)

@@ -1,0 +1,120 @@
+"""Moves records from the spool to the table, and gives those of documents their patients."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+from uuid import NAMESPACE_OID, uuid5
+
+from xds import logs
+from xds.audit import table
+from xds.audit.record import AuditRecord, Thing
+from xds.audit.spool import Segment, Spool, left_behind
+from xds.audit.vocabulary import REPORT_NUMBER
+from xds.database import Database, DatabaseUnavailable
+
+PatientsOf = Callable[[Sequence[str]], Mapping[str, str]]
+"""Takes uniqueIds of documents and returns the patients (CX) of those that are registered."""
+
+_EVERY_SECONDS: Final = 0.5
+_LEFT_BEHIND_EVERY: Final = 20
+"""Rounds after which files of processes that have gone are looked for."""
+_A_COMMIT: Final = 1_000
+
+_log = logs.get_logger(__name__)
+
+
+def nobody(unique_ids: Sequence[str]) -> Mapping[str, str]:
+    """Know no patient: where the registry is elsewhere."""
+    return {}
+
+
+class Clerk:
+    """Works for one process, in a thread of its own."""
+
+    def __init__(self, database: Database, spool: Spool, folder: Path, whose: PatientsOf) -> None:
+        self._database = database
+        self._spool = spool
+        self._folder = folder
+        self._whose = whose
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="audit clerk", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Move what is there, and stop."""
+        self._end.set()
+        self._thread.join()
+        self._spool.close()
+
+    def _work(self) -> None:
+        rounds = 0
+        while not self._end.wait(_EVERY_SECONDS):
+            self._round(rounds % _LEFT_BEHIND_EVERY == 0)
+            rounds += 1
+        self._round(False)
+
+    def _round(self, thorough: bool) -> None:
+        taken: list[Segment] = []
+        try:
+            taken = self._spool.taken()
+            while taken:
+                move(self._database, taken[0], self._whose)
+                taken.pop(0).remove()
+            if thorough:
+                collect(self._database, self._folder, self._whose)
+        except (DatabaseUnavailable, OSError) as error:
+            _log.error("audit records stay on the disk for now", exc_info=error)
+        except Exception as error:
+            _log.error("audit records were not moved", exc_info=error)
+        if taken:
+            self._spool.give_back(taken)
+
+
+def collect(database: Database, folder: Path, whose: PatientsOf = nobody) -> None:
+    """Move the records of processes that have gone; DatabaseUnavailable where that fails."""
+    for segment in left_behind(folder):
+        try:
+            move(database, segment, whose)
+        except BaseException:
+            segment.close()
+            raise
+        segment.remove()
+
+
+def move(database: Database, segment: Segment, whose: PatientsOf) -> None:
+    """Write a file's records into the table."""
+    records = list(segment.records())
+    for start in range(0, len(records), _A_COMMIT):
+        found = list(_with_patients(records[start : start + _A_COMMIT], whose))
+        with database.write() as connection:
+            table.insert(connection, found)
+
+
+def _with_patients(records: Iterable[AuditRecord], whose: PatientsOf) -> Iterator[AuditRecord]:
+    """Give the records of documents their patients: one record for each (ITI TF-2 3.43.5.1.2)."""
+    listed = list(records)
+    wanted = {thing.id for record in listed for thing in _documents(record)}
+    patients: Mapping[str, str] = {}
+    if wanted:
+        with suppress(DatabaseUnavailable):
+            patients = whose(sorted(wanted))
+    for record in listed:
+        yield from _by_patient(record, patients) if _documents(record) else (record,)
+
+
+def _documents(record: AuditRecord) -> tuple[Thing, ...]:
+    if record.patient_id is not None:
+        return ()
+    return tuple(thing for thing in record.things if thing.id_type == REPORT_NUMBER)
+
+
+def _by_patient(record: AuditRecord, patients: Mapping[str, str]) -> Iterator[AuditRecord]:
+    groups: dict[str | None, list[Thing]] = {}
+    for thing in record.things:
+        groups.setdefault(patients.get(thing.id), []).append(thing)
+    for number, (patient_id, things) in enumerate(groups.items()):
+        identity = record.id if not number else str(uuid5(NAMESPACE_OID, f"{record.id} {number}"))
+        yield replace(record, id=identity, patient_id=patient_id, things=tuple(things))

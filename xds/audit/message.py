@@ -1,0 +1,130 @@
+"""A record as the XML of an audit message (DICOM PS3.15 A.5, as ITI TF-2 3.20.7 constrains it)."""
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from xds.audit.record import Actor, AuditRecord, Coded, Thing
+from xds.audit.vocabulary import DESTINATION, PATIENT_NUMBER, SOURCE
+from xds.metadata.ebrim import escape
+
+_ANONYMOUS: Final = "http://www.w3.org/2005/08/addressing/anonymous"
+_IP_ADDRESS: Final = "2"
+_UNKNOWN: Final = "unknown"
+_APPLICATION_SERVER: Final = Coded("4", "DCM", "Application Server Process or Thread")
+_NOT_XML: Final = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 65534, 65535), "?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSource:
+    """Who writes the records (options ``audit_source_id``, ``audit_enterprise_site_id``)."""
+
+    source_id: str
+    enterprise_site_id: str = ""
+    base: str = ""
+    """The URL below which this server answers."""
+    address: str = "127.0.0.1"
+
+
+def render(record: AuditRecord, source: AuditSource) -> bytes:
+    """Return the message, UTF-8, with its XML declaration."""
+    return "".join(_parts(record, source)).encode()
+
+
+def _parts(record: AuditRecord, source: AuditSource) -> Iterator[str]:
+    yield '<?xml version="1.0" encoding="UTF-8"?><AuditMessage>'
+    yield (
+        f'<EventIdentification EventActionCode="{record.action}" '
+        f'EventDateTime="{record.at}" EventOutcomeIndicator="{record.outcome}">'
+    )
+    yield _coded("EventID", record.event)
+    yield _coded("EventTypeCode", record.event_type)
+    if record.description:
+        yield f"<EventOutcomeDescription>{_text(record.description)}</EventOutcomeDescription>"
+    for purpose in record.purposes:
+        yield _coded("PurposeOfUse", purpose)
+    yield "</EventIdentification>"
+    yield from _participants(record, source)
+    site = source.enterprise_site_id
+    yield (
+        f'<AuditSourceIdentification AuditSourceID="{_text(source.source_id)}"'
+        + (f' AuditEnterpriseSiteID="{_text(site)}"' if site else "")
+        + f">{_coded('AuditSourceTypeCode', _APPLICATION_SERVER)}</AuditSourceIdentification>"
+    )
+    if record.patient_id is not None:
+        yield _object(_patient(record))
+    for thing in record.things:
+        yield _object(thing)
+    yield "</AuditMessage>"
+
+
+def _patient(record: AuditRecord) -> Thing:
+    """Return the patient, with the details that the rest of the record has no other place for."""
+    details = next((one.details for one in record.things if one.type_code == 1), ())
+    return Thing(
+        type_code=1,
+        role=1,
+        id=record.patient_id or "",
+        id_type=PATIENT_NUMBER,
+        details=details,
+    )
+
+
+def _participants(record: AuditRecord, source: AuditSource) -> Iterator[str]:
+    """Yield the participants in the order source, user, destination."""
+    server = (
+        f'<ActiveParticipant UserID="{_text(source.base + record.path) or _UNKNOWN}" '
+        f'AlternativeUserID="{record.process}" UserIsRequestor="false" '
+        f'NetworkAccessPointID="{_text(source.address)}" '
+        f'NetworkAccessPointTypeCode="{_IP_ADDRESS}">'
+    )
+    server_role, client_role = (
+        (SOURCE, DESTINATION) if record.serves_as_source else (DESTINATION, SOURCE)
+    )
+    server += f"{_coded('RoleIDCode', server_role)}</ActiveParticipant>"
+    client = (
+        f'<ActiveParticipant UserID="{_text(record.node) or _ANONYMOUS}" UserIsRequestor="true" '
+        f'NetworkAccessPointID="{_text(record.address) or _UNKNOWN}" '
+        f'NetworkAccessPointTypeCode="{_IP_ADDRESS if record.address else "1"}">'
+        f"{_coded('RoleIDCode', client_role)}</ActiveParticipant>"
+    )
+    user = _user(record.actor) if record.actor else ""
+    yield from (server, client, user) if record.serves_as_source else (client, user, server)
+
+
+def _user(actor: Actor) -> str:
+    roles = "".join(_coded("RoleIDCode", role) for role in actor.roles)
+    return (
+        f'<ActiveParticipant UserID="{_text(actor.user_id)}" UserName="{_text(actor.user_name)}" '
+        f'UserIsRequestor="true">{roles}</ActiveParticipant>'
+    )
+
+
+def _object(thing: Thing) -> str:
+    query = f"<ParticipantObjectQuery>{_base64(thing.query)}</ParticipantObjectQuery>"
+    details = "".join(
+        f'<ParticipantObjectDetail type="{_text(one.type)}" value="{_base64(one.value)}"/>'
+        for one in thing.details
+    )
+    return (
+        f'<ParticipantObjectIdentification ParticipantObjectID="{_text(thing.id)}" '
+        f'ParticipantObjectTypeCode="{thing.type_code}" '
+        f'ParticipantObjectTypeCodeRole="{thing.role}">'
+        f"{_coded('ParticipantObjectIDTypeCode', thing.id_type)}"
+        f"{'<ParticipantObjectName/>' if thing.query is None else query}{details}"
+        "</ParticipantObjectIdentification>"
+    )
+
+
+def _coded(name: str, value: Coded) -> str:
+    code, system, text = map(_text, value)
+    return f'<{name} csd-code="{code}" codeSystemName="{system}" originalText="{text}"/>'
+
+
+def _base64(text: str | None) -> str:
+    return base64.b64encode((text or "").encode()).decode()
+
+
+def _text(text: str) -> str:
+    return escape(text.translate(_NOT_XML))

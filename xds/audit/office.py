@@ -1,0 +1,95 @@
+"""Audit as one process of a deployment has it: the trail, and who works behind it."""
+
+import socket
+from pathlib import Path
+from typing import Final
+
+from xds import logs
+from xds.audit import table, trail
+from xds.audit import vocabulary as av
+from xds.audit.clerk import Clerk, PatientsOf, collect, nobody
+from xds.audit.message import AuditSource
+from xds.audit.shipping import Shipment, Shipper
+from xds.audit.spool import Spool
+from xds.audit.syslog import Credentials, Destination, Sender
+from xds.audit.trail import AuditTrail
+from xds.config import Config
+from xds.database import Database, DatabaseUnavailable
+
+_FOLDER: Final = "audit"
+
+_log = logs.get_logger(__name__)
+
+
+class Office:
+    """Records what a process does; :attr:`trail` is the gate."""
+
+    def __init__(self, config: Config, database: Database, whose: PatientsOf | None) -> None:
+        folder = folder_of(config)
+        spool = Spool(folder)
+        self._database = database
+        self.trail = AuditTrail(spool, config.audit_failure, joins=whose is not None)
+        self._clerk = Clerk(database, spool, folder, whose or nobody)
+        self._shipper = _shipper(config, database)
+
+    def note_configuration(self, digest: str) -> None:
+        """Record the digest of the policy in force, where it is not that of before."""
+        record = trail.of_configuration(digest)
+        try:
+            with self._database.read() as connection:
+                before = table.latest(connection, record.transaction)
+        except DatabaseUnavailable as error:
+            _log.error("the policy before is not known", exc_info=error)
+            before = None
+        if before is None or before.description != record.description:
+            self.trail.record([record])
+
+    def close(self) -> None:
+        """Finish what is under way."""
+        self._clerk.close()
+        if self._shipper is not None:
+            self._shipper.close()
+
+
+def folder_of(config: Config) -> Path:
+    """Return the folder of records that are not in the table yet."""
+    return config.data.absolute() / _FOLDER
+
+
+def note_application(config: Config, *, starts: bool) -> None:
+    """Record the start or the stop of the server, durably; OSError where that fails."""
+    spool = Spool(folder_of(config))
+    try:
+        kind = av.APPLICATION_START if starts else av.APPLICATION_STOP
+        spool.write([trail.of_application(kind)])
+    finally:
+        spool.close()
+
+
+def catch_up(config: Config, database: Database) -> None:
+    """Move what processes have left behind that have gone, so that a search finds it."""
+    folder = folder_of(config)
+    if folder.is_dir():
+        collect(database, folder)
+
+
+def source_of(config: Config) -> AuditSource:
+    """Return who writes the records."""
+    return AuditSource(
+        source_id=config.audit_source_id or socket.gethostname(),
+        enterprise_site_id=config.audit_enterprise_site_id or "",
+        base=config.public_url or config.url,
+        address="127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host,
+    )
+
+
+def _shipper(config: Config, database: Database) -> Shipper | None:
+    if config.audit_syslog is None:
+        return None
+    credentials = Credentials(
+        trust=config.audit_syslog_trust,
+        certificate=config.audit_syslog_certificate,
+        key=config.audit_syslog_key,
+    )
+    sender = Sender(Destination.parse(config.audit_syslog), credentials)
+    return Shipper(Shipment(database, sender, source_of(config), config.audit_days))

@@ -1,0 +1,113 @@
+"""One audit record as a value: what DICOM PS3.15 A.5 calls an audit message, before it is XML."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+SUCCESS: Final = 0
+"""EventOutcomeIndicator: the three that are used here."""
+MINOR_FAILURE: Final = 4
+"""The request was refused."""
+SERIOUS_FAILURE: Final = 8
+"""The server could not answer, or someone was not let in."""
+
+
+class Coded(NamedTuple):
+    """A coded value as audit messages have it."""
+
+    code: str
+    system: str
+    text: str
+
+
+class Detail(NamedTuple):
+    """One ParticipantObjectDetail."""
+
+    type: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thing:
+    """What was acted on: one ParticipantObjectIdentification."""
+
+    type_code: int
+    role: int
+    id: str
+    id_type: Coded
+    query: str | None = None
+    """The text of a query."""
+    details: tuple[Detail, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """The user of a request, as an assertion or a token names it."""
+
+    user_id: str
+    user_name: str
+    roles: tuple[Coded, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRecord:
+    """One record; ``id`` makes it the same wherever it has got to."""
+
+    id: str
+    at: str
+    """When it happened: ISO 8601, UTC, to the millisecond."""
+    transaction: str
+    event: Coded
+    event_type: Coded
+    action: str
+    """EventActionCode: C, R, U, D or E."""
+    outcome: int
+    description: str = ""
+    """Of a failure; it names no patient."""
+    serves_as_source: bool = False
+    """Whether this server is the source of what went over the wire, as in a retrieval."""
+    path: str = ""
+    """Where it was asked at this server."""
+    address: str = ""
+    """Of the node that asked."""
+    node: str = ""
+    """What that node is called, where its certificate or its message says so."""
+    process: int = 0
+    actor: Actor | None = None
+    purposes: tuple[Coded, ...] = ()
+    patient_id: str | None = None
+    """CX."""
+    things: tuple[Thing, ...] = ()
+
+    def dump(self) -> str:
+        """Return the record as one line of JSON."""
+        told = {name: value for name, value in asdict(self).items() if value not in (None, "", ())}
+        return json.dumps(told, separators=(",", ":"))
+
+    @classmethod
+    def load(cls, text: str) -> "AuditRecord":
+        """Read what dump has written."""
+        told: dict[str, Any] = json.loads(text)
+        for name in ("event", "event_type"):
+            told[name] = Coded(*told[name])
+        told["purposes"] = _coded(told, "purposes")
+        told["things"] = tuple(_thing(one) for one in told.get("things", ()))
+        if actor := told.get("actor"):
+            told["actor"] = Actor(**{**actor, "roles": _coded(actor, "roles")})
+        return cls(**told)
+
+
+def _coded(told: Mapping[str, Any], name: str) -> tuple[Coded, ...]:
+    return tuple(Coded(*one) for one in told.get(name, ()))
+
+
+def _thing(told: Mapping[str, Any]) -> Thing:
+    details = tuple(Detail(*one) for one in told.get("details", ()))
+    return Thing(**{**told, "id_type": Coded(*told["id_type"]), "details": details})
+
+
+def now() -> str:
+    """Return this moment as records have it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

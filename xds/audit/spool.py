@@ -1,0 +1,163 @@
+"""Records on this machine's disk: durable before an answer leaves, without waiting for a database.
+
+A commit of its own for every read would have all readers queue behind one writer. So each process
+appends to a file of its own, whose room was made beforehand: ``fdatasync`` then writes one block,
+and those of several threads and processes go on at the same time. A clerk moves what has come to
+the table (:mod:`xds.audit.clerk`). The files of a process that has gone are moved by any other.
+"""
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from xds.audit.record import AuditRecord
+
+_ROOM: Final = 1 << 20
+"""Bytes of a file."""
+_END: Final = b"\n"
+_SUFFIX: Final = ".audit"
+
+
+class Segment:
+    """One file of records, a line each, and zeros after them; locked by the process that has it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._descriptor)
+            raise
+
+    def make_room(self) -> None:
+        """Fill the file with zeros, so that writing changes nothing but its blocks."""
+        os.pwrite(self._descriptor, bytes(_ROOM), 0)
+        os.fsync(self._descriptor)
+
+    def write(self, data: bytes, offset: int) -> None:
+        """Write, not yet durably."""
+        view = memoryview(data)
+        while view:
+            done = os.pwrite(self._descriptor, view, offset)
+            view, offset = view[done:], offset + done
+
+    def sync(self) -> None:
+        """Wait until what was written is on the disk."""
+        os.fdatasync(self._descriptor)
+
+    def records(self) -> Iterator[AuditRecord]:
+        """Read the records; a line that a crash has cut off was of no answer that left."""
+        size = os.fstat(self._descriptor).st_size
+        written, _, _ = os.pread(self._descriptor, size, 0).partition(b"\0")
+        *whole, _ = written.split(_END)
+        for line in whole:
+            # between whole lines there may be one of a thread that was cut off
+            with suppress(ValueError, TypeError, KeyError):
+                yield AuditRecord.load(line.decode())
+
+    def remove(self) -> None:
+        """Remove the file."""
+        self.path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file, which stays."""
+        os.close(self._descriptor)
+
+
+class Spool:
+    """The files of one process; safe to use from many threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Condition()
+        self._segment = self._fresh()
+        self._offset = 0
+        self._writing: dict[Segment, int] = {}
+        self._full: list[Segment] = []
+
+    def write(self, records: Sequence[AuditRecord]) -> None:
+        """Make records durable; OSError where that fails."""
+        data = b"".join(record.dump().encode() + _END for record in records)
+        segment, offset = self._place(len(data))
+        try:
+            segment.write(data, offset)
+            segment.sync()
+        finally:
+            with self._lock:
+                self._writing[segment] -= 1
+                self._lock.notify_all()
+
+    def _place(self, size: int) -> tuple[Segment, int]:
+        with self._lock:
+            if self._offset and self._offset + size > _ROOM:
+                self._turn_over()
+            place = self._segment, self._offset
+            self._offset += size
+            self._writing[self._segment] = self._writing.get(self._segment, 0) + 1
+            return place
+
+    def _turn_over(self) -> None:
+        fresh = self._fresh()
+        self._full.append(self._segment)
+        self._segment, self._offset = fresh, 0
+
+    def _fresh(self) -> Segment:
+        segment = Segment(self._folder / f"{os.getpid()}-{uuid4().hex}{_SUFFIX}")
+        try:
+            segment.make_room()
+            _sync(self._folder)
+        except OSError:
+            segment.remove()
+            raise
+        return segment
+
+    def taken(self) -> list[Segment]:
+        """Return the files that have records, which are the caller's from now on."""
+        with self._lock:
+            if self._offset:
+                self._turn_over()
+            taken, self._full = self._full, []
+            for segment in taken:
+                self._lock.wait_for(lambda one=segment: not self._writing.get(one))  # type: ignore[misc]
+                self._writing.pop(segment, None)
+            return taken
+
+    def give_back(self, segments: Sequence[Segment]) -> None:
+        """Take files back whose records could not be moved."""
+        with self._lock:
+            self._full[:0] = segments
+
+    def close(self) -> None:
+        """Let go of the files; what is in them stays for another process."""
+        with self._lock:
+            for segment in (*self._full, self._segment):
+                segment.close()
+
+
+def left_behind(folder: Path) -> Iterator[Segment]:
+    """Yield the files of processes that have gone."""
+    for path in sorted(folder.glob(f"*{_SUFFIX}")):
+        try:
+            segment = Segment(path)
+        except OSError:
+            continue  # of a process that is alive
+        if path.exists():
+            yield segment
+        else:
+            segment.remove()  # moved by another one meanwhile: opening has made it anew
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

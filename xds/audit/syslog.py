@@ -1,0 +1,154 @@
+"""Audit messages as syslog (RFC 5424): by TLS (RFC 5425), TCP (RFC 6587) or UDP (RFC 5426)."""
+
+import array
+import fcntl
+import os
+import select
+import socket
+import ssl
+import termios
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from xds.audit.record import AuditRecord
+
+PORTS: Final = {"tls": 6514, "tcp": 601, "udp": 514}
+_PRIORITY: Final = 85
+"""Facility 10, severity 5 (ITI TF-2 3.20.4.1.2.1)."""
+_MSGID: Final = "IHE+RFC-3881"
+_APP_NAME: Final = "xds"
+_SECONDS: Final = 10.0
+_POLL_SECONDS: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where an Audit Record Repository or a relay listens."""
+
+    protocol: Literal["tls", "tcp", "udp"]
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, url: str) -> "Destination":
+        """Read ``tls://host:port``, ``tcp://…`` or ``udp://…``; ValueError for anything else."""
+        parts = urlsplit(url)
+        if parts.scheme not in PORTS or not parts.hostname or parts.path not in ("", "/"):
+            raise ValueError("not of the form tls://host:port, tcp://host:port or udp://host:port")
+        return cls(parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme])  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What proves this node to the receiver, and the receiver to it (ITI TF-2 3.19)."""
+
+    trust: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Return the context of a client; OSError where a file cannot be read."""
+        context = ssl.create_default_context(cafile=self.trust)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if self.certificate is not None:
+            context.load_cert_chain(self.certificate, self.key)
+        return context
+
+
+def framed(record: AuditRecord, message: bytes, host: str) -> bytes:
+    """Return the syslog message around an audit message (RFC 5424 6)."""
+    head = f"<{_PRIORITY}>1 {record.at} {host} {_APP_NAME} {record.process} {_MSGID} - "
+    return head.encode("ascii", "replace") + message
+
+
+class Sender:
+    """One connection to the receiver; not for several threads."""
+
+    def __init__(self, destination: Destination, credentials: Credentials) -> None:
+        self._destination = destination
+        self._credentials = credentials
+        self._socket: socket.socket | None = None
+
+    def send(self, messages: Sequence[bytes]) -> None:
+        """Send messages in order; OSError where it is not known that all have arrived.
+
+        By TLS and TCP they have when the receiver's system has acknowledged every byte, and the
+        connection still stands. Syslog has no acknowledgement of its own (RFC 5425 5.3 is silent).
+        """
+        try:
+            connection = self._socket or self._connected()
+            self._socket = connection
+            if self._destination.protocol == "udp":
+                for message in messages:
+                    connection.send(message)
+                return
+            _require_open(connection)
+            connection.sendall(b"".join(b"%d %b" % (len(one), one) for one in messages))
+            _wait_until_taken(connection)
+        except OSError:
+            self.close()
+            raise
+
+    def _connected(self) -> socket.socket:
+        where = self._destination.host, self._destination.port
+        if self._destination.protocol == "udp":
+            kind = socket.getaddrinfo(*where, type=socket.SOCK_DGRAM)[0]
+            connection = socket.socket(kind[0], socket.SOCK_DGRAM)
+            connection.connect(kind[4])
+            return connection
+        connection = socket.create_connection(where, timeout=_SECONDS)
+        if self._destination.protocol == "tls":
+            try:
+                context = self._credentials.context()
+                return context.wrap_socket(connection, server_hostname=self._destination.host)
+            except OSError:
+                connection.close()
+                raise
+        return connection
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.close()
+            self._socket = None
+
+
+def _require_open(connection: socket.socket) -> None:
+    """Raise where the receiver has closed the connection: it sends nothing else."""
+    readable, _, _ = select.select([connection], [], [], 0)
+    if readable and _at_end(connection):
+        raise ConnectionResetError("the receiver has closed the connection")
+
+
+def _at_end(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        return not connection.recv(1024)
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return False
+    finally:
+        connection.settimeout(_SECONDS)
+
+
+def _wait_until_taken(connection: socket.socket) -> None:
+    until = time.monotonic() + _SECONDS
+    while _unacknowledged(connection):
+        if time.monotonic() > until:
+            raise TimeoutError("the receiver takes nothing")
+        time.sleep(_POLL_SECONDS)
+    _require_open(connection)
+
+
+def _unacknowledged(connection: socket.socket) -> int:
+    """Return how many bytes the other system has not acknowledged (Linux: SIOCOUTQ)."""
+    if not hasattr(termios, "TIOCOUTQ") or os.uname().sysname != "Linux":
+        return 0
+    found = array.array("i", [0])
+    fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, found)
+    return found[0]

@@ -1,0 +1,177 @@
+"""The table of audit records, which all processes of a deployment share."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    Select,
+    SmallInteger,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    false,
+    func,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from xds.audit.record import AuditRecord
+from xds.database import METADATA
+
+audit_record = Table(
+    "audit_record",
+    METADATA,
+    Column("pk", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("transaction", Text, nullable=False),
+    Column("outcome", SmallInteger, nullable=False),
+    Column("patient_id", Text),
+    Column("user_id", Text),
+    Column("shipped", Boolean, nullable=False),
+    Column("record", Text, nullable=False),
+)
+"""A row a record, which never changes but for being shipped; ``at`` is in milliseconds."""
+for _name in ("patient_id", "user_id"):
+    Index(
+        f"ix_audit_record_{_name}",
+        audit_record.c[_name],
+        audit_record.c.at,
+        sqlite_where=audit_record.c[_name].is_not(None),
+        postgresql_where=audit_record.c[_name].is_not(None),
+    )
+Index(
+    "ix_audit_record_to_ship",
+    audit_record.c.pk,
+    sqlite_where=audit_record.c.shipped == false(),
+    postgresql_where=audit_record.c.shipped == false(),
+)
+
+_INSERT: Final = {
+    "sqlite": sqlite.insert(audit_record).on_conflict_do_nothing(index_elements=["id"]),
+    "postgresql": postgresql.insert(audit_record).on_conflict_do_nothing(index_elements=["id"]),
+}
+_TO_SHIP: Final = (
+    select(audit_record.c.pk, audit_record.c.record)
+    .where(audit_record.c.shipped == false())
+    .order_by(audit_record.c.pk)
+    .limit(bindparam("most"))
+)
+_SHIPPED: Final = (
+    update(audit_record)
+    .where(audit_record.c.pk.in_(bindparam("keys", expanding=True)))
+    .values(shipped=true())
+)
+_FORGET: Final = delete(audit_record).where(
+    audit_record.c.at < bindparam("before"), audit_record.c.shipped == true()
+)
+_WAITING: Final = select(func.count(), func.min(audit_record.c.at)).where(
+    audit_record.c.shipped == false()
+)
+_LATEST: Final = (
+    select(audit_record.c.record)
+    .where(audit_record.c.transaction == bindparam("transaction"))
+    .order_by(audit_record.c.pk.desc())
+    .limit(1)
+)
+
+
+def milliseconds(at: str) -> int:
+    """Return a time in ISO 8601 as milliseconds since 1970; ValueError for what is none."""
+    moment = datetime.fromisoformat(at)
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def insert(connection: Connection, records: Iterable[AuditRecord]) -> None:
+    """Write records, within a transaction; one that is there already stays as it is."""
+    if rows := [_row(record) for record in records]:
+        connection.execute(_INSERT[connection.dialect.name], rows)
+
+
+def _row(record: AuditRecord) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "at": milliseconds(record.at),
+        "transaction": record.transaction,
+        "outcome": record.outcome,
+        "patient_id": record.patient_id,
+        "user_id": record.actor.user_id if record.actor else None,
+        "shipped": False,
+        "record": record.dump(),
+    }
+
+
+def to_ship(connection: Connection, most: int) -> Sequence[tuple[int, AuditRecord]]:
+    """Return the oldest records that have not been shipped, with their numbers."""
+    rows = connection.execute(_TO_SHIP, {"most": most}).all()
+    return [(row.pk, AuditRecord.load(row.record)) for row in rows]
+
+
+def note_shipped(connection: Connection, keys: Sequence[int]) -> None:
+    """Note that records have been shipped."""
+    connection.execute(_SHIPPED, {"keys": list(keys)})
+
+
+def forget(connection: Connection, before: str) -> int:
+    """Remove records that were shipped and are older than a time; return how many."""
+    gone: int = connection.execute(_FORGET, {"before": milliseconds(before)}).rowcount
+    return gone
+
+
+def waiting(connection: Connection) -> tuple[int, int | None]:
+    """Return how many records wait to be shipped, and the time of the oldest in milliseconds."""
+    count, oldest = connection.execute(_WAITING).one()
+    return count, oldest
+
+
+def latest(connection: Connection, transaction: str) -> AuditRecord | None:
+    """Return the newest record of a kind."""
+    found = connection.scalar(_LATEST, {"transaction": transaction})
+    return None if found is None else AuditRecord.load(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is searched for; what is None is not looked at."""
+
+    patient_id: str | None = None
+    user_id: str | None = None
+    since: str | None = None
+    """ISO 8601; the time itself counts."""
+    until: str | None = None
+    """ISO 8601; the time itself does not count."""
+    transaction: str | None = None
+    failed: bool | None = None
+    most: int = 100
+
+
+def search(connection: Connection, wanted: Wanted) -> Iterator[AuditRecord]:
+    """Yield the newest records that fit, newest first."""
+    for row in connection.execute(_search(wanted)):
+        yield AuditRecord.load(row.record)
+
+
+def _search(wanted: Wanted) -> Select[Any]:
+    columns = audit_record.c
+    query = select(columns.record)
+    for name in ("patient_id", "user_id", "transaction"):
+        if (value := getattr(wanted, name)) is not None:
+            query = query.where(columns[name] == value)
+    if wanted.since is not None:
+        query = query.where(columns.at >= milliseconds(wanted.since))
+    if wanted.until is not None:
+        query = query.where(columns.at < milliseconds(wanted.until))
+    if wanted.failed is not None:
+        query = query.where((columns.outcome > 0) == wanted.failed)
+    return query.order_by(columns.at.desc(), columns.pk.desc()).limit(wanted.most)

@@ -1,0 +1,246 @@
+"""The gate that records every access (ITI TF-2 3.20)."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Literal
+from uuid import uuid4
+
+from xds import logs
+from xds.audit import table
+from xds.audit import vocabulary as av
+from xds.audit.record import (
+    MINOR_FAILURE,
+    SERIOUS_FAILURE,
+    SUCCESS,
+    Actor,
+    AuditRecord,
+    Coded,
+    Detail,
+    Thing,
+    now,
+)
+from xds.audit.spool import Spool
+from xds.metadata.objects import Code
+from xds.security.access import Access, Facts, NodeAuthenticationFailed, RequestedDocument
+from xds.security.caller import Caller
+from xds.security.gates import NotRecorded, Outcome
+
+_PATIENT_KIND: Final = "urn:ihe:iti:xpid:2017:patientIdentifierType"
+_HOME_OF_DOCUMENT: Final = "ihe:homeCommunityID"
+_REPOSITORY: Final = "Repository Unique ID"
+_DONE: Final = Outcome()
+
+_log = logs.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditTrail:
+    """Records each access: in the commit of a change, else on the disk before the answer leaves."""
+
+    spool: Spool
+    on_failure: Literal["refuse", "warn"] = "refuse"
+    joins: bool = True
+    """Whether the registry's commit is on the database of the records."""
+
+    def enter(self, access: Access) -> None:
+        """Have the record of a change written in its commit."""
+        if self.joins:
+            access.on_commit.append(partial(_write, access))
+
+    def leave(self, access: Access, outcome: Outcome) -> None:
+        """Record what no commit has recorded; NotRecorded where that fails."""
+        if outcome.is_success and access.is_recorded:
+            return
+        self.record(list(records(access, outcome, registers_elsewhere=not self.joins)))
+
+    def record(self, written: Sequence[AuditRecord]) -> None:
+        """Make records durable; NotRecorded where that fails and nothing may be released."""
+        if not written:
+            return
+        try:
+            self.spool.write(written)
+        except OSError as error:
+            if self.on_failure == "refuse":
+                raise NotRecorded from error
+            _log.error("an access was not recorded", exc_info=error)
+
+
+def _write(access: Access, connection: Any) -> None:
+    table.insert(connection, records(access, _DONE))
+    access.is_recorded = True
+
+
+# --- what is recorded ----------------------------------------------------------------------------
+
+
+def records(
+    access: Access, outcome: Outcome, *, registers_elsewhere: bool = False
+) -> Iterator[AuditRecord]:
+    """Yield the records of one access: one for each patient; none of what is no transaction."""
+    if outcome.unauthenticated is not None:
+        yield _unauthenticated(access, outcome)
+        return
+    event = av.EVENTS.get(access.transaction.partition(",")[0])
+    if event is None:
+        return
+    indicator, description = _told(access, outcome)
+    made = partial(
+        _record,
+        access,
+        transaction=event.event_type.code,
+        event=event.event,
+        event_type=event.event_type,
+        serves_as_source=event.serves_as_source,
+        path=event.path,
+    )
+    for code, patient_id, things in _parts(access, outcome, event, indicator):
+        patient_action = access.facts.actions.get(patient_id or "", access.facts.action)
+        yield made(
+            action=patient_action or event.action,
+            outcome=code,
+            description=description or ("" if code == SUCCESS else "not all was released"),
+            patient_id=patient_id,
+            things=things,
+        )
+
+
+def _told(access: Access, outcome: Outcome) -> tuple[int, str]:
+    """Return the EventOutcomeIndicator, and what is said of a failure."""
+    if outcome.denied is not None:
+        return MINOR_FAILURE, f"denied: {outcome.denied}"
+    if outcome.errors:
+        return MINOR_FAILURE, ", ".join(dict.fromkeys(error.code for error in outcome.errors))
+    if outcome.refused:
+        return MINOR_FAILURE, "the request was refused"
+    if outcome.failed:
+        return SERIOUS_FAILURE, "the server could not answer"
+    return SUCCESS, ""
+
+
+def _parts(
+    access: Access, outcome: Outcome, event: av.AuditEvent, indicator: int
+) -> Iterator[tuple[int, str | None, tuple[Thing, ...]]]:
+    """Yield outcome, patient and things of each record."""
+    facts = access.facts
+    if facts.documents and indicator == SUCCESS:
+        for released, code in ((True, SUCCESS), (False, MINOR_FAILURE)):
+            chosen = [one for one in facts.documents if one.is_released is released]
+            if chosen:
+                patient_id = facts.patient_ids[0] if facts.patient_ids else None
+                yield code, patient_id, tuple(map(_document, chosen))
+        return
+    patients: Sequence[str | None] = facts.patient_ids or (None,)
+    for patient_id in patients:
+        yield indicator, patient_id, tuple(_things(facts, event, patient_id))
+
+
+def _things(facts: Facts, event: av.AuditEvent, patient_id: str | None) -> Iterator[Thing]:
+    if details := tuple(_of_patient(facts, event, patient_id)):
+        yield Thing(
+            type_code=1, role=1, id=patient_id or "", id_type=av.PATIENT_NUMBER, details=details
+        )
+    if facts.submission is not None:
+        for one in facts.submission.submission_sets:
+            yield Thing(type_code=2, role=20, id=one.unique_id or "", id_type=av.SUBMISSION_SET)
+    if facts.query is not None:
+        yield Thing(
+            type_code=2,
+            role=24,
+            id=facts.query_id,
+            id_type=event.event_type,
+            query=facts.query(),
+            details=(Detail("QueryEncoding", "UTF-8"),),
+        )
+    yield from map(_document, facts.documents)
+
+
+def _of_patient(facts: Facts, event: av.AuditEvent, patient_id: str | None) -> Iterator[Detail]:
+    if facts.message_id and patient_id is not None:
+        yield Detail("II" if event.event_type.code == "ITI-44" else "MSH-10", facts.message_id)
+    if kind := facts.patient_kinds.get(patient_id or ""):
+        yield Detail(_PATIENT_KIND, kind)
+
+
+def _document(one: RequestedDocument) -> Thing:
+    details = [Detail(_REPOSITORY, one.repository_unique_id)]
+    if one.home_community_id:
+        details.append(Detail(_HOME_OF_DOCUMENT, one.home_community_id))
+    return Thing(
+        type_code=2,
+        role=3,
+        id=one.document_unique_id,
+        id_type=av.REPORT_NUMBER,
+        details=tuple(details),
+    )
+
+
+def _unauthenticated(access: Access, outcome: Outcome) -> AuditRecord:
+    """Return the record of one who was not let in (ITI TF-2 3.19, 3.40.4.2)."""
+    of_node = isinstance(outcome.unauthenticated, NodeAuthenticationFailed)
+    event = av.SECURITY_ALERT if of_node else av.USER_AUTHENTICATION
+    return _record(
+        access,
+        transaction=access.transaction or "ITI-19",
+        event=event,
+        event_type=av.NODE_AUTHENTICATION if of_node else av.LOGIN,
+        action="E",
+        outcome=SERIOUS_FAILURE,
+        description=str(outcome.unauthenticated),
+    )
+
+
+def _record(access: Access, **told: Any) -> AuditRecord:
+    caller = access.caller
+    return AuditRecord(
+        id=str(uuid4()),
+        at=now(),
+        address=caller.node.address,
+        node=caller.node.certificate_subject or "",
+        process=os.getpid(),
+        actor=_actor(caller),
+        purposes=tuple(map(_coded, caller.user.purposes_of_use)) if caller.user else (),
+        **told,
+    )
+
+
+def _actor(caller: Caller) -> Actor | None:
+    user = caller.user
+    if user is None:
+        return None
+    return Actor(
+        user_id=user.name_id, user_name=user.audit_name, roles=tuple(map(_coded, user.roles))
+    )
+
+
+def _coded(code: Code) -> Coded:
+    return Coded(code.code, code.coding_scheme, code.display_name or code.code)
+
+
+# --- the application itself ----------------------------------------------------------------------
+
+
+def of_application(event_type: Coded) -> AuditRecord:
+    """Return the record of this program's start or stop (ITI TF-2 3.20.4.1.1.1)."""
+    return _of_server("application", av.APPLICATION_ACTIVITY, event_type)
+
+
+def of_configuration(digest: str) -> AuditRecord:
+    """Return the record of a policy that is not the one of before."""
+    described = f"the policy in force has the SHA-256 {digest}"
+    return _of_server("configuration", av.SECURITY_ALERT, av.SECURITY_CONFIGURATION, described)
+
+
+def _of_server(kind: str, event: Coded, event_type: Coded, description: str = "") -> AuditRecord:
+    return AuditRecord(
+        id=str(uuid4()),
+        at=now(),
+        transaction=kind,
+        event=event,
+        event_type=event_type,
+        action="E",
+        outcome=SUCCESS,
+        description=description,
+        process=os.getpid(),
+    )
