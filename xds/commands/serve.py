@@ -32,11 +32,29 @@ def command(config: Config, files: tuple[Path, ...]) -> None:
         raise click.UsageError("a registry alone makes no --round-trip: no documents are kept here")
     logs.configure(config.log_level, config.log_format)
     _warn(config)
+    _note(config, starts=True)
     try:
         code = serve(config, when_ready=_round_trip(files))
     except ServerError as error:
         raise click.ClickException(str(error)) from None
+    finally:
+        _note(config, starts=False)
     raise SystemExit(code)
+
+
+def _note(config: Config, *, starts: bool) -> None:
+    """Record that the server starts or has ended, where there is audit."""
+    from xds.audit.office import note_application
+
+    if config.audit == "off":
+        return
+    try:
+        note_application(config, starts=starts)
+    except OSError as error:
+        reason = f"audit records cannot be kept: {error.filename or config.data}: {error.strerror}"
+        if config.audit_failure == "refuse" and starts:
+            raise click.ClickException(reason) from None
+        logs.get_logger(__name__).error(reason)
 
 
 def _warn(config: Config) -> None:
