@@ -266,7 +266,7 @@ class Config(BaseModel):
         ByteSize(64 << 20), gt=0, description="Largest FHIR request, such as 64MiB."
     )
     audit: Literal["on", "off"] = Field(
-        "on", description="Whether every access is recorded, in the database (ATNA)."
+        "off", description="Whether every access is recorded, in the database (ATNA)."
     )
     audit_failure: Literal["refuse", "warn"] = Field(
         "refuse", description="What becomes of an access that cannot be recorded."

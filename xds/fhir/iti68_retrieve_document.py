@@ -33,7 +33,7 @@ from xds.metadata.objects import DocumentEntry
 from xds.repository.index import IndexedDocument
 from xds.repository.store import DocumentNotFound, DocumentReader, StoreUnavailable
 from xds.security import node
-from xds.security.access import Access
+from xds.security.access import Access, RequestedDocument
 from xds.security.caller import Caller
 
 Headers = list[tuple[str, str]]
@@ -82,6 +82,8 @@ class ServedDocument:
     """What never changes of a registered document: entryUUID, bytes and type belong together."""
 
     identifier: str
+    asked: RequestedDocument
+    """Its ids, as an audit record has them."""
     key: str
     size: int
     etag: str
@@ -104,7 +106,13 @@ class Documents:
     def __init__(self, domain: AffinityDomain) -> None:
         self._domain = domain
         self._store = domain.repository.store
-        self.find: Callable[[str], ServedDocument] = lru_cache(_REMEMBERED)(self._find)
+        self._facts: Callable[[str], ServedDocument] = lru_cache(_REMEMBERED)(self._find)
+
+    def find(self, identifier: str, access: Access) -> ServedDocument:
+        """Return what is known of a document, and note that it is asked for; Refused 404."""
+        found = self._facts(identifier)
+        access.facts.documents.append(found.asked)
+        return found
 
     def whole(self, found: ServedDocument) -> bytes:
         """Read a small document; Refused 410 when it is gone."""
@@ -140,7 +148,10 @@ class Documents:
         held = repository.locate(entry.unique_id or "")
         if held is None:
             raise _unknown("the repository has no such document", "XDSDocumentUniqueIdError")
-        return _served(identifier.lower(), entry, held, registered_at)
+        asked = RequestedDocument(
+            repository.unique_id, entry.unique_id or "", entry.home_community_id
+        )
+        return _served(identifier.lower(), asked, entry, held, registered_at)
 
     def _entry(self, identifier: str) -> tuple[DocumentEntry, str]:
         if not _UUID.fullmatch(identifier):
@@ -174,15 +185,17 @@ class RetrieveDocument:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _other_method(environ["REQUEST_METHOD"])
         caller = Caller(node=node.of_environment(environ))
-        with self._gates.passing(Access(transaction="ITI-68", caller=caller)):
-            return self._retrieved(environ)
+        access = Access(transaction="ITI-68", caller=caller)
+        with self._gates.passing(access):
+            return self._retrieved(environ, access)
 
-    def _retrieved(self, environ: Mapping[str, Any]) -> Sent:
+    def _retrieved(self, environ: Mapping[str, Any], access: Access) -> Sent:
         path: str = environ["PATH_INFO"]
         accept: str = environ.get("HTTP_ACCEPT", "*/*")
         if path.startswith(BINARY_PATH):
-            return self._binary(path[len(BINARY_PATH) :], accept, environ)
-        found = self._documents.find(path[len(DOCUMENT_PATH) :].removesuffix("/"))
+            found = self._documents.find(path[len(BINARY_PATH) :].removesuffix("/"), access)
+            return self._binary(found, accept, environ)
+        found = self._documents.find(path[len(DOCUMENT_PATH) :].removesuffix("/"), access)
         if accept not in _OF_LIBRARIES and not (
             negotiation.admits(accept, found.mime_type) or negotiation.is_of_library(accept)
         ):
@@ -205,8 +218,7 @@ class RetrieveDocument:
             sent = Sent(_status(206), _of_part(found, *part), reader)
         return _settled(sent, reader, verdict, is_get=is_get)
 
-    def _binary(self, identifier: str, accept: str, environ: Mapping[str, Any]) -> Sent:
-        found = self._documents.find(identifier.removesuffix("/"))
+    def _binary(self, found: ServedDocument, accept: str, environ: Mapping[str, Any]) -> Sent:
         given = dict(negotiation.parameters(environ.get("QUERY_STRING", "").encode("latin-1")))
         if wanted := given.get("_format"):
             form: str | None = negotiation.answer_form(accept, wanted)
@@ -287,7 +299,11 @@ def _status(code: int) -> str:
 
 
 def _served(
-    identifier: str, entry: DocumentEntry, held: IndexedDocument, registered_at: str
+    identifier: str,
+    asked: RequestedDocument,
+    entry: DocumentEntry,
+    held: IndexedDocument,
+    registered_at: str,
 ) -> ServedDocument:
     registered = datetime.strptime(registered_at, "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()
     stated = entry.mime_type or ""
@@ -308,7 +324,7 @@ def _served(
     if bare in _ACTIVE:
         headers.append(("Content-Security-Policy", "sandbox"))
     return ServedDocument(
-        identifier, held.key, held.size, etag, mime_type, int(registered), tuple(headers)
+        identifier, asked, held.key, held.size, etag, mime_type, int(registered), tuple(headers)
     )
 
 

@@ -1,0 +1,269 @@
+"""What is recorded of each transaction: through the wire, searched with `xds audit`."""
+
+import base64
+import http.client
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from lxml import etree
+
+from bench.machine import family
+from tests.databases import Databases
+from tests.fhir.asked import ask
+from tests.hl7v2.wire import connected
+from tests.ports import free_port
+from tests.registry.wire import (
+    BOTH_STATUSES,
+    REFERENCE,
+    World,
+    envelope,
+    query,
+    send,
+    text,
+    transaction,
+)
+from tests.serving import Server, serving
+from xds.audit.vocabulary import EVENTS
+from xds.client import Content, DocumentConsumer, DocumentSource, entry_of, submission_of
+from xds.fhir.interactions import INTERACTIONS
+from xds.hl7v2.feed import EVENTS as FEED
+from xds.metadata import vocabulary as v
+from xds.transactions import TRANSACTIONS
+
+_SECONDS: Final = 10
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Server]:
+    data = tmp_path_factory.mktemp("audited")
+    options = {
+        "audit": "on",
+        "audit_source_id": "hub.example",
+        "database": databases.url(data),
+        "mllp_port": str(free_port()),
+    }
+    with serving(data, options) as server:
+        yield server
+
+
+def audit(server: Server, *arguments: str) -> list[dict[str, Any]]:
+    """Search with `xds audit`."""
+    told = xds_audit(server, "--format", "json", *arguments)
+    return [json.loads(line) for line in told.splitlines()]
+
+
+def xds_audit(server: Server, *arguments: str) -> str:
+    where = ["--data", str(server.data), "--database", server.database]
+    command = [sys.executable, "-m", "xds", "audit", *where, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def recorded(server: Server, patient_id: str, count: int) -> list[dict[str, Any]]:
+    """Wait for the records of a patient, oldest first."""
+    until = time.monotonic() + _SECONDS
+    while len(found := audit(server, "--patient", patient_id)) < count and time.monotonic() < until:
+        time.sleep(0.1)
+    return found[::-1]
+
+
+def provided(server: Server, patient_id: str) -> str:
+    """Provide a document by ITI-41 and return its uniqueId."""
+    entry = entry_of(patient_id, "text/plain")
+    with DocumentSource(server.repository_url, server.registry_url) as source:
+        source.provide_and_register(submission_of([entry]), {entry.entry_uuid: Content((b"x",), 1)})
+    assert entry.unique_id
+    return entry.unique_id
+
+
+def test_every_transaction_has_a_row() -> None:
+    names = {row.name for row in TRANSACTIONS} | {row.transaction for row in FEED.values()}
+    names |= {name for row in INTERACTIONS for name in row.name.split(", ")}
+    assert {name for name in names if name.startswith("ITI-")} == EVENTS.keys()
+
+
+def test_a_document_from_its_submission_to_its_retrieval(audited: Server) -> None:
+    patient_id = World.new().patient(1)
+    unique_id = provided(audited, patient_id)
+    with DocumentConsumer(audited.registry_url, audited.repository_url) as consumer:
+        (entry,) = consumer.find_documents(patient_id).document_entries
+        with consumer.retrieve([entry]) as retrieval:
+            assert [b"".join(one.chunks()) for one in retrieval] == [b"x"]
+    iti41, iti18, iti43 = recorded(audited, patient_id, 3)
+    assert [one["transaction"] for one in (iti41, iti18, iti43)] == ["ITI-41", "ITI-18", "ITI-43"]
+    assert {one["outcome"] for one in (iti41, iti18, iti43)} == {0}
+    (submission_set,) = iti41["things"]
+    assert submission_set["role"] == 20
+    (asked,) = iti18["things"]
+    assert (asked["id"], asked["role"]) == (v.FIND_DOCUMENTS, 24)
+    assert patient_id.partition("^")[0] in asked["query"]
+    (retrieved,) = iti43["things"]
+    assert retrieved["id"] == unique_id
+    assert retrieved["details"] == [["Repository Unique ID", "2.999.1.3"]]
+
+
+def test_what_is_refused_is_recorded_as_refused(audited: Server) -> None:
+    world = World.new()
+    message = world.fixture("iti42/comprehensive_document")
+    assert send(audited, message).status == "Success"
+    assert send(audited, message).status == "Failure"
+    first, second = recorded(audited, world.patient(1), 2)
+    assert (first["outcome"], second["outcome"]) == (0, 4)
+    assert "XDSDuplicateUniqueIdInRegistry" in second["description"]
+
+
+def test_a_retrieval_of_which_a_part_is_missing_is_two_records(audited: Server) -> None:
+    patient_id = World.new().patient(1)
+    unique_id = provided(audited, patient_id)
+    missing = f"2.999.9.{time.time_ns()}"
+    body = "".join(
+        f"<xds:DocumentRequest><xds:RepositoryUniqueId>2.999.1.3</xds:RepositoryUniqueId>"
+        f"<xds:DocumentUniqueId>{one}</xds:DocumentUniqueId></xds:DocumentRequest>"
+        for one in (unique_id, missing)
+    )
+    name = "RetrieveDocumentSetRequest"
+    whole = f'<xds:{name} xmlns:xds="{v.NS_XDS}">{body}</xds:{name}>'
+    status, _ = post(audited, envelope(transaction("ITI-43").request_action, whole), "/repository")
+    assert status == 200
+    assert [one["outcome"] for one in recorded(audited, patient_id, 2)] == [0, 0]
+    failed = [
+        one
+        for one in audit(audited, "--transaction", "ITI-43", "--failed")
+        if one["things"][0]["id"] == missing
+    ]
+    assert [one["outcome"] for one in failed] == [4]
+
+
+def post(server: Server, message: bytes, path: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=20)
+    try:
+        connection.request("POST", path, message, {"Content-Type": "application/soap+xml"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def test_a_query_that_finds_nothing_is_recorded_with_its_patient(audited: Server) -> None:
+    patient_id = World.new().patient(1)
+    parameters = {
+        "$XDSDocumentEntryPatientId": text(patient_id),
+        "$XDSDocumentEntryStatus": BOTH_STATUSES,
+    }
+    assert query(audited, v.FIND_DOCUMENTS, parameters).status == "Success"
+    (record,) = recorded(audited, patient_id, 1)
+    assert record["event"] == ["110112", "DCM", "Query"]
+
+
+def test_fhir_is_recorded_like_soap(audited: Server) -> None:
+    patient_id = World.new().patient(1)
+    provided(audited, patient_id)
+    number = patient_id.partition("^")[0]
+    subject = f"patient.identifier=urn:oid:2.999.1.1%7C{number}"
+    found = ask(audited, "GET", f"/DocumentReference?{subject}&status=current").json()
+    url = found["entry"][0]["resource"]["content"][0]["attachment"]["url"]
+    assert ask(audited, "GET", url.partition("/fhir")[2]).status == 200
+    assert ask(audited, "GET", f"/Patient?identifier=urn:oid:2.999.1.1%7C{number}").status == 200
+    kinds = [one["transaction"] for one in recorded(audited, patient_id, 4)]
+    assert sorted(kinds) == ["ITI-41", "ITI-67", "ITI-68", "ITI-78"]
+
+
+def test_a_merge_is_the_end_of_one_patient_and_a_change_of_another(audited: Server) -> None:
+    old, new = (World.new().patient(1) for _ in range(2))
+    port = audited_port(audited)
+    with connected(port) as sender:
+        for one in (old, new):
+            sender.ask(adt("A04", one))
+        sender.ask(adt("A40", new, old))
+    added, gone = recorded(audited, old, 2)
+    _, kept = recorded(audited, new, 2)
+    assert (added["action"], gone["action"], kept["action"]) == ("C", "D", "U")
+    (patient,) = gone["things"]
+    assert patient["details"] == [["MSH-10", "A40-1"]]
+
+
+def audited_port(server: Server) -> int:
+    for line in (server.data / "server.log").read_text().splitlines():
+        if "ready for the patient feed" in line:
+            return int(json.loads(line)["port"])
+    raise AssertionError("there is no feed")
+
+
+def adt(trigger: str, patient_id: str, prior: str | None = None) -> bytes:
+    merged = f"\rMRG|{prior}" if prior else ""
+    return (
+        f"MSH|^~\\&|PAS|NORTH|REG|HUB|20260101||ADT^{trigger}|{trigger}-1|P|2.3.1\r"
+        f"EVN||20260101\rPID|||{patient_id}||Doe^J{merged}\r"
+    ).encode()
+
+
+def test_messages_are_valid_against_the_schema(audited: Server) -> None:
+    patient_id = World.new().patient(1)
+    provided(audited, patient_id)
+    recorded(audited, patient_id, 1)
+    messages = xds_audit(
+        audited, "--format", "xml", "--most", "500", "--audit-source-id", "hub.example"
+    ).splitlines()
+    assert len(messages) > 3
+    schema = reference_schema()
+    for message in messages:
+        root = etree.fromstring(message.encode())
+        if schema is not None:
+            assert schema.validate(root), str(schema.error_log)
+        source = root.find("AuditSourceIdentification")
+        assert source is not None
+        assert source.get("AuditSourceID") == "hub.example"
+        for encoded in root.iter("ParticipantObjectQuery"):
+            base64.b64decode(encoded.text or "", validate=True)
+
+
+def reference_schema() -> etree.XMLSchema | None:
+    path = REFERENCE / "atna" / "dicom2017c.xsd"
+    return etree.XMLSchema(etree.parse(str(path))) if path.exists() else None
+
+
+@contextmanager
+def no_room(server: Server) -> Iterator[None]:
+    """Keep the processes of a server from writing to any file, for the length of a block."""
+    pids = family(server.process.pid)
+    before = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in pids}
+    for pid, (_, hard) in before.items():
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        for pid, limits in before.items():
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+
+
+def test_start_and_stop_are_recorded(tmp_path: Path, databases: Databases) -> None:
+    options = {"audit": "on", "database": databases.url(tmp_path)}
+    with serving(tmp_path, options) as server:
+        pass
+    types = [one["event_type"][2] for one in audit(server, "--transaction", "application")]
+    assert types == ["Application Stop", "Application Start"]
+
+
+def test_nothing_is_released_that_cannot_be_recorded(tmp_path: Path, databases: Databases) -> None:
+    options = {"audit": "on", "database": databases.url(tmp_path), "workers": "1"}
+    with serving(tmp_path, options) as server:
+        patient_id = World.new().patient(1)
+        provided(server, patient_id)
+        parameters = {
+            "$XDSDocumentEntryPatientId": text(patient_id),
+            "$XDSDocumentEntryStatus": BOTH_STATUSES,
+        }
+        assert query(server, v.FIND_DOCUMENTS, parameters).status == "Success"
+        with no_room(server):
+            assert query(server, v.FIND_DOCUMENTS, parameters).codes == ["XDSRegistryBusy"]
+            number = patient_id.partition("^")[0]
+            subject = f"patient.identifier=urn:oid:2.999.1.1%7C{number}"
+            path = f"/DocumentReference?{subject}&status=current"
+            assert ask(server, "GET", path).status == 503

@@ -1,0 +1,150 @@
+"""Records on their way to an Audit Record Repository: rsyslog, which others have written."""
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.audit.conftest import Rsyslog
+from tests.databases import Databases
+from tests.registry.wire import BOTH_STATUSES, World, query, text
+from tests.serving import Server, serving
+from xds.audit import table
+from xds.audit.message import AuditSource
+from xds.audit.shipping import Shipment, Shipper
+from xds.audit.syslog import Credentials, Destination, Sender, framed
+from xds.audit.trail import of_configuration
+from xds.database import Database
+from xds.metadata import vocabulary as v
+
+_HEADER: Final = re.compile(
+    r"<85>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \S+ xds \d+ IHE\+RFC-3881 - <\?xml "
+)
+
+
+@contextmanager
+def shipping(data: Path, database: str, url: str) -> Iterator[Server]:
+    options = {"audit": "on", "database": database, "audit_syslog": url}
+    with serving(data, options) as server:
+        yield server
+
+
+def ask(server: Server, count: int) -> list[str]:
+    """Ask a query for each of some new patients, and return their ids."""
+    patients = [World.new().patient(1) for _ in range(count)]
+    for patient_id in patients:
+        parameters = {
+            "$XDSDocumentEntryPatientId": text(patient_id),
+            "$XDSDocumentEntryStatus": BOTH_STATUSES,
+        }
+        assert query(server, v.FIND_DOCUMENTS, parameters).status == "Success"
+    return [patient_id.partition("^")[0] for patient_id in patients]
+
+
+def named(lines: list[str]) -> list[str]:
+    """Return the patients of received records, in their order."""
+    return [found[1] for line in lines if (found := re.search(r'ObjectID="(P[^^"]+)\^', line))]
+
+
+def wait_for(receiver: Rsyslog, wanted: set[str]) -> list[str]:
+    until = time.monotonic() + 30
+    while not wanted <= set(found := named(receiver.lines)) and time.monotonic() < until:
+        time.sleep(0.1)
+    return found
+
+
+def test_records_arrive_once_each_though_the_receiver_was_away(
+    tmp_path: Path, receiver: Rsyslog, databases: Databases
+) -> None:
+    url = f"tcp://127.0.0.1:{receiver.port}"
+    with shipping(tmp_path / "data", databases.url(tmp_path / "data"), url) as server:
+        first = ask(server, 3)
+        assert set(wait_for(receiver, {*first})) == {*first}
+        receiver.stop()
+        second = ask(server, 3)
+        time.sleep(1)
+        receiver.start()
+        assert sorted(wait_for(receiver, {*first, *second})) == sorted([*first, *second])
+    assert all(_HEADER.match(line) for line in receiver.lines)
+
+
+def test_records_outlast_a_restart_of_the_server(
+    tmp_path: Path, receiver: Rsyslog, databases: Databases
+) -> None:
+    url, data = f"tcp://127.0.0.1:{receiver.port}", tmp_path / "data"
+    receiver.stop()
+    with shipping(data, databases.url(data), url) as server:
+        asked = ask(server, 3)
+        server.process.kill()
+        server.process.wait()
+    receiver.start()
+    with shipping(data, databases.url(data), url):
+        assert set(wait_for(receiver, {*asked})) == {*asked}
+
+
+@pytest.fixture
+def database(tmp_path: Path, databases: Databases) -> Iterator[Database]:
+    with databases.opened(tmp_path) as opened:
+        yield opened
+
+
+def test_one_process_ships_at_a_time(tmp_path: Path, receiver: Rsyslog, database: Database) -> None:
+    where = Destination("tcp", "127.0.0.1", receiver.port)
+    source = AuditSource(source_id="hub.example")
+    shippers = [Shipper(Shipment(database, Sender(where, Credentials()), source)) for _ in range(3)]
+    try:
+        records = [of_configuration(f"{number:03}") for number in range(100)]
+        for one in records:
+            with database.write() as connection:
+                table.insert(connection, [one])
+        lines = receiver.wait_for(100)
+    finally:
+        for shipper in shippers:
+            shipper.close()
+    numbers = [found[1] for line in lines if (found := re.search(r"SHA-256 (\d+)", line))]
+    assert numbers == [f"{number:03}" for number in range(100)]
+
+
+def test_a_record_is_inserted_once(database: Database) -> None:
+    record = of_configuration("1")
+    for _ in range(2):
+        with database.write() as connection:
+            table.insert(connection, [record])
+    with database.read() as connection:
+        assert len(table.to_ship(connection, 10)) == 1
+
+
+def test_what_a_receiver_does_not_take_counts_as_not_sent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        sender = Sender(Destination("tcp", "127.0.0.1", port), Credentials())
+
+        def close_at_once() -> None:
+            connection, _ = listening.accept()
+            connection.close()
+
+        closing = threading.Thread(target=close_at_once)
+        closing.start()
+        message = framed(of_configuration("1"), b"<AuditMessage/>", "host")
+        with pytest.raises(OSError, match=r"closed|reset|pipe|takes nothing"):
+            send_often(sender, message)
+        closing.join()
+        sender.close()
+
+
+def send_often(sender: Sender, message: bytes) -> None:
+    for _ in range(50):
+        sender.send([message])
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("url", ["http://x", "tls://", "tls:x", "tcp://x/path"])
+def test_a_destination_of_another_form_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="not of the form"):
+        Destination.parse(url)
