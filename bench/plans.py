@@ -9,6 +9,7 @@ from bench.deployment import Deployment
 from bench.figures import Figure
 from xds.database import Database
 from xds.metadata import vocabulary as v
+from xds.metadata.demands import ANYTHING
 from xds.metadata.ebrim import Slot
 from xds.registry import schema
 from xds.registry.parameters import CODE, ENTRY_TYPE, STATUS, TIME, Parameter
@@ -68,7 +69,7 @@ def _statements(database: Database, query: StoredQuery) -> Sequence[tuple[str, A
     event.listen(engine, "before_cursor_execute", keep)
     try:
         for request in _requests(query):
-            DocumentRegistry(database=database).query(request)
+            DocumentRegistry(database=database).query(request, ANYTHING)
     finally:
         event.remove(engine, "before_cursor_execute", keep)
     return seen

@@ -1,6 +1,6 @@
 """What one deployment is: registry, repository, and what they agree on (ITI TF-1 10.4.8)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,6 +10,7 @@ from xds.database import Database, Joining
 from xds.errors import RegistryError
 from xds.metadata import code_sets
 from xds.metadata.code_sets import CodeSets
+from xds.metadata.demands import Demand, is_anything, meets
 from xds.metadata.objects import Code
 from xds.metadata.rules import Policy
 from xds.metadata.submission import Submission
@@ -101,6 +102,23 @@ class AffinityDomain:
         here = {"registry": self.registry_here, "repository": self.repository_here}
         return [actor for actor, found in here.items() if found is not None]
 
+    def withheld(self, unique_ids: Iterable[str], visible: Demand) -> Set[str]:
+        """Return those of some uniqueIds under which no DocumentEntry is visible.
+
+        A registry that is elsewhere is asked for their metadata; RegistryUnavailable where it does
+        not answer.
+        """
+        if is_anything(visible):
+            return frozenset()
+        asked = frozenset(unique_ids)
+        if self.registry_here is not None:
+            with self.registry_here.view(visible) as view:
+                return asked - view.documents(asked)
+        if self.remote_registry is None:
+            raise LookupError("there is no registry to ask")
+        entries = self.remote_registry.document_entries(asked)
+        return asked - {entry.unique_id for entry in entries if meets(entry, visible)}
+
     def check(self) -> None:
         """Raise when database or store cannot do their work, for the readiness of the server.
 
@@ -171,7 +189,7 @@ def _policy(config: Config) -> Policy:
 
 
 def _register(
-    registry: DocumentRegistry, submission: Submission, joining: Joining
+    registry: DocumentRegistry, submission: Submission, joining: Joining, visible: Demand
 ) -> Sequence[RegistryError]:
-    registry.register(submission, joining=joining)
+    registry.register(submission, joining=joining, visible=visible)
     return ()

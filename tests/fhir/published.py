@@ -17,7 +17,7 @@ from xds.fhir.exchange import Answer, Call, Facade, Resource
 from xds.fhir.iti65_provide_document_bundle import provide
 from xds.fhir.iti105_simplified_publish import publish
 from xds.fhir.outcome import Issue, Refused
-from xds.metadata.demands import Condition, Find
+from xds.metadata.demands import ANYTHING, Condition, Find
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.registry.views import Found
 from xds.repository.repository import DocumentRequest
@@ -99,7 +99,7 @@ class Deployment:
     def content(self) -> tuple[object, ...]:
         """Return what is stored: documents, those that arrive, and the number of objects."""
         store = self.domain.repository.store
-        with self.domain.registry.view() as view:
+        with self.domain.registry.view(ANYTHING) as view:
             counts = [view.count(DocumentEntry, []), view.count(SubmissionSet, [])]
             counts.append(view.count(Folder, []))
         published = sorted(one.key for one in store.list())
@@ -122,20 +122,20 @@ class Deployment:
 
     def _found(self, kind: Any, identifier: str) -> Any:
         wanted = Condition("entry_uuid", Find.EQUAL, (f"urn:uuid:{identifier}",))
-        with self.domain.registry.view() as view:
+        with self.domain.registry.view(ANYTHING) as view:
             (found,) = view.find(kind, [wanted])
             assert found.thing
         return found
 
     def members(self, identifier: str) -> list[str]:
         """Return the ids of what a SubmissionSet or Folder holds."""
-        with self.domain.registry.view() as view:
+        with self.domain.registry.view(ANYTHING) as view:
             found = view.members([f"urn:uuid:{identifier}"])
         return [one.entry_uuid.removeprefix("urn:uuid:") for one in found]
 
     def relations(self, identifier: str) -> list[tuple[str, str]]:
         """Return type and target of the relations of a document."""
-        with self.domain.registry.view() as view:
+        with self.domain.registry.view(ANYTHING) as view:
             found = view.relations([f"urn:uuid:{identifier}"])
         return [
             (one.association_type.rpartition(":")[2], one.target.removeprefix("urn:uuid:"))

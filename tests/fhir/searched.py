@@ -14,6 +14,7 @@ from xds.config import Config
 from xds.fhir import json
 from xds.fhir.exchange import Answer, Call, Facade, Resource
 from xds.metadata import vocabulary as v
+from xds.metadata.demands import ANYTHING
 from xds.metadata.objects import (
     Association,
     Author,
@@ -66,7 +67,7 @@ class Population:
         return [names[one["id"]] for one in matches(bundle)]
 
     def _known(self) -> dict[str, str]:
-        with self.facade.domain.registry.view() as view:
+        with self.facade.domain.registry.view(ANYTHING) as view:
             known = view.patients([ANNA, BERT])
         numbers = {p.patient_id.partition("^")[0]: str(p.number) for p in known}
         return {**self.ids, **numbers, "base": BASE}

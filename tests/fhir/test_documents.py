@@ -24,6 +24,7 @@ from xds.fhir.outcome import Issue
 from xds.fhir.subjects import subjects_of
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.metadata import vocabulary as v
+from xds.metadata.demands import ANYTHING
 from xds.metadata.objects import Author, Code
 from xds.metadata.systems import Systems
 
@@ -40,7 +41,7 @@ class Reader:
     facade: Facade
 
     def described(self, document: Resource) -> Description:
-        with self.facade.domain.registry.view() as view:
+        with self.facade.domain.registry.view(ANYTHING) as view:
             return documents.describe(
                 documents.Document(
                     bundle=document,

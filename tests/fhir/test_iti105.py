@@ -24,6 +24,7 @@ from xds.fhir.exchange import Call, Resource
 from xds.fhir.iti67_find_document_references import read
 from xds.fhir.outcome import Issue
 from xds.metadata import vocabulary as v
+from xds.metadata.demands import ANYTHING
 from xds.metadata.objects import SubmissionSet
 
 A = "DocumentReference.content[0].attachment"
@@ -81,7 +82,7 @@ def test_the_answer_is_the_document_reference_as_it_is_read(here: Deployment) ->
 def test_the_submission_set_has_what_the_document_says(here: Deployment) -> None:
     answer = here.publish(_reference())
     entry = here.entry(answer.headers["Location"].rpartition("/")[2]).thing
-    with here.domain.registry.view() as view:
+    with here.domain.registry.view(ANYTHING) as view:
         (found,) = view.find(SubmissionSet, [])
         submission_set = found.thing
     assert submission_set.author == entry.author
@@ -191,7 +192,7 @@ def test_minimal_metadata_is_accepted_where_the_deployment_says_so(deploy: Deplo
         del reference[name]
     answer = there.publish(reference)
     assert there.entry(answer.headers["Location"].rpartition("/")[2]).thing.limited_metadata is True
-    with there.domain.registry.view() as view:
+    with there.domain.registry.view(ANYTHING) as view:
         (found,) = view.find(SubmissionSet, [])
         assert found.thing.limited_metadata is True
 

@@ -32,7 +32,7 @@ from xds.fhir.iti106_generate_metadata import generate
 from xds.fhir.outcome import Issue, Refused
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import Condition, Find
+from xds.metadata.demands import ANYTHING, Condition, Find
 from xds.metadata.objects import DocumentEntry, SubmissionSet
 from xds.repository.repository import DocumentRequest
 from xds.repository.store import DocumentReader
@@ -49,7 +49,7 @@ def facade(tmp_path: Path) -> Iterator[Facade]:
 
 
 def entries(facade: Facade) -> list[DocumentEntry]:
-    with facade.domain.registry.view() as view:
+    with facade.domain.registry.view(ANYTHING) as view:
         return [found.thing for found in view.find(DocumentEntry, [])]
 
 
@@ -110,7 +110,7 @@ def test_a_cda_document(facade: Facade) -> None:
 def test_its_submission_set(facade: Facade) -> None:
     generate(facade, call(binary(CDA)))
     (entry,) = entries(facade)
-    with facade.domain.registry.view() as view:
+    with facade.domain.registry.view(ANYTHING) as view:
         (found,) = view.find(SubmissionSet, [])
         (member,) = view.members([found.thing.id])
     assert member.entry_uuid == entry.id
@@ -176,7 +176,7 @@ def test_a_large_narrative(facade: Facade) -> None:
 def test_a_patient_of_this_server(facade: Facade) -> None:
     generate(facade, call(binary(CDA)))
     document = fhir_document()
-    with facade.domain.registry.view() as view:
+    with facade.domain.registry.view(ANYTHING) as view:
         (patient,) = view.patients([f"9990000018^^^&{NHS_NUMBERS}&ISO"])
     composition = document["entry"][0]["resource"]
     composition["identifier"]["value"] = "other"
@@ -229,7 +229,7 @@ def test_an_addendum(facade: Facade) -> None:
     generate(facade, call(binary(CDA)))
     generate(facade, call(binary(related("APND", "GLH-2026-118802"))))
     parent, addendum = sorted(entries(facade), key=lambda entry: entry.unique_id or "")
-    with facade.domain.registry.view() as view:
+    with facade.domain.registry.view(ANYTHING) as view:
         (relation,) = view.relations([addendum.id])
     assert (relation.association_type, relation.target) == (v.APND, parent.id)
     assert parent.availability_status == v.APPROVED
@@ -250,7 +250,7 @@ def test_a_fhir_document_that_replaces_another(facade: Facade) -> None:
     composition["relatesTo"] = [{"code": "replaces", "targetIdentifier": target}]
     generate(facade, call(document))
     wanted = Condition("unique_id", Find.EQUAL, (UNIQUE_ID,))
-    with facade.domain.registry.view() as view:
+    with facade.domain.registry.view(ANYTHING) as view:
         (found,) = view.find(DocumentEntry, [wanted])
     assert found.thing.availability_status == v.DEPRECATED
 
@@ -358,7 +358,7 @@ def test_a_patient_whom_the_domain_cannot_know(facade: Facade) -> None:
 
 def test_the_id_of_a_patient_in_a_document_is_none_of_this_server(facade: Facade) -> None:
     generate(facade, call(binary(CDA)))
-    with facade.domain.registry.view() as view:
+    with facade.domain.registry.view(ANYTHING) as view:
         (patient,) = view.patients([f"9990000018^^^&{NHS_NUMBERS}&ISO"])
     document = fhir_document()
     document["entry"][0]["resource"]["identifier"]["value"] = "other"

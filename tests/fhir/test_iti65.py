@@ -36,6 +36,7 @@ from tests.fhir.published import (
 from xds.fhir.exchange import Resource
 from xds.fhir.vocabulary import FHIR_XML
 from xds.metadata import vocabulary as v
+from xds.metadata.demands import ANYTHING
 
 
 @pytest.fixture
@@ -332,7 +333,7 @@ def test_an_entry_uuid_in_use_is_not_taken(with_note: Deployment) -> None:
 )
 def test_the_patient_is_found_by(here: Deployment, change: Change, status: str | None) -> None:
     here.domain.identities.add(PATIENT)
-    with here.domain.registry.view() as view:
+    with here.domain.registry.view(ANYTHING) as view:
         (known,) = view.patients([PATIENT])
 
     def with_number(bundle: Resource) -> None:
@@ -433,7 +434,7 @@ def test_a_patient_without_identifier_gets_one_where_anyone_may_come(deploy: Dep
     patient_id = there.entry(ids(answer)[1]).thing.patient_id
     assert patient_id is not None
     assert patient_id.endswith("^^^&2.999.1.1&ISO")
-    with there.domain.registry.view() as view:
+    with there.domain.registry.view(ANYTHING) as view:
         (known,) = view.patients([patient_id])
     assert locations(answer)[3] == f"Patient/{known.number}"
 

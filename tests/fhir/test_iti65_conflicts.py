@@ -27,6 +27,7 @@ from tests.fhir.published import (
     told,
 )
 from xds.fhir.exchange import Resource
+from xds.metadata.demands import ANYTHING
 
 
 @pytest.fixture
@@ -171,7 +172,7 @@ def test_a_registered_folder_is_no_member_of_a_new_set(with_note: Deployment) ->
 def test_a_reference_beside_the_identifier_of_another_is_refused(here: Deployment) -> None:
     other = "M4002^^^&2.999.1.1&ISO"
     here.domain.identities.add(other)
-    with here.domain.registry.view() as view:
+    with here.domain.registry.view(ANYTHING) as view:
         (known,) = view.patients([other])
     subject = {"reference": f"Patient/{known.number}", "identifier": IDENTIFIER}
     refused = here.refusal(message("one_document", about(subject)))

@@ -24,6 +24,7 @@ from tests.fhir.published import (
 )
 from xds.fhir.exchange import Resource
 from xds.metadata import vocabulary as v
+from xds.metadata.demands import ANYTHING
 
 FOLDER = Path(__file__).parent.parent.parent.parent / "shared" / "reference" / "fhir" / "mhd-4.2.4"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the reference is not here")
@@ -40,7 +41,7 @@ def deploy(tmp_path: Path) -> Iterator[Deploy]:
 def _example(name: str, there: Deployment) -> tuple[Resource, str]:
     """Return an example with this server's ids, and the id of the document that it refers to."""
     (_, known, _) = ids(there.provide(message("one_document")))
-    with there.domain.registry.view() as view:
+    with there.domain.registry.view(ANYTHING) as view:
         (patient,) = view.patients([PATIENT])
     text = (FOLDER / f"Bundle-ex-{name}.json").read_text()
     for theirs in ("Patient/ex-patient", "http://example.org/fhir/Patient/fdoc-patient"):
@@ -139,7 +140,7 @@ def test_the_simplified_publish_example_has_minimal_metadata(deploy: Deploy) -> 
     path = FOLDER / "DocumentReference-ex-DocumentReferenceSimplifiedPublish.json"
     there = deploy(minimal_metadata="accept")
     there.domain.identities.add(PATIENT)
-    with there.domain.registry.view() as view:
+    with there.domain.registry.view(ANYTHING) as view:
         (patient,) = view.patients([PATIENT])
     sent = json.loads(path.read_text().replace("Patient/ex-patient", f"Patient/{patient.number}"))
     answer = there.publish(sent)

@@ -8,6 +8,7 @@ from tests.databases import Databases
 from tests.fhir.searched import ANNA, AUTHORITY, BASE, BERT, Population, matches, opened, resource
 from xds.fhir.outcome import Refused
 from xds.fhir.patients import find, read
+from xds.metadata.demands import ANYTHING
 
 OTHER = f"anna^^^&{AUTHORITY}.9&ISO"
 CARL = f"c_rl^^^&{AUTHORITY}&ISO"
@@ -23,7 +24,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iter
 
 
 def number(made: Population, patient_id: str) -> str:
-    with made.facade.domain.registry.view() as view:
+    with made.facade.domain.registry.view(ANYTHING) as view:
         (known,) = view.patients([patient_id])
     return str(known.number)
 

@@ -14,6 +14,7 @@ from tests.registry.wire import World
 from xds.database import Database
 from xds.errors import TransactionFailure
 from xds.metadata import vocabulary as v
+from xds.metadata.demands import ANYTHING
 from xds.metadata.ebrim import Slot, new_uuid
 from xds.metadata.submission import Submission
 from xds.registry.identities import Fault, Finding, IdentityRefused, PatientIdentities, Role
@@ -288,7 +289,7 @@ def test_queries_of_a_subsumed_patient_find_nothing(database: Database) -> None:
             Slot("$XDSDocumentEntryPatientId", (f"'{patient_id}'",)),
             Slot("$XDSDocumentEntryStatus", (f"('{v.APPROVED}')",)),
         ]
-        objects = registry.query(QueryRequest(v.FIND_DOCUMENTS, slots)).objects
+        objects = registry.query(QueryRequest(v.FIND_DOCUMENTS, slots), ANYTHING).objects
         return {one.patient_id for one in objects}
 
     assert found(world.patient(1)) == set()

@@ -11,6 +11,7 @@ from tests.registry.wire import World
 from xds.database import Database
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
+from xds.metadata.demands import ANYTHING
 from xds.metadata.ebrim import Slot, VersionInfo
 from xds.metadata.objects import (
     Association,
@@ -75,7 +76,7 @@ class Registry:
         names = ("SubmissionSet", "DocumentEntry", "Folder")
         slots = [Slot(f"$XDS{name}Status", (both,)) for name in names]
         slots.append(Slot("$patientId", (f"'{self.patient(number)}'",)))
-        found = self.registry.query(QueryRequest(v.GET_ALL, slots)).objects
+        found = self.registry.query(QueryRequest(v.GET_ALL, slots), ANYTHING).objects
         return _read(one.leaf() for one in found)
 
     def events(self) -> list[Event]:

@@ -19,6 +19,7 @@ from xds.database import Database, DatabaseConflict, Locks
 from xds.errors import TransactionFailure
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
+from xds.metadata.demands import ANYTHING
 from xds.metadata.ebrim import Slot, new_uuid
 from xds.metadata.objects import Association, Code, DocumentEntry, Folder, SubmissionSet
 from xds.metadata.submission import Submission
@@ -127,7 +128,7 @@ def all_of(registry: DocumentRegistry, patient_id: str) -> Found:
     names = ("SubmissionSet", "DocumentEntry", "Folder")
     slots = [Slot(f"$XDS{name}Status", (both,)) for name in names]
     slots.append(Slot("$patientId", (f"'{patient_id}'",)))
-    found = registry.query(QueryRequest(v.GET_ALL, slots)).objects
+    found = registry.query(QueryRequest(v.GET_ALL, slots), ANYTHING).objects
     links = [
         (next(kind for kind in KINDS if f'"{kind}"'.encode() in one.leaf()), one.source, one.target)
         for one in found

@@ -21,6 +21,7 @@ from xds.__main__ import main
 from xds.database import METADATA, Database
 from xds.errors import TransactionFailure
 from xds.metadata import vocabulary as v
+from xds.metadata.demands import ANYTHING
 from xds.metadata.ebrim import Slot
 from xds.metadata.objects import DocumentEntry
 from xds.registry import schema
@@ -164,7 +165,7 @@ def entries(registry: DocumentRegistry, patient_id: str) -> list[FoundObject]:
         Slot("$XDSDocumentEntryPatientId", (f"'{patient_id}'",)),
         Slot("$XDSDocumentEntryStatus", (f"('{v.APPROVED}','{v.DEPRECATED}')",)),
     ]
-    return registry.query(QueryRequest(v.FIND_DOCUMENTS, slots)).objects
+    return registry.query(QueryRequest(v.FIND_DOCUMENTS, slots), ANYTHING).objects
 
 
 def count(database: Database, table: Table) -> int:

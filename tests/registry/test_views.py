@@ -8,7 +8,7 @@ import pytest
 from xds.database import Database
 from xds.errors import TransactionFailure
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import All, Condition, Demand, Either, Find, Unless
+from xds.metadata.demands import ANYTHING, All, Condition, Demand, Either, Find, Unless
 from xds.metadata.objects import Association, Author, Code, DocumentEntry, Folder, SubmissionSet
 from xds.metadata.submission import Submission
 from xds.registry.queries import ResultLimits
@@ -75,7 +75,7 @@ def register(
 
 
 def found(registry: DocumentRegistry, *demands: Demand, **more: Any) -> list[str]:
-    with registry.view() as view:
+    with registry.view(ANYTHING) as view:
         return [
             (one.thing.unique_id or "")[8:] for one in view.find(DocumentEntry, demands, **more)
         ]
@@ -143,7 +143,7 @@ def test_a_result_is_sorted_and_paged(registry: DocumentRegistry) -> None:
     assert found(registry, order=order, page=Page(1, 2)) == ["1", "0"]
     backwards = [Order("service_start_time", descending=True)]
     assert found(registry, order=backwards, page=Page(0, 2)) == ["0", "1"]
-    with registry.view() as view:
+    with registry.view(ANYTHING) as view:
         assert view.count(DocumentEntry, ()) == 4
 
 
@@ -162,7 +162,7 @@ def test_relations_members_and_patients(registry: DocumentRegistry) -> None:
     made = register(registry, first, kept, within)
     replaces = Association.create(association_type=v.RPLC, source=second.id, target=first.id)
     register(registry, second, replaces, unique_id="2.999.2.2")
-    with registry.view() as view:
+    with registry.view(ANYTHING) as view:
         (relation,) = view.relations([first.id, second.id])
         assert (relation.association_type, relation.source) == (v.RPLC, second.id)
         assert relation.target == first.id

@@ -130,7 +130,7 @@ def _read(facade: Facade, call: Call, problems: Problems) -> _Read | None:
     found = Entry.alone(call.resource)
     references = References(call.base)
     systems = facade.domain.systems
-    with facade.domain.registry.view() as view:
+    with facade.domain.registry.view(call.access.visible) as view:
         subject = call.resource.get("subject")
         patient_id = ""
         if subject:

@@ -59,7 +59,7 @@ def _within(issue: Issue) -> Issue:
 def generate(facade: Facade, call: Call) -> Answer:
     """Store and register the document, unless it is registered, and answer what it is called."""
     received = _received(call)
-    with facade.domain.registry.view() as view:
+    with facade.domain.registry.view(call.access.visible) as view:
         described = _described(facade, call, view, received)
         entry = _entry(facade, received, described)
         held = _registered(view, entry, received)

@@ -74,7 +74,7 @@ def provide(facade: Facade, call: Call) -> Answer:
 
 def _provided(facade: Facade, call: Call, bundle: ProvideBundle, problems: Problems) -> Answer:
     references = References(call.base, bundle.entries)
-    with facade.domain.registry.view() as view:
+    with facade.domain.registry.view(call.access.visible) as view:
         plan = _read(facade, bundle, references, view, problems)
     problems.settle()
     with staging(facade.domain.repository) as documents:
@@ -189,7 +189,7 @@ def _staged(
 def _answer(
     facade: Facade, call: Call, bundle: ProvideBundle, plan: _Plan, warnings: Sequence[Issue]
 ) -> Answer:
-    patient = _patient(facade, plan) if any(bundle.of(Kind.PATIENT)) else None
+    patient = _patient(facade, call, plan) if any(bundle.of(Kind.PATIENT)) else None
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     told = _by_entry(bundle, warnings)
     entries = []
@@ -220,8 +220,8 @@ def _answer(
     )
 
 
-def _patient(facade: Facade, plan: _Plan) -> KnownPatient:
-    with facade.domain.registry.view() as view:
+def _patient(facade: Facade, call: Call, plan: _Plan) -> KnownPatient:
+    with facade.domain.registry.view(call.access.visible) as view:
         (patient,) = view.patients([plan.provided.patient_id or ""])
     return patient
 

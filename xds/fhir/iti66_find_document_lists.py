@@ -25,7 +25,7 @@ def find(facade: Facade, call: Call) -> Answer:
 def read(facade: Facade, call: Call) -> Answer:
     """Read one List by its id."""
     by_id = Condition("entry_uuid", Find.EQUAL, (UUID_URN + call.identifier,))
-    with facade.domain.registry.view() as view:
+    with facade.domain.registry.view(call.access.visible) as view:
         for kind in KINDS["List"]:
             sought: Any = kind
             found = view.find(sought, [by_id])

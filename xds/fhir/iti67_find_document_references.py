@@ -21,7 +21,7 @@ def find(facade: Facade, call: Call) -> Answer:
 def read(facade: Facade, call: Call) -> Answer:
     """Read one DocumentReference by its id."""
     by_id = Condition("entry_uuid", Find.EQUAL, (UUID_URN + call.identifier,))
-    with facade.domain.registry.view() as view:
+    with facade.domain.registry.view(call.access.visible) as view:
         found = view.find(DocumentEntry, [by_id])
         resources = rendered(facade, call.base, view, found)
     call.access.facts.patient(*(one.found.patient_id for one in found))

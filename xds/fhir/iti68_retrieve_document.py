@@ -28,7 +28,7 @@ from xds.fhir.bodies import Body
 from xds.fhir.outcome import Issue, Refused
 from xds.fhir.rendering import content_type
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML, UUID_URN
-from xds.metadata.demands import Condition, Find
+from xds.metadata.demands import ANYTHING, Condition, Demand, Find, is_anything
 from xds.metadata.objects import DocumentEntry
 from xds.repository.index import IndexedDocument
 from xds.repository.store import DocumentNotFound, DocumentReader, StoreUnavailable
@@ -60,6 +60,7 @@ _ALLOWED: Final = "GET, HEAD, OPTIONS"
 _OK: Final = "200 OK"
 _FIRST_VERSION: Final = 'W/"1"'
 _OF_NOT_MODIFIED: Final = frozenset({"ETag", "Last-Modified", "Cache-Control", "Vary"})
+_NOWHERE: Final = "there is no document of this id"
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _MEDIA_TYPE: Final = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:[ \t]*;[\x20-\x7e]*)?", re.ASCII)
 _ACTIVE: Final = frozenset(
@@ -99,8 +100,8 @@ class Documents:
     Facts of some thousand are remembered in each process, since they cannot change: an entry keeps
     its uniqueId, repository and type, and the repository keeps a document as it is. The store is
     asked each time, so that a document which was removed is not given out. Who may see a document
-    is not among the facts, and has to be decided between their finding and the reading. Whoever
-    comes to remove metadata and to leave the document has to forget the facts as well.
+    is not among the facts: it is decided for each access, before them. Whoever comes to remove
+    metadata and to leave the document has to forget the facts as well.
     """
 
     def __init__(self, domain: AffinityDomain) -> None:
@@ -109,10 +110,17 @@ class Documents:
         self._facts: Callable[[str], ServedDocument] = lru_cache(_REMEMBERED)(self._find)
 
     def find(self, identifier: str, access: Access) -> ServedDocument:
-        """Return what is known of a document, and note that it is asked for; Refused 404."""
+        """Return what is known of a document; Refused where it may not be known, or is not."""
+        if not is_anything(access.visible) and _UUID.fullmatch(identifier):
+            self._require_visible(identifier, access.visible)
         found = self._facts(identifier)
         access.facts.documents.append(found.asked)
         return found
+
+    def _require_visible(self, identifier: str, visible: Demand) -> None:
+        with self._domain.registry.view(visible) as view:
+            if not view.count(DocumentEntry, [_of_id(identifier)]):
+                raise _unknown(_NOWHERE)
 
     def whole(self, found: ServedDocument) -> bytes:
         """Read a small document; Refused 410 when it is gone."""
@@ -156,11 +164,10 @@ class Documents:
     def _entry(self, identifier: str) -> tuple[DocumentEntry, str]:
         if not _UUID.fullmatch(identifier):
             raise _unknown("the id of a document is a UUID")
-        wanted = Condition("entry_uuid", Find.EQUAL, (UUID_URN + identifier.lower(),))
-        with self._domain.registry.view() as view:
-            for found in view.find(DocumentEntry, [wanted]):
+        with self._domain.registry.view(ANYTHING) as view:
+            for found in view.find(DocumentEntry, [_of_id(identifier)]):
                 return found.thing, found.registered_at
-        raise _unknown("there is no document of this id")
+        raise _unknown(_NOWHERE)
 
 
 class RetrieveDocument:
@@ -332,6 +339,10 @@ def _extension(media_type: str) -> str:
     known = _EXTENSIONS.guess_extension(media_type)
     suffix = media_type.rpartition("+")[2]
     return known or (f".{suffix}" if suffix in ("json", "xml") else "")
+
+
+def _of_id(identifier: str) -> Condition:
+    return Condition("entry_uuid", Find.EQUAL, (UUID_URN + identifier.lower(),))
 
 
 def _gone() -> Refused:

@@ -21,7 +21,7 @@ def find(facade: Facade, call: Call) -> Answer:
     """Search Patients by identifier or id."""
     search = Search.read(call, "Patient")
     writing = Writing(facade.domain.systems, call.base)
-    with facade.domain.registry.view() as view:
+    with facade.domain.registry.view(call.access.visible) as view:
         found = [_found(one, facade, view) for one in search.selections]
         numbers = set.intersection(*(set(known) for known in found))
         everything = [patient for number, patient in sorted(found[0].items()) if number in numbers]
@@ -40,7 +40,7 @@ def find(facade: Facade, call: Call) -> Answer:
 def read(facade: Facade, call: Call) -> Answer:
     """Read one Patient by its id, its number in the registry."""
     number = patient_number(call.identifier)
-    with facade.domain.registry.view() as view:
+    with facade.domain.registry.view(call.access.visible) as view:
         known = view.patients_by_number([] if number is None else [number])
     call.access.facts.patient(*(patient.patient_id for patient in known))
     writing = Writing(facade.domain.systems, call.base)

@@ -228,10 +228,11 @@ class MetadataReader:
         if any(thing.id == uuid for thing in self._things.values()):
             return True
         wanted = Condition("entry_uuid", Find.EQUAL, (uuid,))
+        whole = self.view.whole
         return bool(
-            self.view.count(DocumentEntry, [wanted])
-            or self.view.count(SubmissionSet, [wanted])
-            or self.view.count(Folder, [wanted])
+            whole.count(DocumentEntry, [wanted])
+            or whole.count(SubmissionSet, [wanted])
+            or whole.count(Folder, [wanted])
         )
 
     # --- Folders that are there already ----------------------------------------------------------

@@ -264,9 +264,13 @@ def register(
         raise
     try:
         if any(entry.is_on_demand for entry in submission.document_entries):
-            domain.registry.register(submission, transaction="ITI-61", joining=access.commit)
+            domain.registry.register(
+                submission, transaction="ITI-61", joining=access.commit, visible=access.visible
+            )
         else:
-            domain.repository.provide_and_register(submission, documents, access.commit)
+            domain.repository.provide_and_register(
+                submission, documents, access.commit, access.visible
+            )
     except TransactionFailure as failure:
         raise refusal(failure, places.of) from None
 

@@ -127,7 +127,7 @@ def find(facade: Facade, call: Call, resource_type: str, profile: str, render: R
     """Answer a search of what is registered; Refused where the request is wrong."""
     search = Search.read(call, resource_type)
     try:
-        with facade.domain.registry.view() as view:
+        with facade.domain.registry.view(call.access.visible) as view:
             planned, warnings = plans(
                 search.selections, KINDS[resource_type], facade, view, call.base
             )

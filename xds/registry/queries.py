@@ -34,6 +34,7 @@ from xds.registry.parameters import (
 from xds.registry.search import Page, Search
 from xds.registry.steps import StoredQuery
 from xds.registry.tables import association, document_entry, folder, submission_set
+from xds.registry.visibility import Visibility
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,10 +353,13 @@ _ROWS: Final = (
 STORED_QUERIES: Final[Mapping[str, StoredQuery]] = {row.query_id: row for row in _ROWS}
 
 
-def answer(connection: Connection, request: QueryRequest, limits: ResultLimits) -> QueryResult:
+def answer(
+    connection: Connection, request: QueryRequest, limits: ResultLimits, visible: Visibility
+) -> QueryResult:
     """Answer a stored query; raises TransactionFailure with the errors of ITI TF-2 3.18.4.1.3.
 
-    Paging is ebRS's own: the TF says nothing of it, and clients that do not ask get all.
+    What is not visible is as if it were not there, and counts for nothing. Paging is ebRS's own:
+    the TF says nothing of it, and clients that do not ask get all.
     """
     query = STORED_QUERIES.get(request.query_id.strip())
     if query is None or query.transaction != request.transaction:
@@ -366,7 +370,8 @@ def answer(connection: Connection, request: QueryRequest, limits: ResultLimits) 
         )
     arguments = decode(request.slots, query.parameters, query.alternatives)
     leaf_class = request.return_type == v.LEAF_CLASS
-    search = Search(connection, leaf_class, limits.leaf_class if leaf_class else limits.object_ref)
+    most = limits.leaf_class if leaf_class else limits.object_ref
+    search = Search(connection, leaf_class, most, visible)
     result = _result(query, search, arguments, request.page)
     if leaf_class and query.single_patient:
         _require_one_patient(result.objects)

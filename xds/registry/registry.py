@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
@@ -11,6 +11,7 @@ from xds.database import Database, Joining, retried
 from xds.errors import TransactionFailure
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
+from xds.metadata.demands import ANYTHING, Demand
 from xds.metadata.objects import MetadataObject
 from xds.metadata.rules import Case, Known, Policy, breaches
 from xds.metadata.submission import Submission
@@ -20,9 +21,11 @@ from xds.registry.events import EVENT_OBJECTS, Event, Happening
 from xds.registry.locking import relied_on, require_locked
 from xds.registry.patients import Patients
 from xds.registry.queries import QueryRequest, QueryResult, ResultLimits, answer
-from xds.registry.rows import Prepared, insert_objects, prepared, settle
+from xds.registry.rows import TABLES, Prepared, insert_objects, prepared, settle
+from xds.registry.search import Search
 from xds.registry.tables import document_entry, patient
 from xds.registry.views import RegistryView
+from xds.registry.visibility import Visibility
 
 _PAGE: Final = 1_000
 _NEXT_STABLE: Final = (
@@ -86,20 +89,27 @@ class DocumentRegistry:
         *,
         transaction: str = "ITI-42",
         joining: Joining | None = None,
+        visible: Demand = ANYTHING,
     ) -> None:
         """Register a submission in one database transaction (ITI TF-2 3.42.4.1.3, 3.61.4.1.3).
+
+        What it refers to has to be ``visible`` to the submitter, else it is as if it were not
+        there.
 
         Raises TransactionFailure with every breach of the rules; then nothing has changed. On
         return the registration is durable, and so is what ``joining`` did with the connection; it
         is called again where another transaction was in the way.
         """
-        retried(lambda: self._register(submission, transaction, joining))
+        seen = Visibility.of(visible)
+        retried(lambda: self._register(submission, transaction, joining, seen))
 
-    def _register(self, submission: Submission, transaction: str, joining: Joining | None) -> None:
-        before, lawful = self._checked(submission, transaction)
+    def _register(
+        self, submission: Submission, transaction: str, joining: Joining | None, seen: Visibility
+    ) -> None:
+        before, lawful = self._checked(submission, transaction, seen)
         locks = relied_on(submission, before)
         with self.database.write(locks) as connection:
-            patients, known = self._known(connection, submission)
+            patients, known = self._known(connection, submission, seen)
             if known != before:
                 require_locked(locks, submission, known)
                 lawful = self._lawful(submission, transaction, known)
@@ -115,7 +125,9 @@ class DocumentRegistry:
             if joining is not None:
                 joining(connection)
 
-    def _checked(self, submission: Submission, transaction: str) -> "tuple[Known, _Lawful]":
+    def _checked(
+        self, submission: Submission, transaction: str, seen: Visibility
+    ) -> "tuple[Known, _Lawful]":
         """Hold a submission to the rules before the database is locked.
 
         Where it names nothing that is registered, it is taken that nothing of it is known, which
@@ -125,14 +137,17 @@ class DocumentRegistry:
             with suppress(TransactionFailure):
                 return Known(), self._lawful(submission, transaction, Known())
         with self.database.read() as connection:
-            _, known = self._known(connection, submission)
+            _, known = self._known(connection, submission, seen)
         return known, self._lawful(submission, transaction, known)
 
-    def _known(self, connection: Connection, submission: Submission) -> tuple[Patients, Known]:
+    def _known(
+        self, connection: Connection, submission: Submission, seen: Visibility
+    ) -> tuple[Patients, Known]:
         """Read the surroundings of a submission as they are at the moment."""
         patient_ids = {p for thing in surroundings.bearers(submission) if (p := thing.patient_id)}
         patients = Patients(connection, patient_ids, learn=self.learn_patients)
-        return patients, surroundings.known(connection, submission, patients.refused)
+        known = surroundings.known(connection, submission, patients.refused)
+        return patients, _without_withheld(connection, submission, known, seen)
 
     def _lawful(self, submission: Submission, transaction: str, known: Known) -> "_Lawful":
         """Hold a submission to the rules, and make ready what it will write.
@@ -149,16 +164,22 @@ class DocumentRegistry:
         objects = [prepared(thing, now) for thing in things]
         return _Lawful(now, named.submission_set.id, objects, planned)
 
-    def query(self, request: QueryRequest) -> QueryResult:
-        """Answer a stored query (ITI TF-2 3.18.4.1.3); raises TransactionFailure."""
+    def query(self, request: QueryRequest, visible: Demand) -> QueryResult:
+        """Answer a stored query (ITI TF-2 3.18.4.1.3) to someone to whom that much is visible.
+
+        Raises TransactionFailure.
+        """
         with self.database.read() as connection:
-            return answer(connection, request, self.result_limits)
+            return answer(connection, request, self.result_limits, Visibility.of(visible))
 
     @contextmanager
-    def view(self) -> Iterator[RegistryView]:
-        """Open the registry for reading, in one consistent state, by the names of attributes."""
+    def view(self, visible: Demand) -> Iterator[RegistryView]:
+        """Open the registry for reading, in one consistent state, by the names of attributes.
+
+        ``visible`` is the demand on DocumentEntries that the reader may know of.
+        """
         with self.database.read() as connection:
-            yield RegistryView(connection, self.result_limits.leaf_class)
+            yield RegistryView(connection, self.result_limits.leaf_class, Visibility.of(visible))
 
     def events(self, after: int = 0, *, at_most: int = 1_000) -> list[Event]:
         """Return what happened since an event number, oldest first."""
@@ -197,6 +218,28 @@ class DocumentRegistry:
             thing.updated(home_community_id=thing.home_community_id or self.home_community_id)
             for thing in _objects(submission)
         )
+
+
+def _without_withheld(
+    connection: Connection, submission: Submission, known: Known, seen: Visibility
+) -> Known:
+    """Leave out what the submission refers to and its submitter may not know of.
+
+    What bears an id of the submission itself stays: no id can be given twice.
+    """
+    ends = known.objects.keys() - submission.by_id.keys()
+    if not (seen.sight and ends):
+        return known
+    search = Search(connection, fragments=False, most=len(ends), visible=seen)
+    found = {
+        one.entry_uuid
+        for table in TABLES.values()
+        for one in search.objects_in(table, "entry_uuid", ends)
+    }
+    return replace(
+        known,
+        objects={uuid: one for uuid, one in known.objects.items() if uuid not in ends - found},
+    )
 
 
 def _objects(submission: Submission) -> list[MetadataObject]:

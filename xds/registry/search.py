@@ -43,6 +43,7 @@ from xds.registry.tables import (
     submission_set,
     value_attribute,
 )
+from xds.registry.visibility import Sight, Visibility, seen
 
 Condition = ColumnElement[bool]
 
@@ -159,7 +160,11 @@ def _source(table: Table) -> FromClause:
 
 @lru_cache(maxsize=1_000)
 def _selection(
-    name: str, shape: tuple[tuple[Parameter, int, int], ...], among: str | None, fragments: bool
+    name: str,
+    shape: tuple[tuple[Parameter, int, int], ...],
+    among: str | None,
+    fragments: bool,
+    sight: Sight,
 ) -> Select[Any]:
     """Select the fields of a FoundObject, in their order; ``among`` is a column to look up in."""
     table, _ = _TABLES[name]
@@ -174,21 +179,25 @@ def _selection(
         table.c.get("target", null()),
         table.c.fragment if fragments else null(),
     )
-    query = select(*columns).select_from(_source(table)).where(*_clauses(table, shape))
+    demanded = (*_clauses(table, shape), *seen(table, sight))
+    query = select(*columns).select_from(_source(table)).where(*demanded)
     if among is not None:
         query = query.where(table.c[among].in_(bindparam("among", expanding=True)))
     return query.order_by(table.c.pk).limit(bindparam("most")).offset(bindparam("start"))
 
 
 @lru_cache(maxsize=1_000)
-def _count(name: str, shape: tuple[tuple[Parameter, int, int], ...]) -> Select[Any]:
+def _count(name: str, shape: tuple[tuple[Parameter, int, int], ...], sight: Sight) -> Select[Any]:
     table, _ = _TABLES[name]
-    return select(func.count()).select_from(_source(table)).where(*_clauses(table, shape))
+    demanded = (*_clauses(table, shape), *seen(table, sight))
+    return select(func.count()).select_from(_source(table)).where(*demanded)
 
 
 @lru_cache(maxsize=100)
 def _touching(
-    filters: tuple[tuple[str, tuple[tuple[Parameter, int, int], ...]], ...], fragments: bool
+    filters: tuple[tuple[str, tuple[tuple[Parameter, int, int], ...]], ...],
+    fragments: bool,
+    sight: Sight,
 ) -> Select[Any]:
     """Select the Associations that have an end among the objects of several filters."""
     found = []
@@ -202,7 +211,7 @@ def _touching(
         select(association.c.pk).join(uuids, association.c.source == uuids.c.entry_uuid),
         select(association.c.pk).join(uuids, association.c.target == uuids.c.entry_uuid),
     ).subquery()
-    everything = _selection("association", (), None, fragments)
+    everything = _selection("association", (), None, fragments, sight)
     return everything.where(association.c.pk.in_(select(keys.c.pk)))
 
 
@@ -230,6 +239,8 @@ class Search:
     fragments: bool
     most: int
     """How many objects a result may have."""
+    visible: Visibility
+    """What may be found."""
 
     def objects(
         self, table: Table, wanted: Filter = EVERY, *, page: Page = WHOLE
@@ -238,14 +249,14 @@ class Search:
 
         Raises TransactionFailure with XDSTooManyResults where they are more than ``most``.
         """
-        query = _selection(table.name, wanted.shape, None, self.fragments)
+        query = _selection(table.name, wanted.shape, None, self.fragments, self.visible.sight)
         return self._found(table, query, wanted.values, page)
 
     def objects_in(
         self, table: Table, column: str, values: Iterable[str], wanted: Filter = EVERY
     ) -> list[FoundObject]:
         """Return the objects whose column has one of many values, and that pass the filter."""
-        query = _selection(table.name, wanted.shape, column, self.fragments)
+        query = _selection(table.name, wanted.shape, column, self.fragments, self.visible.sight)
         found: list[FoundObject] = []
         for chunk in chunks(values):
             found.extend(self._found(table, query, {**wanted.values, "among": chunk}, WHOLE))
@@ -266,12 +277,14 @@ class Search:
         """Return the Associations with a source or target among all that pass the filters."""
         shapes = tuple((table.name, one.shape) for table, one in wanted.items())
         values = {name: value for one in wanted.values() for name, value in one.values.items()}
-        return self._found(association, _touching(shapes, self.fragments), values, WHOLE)
+        query = _touching(shapes, self.fragments, self.visible.sight)
+        return self._found(association, query, values, WHOLE)
 
     def count(self, table: Table, wanted: Filter) -> int:
         """Return how many of a table's objects pass the filter."""
-        query = _count(table.name, wanted.shape)
-        found: int = self.connection.execute(query, wanted.values).scalar_one()
+        query = _count(table.name, wanted.shape, self.visible.sight)
+        bound = {**wanted.values, **self.visible.values}
+        found: int = self.connection.execute(query, bound).scalar_one()
         return found
 
     def require_few(self, found: Sized) -> None:
@@ -290,7 +303,7 @@ class Search:
         self, table: Table, query: Select[Any], values: Mapping[str, object], page: Page
     ) -> list[FoundObject]:
         most = self.most + 1 if page.size is None else min(page.size, self.most + 1)
-        bound = {**values, "most": most, "start": page.start}
+        bound = {**values, **self.visible.values, "most": most, "start": page.start}
         _, kind = _TABLES[table.name]
         found = [FoundObject(kind, *row) for row in self.connection.execute(query, bound).all()]
         self.require_few(found)

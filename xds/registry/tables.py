@@ -7,7 +7,6 @@ exist to be searched.
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -33,18 +32,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from xds.database import METADATA
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
-
-
-def searchable(text: str) -> str:
-    """Return a text in the form in which texts are compared: NFC, exact (ITI TF-3 App. F).
-
-    NUL, which a client may ask for and not every database takes, becomes another character that
-    no XML can carry: it is found in nothing.
-    """
-    if "\0" in text:
-        text = text.replace("\0", "\ufffe")
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
-
+from xds.metadata.demands import searchable as searchable
 
 FromDatabase = Callable[[Any], str | None]
 """Turns a column's value into Python's. Results have many rows, so this is one plain call."""

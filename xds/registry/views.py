@@ -5,49 +5,43 @@ asked here too, and some things beside: order, alternatives, values that are abs
 """
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, Final, Generic, TypeVar, cast
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     Select,
-    SmallInteger,
     Table,
-    and_,
     bindparam,
-    exists,
     func,
     literal,
-    not_,
     null,
-    or_,
     select,
-    type_coerce,
     union_all,
 )
 
 from xds.errors import TransactionFailure, XDSTooManyResults
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import All, Condition, Demand, Either, Find, Unless
+from xds.metadata.demands import Demand
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
+from xds.registry.demanded import Clause, Shape, clause, column, parted
 from xds.registry.fragments import FoundObject, parsed
 from xds.registry.search import WHOLE, Page
 from xds.registry.surroundings import chunks
 from xds.registry.tables import (
-    VALUE_ATTRIBUTES,
-    VALUES,
     association,
     document_entry,
     folder,
     patient,
     searchable,
     submission_set,
-    value_attribute,
 )
+from xds.registry.visibility import EVERYTHING, Sight, Visibility, seen
 
 T = TypeVar("T", DocumentEntry, SubmissionSet, Folder)
 
@@ -128,6 +122,13 @@ class RegistryView:
     connection: Connection
     most: int
     """How many objects a result may have."""
+    visible: Visibility
+    """What is seen in it."""
+
+    @property
+    def whole(self) -> "RegistryView":
+        """The same with nothing withheld: to keep ids apart, never to tell of what is there."""
+        return replace(self, visible=EVERYTHING)
 
     def find(
         self,
@@ -142,11 +143,11 @@ class RegistryView:
         Raises TransactionFailure with XDSTooManyResults where they are more than the limit, and
         KeyError for an attribute that is not searched.
         """
-        shapes, values = _apart(demands)
-        query = _selection(_TABLES[kind].name, shapes, tuple(order))
+        wanted = parted(demands)
+        query = _selection(_TABLES[kind].name, wanted.shapes, tuple(order), self.visible.sight)
         size = self.most + 1 if page.size is None else min(page.size, self.most + 1)
-        bound = {**values, "most": size, "start": page.start}
-        rows = self.connection.execute(query, bound).all()
+        bound = {**wanted.values, "most": size, "start": page.start}
+        rows = self._rows(query, bound)
         if len(rows) > self.most:
             raise TransactionFailure(
                 [XDSTooManyResults(f"more than {self.most} objects are found; ask for less")]
@@ -155,19 +156,24 @@ class RegistryView:
 
     def count(self, kind: type[T], demands: Sequence[Demand]) -> int:
         """Return how many objects meet every demand."""
-        shapes, values = _apart(demands)
-        found: int = self.connection.execute(
-            _count(_TABLES[kind].name, shapes), values
-        ).scalar_one()
-        return found
+        wanted = parted(demands)
+        query = _count(_TABLES[kind].name, wanted.shapes, self.visible.sight)
+        ((found,),) = self._rows(query, wanted.values)
+        return int(found)
+
+    def documents(self, unique_ids: Iterable[str]) -> set[str]:
+        """Return those of some uniqueIds that a DocumentEntry has."""
+        asked = {one: searchable(one) for one in unique_ids}
+        found = {one for (one,) in self._each(_documents(self.visible.sight), asked.values())}
+        return {one for one, compared in asked.items() if compared in found}
 
     def relations(self, entry_uuids: Iterable[str]) -> list[Relation]:
         """Return the relationships whose source is one of the entries, as they were registered."""
-        return [Relation(*row) for row in self._each(_RELATIONS, entry_uuids)]
+        return [Relation(*row) for row in self._each(_relations(self.visible.sight), entry_uuids)]
 
     def members(self, entry_uuids: Iterable[str]) -> list[Member]:
         """Return what SubmissionSets and Folders hold, in the order in which it was put there."""
-        rows = sorted(self._each(_MEMBERS, entry_uuids))
+        rows = sorted(self._each(_members(self.visible.sight), entry_uuids))
         return [
             Member(holder, (DocumentEntry, Folder)[kind], uuid) for _, holder, kind, uuid in rows
         ]
@@ -175,87 +181,31 @@ class RegistryView:
     def patients(self, patient_ids: Iterable[str]) -> list[KnownPatient]:
         """Return those of the patient ids (CX) that are known."""
         wanted = [searchable(patient_id) for patient_id in patient_ids]
-        return [KnownPatient(*row) for row in self._each(_PATIENTS, wanted)]
+        return [
+            KnownPatient(*row)
+            for row in self._each(_patients(patient.c.patient_id, self.visible.sight), wanted)
+        ]
 
     def patients_by_id_number(self, id_number: str) -> list[KnownPatient]:
         """Return the patients that have this id, whoever assigned it."""
         literal_id = re.sub(r"([\\%_])", r"\\\1", datatypes.escape(searchable(id_number)))
         bound = {"pattern": f"{literal_id}^^^&%"}
-        rows = self.connection.execute(_PATIENTS_BY_ID_NUMBER, bound).all()
-        return [KnownPatient(*row) for row in rows]
+        query = _patients_by_id_number(self.visible.sight)
+        return [KnownPatient(*row) for row in self._rows(query, bound)]
 
     def patients_by_number(self, numbers: Iterable[int]) -> list[KnownPatient]:
         """Return the patients that have these numbers."""
-        return [KnownPatient(*row) for row in self._each(_PATIENTS_BY_NUMBER, numbers)]
+        return [
+            KnownPatient(*row)
+            for row in self._each(_patients(patient.c.pk, self.visible.sight), numbers)
+        ]
 
     def _each(self, query: Select[Any], wanted: Iterable[Any]) -> Iterable[Any]:
         for chunk in chunks(wanted):
-            yield from self.connection.execute(query, {"wanted": chunk}).all()
+            yield from self._rows(query, {"wanted": chunk})
 
-
-# --- demands -------------------------------------------------------------------------------------
-
-Shape = tuple[Any, ...]
-"""A demand without its values: what statements are kept by."""
-Clause = ColumnElement[bool]
-
-
-def _apart(demands: Sequence[Demand]) -> tuple[tuple[Shape, ...], dict[str, object]]:
-    """Part the demands from their values, which are numbered."""
-    values: dict[str, object] = {}
-    return tuple(_shape(demand, values) for demand in demands), values
-
-
-def _shape(demand: Demand, values: dict[str, object]) -> Shape:
-    if isinstance(demand, Either | All):
-        return (type(demand), *(_shape(part, values) for part in demand))
-    if isinstance(demand, Unless):
-        return (Unless, _shape(demand.demand, values))
-    assert isinstance(demand, Condition)
-    texts = [searchable(text) for text in demand.values]
-    first = len(values)
-    if demand.find is Find.EQUAL:
-        values[f"v{first}"] = texts
-        return (demand.attribute, demand.find, first, 1)
-    values.update({f"v{first + i}": text for i, text in enumerate(texts)})
-    return (demand.attribute, demand.find, first, len(texts))
-
-
-def _clause(table: Table, shape: Shape) -> Clause:
-    if shape[0] in (Either, All):
-        join = or_ if shape[0] is Either else and_
-        parts = [_clause(table, part) for part in shape[1:]]
-        return join(*parts) if parts else literal(shape[0] is All)
-    if shape[0] is Unless:
-        return not_(func.coalesce(_clause(table, shape[1]), literal(False)))
-    attribute, find, first, count = shape
-    if attribute in VALUE_ATTRIBUTES.terms:
-        values = VALUES[table.name]
-        held = [
-            values.c.owner == table.c.pk,
-            type_coerce(values.c.attribute, SmallInteger) == value_attribute(attribute),
-        ]
-        return exists().where(*held, _compared(values.c.value, find, first, count))
-    return _compared(_column(table, attribute), find, first, count)
-
-
-def _column(table: Table, attribute: str) -> ColumnElement[Any]:
-    if attribute == "patient_id":
-        return patient.c.patient_id
-    return table.c["pk" if attribute == "number" else attribute]
-
-
-def _compared(column: ColumnElement[Any], find: Find, first: int, count: int) -> Clause:
-    if find is Find.GIVEN:
-        return column.is_not(None)
-    if find is Find.EQUAL:
-        return column.in_(bindparam(f"v{first}", expanding=True))
-    values = [bindparam(f"v{first + i}", type_=column.type) for i in range(count)]
-    if find is Find.LIKE:
-        # both by the database, whatever letters its lower() knows
-        return or_(*(func.lower(column).like(func.lower(one), escape="\\") for one in values))
-    compare: Callable[[Any], Clause] = column.__ge__ if find is Find.FROM else column.__lt__
-    return or_(*map(compare, values))
+    def _rows(self, query: Select[Any], bound: Mapping[str, object]) -> Sequence[Any]:
+        return self.connection.execute(query, {**bound, **self.visible.values}).all()
 
 
 # --- statements ----------------------------------------------------------------------------------
@@ -263,14 +213,16 @@ def _compared(column: ColumnElement[Any], find: Find, first: int, count: int) ->
 
 def _ordered(table: Table, order: Sequence[Order]) -> Iterable[ColumnElement[Any]]:
     for one in order:
-        column = _column(table, one.attribute)
-        yield column.is_(None).desc() if one.absent_first else column.is_(None)
-        yield column.desc() if one.descending else column.asc()
+        sorted_by = column(table, one.attribute)
+        yield sorted_by.is_(None).desc() if one.absent_first else sorted_by.is_(None)
+        yield sorted_by.desc() if one.descending else sorted_by.asc()
     yield table.c.pk
 
 
 @lru_cache(maxsize=1_000)
-def _selection(name: str, shapes: tuple[Hashable, ...], order: tuple[Order, ...]) -> Select[Any]:
+def _selection(
+    name: str, shapes: tuple[Shape, ...], order: tuple[Order, ...], sight: Sight
+) -> Select[Any]:
     """Select the fields of a FoundObject and then those of Found, in their order."""
     (table,) = (one for one in _TABLES.values() if one.name == name)
     columns = (
@@ -290,7 +242,7 @@ def _selection(name: str, shapes: tuple[Hashable, ...], order: tuple[Order, ...]
     return (
         select(*columns)
         .select_from(table.join(patient, table.c.patient == patient.c.pk))
-        .where(*(_clause(table, cast("Shape", shape)) for shape in shapes))
+        .where(*(clause(table, shape) for shape in shapes), *seen(table, sight))
         .order_by(*_ordered(table, order))
         .limit(bindparam("most"))
         .offset(bindparam("start"))
@@ -298,44 +250,70 @@ def _selection(name: str, shapes: tuple[Hashable, ...], order: tuple[Order, ...]
 
 
 @lru_cache(maxsize=1_000)
-def _count(name: str, shapes: tuple[Hashable, ...]) -> Select[Any]:
+def _count(name: str, shapes: tuple[Shape, ...], sight: Sight) -> Select[Any]:
     (table,) = (one for one in _TABLES.values() if one.name == name)
     return (
         select(func.count())
         .select_from(table.join(patient, table.c.patient == patient.c.pk))
-        .where(*(_clause(table, cast("Shape", shape)) for shape in shapes))
+        .where(*(clause(table, shape) for shape in shapes), *seen(table, sight))
     )
 
 
-def _wanted(column: ColumnElement[Any]) -> Clause:
-    return column.in_(bindparam("wanted", expanding=True))
+def _wanted(among: ColumnElement[Any]) -> Clause:
+    return among.in_(bindparam("wanted", expanding=True))
 
 
-_RELATIONS: Final = (
-    select(association.c.association_type, association.c.source, association.c.target)
-    .where(
-        _wanted(association.c.source),
-        association.c.association_type.in_(sorted(v.RELATIONSHIPS)),
+@lru_cache(maxsize=100)
+def _documents(sight: Sight) -> Select[Any]:
+    return (
+        select(document_entry.c.unique_id)
+        .select_from(document_entry.join(patient, document_entry.c.patient == patient.c.pk))
+        .where(_wanted(document_entry.c.unique_id), *seen(document_entry, sight))
+        .distinct()
     )
-    .order_by(association.c.pk)
-)
 
 
-def _held(table: Table, kind: int) -> Select[Any]:
+@lru_cache(maxsize=100)
+def _relations(sight: Sight) -> Select[Any]:
+    return (
+        select(association.c.association_type, association.c.source, association.c.target)
+        .where(
+            _wanted(association.c.source),
+            association.c.association_type.in_(sorted(v.RELATIONSHIPS)),
+            *seen(association, sight),
+        )
+        .order_by(association.c.pk)
+    )
+
+
+@lru_cache(maxsize=100)
+def _members(sight: Sight) -> Any:
+    return union_all(_held(document_entry, 0, sight), _held(folder, 1, sight))
+
+
+def _held(table: Table, kind: int, sight: Sight) -> Select[Any]:
     return (
         select(association.c.pk, association.c.source, literal(kind), association.c.target)
         .join(table, table.c.entry_uuid == association.c.target)
-        .where(_wanted(association.c.source), association.c.association_type == v.HAS_MEMBER)
+        .where(
+            _wanted(association.c.source),
+            association.c.association_type == v.HAS_MEMBER,
+            *seen(association, sight),
+        )
     )
 
 
-_MEMBERS: Final[Any] = union_all(_held(document_entry, 0), _held(folder, 1))
+def _known(*demanded: Clause, sight: Sight) -> Select[Any]:
+    columns = (patient.c.pk, patient.c.patient_id, patient.c.survivor)
+    return select(*columns).where(*demanded, *seen(patient, sight)).order_by(patient.c.pk)
 
-_KNOWN: Final = select(patient.c.pk, patient.c.patient_id, patient.c.survivor).order_by(
-    patient.c.pk
-)
-_PATIENTS: Final = _KNOWN.where(_wanted(patient.c.patient_id))
-_PATIENTS_BY_NUMBER: Final = _KNOWN.where(_wanted(patient.c.pk))
-_PATIENTS_BY_ID_NUMBER: Final = _KNOWN.where(
-    patient.c.patient_id.like(bindparam("pattern"), escape="\\")
-)
+
+@lru_cache(maxsize=100)
+def _patients(wanted: Column[Any], sight: Sight) -> Select[Any]:
+    return _known(_wanted(wanted), sight=sight)
+
+
+@lru_cache(maxsize=100)
+def _patients_by_id_number(sight: Sight) -> Select[Any]:
+    alike = patient.c.patient_id.like(bindparam("pattern"), escape="\\")
+    return _known(alike, sight=sight)

@@ -32,6 +32,7 @@ from xds.errors import (
     TransactionFailure,
     XDSRepositoryDuplicateUniqueIdInMessage,
 )
+from xds.metadata.demands import Demand
 from xds.metadata.ebrim import new_uuid
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.submission import Submission
@@ -72,8 +73,13 @@ class RemoteRegistration:
     database: Database
     registry: RemoteRegistry
 
-    def __call__(self, submission: Submission, joining: Joining) -> Sequence[RegistryError]:
-        """Register a submission whose documents are published; ``joining`` enters them."""
+    def __call__(
+        self, submission: Submission, joining: Joining, _visible: Demand
+    ) -> Sequence[RegistryError]:
+        """Register a submission whose documents are published; ``joining`` enters them.
+
+        What it may refer to, the registry decides by a policy of its own.
+        """
         unique_ids = _unique_ids(submission)
         attempt = new_uuid()
         retried(lambda: self._announce(attempt, unique_ids, joining))

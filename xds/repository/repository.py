@@ -1,6 +1,6 @@
 """The Document Repository: stores documents, registers them, gives them out (TF-1 10.1.1.4)."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -20,6 +20,7 @@ from xds.errors import (
     XDSUnknownCommunity,
     XDSUnknownRepositoryId,
 )
+from xds.metadata.demands import ANYTHING, Demand
 from xds.metadata.ebrim import RegistryObject
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.submission import Submission
@@ -35,8 +36,10 @@ from xds.repository.store import (
     StoreUnavailable,
 )
 
-Register = Callable[[Submission, Joining], Sequence[RegistryError]]
+Register = Callable[[Submission, Joining, Demand], Sequence[RegistryError]]
 """Registers a submission as by ITI-42, and returns the registry's warnings.
+
+The Demand is what is visible to the submitter, who can refer to nothing else.
 
 ``joining`` enters the documents in the index. Where the registry is on the same database it is part
 of the registration's commit; where it is elsewhere it comes before (:mod:`registering`). Raises
@@ -100,10 +103,12 @@ class DocumentRepository:
         submission: Submission,
         documents: Mapping[str, StagedDocument],
         joining: Joining | None = None,
+        visible: Demand = ANYTHING,
     ) -> Sequence[RegistryError]:
         """Store staged documents, by the id of their entries, and register them (TF-2 3.41.4.1.3).
 
-        ``joining`` is what else is to be in the commit that enters them in the index.
+        ``joining`` is what else is to be in the commit that enters them in the index, ``visible``
+        what the submission may refer to.
 
         Raises TransactionFailure with the repository's errors or the registry's; then nothing is
         stored, unless it is OutcomeUnknown. On return documents and metadata are durable; what is
@@ -120,7 +125,7 @@ class DocumentRepository:
             raise
         try:
             warnings, unused = self._register(
-                self._completed(submission, documents), documents, joining
+                self._completed(submission, documents), documents, joining, visible
             )
         except TransactionFailure:
             self._discard_all_but_held(staged)
@@ -174,6 +179,7 @@ class DocumentRepository:
         submission: Submission,
         documents: Mapping[str, StagedDocument],
         also: Joining | None,
+        visible: Demand,
     ) -> tuple[Sequence[RegistryError], list[StagedDocument]]:
         """Register; return warnings, and the documents that are held under their uniqueId."""
         unused: list[StagedDocument] = []
@@ -196,20 +202,24 @@ class DocumentRepository:
             if also is not None:
                 also(connection)
 
-        return self.register(submission, joining), unused
+        return self.register(submission, joining, visible), unused
 
     def locate(self, unique_id: str) -> IndexedDocument | None:
         """Return where a document lies, or None: its key in the store, and its size and hash."""
         with self.database.read() as connection:
             return index.find(connection, [unique_id]).get(unique_id)
 
-    def retrieve(self, requests: Sequence[DocumentRequest]) -> Retrieval:
+    def retrieve(
+        self, requests: Sequence[DocumentRequest], *, withheld: Set[str] = frozenset()
+    ) -> Retrieval:
         """Open the documents asked for (ITI TF-2 3.43.4.1.3); the caller reads or closes them.
 
+        Those whose uniqueIds are ``withheld`` are as if they were not there.
         StoreUnavailable when the store cannot give out the first of them: it will give out none.
         """
         with self.database.read() as connection:
-            held = index.find(connection, [r.document_unique_id for r in requests])
+            wanted = {request.document_unique_id for request in requests} - withheld
+            held = index.find(connection, list(wanted))
         documents: list[RetrievedDocument] = []
         errors: list[RegistryError] = []
         for request in requests:

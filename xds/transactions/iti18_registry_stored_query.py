@@ -26,7 +26,7 @@ def answered(domain: AffinityDomain, request: Request, transaction: Transaction)
     transaction.check(request.body)
     asked = query_request(request.body, transaction.name)
     _note(request, asked)
-    result = domain.registry.query(asked)
+    result = domain.registry.query(asked, request.access.visible)
     if asked.return_type == v.OBJECT_REF:
         rendered = [one.object_ref() for one in result.objects]
     else:

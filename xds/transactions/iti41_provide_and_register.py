@@ -29,9 +29,12 @@ def provide_and_register(domain: AffinityDomain, request: Request) -> Response:
     TRANSACTION.check(request.body)
     _require_distinct(content)
     submission = Submission.read(request.body[0])
-    request.access.submits(submission)
+    access = request.access
+    access.submits(submission)
     documents = {one[0]: _received(request.documents, *one) for one in content}
-    warnings = domain.repository.provide_and_register(submission, documents, request.access.commit)
+    warnings = domain.repository.provide_and_register(
+        submission, documents, access.commit, access.visible
+    )
     return Response([registry_response(warnings, v.SUCCESS)])
 
 

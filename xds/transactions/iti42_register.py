@@ -19,9 +19,10 @@ def registered(domain: AffinityDomain, request: Request, transaction: Transactio
     """Register a submission by this transaction or by another that has the same messages."""
     transaction.check(request.body)
     submission = Submission.read(request.body)
-    request.access.submits(submission)
+    access = request.access
+    access.submits(submission)
     domain.registry.register(
-        submission, transaction=transaction.name, joining=request.access.commit
+        submission, transaction=transaction.name, joining=access.commit, visible=access.visible
     )
     return Response([registry_response()])
 

@@ -1,29 +1,33 @@
 """ITI-43 Retrieve Document Set (ITI TF-2 3.43)."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Final
 
 from lxml import etree
 
+from xds import logs
 from xds.affinity_domain import AffinityDomain
-from xds.errors import RegistryError, XDSRepositoryBusy, XDSRepositoryError
+from xds.errors import RegistryError, TransactionFailure, XDSRepositoryBusy, XDSRepositoryError
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
+from xds.repository.registering import RegistryUnavailable
 from xds.repository.repository import DocumentRequest, Retrieval, RetrievedDocument
 from xds.security.access import RequestedDocument
 from xds.transactions.responses import registry_response, status_of
-from xds.transactions.transaction import AttachedDocument, Request, Response, Transaction
+from xds.transactions.transaction import BUSY, AttachedDocument, Request, Response, Transaction
 
 _XDS: Final = f"{{{v.NS_XDS}}}"
 _OPEN: Final = f'<xds:RetrieveDocumentSetResponse xmlns:xds="{v.NS_XDS}">'.encode()
 _CLOSE: Final = b"</xds:RetrieveDocumentSetResponse>"
+
+_log = logs.get_logger(__name__)
 
 
 def retrieve(domain: AffinityDomain, request: Request) -> Response:
     """Give out the documents asked for, with an error for each that is not there."""
     TRANSACTION.check(request.body)
     requests = [_document_request(element) for element in request.body]
-    retrieval = domain.repository.retrieve(requests)
+    retrieval = domain.repository.retrieve(requests, withheld=_withheld(domain, request, requests))
     _note(request, requests, retrieval)
     head = _OPEN + registry_response(retrieval.errors, _status(retrieval))
     return Response(
@@ -43,6 +47,16 @@ def _note(request: Request, asked: Sequence[DocumentRequest], retrieval: Retriev
         )
         for one in asked
     )
+def _withheld(
+    domain: AffinityDomain, request: Request, requests: Sequence[DocumentRequest]
+) -> Set[str]:
+    """Return the documents that the caller may not know of, by what is registered of them."""
+    unique_ids = [one.document_unique_id for one in requests]
+    try:
+        return domain.withheld(unique_ids, request.access.visible)
+    except RegistryUnavailable as error:
+        _log.warning("the registry cannot be asked who may see documents", reason=str(error))
+        raise TransactionFailure([TRANSACTION.busy(BUSY)]) from error
 
 
 def _document_request(element: etree._Element) -> DocumentRequest:

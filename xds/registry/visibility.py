@@ -1,0 +1,111 @@
+"""What a caller may know of, as conditions on every kind of object.
+
+The demand is on DocumentEntries. It reaches further: a SubmissionSet or Folder is withheld where
+the demand is on patients and theirs is not among them, and where it holds DocumentEntries and all
+of these are withheld, since its title or its author may tell what they are; an Association, where
+one of its ends is withheld. Whoever may see everything is asked nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy import FromClause, Select, Table, and_, exists, or_, select
+
+from xds.metadata import vocabulary as v
+from xds.metadata.demands import ANYTHING, Demand, is_anything, of_patient
+from xds.registry.demanded import Clause, Shape, clause, fails, parted
+from xds.registry.tables import association, document_entry, folder, patient, submission_set
+
+_PREFIX: Final = "seen"
+_DEEPEST: Final = 2
+"""A SubmissionSet holds Associations, which may be memberships of a Folder."""
+
+Sight = tuple[Shape, ...]
+"""The shape of what is visible: to entries, and to what has but their patient. Empty: all is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visibility:
+    """A demand on DocumentEntries, parted as every demand is."""
+
+    sight: Sight = ()
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, demand: Demand) -> "Visibility":
+        """Part what a caller may know of."""
+        if is_anything(demand):
+            return EVERYTHING
+        both = parted([demand, of_patient(demand)], _PREFIX)
+        return cls(both.shapes, both.values)
+
+
+EVERYTHING: Final = Visibility()
+
+
+def seen(table: Table, sight: Sight, row: FromClause | None = None) -> list[Clause]:
+    """Return the conditions by which a row of the table is visible; none where everything is.
+
+    ``row`` as for :func:`xds.registry.demanded.clause`.
+    """
+    if not sight:
+        return []
+    entries, patients = sight
+    if table is document_entry:
+        return [clause(table, entries, row)]
+    if table is association:
+        return list(_of_ends(association if row is None else row, sight, _DEEPEST))
+    found = [] if patients == _ANYTHING else [clause(table, patients, row)]
+    if table is not patient and not _is_of_patients(entries):
+        found.append(_of_members(table if row is None else row, entries))
+    return found
+
+
+_ANYTHING: Final = parted([ANYTHING]).shapes[0]
+
+
+def _is_of_patients(shape: Shape) -> bool:
+    """Tell whether a demand is on patients alone, so that a set's is that of all its entries."""
+    if isinstance(shape[0], str):
+        return shape[0] == "patient_id"
+    return all(map(_is_of_patients, shape[1:]))
+
+
+def _of_members(holder: FromClause, entries: Shape) -> Clause:
+    """Demand a visible entry among those that are held, where there are any."""
+    entry = document_entry.alias()
+    member = association.alias()
+    held = (
+        select(entry.c.pk)
+        .select_from(member.join(entry, entry.c.entry_uuid == member.c.target))
+        .where(
+            member.c.source == holder.c.entry_uuid,
+            member.c.association_type == v.HAS_MEMBER,
+        )
+        .correlate(holder)
+    )
+    return or_(_any(held.where(clause(document_entry, entries, entry))), ~_any(held))
+
+
+def _of_ends(row: FromClause, sight: Sight, depth: int) -> Iterator[Clause]:
+    """Demand that neither end is withheld."""
+    for table in (document_entry, submission_set, folder):
+        end = table.alias()
+        yield ~_any(_end(row, end).where(fails(and_(*seen(table, sight, end)))))
+    if depth > 1:
+        end = association.alias()
+        yield ~_any(_end(row, end).where(fails(and_(*_of_ends(end, sight, depth - 1)))))
+
+
+def _end(row: FromClause, end: FromClause) -> Select[tuple[int]]:
+    return (
+        select(end.c.pk)
+        .select_from(end)
+        .where(end.c.entry_uuid.in_([row.c.source, row.c.target]))
+        .correlate(row)
+    )
+
+
+def _any(query: Select[tuple[int]]) -> Clause:
+    return exists(query)
