@@ -68,7 +68,7 @@ LESS: Final = {
     "security": ("metadata", "errors"),
     "pace": ("config", "logs"),
     "contract": ("metadata",),
-    "config": ("metadata", "targets"),
+    "config": ("metadata", "security.policy_file", "targets"),
 }
 
 # The rooms that may import a library.
@@ -85,7 +85,7 @@ LIBRARIES: Final = {
     "click": ("__main__", "commands"),
     "rich": ("commands", "round_trip"),
     "structlog": ("logs",),
-    "pydantic": ("config", "commands"),
+    "pydantic": ("config", "commands", "security.policy_file"),
     "pydantic_settings": ("config",),
     "lxml": (
         "soap",

@@ -1,8 +1,9 @@
 """What one deployment is: registry, repository, and what they agree on (ITI TF-1 10.4.8)."""
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 
 from xds.audit.office import Office
 from xds.config import Config
@@ -23,7 +24,9 @@ from xds.registry.registry import DocumentRegistry
 from xds.repository.registering import RemoteRegistration, RemoteRegistry
 from xds.repository.repository import DocumentRepository, Register
 from xds.repository.store import DocumentStore, open_store
-from xds.security.gates import Gates
+from xds.security import policy_file
+from xds.security.gates import Gate, Gates
+from xds.security.policy_gate import PolicyGate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +80,7 @@ class AffinityDomain:
             identities=PatientIdentities(
                 database, config.assigning_authority, _link_policy(config)
             ),
-            gates=Gates(() if office is None else (office.trail,)),
+            gates=Gates(tuple(_gates(config, office))),
             office=office,
             systems=Systems.read(config.identifier_systems),
         )
@@ -161,6 +164,16 @@ def _repository(
         register=register,
         home_community_id=config.home_community_id,
     )
+
+
+def _gates(config: Config, office: Office | None) -> Iterator[Gate]:
+    """Yield policy before audit, which a denial does not keep from recording it."""
+    text = None if config.policy is None else config.policy.read_bytes()
+    if text is not None:
+        yield PolicyGate(policy_file.read(text))
+    if office is not None:
+        office.note_configuration("" if text is None else sha256(text).hexdigest())
+        yield office.trail
 
 
 def _store(config: Config) -> DocumentStore | None:

@@ -34,6 +34,7 @@ from pydantic_settings import (
 
 from xds import targets
 from xds.metadata import datatypes
+from xds.security import policy_file
 
 PREFIX: Final = "XDS_"
 CLIENT_PREFIX: Final = "XDS_CLIENT_"
@@ -112,6 +113,17 @@ def _check_origins(text: str) -> str:
     return text
 
 
+def _check_policy(path: Path) -> Path:
+    try:
+        policy_file.read(path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except policy_file.PolicyError as error:
+        lines = "".join(f"\n  {line}" for line in str(error).splitlines())
+        raise ValueError(f"{path} is no policy:{lines}") from None
+    return path
+
+
 def _check_code(code: str) -> str:
     if not all(code.partition("^^")):
         raise ValueError("not of the form code^^codingScheme")
@@ -142,6 +154,7 @@ SyslogUrl = Annotated[str, AfterValidator(_check_syslog)]
 Settings = Annotated[str, BeforeValidator(_listed), AfterValidator(_check_settings)]
 RemoteUrl = Annotated[str, AfterValidator(_check_remote_url)]
 PublicUrl = Annotated[str, AfterValidator(_check_public_url)]
+Policy = Annotated[Path, AfterValidator(_check_policy)]
 Origins = Annotated[str, BeforeValidator(_joined), AfterValidator(_check_origins)]
 
 
@@ -292,6 +305,10 @@ class Config(BaseModel):
     )
     audit_days: int | None = Field(
         None, ge=1, description="Days after which shipped records are removed; unset: never."
+    )
+    policy: Policy | None = Field(
+        None,
+        description="File (.toml) of rules who may do what; unset: everyone may do everything.",
     )
     workers: int = Field(
         default_factory=_workers, ge=1, description="Processes that serve; unset: two a core."

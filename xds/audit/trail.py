@@ -109,13 +109,15 @@ def records(
 def _told(access: Access, outcome: Outcome) -> tuple[int, str]:
     """Return the EventOutcomeIndicator, and what is said of a failure."""
     if outcome.denied is not None:
-        return MINOR_FAILURE, f"denied: {outcome.denied}"
+        return MINOR_FAILURE, f"denied: {outcome.denied.rule or outcome.denied}"
     if outcome.errors:
         return MINOR_FAILURE, ", ".join(dict.fromkeys(error.code for error in outcome.errors))
     if outcome.refused:
         return MINOR_FAILURE, "the request was refused"
     if outcome.failed:
         return SERIOUS_FAILURE, "the server could not answer"
+    if access.break_glass:
+        return SUCCESS, f"emergency access, permitted by: {', '.join(access.permitted_by)}"
     return SUCCESS, ""
 
 

@@ -138,7 +138,7 @@ class _Responder:
         form, pretty = _wanted(environ, parameters)
         caller = Caller(node=node.of_environment(environ))
         call = Call(
-            access=Access(transaction=self.interaction.name, caller=caller),
+            access=Access(transaction=self.interaction.transaction(parameters), caller=caller),
             base=_base(request, self.facade.config),
             identifier=path.get("id", ""),
             parameters=parameters,

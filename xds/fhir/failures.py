@@ -74,11 +74,19 @@ def as_refused(error: Exception) -> Refused:
         case StoreFull():
             return Refused.because(507, "no-store", "there is no room for documents")
         case AccessDenied():
-            return Refused.because(403, "forbidden", str(error))
+            return _denied(error)
         case DatabaseUnavailable() | StoreUnavailable() | NotRecorded():
             return _unavailable()
     found = f"an error in the server, which its log tells of under {logs.current_correlation()}"
     return Refused.because(500, "exception", found)
+
+
+def _denied(error: AccessDenied) -> Refused:
+    """Ask for a user where there is none and there could be one (RFC 9110 15.5.2, RFC 6750 3)."""
+    if not error.needs_user:
+        return Refused.because(403, "forbidden", str(error))
+    issue = Issue(code="login", diagnostics=str(error))
+    return Refused(401, [issue], {"WWW-Authenticate": "Bearer"})
 
 
 def acceptable_form(environ: Mapping[str, Any]) -> str:
@@ -100,7 +108,9 @@ def _note(refused: Refused, error: Exception, environ: Mapping[str, Any]) -> Non
         "status": refused.status,
         "issues": [issue.error_code or issue.code for issue in refused.issues],
     }
-    if isinstance(error, Refused | TransactionFailure | AccessDenied):
+    if isinstance(error, AccessDenied):
+        _log.warning("access denied", rule=error.rule, **told)
+    elif isinstance(error, Refused | TransactionFailure):
         _log.info("refused", **told)
     elif refused.status == 503:
         _log.error("not available", exc_info=error, **told)

@@ -4,7 +4,7 @@ The application routes by this table, and the CapabilityStatement and the OpenAP
 made from it; so what is not here is neither answered nor stated.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,6 +56,18 @@ class Interaction:
     """Of what is found, read or made; empty where that is no resource type in particular."""
     body: str = ""
     """The resource type of the body; empty where there is none, or a form."""
+
+    def transaction(self, parameters: Sequence[tuple[str, str]]) -> str:
+        """Return the transaction that a request is: a search of the whole system is one of several.
+
+        Refused where the search names none of them.
+        """
+        if self.code != SEARCH_SYSTEM:
+            return self.name
+        searched = search_system.resource_type(parameters)
+        return next(
+            row.name for row in INTERACTIONS if (row.code, row.resource_type) == (SEARCH, searched)
+        )
 
 
 INTERACTIONS: Final = (

@@ -3,7 +3,7 @@
 It is answered for one type at a time, as the search of that type.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -22,16 +22,19 @@ FINDS: Final[Mapping[str, Callable[[Facade, Call], Answer]]] = {
 
 def find(facade: Facade, call: Call) -> Answer:
     """Answer as the search of the one type that ``_type`` names; else Refused."""
-    types = {
-        one for name, value in call.parameters if name == TYPE for one in value.split(",") if one
-    }
+    others = tuple(pair for pair in call.parameters if pair[0] != TYPE)
+    return FINDS[resource_type(call.parameters)](facade, replace(call, parameters=others))
+
+
+def resource_type(parameters: Sequence[tuple[str, str]]) -> str:
+    """Return the one resource type that is searched; Refused where there is no one such."""
+    types = {one for name, value in parameters if name == TYPE for one in value.split(",") if one}
     if len(types) != 1:
         raise _refused("required", f"{TYPE} has to name one resource type: {', '.join(FINDS)}")
-    (resource_type,) = types
-    if resource_type not in FINDS:
+    (found,) = types
+    if found not in FINDS:
         raise _refused("not-supported", f"{TYPE} can be one of {', '.join(FINDS)}")
-    others = tuple(pair for pair in call.parameters if pair[0] != TYPE)
-    return FINDS[resource_type](facade, replace(call, parameters=others))
+    return found
 
 
 def _refused(code: str, diagnostics: str) -> Refused:

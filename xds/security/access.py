@@ -15,6 +15,13 @@ Committing = Callable[[Any], None]
 class AccessDenied(Exception):
     """The caller may not do this; the text says why in general terms and names no patient."""
 
+    def __init__(self, said: str, *, rule: str = "", needs_user: bool = False) -> None:
+        super().__init__(said)
+        self.rule = rule
+        """What has decided it, for log and audit; the caller is not told."""
+        self.needs_user = needs_user
+        """Whether it might be permitted to a user, and there is none."""
+
 
 class AuthenticationFailed(Exception):
     """Nobody vouches for the user of a request as the options want it (ITI TF-2 3.40.4.1.3).
@@ -89,6 +96,10 @@ class Access:
     caller: Caller = UNKNOWN
     visible: Demand = ANYTHING
     """The demand on DocumentEntries that the caller may know of."""
+    permitted_by: tuple[str, ...] = ()
+    """The names of the rules of the policy that permit it."""
+    break_glass: bool = False
+    """Whether one of them permits it as an emergency access, which the record has to say."""
     facts: Facts = field(default_factory=Facts)
     checks: list["Check"] = field(default_factory=list)
     """What gates want asked of a submission before anything of it is stored."""

@@ -47,6 +47,8 @@ def _note(request: Request, asked: Sequence[DocumentRequest], retrieval: Retriev
         )
         for one in asked
     )
+
+
 def _withheld(
     domain: AffinityDomain, request: Request, requests: Sequence[DocumentRequest]
 ) -> Set[str]:

@@ -111,6 +111,7 @@ class Transaction:
             _log.info("refused", transaction=self.name, errors=codes)
             return self.refusal(failure.errors)
         except AccessDenied as denied:
+            _log.warning("access denied", transaction=self.name, rule=denied.rule)
             return self.refusal([self.failed(str(denied))])
         except (DatabaseUnavailable, StoreUnavailable, NotRecorded) as error:
             _log.error("not available", transaction=self.name, exc_info=error)

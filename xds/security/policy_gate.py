@@ -1,0 +1,47 @@
+"""The gate of authorisation: the one place where a policy is put to every request."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from xds.metadata.demands import every, meets, of_patient
+from xds.metadata.submission import Submission
+from xds.security.access import Access, AccessDenied
+from xds.security.gates import Outcome
+from xds.security.policy import DENIED, NO_RULE, AccessPolicy, Grant
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyGate:
+    """Lets in what the policy permits, limits what is visible, and looks at what is submitted."""
+
+    policy: AccessPolicy
+
+    def enter(self, access: Access) -> None:
+        """Decide before anything is read; AccessDenied where no rule permits the transaction."""
+        grant = self.policy.grant(access.transaction, access.caller)
+        access.permitted_by = grant.permitted_by
+        access.break_glass = grant.break_glass
+        access.visible = every([access.visible, grant.visible])
+        access.checks.append(lambda one: _check_submission(one, grant))
+
+    def leave(self, access: Access, outcome: Outcome) -> None:
+        """Do nothing: what has become of the request is for the record."""
+
+
+def _check_submission(access: Access, grant: Grant) -> None:
+    """Admit only what the caller could also see: the same rules cover reading and writing."""
+    submission = access.facts.submission
+    for broken in () if submission is None else _broken(submission, access, grant):
+        raise AccessDenied(DENIED, rule=broken)
+
+
+def _broken(submission: Submission, access: Access, grant: Grant) -> Iterator[str]:
+    """Yield the rule that stands against each object of a submission."""
+    for entry in submission.document_entries:
+        if not meets(entry, access.visible):
+            denials = (name for name, demand in grant.denials if meets(entry, demand))
+            yield next(denials, NO_RULE)
+    of_patients = of_patient(access.visible)
+    for package in (*submission.submission_sets, *submission.folders):
+        if not meets(package, of_patients):
+            yield NO_RULE
