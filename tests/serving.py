@@ -45,6 +45,7 @@ class Server:
     """What it was told of its database and its documents."""
     others: tuple[subprocess.Popen[bytes], ...] = ()
     """More processes on the same state."""
+    has_tls: bool = False
 
     @property
     def processes(self) -> tuple[subprocess.Popen[bytes], ...]:
@@ -58,7 +59,7 @@ class Server:
     @property
     def url(self) -> str:
         """The root of the server."""
-        return f"http://{self.host}:{self.port}"
+        return f"{'https' if self.has_tls else 'http'}://{self.host}:{self.port}"
 
     @property
     def registry_url(self) -> str:
@@ -108,13 +109,14 @@ def serving(
     given |= {**databases.options(data), **documents.options(data), **(options or {})}
     ports = [port] if count == 1 else [free_port() for _ in range(count)]
     log = data / "server.log"
+    written = log.stat().st_size if log.exists() else 0
     with ExitStack() as stack:
         started = [
             stack.enter_context(_started({**_own(given, number), "port": str(one)}, log))
             for number, one in enumerate(ports)
         ]
         for process, one in zip(started, ports, strict=True):
-            _wait_until_ready(process, one, log)
+            _wait_until_ready(process, one, log, written, has_tls="tls_certificate" in given)
         if count > 1:
             stack.enter_context(relaying(port, ports))
         yield _server(given, port, log, started)
@@ -133,7 +135,17 @@ def _server(
     where = {k: v for k, v in given.items() if k in ("data", "documents", "documents_options")}
     config = Config.model_validate({**where, "database": database})
     first, *others = started
-    return Server("127.0.0.1", port, data, database, first, log, config, tuple(others))
+    return Server(
+        "127.0.0.1",
+        port,
+        data,
+        database,
+        first,
+        log,
+        config,
+        tuple(others),
+        has_tls="tls_certificate" in given,
+    )
 
 
 @contextmanager
@@ -156,11 +168,19 @@ def _started(options: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen
                 process.wait()
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait_until_ready(
+    process: subprocess.Popen[bytes], port: int, log: Path, written: int, *, has_tls: bool
+) -> None:
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         if process.poll() is not None:
             break
+        if has_tls:
+            # which may demand a certificate of whoever asks
+            if b'"event": "ready"' in log.read_bytes()[written:]:
+                return
+            time.sleep(0.05)
+            continue
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
         try:
             connection.request("GET", "/health/ready")

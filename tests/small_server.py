@@ -1,5 +1,6 @@
 """A server with a small application, for tests/test_server.py to start in a process of its own."""
 
+import json
 import os
 import sys
 import time
@@ -8,6 +9,9 @@ from typing import Any
 
 from xds import logs, server
 from xds.config import Config, load
+from xds.security.node import of_environment
+from xds.security.proxies import KnownNodes, Proxies
+from xds.tls.options import networks
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -23,6 +27,12 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
             answer = str(sum(map(len, blocks))).encode()
         case "/process":
             answer = str(os.getpid()).encode()
+        case "/node":
+            node = of_environment(environ)
+            told = {"address": node.address, "subject": node.certificate_subject}
+            answer = json.dumps({**told, "certificate": bool(node.certificate)}).encode()
+        case "/forwarded":
+            answer = environ.get("HTTP_X_FORWARDED_HOST", "nothing").encode()
         case "/die":
             os._exit(9)
     start_response("200 OK", [("Content-Length", str(len(answer)))])
@@ -33,7 +43,9 @@ def create(config: Config) -> Any:
     """Create the application, unless the test wants that to fail."""
     if config.assigning_authority == "1.2.3":
         raise RuntimeError("no database")
-    return application
+    trusted = networks(config.trusted_proxies or "")
+    proxies = Proxies(trusted, config.node_certificate_header, config.node_address_header)
+    return KnownNodes(application, proxies)
 
 
 def fail(config: Config) -> None:

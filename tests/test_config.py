@@ -74,6 +74,46 @@ def test_what_is_wrong_in_the_file_is_told(tmp_path: Path, text: str, complaint:
         load(file=path)
 
 
+CERTIFICATE = 'tls_certificate = "c.pem"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('tls_key = "k"', "tls_key needs a tls_certificate"),
+        ('tls_trust = "a"', "tls_trust needs a tls_certificate"),
+        ('mllp_tls = "yes"', "mllp_tls needs a tls_certificate"),
+        ('tls_client_certificates = "required"', "tls_client_certificates needs a tls_certificate"),
+        (
+            f'{CERTIFICATE}tls_client_certificates = "required"',
+            "tls_client_certificates needs tls_trust: without, no certificate is verified",
+        ),
+        (
+            f'{CERTIFICATE}tls_client_certificates = "optional"',
+            "tls_client_certificates needs tls_trust: without, no certificate is verified",
+        ),
+        (
+            f'{CERTIFICATE}mllp_client_certificates = "required"',
+            "mllp_client_certificates needs tls_trust: without, no certificate is verified",
+        ),
+        (f'{CERTIFICATE}tls_trust = "a"', "tls_trust verifies nobody while"),
+        (f'{CERTIFICATE}tls_crl = "a"', "tls_crl needs tls_trust"),
+        (
+            f'{CERTIFICATE}tls_trust = "a"\nmllp_tls = "no"\nmllp_client_certificates = "required"',
+            "mllp_client_certificates needs TLS for the patient feed",
+        ),
+        (f'{CERTIFICATE}tls_minimum = "1.1"', "tls_minimum (FILE): Input should be '1.2' or '1.3'"),
+        ('tls_outgoing_key = "k"', "tls_outgoing_key needs its tls_outgoing_certificate"),
+    ],
+)
+def test_tls_that_would_promise_too_much_is_refused(
+    tmp_path: Path, text: str, complaint: str
+) -> None:
+    path = file(tmp_path, text)
+    with pytest.raises(ConfigError, match=re.escape(complaint.replace("FILE", str(path)))):
+        load(file=path)
+
+
 def test_every_wrong_option_is_told_and_no_value_is_quoted(tmp_path: Path) -> None:
     path = file(tmp_path, 'port = "x"\ndatabase = "u:secret@db"')
     with pytest.raises(ConfigError) as caught:

@@ -17,17 +17,18 @@ LAYERS: Final = (
     ("__main__",),
     ("commands",),
     ("server", "round_trip"),
-    ("app",),
+    ("workers",),
+    ("app", "certificates"),
     ("remote_registry",),
     ("client",),
     ("soap", "fhir", "hl7v2", "web"),
     ("transactions",),
     ("affinity_domain", "pace"),
     ("registry", "repository", "audit"),
-    ("config", "contract", "database", "logs"),
+    ("config", "contract", "database", "logs", "metrics"),
     ("security",),
-    ("metadata", "targets"),
-    ("errors", "parsing"),
+    ("metadata", "targets", "tls"),
+    ("errors", "folders", "parsing"),
 )
 
 # What a room may import of those below, where that is less than all.
@@ -37,6 +38,7 @@ LESS: Final = {
         "affinity_domain",
         "repository",
         "config",
+        "tls.contexts",
         "logs",
         "metadata",
         "errors",
@@ -68,7 +70,9 @@ LESS: Final = {
     "security": ("metadata", "errors"),
     "pace": ("config", "logs"),
     "contract": ("metadata",),
-    "config": ("metadata", "security.policy_file", "targets"),
+    "config": ("metadata", "security.policy_file", "targets", "tls.options"),
+    "certificates": ("config", "logs", "metrics", "tls"),
+    "metrics": ("folders", "security"),
 }
 
 # The rooms that may import a library.
@@ -81,11 +85,13 @@ LIBRARIES: Final = {
     "obstore": ("repository.object_storage",),
     "falcon": ("app", "web", "fhir"),
     "hl7": ("hl7v2.messages",),
-    "granian": ("server",),
+    "granian": ("workers",),
+    "cryptography": ("tls", "certificates", "security.node"),
+    "prometheus_client": ("metrics",),
     "click": ("__main__", "commands"),
     "rich": ("commands", "round_trip"),
     "structlog": ("logs",),
-    "pydantic": ("config", "commands", "security.policy_file"),
+    "pydantic": ("config", "commands", "security.policy_file", "tls.options"),
     "pydantic_settings": ("config",),
     "lxml": (
         "soap",

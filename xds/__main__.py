@@ -18,6 +18,7 @@ COMMANDS: Final = MappingProxyType(
         "verify": "Compare every stored document with what is registered of it.",
         "sweep": "Remove stored documents that were never registered.",
         "audit": "Search the audit records: who has done what.",
+        "certs": "Make an authority and certificates for trials of TLS.",
         "config": "Show every option with its value and where it comes from.",
     }
 )

@@ -1,14 +1,19 @@
 """The composition: a configuration becomes an affinity domain, and that one WSGI application."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from xds import contract, logs, remote_registry, web
 from xds.config import Config
 from xds.fhir import application
+from xds.metrics import Counted, Metrics, MetricsGate
 from xds.pace import Paced
+from xds.security.gates import Gates
+from xds.security.proxies import KnownNodes, Proxies
 from xds.soap.application import SoapEndpoint
 from xds.soap.asynchronous import Replies
+from xds.tls.options import networks
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -21,13 +26,23 @@ def create_app(config: Config) -> WSGIApplication:
     FHIR reads and writes registry and repository at once, and is there where both are.
     """
     domain = remote_registry.open_domain(config, serves=True)
+    metrics = Metrics() if config.metrics == "yes" else None
+    if metrics:
+        domain = replace(domain, gates=Gates((MetricsGate(metrics), *domain.gates.gates)))
     replies = Replies.open(config)
     endpoints = {
         f"/{actor}": SoapEndpoint(actor, domain, config, replies) for actor in domain.actors
     }
     has_both = set(domain.actors) == set(contract.ACTORS)
     fhir = application.create(domain, config) if has_both else None
-    return Paced(_Dispatch(endpoints, fhir, web.create(domain)), config)
+    served = KnownNodes(_Dispatch(endpoints, fhir, web.create(domain)), _proxies(config))
+    paced = Paced(served, config)
+    return Counted(paced, metrics) if metrics else paced
+
+
+def _proxies(config: Config) -> Proxies:
+    trusted = networks(config.trusted_proxies or "")
+    return Proxies(trusted, config.node_certificate_header, config.node_address_header)
 
 
 class _Dispatch:

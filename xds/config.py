@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ByteSize,
     ConfigDict,
@@ -35,6 +34,7 @@ from pydantic_settings import (
 from xds import targets
 from xds.metadata import datatypes
 from xds.security import policy_file
+from xds.tls.options import TlsOptions
 
 PREFIX: Final = "XDS_"
 CLIENT_PREFIX: Final = "XDS_CLIENT_"
@@ -169,7 +169,7 @@ def _workers() -> int:
     return min(cores * _WORKERS_A_CORE, _MOST_WORKERS)
 
 
-class Config(BaseModel):
+class Config(TlsOptions):
     """What one server is to do: a value, to be handed to its processes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
@@ -337,6 +337,9 @@ class Config(BaseModel):
     max_message_bytes: ByteSize = Field(
         ByteSize(8 << 30), gt=0, description="Largest request with its documents, such as 8GiB."
     )
+    metrics: Literal["yes", "no"] = Field(
+        "yes", description="Whether GET /metrics tells what Prometheus may collect."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged."
     )
@@ -386,7 +389,8 @@ class Config(BaseModel):
     def url(self) -> str:
         """The URL at which this server is reached from its own machine."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        scheme = "https" if self.has_tls else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 class _Sources(BaseSettings, Config):
@@ -429,7 +433,9 @@ def unknown_environment() -> tuple[str, ...]:
 
 def option_fields() -> Mapping[str, FieldInfo]:
     """Give the options with their declarations, in their order."""
-    return Config.model_fields
+    fields = Config.model_fields
+    own = {name: fields[name] for name in fields if name in Config.__annotations__}
+    return {**own, **fields}  # what is inherited comes last
 
 
 def load(flags: Mapping[str, object] | None = None, file: Path | None = None) -> Config:

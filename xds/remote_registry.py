@@ -38,6 +38,7 @@ from xds.metadata.ebrim import UnusedObject
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.submission import Submission
 from xds.repository.registering import OutcomeUnknown, RegistryUnavailable
+from xds.tls import contexts
 
 _CONNECT_SECONDS: Final = 5.0
 _QUESTIONS_AT_ONCE: Final = 8
@@ -61,8 +62,18 @@ def open_domain(config: Config, *, serves: bool = False) -> AffinityDomain:
     """Open the affinity domain of a configuration, wherever its registry is."""
     if config.registry_url is None:
         return AffinityDomain.open(config, serves=serves)
-    settings = Settings(timeout=config.registry_seconds, connect_timeout=_CONNECT_SECONDS)
-    return AffinityDomain.open(config, RegistryClient(config.registry_url, settings), serves=serves)
+    client = registry_client(config, config.registry_url)
+    return AffinityDomain.open(config, client, serves=serves)
+
+
+def registry_client(config: Config, url: str) -> "RegistryClient":
+    """Return the client of a registry, which shows this node's certificate where it is asked to."""
+    settings = Settings(
+        timeout=config.registry_seconds,
+        connect_timeout=_CONNECT_SECONDS,
+        tls=contexts.outgoing(config) if url.startswith("https:") else None,
+    )
+    return RegistryClient(url, settings)
 
 
 class RegistryClient:

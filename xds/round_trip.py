@@ -17,12 +17,14 @@ from xds.client import (
     DocumentConsumer,
     DocumentSource,
     Fingerprint,
+    Settings,
     submission_of,
 )
 from xds.client.submitting import entry_of_file
 from xds.config import Config
 from xds.metadata.datatypes import CX
 from xds.metadata.objects import DocumentEntry
+from xds.tls import contexts
 
 T = TypeVar("T")
 
@@ -61,10 +63,11 @@ class _RoundTrip:
     def run(self) -> list[DocumentEntry]:
         """Take the three steps, and return what was provided."""
         url = self.config.url
+        settings = Settings(tls=contexts.outgoing(self.config))
         self.say(f"One round trip at {url}, for the invented patient {self.patient_id}")
         with (
-            DocumentSource(f"{url}/repository") as source,
-            DocumentConsumer(self.registry_url, f"{url}/repository") as consumer,
+            DocumentSource(f"{url}/repository", settings=settings) as source,
+            DocumentConsumer(self.registry_url, f"{url}/repository", settings=settings) as consumer,
         ):
             provided = self._provide(source)
             self._retrieve(consumer, self._find(consumer, provided))

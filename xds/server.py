@@ -5,47 +5,33 @@ found out at once, connections wait while a dead worker is replaced, and a clien
 has gone is noticed, also where it leaves a request half sent.
 """
 
-import atexit
 import errno
-import gc
 import http.client
-import logging
+import ipaddress
 import multiprocessing
-import os
-import signal
 import socket
-import sys
+import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from multiprocessing.synchronize import Event
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
-from granian.net import SocketHolder
-from granian.server.mp import MPServer
-
-from xds import logs
+from xds import logs, metrics
 from xds.config import Config
+from xds.folders import private_folder
 from xds.hl7v2.supervision import patient_feed
+from xds.workers import BACKLOG, CreateApplication, Workers, WSGIApplication
 
-WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-CreateApplication = Callable[[Config], WSGIApplication]
+if TYPE_CHECKING:
+    from xds.certificates import Certificates
 
 READY: Final = "/health/ready"
 
-_BACKLOG: Final = 1024
 _BIND_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.05
 _READY_SECONDS: Final = 1.0
-_SWITCH_SECONDS: Final = 0.0005
-"""How long a thread may keep the interpreter to itself: one that comes back from the disk with the
-database's lock should not wait for others that compute."""
 # a peer that is silent is asked after a minute, and given up after another, as is one that takes
 # nothing of what it is sent
 _KEEPALIVE: Final = (
@@ -77,31 +63,64 @@ def serve(
     # a fork of a process with threads may hang; a worker that starts afresh cannot
     multiprocessing.set_start_method("spawn", force=True)
     with ExitStack() as stack:
-        listening = stack.enter_context(listen(config.host, config.port))
+        if config.metrics == "yes":
+            stack.enter_context(metrics.shared_folder())
+        certificates = _certificates(config, stack)
+        listening = stack.enter_context(
+            listen(config.host, config.port, may_be_public=config.has_tls or _is_behind(config))
+        )
         config = config.model_copy(update={"port": listening.getsockname()[1]})
-        run = _Run(config, _Server(config, listening))
+        workers = Workers(config, create or _create_application, listening, certificates)
+        run = _Run(config, workers)
         if config.mllp_port is not None:
-            stack.enter_context(_patient_feed(config, config.mllp_port, run))
+            stack.enter_context(_patient_feed(config, config.mllp_port, run, certificates))
+        if certificates:
+            stack.enter_context(certificates.watched(workers.signal_handler_reload))
         threading.Thread(target=run.watch, args=(when_ready,), daemon=True).start()
-        return run.serve(create or _create_application)
+        return run.serve()
+
+
+def _is_behind(config: Config) -> bool:
+    return config.tls_in_front == "yes"
+
+
+def _certificates(config: Config, stack: ExitStack) -> "Certificates | None":
+    """Read the certificates, if there are any; ServerError where they cannot be used."""
+    if not config.has_tls:
+        return None
+    # here, so that a supervisor without TLS stays small
+    from xds.certificates import Certificates
+    from xds.tls.material import BadMaterial
+
+    counted = metrics.Metrics() if config.metrics == "yes" else None
+    try:
+        return Certificates(config, stack.enter_context(private_folder("tls")), counted)
+    except BadMaterial as error:
+        raise ServerError(str(error)) from None
 
 
 @contextmanager
-def _patient_feed(config: Config, port: int, run: "_Run") -> Iterator[None]:
+def _patient_feed(
+    config: Config, port: int, run: "_Run", certificates: "Certificates | None"
+) -> Iterator[None]:
     """Serve the patient feed as well, in a process of its own, for the length of a block."""
+    host = config.mllp_host or config.host
+    may_be_public = config.mllp_has_tls or _is_behind(config)
+    folder = (lambda: certificates.folder) if certificates and config.mllp_has_tls else None
     with (
-        listen(config.mllp_host or config.host, port) as listening,
-        patient_feed(config, listening, run.cannot_start, run.is_stopping),
+        listen(host, port, may_be_public=may_be_public, option="mllp_host") as listening,
+        patient_feed(config, listening, run.server.cannot_start, run.is_stopping, folder) as feed,
     ):
+        run.server.on_reload(feed.renew)
         yield
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Open a listening socket, or raise ServerError."""
+def listen(host: str, port: int, *, may_be_public: bool, option: str = "host") -> socket.socket:
+    """Open a listening socket, or raise ServerError; without TLS at a loopback address alone."""
     until = time.monotonic() + _BIND_SECONDS
     while True:
         try:
-            return _bind(host, port)
+            return _bind(host, port, may_be_public=may_be_public, option=option)
         except OSError as error:
             # the workers of a server that was killed just now may still be about to leave
             if error.errno != errno.EADDRINUSE or time.monotonic() > until:
@@ -116,11 +135,16 @@ def _cannot_listen(host: str, port: int, error: OSError) -> str:
     return f"cannot listen at port {port} of {host}: {reason}"
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int, *, may_be_public: bool, option: str) -> socket.socket:
     family, *_, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
-    listening = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+    if not may_be_public and not _is_loopback(str(address[0])):
+        raise ServerError(
+            f"{option}: {host} can be reached from other machines, and there is no TLS: set "
+            'tls_certificate, or tls_in_front = "yes" if something in front provides it'
+        )
+    listening = socket.create_server(address[:2], family=family, backlog=BACKLOG)
     # the sockets of the connections inherit these
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -130,57 +154,10 @@ def _bind(host: str, port: int) -> socket.socket:
     return listening
 
 
-class _Server(MPServer):
-    """Granian with a listening socket that is given to it, in place of one for each worker."""
-
-    def __init__(self, config: Config, listening: socket.socket) -> None:
-        super().__init__(
-            "xds",
-            address=config.host,
-            port=config.port,
-            interface=Interfaces.WSGI,
-            workers=config.workers,
-            blocking_threads=config.threads,
-            backpressure=config.backpressure,
-            http=HTTPModes.http1,
-            http1_settings=HTTP1Settings(header_read_timeout=config.header_seconds * 1000),
-            websockets=False,
-            respawn_failed_workers=True,
-            workers_kill_timeout=config.grace_seconds,
-            log_level=LogLevels.info if config.log_level == "debug" else LogLevels.warning,
-            log_dictconfig=_granian_logs(),
-        )
-        self._listening = listening
-        logs.configure(config.log_level, config.log_format)  # Granian has undone it
-
-    def _init_shared_socket(self) -> None:
-        number = self._listening.fileno()
-        with_backlog = sys.platform.startswith(("linux", "freebsd"))
-        arguments = (number, False, _BACKLOG) if with_backlog else (number, False)
-        self._shd = SocketHolder(*arguments)  # type: ignore[assignment]  # declared by None alone
-        self._sso = self._listening
-
-
-def _granian_logs() -> dict[str, Any]:
-    """Leave Granian's log lines to the handler of all libraries."""
-    through = {"handlers": [], "propagate": True}
-    return {
-        "formatters": {},
-        "handlers": {},
-        "filters": {"deliberate": {"()": _Deliberate}},
-        "loggers": {
-            "_granian": {**through, "filters": ["deliberate"]},
-            "granian.access": dict(through),
-        },
-    }
-
-
-class _Deliberate(logging.Filter):
-    """Leaves out that there are more workers than cores, which is meant (see ``workers``)."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a line is of interest."""
-        return not record.getMessage().startswith("Configured number of workers")
+def _is_loopback(address: str) -> bool:
+    found = ipaddress.ip_address(address.partition("%")[0])
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return (mapped or found).is_loopback
 
 
 @dataclass(slots=True)
@@ -188,18 +165,14 @@ class _Run:
     """One run of the server in the supervisor, from its start to its exit code."""
 
     config: Config
-    server: _Server
-    cannot_start: Event = field(
-        default_factory=lambda: multiprocessing.get_context("spawn").Event()
-    )
+    server: Workers
     failed: bool = False
 
-    def serve(self, create: CreateApplication) -> int:
+    def serve(self) -> int:
         """Run Granian until it is told to stop, or its workers keep dying."""
-        loader = partial(_start_worker, self.config, create, self.cannot_start)
         code: object = 0
         try:
-            self.server.serve(target_loader=loader, wrap_loader=False)
+            self.server.run()
         except SystemExit as exit_:
             # a signal for the whole group ends workers before their supervisor tells them to
             code = 0 if self.server.interrupt_signal else exit_.code
@@ -208,13 +181,13 @@ class _Run:
 
     def watch(self, when_ready: Callable[[Config], None] | None) -> None:
         """Wait until the application answers, and say so; stop where it does not get there."""
-        while not self.cannot_start.wait(_POLL_SECONDS):
+        while not self.server.cannot_start.wait(_POLL_SECONDS):
             if _is_ready(self.config):
                 break
-        if not self.cannot_start.is_set():
+        if not self.server.cannot_start.is_set():
             _log.info("ready", url=self.config.url, workers=self.config.workers)
             self._call(when_ready)
-            self.cannot_start.wait()
+            self.server.cannot_start.wait()
         self.stop()
 
     def _call(self, when_ready: Callable[[Config], None] | None) -> None:
@@ -236,15 +209,30 @@ class _Run:
 
 
 def _is_ready(config: Config) -> bool:
-    host = config.url.removeprefix("http://").rpartition(":")[0].strip("[]")
+    host = config.url.partition("://")[2].rpartition(":")[0].strip("[]")
     connection = http.client.HTTPConnection(host, config.port, timeout=_READY_SECONDS)
+    if config.has_tls:
+        connection = http.client.HTTPSConnection(
+            host, config.port, timeout=_READY_SECONDS, context=_unverified()
+        )
     try:
         connection.request("GET", READY)
         return connection.getresponse().status == http.client.OK
+    except ssl.SSLError:
+        # a worker that demands a certificate is there, but this process has none to show
+        return config.tls_client_certificates == "required"
     except (OSError, http.client.HTTPException):
         return False
     finally:
         connection.close()
+
+
+def _unverified() -> ssl.SSLContext:
+    """Make a context for this server's own eyes: it looks whether it answers, and says nothing."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _create_application(config: Config) -> WSGIApplication:
@@ -252,54 +240,3 @@ def _create_application(config: Config) -> WSGIApplication:
     from xds.app import create_app
 
     return create_app(config)
-
-
-def _start_worker(
-    config: Config, create: CreateApplication, cannot_start: Event
-) -> WSGIApplication:
-    """Make the application, in a worker that has just been started."""
-    logs.configure(config.log_level, config.log_format)
-    _take_over_signals(config)
-    try:
-        application = create(config)
-        gc.freeze()  # what stays for good need not be looked at by every collection
-        sys.setswitchinterval(_SWITCH_SECONDS)
-        return application
-    except Exception as error:
-        _log.error("the application cannot start", reason=str(error), exc_info=True)
-        cannot_start.set()
-        time.sleep(config.grace_seconds)  # the supervisor ends this process well before
-        raise SystemExit(1) from None
-
-
-def _take_over_signals(config: Config) -> None:
-    """See to it that Granian is told to stop once, and only once.
-
-    Its handler blocks for ever, with the interpreter's lock, when it is called a second time. And
-    signals do come twice: Ctrl-C and service managers reach workers as well as their supervisor.
-    """
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    threading.Thread(target=_stop_on_signal, daemon=True).start()
-    threading.Thread(target=_leave_with_supervisor, args=(config,), daemon=True).start()
-
-
-def _stop_on_signal() -> None:
-    signal.sigwait({signal.SIGTERM})
-    # A thread of Granian's that is still about when all work has ended may ask for the interpreter
-    # while that is taken apart: a panic of Rust, with its report in the log and SIGABRT.
-    atexit.register(os._exit, 0)
-    stop = signal.getsignal(signal.SIGTERM)
-    if callable(stop):
-        stop(signal.SIGTERM, None)
-    else:
-        os._exit(0)  # Granian is not serving yet
-
-
-def _leave_with_supervisor(config: Config) -> None:
-    """End a worker whose supervisor was killed: it would keep the port and answer for ever."""
-    supervisor = multiprocessing.parent_process()
-    if supervisor:
-        supervisor.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(config.grace_seconds)
-        os._exit(1)

@@ -14,6 +14,7 @@ import pytest
 
 from tests.ports import free_port
 
+PACKAGES: Final = "rsyslog rsyslog-openssl"
 _SECONDS: Final = 20
 
 
@@ -73,7 +74,7 @@ class Rsyslog:
 def rsyslog(folder: Path, tls: str = "") -> Iterator[Rsyslog]:
     """Run rsyslogd for the length of a block; ``tls`` is more of its configuration."""
     if shutil.which("rsyslogd") is None:
-        pytest.skip("rsyslogd is not here: apt-get install rsyslog rsyslog-openssl")
+        pytest.skip(f"rsyslogd is not here: apt-get install {PACKAGES}")
     folder.mkdir(parents=True, exist_ok=True)
     running = Rsyslog(folder, free_port())
     work = folder / "work"

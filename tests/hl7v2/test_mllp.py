@@ -84,7 +84,7 @@ def served(
 ) -> Iterator[tuple[mllp.Server, int]]:
     """Serve in a thread."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = mllp.Server(listening, answer, limits)
+        server = mllp.Server(listening, lambda message, _node: answer(message), limits)
         thread = threading.Thread(target=server.serve)
         thread.start()
         try:
@@ -212,7 +212,7 @@ def test_another_process_may_go_on_listening_after_a_stop() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         for _ in range(2):
-            server = mllp.Server(listening, lambda message: message, SMALL)
+            server = mllp.Server(listening, lambda message, _node: message, SMALL)
             thread = threading.Thread(target=server.serve)
             thread.start()
             with connected(port) as sender:

@@ -32,7 +32,8 @@ def test_an_answer_that_nobody_takes_is_given_up(
     outbox = Outbox(tmp_path)
     receiver.refuse(path, *[503] * 9)
     outbox.put(Target.parse(receiver.url + path), "text/plain", "c", [b"x"])
-    Deliverer(outbox, prefixes(receiver.url), **limit).start()
+    attempts, seconds = limit["attempts"], limit["seconds"]
+    Deliverer(outbox, prefixes(receiver.url), attempts=attempts, seconds=seconds).start()
     until(lambda: outbox.waiting() == [])
     assert 2 <= len(receiver.came(path)) <= 3
 

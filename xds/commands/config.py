@@ -56,6 +56,8 @@ def _shown(option: Option) -> str:
     """Show a value, but no password: neither one in a URL nor one of an object store."""
     if option.value is None:
         return "unset"
+    if option.name == "tls_key_password":
+        return "***"
     text = human(option.value)
     if option.name == "documents_options":
         text = " ".join(

@@ -16,6 +16,7 @@ from urllib.parse import urljoin
 
 from xds.config import Config
 from xds.targets import Target, admitted, prefixes
+from xds.tls import contexts
 
 _BLOCK: Final = 256 * 1024
 _CONNECT_SECONDS: Final = 10.0
@@ -52,6 +53,8 @@ class Fetching:
     """The largest document, in bytes."""
     seconds: float = _ALL_SECONDS
     """How long it may take altogether."""
+    tls: ssl.SSLContext | None = None
+    """For https; without one, the authorities that the system trusts."""
 
     def admits(self, url: str) -> bool:
         """Whether a URL may be fetched at all."""
@@ -84,7 +87,7 @@ class Fetching:
                 target.host,
                 target.port,
                 timeout=_CONNECT_SECONDS,
-                context=ssl.create_default_context(),
+                context=self.tls,
             )
         return http.client.HTTPConnection(target.host, target.port, timeout=_CONNECT_SECONDS)
 
@@ -105,7 +108,9 @@ class Fetching:
 
 def fetching_of(config: Config) -> Fetching:
     """Return what the options allow to be fetched."""
-    return Fetching(prefixes(config.fhir_fetch_from or ""), config.max_fhir_bytes)
+    allowed = prefixes(config.fhir_fetch_from or "")
+    tls = contexts.outgoing(config) if allowed else None
+    return Fetching(allowed, config.max_fhir_bytes, tls=tls)
 
 
 def _asked(

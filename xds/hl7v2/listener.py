@@ -8,9 +8,12 @@ import multiprocessing
 import os
 import signal
 import socket
+import ssl
 import threading
 from functools import partial
+from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
+from pathlib import Path
 
 from xds import logs
 from xds.affinity_domain import AffinityDomain
@@ -19,27 +22,53 @@ from xds.hl7v2 import mllp
 from xds.hl7v2.event import Feed
 from xds.hl7v2.feed import answer
 from xds.hl7v2.identifiers import AssigningAuthority
+from xds.tls import contexts
 
 _log = logs.get_logger(__name__)
 
 
-def run(config: Config, listening: socket.socket, cannot_start: Event) -> None:
-    """Serve until SIGTERM or SIGINT, or until the supervisor has gone."""
+def run(
+    config: Config, listening: socket.socket, cannot_start: Event, certificates: Connection
+) -> None:
+    """Serve until SIGTERM or SIGINT, or until the supervisor has gone.
+
+    ``certificates`` brings the folder of the certificates, if there is TLS, and each newer one.
+    """
     logs.configure(config.log_level, config.log_format)
     try:
+        tls = _context(config, certificates.recv()) if config.mllp_has_tls else None
         domain = AffinityDomain.open(config, serves=True)
     except Exception as error:
         _log.error("the patient feed cannot start", reason=str(error), exc_info=True)
         cannot_start.set()
         raise SystemExit(1) from None
-    server = mllp.Server(listening, partial(answer, _feed(domain, config)), _limits(config))
+    feed = _feed(domain, config)
+
+    server = mllp.Server(listening, partial(answer, feed), _limits(config), tls)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is for the supervisor
+    threading.Thread(target=_renew, args=(server, config, certificates), daemon=True).start()
     threading.Thread(target=_leave_with_supervisor, args=(server,), daemon=True).start()
     host, port, *_ = listening.getsockname()
     _log.info("ready for the patient feed", host=host, port=port, process=os.getpid())
     server.serve()
     domain.close()
+
+
+def _context(config: Config, folder: Path) -> ssl.SSLContext:
+    return contexts.serving(folder, config.of_mllp_clients, config.tls_minimum)
+
+
+def _renew(server: mllp.Server, config: Config, certificates: Connection) -> None:
+    """Serve new connections with each newer copy of the certificates."""
+    while True:
+        try:
+            server.tls = _context(config, certificates.recv())
+        except EOFError:
+            return  # the supervisor has gone
+        except OSError as error:
+            _log.error("the patient feed cannot take the certificates", exc_info=error)
 
 
 def _feed(domain: AffinityDomain, config: Config) -> Feed:

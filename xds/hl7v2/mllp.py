@@ -6,6 +6,7 @@ second ``0x0B`` begins the message anew: what came before it was cut off.
 
 import selectors
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from xds import logs
+from xds.security.node import Node
 
 START: Final = b"\x0b"
 END: Final = b"\x1c\x0d"
@@ -25,8 +27,9 @@ _PAUSE_SECONDS: Final = 0.2
 
 _log = logs.get_logger(__name__)
 
-Answer = Callable[[bytes], bytes]
-"""Takes a message, gives its answer, and never raises; called from many threads."""
+Answer = Callable[[bytes, Node], bytes]
+"""Takes a message and the node that it comes from, gives its answer, and never raises; called from
+many threads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +103,15 @@ def framed(message: bytes) -> bytes:
 class Server:
     """Accepts connections and answers their messages, a thread for each connection."""
 
-    def __init__(self, listening: socket.socket, answer: Answer, limits: Limits) -> None:
+    def __init__(
+        self,
+        listening: socket.socket,
+        answer: Answer,
+        limits: Limits,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.tls = tls
+        """For connections that come; may be replaced at any time."""
         self._listening = listening
         self._answer = answer
         self._limits = limits
@@ -143,7 +154,6 @@ class Server:
                 _log.error("the patient feed cannot accept a connection", exc_info=error)
                 time.sleep(_PAUSE_SECONDS)
                 continue
-            connection.setblocking(True)
             thread = threading.Thread(target=self._converse, args=(connection,), daemon=True)
             with self._lock:
                 self._open[connection] = thread
@@ -156,54 +166,114 @@ class Server:
             left = dict(self._open)
         for connection in left:
             with suppress(OSError):
-                connection.shutdown(socket.SHUT_RD)
+                # that of TLS would have its thread go on without
+                socket.socket.shutdown(connection, socket.SHUT_RD)
         until = time.monotonic() + self._limits.message_seconds
         for thread in left.values():
             thread.join(max(0, until - time.monotonic()))
         self._wake.close()
         self._woken.close()
 
-    def _converse(self, connection: socket.socket) -> None:
+    def _converse(self, accepted: socket.socket) -> None:
+        connection = accepted
         try:
+            if self.tls:
+                connection = self._secured(accepted, self.tls)
             with connection:
                 self._exchange(connection)
-        except BlockingIOError:
+        except (BlockingIOError, TimeoutError):
             _log.info("a connection of the patient feed fell silent")
         except Intolerable as reason:
             _log.warning("a connection of the patient feed was closed", reason=str(reason))
+        except ssl.SSLError as error:
+            # with the words of the library alone: it quotes nothing
+            _log.warning(
+                "a connection of the patient feed failed in TLS",
+                reason=getattr(error, "verify_message", "") or error.reason,
+            )
         except OSError as error:
             _log.info("a connection of the patient feed broke", exc_info=error)
         except Exception as error:  # the report of a thread that dies would quote messages
             _log.error("a connection of the patient feed failed", exc_info=error)
         finally:
+            accepted.close()
             with self._lock:
-                del self._open[connection]
+                self._open.pop(connection, None)
+                self._open.pop(accepted, None)
             self._free.release()
 
+    def _secured(self, accepted: socket.socket, tls: ssl.SSLContext) -> ssl.SSLSocket:
+        """Shake hands, in the time of a message."""
+        accepted.settimeout(self._limits.message_seconds)
+        secured = tls.wrap_socket(accepted, server_side=True)
+        with self._lock:
+            self._open[secured] = self._open.pop(accepted)
+        return secured
+
     def _exchange(self, connection: socket.socket) -> None:
-        _wait_at_most(connection, socket.SO_SNDTIMEO, self._limits.message_seconds)
-        _wait_at_most(connection, socket.SO_RCVTIMEO, self._limits.idle_seconds)
+        peer = _Peer(connection, self._limits.message_seconds)
+        peer.wait_at_most(self._limits.idle_seconds)
+        node = _node(connection)
         decoder = Decoder(self._limits)
         until: float | None = None
         while not self._stopping and (data := connection.recv(_BLOCK)):
             answered = False
             for message in decoder.feed(data):
-                connection.sendall(framed(self._answer(message)))
+                peer.send(framed(self._answer(message, node)))
                 answered = True
             if decoder.inside:
                 if until is None or answered:
                     until = time.monotonic() + self._limits.message_seconds
-                left = max(until - time.monotonic(), _LEAST_SECONDS)
-                _wait_at_most(connection, socket.SO_RCVTIMEO, left)
+                peer.wait_at_most(max(until - time.monotonic(), _LEAST_SECONDS))
             elif until is not None:
                 until = None
-                _wait_at_most(connection, socket.SO_RCVTIMEO, self._limits.idle_seconds)
+                peer.wait_at_most(self._limits.idle_seconds)
 
 
-def _wait_at_most(connection: socket.socket, option: int, seconds: float) -> None:
-    """Set how long the kernel waits, which costs no call for each message as a timeout would.
+def _node(connection: socket.socket) -> Node:
+    """Return the node at the other end, with the certificate that it has proved to own, if any."""
+    address = str(connection.getpeername()[0])
+    certificate = None
+    if isinstance(connection, ssl.SSLSocket):
+        certificate = connection.getpeercert(binary_form=True)
+        if connection.context.verify_mode == ssl.CERT_NONE:
+            certificate = None
+    return Node.of_certificate(address, certificate) if certificate else Node(address=address)
 
-    A wait that is over raises BlockingIOError.
+
+class _Peer:
+    """How long a connection waits, for bytes to come and for an answer to be taken.
+
+    The kernel waits, which costs no call for each message as a timeout would, and ends a wait with
+    BlockingIOError. TLS needs timeouts, and ends a wait with TimeoutError.
     """
-    whole, part = divmod(int(seconds * 1_000_000), 1_000_000)
-    connection.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", whole, part))
+
+    def __init__(self, connection: socket.socket, send_seconds: float) -> None:
+        self._connection = connection
+        self._send_seconds = send_seconds
+        self._receive_seconds = send_seconds
+        self._by_timeout = isinstance(connection, ssl.SSLSocket)
+        if not self._by_timeout:
+            connection.setblocking(True)
+            self._set(socket.SO_SNDTIMEO, send_seconds)
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Set how long to wait for the next bytes."""
+        self._receive_seconds = seconds
+        if self._by_timeout:
+            self._connection.settimeout(seconds)
+        else:
+            self._set(socket.SO_RCVTIMEO, seconds)
+
+    def send(self, data: bytes) -> None:
+        """Send all of it."""
+        if not self._by_timeout:
+            self._connection.sendall(data)
+            return
+        self._connection.settimeout(self._send_seconds)
+        self._connection.sendall(data)
+        self._connection.settimeout(self._receive_seconds)
+
+    def _set(self, option: int, seconds: float) -> None:
+        whole, part = divmod(int(seconds * 1_000_000), 1_000_000)
+        self._connection.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", whole, part))

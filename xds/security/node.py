@@ -2,7 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, Self
+
+ENVIRONMENT: Final = "xds.node"
+"""Where the environment of a request has its node; see :mod:`xds.security.proxies`."""
+
+_KEPT: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +22,15 @@ class Node:
     certificate: bytes | None = None
     """That certificate, DER, where it is known."""
 
+    @classmethod
+    def of_certificate(cls, address: str, certificate: bytes) -> Self:
+        """Return the node that has proved to own a certificate (DER); ValueError if it is none."""
+        return cls(
+            address=address,
+            certificate_subject=_subject(certificate),
+            certificate=certificate,
+        )
+
 
 NOWHERE: Final = Node()
 """A node of which nothing is known."""
@@ -23,4 +38,13 @@ NOWHERE: Final = Node()
 
 def of_environment(environ: Mapping[str, Any]) -> Node:
     """Return the node that an HTTP request comes from."""
-    return Node(address=environ.get("REMOTE_ADDR") or "")
+    node: Node | None = environ.get(ENVIRONMENT)
+    return node or Node(address=environ.get("REMOTE_ADDR") or "")
+
+
+@lru_cache(_KEPT)
+def _subject(certificate: bytes) -> str:
+    # here, as it takes its time, and most servers need none of it
+    from cryptography import x509
+
+    return x509.load_der_x509_certificate(certificate).subject.rfc4514_string()

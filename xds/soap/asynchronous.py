@@ -17,6 +17,7 @@ from xds.soap.exchange import Exchange, Rendered
 from xds.soap.faults import SoapFault
 from xds.soap.outbox import Outbox, OutboxUnavailable
 from xds.targets import Target, admitted, prefixes
+from xds.tls import contexts
 from xds.transactions import Response
 
 _ACCEPTED: Final = "202 Accepted"
@@ -47,7 +48,11 @@ class Replies:
             return cls()
         outbox = Outbox(config.data / "outbox")
         deliverer = Deliverer(
-            outbox, allowed, attempts=config.async_attempts, seconds=config.async_seconds
+            outbox,
+            allowed,
+            attempts=config.async_attempts,
+            seconds=config.async_seconds,
+            tls=contexts.outgoing(config),
         )
         deliverer.start()
         return cls(allowed, outbox, deliverer.wake)

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cached_property
 from http import HTTPStatus
 from typing import Final
 
@@ -44,10 +43,17 @@ class Deliverer:
     """Sends what is in the outbox. A redirection is not followed, and no proxy is used."""
 
     def __init__(
-        self, outbox: Outbox, allowed: Sequence[Target], *, attempts: int, seconds: int
+        self,
+        outbox: Outbox,
+        allowed: Sequence[Target],
+        *,
+        attempts: int,
+        seconds: int,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._outbox = outbox
         self._allowed = allowed
+        self._tls = tls
         self._attempts = attempts
         self._seconds = seconds
         self._wake = threading.Event()
@@ -160,10 +166,6 @@ class Deliverer:
         return http.client.HTTPConnection(
             target.host, target.port, timeout=_CONNECT_SECONDS, blocksize=_BLOCK
         )
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        return ssl.create_default_context()
 
     def _settle(self, letter: Letter, outcome: str | None) -> None:
         """Decide what becomes of an answer after an attempt."""

@@ -1,0 +1,67 @@
+"""Metrics: added up over all processes, and without patient data."""
+
+import re
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.hl7v2.wire import cx
+from tests.serving import Server, serving
+from xds.client import DocumentConsumer, TransactionRefused
+from xds.metrics import Metrics
+from xds.security.gates import SUCCESS, Outcome
+
+
+@pytest.fixture(scope="module")
+def counting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("counting")) as server:
+        yield server
+
+
+def metrics(server: Server) -> dict[str, float]:
+    with urllib.request.urlopen(f"{server.url}/metrics", timeout=20) as answer:
+        assert answer.headers["Content-Type"].startswith("text/plain; version=")
+        lines = answer.read().decode().splitlines()
+    return {k: float(v) for k, v in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
+
+def test_transactions_are_counted_by_what_became_of_them(counting: Server) -> None:
+    with DocumentConsumer(counting.registry_url) as consumer:
+        for _ in range(3):
+            consumer.find_documents(cx("METRICS1"))
+        with pytest.raises(TransactionRefused):
+            consumer.stored_query("urn:uuid:00000000-0000-0000-0000-000000000000", {})
+    found = metrics(counting)
+    assert found['xds_transactions_total{outcome="success",transaction="ITI-18"}'] == 3
+    assert found['xds_transactions_total{outcome="error",transaction="ITI-18"}'] == 1
+    assert found['xds_transaction_duration_seconds_count{transaction="ITI-18"}'] == 4
+    assert found['xds_http_responses_total{place="registry",status="200"}'] == 4
+
+
+def test_what_clients_send_is_no_label(counting: Server) -> None:
+    with pytest.raises(OSError, match="404"):
+        urllib.request.urlopen(f"{counting.url}/METRICS2/METRICS3?METRICS4", timeout=20)
+    told = metrics(counting)
+    assert told['xds_http_responses_total{place="other",status="404"}'] == 1
+    assert not re.search("METRICS[0-9]", " ".join(told))
+
+
+def test_nothing_is_told_where_metrics_are_off(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, {"metrics": "no", "workers": "1"}) as server,
+        pytest.raises(OSError, match="404"),
+    ):
+        metrics(server)
+
+
+def test_a_process_alone_counts_for_itself() -> None:
+    alone = Metrics()
+    alone.transacted("ITI-18", SUCCESS, 0.1)
+    alone.transacted("ITI-18", Outcome(failed=True), 0.1)
+    alone.expires("tls_certificate", 7)
+    content_type, text = alone.render()
+    assert content_type.startswith("text/plain")
+    assert b'xds_transactions_total{outcome="failed",transaction="ITI-18"} 1.0' in text
+    assert b'xds_certificate_expiry_timestamp_seconds{option="tls_certificate"} 7.0' in text

@@ -1,0 +1,168 @@
+"""Metrics for Prometheus: what the processes of one server count, added up, without patient data.
+
+Each process writes to files of its own in a folder that their supervisor makes; whichever is asked
+adds them up. Where there is no such folder, a process counts for itself.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from xds import __version__
+from xds.folders import private_folder
+from xds.security.access import Access
+from xds.security.gates import Outcome
+
+PATH: Final = "/metrics"
+
+WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Read by the library when it is first imported, which is therefore done late."""
+_SECONDS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
+_PLACES: Final = ("registry", "repository", "fhir")
+
+
+@contextmanager
+def shared_folder() -> Iterator[None]:
+    """Have the processes that are started within a block count together."""
+    with private_folder("metrics") as folder:
+        os.environ[_FOLDER] = str(folder)
+        try:
+            yield
+        finally:
+            del os.environ[_FOLDER]
+
+
+class Metrics:
+    """What one process counts."""
+
+    def __init__(self) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+        self._registry = CollectorRegistry()
+        self._responses = Counter(
+            "xds_http_responses",
+            "Answers by HTTP, by the first part of the path and the status",
+            ("place", "status"),
+            registry=self._registry,
+        )
+        self._transactions = Counter(
+            "xds_transactions",
+            "Transactions by what became of them: success, error, denied or failed",
+            ("transaction", "outcome"),
+            registry=self._registry,
+        )
+        self._durations = Histogram(
+            "xds_transaction_duration_seconds",
+            "Time from a transaction's start to its answer, documents not yet sent",
+            ("transaction",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._expiries = Gauge(
+            "xds_certificate_expiry_timestamp_seconds",
+            "When the first certificate or revocation list in the file of an option runs out",
+            ("option",),
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._certificates_read = Counter(
+            "xds_certificates_read",
+            "How often the files of certificates were taken, or refused as they did not fit",
+            ("outcome",),
+            registry=self._registry,
+        )
+        self._build = Gauge(
+            "xds_build_info",
+            "1, with the version of this server",
+            ("version",),
+            registry=self._registry,
+            multiprocess_mode="max",
+        )
+        self._build.labels(__version__).set(1)
+
+    def answered(self, path: str, status: str) -> None:
+        """Count an answer by HTTP."""
+        first = path.split("/", 2)[1] if path.startswith("/") else ""
+        self._responses.labels(first if first in _PLACES else "other", status[:3]).inc()
+
+    def transacted(self, transaction: str, outcome: Outcome, seconds: float) -> None:
+        """Count a transaction."""
+        self._transactions.labels(transaction, _told(outcome)).inc()
+        self._durations.labels(transaction).observe(seconds)
+
+    def expires(self, option: str, timestamp: float) -> None:
+        """Tell when the file of an option runs out."""
+        self._expiries.labels(option).set(timestamp)
+
+    def certificates_read(self, outcome: str) -> None:
+        """Count a reading of the files of certificates."""
+        self._certificates_read.labels(outcome).inc()
+
+    def render(self) -> tuple[str, bytes]:
+        """Return what all processes have counted, after its content type."""
+        from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        registry = self._registry
+        if _FOLDER in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)
+        return CONTENT_TYPE_LATEST, generate_latest(registry)
+
+
+def _told(outcome: Outcome) -> str:
+    if outcome.denied:
+        return "denied"
+    if outcome.failed:
+        return "failed"
+    return "error" if outcome.errors else "success"
+
+
+class MetricsGate:
+    """Counts every transaction; the first of the gates, so that it sees what the others decide."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._began: dict[int, float] = {}
+
+    def enter(self, access: Access) -> None:
+        """Note when it began."""
+        self._began[id(access)] = time.perf_counter()
+
+    def leave(self, access: Access, outcome: Outcome) -> None:
+        """Count it, and how long it took."""
+        began = self._began.pop(id(access), None)
+        if began is not None:
+            self._metrics.transacted(access.transaction, outcome, time.perf_counter() - began)
+
+
+class Counted:
+    """An application whose answers are counted, and which tells the metrics at ``/metrics``."""
+
+    def __init__(self, application: WSGIApplication, metrics: Metrics) -> None:
+        self._application = application
+        self._metrics = metrics
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Answer a request."""
+        path: str = environ["PATH_INFO"]
+        if path == PATH and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            return self._told(environ, start_response)
+
+        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            self._metrics.answered(path, status)
+            return start_response(status, headers, *more)
+
+        return self._application(environ, start)
+
+    def _told(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        content_type, text = self._metrics.render()
+        headers = [("Content-Type", content_type), ("Content-Length", str(len(text)))]
+        start_response("200 OK", headers)
+        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else text]

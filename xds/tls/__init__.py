@@ -1,0 +1,1 @@
+"""Node authentication (ITI-19): certificates, keys, authorities and revocation lists."""
