@@ -67,7 +67,7 @@ LESS: Final = {
         "metadata",
         "errors",
     ),
-    "security": ("metadata", "errors"),
+    "security": ("metadata", "targets", "errors"),
     "pace": ("config", "logs"),
     "contract": ("metadata",),
     "config": ("metadata", "security.policy_file", "targets", "tls.options"),
@@ -104,6 +104,9 @@ LIBRARIES: Final = {
         "round_trip",
     ),
     "orjson": ("fhir",),
+    "signxml": ("soap.assertions",),
+    "cryptography": ("security", "soap.assertions", "fhir.key_sets"),
+    "jwt": ("fhir.key_sets", "fhir.tokens"),
 }
 
 # One parser reads what comes from outside; the contract reads files of its own.

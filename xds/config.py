@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -155,6 +155,8 @@ Settings = Annotated[str, BeforeValidator(_listed), AfterValidator(_check_settin
 RemoteUrl = Annotated[str, AfterValidator(_check_remote_url)]
 PublicUrl = Annotated[str, AfterValidator(_check_public_url)]
 Policy = Annotated[Path, AfterValidator(_check_policy)]
+Texts = Annotated[str, BeforeValidator(_joined)]
+UserRequirement = Literal["off", "optional", "required"]
 Origins = Annotated[str, BeforeValidator(_joined), AfterValidator(_check_origins)]
 
 
@@ -310,6 +312,31 @@ class Config(TlsOptions):
         None,
         description="File (.toml) of rules who may do what; unset: everyone may do everything.",
     )
+    user_assertions: UserRequirement = Field(
+        "off",
+        description="Whether someone must vouch for the user: by SAML (SOAP), by a token (FHIR).",
+    )
+    user_assertions_of: Settings | None = Field(
+        None,
+        description="Transactions that differ: ITI-18=required ITI-44=off, or a table.",
+    )
+    user_issuers: Path | None = Field(
+        None, description="File (.toml) of who may vouch for users, and by which keys."
+    )
+    user_audiences: Texts | None = Field(
+        None,
+        description="URIs, parted by spaces, that assertions and tokens for this server name.",
+    )
+    clock_skew_seconds: int = Field(
+        60, ge=0, le=600, description="How far the clocks of issuers may be from the server's."
+    )
+    assertion_reuse: Literal["accept", "refuse"] = Field(
+        "accept",
+        description="Whether one assertion or token may come with more than one request.",
+    )
+    token_scopes: Literal["require", "ignore"] = Field(
+        "require", description="Whether a token must have the transaction's name among its scopes."
+    )
     workers: int = Field(
         default_factory=_workers, ge=1, description="Processes that serve; unset: two a core."
     )
@@ -369,6 +396,21 @@ class Config(TlsOptions):
         if self.registry_url and self.mllp_port is not None:
             raise ValueError("mllp_port: the patient feed is for the registry at registry_url")
         return self
+
+    @model_validator(mode="after")
+    def _check_users(self) -> Self:
+        asked = {self.user_assertions, *self.user_assertions_settings.values()}
+        if others := asked - set(get_args(UserRequirement)):
+            known = ", ".join(get_args(UserRequirement))
+            raise ValueError(f"user_assertions_of: {min(others)}: there are {known}")
+        if asked != {"off"} and not (self.user_issuers and self.user_audiences):
+            raise ValueError("user_assertions needs user_issuers and user_audiences")
+        return self
+
+    @property
+    def user_assertions_settings(self) -> dict[str, str]:
+        """What is asked of transactions that differ, by their names."""
+        return settings(self.user_assertions_of or "")
 
     @property
     def database_url(self) -> str:

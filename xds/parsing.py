@@ -55,6 +55,11 @@ def _parser(*, huge: bool, encoding: str | None = None) -> etree.XMLParser:
     )
 
 
+def hardened() -> etree.XMLParser:
+    """Return a parser as ``parse`` uses it, for a library that parses again what was parsed."""
+    return _parser(huge=False)
+
+
 def parse(data: bytes, *, encoding: str | None = None) -> etree._Element:
     """Parse a document; ``encoding`` is what the transport says of it.
 

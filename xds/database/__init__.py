@@ -16,6 +16,7 @@ from xds.database.statements import (
     insert_arrays,
     insert_rows,
 )
+from xds.database.used_once import UsedOnce
 
 __all__ = [
     "METADATA",
@@ -27,6 +28,7 @@ __all__ = [
     "Insertion",
     "Joining",
     "Locks",
+    "UsedOnce",
     "array",
     "fetch",
     "insert_all",

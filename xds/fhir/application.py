@@ -28,6 +28,7 @@ from xds.fhir import (
     openapi,
     rendering,
 )
+from xds.fhir.authorization import Authorization
 from xds.fhir.bodies import Body
 from xds.fhir.cors import Cors
 from xds.fhir.exchange import Answer, Call, Facade, Resource
@@ -35,9 +36,8 @@ from xds.fhir.interactions import CAPABILITIES, DESCRIPTION, INTERACTIONS, Handl
 from xds.fhir.iti68_retrieve_document import BINARY_PATH, DOCUMENT_PATH, RetrieveDocument
 from xds.fhir.outcome import Issue, Refused, operation_outcome
 from xds.fhir.vocabulary import FHIR_JSON
-from xds.security import node
 from xds.security.access import Access
-from xds.security.caller import Caller
+from xds.security.requirements import NOTHING_ASKED, UserRequirements
 from xds.targets import BadTarget, Target
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -60,9 +60,12 @@ _OF_FALCON: Final[Mapping[int, tuple[str, str]]] = {
 }
 
 
-def create(domain: AffinityDomain, config: Config) -> WSGIApplication:
+def create(
+    domain: AffinityDomain, config: Config, requirements: UserRequirements = NOTHING_ASKED
+) -> WSGIApplication:
     """Return the application for every path below /fhir."""
-    application = _Application(domain, config)
+    authorization = Authorization.open(config, domain, requirements)
+    application = _Application(Facade(domain, config), authorization)
     if config.fhir_cors_origins:
         return Cors(application, config.fhir_cors_origins.split())
     return application
@@ -71,9 +74,9 @@ def create(domain: AffinityDomain, config: Config) -> WSGIApplication:
 class _Application:
     """Documents are for RetrieveDocument, all else for Falcon."""
 
-    def __init__(self, domain: AffinityDomain, config: Config) -> None:
-        self._documents = RetrieveDocument(domain)
-        self._resources = _routed(Facade(domain, config))
+    def __init__(self, facade: Facade, authorization: Authorization) -> None:
+        self._documents = RetrieveDocument(facade.domain, authorization)
+        self._resources = _routed(facade, authorization)
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -89,20 +92,22 @@ class _Application:
             return answered
 
 
-def _routed(facade: Facade) -> falcon.App[falcon.Request, falcon.Response]:
+def _routed(
+    facade: Facade, authorization: Authorization
+) -> falcon.App[falcon.Request, falcon.Response]:
     application = falcon.App(media_type=rendering.content_type(FHIR_JSON))
     application.req_options.strip_url_path_trailing_slash = True
     application.add_error_handler(Exception, _answer_failure)
     application.add_error_handler(falcon.HTTPError, _answer_falcon)
     own: dict[str, _Statement | _Description] = {
-        CAPABILITIES: _Statement(facade.config),
-        DESCRIPTION: _Description(facade.config),
+        CAPABILITIES: _Statement(facade.config, authorization.requirements),
+        DESCRIPTION: _Description(facade.config, authorization.requirements),
     }
     responders: dict[str, _Path] = {}
     for row in INTERACTIONS:
         responder: Responder | None = own.get(row.code)
         if row.handler is not None:
-            responder = _Responder(row, row.handler, facade)
+            responder = _Responder(row, row.handler, facade, authorization)
         if responder is not None:
             responders.setdefault(row.path, _Path()).add(row.method, responder)
     for path, resource in responders.items():
@@ -129,14 +134,15 @@ class _Responder:
     interaction: Interaction
     handler: Handler
     facade: Facade
+    authorization: Authorization
 
     def __call__(self, request: falcon.Request, response: falcon.Response, **path: str) -> None:
         """Read a request, have it answered, and send the answer."""
         environ = request.env
         environ[failures.INTERACTION] = self.interaction.name
+        caller = self.authorization.caller(environ, self.interaction.name)
         parameters = self._parameters(environ)
         form, pretty = _wanted(environ, parameters)
-        caller = Caller(node=node.of_environment(environ))
         call = Call(
             access=Access(transaction=self.interaction.transaction(parameters), caller=caller),
             base=_base(request, self.facade.config),
@@ -305,8 +311,9 @@ def _answer_falcon(
 class _Statement:
     """``GET /fhir/metadata``: the CapabilityStatement, kept as it is sent."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, requirements: UserRequirements) -> None:
         self._config = config
+        self._requirements = requirements
         self._rendered = lru_cache(_BASES)(self._render)
 
     def __call__(self, request: falcon.Request, response: falcon.Response) -> None:
@@ -317,15 +324,16 @@ class _Statement:
         response.set_header("Vary", "Accept")
 
     def _render(self, base: str, form: str, pretty: bool) -> bytes:
-        stated = capability.statement(base, self._config)
+        stated = capability.statement(base, self._config, self._requirements)
         return rendering.render(stated, form, pretty=pretty)
 
 
 class _Description:
     """``GET /fhir/openapi.json``: the OpenAPI description, kept as it is sent."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, requirements: UserRequirements) -> None:
         self._config = config
+        self._requirements = requirements
         self._rendered = lru_cache(_BASES)(self._render)
 
     def __call__(self, request: falcon.Request, response: falcon.Response) -> None:
@@ -334,4 +342,6 @@ class _Description:
         response.content_type = "application/json"
 
     def _render(self, base: str) -> bytes:
-        return orjson.dumps(openapi.description(base), option=orjson.OPT_INDENT_2)
+        return orjson.dumps(
+            openapi.description(base, self._requirements), option=orjson.OPT_INDENT_2
+        )

@@ -16,10 +16,12 @@ from xds.fhir.interactions import (
     OPERATION,
     SEARCH_SYSTEM,
     TRANSACTION,
+    TRANSACTIONS_OF_FHIR,
     Interaction,
 )
 from xds.fhir.paging import RESULT_PARAMETERS
 from xds.fhir.search import SEARCH_PARAMETERS, SearchParameter
+from xds.security.requirements import NOTHING_ASKED, Requirement, UserRequirements
 
 _WRITTEN: Final = "2026-11-25"
 """The day on which what is stated here last changed."""
@@ -41,8 +43,19 @@ _OF_TRANSACTIONS: Final = {
 }
 """The actors and options of MHD that a transaction stands for (MHD 1:33.2)."""
 
+_OAUTH: Final = {
+    "coding": [
+        {
+            "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+            "code": "OAuth",
+        }
+    ]
+}
 
-def statement(base: str, config: Config) -> Resource:
+
+def statement(
+    base: str, config: Config, requirements: UserRequirements = NOTHING_ASKED
+) -> Resource:
     """Return the statement for clients that reach the server at ``base``."""
     return {
         "resourceType": "CapabilityStatement",
@@ -61,7 +74,7 @@ def statement(base: str, config: Config) -> Resource:
         "fhirVersion": v.FHIR_VERSION,
         "format": [v.FHIR_XML, v.FHIR_JSON],
         "implementationGuide": [v.IMPLEMENTATION_GUIDE],
-        "rest": [_rest(config)],
+        "rest": [_rest(config, requirements)],
     }
 
 
@@ -75,18 +88,31 @@ def _instantiated(rows: Iterable[Interaction]) -> list[str]:
     ]
 
 
-def _rest(config: Config) -> Resource:
+def _rest(config: Config, requirements: UserRequirements) -> Resource:
     types = dict.fromkeys(row.resource_type for row in INTERACTIONS if row.resource_type)
     return {
         "mode": "server",
-        "security": {
-            "cors": bool(config.fhir_cors_origins),
-            "description": "The server itself does not ask who a client is.",
-        },
+        "security": _security(config, requirements),
         "resource": [_resource(name) for name in types],
         "interaction": _of_system(config),
         "searchParam": _search_parameters(RESULT_PARAMETERS),
     }
+
+
+def _security(config: Config, requirements: UserRequirements) -> Resource:
+    stated: Resource = {"cors": bool(config.fhir_cors_origins)}
+    asked = {
+        name: requirements.of_transaction(name)
+        for name in sorted(TRANSACTIONS_OF_FHIR, key=lambda name: int(name.partition("-")[2]))
+    }
+    if not any(asked.values()):
+        return {**stated, "description": "The server itself does not ask who a client is."}
+    scopes = " with the transaction's name as a scope" if config.token_scopes == "require" else ""
+    told = [f"A JSON Web Token of IHE IUA in the header Authorization (Bearer){scopes}."]
+    for requirement, word in ((Requirement.REQUIRED, "Required"), (Requirement.OPTIONAL, "Taken")):
+        if names := [name for name, found in asked.items() if found is requirement]:
+            told.append(f"{word} by {', '.join(names)}.")
+    return {**stated, "service": [_OAUTH], "description": " ".join(told)}
 
 
 def _of_system(config: Config) -> list[Resource]:

@@ -12,7 +12,7 @@ _REQUEST_HEADERS: Final = (
 )
 _EXPOSED: Final = (
     "Accept-Ranges, Content-Disposition, Content-Length, Content-Location, Content-Range, Date, "
-    "ETag, Last-Modified, Location, Preference-Applied, Retry-After, X-Request-ID"
+    "ETag, Last-Modified, Location, Preference-Applied, Retry-After, WWW-Authenticate, X-Request-ID"
 )
 _HOUR: Final = "3600"
 

@@ -227,3 +227,11 @@ INTERACTIONS: Final = (
         "What is answered here, as an OpenAPI description.",
     ),
 )
+
+OPEN: Final = frozenset({CAPABILITIES, DESCRIPTION})
+"""What anyone may ask for: by it a client learns what is asked of it."""
+
+TRANSACTIONS_OF_FHIR: Final = frozenset(
+    name for row in INTERACTIONS if row.code not in OPEN for name in row.name.split(", ")
+)
+"""The names of the transactions whose users tokens vouch for."""

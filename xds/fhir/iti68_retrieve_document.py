@@ -23,6 +23,7 @@ from typing import Any, Final, NamedTuple
 from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.fhir import conditional, failures, negotiation
+from xds.fhir.authorization import Authorization
 from xds.fhir.binaries import BinaryResource
 from xds.fhir.bodies import Body
 from xds.fhir.outcome import Issue, Refused
@@ -32,9 +33,7 @@ from xds.metadata.demands import ANYTHING, Condition, Demand, Find, is_anything
 from xds.metadata.objects import DocumentEntry
 from xds.repository.index import IndexedDocument
 from xds.repository.store import DocumentNotFound, DocumentReader, StoreUnavailable
-from xds.security import node
 from xds.security.access import Access, RequestedDocument
-from xds.security.caller import Caller
 
 Headers = list[tuple[str, str]]
 StartResponse = Callable[..., Any]
@@ -173,8 +172,9 @@ class Documents:
 class RetrieveDocument:
     """The WSGI application of ``/fhir/document/{id}`` and ``/fhir/Binary/{id}``."""
 
-    def __init__(self, domain: AffinityDomain) -> None:
+    def __init__(self, domain: AffinityDomain, authorization: Authorization) -> None:
         self._documents = Documents(domain)
+        self._authorization = authorization
         self._gates = domain.gates
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -191,7 +191,7 @@ class RetrieveDocument:
     def _answer(self, environ: Mapping[str, Any]) -> Sent:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _other_method(environ["REQUEST_METHOD"])
-        caller = Caller(node=node.of_environment(environ))
+        caller = self._authorization.caller(environ, "ITI-68")
         access = Access(transaction="ITI-68", caller=caller)
         with self._gates.passing(access):
             return self._retrieved(environ, access)

@@ -3,7 +3,7 @@
 It is made from INTERACTIONS and SEARCH_PARAMETERS, by which requests are answered.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from xds import __version__
@@ -11,6 +11,7 @@ from xds.fhir.exchange import Resource
 from xds.fhir.interactions import (
     DESCRIPTION,
     INTERACTIONS,
+    OPEN,
     READ,
     RETRIEVE,
     SEARCH,
@@ -22,6 +23,7 @@ from xds.fhir.paging import OF_PARTS, RESULT_PARAMETERS
 from xds.fhir.search import SEARCH_PARAMETERS, SearchParameter
 from xds.fhir.search_system import FINDS, TYPE
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
+from xds.security.requirements import NOTHING_ASKED, Requirement, UserRequirements
 
 _FORMATS: Final = (FHIR_JSON, FHIR_XML)
 _SUCCESS: Final = {"create": "201", "operation": "200"}
@@ -52,12 +54,19 @@ _ID: Final = {
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9.-]{1,64}$"},
 }
 
+_SCHEMES: Final = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+_SECURITY: Final[Mapping[Requirement, dict[str, Any]]] = {
+    Requirement.OFF: {},
+    Requirement.OPTIONAL: {"security": [{"token": []}, {}]},
+    Requirement.REQUIRED: {"security": [{"token": []}]},
+}
 
-def description(base: str) -> dict[str, Any]:
+
+def description(base: str, requirements: UserRequirements = NOTHING_ASKED) -> dict[str, Any]:
     """Return the description for clients that reach the server at ``base``."""
     paths: dict[str, dict[str, Any]] = {}
     for row in INTERACTIONS:
-        paths.setdefault(row.path or "/", {})[row.method.lower()] = _operation(row)
+        paths.setdefault(row.path or "/", {})[row.method.lower()] = _operation(row, requirements)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -76,11 +85,12 @@ def description(base: str) -> dict[str, Any]:
                     "content": _fhir_content("OperationOutcome"),
                 }
             },
+            **({"securitySchemes": _SCHEMES} if requirements.asks_anywhere else {}),
         },
     }
 
 
-def _operation(row: Interaction) -> dict[str, Any]:
+def _operation(row: Interaction, requirements: UserRequirements) -> dict[str, Any]:
     found: dict[str, Any] = {
         "operationId": _identifier(row),
         "tags": [row.name],
@@ -95,6 +105,8 @@ def _operation(row: Interaction) -> dict[str, Any]:
         found["requestBody"] = {"required": True, "content": _fhir_content(row.body)}
     elif row.method == "POST":
         found["requestBody"] = {"content": {FORM: {"schema": _form_schema(row)}}}
+    if row.code not in OPEN:
+        found |= _SECURITY[requirements.of_transaction(row.name)]
     return found
 
 

@@ -17,6 +17,9 @@ NS_SOAP11: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 NS_WSA: Final = "http://www.w3.org/2005/08/addressing"
 NS_XOP: Final = "http://www.w3.org/2004/08/xop/include"
 NS_WSSE: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
+NS_WSU: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
+NS_SAML2: Final = "urn:oasis:names:tc:SAML:2.0:assertion"
+NS_XMLDSIG: Final = "http://www.w3.org/2000/09/xmldsig#"
 NS_XML: Final = "http://www.w3.org/XML/1998/namespace"
 
 # ExtrinsicObject/@objectType: the kind of DocumentEntry

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from xds.metadata.datatypes import CX
 from xds.metadata.objects import Code
 from xds.security.node import NOWHERE, Node
 
@@ -20,12 +21,18 @@ class User:
     """The name in plain text."""
     organization: str = ""
     organization_id: str = ""
+    organization_ids: tuple[str, ...] = ()
+    """All of them, where an assertion names several; the one above is the first."""
     home_community_id: str = ""
     provider_identifiers: tuple[str, ...] = ()
     roles: tuple[Code, ...] = ()
     purposes_of_use: tuple[Code, ...] = ()
     resource_ids: tuple[str, ...] = ()
     """Patient ids (CX) that the assertion is about."""
+    consent_documents: tuple[str, ...] = ()
+    """Patient consents (BPPC) that the request goes by (ITI TF-2 3.40.4.1.2.3)."""
+    access_policies: tuple[str, ...] = ()
+    """The policies that those consents agree to."""
     scopes: frozenset[str] = frozenset()
     """The scopes of a token; an assertion has none."""
     assertion_id: str = ""
@@ -45,3 +52,11 @@ class Caller:
 
 
 UNKNOWN: Final = Caller()
+
+
+def resource_id(text: str) -> str:
+    """Return a patient id in the form in which they are compared, where it is a CX at all."""
+    try:
+        return str(CX.parse(text))
+    except ValueError:
+        return text

@@ -10,6 +10,7 @@ from xds.metadata import vocabulary as v
 from xds.soap.asynchronous import Replies
 from xds.soap.exchange import Exchange, Keeper
 from xds.soap.protocol import EXCHANGE, XdsSoap12, as_faults
+from xds.soap.security import UserAssertions
 from xds.soap.spyne import AnyXml, Application, Service, WsgiApplication, rpc
 from xds.transactions import TRANSACTIONS, Request, Response, Transaction
 
@@ -23,12 +24,17 @@ class SoapEndpoint:
     """One actor's endpoint: every transaction of the actor, on one path."""
 
     def __init__(
-        self, actor: str, domain: AffinityDomain, config: Config, replies: Replies
+        self,
+        actor: str,
+        domain: AffinityDomain,
+        config: Config,
+        replies: Replies,
+        users: UserAssertions,
     ) -> None:
         rows = [row for row in TRANSACTIONS if row.actor == actor]
         methods = {row.operation: _method(row, domain) for row in rows}
         both = ("in_protocol", "out_protocol")
-        protocol = {direction: _protocol(rows, replies) for direction in both}
+        protocol = {direction: _protocol(rows, replies, users) for direction in both}
         service = type(Service)(actor, (Service,), methods)
         self._application = WsgiApplication(
             Application([service], tns=v.NS_XDS, name=actor, **protocol)
@@ -63,8 +69,8 @@ class SoapEndpoint:
         return _Answer(blocks, exchange)
 
 
-def _protocol(rows: list[Transaction], replies: Replies) -> XdsSoap12:
-    return XdsSoap12({row.request_action: row for row in rows}, replies)
+def _protocol(rows: list[Transaction], replies: Replies, users: UserAssertions) -> XdsSoap12:
+    return XdsSoap12({row.request_action: row for row in rows}, replies, users)
 
 
 def _method(row: Transaction, domain: AffinityDomain) -> Any:

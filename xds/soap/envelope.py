@@ -43,10 +43,15 @@ def body_of(root: etree._Element) -> etree._Element:
     return body[0]
 
 
+def is_for_us(block: etree._Element) -> bool:
+    """Tell whether a header block is meant for this server, and not for one before or after it."""
+    return block.get(f"{_S}role") in _ROLES
+
+
 def require_understood(header: etree._Element | None, understood: frozenset[str]) -> None:
     """Raise the SoapFault for a mandatory header block of a namespace that is not understood."""
     for block in header if header is not None else ():
         mandatory = (block.get(f"{_S}mustUnderstand") or "").strip() in ("1", "true")
         name = etree.QName(block)
-        if mandatory and block.get(f"{_S}role") in _ROLES and name.namespace not in understood:
+        if mandatory and is_for_us(block) and name.namespace not in understood:
             raise faults.must_understand(name.namespace or "", name.localname)

@@ -11,6 +11,7 @@ from xds.config import Config
 from xds.metadata import vocabulary as v
 from xds.parsing import parse
 from xds.repository.store import StagedDocument
+from xds.security.caller import UNKNOWN
 from xds.soap import mtom
 from xds.soap.addressing import (
     ON_THE_CONNECTION,
@@ -67,6 +68,7 @@ class Exchange:
         self.media_action: str | None = None
         self.addressing = Addressing()
         self.routes = Routes()
+        self.caller = UNKNOWN
         self._closing: Callable[[], None] | None = None
 
     # --- the request ---

@@ -12,7 +12,12 @@ RECEIVER: Final = "s:Receiver"
 VERSION_MISMATCH: Final = "s:VersionMismatch"
 MUST_UNDERSTAND: Final = "s:MustUnderstand"
 
-_PREFIXES: Final[Mapping[str, str]] = {"s": v.NS_SOAP12, "wsa": v.NS_WSA, "wsse": v.NS_WSSE}
+_PREFIXES: Final[Mapping[str, str]] = {
+    "s": v.NS_SOAP12,
+    "wsa": v.NS_WSA,
+    "wsse": v.NS_WSSE,
+    "wsu": v.NS_WSU,
+}
 _STATUS: Final[Mapping[str, str]] = {SENDER: "400 Bad Request"}
 """SOAP 1.2 part 2 table 20: a Sender's fault is 400, any other 500."""
 

@@ -16,14 +16,14 @@ from xds.metadata.ebrim import escape
 from xds.pace import TooMany, TooSlow
 from xds.parsing import MalformedXML
 from xds.repository.store import StoreUnavailable
-from xds.security import node
 from xds.security.access import Access
-from xds.security.caller import Caller
+from xds.security.gates import NotRecorded
 from xds.soap import addressing, envelope, faults
 from xds.soap.asynchronous import Replies
 from xds.soap.exchange import Exchange, Rendered
 from xds.soap.faults import SoapFault
 from xds.soap.mime import MalformedMessage
+from xds.soap.security import UserAssertions
 from xds.soap.spyne import Fault, Soap12
 from xds.transactions import Request, Transaction
 
@@ -67,7 +67,7 @@ def _fault_for(error: Exception) -> SoapFault:
         return faults.sender(str(error))
     if isinstance(error, TransactionFailure):
         return faults.receiver(error.errors[0].code_context)
-    if isinstance(error, DatabaseUnavailable | StoreUnavailable):
+    if isinstance(error, DatabaseUnavailable | StoreUnavailable | NotRecorded):
         _log.error("not available", exc_info=error)
         return faults.receiver("The server is not available at the moment; try again later.")
     correlation = logs.current_correlation()
@@ -78,8 +78,11 @@ def _fault_for(error: Exception) -> SoapFault:
 class XdsSoap12(Soap12):
     """SOAP 1.2 with WS-Addressing and MTOM, dispatched by the action to rows of TRANSACTIONS."""
 
-    def __init__(self, transactions: Mapping[str, Transaction], replies: Replies) -> None:
+    def __init__(
+        self, transactions: Mapping[str, Transaction], replies: Replies, users: UserAssertions
+    ) -> None:
         super().__init__()
+        self._users = users
         self._replies = replies
         self._transactions = transactions
         self._by_operation = {row.operation: row for row in transactions.values()}
@@ -96,7 +99,7 @@ class XdsSoap12(Soap12):
         with as_faults():
             header = envelope.header_of(ctx.in_document)
             exchange.addressing = addressing.read(header)
-            envelope.require_understood(header, _UNDERSTOOD)
+            envelope.require_understood(header, self._understood(exchange))
             addressing.require_single(header)
             body = envelope.body_of(ctx.in_document)
             transaction = self._transaction(exchange)
@@ -105,10 +108,16 @@ class XdsSoap12(Soap12):
                 raise faults.sender(
                     f"The body of {transaction.name} must be {transaction.request_element}."
                 )
+            environ = ctx.transport.req_env
+            exchange.caller = self._users.caller(header, transaction.name, environ)
         exchange.routes = routes  # faults until here go back on the connection
         ctx.in_header_doc = header
         ctx.in_body_doc = body
         ctx.method_request_string = f"{{{self.app.tns}}}{transaction.operation}"
+
+    def _understood(self, exchange: Exchange) -> frozenset[str]:
+        found = self._transactions.get(exchange.addressing.action or exchange.media_action or "")
+        return _UNDERSTOOD | self._users.understood(found.name if found else "")
 
     def _transaction(self, exchange: Exchange) -> Transaction:
         action = exchange.addressing.action or exchange.media_action
@@ -136,8 +145,7 @@ class XdsSoap12(Soap12):
             if next(ctx.in_body_doc.iter(_INCLUDE), None) is None:
                 exchange.pass_over_documents()
         transaction = self._by_operation[ctx.descriptor.name]
-        caller = Caller(node=node.of_environment(ctx.transport.req_env))
-        access = Access(transaction=transaction.name, caller=caller)
+        access = Access(transaction=transaction.name, caller=exchange.caller)
         ctx.in_object = Request(ctx.in_body_doc, exchange, access)
 
     def serialize(self, ctx: Any, message: object) -> None:
