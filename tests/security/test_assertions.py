@@ -10,6 +10,7 @@ from lxml import etree
 
 from tests.security.test_user_assertions import holder_of
 from tests.vouching import AUDIENCE, HOLDER_OF_KEY, Asserted, as_text, security, signed, vouching
+from xds.config import ConfigError, load
 from xds.database import Database, UsedOnce
 from xds.metadata.objects import Code
 from xds.parsing import parse
@@ -164,3 +165,18 @@ def test_a_wrong_file_of_issuers_is_told(tmp_path: Path, text: str, told: str) -
     path.write_text(text)
     with pytest.raises(BadIssuers, match=told):
         Issuers.read(path)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"user_assertions": "required"}, "needs user_issuers and user_audiences"),
+        ({"user_assertions_of": "ITI-18=required"}, "needs user_issuers and user_audiences"),
+        ({"user_assertions_of": "ITI-18=always"}, "ITI-18|always: there are off, optional"),
+    ],
+)
+def test_options_that_would_let_nobody_in_are_refused(
+    options: dict[str, object], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        load(options)

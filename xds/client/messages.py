@@ -83,7 +83,7 @@ def posted(
     attachments: Sequence[mtom.Attachment] = (),
 ) -> Iterator["Received"]:
     """Send a request, and hand out the answer, whose envelope has been read."""
-    envelope = _envelope(endpoint.url, operation, body)
+    envelope = _envelope(endpoint, operation, body)
     if operation.is_mtom:
         encoded = mtom.encode(envelope, attachments, operation.action)
         try:
@@ -96,13 +96,22 @@ def posted(
         yield received
 
 
-def _envelope(url: str, operation: Operation, body: str) -> bytes:
+def _envelope(endpoint: Endpoint, operation: Operation, body: str) -> bytes:
     headers = (
         f'<wsa:Action s:mustUnderstand="1">{operation.action}</wsa:Action>'
-        f"<wsa:MessageID>{new_uuid()}</wsa:MessageID><wsa:To>{escape(url)}</wsa:To>"
+        f"<wsa:MessageID>{new_uuid()}</wsa:MessageID><wsa:To>{escape(endpoint.url)}</wsa:To>"
         f"<wsa:ReplyTo><wsa:Address>{v.WSA_ANONYMOUS}</wsa:Address></wsa:ReplyTo>"
     )
-    return f"{OPEN}{headers}{MIDDLE}{body}".encode() + CLOSE
+    security = _security(endpoint.assertion)
+    return f"{OPEN}{headers}{security}{MIDDLE}{body}".encode() + CLOSE
+
+
+def _security(assertion: bytes) -> str:
+    """Return the header that carries an assertion, whose signature bears being written anew."""
+    if not assertion:
+        return ""
+    token = etree.tostring(parse(assertion), encoding="unicode")
+    return f'<wsse:Security xmlns:wsse="{v.NS_WSSE}" s:mustUnderstand="1">{token}</wsse:Security>'
 
 
 def _simple(envelope: bytes, operation: Operation) -> Message:

@@ -5,7 +5,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import quote, urlsplit
@@ -38,6 +38,8 @@ class Settings:
     """For https; without one, the authorities that the system trusts. See tls_context."""
     max_envelope_bytes: int = 256 << 20
     """Largest SOAP envelope to read; documents beside it have no limit."""
+    assertion: bytes = field(default=b"", repr=False)
+    """A signed SAML 2.0 assertion, sent with every request (XUA, ITI TF-2 3.40)."""
 
 
 def tls_context(
@@ -79,6 +81,7 @@ class Endpoint:
             raise ValueError("not a URL of the form http://host/path or https://host/path")
         self.url = url
         self.max_envelope_bytes = settings.max_envelope_bytes
+        self.assertion = settings.assertion
         self._settings = settings
         self._tls = None
         if parts.scheme == "https":

@@ -25,6 +25,7 @@ from xds.commands.terminal import printable
 from xds.metadata import datatypes
 from xds.metadata.datatypes import CX
 from xds.metadata.objects import Code
+from xds.parsing import MalformedXML, parse
 
 Command = Callable[..., Any]
 
@@ -102,6 +103,7 @@ def _servers(
     ca: str | None,
     cert: str | None,
     key: str | None,
+    assertion: str | None,
     timeout: float,
 ) -> Servers:
     root = url.rstrip("/")
@@ -111,8 +113,18 @@ def _servers(
             tls = tls_context(ca, cert, key)
         except OSError as error:  # ssl.SSLError is one
             raise click.UsageError(f"the certificates cannot be used: {error.strerror}") from None
-    settings = Settings(timeout=timeout, tls=tls)
+    settings = Settings(timeout=timeout, tls=tls, assertion=_assertion(assertion))
     return Servers(registry or f"{root}/registry", repository or f"{root}/repository", settings)
+
+
+def _assertion(file: str | None) -> bytes:
+    data = Path(file).read_bytes() if file else b""
+    try:
+        if data:
+            parse(data)
+    except MalformedXML as error:
+        raise click.BadParameter(str(error), param_hint="--assertion") from None
+    return data
 
 
 def _option(name: str, help_text: str, **more: Any) -> Callable[[Command], Command]:
@@ -134,6 +146,7 @@ _OPTIONS: Final = (
     _option("ca", "PEM file of the authorities that https servers are verified by.", type=_FILE),
     _option("cert", "PEM file of the certificate to show to https servers.", type=_FILE),
     _option("key", "PEM file of its key, if it is not in the same file.", type=_FILE),
+    _option("assertion", "File of the SAML assertion to send with every message.", type=_FILE),
     _option(
         "timeout",
         "Seconds of silence after which a server is given up.",
@@ -142,7 +155,7 @@ _OPTIONS: Final = (
         show_default=True,
     ),
 )
-_NAMES: Final = ("url", "registry", "repository", "ca", "cert", "key", "timeout")
+_NAMES: Final = ("url", "registry", "repository", "ca", "cert", "key", "assertion", "timeout")
 
 
 def with_patient(function: Command) -> Command:
