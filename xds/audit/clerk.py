@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -97,10 +96,8 @@ def _with_patients(records: Iterable[AuditRecord], whose: PatientsOf) -> Iterato
     """Give the records of documents their patients: one record for each (ITI TF-2 3.43.5.1.2)."""
     listed = list(records)
     wanted = {thing.id for record in listed for thing in _documents(record)}
-    patients: Mapping[str, str] = {}
-    if wanted:
-        with suppress(DatabaseUnavailable):
-            patients = whose(sorted(wanted))
+    # where they cannot be asked for now, the records wait: nobody would find them by their patient
+    patients = whose(sorted(wanted)) if wanted else {}
     for record in listed:
         yield from _by_patient(record, patients) if _documents(record) else (record,)
 

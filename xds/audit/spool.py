@@ -8,6 +8,7 @@ the table (:mod:`xds.audit.clerk`). The files of a process that has gone are mov
 
 import fcntl
 import os
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ from xds.audit.record import AuditRecord
 _ROOM: Final = 1 << 20
 """Bytes of a file."""
 _END: Final = b"\n"
+_BETWEEN: Final = re.compile(rb"[\0\n]+")
 _SUFFIX: Final = ".audit"
 
 
@@ -52,12 +54,13 @@ class Segment:
         os.fdatasync(self._descriptor)
 
     def records(self) -> Iterator[AuditRecord]:
-        """Read the records; a line that a crash has cut off was of no answer that left."""
+        """Read the records; a line that a crash has cut off was of no answer that left.
+
+        Zeros may stand between whole lines as well: a thread that was cut off, or could not write,
+        had its place, and others have written behind it.
+        """
         size = os.fstat(self._descriptor).st_size
-        written, _, _ = os.pread(self._descriptor, size, 0).partition(b"\0")
-        *whole, _ = written.split(_END)
-        for line in whole:
-            # between whole lines there may be one of a thread that was cut off
+        for line in _BETWEEN.split(os.pread(self._descriptor, size, 0)):
             with suppress(ValueError, TypeError, KeyError):
                 yield AuditRecord.load(line.decode())
 

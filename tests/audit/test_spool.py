@@ -1,0 +1,62 @@
+"""Records on the disk: what a crash leaves is read, whatever else it has cut off."""
+
+from pathlib import Path
+
+import pytest
+
+from xds.audit import trail
+from xds.audit import vocabulary as av
+from xds.audit.clerk import move
+from xds.audit.record import AuditRecord
+from xds.audit.spool import Spool, left_behind
+from xds.database import Database, DatabaseUnavailable
+from xds.registry import schema
+from xds.security.access import Access, RequestedDocument
+from xds.security.gates import Outcome
+
+
+def read(folder: Path) -> list[AuditRecord]:
+    found = []
+    for segment in left_behind(folder):
+        found += segment.records()
+        segment.close()
+    return found
+
+
+def test_a_record_behind_one_that_was_never_written_is_read(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    first, second = (trail.of_application(av.APPLICATION_START) for _ in range(2))
+    spool.write([first])
+    spool._place(300)  # of a thread that is killed before it writes
+    spool.write([second])
+    spool.close()
+    assert read(tmp_path) == [first, second]
+
+
+def test_a_line_that_was_cut_off_hides_no_other(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    record = trail.of_application(av.APPLICATION_START)
+    segment, offset = spool._place(300)
+    segment.write(record.dump().encode()[:100], offset)
+    spool.write([record])
+    spool.close()
+    assert read(tmp_path) == [record]
+
+
+def test_records_wait_while_their_patients_cannot_be_asked_for(tmp_path: Path) -> None:
+    def nobody_answers(_: object) -> dict[str, str]:
+        raise DatabaseUnavailable("not now")
+
+    database = Database(f"sqlite:///{tmp_path / 'a.sqlite3'}")
+    schema.migrate(database)
+    access = Access(transaction="ITI-43")
+    access.facts.documents.append(RequestedDocument("2.999.1", "2.999.2"))
+    spool = Spool(tmp_path / "audit")
+    spool.write(list(trail.records(access, Outcome())))
+    (segment,) = spool.taken()
+    with pytest.raises(DatabaseUnavailable):
+        move(database, segment, nobody_answers)
+    assert len(list(segment.records())) == 1
+    segment.close()
+    spool.close()
+    database.close()
