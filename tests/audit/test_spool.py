@@ -16,7 +16,7 @@ from xds.security.gates import Outcome
 
 
 def read(folder: Path) -> list[AuditRecord]:
-    found = []
+    found: list[AuditRecord] = []
     for segment in left_behind(folder):
         found += segment.records()
         segment.close()

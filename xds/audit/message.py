@@ -1,16 +1,17 @@
 """A record as the XML of an audit message (DICOM PS3.15 A.5, as ITI TF-2 3.20.7 constrains it)."""
 
 import base64
+import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from xds.audit.record import Actor, AuditRecord, Coded, Thing
-from xds.audit.vocabulary import DESTINATION, PATIENT_NUMBER, SOURCE
+from xds.audit.vocabulary import APPLICATION, DESTINATION, PATIENT_NUMBER, SOURCE
 from xds.metadata.ebrim import escape
 
 _ANONYMOUS: Final = "http://www.w3.org/2005/08/addressing/anonymous"
-_IP_ADDRESS: Final = "2"
+_PERSON: Final = 1
 _UNKNOWN: Final = "unknown"
 _APPLICATION_SERVER: Final = Coded("4", "DCM", "Application Server Process or Thread")
 _NOT_XML: Final = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 65534, 65535), "?")
@@ -39,6 +40,8 @@ def _parts(record: AuditRecord, source: AuditSource) -> Iterator[str]:
         f'EventDateTime="{record.at}" EventOutcomeIndicator="{record.outcome}">'
     )
     yield _coded("EventID", record.event)
+    if record.subtype:
+        yield _coded("EventTypeCode", record.subtype)
     yield _coded("EventTypeCode", record.event_type)
     if record.description:
         yield f"<EventOutcomeDescription>{_text(record.description)}</EventOutcomeDescription>"
@@ -55,15 +58,16 @@ def _parts(record: AuditRecord, source: AuditSource) -> Iterator[str]:
     if record.patient_id is not None:
         yield _object(_patient(record))
     for thing in record.things:
-        yield _object(thing)
+        if thing.type_code != _PERSON:  # that is the patient, who stands before
+            yield _object(thing)
     yield "</AuditMessage>"
 
 
 def _patient(record: AuditRecord) -> Thing:
     """Return the patient, with the details that the rest of the record has no other place for."""
-    details = next((one.details for one in record.things if one.type_code == 1), ())
+    details = next((one.details for one in record.things if one.type_code == _PERSON), ())
     return Thing(
-        type_code=1,
+        type_code=_PERSON,
         role=1,
         id=record.patient_id or "",
         id_type=PATIENT_NUMBER,
@@ -73,24 +77,45 @@ def _patient(record: AuditRecord) -> Thing:
 
 def _participants(record: AuditRecord, source: AuditSource) -> Iterator[str]:
     """Yield the participants in the order source, user, destination."""
-    server = (
-        f'<ActiveParticipant UserID="{_text(source.base + record.path) or _UNKNOWN}" '
-        f'AlternativeUserID="{record.process}" UserIsRequestor="false" '
-        f'NetworkAccessPointID="{_text(source.address)}" '
-        f'NetworkAccessPointTypeCode="{_IP_ADDRESS}">'
-    )
+    if record.path == "" and record.address == "" and record.actor is None:
+        yield _server(record, source, APPLICATION)  # of nobody's asking
+        return
     server_role, client_role = (
         (SOURCE, DESTINATION) if record.serves_as_source else (DESTINATION, SOURCE)
     )
-    server += f"{_coded('RoleIDCode', server_role)}</ActiveParticipant>"
+    server = _server(record, source, server_role)
     client = (
-        f'<ActiveParticipant UserID="{_text(record.node) or _ANONYMOUS}" UserIsRequestor="true" '
-        f'NetworkAccessPointID="{_text(record.address) or _UNKNOWN}" '
-        f'NetworkAccessPointTypeCode="{_IP_ADDRESS if record.address else "1"}">'
+        f'<ActiveParticipant UserID="{_text(record.node) or _ANONYMOUS}" '
+        f'UserIsRequestor="{_flag(not record.initiates)}" {_access_point(record.address)}>'
         f"{_coded('RoleIDCode', client_role)}</ActiveParticipant>"
     )
     user = _user(record.actor) if record.actor else ""
     yield from (server, client, user) if record.serves_as_source else (client, user, server)
+
+
+def _server(record: AuditRecord, source: AuditSource, role: Coded) -> str:
+    name = record.server or source.base + record.path or _UNKNOWN
+    return (
+        f'<ActiveParticipant UserID="{_text(name)}" AlternativeUserID="{record.process}" '
+        f'UserIsRequestor="{_flag(record.initiates)}" {_access_point(source.address)}>'
+        f"{_coded('RoleIDCode', role)}</ActiveParticipant>"
+    )
+
+
+def _access_point(address: str) -> str:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        kind = 1  # a name
+    else:
+        kind = 2
+    return (
+        f'NetworkAccessPointID="{_text(address) or _UNKNOWN}" NetworkAccessPointTypeCode="{kind}"'
+    )
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def _user(actor: Actor) -> str:

@@ -3,6 +3,7 @@
 import socket
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from xds import logs
 from xds.audit import table, trail
@@ -28,7 +29,7 @@ class Office:
         folder = folder_of(config)
         spool = Spool(folder)
         self._database = database
-        self.trail = AuditTrail(spool, config.audit_failure, joins=whose is not None)
+        self.trail = AuditTrail(spool, config.audit_failure, config.registry_url or "")
         self._clerk = Clerk(database, spool, folder, whose or nobody)
         self._shipper = _shipper(config, database)
 
@@ -79,8 +80,15 @@ def source_of(config: Config) -> AuditSource:
         source_id=config.audit_source_id or socket.gethostname(),
         enterprise_site_id=config.audit_enterprise_site_id or "",
         base=config.public_url or config.url,
-        address="127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host,
+        address=_address(config),
     )
+
+
+def _address(config: Config) -> str:
+    """Return where others reach this server."""
+    if config.public_url:
+        return urlsplit(config.public_url).hostname or ""
+    return socket.gethostname() if config.host in ("0.0.0.0", "::") else config.host
 
 
 def _shipper(config: Config, database: Database) -> Shipper | None:

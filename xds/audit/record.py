@@ -68,8 +68,14 @@ class AuditRecord:
     """Of a failure; it names no patient."""
     serves_as_source: bool = False
     """Whether this server is the source of what went over the wire, as in a retrieval."""
+    subtype: Coded | None = None
+    """What FHIR calls the event type."""
     path: str = ""
     """Where it was asked at this server."""
+    server: str = ""
+    """What this server is called in the message, where that says so."""
+    initiates: bool = False
+    """Whether this server asked the other node, and not the other way round."""
     address: str = ""
     """Of the node that asked."""
     node: str = ""
@@ -92,6 +98,8 @@ class AuditRecord:
         told: dict[str, Any] = json.loads(text)
         for name in ("event", "event_type"):
             told[name] = Coded(*told[name])
+        if subtype := told.get("subtype"):
+            told["subtype"] = Coded(*subtype)
         told["purposes"] = _coded(told, "purposes")
         told["things"] = tuple(_thing(one) for one in told.get("things", ()))
         if actor := told.get("actor"):

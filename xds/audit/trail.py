@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from xds import logs
@@ -41,19 +42,21 @@ class AuditTrail:
 
     spool: Spool
     on_failure: Literal["refuse", "warn"] = "refuse"
-    joins: bool = True
-    """Whether the registry's commit is on the database of the records."""
+    registry: str = ""
+    """The URL of a registry elsewhere, whose commit cannot have the record."""
 
     def enter(self, access: Access) -> None:
         """Have the record of a change written in its commit."""
-        if self.joins:
-            access.on_commit.append(partial(_write, access))
+        access.on_commit.append(partial(_note_forwarding if self.registry else _write, access))
 
     def leave(self, access: Access, outcome: Outcome) -> None:
         """Record what no commit has recorded; NotRecorded where that fails."""
         if outcome.is_success and access.is_recorded:
             return
-        self.record(list(records(access, outcome, registers_elsewhere=not self.joins)))
+        written = list(records(access, outcome))
+        if access.facts.is_forwarded:
+            written += records(access, outcome, elsewhere=self.registry)
+        self.record(written)
 
     def record(self, written: Sequence[AuditRecord]) -> None:
         """Make records durable; NotRecorded where that fails and nothing may be released."""
@@ -72,19 +75,26 @@ def _write(access: Access, connection: Any) -> None:
     access.is_recorded = True
 
 
+def _note_forwarding(access: Access, _connection: Any) -> None:
+    """Note that ITI-42 is about to be sent: its documents are entered just before that."""
+    access.facts.is_forwarded = True
+
+
 # --- what is recorded ----------------------------------------------------------------------------
 
 
-def records(
-    access: Access, outcome: Outcome, *, registers_elsewhere: bool = False
-) -> Iterator[AuditRecord]:
-    """Yield the records of one access: one for each patient; none of what is no transaction."""
+def records(access: Access, outcome: Outcome, *, elsewhere: str = "") -> Iterator[AuditRecord]:
+    """Yield the records of one access: one for each patient; none of what is no transaction.
+
+    Given the URL of a registry elsewhere, those of the ITI-42 that was sent there because of it.
+    """
     if outcome.unauthenticated is not None:
         yield _unauthenticated(access, outcome)
         return
-    event = av.EVENTS.get(access.transaction.partition(",")[0])
+    event = av.EVENTS.get(access.transaction) if not elsewhere else av.REGISTERING
     if event is None:
         return
+    is_read = access.facts.interaction == "read"
     indicator, description = _told(access, outcome)
     made = partial(
         _record,
@@ -92,13 +102,17 @@ def records(
         transaction=event.event_type.code,
         event=event.event,
         event_type=event.event_type,
+        subtype=av.READ if is_read else event.subtype,
         serves_as_source=event.serves_as_source,
         path=event.path,
     )
+    if elsewhere:
+        host = urlsplit(elsewhere).hostname or ""
+        made = partial(made, node=elsewhere, address=host, initiates=True)
     for code, patient_id, things in _parts(access, outcome, event, indicator):
         patient_action = access.facts.actions.get(patient_id or "", access.facts.action)
         yield made(
-            action=patient_action or event.action,
+            action=patient_action or ("R" if is_read else event.action),
             outcome=code,
             description=description or ("" if code == SUCCESS else "not all was released"),
             patient_id=patient_id,
@@ -145,7 +159,12 @@ def _things(facts: Facts, event: av.AuditEvent, patient_id: str | None) -> Itera
         )
     if facts.submission is not None:
         for one in facts.submission.submission_sets:
-            yield Thing(type_code=2, role=20, id=one.unique_id or "", id_type=av.SUBMISSION_SET)
+            yield Thing(
+                type_code=2,
+                role=event.submission_role,
+                id=one.unique_id or "",
+                id_type=av.SUBMISSION_SET,
+            )
     if facts.query is not None:
         yield Thing(
             type_code=2,
@@ -195,16 +214,17 @@ def _unauthenticated(access: Access, outcome: Outcome) -> AuditRecord:
 
 def _record(access: Access, **told: Any) -> AuditRecord:
     caller = access.caller
-    return AuditRecord(
-        id=str(uuid4()),
-        at=now(),
-        address=caller.node.address,
-        node=caller.node.certificate_subject or "",
-        process=os.getpid(),
-        actor=_actor(caller),
-        purposes=tuple(map(_coded, caller.user.purposes_of_use)) if caller.user else (),
-        **told,
-    )
+    known = {
+        "id": str(uuid4()),
+        "at": now(),
+        "address": caller.node.address,
+        "node": access.facts.sender or caller.node.certificate_subject or "",
+        "server": access.facts.receiver,
+        "process": os.getpid(),
+        "actor": _actor(caller),
+        "purposes": tuple(map(_coded, caller.user.purposes_of_use)) if caller.user else (),
+    }
+    return AuditRecord(**{**known, **told})
 
 
 def _actor(caller: Caller) -> Actor | None:

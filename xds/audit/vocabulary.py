@@ -14,6 +14,7 @@ _REST: Final = Coded(
     "rest", "http://terminology.hl7.org/CodeSystem/audit-event-type", "RESTful Operation"
 )
 _TRANSACTIONS: Final = "IHE Transactions"
+_OF_FHIR: Final = "urn:ihe:event-type-code"
 
 APPLICATION_ACTIVITY: Final = Coded("110100", "DCM", "Application Activity")
 APPLICATION_START: Final = Coded("110120", "DCM", "Application Start")
@@ -22,7 +23,9 @@ SECURITY_ALERT: Final = Coded("110113", "DCM", "Security Alert")
 NODE_AUTHENTICATION: Final = Coded("110126", "DCM", "Node Authentication")
 USER_AUTHENTICATION: Final = Coded("110114", "DCM", "User Authentication")
 LOGIN: Final = Coded("110122", "DCM", "Login")
-SECURITY_CONFIGURATION: Final = Coded("110131", "DCM", "Security Configuration")
+SECURITY_CONFIGURATION: Final = Coded("110129", "DCM", "Security Configuration")
+READ: Final = Coded("read", "http://hl7.org/fhir/restful-interaction", "read")
+APPLICATION: Final = Coded("110150", "DCM", "Application")
 SOURCE: Final = Coded("110153", "DCM", "Source")
 DESTINATION: Final = Coded("110152", "DCM", "Destination")
 PATIENT_NUMBER: Final = Coded("2", "RFC-3881", "Patient Number")
@@ -43,6 +46,10 @@ class AuditEvent:
     event_type: Coded
     path: str
     serves_as_source: bool = False
+    subtype: Coded | None = None
+    """What FHIR calls it (R4, restful-interaction)."""
+    submission_role: int = 20
+    """ParticipantObjectTypeCodeRole of a SubmissionSet."""
 
 
 def _row(
@@ -51,7 +58,23 @@ def _row(
     return AuditEvent(event, action, Coded(name, _TRANSACTIONS, title), path, serves_as_source)
 
 
-_V2: Final = "mllp"
+def _rest(
+    name: str,
+    title: str,
+    action: str,
+    path: str,
+    interaction: str,
+    *,
+    serves_as_source: bool = False,
+) -> AuditEvent:
+    subtype = Coded(interaction, "http://hl7.org/fhir/restful-interaction", interaction)
+    kind = Coded(name, _OF_FHIR, title)
+    # MHD's profiles of the two that create give the data another role than that of ITI-65 (Job)
+    return AuditEvent(_REST, action, kind, path, serves_as_source, subtype, 4)
+
+
+_V2: Final = "/mllp"
+"""Where a message by MLLP does not say what the receiver is called."""
 
 EVENTS: Final[Mapping[str, AuditEvent]] = {
     row.event_type.code: row
@@ -72,12 +95,20 @@ EVENTS: Final[Mapping[str, AuditEvent]] = {
         _row("ITI-51", "Multi-Patient Stored Query", _QUERY, "E", "/registry"),
         _row("ITI-61", "Register On-Demand Document Entry", _IMPORT, "C", "/registry"),
         _row("ITI-64", "Notify XAD-PID Link Change", _PATIENT_RECORD, "U", _V2),
-        _row("ITI-65", "Provide Document Bundle", _IMPORT, "C", "/fhir"),
-        _row("ITI-66", "Find Document Lists", _REST, "E", "/fhir/List"),
-        _row("ITI-67", "Find Document References", _REST, "E", "/fhir/DocumentReference"),
-        _row("ITI-68", "Retrieve Document", _REST, "R", "/fhir/document", serves_as_source=True),
-        _row("ITI-78", "Patient Demographics Query for Mobile", _REST, "E", "/fhir/Patient"),
-        _row("ITI-105", "Simplified Publish", _REST, "C", "/fhir/DocumentReference"),
-        _row("ITI-106", "Generate Metadata", _REST, "C", "/fhir/DocumentReference"),
+        AuditEvent(_IMPORT, "C", Coded("ITI-65", _OF_FHIR, "Provide Document Bundle"), "/fhir"),
+        _rest("ITI-66", "Find Document Lists", "E", "/fhir/List", "search"),
+        _rest("ITI-67", "Find Document References", "E", "/fhir/DocumentReference", "search"),
+        _rest("ITI-68", "Retrieve Document", "R", "/fhir/document", "read", serves_as_source=True),
+        _rest("ITI-78", "Patient Demographics Query for Mobile", "E", "/fhir/Patient", "search"),
+        _rest("ITI-105", "Simplified Publish", "C", "/fhir/DocumentReference", "create"),
+        _rest("ITI-106", "Generate Metadata", "C", "/fhir/DocumentReference", "create"),
     )
 }
+REGISTERING: Final = AuditEvent(
+    _EXPORT,
+    "R",
+    Coded("ITI-42", _TRANSACTIONS, "Register Document Set-b"),
+    "/repository",
+    serves_as_source=True,
+)
+"""ITI-42 as the repository records it that sends it to a registry elsewhere."""

@@ -143,8 +143,10 @@ class _Responder:
         caller = self.authorization.caller(environ, self.interaction.name)
         parameters = self._parameters(environ)
         form, pretty = _wanted(environ, parameters)
+        access = Access(transaction=self.interaction.transaction(parameters), caller=caller)
+        access.facts.interaction = self.interaction.code
         call = Call(
-            access=Access(transaction=self.interaction.transaction(parameters), caller=caller),
+            access=access,
             base=_base(request, self.facade.config),
             identifier=path.get("id", ""),
             parameters=parameters,

@@ -83,6 +83,8 @@ def _outcome(feed: Feed, message: Message, node: Node) -> tuple[str, Sequence[Pr
         event = EVENTS[message.trigger_event]
         access = Access(transaction=event.transaction, caller=Caller(node=node))
         access.facts.message_id = message.raw(10)
+        access.facts.sender = _end(message, 4, 3)
+        access.facts.receiver = _end(message, 6, 5)
         with feed.gates.passing(access):
             event.handler(feed, message, access)
     except Refused as refusal:
@@ -100,6 +102,12 @@ def _outcome(feed: Feed, message: Message, node: Node) -> tuple[str, Sequence[Pr
         )
         return REJECTED, [Problem("207", "MSH^1", "an error in the server, which its log tells of")]
     return ACCEPTED, []
+
+
+def _end(message: Message, facility: int, application: int) -> str:
+    """Return what one end is called, as an audit record has it (ITI TF-2 3.8.5.1)."""
+    both = message.raw(facility), message.raw(application)
+    return "|".join(both) if any(both) else ""
 
 
 def _not_ours(message: Message) -> Problem | None:

@@ -62,6 +62,14 @@ class Facts:
     documents: list[RequestedDocument] = field(default_factory=list)
     message_id: str = ""
     """The id of an HL7 message."""
+    sender: str = ""
+    """What who asks is called in the message: wsa:ReplyTo, or MSH-4 and MSH-3 with | between."""
+    receiver: str = ""
+    """What this server is called in an HL7 message: MSH-6 and MSH-5 with | between."""
+    interaction: str = ""
+    """The code of FHIR's interaction (R4, restful-interaction): ``read``, ``search-type``."""
+    is_forwarded: bool = False
+    """Whether the submission was sent on to a registry elsewhere, as far as is known."""
     action: str = ""
     """What an HL7 message does, where that is not what its transaction does: C, U or D."""
     actions: dict[str, str] = field(default_factory=dict)

@@ -146,6 +146,8 @@ class XdsSoap12(Soap12):
                 exchange.pass_over_documents()
         transaction = self._by_operation[ctx.descriptor.name]
         access = Access(transaction=transaction.name, caller=exchange.caller)
+        if not exchange.addressing.reply_to.is_anonymous:
+            access.facts.sender = exchange.addressing.reply_to.address
         ctx.in_object = Request(ctx.in_body_doc, exchange, access)
 
     def serialize(self, ctx: Any, message: object) -> None:

@@ -1,0 +1,137 @@
+"""The XML of records, by transaction: valid, and with what ITI TF-2 and MHD want in it."""
+
+import base64
+from pathlib import Path
+from typing import Final
+
+import pytest
+from lxml import etree
+
+from tests.registry.wire import REFERENCE
+from xds.audit import trail
+from xds.audit import vocabulary as av
+from xds.audit.message import AuditSource, render
+from xds.audit.record import AuditRecord
+from xds.audit.spool import Spool
+from xds.metadata.objects import SubmissionSet
+from xds.metadata.submission import Submission
+from xds.security.access import Access, AuthenticationFailed, NodeAuthenticationFailed
+from xds.security.caller import Caller
+from xds.security.gates import Outcome
+from xds.security.node import Node
+
+SOURCE: Final = AuditSource(source_id="hub", base="http://hub:8080", address="hub")
+PATIENT: Final = "P1^^^&2.999.1.1&ISO"
+SCHEMA: Final = REFERENCE / "atna" / "dicom2017c.xsd"
+
+
+def asked(transaction: str) -> Access:
+    return Access(transaction=transaction, caller=Caller(node=Node(address="192.0.2.1")))
+
+
+def message(record: AuditRecord) -> etree._Element:
+    """Render a record as it comes back from where it was kept."""
+    root = etree.fromstring(render(AuditRecord.load(record.dump()), SOURCE))
+    if SCHEMA.exists():
+        etree.XMLSchema(etree.parse(str(SCHEMA))).assertValid(root)
+    return root
+
+
+def types(root: etree._Element) -> list[tuple[str | None, str | None]]:
+    return [(e.get("csd-code"), e.get("codeSystemName")) for e in root.iter("EventTypeCode")]
+
+
+def points(root: etree._Element) -> list[tuple[str | None, ...]]:
+    names = ("UserID", "UserIsRequestor", "NetworkAccessPointID", "NetworkAccessPointTypeCode")
+    return [tuple(map(e.get, names)) for e in root.iter("ActiveParticipant")]
+
+
+@pytest.mark.parametrize("transaction", av.EVENTS)
+@pytest.mark.parametrize("refused", [False, True])
+def test_each_is_valid(transaction: str, refused: bool) -> None:
+    access = asked(transaction)
+    access.facts.patient(PATIENT)
+    access.facts.query = lambda: "a=1"
+    (record,) = trail.records(access, Outcome(refused=refused))
+    root = message(record)
+    assert root.find("EventIdentification").get("EventOutcomeIndicator") == (
+        "4" if refused else "0"
+    )
+
+
+def test_a_message_of_a_feed_has_its_patient_once_and_the_names_of_both_ends() -> None:
+    access = asked("ITI-8")
+    access.facts.patient(PATIENT)
+    access.facts.message_id = "M1"
+    access.facts.sender, access.facts.receiver = "NORTH|PAS", "HUB|REG"
+    (record,) = trail.records(access, Outcome())
+    root = message(record)
+    (patient,) = root.iter("ParticipantObjectIdentification")
+    (detail,) = patient.iter("ParticipantObjectDetail")
+    assert (detail.get("type"), base64.b64decode(detail.get("value"))) == ("MSH-10", b"M1")
+    assert points(root) == [
+        ("NORTH|PAS", "true", "192.0.2.1", "2"),
+        ("HUB|REG", "false", "hub", "1"),
+    ]
+
+
+def test_a_search_and_a_read_by_fhir_are_told_apart() -> None:
+    found, read = asked("ITI-67"), asked("ITI-67")
+    found.facts.interaction, read.facts.interaction = "search-type", "read"
+    ((search,), (single,)) = (tuple(trail.records(one, Outcome())) for one in (found, read))
+    assert (search.action, single.action) == ("E", "R")
+    of_fhir, of_ihe = "http://hl7.org/fhir/restful-interaction", "urn:ihe:event-type-code"
+    assert types(message(search)) == [("search", of_fhir), ("ITI-67", of_ihe)]
+    assert types(message(single)) == [("read", of_fhir), ("ITI-67", of_ihe)]
+
+
+def test_a_start_is_of_the_application_alone() -> None:
+    root = message(trail.of_application(av.APPLICATION_START))
+    (role,) = root.iter("RoleIDCode")
+    assert role.get("csd-code") == "110150"
+
+
+def test_a_policy_is_the_configuration_of_security() -> None:
+    assert types(message(trail.of_configuration("00"))) == [("110129", "DCM")]
+
+
+def test_who_was_not_let_in() -> None:
+    user = Outcome(unauthenticated=AuthenticationFailed("no assertion"))
+    node = Outcome(unauthenticated=NodeAuthenticationFailed("no certificate"))
+    (of_user,), (of_node,) = (tuple(trail.records(asked("ITI-18"), one)) for one in (user, node))
+    assert types(message(of_user)) == [("110122", "DCM")]
+    assert types(message(of_node)) == [("110126", "DCM")]
+
+
+def test_what_is_registered_elsewhere_is_recorded_as_sent_there(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    gate = trail.AuditTrail(spool, registry="http://registry.example/registry")
+    access = asked("ITI-41")
+    one = SubmissionSet.create(unique_id="2.999.7", patient_id=PATIENT)
+    access.submits(Submission((one,)))
+    gate.enter(access)
+    access.commit(None)  # as the repository does before it sends
+    gate.leave(access, Outcome())
+    (segment,) = spool.taken()
+    taken_in, sent = segment.records()
+    segment.close()
+    spool.close()
+    assert (taken_in.transaction, taken_in.event.code, taken_in.action) == ("ITI-41", "110107", "C")
+    assert (sent.transaction, sent.event.code, sent.action) == ("ITI-42", "110106", "R")
+    assert points(message(sent)) == [
+        ("http://hub:8080/repository", "true", "hub", "1"),
+        ("http://registry.example/registry", "false", "registry.example", "1"),
+    ]
+    assert sent.things == taken_in.things
+
+
+def test_an_attempt_that_was_refused_before_was_not_sent(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    gate = trail.AuditTrail(spool, registry="http://registry.example/registry")
+    access = asked("ITI-41")
+    gate.enter(access)
+    gate.leave(access, Outcome(refused=True))
+    (segment,) = spool.taken()
+    assert [record.transaction for record in segment.records()] == ["ITI-41"]
+    segment.close()
+    spool.close()
