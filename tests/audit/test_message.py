@@ -1,6 +1,7 @@
 """The XML of records, by transaction: valid, and with what ITI TF-2 and MHD want in it."""
 
 import base64
+import socket
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from xds.audit import vocabulary as av
 from xds.audit.message import AuditSource, render
 from xds.audit.record import AuditRecord
 from xds.audit.spool import Spool
+from xds.audit.syslog import Credentials, Destination, Sender
 from xds.metadata.objects import SubmissionSet
 from xds.metadata.submission import Submission
 from xds.security.access import Access, AuthenticationFailed, NodeAuthenticationFailed
@@ -135,3 +137,14 @@ def test_an_attempt_that_was_refused_before_was_not_sent(tmp_path: Path) -> None
     assert [record.transaction for record in segment.records()] == ["ITI-41"]
     segment.close()
     spool.close()
+
+
+def test_a_record_that_fits_no_datagram_is_cut_off_and_holds_up_no_other() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(10)
+        url = f"udp://127.0.0.1:{receiver.getsockname()[1]}"
+        sender = Sender(Destination.parse(url), Credentials())
+        sender.send([b"x" * 100_000, b"next"])
+        assert [len(receiver.recv(1 << 17)), receiver.recv(1 << 17)] == [65_000, b"next"]
+        sender.close()

@@ -22,6 +22,7 @@ _PRIORITY: Final = 85
 """Facility 10, severity 5 (ITI TF-2 3.20.4.1.2.1)."""
 _MSGID: Final = "IHE+RFC-3881"
 _APP_NAME: Final = "xds"
+_LARGEST_DATAGRAM: Final = 65_000
 _SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.02
 
@@ -85,7 +86,8 @@ class Sender:
             self._socket = connection
             if self._destination.protocol == "udp":
                 for message in messages:
-                    connection.send(message)
+                    # cut off (RFC 5426 3.2): one that cannot be sent would hold up the rest
+                    connection.send(message[:_LARGEST_DATAGRAM])
                 return
             _require_open(connection)
             connection.sendall(b"".join(b"%d %b" % (len(one), one) for one in messages))
