@@ -27,7 +27,6 @@ def upgrade() -> None:
     _values("folder", code_list=_CODE_LIST)
     _events()
     _documents()
-    _used_once()
 
 
 def _required(name: str, kind: sa.types.TypeEngine[Any]) -> sa.Column[Any]:
@@ -199,13 +198,3 @@ def _documents() -> None:
         _required("since", sa.BigInteger()),
         sqlite_with_rowid=False,
     )
-
-
-def _used_once() -> None:
-    op.create_table(
-        "used_once",
-        sa.Column("key", sa.Text, primary_key=True),
-        _required("until", sa.BigInteger()),
-        sqlite_with_rowid=False,
-    )
-    _indexes("used_once", "until")
