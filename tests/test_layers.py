@@ -86,7 +86,7 @@ LIBRARIES: Final = {
     "falcon": ("app", "web", "fhir"),
     "hl7": ("hl7v2.messages",),
     "granian": ("workers",),
-    "cryptography": ("tls", "certificates", "security.node"),
+    "cryptography": ("tls", "certificates", "security", "soap.assertions", "fhir.key_sets"),
     "prometheus_client": ("metrics",),
     "click": ("__main__", "commands"),
     "rich": ("commands", "round_trip"),
@@ -105,7 +105,6 @@ LIBRARIES: Final = {
     ),
     "orjson": ("fhir",),
     "signxml": ("soap.assertions",),
-    "cryptography": ("security", "soap.assertions", "fhir.key_sets"),
     "jwt": ("fhir.key_sets", "fhir.tokens"),
 }
 
