@@ -296,15 +296,6 @@ class Config(TlsOptions):
         None,
         description="Where records are shipped to: tls://host:port, tcp://… or udp://…; unset: no.",
     )
-    audit_syslog_trust: Path | None = Field(
-        None, description="File (PEM) of the authorities of that receiver; unset: the system's."
-    )
-    audit_syslog_certificate: Path | None = Field(
-        None, description="File (PEM) of the certificate shown to that receiver."
-    )
-    audit_syslog_key: Path | None = Field(
-        None, description="File (PEM) of its key, where that is not in the same file."
-    )
     audit_days: int | None = Field(
         None, ge=1, description="Days after which shipped records are removed; unset: never."
     )

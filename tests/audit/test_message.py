@@ -2,6 +2,7 @@
 
 import base64
 import socket
+import ssl
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from xds.audit import vocabulary as av
 from xds.audit.message import AuditSource, render
 from xds.audit.record import AuditRecord
 from xds.audit.spool import Spool
-from xds.audit.syslog import Credentials, Destination, Sender
+from xds.audit.syslog import Destination, Sender
 from xds.metadata.objects import SubmissionSet
 from xds.metadata.submission import Submission
 from xds.security.access import Access, AuthenticationFailed, NodeAuthenticationFailed
@@ -144,7 +145,7 @@ def test_a_record_that_fits_no_datagram_is_cut_off_and_holds_up_no_other() -> No
         receiver.bind(("127.0.0.1", 0))
         receiver.settimeout(10)
         url = f"udp://127.0.0.1:{receiver.getsockname()[1]}"
-        sender = Sender(Destination.parse(url), Credentials())
+        sender = Sender(Destination.parse(url), ssl.create_default_context)
         sender.send([b"x" * 100_000, b"next"])
         assert [len(receiver.recv(1 << 17)), receiver.recv(1 << 17)] == [65_000, b"next"]
         sender.close()

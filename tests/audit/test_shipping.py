@@ -2,6 +2,7 @@
 
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from tests.serving import Server, serving
 from xds.audit import table
 from xds.audit.message import AuditSource
 from xds.audit.shipping import Shipment, Shipper
-from xds.audit.syslog import Credentials, Destination, Sender, framed
+from xds.audit.syslog import Destination, Sender, framed
 from xds.audit.trail import of_configuration
 from xds.database import Database
 from xds.metadata import vocabulary as v
@@ -97,7 +98,10 @@ def database(tmp_path: Path, databases: Databases) -> Iterator[Database]:
 def test_one_process_ships_at_a_time(tmp_path: Path, receiver: Rsyslog, database: Database) -> None:
     where = Destination("tcp", "127.0.0.1", receiver.port)
     source = AuditSource(source_id="hub.example")
-    shippers = [Shipper(Shipment(database, Sender(where, Credentials()), source)) for _ in range(3)]
+    shippers = [
+        Shipper(Shipment(database, Sender(where, ssl.create_default_context), source))
+        for _ in range(3)
+    ]
     try:
         records = [of_configuration(f"{number:03}") for number in range(100)]
         for one in records:
@@ -123,7 +127,7 @@ def test_a_record_is_inserted_once(database: Database) -> None:
 def test_what_a_receiver_does_not_take_counts_as_not_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        sender = Sender(Destination("tcp", "127.0.0.1", port), Credentials())
+        sender = Sender(Destination("tcp", "127.0.0.1", port), ssl.create_default_context)
 
         def close_at_once() -> None:
             connection, _ = listening.accept()

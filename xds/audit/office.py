@@ -1,6 +1,7 @@
 """Audit as one process of a deployment has it: the trail, and who works behind it."""
 
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -12,10 +13,11 @@ from xds.audit.clerk import Clerk, PatientsOf, collect, nobody
 from xds.audit.message import AuditSource
 from xds.audit.shipping import Shipment, Shipper
 from xds.audit.spool import Spool
-from xds.audit.syslog import Credentials, Destination, Sender
+from xds.audit.syslog import Destination, Sender
 from xds.audit.trail import AuditTrail
 from xds.config import Config
 from xds.database import Database, DatabaseUnavailable
+from xds.tls import contexts
 
 _FOLDER: Final = "audit"
 
@@ -94,10 +96,5 @@ def _address(config: Config) -> str:
 def _shipper(config: Config, database: Database) -> Shipper | None:
     if config.audit_syslog is None:
         return None
-    credentials = Credentials(
-        trust=config.audit_syslog_trust,
-        certificate=config.audit_syslog_certificate,
-        key=config.audit_syslog_key,
-    )
-    sender = Sender(Destination.parse(config.audit_syslog), credentials)
+    sender = Sender(Destination.parse(config.audit_syslog), partial(contexts.outgoing, config))
     return Shipper(Shipment(database, sender, source_of(config), config.audit_days))

@@ -8,10 +8,9 @@ import socket
 import ssl
 import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
@@ -44,23 +43,6 @@ class Destination:
         return cls(parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme])  # type: ignore[arg-type]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """What proves this node to the receiver, and the receiver to it (ITI TF-2 3.19)."""
-
-    trust: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-
-    def context(self) -> ssl.SSLContext:
-        """Return the context of a client; OSError where a file cannot be read."""
-        context = ssl.create_default_context(cafile=self.trust)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if self.certificate is not None:
-            context.load_cert_chain(self.certificate, self.key)
-        return context
-
-
 def framed(record: AuditRecord, message: bytes, host: str) -> bytes:
     """Return the syslog message around an audit message (RFC 5424 6)."""
     head = f"<{_PRIORITY}>1 {record.at} {host} {_APP_NAME} {record.process} {_MSGID} - "
@@ -70,9 +52,10 @@ def framed(record: AuditRecord, message: bytes, host: str) -> bytes:
 class Sender:
     """One connection to the receiver; not for several threads."""
 
-    def __init__(self, destination: Destination, credentials: Credentials) -> None:
+    def __init__(self, destination: Destination, context: Callable[[], ssl.SSLContext]) -> None:
+        """``context`` gives that of TLS; it is asked for each connection."""
         self._destination = destination
-        self._credentials = credentials
+        self._context = context
         self._socket: socket.socket | None = None
 
     def send(self, messages: Sequence[bytes]) -> None:
@@ -106,7 +89,7 @@ class Sender:
         connection = socket.create_connection(where, timeout=_SECONDS)
         if self._destination.protocol == "tls":
             try:
-                context = self._credentials.context()
+                context = self._context()
                 return context.wrap_socket(connection, server_hostname=self._destination.host)
             except OSError:
                 connection.close()
