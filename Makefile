@@ -19,7 +19,7 @@ FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-postgresql test-everywhere test-all check lint types layers format bench fuzz conformance mapping constraints audit-dependencies size clean
+.PHONY: help run test test-postgresql test-everywhere test-all check lint types layers format bench bench-scale fuzz conformance mapping constraints audit-dependencies size clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,9 @@ format: $(VENV)/installed-dev ## bring the code into its style
 
 bench: $(VENV)/installed-test ## measure: requests a second, large documents, beside a yardstick
 	$(VENV)/bin/python -m bench $(ARGS)
+
+bench-scale: $(VENV)/installed-test ## measure a registry of a million entries on PostgreSQL: ten minutes
+	$(VENV)/bin/python -m bench.scale $(ARGS)
 
 fuzz: $(VENV)/installed-fuzz ## fuzz each reader of what comes from outside for SECONDS=60
 	$(VENV)/bin/python -m fuzz $(SECONDS) $(ARGS)

@@ -4,8 +4,9 @@ A call sends one request, receives the whole answer, and looks whether it is the
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from bench import messages, samples
@@ -37,16 +38,23 @@ class Submit:
     size: int
     with_document: bool
     """ITI-41 if so, else ITI-42."""
+    patients: Sequence[str] = ()
+    """Names of equal length of whose patients it is to be by chance, in place of that one."""
 
     def __call__(self, number: int) -> Call:
         """Make the message, whose uniqueIds change from call to call."""
+        patients = self.patients or (f"W{number}",)
         document, submission_set = samples.oid(), samples.oid()
-        request = self._request(samples.patient(f"W{number}"), document, submission_set)
+        request = self._request(samples.patient(patients[0]), document, submission_set)
         endpoint = Endpoint(self.url + request.path, Settings())
         places = (document.encode(), submission_set.encode())
+        patient = f"{patients[0]}^^^".encode()
+        chance = random.Random(number)
 
         def call() -> tuple[int, int]:
-            answer = _exchange(endpoint, request.filled({place: samples.oid() for place in places}))
+            values = {place: samples.oid() for place in places}
+            values[patient] = f"{chance.choice(patients)}^^^"
+            answer = _exchange(endpoint, request.filled(values))
             if _SUCCESS not in answer:
                 raise Unexpected(answer)
             return len(request.body), len(answer)
@@ -79,27 +87,24 @@ class Retrieve:
         def is_expected(answer: bytes) -> bool:
             return _SUCCESS in answer and len(answer) > self.size
 
-        return _any_of(self.url, requests, is_expected, number)
+        return _any_of(self.url, requests, [is_expected] * len(requests), number)
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """FindDocuments for one of several patients who have the same number of entries (ITI-18)."""
+    """FindDocuments for one of several patients (ITI-18)."""
 
     url: str
-    patient_ids: Sequence[str]
+    patients: Mapping[str, int]
+    """How many entries each of the patient ids has."""
     return_type: str
-    entries: int
 
     def __call__(self, number: int) -> Call:
         """Make a request for each patient."""
-        requests = [messages.find_documents(one, self.return_type) for one in self.patient_ids]
         mark = _REFERENCE if self.return_type == v.OBJECT_REF else _ENTRY
-
-        def is_expected(answer: bytes) -> bool:
-            return answer.count(mark) == self.entries
-
-        return _any_of(self.url, requests, is_expected, number)
+        requests = [messages.find_documents(one, self.return_type) for one in self.patients]
+        expected = [partial(_has, mark, entries) for entries in self.patients.values()]
+        return _any_of(self.url, requests, expected, number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +119,25 @@ class Plain:
         """Make the one request."""
         body = samples.content(self.request)
         request = Request(f"/bytes?size={self.answer}", "application/soap+xml", body)
-        return _any_of(self.url, [request], lambda answer: len(answer) == self.answer, number)
+        return _any_of(self.url, [request], [lambda answer: len(answer) == self.answer], number)
+
+
+def _has(mark: bytes, count: int, answer: bytes) -> bool:
+    return answer.count(mark) == count
 
 
 def _any_of(
-    url: str, requests: Sequence[Request], is_expected: Callable[[bytes], bool], seed: int
+    url: str, requests: Sequence[Request], expected: Sequence[Callable[[bytes], bool]], seed: int
 ) -> Call:
     endpoint = Endpoint(url + requests[0].path, Settings())
-    prepared = [request.message for request in requests]
+    prepared = [
+        (request.message, is_expected)
+        for request, is_expected in zip(requests, expected, strict=True)
+    ]
     chance = random.Random(seed)
 
     def call() -> tuple[int, int]:
-        message = chance.choice(prepared)
+        message, is_expected = chance.choice(prepared)
         answer = _exchange(endpoint, message)
         if not is_expected(answer):
             raise Unexpected(answer)

@@ -126,11 +126,11 @@ def _retrieve(deployment: Deployment) -> Prepare:
 
 
 def _query(deployment: Deployment, *, return_type: str) -> Prepare:
-    return Query(deployment.url, deployment.patient_ids, return_type, ENTRIES)
+    return Query(deployment.url, dict.fromkeys(deployment.patient_ids, ENTRIES), return_type)
 
 
 def _query_many(deployment: Deployment) -> Prepare:
-    return Query(deployment.url, [deployment.large_patient_id], v.LEAF_CLASS, MANY_ENTRIES)
+    return Query(deployment.url, {deployment.large_patient_id: MANY_ENTRIES}, v.LEAF_CLASS)
 
 
 def _at_rate(title: str, goal: float) -> tuple[Measure, ...]:

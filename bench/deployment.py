@@ -130,7 +130,7 @@ def _submission(
 
 OWN_POSTGRESQL: Final = "postgresql"
 """In place of a URL: start a PostgreSQL for the run, which writes through to the disk."""
-_SETTINGS: Final = {"shared_buffers": "1GB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}
+SETTINGS: Final = {"shared_buffers": "1GB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}
 
 
 @contextmanager
@@ -166,7 +166,7 @@ def _database(folder: Path, database: str | None) -> Iterator[Mapping[str, str]]
     """Give the options of a server on a database, which is brought up to date."""
     with ExitStack() as stack:
         if database == OWN_POSTGRESQL:
-            database = stack.enter_context(own_postgresql(_SETTINGS, folder)).create("xds")
+            database = stack.enter_context(own_postgresql(SETTINGS, folder)).create("xds")
         if database is None:
             yield {}
             return

@@ -21,6 +21,7 @@ SQLITE, POSTGRESQL, BOTH = "sqlite", "postgresql", "both"
 
 ON_BOTH: Final = frozenset(
     {
+        "registry/test_bulk.py",
         "registry/test_effects.py",
         "registry/test_events.py",
         "registry/test_identities.py",

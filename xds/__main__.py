@@ -19,6 +19,7 @@ COMMANDS: Final = MappingProxyType(
         "sweep": "Remove stored documents that were never registered.",
         "audit": "Search the audit records: who has done what.",
         "certs": "Make an authority and certificates for trials of TLS.",
+        "load": "Fill an empty registry with a population, for trials and measurements.",
         "config": "Show every option with its value and where it comes from.",
     }
 )

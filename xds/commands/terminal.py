@@ -78,13 +78,32 @@ def progress(what: str, total: int | None) -> Iterator[Tell]:
         yield lambda _: None
         return
     from rich import progress as bars
+
+    with _bar(what, total, bars.DownloadColumn(), bars.TransferSpeedColumn()) as tell:
+        yield tell
+
+
+@contextmanager
+def counted(what: str, total: int) -> Iterator[Tell]:
+    """Hand out a function to be told how many more of something are done; draw a bar of them."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich import progress as bars
+
+    with _bar(what, total, bars.MofNCompleteColumn()) as tell:
+        yield tell
+
+
+@contextmanager
+def _bar(what: str, total: int | None, *middle: Any) -> Iterator[Tell]:
+    from rich import progress as bars
     from rich.console import Console
 
     columns: tuple[Any, ...] = (
         bars.TextColumn("{task.description}"),
         bars.BarColumn(),
-        bars.DownloadColumn(),
-        bars.TransferSpeedColumn(),
+        *middle,
         bars.TimeRemainingColumn(),
     )
     drawing = bars.Progress(

@@ -77,6 +77,27 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> No
         _run(connection, lambda cursor: cursor.executemany(text, made))
 
 
+def copy_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Put rows with all their columns into a table, as fast as the database takes them."""
+    if not rows:
+        return
+    makers = _makers(tuple(table.columns), connection.dialect)
+    made = ([make(row.get(name)) for name, make in makers] for row in rows)
+    names = _names(tuple(table.columns), connection.dialect)
+    if connection.dialect.name == "sqlite":
+        marks = _marks(makers, connection.dialect)
+        text = f"INSERT INTO {table.name} ({names}) VALUES {marks}"
+        _run(connection, lambda cursor: cursor.executemany(text, made))
+        return
+
+    def copy(cursor: Any) -> None:
+        with cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copying:
+            for row in made:
+                copying.write_row(row)
+
+    _run(connection, copy)
+
+
 def _insert_parts(connection: Connection, one: Insertion) -> None:
     if one.part_rows:
         text, makers = _part_insertion(one.parts, one.table, one.by, connection.dialect)

@@ -18,11 +18,15 @@ from xds.metadata.objects import (
     SubmissionSet,
     interpreted,
 )
+from xds.metadata.submission import LAST_DIGITS
 from xds.parsing import parse
+from xds.registry.packing import packed, unpacked
 
 _STATUS: Final = Placeholder("\x01")
 _PATIENT: Final = Placeholder("\x02")
 _UPDATED: Final = Placeholder("\x03")
+_OWN, _SOURCE, _TARGET = "\x04", "\x05", "\x06"
+"""Of UUIDs, which no compression makes shorter and which stand in columns."""
 
 _PATIENT_ID_SCHEMES: Final[Mapping[type[RegistryObject], str]] = {
     DocumentEntry: v.DOCUMENT_ENTRY_PATIENT_ID,
@@ -34,6 +38,19 @@ FIRST_VERSION: Final = 1
 
 
 def fragment(thing: MetadataObject, version: int = FIRST_VERSION) -> bytes:
+    """Render what never changes of an object, with marks for what does, and pack it."""
+    ends = (thing.source, thing.target) if isinstance(thing, Association) else ()
+    return kept(rendered(thing, version), thing.id, *ends)
+
+
+def kept(text: str, entry_uuid: str, *ends: str) -> bytes:
+    """Pack a rendered object: with marks for its own UUID, and for an Association's two ends."""
+    for end, mark in zip(ends, (_SOURCE, _TARGET), strict=False):
+        text = text.replace(end, mark)
+    return packed(text.replace(entry_uuid[:-LAST_DIGITS], _OWN).encode())
+
+
+def rendered(thing: MetadataObject, version: int = FIRST_VERSION) -> str:
     """Render what never changes of an object, with marks for what does."""
     changes: dict[str, object] = {"status": _STATUS}
     if isinstance(thing, DocumentEntry | SubmissionSet | Folder):
@@ -48,7 +65,7 @@ def fragment(thing: MetadataObject, version: int = FIRST_VERSION) -> bytes:
     if isinstance(thing, Folder):
         others = tuple(s for s in thing.slots if s.name != "lastUpdateTime")
         changes["slots"] = (*others, Slot("lastUpdateTime", (_UPDATED,)))
-    return ebrim.render(ebrim.changed(thing, **changes)).encode()
+    return ebrim.render(ebrim.changed(thing, **changes))
 
 
 def parsed(found: "Iterable[FoundObject]") -> list[MetadataObject]:
@@ -78,9 +95,11 @@ class FoundObject:
     def leaf(self) -> bytes:
         """Return the object as ebRIM XML; the prefix ``rim`` is bound by the receiver."""
         assert self.fragment is not None, "references carry no metadata"
-        text = self.fragment.replace(b"\x01", self.availability_status.encode())
+        text = unpacked(self.fragment).replace(b"\x01", self.availability_status.encode())
+        text = text.replace(b"\x04", self.entry_uuid[:-LAST_DIGITS].encode())
         if self.kind is Association:
-            return text
+            text = text.replace(b"\x05", (self.source or "").encode())
+            return text.replace(b"\x06", (self.target or "").encode())
         text = text.replace(b"\x02", escape(self.patient_id or "").encode())
         if self.kind is Folder:
             text = text.replace(b"\x03", (self.last_update_time or "").encode())

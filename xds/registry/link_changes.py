@@ -219,6 +219,8 @@ def _copies(
             entry_uuid=row.entry_uuid,
             home_community_id=row.home_community_id,
             availability_status=v.APPROVED,
+            source=row.source,
+            target=row.target,
             fragment=row.fragment,
         )
         for _, row in sorted(rows.items())

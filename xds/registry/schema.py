@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 
 from xds.database import Database, DatabaseUnavailable
 
-HEAD: Final = "1.2"
+HEAD: Final = "2.0"
 """The revision that this program is made for."""
 
 _TABLE: Final = "alembic_version"
@@ -30,6 +30,10 @@ _REVISION: Final = re.compile(r"([0-9]+)\.([0-9]+)")
 _ONE_AT_A_TIME: Final = 0x786473_6D696772
 """The number of the lock of those who upgrade a server's database."""
 _POLL_SECONDS: Final = 0.1
+
+
+_CLOSED: Final = "being filled"
+"""In place of a revision: `xds load` is at work, or was broken off."""
 
 
 class SchemaMismatch(DatabaseUnavailable):
@@ -98,10 +102,27 @@ def _is_older(found: str | None, head: str) -> bool:
 
 
 def _numbers(revision: str) -> tuple[int, int]:
+    if revision == _CLOSED:
+        raise SchemaMismatch(
+            "`xds load` is filling the database, or was broken off: then drop it and make it anew"
+        )
     match = _REVISION.fullmatch(revision)
     if match is None:
         raise SchemaMismatch(f"the database has a schema that is none of this program: {revision}")
     return int(match[1]), int(match[2])
+
+
+def close(connection: Connection) -> str:
+    """Keep every program from serving a database, and return its revision."""
+    revision = _current(connection)
+    assert revision is not None, "the database has been prepared"
+    reopen(connection, _CLOSED)
+    return revision
+
+
+def reopen(connection: Connection, revision: str) -> None:
+    """Have programs serve the database again."""
+    connection.execute(text(f"UPDATE {_TABLE} SET version_num = :it"), {"it": revision})
 
 
 def _named(found: str | None) -> str:
