@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from bench import crash, failures, hostile, machine
-from bench.cases import CASES, Case
-from bench.deployment import CLIENTS, Deployment, deployment
+from bench.cases import CASES, UNDER_TRUST, Case
+from bench.deployment import CLIENTS, Deployment, deployment, trusted
 from bench.figures import Figure, Result, head, row
 
 _NAMES = [case.name for case in CASES]
@@ -41,6 +43,12 @@ _NAMES = [case.name for case in CASES]
     help="Where documents go: a bucket, reached as XDS_DOCUMENTS_OPTIONS says, or `s3` to start "
     "OpenStack Swift; else a folder.",
 )
+@click.option(
+    "--trust/--no-trust",
+    default=True,
+    show_default=True,
+    help="Measure rates with TLS, required assertions and tokens, a policy and audit as well.",
+)
 def main(
     names: tuple[str, ...],
     rounds: int,
@@ -48,6 +56,7 @@ def main(
     folder: Path,
     database: str | None,
     documents: str | None,
+    trust: bool,
 ) -> None:
     """Measure everything, or what is named: see bench/cases.py.
 
@@ -59,6 +68,7 @@ def main(
     committed; for all else, a bare WSGI application under the same server that takes and gives as
     many bytes; for documents in a bucket, plain puts and gets of as many. "server" and "client"
     are the processor time of a request at both ends, which share the processors of this machine.
+    The second line of a rate is a server that trusts nobody, beside the first line of its rounds.
     """
     folder.mkdir(parents=True, exist_ok=True)
     disk = machine.require_disk(folder)
@@ -70,11 +80,14 @@ def main(
         raise SystemExit(hostile.main(folder))
     click.echo(f"{machine.describe()}; {disk}; {CLIENTS} client processes; {rounds} rounds")
     began = time.monotonic(), machine.foreign_seconds()
-    with deployment(folder, seconds, database, documents) as deployed:
+    with (
+        deployment(folder, seconds, database, documents) as deployed,
+        trusted(deployed) if trust else nullcontext() as guarded,
+    ):
         click.echo(head())
         for case in CASES:
             if not names or case.name in names:
-                click.echo("\n".join(map(row, _measured(case, deployed, rounds))))
+                click.echo("\n".join(map(row, _measured(case, deployed, guarded, rounds))))
     click.echo(_in_the_end(*began))
 
 
@@ -85,12 +98,21 @@ def _in_the_end(began: float, foreign: float) -> str:
     return f"{seconds:.0f} s; other processes used {share:.0%} of the processors"
 
 
-def _measured(case: Case, deployed: Deployment, rounds: int) -> Sequence[Result]:
-    figures = [case.run(deployed) for _ in range(rounds)]
+def _measured(
+    case: Case, deployed: Deployment, guarded: Deployment | None, rounds: int
+) -> Sequence[Result]:
+    figures: list[Sequence[Figure]] = []
+    under_trust: list[Figure] = []
+    for _ in range(rounds):
+        figures.append(case.run(deployed))
+        if guarded is not None and case.under_trust:
+            (found,) = case.run(guarded)
+            under_trust.append(replace(found, yardstick=figures[-1][0].value))
     by_measure: Sequence[Sequence[Figure]] = list(zip(*figures, strict=True))
-    return [
+    results = [
         Result(measure, found) for measure, found in zip(case.measures, by_measure, strict=True)
     ]
+    return [*results, Result(UNDER_TRUST, under_trust)] if under_trust else results
 
 
 if __name__ == "__main__":

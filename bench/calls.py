@@ -12,7 +12,8 @@ from typing import Final
 from bench import messages, samples
 from bench.clients import Call
 from bench.messages import Request
-from xds.client import Content, Settings
+from bench.trust import NO_TRUST, Trust
+from xds.client import Content
 from xds.client.transport import Endpoint, Message
 from xds.config import EXAMPLE_REPOSITORY
 from xds.metadata import vocabulary as v
@@ -40,13 +41,15 @@ class Submit:
     """ITI-41 if so, else ITI-42."""
     patients: Sequence[str] = ()
     """Names of equal length of whose patients it is to be by chance, in place of that one."""
+    trust: Trust = NO_TRUST
 
     def __call__(self, number: int) -> Call:
         """Make the message, whose uniqueIds change from call to call."""
         patients = self.patients or (f"W{number}",)
         document, submission_set = samples.oid(), samples.oid()
-        request = self._request(samples.patient(patients[0]), document, submission_set)
-        endpoint = Endpoint(self.url + request.path, Settings())
+        made = self._request(samples.patient(patients[0]), document, submission_set)
+        request = self.trust.asked(made)
+        endpoint = Endpoint(self.url + request.path, self.trust.settings)
         places = (document.encode(), submission_set.encode())
         patient = f"{patients[0]}^^^".encode()
         chance = random.Random(number)
@@ -79,6 +82,7 @@ class Retrieve:
     url: str
     unique_ids: Sequence[str]
     size: int
+    trust: Trust = NO_TRUST
 
     def __call__(self, number: int) -> Call:
         """Make a request for each document."""
@@ -87,7 +91,7 @@ class Retrieve:
         def is_expected(answer: bytes) -> bool:
             return _SUCCESS in answer and len(answer) > self.size
 
-        return _any_of(self.url, requests, [is_expected] * len(requests), number)
+        return _any_of(self.url, requests, [is_expected] * len(requests), number, self.trust)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +102,14 @@ class Query:
     patients: Mapping[str, int]
     """How many entries each of the patient ids has."""
     return_type: str
+    trust: Trust = NO_TRUST
 
     def __call__(self, number: int) -> Call:
         """Make a request for each patient."""
         mark = _REFERENCE if self.return_type == v.OBJECT_REF else _ENTRY
         requests = [messages.find_documents(one, self.return_type) for one in self.patients]
         expected = [partial(_has, mark, entries) for entries in self.patients.values()]
-        return _any_of(self.url, requests, expected, number)
+        return _any_of(self.url, requests, expected, number, self.trust)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +132,15 @@ def _has(mark: bytes, count: int, answer: bytes) -> bool:
 
 
 def _any_of(
-    url: str, requests: Sequence[Request], expected: Sequence[Callable[[bytes], bool]], seed: int
+    url: str,
+    requests: Sequence[Request],
+    expected: Sequence[Callable[[bytes], bool]],
+    seed: int,
+    trust: Trust = NO_TRUST,
 ) -> Call:
-    endpoint = Endpoint(url + requests[0].path, Settings())
+    endpoint = Endpoint(url + requests[0].path, trust.settings)
     prepared = [
-        (request.message, is_expected)
+        (trust.asked(request).message, is_expected)
         for request, is_expected in zip(requests, expected, strict=True)
     ]
     chance = random.Random(seed)

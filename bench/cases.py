@@ -33,6 +33,8 @@ class Case:
     measures: tuple[Measure, ...]
     run: Callable[[Deployment], Sequence[Figure]]
     """Makes one round: a figure for each of the measures."""
+    under_trust: bool = False
+    """Whether it is measured with TLS, users, policy and audit as well."""
 
 
 # --- yardsticks ----------------------------------------------------------------------------------
@@ -118,15 +120,16 @@ def _requests(loads: Sequence[Load]) -> int:
 
 
 def _submit(deployment: Deployment, *, with_document: bool) -> Prepare:
-    return Submit(deployment.url, DOCUMENT_BYTES, with_document)
+    return Submit(deployment.url, DOCUMENT_BYTES, with_document, trust=deployment.trust)
 
 
 def _retrieve(deployment: Deployment) -> Prepare:
-    return Retrieve(deployment.url, deployment.unique_ids, DOCUMENT_BYTES)
+    return Retrieve(deployment.url, deployment.unique_ids, DOCUMENT_BYTES, deployment.trust)
 
 
 def _query(deployment: Deployment, *, return_type: str) -> Prepare:
-    return Query(deployment.url, dict.fromkeys(deployment.patient_ids, ENTRIES), return_type)
+    patients = dict.fromkeys(deployment.patient_ids, ENTRIES)
+    return Query(deployment.url, patients, return_type, deployment.trust)
 
 
 def _query_many(deployment: Deployment) -> Prepare:
@@ -137,27 +140,41 @@ def _at_rate(title: str, goal: float) -> tuple[Measure, ...]:
     return (Measure(title=title, unit="/s", goal=goal),)
 
 
+UNDER_TRUST: Final = Measure(
+    title="  the same, trusting nobody", unit="/s", goal=0.7, of_yardstick=True
+)
+"""Beside the yardstick of the same thing without TLS, users, policy and audit."""
+
 CASES: Final = (
     Case(
         "iti41",
         _at_rate("ITI-41, 10 KB", 250),
         partial(rate, partial(_submit, with_document=True), storing),
+        under_trust=True,
     ),
     Case(
         "iti42",
         _at_rate("ITI-42", 400),
         partial(rate, partial(_submit, with_document=False), writing),
+        under_trust=True,
     ),
-    Case("iti43", _at_rate("ITI-43, 10 KB", 1_500), partial(rate, _retrieve, fetching)),
+    Case(
+        "iti43",
+        _at_rate("ITI-43, 10 KB", 1_500),
+        partial(rate, _retrieve, fetching),
+        under_trust=True,
+    ),
     Case(
         "iti18-objectref",
         _at_rate("ITI-18 ObjectRef, 50 entries", 1_000),
         partial(rate, partial(_query, return_type=v.OBJECT_REF), reading),
+        under_trust=True,
     ),
     Case(
         "iti18-leafclass",
         _at_rate("ITI-18 LeafClass, 50 entries", 150),
         partial(rate, partial(_query, return_type=v.LEAF_CLASS), reading),
+        under_trust=True,
     ),
     Case(
         "iti18-many",
@@ -179,13 +196,23 @@ CASES: Final = (
         ),
         large.gigabyte,
     ),
-    Case("iti67", _at_rate("ITI-67, 50 entries", 150), partial(rate, fhir.search, reading)),
+    Case(
+        "iti67",
+        _at_rate("ITI-67, 50 entries", 150),
+        partial(rate, fhir.search, reading),
+        under_trust=True,
+    ),
     Case(
         "iti68",
         (Measure(title="ITI-68, 10 KB", unit="/s", goal=0.8, of_yardstick=True),),
         fhir.retrieval,
     ),
-    Case("iti105", _at_rate("ITI-105, 10 KB", 150), partial(rate, fhir.publish, storing)),
+    Case(
+        "iti105",
+        _at_rate("ITI-105, 10 KB", 150),
+        partial(rate, fhir.publish, storing),
+        under_trust=True,
+    ),
     Case(
         "fhir-gigabyte",
         (

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,8 @@ from typing import Final
 from bench import machine, samples
 from bench.buckets import Bucket, bucket
 from bench.clients import Clients, clients
+from bench.trust import NO_TRUST, Trust
+from bench.trust import make as make_trust
 from bench.yardsticks import plain_wsgi
 from tests.postgresql import own_postgresql
 from tests.serving import Server, serving
@@ -46,6 +48,7 @@ class Deployment:
     """How long to measure a load, each time."""
     bucket: Bucket | None = None
     """Where the server keeps its documents, if not in its data folder."""
+    trust: Trust = NO_TRUST
 
     @property
     def url(self) -> str:
@@ -94,11 +97,15 @@ class Deployment:
 
     def source(self) -> DocumentSource:
         """Give a client that submits."""
-        return DocumentSource(self.server.repository_url, self.server.registry_url)
+        return DocumentSource(
+            self.server.repository_url, self.server.registry_url, settings=self.trust.settings
+        )
 
     def consumer(self) -> DocumentConsumer:
         """Give a client that asks and retrieves."""
-        return DocumentConsumer(self.server.registry_url, self.server.repository_url)
+        return DocumentConsumer(
+            self.server.registry_url, self.server.repository_url, settings=self.trust.settings
+        )
 
     def _provide(self, patient_id: str, data: bytes) -> Sequence[str]:
         content = Content(lambda: (data,), len(data))
@@ -174,3 +181,12 @@ def _database(folder: Path, database: str | None) -> Iterator[Mapping[str, str]]
         schema.migrate(opened)
         opened.close()
         yield {"database": database}
+
+
+@contextmanager
+def trusted(deployed: Deployment) -> Iterator[Deployment]:
+    """Start a second server beside one, which trusts nobody; the clients are the same."""
+    with tempfile.TemporaryDirectory(dir=deployed.folder.parent, prefix="bench-") as work:
+        trust, options = make_trust(Path(work, "trust"))
+        with serving(Path(work, "data"), {**_workers(), **options}) as server:
+            yield replace(deployed, server=server, folder=Path(work), trust=trust)

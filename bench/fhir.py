@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+import ssl
 import time
 import urllib.request
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from bench.calls import Unexpected
 from bench.clients import Call, Hammer
 from bench.deployment import DOCUMENT_BYTES, ENTRIES, GIGABYTE, Deployment
 from bench.figures import Figure
+from bench.trust import NO_TRUST, Trust
 from xds.client.connection import Connection
 
 _SECONDS: Final = 60
@@ -32,10 +34,10 @@ def exchange(connection: Connection, request: bytes) -> tuple[int, bytes]:
     return head.status, b"".join(iter(lambda: body.read(1 << 20), b""))
 
 
-def connected(url: str) -> Connection:
+def connected(url: str, tls: ssl.SSLContext | None = None) -> Connection:
     """Connect to a server that is kept for many requests."""
     parts = urlsplit(url)
-    connection = Connection(parts.hostname or "", parts.port or 80, None, _SECONDS)
+    connection = Connection(parts.hostname or "", parts.port or 80, tls, _SECONDS)
     connection.settimeout(_SECONDS)
     return connection
 
@@ -49,11 +51,12 @@ class Get:
     size: int = 0
     mark: bytes = b""
     times: int = 0
+    trust: Trust = NO_TRUST
 
     def __call__(self, number: int) -> Call:
         """Make the requests."""
-        requests = [_get(self.url, path) for path in self.paths]
-        connection, chance = connected(self.url), random.Random(number)
+        requests = [_get(self.url, path, self.trust) for path in self.paths]
+        connection, chance = connected(self.url, self.trust.tls), random.Random(number)
 
         def call() -> tuple[int, int]:
             request = chance.choice(requests)
@@ -72,15 +75,17 @@ class Publish:
 
     url: str
     size: int
+    trust: Trust = NO_TRUST
 
     def __call__(self, number: int) -> Call:
         """Make the request, in which the uniqueId changes from call to call."""
         body = publication(samples.content(self.size), f"F{number}", _PLACE)
         head = (
             f"POST /fhir/DocumentReference HTTP/1.1\r\nHost: {urlsplit(self.url).netloc}\r\n"
-            f"Content-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"Content-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n"
+            f"{self.trust.header}\r\n"
         ).encode()
-        connection = connected(self.url)
+        connection = connected(self.url, self.trust.tls)
 
         def call() -> tuple[int, int]:
             unique_id = f"2.999.7.{random.randrange(10**33, 10**34)}".encode()
@@ -98,8 +103,9 @@ def publication(data: bytes, patient: str, unique_id: bytes) -> bytes:
     return body.replace(_PLACE, unique_id)
 
 
-def _get(url: str, path: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\n\r\n".encode()
+def _get(url: str, path: str, trust: Trust = NO_TRUST) -> bytes:
+    host = urlsplit(url).netloc
+    return f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{trust.header}\r\n".encode()
 
 
 def _concept(system: str, code: str) -> dict[str, Any]:
@@ -169,12 +175,12 @@ def _of_patient(patient_id: str) -> str:
 def search(deployment: Deployment) -> Get:
     """ITI-67 for one of several patients who have the same number of entries."""
     paths = [_of_patient(one) for one in deployment.patient_ids]
-    return Get(deployment.url, paths, mark=b'"fullUrl"', times=ENTRIES)
+    return Get(deployment.url, paths, mark=b'"fullUrl"', times=ENTRIES, trust=deployment.trust)
 
 
 def publish(deployment: Deployment) -> Publish:
     """ITI-105 of a small document."""
-    return Publish(deployment.url, DOCUMENT_BYTES)
+    return Publish(deployment.url, DOCUMENT_BYTES, deployment.trust)
 
 
 def retrieval(deployment: Deployment) -> Sequence[Figure]:
