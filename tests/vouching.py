@@ -33,6 +33,8 @@ AUDIENCE: Final = "https://share.example"
 ISSUER: Final = "https://idp.example"
 CHAINED_ISSUER: Final = "CN=identity provider,O=Example Trust"
 TOKEN_ISSUER: Final = "https://authorisation.example"
+HOSTED_ISSUER: Final = "https://hosted.example"
+"""Its keys are behind a URL."""
 
 SAML: Final = "urn:oasis:names:tc:SAML:2.0:assertion"
 WSSE: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
@@ -121,7 +123,7 @@ class Vouching:
     token_key: rsa.RSAPrivateKey
     ec_token_key: ec.EllipticCurvePrivateKey
 
-    def write(self, folder: Path) -> Path:
+    def write(self, folder: Path, keys_url: str | None = None) -> Path:
         """Write what ``user_issuers`` names, and return that file."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "idp.pem").write_bytes(self.idp.pem + self.expired.pem)
@@ -133,6 +135,7 @@ class Vouching:
             f'[assertions."{CHAINED_ISSUER}"]\nauthorities = "ca.pem"\n'
             'subjects = ["CN=identity provider,O=Example Trust"]\n'
             f'[tokens."{TOKEN_ISSUER}"]\nkeys = "jwks.json"\n'
+            + (f'[tokens."{HOSTED_ISSUER}"]\nkeys = "{keys_url}"\n' if keys_url else "")
         )
         return file
 
@@ -145,11 +148,11 @@ class Vouching:
             {**ec_key, "kid": "ec", "alg": "ES256"},
         ]
 
-    def options(self, folder: Path, **others: str) -> dict[str, str]:
+    def options(self, folder: Path, keys_url: str | None = None, **others: str) -> dict[str, str]:
         """Return the options of a server that demands users."""
         return {
             "user_assertions": "required",
-            "user_issuers": str(self.write(folder)),
+            "user_issuers": str(self.write(folder, keys_url)),
             "user_audiences": f"{AUDIENCE} {AUDIENCE}/registry",
             **others,
         }

@@ -1,6 +1,9 @@
 """A server that demands users, shared by the tests of this folder."""
 
+import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -9,13 +12,41 @@ from tests.serving import Server, serving
 from tests.vouching import vouching
 
 
+class _Keys(BaseHTTPRequestHandler):
+    """Answers every GET with the keys of the tokens' issuer."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({"keys": vouching().jwks()}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
 @pytest.fixture(scope="session")
-def guarded(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Server]:
-    """A server on which users are required, but for some transactions."""
+def keys_url() -> Iterator[str]:
+    """Where the keys of an issuer of tokens are served."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Keys) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/jwks"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def guarded(
+    tmp_path_factory: pytest.TempPathFactory, databases: Databases, keys_url: str
+) -> Iterator[Server]:
+    """A server on which users are required, but for some transactions, and all is recorded."""
     data = tmp_path_factory.mktemp("guarded")
     options = vouching().options(
         data / "trust",
+        keys_url,
         user_assertions_of="ITI-42=off ITI-43=optional ITI-66=off ITI-78=optional",
+        audit="on",
         database=databases.url(data),
     )
     with serving(data, options) as running:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.fhir.asked import Reply, ask
 from tests.serving import Server
-from tests.vouching import AUDIENCE, TOKEN_ISSUER, claims, token, vouching
+from tests.vouching import AUDIENCE, HOSTED_ISSUER, TOKEN_ISSUER, claims, token, vouching
 from xds.fhir.key_sets import KeySet
 from xds.fhir.tokens import TokenRefused, verify
 from xds.metadata.objects import Code
@@ -43,8 +43,26 @@ def bearer(**others: Any) -> str:
             f"bearer {token(key=vouching().ec_token_key, algorithm='ES256', headers={'kid': 'ec'})}"
         ),
         lambda: f"Bearer {token(algorithm='PS256', headers={'kid': None})}",
+        lambda: bearer(iss=HOSTED_ISSUER),
+        lambda: (
+            "Bearer "
+            + token(
+                claims(iss=HOSTED_ISSUER),
+                vouching().ec_token_key,
+                "ES256",
+                {"kid": "ec"},
+            )
+        ),
     ],
-    ids=["RS256", "several audiences", "expired within the skew", "ES256", "PS256, no kid"],
+    ids=[
+        "RS256",
+        "several audiences",
+        "expired within the skew",
+        "ES256",
+        "PS256, no kid",
+        "RS256, keys by URL",
+        "ES256, keys by URL",
+    ],
 )
 def test_accepted(guarded: Server, stated: Callable[[], str]) -> None:
     assert get(guarded, SEARCH, stated()).status == 200

@@ -18,7 +18,7 @@ from xds.fhir.key_sets import KeySet
 from xds.fhir.outcome import Issue, Refused
 from xds.fhir.tokens import TokenRefused, VerifiedToken, verify
 from xds.security import node
-from xds.security.access import Access
+from xds.security.access import Access, AccessDenied
 from xds.security.caller import Caller, User
 from xds.security.gates import Gates
 from xds.security.issuers import Issuers
@@ -88,8 +88,9 @@ class Authorization:
             _log.warning("no user is accepted", transaction=transaction, reason=str(refused))
             self.gates.refused(Access(transaction=transaction, caller=caller), refused)
             _unauthorized(transaction, is_missing=not stated)
-        self._check_scopes(user, transaction)
-        return replace(caller, user=user)
+        access = Access(transaction=transaction, caller=replace(caller, user=user))
+        self._check_scopes(user, access)
+        return access.caller
 
     def _user(self, stated: str) -> User:
         """Return the user of a token, whose times are asked each time."""
@@ -125,12 +126,13 @@ class Authorization:
         if not self.used.is_first(sha256(named.encode()).hexdigest(), until, int(now)):
             raise TokenRefused("the token has been used before")
 
-    def _check_scopes(self, user: User, transaction: str) -> None:
+    def _check_scopes(self, user: User, access: Access) -> None:
         """Raise Refused where a scope is missing: the literal name of each transaction (IUA)."""
-        names = transaction.split(", ")
+        names = access.transaction.split(", ")
         if self.terms.needs_scope and not user.scopes.issuperset(names):
-            _log.info("a token has not the scope", transaction=transaction)
+            _log.info("a token has not the scope", transaction=access.transaction)
             scopes = " ".join(names)
+            self.gates.denied(access, AccessDenied(f"the token has not the scope {scopes}"))
             challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{scopes}"'
             issue = Issue(code="forbidden", diagnostics=f"the token is to have the scope {scopes}")
             raise Refused(403, [issue], {"WWW-Authenticate": challenge})

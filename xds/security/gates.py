@@ -76,6 +76,13 @@ class Gates:
         """
         self._leave(access, Outcome(unauthenticated=failure))
 
+    def denied(self, access: Access, denial: AccessDenied) -> None:
+        """Tell every gate of a request that a binding denies to a user who is known.
+
+        NotRecorded where that cannot be recorded. The request is denied in any case.
+        """
+        self._leave(access, Outcome(denied=denial))
+
     @contextmanager
     def _passing(self, access: Access) -> Iterator[None]:
         try:
