@@ -47,6 +47,7 @@ def guarded(
         keys_url,
         user_assertions_of="ITI-42=off ITI-43=optional ITI-66=off ITI-78=optional",
         audit="on",
+        trusted_proxies="127.0.0.0/30",
         database=databases.url(data),
     )
     with serving(data, options) as running:

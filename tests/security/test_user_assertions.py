@@ -9,7 +9,16 @@ import pytest
 from lxml import etree
 
 from tests.serving import Server
-from tests.soap.messages import ITI18, ITI41, ITI42, ITI43, Transaction, new_case, with_header
+from tests.soap.messages import (
+    ITI18,
+    ITI41,
+    ITI42,
+    ITI43,
+    SIMPLE,
+    Transaction,
+    new_case,
+    with_header,
+)
 from tests.soap.wire import SUCCESS, Answer, Fault, post
 from tests.vouching import (
     AUDIENCE,
@@ -404,6 +413,17 @@ def holder_of(der: bytes) -> str:
         f'<ds:KeyInfo xmlns:ds="{DS}"><ds:X509Data><ds:X509Certificate>{b64encode(der).decode()}'
         "</ds:X509Certificate></ds:X509Data></ds:KeyInfo>",
     )
+
+
+def test_a_holder_of_key_has_shown_its_certificate_to_the_proxy(guarded: Server) -> None:
+    holder, other = vouching().stranger.der, vouching().idp.der
+    message = with_header(
+        new_case().find(), security(signed(Asserted(confirmation=holder_of(holder))))
+    )
+    shown = (f"ClientCertificate: :{b64encode(one).decode()}:" for one in (holder, other))
+    accepted, refused = (post(guarded, ITI18, message, SIMPLE, one) for one in shown)
+    assert accepted.status == SUCCESS
+    assert refused.fault.subcodes == (FAILED_AUTHENTICATION,)
 
 
 @pytest.mark.parametrize(("subcode", "header"), REFUSED.values(), ids=REFUSED)
