@@ -105,7 +105,7 @@ LIBRARIES: Final = {
         "client",
         "round_trip",
     ),
-    "orjson": ("fhir",),
+    "orjson": ("fhir", "audit.record"),
     "signxml": ("soap.assertions",),
     "jwt": ("fhir.key_sets", "fhir.tokens"),
 }

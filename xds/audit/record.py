@@ -1,10 +1,11 @@
 """One audit record as a value: what DICOM PS3.15 A.5 calls an audit message, before it is XML."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
+
+import orjson
 
 SUCCESS: Final = 0
 """EventOutcomeIndicator: the three that are used here."""
@@ -89,13 +90,13 @@ class AuditRecord:
 
     def dump(self) -> str:
         """Return the record as one line of JSON."""
-        told = {name: value for name, value in asdict(self).items() if value not in (None, "", ())}
-        return json.dumps(told, separators=(",", ":"))
+        # Coded and Detail, which orjson would not take for lists
+        return orjson.dumps(self, default=tuple, option=orjson.OPT_PASSTHROUGH_SUBCLASS).decode()
 
     @classmethod
     def load(cls, text: str) -> "AuditRecord":
         """Read what dump has written."""
-        told: dict[str, Any] = json.loads(text)
+        told: dict[str, Any] = orjson.loads(text)
         for name in ("event", "event_type"):
             told[name] = Coded(*told[name])
         if subtype := told.get("subtype"):
