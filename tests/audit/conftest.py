@@ -70,9 +70,26 @@ class Rsyslog:
         return found
 
 
+_MODE: Final = (
+    ' StreamDriver.Name="ossl" StreamDriver.Mode="1" StreamDriver.AuthMode="x509/certvalid"'
+)
+
+
+def _of_tls(certificates: Path | None) -> str:
+    if certificates is None:
+        return ""
+    if not list(Path("/usr/lib").glob("*/rsyslog/lmnsd_ossl.so")):
+        pytest.skip(f"rsyslogd has no TLS here: apt-get install {PACKAGES}")
+    files = {"CA": "authority.pem", "Cert": "server.pem", "Key": "server.key"}
+    named = "".join(
+        f' defaultNetstreamDriver{k}File="{certificates / v}"' for k, v in files.items()
+    )
+    return f' defaultNetstreamDriver="ossl"{named}'
+
+
 @contextmanager
-def rsyslog(folder: Path, tls: str = "") -> Iterator[Rsyslog]:
-    """Run rsyslogd for the length of a block; ``tls`` is more of its configuration."""
+def rsyslog(folder: Path, certificates: Path | None = None) -> Iterator[Rsyslog]:
+    """Run rsyslogd for the length of a block, by TLS with the certificates of a folder if given."""
     if shutil.which("rsyslogd") is None:
         pytest.skip(f"rsyslogd is not here: apt-get install {PACKAGES}")
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,11 +97,8 @@ def rsyslog(folder: Path, tls: str = "") -> Iterator[Rsyslog]:
     work = folder / "work"
     work.mkdir(exist_ok=True)
     (folder / "conf").write_text(
-        f'global(workDirectory="{work}" maxMessageSize="256k"{tls})\n'
-        'module(load="imtcp" maxSessions="20"'
-        + (' StreamDriver.Name="ossl" StreamDriver.Mode="1"' if tls else "")
-        + (' StreamDriver.AuthMode="x509/certvalid"' if tls else "")
-        + ")\n"
+        f'global(workDirectory="{work}" maxMessageSize="256k"{_of_tls(certificates)})\n'
+        f'module(load="imtcp" maxSessions="20"{_MODE if certificates else ""})\n'
         f'input(type="imtcp" port="{running.port}" address="127.0.0.1")\n'
         'template(name="whole" type="string" string="%rawmsg%\\n")\n'
         f'action(type="omfile" file="{folder / "received"}" template="whole" sync="on")\n'

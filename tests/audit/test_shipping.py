@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from tests.audit.conftest import Rsyslog
+from tests.audit.conftest import Rsyslog, rsyslog
 from tests.databases import Databases
 from tests.registry.wire import BOTH_STATUSES, World, query, text
 from tests.serving import Server, serving
@@ -23,6 +23,7 @@ from xds.audit.syslog import Destination, Sender, framed
 from xds.audit.trail import of_configuration
 from xds.database import Database
 from xds.metadata import vocabulary as v
+from xds.tls.authority import Authority
 
 _HEADER: Final = re.compile(
     r"<85>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \S+ xds \d+ IHE\+RFC-3881 - <\?xml "
@@ -73,6 +74,30 @@ def test_records_arrive_once_each_though_the_receiver_was_away(
         receiver.start()
         assert sorted(wait_for(receiver, {*first, *second})) == sorted([*first, *second])
     assert all(_HEADER.match(line) for line in receiver.lines)
+
+
+def test_records_go_by_tls_and_both_ends_show_certificates(
+    tmp_path: Path, databases: Databases
+) -> None:
+    certificates, data = tmp_path / "certificates", tmp_path / "data"
+    authority = Authority.make("audit", 1)
+    server, client = authority.issue("localhost", ["localhost"]), authority.issue("client")
+    certificates.mkdir()
+    for name, one in (("authority", authority.own), ("server", server), ("client", client)):
+        (certificates / f"{name}.pem").write_bytes(one.certificate_pem)
+        (certificates / f"{name}.key").write_bytes(one.key_pem)
+    options = {
+        "audit": "on",
+        "database": databases.url(data),
+        "tls_outgoing_trust": str(certificates / "authority.pem"),
+        "tls_outgoing_certificate": str(certificates / "client.pem"),
+        "tls_outgoing_key": str(certificates / "client.key"),
+    }
+    with rsyslog(tmp_path / "rsyslog", certificates) as receiver:
+        where = {"audit_syslog": f"tls://localhost:{receiver.port}"}
+        with serving(data, {**options, **where}) as running:
+            asked = ask(running, 2)
+            assert set(wait_for(receiver, {*asked})) == {*asked}
 
 
 def test_records_outlast_a_restart_of_the_server(

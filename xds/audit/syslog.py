@@ -127,6 +127,7 @@ def _wait_until_taken(connection: socket.socket) -> None:
         if time.monotonic() > until:
             raise TimeoutError("the receiver takes nothing")
         time.sleep(_POLL_SECONDS)
+        _require_open(connection)
     _require_open(connection)
 
 
