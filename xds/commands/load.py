@@ -67,7 +67,7 @@ def command(config: Config, entries: int, patients: int | None, seed: int, proce
 
 def _load(url: str, population: Population, processes: int) -> None:
     began = time.monotonic()
-    database = Database(url, connections=2)
+    database = Database(url, connections=2, patience=None)
     try:
         schema.prepare(database)
         with filling(database) as finish:
@@ -121,7 +121,7 @@ def _fill(url: str, block: Block) -> int:
     bulk = Bulk(block.first, block.first_patient, new_uuid)
     for one in block.registrations():
         bulk.register(one.drafts, one.patient_id, one.now)
-    database = Database(url, connections=1)
+    database = Database(url, connections=1, patience=None)
     try:
         with database.write() as connection:
             bulk.write(connection)
