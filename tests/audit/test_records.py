@@ -1,6 +1,7 @@
 """What is recorded of each transaction: through the wire, searched with `xds audit`."""
 
 import base64
+import hashlib
 import http.client
 import json
 import resource
@@ -267,3 +268,24 @@ def test_nothing_is_released_that_cannot_be_recorded(tmp_path: Path, databases: 
             subject = f"patient.identifier=urn:oid:2.999.1.1%7C{number}"
             path = f"/DocumentReference?{subject}&status=current"
             assert ask(server, "GET", path).status == 503
+
+
+def test_a_policy_that_is_not_that_of_before_is_recorded(
+    tmp_path: Path, databases: Databases
+) -> None:
+    policy = tmp_path / "policy.toml"
+    options = {
+        "audit": "on",
+        "database": databases.url(tmp_path),
+        "policy": str(policy),
+        "workers": "1",
+    }
+    for name in ("first", "first", "second"):
+        policy.write_text(f'[[rule]]\nname = "{name}"\ndecision = "permit"\n')
+        with serving(tmp_path, options) as server:
+            pass
+    found = audit(server, "--transaction", "configuration")
+    digest = hashlib.sha256(policy.read_bytes()).hexdigest()
+    assert len(found) == 2
+    assert found[0]["event_type"][0] == "110129"
+    assert digest in found[0]["description"]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from xds import logs
 from xds.audit import table, trail
 from xds.audit import vocabulary as av
 from xds.audit.clerk import Clerk, PatientsOf, collect, nobody
@@ -16,12 +15,10 @@ from xds.audit.spool import Spool
 from xds.audit.syslog import Destination, Sender
 from xds.audit.trail import AuditTrail
 from xds.config import Config
-from xds.database import Database, DatabaseUnavailable
+from xds.database import Database, Locks
 from xds.tls import contexts
 
 _FOLDER: Final = "audit"
-
-_log = logs.get_logger(__name__)
 
 
 class Office:
@@ -36,16 +33,16 @@ class Office:
         self._shipper = _shipper(config, database)
 
     def note_configuration(self, digest: str) -> None:
-        """Record the digest of the policy in force, where it is not that of before."""
+        """Record the digest of the policy in force, where it is not that of before.
+
+        Of several processes that start at once, the first does. DatabaseUnavailable.
+        """
         record = trail.of_configuration(digest)
-        try:
-            with self._database.read() as connection:
-                before = table.latest(connection, record.transaction)
-        except DatabaseUnavailable as error:
-            _log.error("the policy before is not known", exc_info=error)
-            before = None
-        if before is None or before.description != record.description:
-            self.trail.record([record])
+        alone = Locks(exclusive=frozenset({"audit configuration"}))
+        with self._database.write(alone) as connection:
+            before = table.latest(connection, record.transaction)
+            if before is None or before.description != record.description:
+                table.insert(connection, [record])
 
     def close(self) -> None:
         """Finish what is under way."""

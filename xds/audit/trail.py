@@ -250,7 +250,7 @@ def of_application(event_type: Coded) -> AuditRecord:
 
 def of_configuration(digest: str) -> AuditRecord:
     """Return the record of a policy that is not the one of before."""
-    described = f"the policy in force has the SHA-256 {digest}"
+    described = f"the policy in force has the SHA-256 {digest}" if digest else "there is no policy"
     return _of_server("configuration", av.SECURITY_ALERT, av.SECURITY_CONFIGURATION, described)
 
 
