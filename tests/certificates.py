@@ -7,6 +7,8 @@ from pathlib import Path
 
 from click.testing import CliRunner
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from xds.commands import certs
 from xds.tls.authority import Authority, Issued
@@ -60,7 +62,26 @@ def make(folder: Path) -> Files:
     foreign = Authority.make("another authority", 30)
     files.write("foreign", foreign.issue("client"))
     files.write("expired", _authority(folder).issue("client", until=_yesterday()))
+    (folder / "bare.crl").write_bytes(_bare_list(_authority(folder)))
     return files
+
+
+def chain(files: Files) -> None:
+    """Add an authority below another, and what it issues and revokes."""
+    upper = Authority.make("upper authority", 30, below=1)
+    lower = Authority.make("lower authority", 30, issuer=upper)
+    client, revoked = lower.issue("client"), lower.issue("revoked client")
+    for name, issued in (("below", client), ("below-revoked", revoked)):
+        files.write(name, issued)
+    trusted = upper.own.certificate_pem + lower.own.certificate_pem
+    (files.folder / "chain.pem").write_bytes(trusted)
+    lists = upper.revocations([]) + lower.revocations([revoked.certificate])
+    (files.folder / "both.crl").write_bytes(lists)
+
+
+def sign_itself(files: Files, name: str) -> None:
+    """Make a certificate of a node that no authority has issued."""
+    files.write(name, Authority.make(name, 30, below=None).own)
 
 
 def renewed(files: Files, name: str = "server", *, days: int = 60) -> None:
@@ -79,6 +100,15 @@ def revoked(files: Files, name: str) -> None:
 def _authority(folder: Path) -> Authority:
     certificate, key = (folder / f"authority.{end}" for end in ("pem", "key"))
     return Authority.read(certificate.read_bytes(), key.read_bytes(), 30)
+
+
+def _bare_list(authority: Authority) -> bytes:
+    """Make a revocation list without a number, as some old programs write it."""
+    now = datetime.now(UTC)
+    builder = x509.CertificateRevocationListBuilder().last_update(now)
+    builder = builder.issuer_name(authority.own.certificate.subject)
+    signed = builder.next_update(now + timedelta(days=1)).sign(authority.own.key, SHA256())
+    return signed.public_bytes(Encoding.PEM)
 
 
 def _yesterday() -> datetime:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +152,65 @@ def test_tls_1_2_is_refused_where_1_3_is_the_minimum(files: Files) -> None:
 def test_plain_http_is_not_answered(required: Served) -> None:
     with pytest.raises((http.client.HTTPException, OSError)):
         required.get("/length")
+
+
+def judged(files: Files, folder: Path, name: str, **options: str) -> str:
+    """Tell what the patient feed makes of a certificate: nothing, or why it is refused."""
+    given = {k: v for k, v in files.options("required", **options).items() if v}
+    config = Config.model_validate(given)
+    own = folder / name
+    own.mkdir()
+    copy = material.Copies(own).take(material.read(config))
+    tls = contexts.serving(copy, "required", "1.2")
+    client = ssl.create_default_context()
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    client.load_cert_chain(files.folder / f"{name}.pem", files.folder / f"{name}.key")
+    here, there = socket.socketpair()
+    thread = threading.Thread(target=lambda: _met(client, there))
+    thread.start()
+    try:
+        with tls.wrap_socket(here, server_side=True) as connection:
+            connection.recv(1)
+        return ""
+    except ssl.SSLCertVerificationError as error:
+        return error.verify_message
+    finally:
+        here.close()
+        thread.join(SECONDS)
+
+
+def _met(context: ssl.SSLContext, there: socket.socket) -> None:
+    with suppress(OSError), context.wrap_socket(there) as connection:
+        connection.sendall(b"x")
+
+
+@pytest.fixture(scope="module")
+def chained(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """Clients of an authority below another, one of them revoked; and both authorities' lists."""
+    files = certificates.make(tmp_path_factory.mktemp("chained"))
+    certificates.chain(files)
+    return files
+
+
+def test_a_client_of_an_authority_below_another_comes_in(chained: Files, tmp_path: Path) -> None:
+    options = {"tls_trust": f"{chained.folder}/chain.pem", "tls_crl": f"{chained.folder}/both.crl"}
+    with started(chained, "required", workers="1", **options) as served:
+        served.wait_until_ready()
+        assert curl(chained, url(served), "below").stdout == "0200"
+        assert "certificate revoked" in curl(chained, url(served), "below-revoked").stderr
+    assert judged(chained, tmp_path, "below", **options) == ""
+    assert judged(chained, tmp_path, "below-revoked", **options) == "certificate revoked"
+
+
+def test_a_node_whose_own_certificate_is_trusted_comes_in(files: Files, tmp_path: Path) -> None:
+    certificates.sign_itself(files, "alone")
+    trust = {"tls_trust": f"{files.folder}/alone.pem"}
+    options = {k: v for k, v in files.options(**trust).items() if k != "tls_crl"}
+    with serving("workers=1", *(f"{name}={value}" for name, value in options.items())) as served:
+        served.wait_until_ready()
+        assert curl(files, url(served), "alone").stdout == "0200"
+        assert "unknown ca" in curl(files, url(served), "client").stderr
+    assert judged(files, tmp_path, "alone", tls_crl="", **trust) == ""
 
 
 # --- renewal -------------------------------------------------------------------------------------
@@ -362,6 +421,7 @@ def test_a_loopback_address_needs_no_tls(host: str) -> None:
         ({"tls_key": "{f}/client.key"}, "tls_key: the key is not that of the first certificate"),
         ({"tls_key": "{f}/server.pem"}, "tls_key: there is no key (PEM) in"),
         ({"tls_crl": "{f}/server.pem"}, "tls_crl: there is no revocation list (PEM) in"),
+        ({"tls_crl": "{f}/bare.crl"}, "tls_crl: a list in"),
         ({"tls_trust": "{f}/foreign.pem"}, "tls_crl: no authority of tls_trust has signed"),
     ],
 )
@@ -504,21 +564,23 @@ def test_a_registry_elsewhere_is_shown_the_certificate(
         registry.document_entries(["2.25.1"])
 
 
-@pytest.mark.parametrize(("name", "is_taken"), [("client", True), (None, False)])
+@pytest.mark.parametrize(
+    ("name", "outcome"),
+    [("client", "an answer was delivered"), (None, "an answer was given up")],
+)
 def test_answers_of_the_outbox_are_sent_with_the_certificate(
-    files: Files, required: Served, tmp_path: Path, name: str | None, is_taken: bool
+    files: Files, required: Served, tmp_path: Path, name: str | None, outcome: str
 ) -> None:
     outbox = Outbox(tmp_path)
-    config = node(files, name)
     outbox.put(Target.parse(url(required)), "text/plain", "c", [b"x"])
-    Deliverer(
-        outbox, prefixes(url(required)), attempts=9, seconds=60, tls=contexts.outgoing(config)
-    ).start()
-    until = time.monotonic() + SECONDS
-    while (waiting := outbox.waiting()) and not waiting[0].attempts:
-        assert time.monotonic() < until
-        time.sleep(0.02)
-    assert (outbox.waiting() == []) == is_taken
+    allowed, tls = prefixes(url(required)), contexts.outgoing(node(files, name))
+    with capture_logs() as logged:
+        Deliverer(outbox, allowed, attempts=1, seconds=60, tls=tls).start()
+        until = time.monotonic() + SECONDS
+        while not logged:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+    assert [one["event"] for one in logged] == [outcome]
 
 
 def test_the_patient_feed_takes_newer_certificates_and_keeps_its_connections(

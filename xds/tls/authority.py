@@ -51,14 +51,22 @@ class Authority:
     days: int
 
     @classmethod
-    def make(cls, name: str, days: int) -> Self:
-        """Make an authority; what it issues is good for as many days as itself."""
+    def make(
+        cls, name: str, days: int, *, below: int | None = 0, issuer: "Authority | None" = None
+    ) -> Self:
+        """Make an authority; what it issues is good for as many days as itself.
+
+        ``below`` is how many authorities may follow below it, None for a node of its own, which
+        issues nothing. Without an ``issuer`` it signs its own certificate.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         until = datetime.now(UTC) + timedelta(days=days)
-        builder = _builder(_name(name), _name(name), key.public_key(), until)
-        builder = builder.add_extension(x509.BasicConstraints(True, 0), critical=True)
-        builder = builder.add_extension(_usage(of_authority=True), critical=True)
-        return cls(Issued(builder.sign(key, SHA256()), key), days)
+        upper, signing = (issuer.own.certificate.subject, issuer.own.key) if issuer else (None, key)
+        is_authority = below is not None
+        builder = _builder(_name(name), upper or _name(name), key.public_key(), until)
+        builder = builder.add_extension(x509.BasicConstraints(is_authority, below), critical=True)
+        builder = builder.add_extension(_usage(of_authority=is_authority), critical=True)
+        return cls(Issued(builder.sign(signing, SHA256()), key), days)
 
     @classmethod
     def read(cls, certificate: bytes, key: bytes, days: int) -> Self:

@@ -66,8 +66,11 @@ def serving(folder: Path, clients: ClientCertificates, minimum: str) -> ssl.SSLC
     context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
     if clients != "none":
         context.load_verify_locations(folder / "trust.pem")
-        # a certificate in the list is trusted, whoever has issued it
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        counted = context.cert_store_stats()
+        if counted["x509"] > counted["x509_ca"]:
+            # a node in the list is trusted, whoever has issued its certificate. Without such a one
+            # this would end chains at intermediate authorities, and leave their own CRL unfound.
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         for revocations in folder.glob("crl-*.pem"):
             context.load_verify_locations(revocations)
             context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
+from cryptography.x509.oid import ExtensionOID
 
 from xds.tls.options import TlsOptions
 
@@ -30,6 +32,7 @@ CERTIFICATE: Final = "certificate.pem"
 KEY: Final = "key.pem"
 TRUST: Final = "trust.pem"
 
+_KEY_KINDS: Final = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey)
 _BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 
 
@@ -79,6 +82,13 @@ def _revocations(
                 f"tls_crl: no authority of tls_trust has signed the list of "
                 f"{one.issuer.rfc4514_string()} in {path}"
             )
+        kinds = {extension.oid for extension in one.extensions}
+        if not kinds or ExtensionOID.DELTA_CRL_INDICATOR in kinds:
+            # Granian would fail on it, and with it every worker
+            raise BadMaterial(
+                f"tls_crl: a list in {path} is no complete one of RFC 5280: it has no CRL number, "
+                "or only tells what has changed"
+            )
     return found
 
 
@@ -121,10 +131,13 @@ def _key(options: TlsOptions) -> PrivateKeyTypes:
         raise BadMaterial(f"{option}: the key in {path} needs its tls_key_password")
     try:
         secret = password.encode() if password and is_encrypted else None
-        return load_pem_private_key(blocks[0], secret)
+        key = load_pem_private_key(blocks[0], secret)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         reason = "; is the tls_key_password right?" if is_encrypted else ""
         raise BadMaterial(f"{option}: the key in {path} cannot be read{reason}") from None
+    if not isinstance(key, _KEY_KINDS):
+        raise BadMaterial(f"{option}: the key in {path} is of no kind for TLS: RSA, EC or Ed25519")
+    return key
 
 
 def _public(key: PublicKeyTypes) -> bytes:
