@@ -17,7 +17,7 @@ from bench.failures import verified
 from bench.steady import REGISTERED_BEFORE, SUCCESS, Steady
 from tests.ports import free_port
 from tests.postgresql import own_postgresql
-from tests.registry.test_schema import ADDING
+from tests.registry.test_schema import ADDED, ADDING
 from tests.serving import Server, serving
 from xds.__main__ import main
 from xds.config import Config, load
@@ -106,7 +106,8 @@ def balanced(folder: Path, *ports: int) -> Iterator[str]:
 
 @pytest.mark.skipif(not shutil.which("haproxy"), reason="apt-get install haproxy")
 def test_an_upgrade_goes_round_while_clients_work(tmp_path: Path) -> None:
-    (tmp_path / "v1_99.py").write_text(ADDING.format(head=HEAD))
+    step = tmp_path / f"v{ADDED.replace('.', '_')}.py"
+    step.write_text(ADDING.format(head=HEAD, added=ADDED))
     with own_postgresql({"fsync": "off"}) as postgresql, ExitStack() as stack:
         url = postgresql.create("xds")
         database = Database(url)
@@ -125,7 +126,7 @@ def test_an_upgrade_goes_round_while_clients_work(tmp_path: Path) -> None:
         load = Steady(stack.enter_context(balanced(tmp_path, *ports)), large_every=10**6)
         with load.running():
             assert load.wait_for(3)
-            schema.migrate(database, Migrations("1.99", (*OURS.folders, tmp_path)))
+            schema.migrate(database, Migrations(ADDED, (*OURS.folders, tmp_path)))
             assert load.wait_for(3)
             for number in (0, 1):
                 own, server = instances[number]
