@@ -17,8 +17,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
-from multiprocessing.synchronize import Event
+from multiprocessing.synchronize import Event, Semaphore
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,6 +43,7 @@ BACKLOG: Final = 1024
 _POLL_SECONDS: Final = 0.05
 _START_SECONDS: Final = 60.0
 _RETRY_SECONDS: Final = 60.0
+_LEAVE_SECONDS: Final = 5.0
 _SWITCH_SECONDS: Final = 0.0005
 """How long a thread may keep the interpreter to itself: one that comes back from the disk with the
 database's lock should not wait for others that compute."""
@@ -68,6 +70,8 @@ class Workers(MPServer):
         self._listening = listening
         self._certificates = certificates
         self._ending = threading.Event()
+        self._left = multiprocessing.get_context("spawn").Semaphore(0)
+        """Counts workers that take no further connections."""
         self.cannot_start = multiprocessing.get_context("spawn").Event()
         """Set by a worker that cannot start; the server is then to end."""
         super().__init__(
@@ -109,7 +113,8 @@ class Workers(MPServer):
 
     def _loader(self, failed: Event, ready: Event | None = None) -> Callable[[], WSGIApplication]:
         number = self._listening.fileno()
-        return partial(_start_worker, self._config, self._create, number, failed, ready)
+        process = _Process(number, failed, self._left, ready)
+        return partial(_start_worker, self._config, self._create, process)
 
     def _init_shared_socket(self) -> None:
         number = self._listening.fileno()
@@ -156,6 +161,9 @@ class Workers(MPServer):
         new.interrupt_by_parent = False
         old, self.wrks[number] = self.wrks[number], new
         old.interrupt_by_parent = True
+        with suppress(ProcessLookupError):
+            os.kill(old.inner.pid, _LEAVE)
+            self._left.acquire(timeout=_LEAVE_SECONDS)
         threading.Thread(target=self._see_off, args=(old,)).start()
         return True
 
@@ -169,8 +177,6 @@ class Workers(MPServer):
 
     def _see_off(self, old: WorkerProcess) -> None:
         """Let an old worker finish, and end it."""
-        with suppress(ProcessLookupError):
-            os.kill(old.inner.pid, _LEAVE)
         until = time.monotonic() + self._config.grace_seconds
         while old.is_alive() and time.monotonic() < until and not self._ending.is_set():
             old.join(_POLL_SECONDS)
@@ -209,28 +215,33 @@ class _Deliberate(logging.Filter):
 # --- in a worker ---------------------------------------------------------------------------------
 
 
-def _start_worker(
-    config: Config,
-    create: CreateApplication,
-    listening: int,
-    failed: Event,
-    ready: Event | None,
-) -> WSGIApplication:
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """What a worker shares with its supervisor."""
+
+    listening: int
+    """The number of the socket."""
+    failed: Event
+    left: Semaphore
+    ready: Event | None
+
+
+def _start_worker(config: Config, create: CreateApplication, process: _Process) -> WSGIApplication:
     """Make the application, in a worker that has just been started."""
     logs.configure(config.log_level, config.log_format)
     leaving = threading.Event()
-    _take_over_signals(config, listening, leaving)
+    _take_over_signals(config, process, leaving)
     try:
         application = create(config)
     except Exception as error:
         _log.error("the application cannot start", reason=str(error), exc_info=True)
-        failed.set()
+        process.failed.set()
         time.sleep(config.grace_seconds)  # the supervisor ends this process well before
         raise SystemExit(1) from None
     gc.freeze()  # what stays for good need not be looked at by every collection
     sys.setswitchinterval(_SWITCH_SECONDS)
-    if ready:
-        ready.set()
+    if process.ready:
+        process.ready.set()
     return _Leaving(application, leaving)
 
 
@@ -255,7 +266,7 @@ class _Leaving:
         return self._application(environ, last)
 
 
-def _take_over_signals(config: Config, listening: int, leaving: threading.Event) -> None:
+def _take_over_signals(config: Config, process: _Process, leaving: threading.Event) -> None:
     """See to it that Granian is told to stop once, and only once.
 
     Its handler blocks for ever, with the interpreter's lock, when it is called a second time. And
@@ -263,14 +274,15 @@ def _take_over_signals(config: Config, listening: int, leaving: threading.Event)
     """
     taken = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, _LEAVE}
     signal.pthread_sigmask(signal.SIG_BLOCK, taken)
-    threading.Thread(target=_heed_signals, args=(listening, leaving), daemon=True).start()
+    threading.Thread(target=_heed_signals, args=(process, leaving), daemon=True).start()
     threading.Thread(target=_leave_with_supervisor, args=(config,), daemon=True).start()
 
 
-def _heed_signals(listening: int, leaving: threading.Event) -> None:
+def _heed_signals(process: _Process, leaving: threading.Event) -> None:
     while signal.sigwait({signal.SIGTERM, _LEAVE}) == _LEAVE:
         leaving.set()
-        _take_no_more(listening)
+        _take_no_more(process.listening)
+        process.left.release()
     # A thread of Granian's that is still about when all work has ended may ask for the interpreter
     # while that is taken apart: a panic of Rust, with its report in the log and SIGABRT.
     atexit.register(os._exit, 0)
