@@ -15,13 +15,12 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import PurePath
 from typing import Final
-from uuid import uuid4
 
 import structlog
+from structlog.contextvars import bind_contextvars, reset_contextvars
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 _SPEAK_OF_THE_MACHINE: Final = (
@@ -73,12 +72,20 @@ def acceptable(identifier: str | None) -> str | None:
     return identifier if identifier and _SANE.fullmatch(identifier) else None
 
 
-@contextmanager
-def correlation(identifier: str | None = None) -> Iterator[str]:
+class correlation:  # noqa: N801 - read as a function, and entered once for every request
     """Give all log lines written inside one id, and hand it out for the answer to name."""
-    given = identifier or uuid4().hex
-    with structlog.contextvars.bound_contextvars(correlation=given):
-        yield given
+
+    __slots__ = ("_before", "_identifier")
+
+    def __init__(self, identifier: str | None = None) -> None:
+        self._identifier = identifier or os.urandom(16).hex()
+
+    def __enter__(self) -> str:
+        self._before = bind_contextvars(correlation=self._identifier)
+        return self._identifier
+
+    def __exit__(self, *_: object) -> None:
+        reset_contextvars(**self._before)
 
 
 def current_correlation() -> str:

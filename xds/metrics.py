@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final
 
 from xds import __version__
@@ -83,16 +84,20 @@ class Metrics:
             multiprocess_mode="max",
         )
         self._build.labels(__version__).set(1)
+        # looked up once for each: their labels are few, and checked at every look
+        self._response = cache(self._responses.labels)
+        self._transaction = cache(self._transactions.labels)
+        self._duration = cache(self._durations.labels)
 
     def answered(self, path: str, status: str) -> None:
         """Count an answer by HTTP."""
         first = path.split("/", 2)[1] if path.startswith("/") else ""
-        self._responses.labels(first if first in _PLACES else "other", status[:3]).inc()
+        self._response(first if first in _PLACES else "other", status[:3]).inc()
 
     def transacted(self, transaction: str, outcome: Outcome, seconds: float) -> None:
         """Count a transaction."""
-        self._transactions.labels(transaction, _told(outcome)).inc()
-        self._durations.labels(transaction).observe(seconds)
+        self._transaction(transaction, _told(outcome)).inc()
+        self._duration(transaction).observe(seconds)
 
     def expires(self, option: str, timestamp: float) -> None:
         """Tell when the file of an option runs out."""

@@ -42,12 +42,13 @@ class Proxies:
 
     def resolve(self, environ: dict[str, Any]) -> None:
         """Put the node into the environment of a request; Unreadable where a proxy misleads."""
-        peer = _address(environ.get("REMOTE_ADDR") or "")
         certificate = environ.pop(self._certificate, "")
         address = environ.pop(self._address, "")
         if not self._trusted:
-            environ[ENVIRONMENT] = Node(address=str(peer or ""))
-        elif peer is None or not any(peer in network for network in self._trusted):
+            environ[ENVIRONMENT] = _peer(environ.get("REMOTE_ADDR") or "")
+            return
+        peer = _address(environ.get("REMOTE_ADDR") or "")
+        if peer is None or not any(peer in network for network in self._trusted):
             for name in [name for name in environ if name.startswith(_FORWARDED)]:
                 del environ[name]
             environ[ENVIRONMENT] = Node(address=str(peer or ""))
@@ -63,6 +64,11 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     # a socket that takes both kinds shows the older one inside the newer
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
+
+
+@lru_cache(_KEPT)
+def _peer(address: str) -> Node:
+    return Node(address=str(_address(address) or ""))
 
 
 @lru_cache(_KEPT)
