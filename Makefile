@@ -72,7 +72,7 @@ format: $(VENV)/installed-dev ## bring the code into its style
 bench: $(VENV)/installed-test ## measure: requests a second, large documents, beside a yardstick
 	$(VENV)/bin/python -m bench $(ARGS)
 
-bench-scale: $(VENV)/installed-test ## measure a registry of a million entries on PostgreSQL: ten minutes
+bench-scale: $(VENV)/installed-test ## measure a registry of a million entries on PostgreSQL: six minutes
 	$(VENV)/bin/python -m bench.scale $(ARGS)
 
 fuzz: $(VENV)/installed-fuzz ## fuzz each reader of what comes from outside for SECONDS=60
