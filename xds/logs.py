@@ -20,7 +20,7 @@ from pathlib import PurePath
 from typing import Final
 
 import structlog
-from structlog.contextvars import bind_contextvars, reset_contextvars
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 _SPEAK_OF_THE_MACHINE: Final = (
@@ -81,11 +81,16 @@ class correlation:  # noqa: N801 - read as a function, and entered once for ever
         self._identifier = identifier or os.urandom(16).hex()
 
     def __enter__(self) -> str:
-        self._before = bind_contextvars(correlation=self._identifier)
+        self._before = structlog.contextvars.get_contextvars().get("correlation")
+        bind_contextvars(correlation=self._identifier)
         return self._identifier
 
     def __exit__(self, *_: object) -> None:
-        reset_contextvars(**self._before)
+        # not by a token: a generator may be closed in another context than it was begun in
+        if self._before is None:
+            unbind_contextvars("correlation")
+        else:
+            bind_contextvars(correlation=self._before)
 
 
 def current_correlation() -> str:
