@@ -53,7 +53,7 @@ LESS: Final = {
         "metadata",
         "errors",
     ),
-    "audit": ("config", "database", "logs", "security", "tls", "metadata", "errors"),
+    "audit": ("config", "database", "logs", "security", "targets", "tls", "metadata", "errors"),
     "registry": ("database", "logs", "parsing", "metadata", "errors"),
     "repository": ("database", "logs", "metadata", "errors"),
     "transactions": (

@@ -9,7 +9,8 @@ import pytest
 from tests.hl7v2.wire import cx
 from tests.serving import Server, serving
 from xds.client import DocumentConsumer, TransactionRefused
-from xds.metrics import Metrics
+from xds.metrics import Metrics, MetricsGate
+from xds.security.access import Access, AccessDenied, AuthenticationFailed
 from xds.security.gates import SUCCESS, Outcome
 
 
@@ -48,6 +49,22 @@ def test_nothing_is_told_where_metrics_are_off(tmp_path: Path) -> None:
         pytest.raises(OSError, match="404"),
     ):
         metrics(server)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (Outcome(refused=True), "error"),
+        (Outcome(denied=AccessDenied("no")), "denied"),
+        (Outcome(unauthenticated=AuthenticationFailed("nobody")), "denied"),
+    ],
+)
+def test_what_is_not_answered_is_no_success(outcome: Outcome, told: str) -> None:
+    alone = Metrics()
+    gate = MetricsGate(alone)
+    gate.leave(Access(transaction="ITI-67"), outcome)  # as where a request comes to no gate
+    _, text = alone.render()
+    assert f'xds_transactions_total{{outcome="{told}",transaction="ITI-67"}} 1.0'.encode() in text
 
 
 def test_a_process_alone_counts_for_itself() -> None:

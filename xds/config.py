@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, get_args
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -139,9 +138,7 @@ def _with_urn(oid: str) -> str:
 
 
 def _check_syslog(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("tls", "tcp", "udp") or not parts.hostname:
-        raise ValueError("not of the form tls://host:port, tcp://host:port or udp://host:port")
+    targets.SyslogTarget.parse(url)
     return url
 
 

@@ -94,10 +94,11 @@ class Metrics:
         first = path.split("/", 2)[1] if path.startswith("/") else ""
         self._response(first if first in _PLACES else "other", status[:3]).inc()
 
-    def transacted(self, transaction: str, outcome: Outcome, seconds: float) -> None:
-        """Count a transaction."""
+    def transacted(self, transaction: str, outcome: Outcome, seconds: float | None) -> None:
+        """Count a transaction; it has no length where nobody was let in."""
         self._transaction(transaction, _told(outcome)).inc()
-        self._duration(transaction).observe(seconds)
+        if seconds is not None:
+            self._duration(transaction).observe(seconds)
 
     def expires(self, option: str, timestamp: float) -> None:
         """Tell when the file of an option runs out."""
@@ -120,11 +121,11 @@ class Metrics:
 
 
 def _told(outcome: Outcome) -> str:
-    if outcome.denied:
+    if outcome.denied or outcome.unauthenticated:
         return "denied"
     if outcome.failed:
         return "failed"
-    return "error" if outcome.errors else "success"
+    return "success" if outcome.is_success else "error"
 
 
 class MetricsGate:
@@ -141,8 +142,8 @@ class MetricsGate:
     def leave(self, access: Access, outcome: Outcome) -> None:
         """Count it, and how long it took."""
         began = self._began.pop(id(access), None)
-        if began is not None:
-            self._metrics.transacted(access.transaction, outcome, time.perf_counter() - began)
+        seconds = None if began is None else time.perf_counter() - began
+        self._metrics.transacted(access.transaction, outcome, seconds)
 
 
 class Counted:

@@ -9,8 +9,8 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Self
-from urllib.parse import unquote
+from typing import Final, Literal, Self
+from urllib.parse import unquote, urlsplit
 
 _URL: Final = re.compile(
     r"(?P<scheme>https?)://"
@@ -108,3 +108,23 @@ def _segments(path: str) -> tuple[str, ...]:
     if dots or decoded.count("/") != path.count("/") or _UNCLEAR.search(decoded):
         raise BadTarget("the path has segments of dots, or encoded separators")
     return segments
+
+
+_SYSLOG_PORTS: Final = {"tls": 6514, "tcp": 601, "udp": 514}
+
+
+@dataclass(frozen=True, slots=True)
+class SyslogTarget:
+    """Where an Audit Record Repository or a relay listens (RFC 5425, 6587, 5426)."""
+
+    protocol: Literal["tls", "tcp", "udp"]
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Read ``tls://host:port``, ``tcp://…`` or ``udp://…``; ValueError for anything else."""
+        parts = urlsplit(url)
+        if parts.scheme not in _SYSLOG_PORTS or not parts.hostname or parts.path not in ("", "/"):
+            raise ValueError("not of the form tls://host:port, tcp://host:port or udp://host:port")
+        return cls(parts.scheme, parts.hostname, parts.port or _SYSLOG_PORTS[parts.scheme])  # type: ignore[arg-type]

@@ -15,13 +15,14 @@ from xds.audit import vocabulary as av
 from xds.audit.message import AuditSource, render
 from xds.audit.record import AuditRecord
 from xds.audit.spool import Spool
-from xds.audit.syslog import Destination, Sender
+from xds.audit.syslog import Sender
 from xds.metadata.objects import SubmissionSet
 from xds.metadata.submission import Submission
 from xds.security.access import Access, AuthenticationFailed, NodeAuthenticationFailed
 from xds.security.caller import Caller
 from xds.security.gates import Outcome
 from xds.security.node import Node
+from xds.targets import SyslogTarget
 
 SOURCE: Final = AuditSource(source_id="hub", base="http://hub:8080", address="hub")
 PATIENT: Final = "P1^^^&2.999.1.1&ISO"
@@ -145,7 +146,7 @@ def test_a_record_that_fits_no_datagram_is_cut_off_and_holds_up_no_other() -> No
         receiver.bind(("127.0.0.1", 0))
         receiver.settimeout(10)
         url = f"udp://127.0.0.1:{receiver.getsockname()[1]}"
-        sender = Sender(Destination.parse(url), ssl.create_default_context)
+        sender = Sender(SyslogTarget.parse(url), ssl.create_default_context)
         sender.send([b"x" * 100_000, b"next"])
         assert [len(receiver.recv(1 << 17)), receiver.recv(1 << 17)] == [65_000, b"next"]
         sender.close()

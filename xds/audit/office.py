@@ -12,10 +12,11 @@ from xds.audit.clerk import Clerk, PatientsOf, collect, nobody
 from xds.audit.message import AuditSource
 from xds.audit.shipping import Shipment, Shipper
 from xds.audit.spool import Spool
-from xds.audit.syslog import Destination, Sender
+from xds.audit.syslog import Sender
 from xds.audit.trail import AuditTrail
 from xds.config import Config
 from xds.database import Database, Locks
+from xds.targets import SyslogTarget
 from xds.tls import contexts
 
 _FOLDER: Final = "audit"
@@ -93,5 +94,5 @@ def _address(config: Config) -> str:
 def _shipper(config: Config, database: Database) -> Shipper | None:
     if config.audit_syslog is None:
         return None
-    sender = Sender(Destination.parse(config.audit_syslog), partial(contexts.outgoing, config))
+    sender = Sender(SyslogTarget.parse(config.audit_syslog), partial(contexts.outgoing, config))
     return Shipper(Shipment(database, sender, source_of(config), config.audit_days))

@@ -10,13 +10,11 @@ import termios
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Final, Literal
-from urllib.parse import urlsplit
+from typing import Final
 
 from xds.audit.record import AuditRecord
+from xds.targets import SyslogTarget
 
-PORTS: Final = {"tls": 6514, "tcp": 601, "udp": 514}
 _PRIORITY: Final = 85
 """Facility 10, severity 5 (ITI TF-2 3.20.4.1.2.1)."""
 _MSGID: Final = "IHE+RFC-3881"
@@ -24,23 +22,6 @@ _APP_NAME: Final = "xds"
 _LARGEST_DATAGRAM: Final = 65_000
 _SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where an Audit Record Repository or a relay listens."""
-
-    protocol: Literal["tls", "tcp", "udp"]
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, url: str) -> "Destination":
-        """Read ``tls://host:port``, ``tcp://…`` or ``udp://…``; ValueError for anything else."""
-        parts = urlsplit(url)
-        if parts.scheme not in PORTS or not parts.hostname or parts.path not in ("", "/"):
-            raise ValueError("not of the form tls://host:port, tcp://host:port or udp://host:port")
-        return cls(parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme])  # type: ignore[arg-type]
 
 
 def framed(record: AuditRecord, message: bytes, host: str) -> bytes:
@@ -52,7 +33,7 @@ def framed(record: AuditRecord, message: bytes, host: str) -> bytes:
 class Sender:
     """One connection to the receiver; not for several threads."""
 
-    def __init__(self, destination: Destination, context: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(self, destination: SyslogTarget, context: Callable[[], ssl.SSLContext]) -> None:
         """``context`` gives that of TLS; it is asked for each connection."""
         self._destination = destination
         self._context = context

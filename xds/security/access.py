@@ -133,8 +133,3 @@ class Access:
 
 Check = Callable[[Access], None]
 """Looks at the facts of a request; raises AccessDenied."""
-
-
-def of_the_server(transaction: str) -> Access:
-    """Return the access of the server itself, which may see everything."""
-    return Access(transaction=transaction)
