@@ -1,22 +1,23 @@
 """How the database finds what a stored query asks for: no query may read a whole table."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from types import SimpleNamespace
+from typing import Any, Final, Self
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 
 from bench.deployment import Deployment
 from bench.figures import Figure
 from xds.database import Database
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import ANYTHING
+from xds.metadata.demands import ANYTHING, Demand
 from xds.metadata.ebrim import Slot
 from xds.registry import schema
 from xds.registry.parameters import CODE, ENTRY_TYPE, STATUS, TIME, Parameter
-from xds.registry.queries import STORED_QUERIES, QueryRequest
-from xds.registry.registry import DocumentRegistry
+from xds.registry.queries import STORED_QUERIES, QueryRequest, ResultLimits, answer
 from xds.registry.steps import StoredQuery
 from xds.registry.tables import VALUES, association, document_entry, folder, patient, submission_set
+from xds.registry.visibility import Visibility
 
 _UUID: Final = "urn:uuid:11111111-2222-4333-8444-555555555555"
 _TABLES: Final = {
@@ -25,11 +26,14 @@ _TABLES: Final = {
 }
 
 
-def scans(database: Database, query: StoredQuery) -> list[str]:
-    """Return what the plans of a query scan, whichever of its parameters are given."""
+def scans(database: Database, query: StoredQuery, visible: Demand = ANYTHING) -> list[str]:
+    """Return what the plans of a query scan, whichever of its parameters are given.
+
+    ``visible`` is the demand on what the one who asks may see.
+    """
     scanned = _sqlite_scans if database.is_sqlite else _postgresql_scans
     found: list[str] = []
-    for statement, parameters in _statements(database, query):
+    for statement, parameters in _statements(database, query, visible):
         with database.read() as connection:
             found += [one for one in scanned(connection, statement, parameters) if one in _TABLES]
     return found
@@ -54,25 +58,40 @@ def _postgresql_scans(connection: Connection, statement: str, parameters: Any) -
             yield step["Relation Name"]
 
 
-def _statements(database: Database, query: StoredQuery) -> Sequence[tuple[str, Any]]:
+def _statements(
+    database: Database, query: StoredQuery, visible: Demand
+) -> Sequence[tuple[str, Any]]:
     """Ask the query in every form, and return the SELECTs that it came to."""
     seen: list[tuple[str, Any]] = []
-
-    def keep(
-        _conn: object, _cursor: object, statement: str, parameters: object, *_: object
-    ) -> None:
-        if statement.startswith("SELECT"):
-            seen.append((statement, parameters))
-
     with database.read() as connection:
-        engine = connection.engine
-    event.listen(engine, "before_cursor_execute", keep)
-    try:
+        noting: Any = _Noting(connection, seen)
         for request in _requests(query):
-            DocumentRegistry(database=database).query(request, ANYTHING)
-    finally:
-        event.remove(engine, "before_cursor_execute", keep)
+            answer(noting, request, ResultLimits(), Visibility.of(visible))
     return seen
+
+
+class _Noting:
+    """A connection, as far as `xds.database.fetch` needs one, that notes what it is asked."""
+
+    def __init__(self, connection: Connection, seen: list[tuple[str, Any]]) -> None:
+        self.dialect = connection.dialect
+        self._driver = connection.connection
+        self._seen = seen
+
+    @property
+    def connection(self) -> Self:
+        """Be the driver's connection as well."""
+        return self
+
+    def cursor(self) -> Any:
+        """Give a cursor that notes and does."""
+        cursor = self._driver.cursor()
+
+        def execute(statement: str, parameters: Any) -> object:
+            self._seen.append((statement, parameters))
+            return cursor.execute(statement, parameters)
+
+        return SimpleNamespace(execute=execute, fetchall=cursor.fetchall, close=cursor.close)
 
 
 def _requests(query: StoredQuery) -> Iterator[QueryRequest]:

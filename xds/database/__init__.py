@@ -7,12 +7,12 @@ apart, and is written down in :mod:`xds.database.sqlite` and :mod:`xds.database.
 from xds.database.access import Database, Joining, retried
 from xds.database.errors import CommitUnknown, DatabaseConflict, DatabaseUnavailable
 from xds.database.locks import NOTHING, Locks
+from xds.database.reading import fetch
 from xds.database.statements import (
     METADATA,
     Insertion,
     array,
     copy_rows,
-    fetch,
     insert_all,
     insert_arrays,
     insert_rows,

@@ -1,4 +1,4 @@
-"""Statements: where the tables are declared, and a short way to the driver.
+"""Where the tables are declared, and INSERTs by a short way to the driver.
 
 The few statements of every registration run on the driver itself: SQLAlchemy's part of a call costs
 several times what the database's does, and others wait for the locks meanwhile.
@@ -9,35 +9,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Dialect, Executable, MetaData, Table
+from sqlalchemy import Column, Connection, Dialect, MetaData, Table
 
 METADATA: Final = MetaData()
 """Every table of the registry and of the repository's index."""
 
 Row = Mapping[str, Any]
-
-
-def fetch(
-    connection: Connection, statement: Executable, values: Mapping[str, object]
-) -> list[tuple[Any, ...]]:
-    """Run a SELECT of plain columns, with values for its bindparams.
-
-    SQLAlchemy's own types are not applied.
-    """
-    text, order = _driver_text(statement, connection.dialect)
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(text, values if order is None else [values[name] for name in order])
-        return list(cursor.fetchall())
-    finally:
-        cursor.close()
-
-
-@lru_cache(maxsize=256)
-def _driver_text(statement: Any, dialect: Any) -> tuple[str, tuple[str, ...] | None]:
-    compiled = statement.compile(dialect=dialect)
-    order = compiled.positiontup
-    return str(compiled), None if order is None else tuple(order)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, Self
 
 from xds.metadata.objects import MetadataObject
 
@@ -44,24 +44,34 @@ class Condition:
     values: tuple[str, ...] = ()
 
 
-class Either(tuple["Demand", ...]):
+class _Several(tuple["Demand", ...]):
+    """Demands together; what is of the other kind is never equal."""
+
+    __slots__ = ()
+
+    def __new__(cls, *demands: "Demand") -> Self:
+        """Make it of its demands."""
+        return super().__new__(cls, demands)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare as tuples of one kind."""
+        return type(self) is type(other) and tuple.__eq__(self, other)
+
+    def __hash__(self) -> int:
+        """Keep the two kinds apart."""
+        return hash((type(self), *self))
+
+
+class Either(_Several):
     """Demands of which one holds at least."""
 
     __slots__ = ()
 
-    def __new__(cls, *demands: "Demand") -> "Either":
-        """Make it of its demands."""
-        return super().__new__(cls, demands)
 
-
-class All(tuple["Demand", ...]):
+class All(_Several):
     """Demands that all hold."""
 
     __slots__ = ()
-
-    def __new__(cls, *demands: "Demand") -> "All":
-        """Make it of its demands."""
-        return super().__new__(cls, demands)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +103,7 @@ NOTHING: Final = Either()
 
 
 def is_anything(demand: Demand) -> bool:
-    """Tell whether a demand is ANYTHING; as tuples, ANYTHING and NOTHING are equal."""
+    """Tell whether a demand is ANYTHING."""
     return isinstance(demand, All) and not demand
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
-from xds.database import Database, Joining, retried
+from xds.database import Database, Joining, fetch, retried
 from xds.errors import TransactionFailure
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
@@ -192,8 +192,7 @@ class DocumentRegistry:
     def patients_of_documents(self, unique_ids: Sequence[str]) -> Mapping[str, str]:
         """Return the patients (CX) of those uniqueIds under which a DocumentEntry is registered."""
         with self.database.read() as connection:
-            rows = connection.execute(_PATIENTS_OF, {"unique_ids": list(unique_ids)}).all()
-        return {row.unique_id: row.patient_id for row in rows}
+            return dict(fetch(connection, _PATIENTS_OF, {"unique_ids": list(unique_ids)}))
 
     def stable_documents(self, repository_unique_id: str) -> Iterator[RegisteredDocument]:
         """Yield what is registered of every stable document of one repository.

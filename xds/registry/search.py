@@ -28,6 +28,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from xds.database import fetch
 from xds.errors import TransactionFailure, XDSTooManyResults
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.registry.fragments import FoundObject
@@ -284,8 +285,8 @@ class Search:
         """Return how many of a table's objects pass the filter."""
         query = _count(table.name, wanted.shape, self.visible.sight)
         bound = {**wanted.values, **self.visible.values}
-        found: int = self.connection.execute(query, bound).scalar_one()
-        return found
+        ((found,),) = fetch(self.connection, query, bound)
+        return int(found)
 
     def require_few(self, found: Sized) -> None:
         """Raise TransactionFailure with XDSTooManyResults for a result beyond the limit."""
@@ -305,6 +306,6 @@ class Search:
         most = self.most + 1 if page.size is None else min(page.size, self.most + 1)
         bound = {**values, **self.visible.values, "most": most, "start": page.start}
         _, kind = _TABLES[table.name]
-        found = [FoundObject(kind, *row) for row in self.connection.execute(query, bound).all()]
+        found = [FoundObject(kind, *row) for row in fetch(self.connection, query, bound)]
         self.require_few(found)
         return found

@@ -24,6 +24,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from xds.database import fetch
 from xds.errors import TransactionFailure, XDSTooManyResults
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
@@ -205,7 +206,7 @@ class RegistryView:
             yield from self._rows(query, {"wanted": chunk})
 
     def _rows(self, query: Select[Any], bound: Mapping[str, object]) -> Sequence[Any]:
-        return self.connection.execute(query, {**bound, **self.visible.values}).all()
+        return fetch(self.connection, query, {**bound, **self.visible.values})
 
 
 # --- statements ----------------------------------------------------------------------------------

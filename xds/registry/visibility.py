@@ -8,6 +8,7 @@ one of its ends is withheld. Whoever may see everything is asked nothing.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from sqlalchemy import FromClause, Select, Table, and_, exists, or_, select
@@ -18,6 +19,8 @@ from xds.registry.demanded import Clause, Shape, clause, fails, parted
 from xds.registry.tables import association, document_entry, folder, patient, submission_set
 
 _PREFIX: Final = "seen"
+_KEPT: Final = 1_000
+"""Demands that are kept in parts: a policy makes the same of all callers whom it treats alike."""
 _DEEPEST: Final = 2
 """A SubmissionSet holds Associations, which may be memberships of a Folder."""
 
@@ -35,13 +38,16 @@ class Visibility:
     @classmethod
     def of(cls, demand: Demand) -> "Visibility":
         """Part what a caller may know of."""
-        if is_anything(demand):
-            return EVERYTHING
-        both = parted([demand, of_patient(demand)], _PREFIX)
-        return cls(both.shapes, both.values)
+        return EVERYTHING if is_anything(demand) else _parted(demand)
 
 
 EVERYTHING: Final = Visibility()
+
+
+@lru_cache(_KEPT)
+def _parted(demand: Demand) -> Visibility:
+    both = parted([demand, of_patient(demand)], _PREFIX)
+    return Visibility(both.shapes, both.values)
 
 
 def seen(table: Table, sight: Sight, row: FromClause | None = None) -> list[Clause]:

@@ -21,7 +21,7 @@ from sqlalchemy import (
     select,
 )
 
-from xds.database import METADATA, Database
+from xds.database import METADATA, Database, fetch
 
 document = Table(
     "document",
@@ -66,7 +66,6 @@ _BY_UNIQUE_ID: Final = select(document).where(
     document.c.unique_id.in_(bindparam("unique_ids", expanding=True))
 )
 _BY_KEY: Final = select(document.c.key).where(document.c.key.in_(bindparam("keys", expanding=True)))
-_ONE: Final = select(document).where(document.c.unique_id == bindparam("unique_id"))
 _OF_DOCUMENTS: Final = registration.c.unique_id.in_(bindparam("unique_ids", expanding=True))
 _OF_ATTEMPTS: Final = registration.c.attempt.in_(bindparam("attempts", expanding=True))
 _UNSETTLED: Final = select(registration.c.unique_id).where(_OF_DOCUMENTS)
@@ -101,14 +100,12 @@ class IndexedDocument:
 
 def find(connection: Connection, unique_ids: Sequence[str]) -> dict[str, IndexedDocument]:
     """Return the documents among these uniqueIds that there are."""
-    if len(unique_ids) == 1:  # as nearly always, and cheaper
-        rows = connection.execute(_ONE, {"unique_id": unique_ids[0]})
-        return {row.unique_id: IndexedDocument(*row) for row in rows}
     found: dict[str, IndexedDocument] = {}
     for start in range(0, len(unique_ids), _CHUNK):
         chunk = list(unique_ids[start : start + _CHUNK])
-        for row in connection.execute(_BY_UNIQUE_ID, {"unique_ids": chunk}):
-            found[row.unique_id] = IndexedDocument(*row)
+        for row in fetch(connection, _BY_UNIQUE_ID, {"unique_ids": chunk}):
+            one = IndexedDocument(*row)
+            found[one.unique_id] = one
     return found
 
 
