@@ -117,7 +117,7 @@ def test_what_is_registered_elsewhere_is_recorded_as_sent_there(tmp_path: Path) 
     access.commit(None)  # as the repository does before it sends
     gate.leave(access, Outcome())
     (segment,) = spool.taken()
-    taken_in, sent = segment.records()
+    taken_in, sent = map(AuditRecord.load, segment.lines())
     segment.close()
     spool.close()
     assert (taken_in.transaction, taken_in.event.code, taken_in.action) == ("ITI-41", "110107", "C")
@@ -136,7 +136,7 @@ def test_an_attempt_that_was_refused_before_was_not_sent(tmp_path: Path) -> None
     gate.enter(access)
     gate.leave(access, Outcome(refused=True))
     (segment,) = spool.taken()
-    assert [record.transaction for record in segment.records()] == ["ITI-41"]
+    assert [AuditRecord.load(line).transaction for line in segment.lines()] == ["ITI-41"]
     segment.close()
     spool.close()
 

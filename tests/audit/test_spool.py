@@ -6,8 +6,8 @@ import pytest
 
 from xds.audit import trail
 from xds.audit import vocabulary as av
-from xds.audit.clerk import move
-from xds.audit.record import AuditRecord
+from xds.audit.clerk import move, whole
+from xds.audit.record import Told
 from xds.audit.spool import Spool, left_behind
 from xds.database import Database, DatabaseUnavailable
 from xds.registry import schema
@@ -15,10 +15,10 @@ from xds.security.access import Access, RequestedDocument
 from xds.security.gates import Outcome
 
 
-def read(folder: Path) -> list[AuditRecord]:
-    found: list[AuditRecord] = []
+def read(folder: Path) -> list[Told]:
+    found: list[Told] = []
     for segment in left_behind(folder):
-        found += segment.records()
+        found += whole(segment.lines())
         segment.close()
     return found
 
@@ -30,17 +30,17 @@ def test_a_record_behind_one_that_was_never_written_is_read(tmp_path: Path) -> N
     spool._place(300)  # of a thread that is killed before it writes
     spool.write([second])
     spool.close()
-    assert read(tmp_path) == [first, second]
+    assert read(tmp_path) == [first.told(), second.told()]
 
 
 def test_a_line_that_was_cut_off_hides_no_other(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     record = trail.of_application(av.APPLICATION_START)
     segment, offset = spool._place(300)
-    segment.write(record.dump().encode()[:100], offset)
+    segment.write(record.dump()[:100], offset)
     spool.write([record])
     spool.close()
-    assert read(tmp_path) == [record]
+    assert read(tmp_path) == [record.told()]
 
 
 def test_records_wait_while_their_patients_cannot_be_asked_for(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_records_wait_while_their_patients_cannot_be_asked_for(tmp_path: Path) -
     (segment,) = spool.taken()
     with pytest.raises(DatabaseUnavailable):
         move(database, segment, nobody_answers)
-    assert len(list(segment.records())) == 1
+    assert len(list(segment.lines())) == 1
     segment.close()
     spool.close()
     database.close()

@@ -2,14 +2,16 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from uuid import NAMESPACE_OID, uuid5
 
+import orjson
+
 from xds import logs
 from xds.audit import table
-from xds.audit.record import AuditRecord, Thing
+from xds.audit.record import Told
 from xds.audit.spool import Segment, Spool, left_behind
 from xds.audit.vocabulary import REPORT_NUMBER
 from xds.database import Database, DatabaseUnavailable
@@ -21,6 +23,7 @@ _EVERY_SECONDS: Final = 0.5
 _LEFT_BEHIND_EVERY: Final = 20
 """Rounds after which files of processes that have gone are looked for."""
 _A_COMMIT: Final = 1_000
+_OF_DOCUMENT: Final = list(REPORT_NUMBER)
 
 _log = logs.get_logger(__name__)
 
@@ -85,33 +88,39 @@ def collect(database: Database, folder: Path, whose: PatientsOf = nobody) -> Non
 
 def move(database: Database, segment: Segment, whose: PatientsOf) -> None:
     """Write a file's records into the table."""
-    records = list(segment.records())
+    records = list(whole(segment.lines()))
     for start in range(0, len(records), _A_COMMIT):
         found = list(_with_patients(records[start : start + _A_COMMIT], whose))
         with database.write() as connection:
             table.insert(connection, found)
 
 
-def _with_patients(records: Iterable[AuditRecord], whose: PatientsOf) -> Iterator[AuditRecord]:
+def whole(lines: Iterable[bytes]) -> Iterator[Told]:
+    """Yield the records among the lines of a file that are whole."""
+    for line in lines:
+        with suppress(orjson.JSONDecodeError):  # what a crash has cut off
+            yield orjson.loads(line)
+
+
+def _with_patients(records: Sequence[Told], whose: PatientsOf) -> Iterator[Told]:
     """Give the records of documents their patients: one record for each (ITI TF-2 3.43.5.1.2)."""
-    listed = list(records)
-    wanted = {thing.id for record in listed for thing in _documents(record)}
+    wanted = {thing["id"] for record in records for thing in _documents(record)}
     # where they cannot be asked for now, the records wait: nobody would find them by their patient
     patients = whose(sorted(wanted)) if wanted else {}
-    for record in listed:
+    for record in records:
         yield from _by_patient(record, patients) if _documents(record) else (record,)
 
 
-def _documents(record: AuditRecord) -> tuple[Thing, ...]:
-    if record.patient_id is not None:
+def _documents(record: Told) -> Sequence[Told]:
+    if record["patient_id"] is not None:
         return ()
-    return tuple(thing for thing in record.things if thing.id_type == REPORT_NUMBER)
+    return [thing for thing in record["things"] if thing["id_type"] == _OF_DOCUMENT]
 
 
-def _by_patient(record: AuditRecord, patients: Mapping[str, str]) -> Iterator[AuditRecord]:
-    groups: dict[str | None, list[Thing]] = {}
-    for thing in record.things:
-        groups.setdefault(patients.get(thing.id), []).append(thing)
+def _by_patient(record: Told, patients: Mapping[str, str]) -> Iterator[Told]:
+    groups: dict[str | None, list[Told]] = {}
+    for thing in record["things"]:
+        groups.setdefault(patients.get(thing["id"]), []).append(thing)
     for number, (patient_id, things) in enumerate(groups.items()):
-        identity = record.id if not number else str(uuid5(NAMESPACE_OID, f"{record.id} {number}"))
-        yield replace(record, id=identity, patient_id=patient_id, things=tuple(things))
+        own = str(uuid5(NAMESPACE_OID, f"{record['id']} {number}")) if number else record["id"]
+        yield {**record, "id": own, "patient_id": patient_id, "things": things}

@@ -43,7 +43,7 @@ class Office:
         with self._database.write(alone) as connection:
             before = table.latest(connection, record.transaction)
             if before is None or before.description != record.description:
-                table.insert(connection, [record])
+                table.insert(connection, [record.told()])
 
     def close(self) -> None:
         """Finish what is under way."""

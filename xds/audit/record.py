@@ -15,6 +15,10 @@ SERIOUS_FAILURE: Final = 8
 """The server could not answer, or someone was not let in."""
 
 
+Told = dict[str, Any]
+"""A record as its JSON has it."""
+
+
 class Coded(NamedTuple):
     """A coded value as audit messages have it."""
 
@@ -88,15 +92,20 @@ class AuditRecord:
     """CX."""
     things: tuple[Thing, ...] = ()
 
-    def dump(self) -> str:
+    def dump(self) -> bytes:
         """Return the record as one line of JSON."""
         # Coded and Detail, which orjson would not take for lists
-        return orjson.dumps(self, default=tuple, option=orjson.OPT_PASSTHROUGH_SUBCLASS).decode()
+        return orjson.dumps(self, default=tuple, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+
+    def told(self) -> Told:
+        """Return the record as its JSON has it."""
+        told: Told = orjson.loads(self.dump())
+        return told
 
     @classmethod
-    def load(cls, text: str) -> "AuditRecord":
+    def load(cls, text: bytes | str) -> "AuditRecord":
         """Read what dump has written."""
-        told: dict[str, Any] = orjson.loads(text)
+        told: Told = orjson.loads(text)
         for name in ("event", "event_type"):
             told[name] = Coded(*told[name])
         if subtype := told.get("subtype"):

@@ -1,17 +1,15 @@
 """Records on this machine's disk: durable before an answer leaves, without waiting for a database.
 
 A commit of its own for every read would have all readers queue behind one writer. So each process
-appends to a file of its own, whose room was made beforehand: ``fdatasync`` then writes one block,
+appends to a file of its own, whose room was made beforehand: a durable write is then one block,
 and those of several threads and processes go on at the same time. A clerk moves what has come to
 the table (:mod:`xds.audit.clerk`). The files of a process that has gone are moved by any other.
 """
 
 import fcntl
 import os
-import re
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -21,7 +19,6 @@ from xds.audit.record import AuditRecord
 _ROOM: Final = 1 << 20
 """Bytes of a file."""
 _END: Final = b"\n"
-_BETWEEN: Final = re.compile(rb"[\0\n]+")
 _SUFFIX: Final = ".audit"
 
 
@@ -43,26 +40,23 @@ class Segment:
         os.fsync(self._descriptor)
 
     def write(self, data: bytes, offset: int) -> None:
-        """Write, not yet durably."""
+        """Write durably; OSError where that fails."""
         view = memoryview(data)
         while view:
-            done = os.pwrite(self._descriptor, view, offset)
+            done = os.pwritev(self._descriptor, [view], offset, os.RWF_DSYNC)
             view, offset = view[done:], offset + done
 
-    def sync(self) -> None:
-        """Wait until what was written is on the disk."""
-        os.fdatasync(self._descriptor)
-
-    def records(self) -> Iterator[AuditRecord]:
-        """Read the records; a line that a crash has cut off was of no answer that left.
+    def lines(self) -> Iterator[bytes]:
+        """Yield the records, and pieces of those that a crash has cut off: no answer left of them.
 
         Zeros may stand between whole lines as well: a thread that was cut off, or could not write,
         had its place, and others have written behind it.
         """
-        size = os.fstat(self._descriptor).st_size
-        for line in _BETWEEN.split(os.pread(self._descriptor, size, 0)):
-            with suppress(ValueError, TypeError, KeyError):
-                yield AuditRecord.load(line.decode())
+        data = os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
+        written = data[: data.rfind(_END) + 1]
+        for line in written.replace(b"\0", _END).split(_END):
+            if line:
+                yield line
 
     def remove(self) -> None:
         """Remove the file."""
@@ -88,11 +82,10 @@ class Spool:
 
     def write(self, records: Sequence[AuditRecord]) -> None:
         """Make records durable; OSError where that fails."""
-        data = b"".join(record.dump().encode() + _END for record in records)
+        data = b"".join(record.dump() + _END for record in records)
         segment, offset = self._place(len(data))
         try:
             segment.write(data, offset)
-            segment.sync()
         finally:
             with self._lock:
                 self._writing[segment] -= 1

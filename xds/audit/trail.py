@@ -71,7 +71,7 @@ class AuditTrail:
 
 
 def _write(access: Access, connection: Any) -> None:
-    table.insert(connection, records(access, _DONE))
+    table.insert(connection, (one.told() for one in records(access, _DONE)))
     access.is_recorded = True
 
 
@@ -94,7 +94,10 @@ def records(access: Access, outcome: Outcome, *, elsewhere: str = "") -> Iterato
     event = av.EVENTS.get(access.transaction) if not elsewhere else av.REGISTERING
     if event is None:
         return
-    is_read = access.facts.interaction == "read"
+    facts = access.facts
+    if facts.patients_of_query is not None:
+        facts.patient(*facts.patients_of_query())
+    is_read = facts.interaction == "read"
     indicator, description = _told(access, outcome)
     made = partial(
         _record,
@@ -110,7 +113,7 @@ def records(access: Access, outcome: Outcome, *, elsewhere: str = "") -> Iterato
         host = urlsplit(elsewhere).hostname or ""
         made = partial(made, node=elsewhere, address=host, initiates=True)
     for code, patient_id, things in _parts(access, outcome, event, indicator):
-        patient_action = access.facts.actions.get(patient_id or "", access.facts.action)
+        patient_action = facts.actions.get(patient_id or "", facts.action)
         yield made(
             action=patient_action or ("R" if is_read else event.action),
             outcome=code,
@@ -212,19 +215,24 @@ def _unauthenticated(access: Access, outcome: Outcome) -> AuditRecord:
     )
 
 
-def _record(access: Access, **told: Any) -> AuditRecord:
-    caller = access.caller
-    known = {
-        "id": str(uuid4()),
-        "at": now(),
-        "address": caller.node.address,
-        "node": access.facts.sender or caller.node.certificate_subject or "",
-        "server": access.facts.receiver,
-        "process": os.getpid(),
-        "actor": _actor(caller),
-        "purposes": tuple(map(_coded, caller.user.purposes_of_use)) if caller.user else (),
-    }
-    return AuditRecord(**{**known, **told})
+def _record(
+    access: Access, *, node: str | None = None, address: str | None = None, **told: Any
+) -> AuditRecord:
+    """Return a record of what is told, with who asked; unless named, that is the node itself."""
+    caller, facts = access.caller, access.facts
+    if node is None:
+        node = facts.sender or caller.node.certificate_subject or ""
+    return AuditRecord(
+        id=str(uuid4()),
+        at=now(),
+        address=caller.node.address if address is None else address,
+        node=node,
+        server=facts.receiver,
+        process=os.getpid(),
+        actor=_actor(caller),
+        purposes=tuple(map(_coded, caller.user.purposes_of_use)) if caller.user else (),
+        **told,
+    )
 
 
 def _actor(caller: Caller) -> Actor | None:

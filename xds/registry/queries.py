@@ -48,9 +48,8 @@ class QueryRequest:
     page: Page | None = None
     """The part of the result that is wanted, where the consumer pages."""
 
-    @property
     def patient_ids(self) -> Sequence[str]:
-        """The patients (CX) that it names, as far as it can be read."""
+        """Return the patients (CX) that it names, as far as it can be read."""
         query = STORED_QUERIES.get(self.query_id.strip())
         if query is None:
             return ()

@@ -1,6 +1,6 @@
 """One request for access: who asks for what, what they may see, and what it turned out to touch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +59,8 @@ class Facts:
     """The UUID of a stored query, or what a FHIR client searched for."""
     query: Callable[[], str] | None = None
     """Gives the query as it was asked."""
+    patients_of_query: Callable[[], Iterable[str]] | None = None
+    """Gives the patients (CX) that it names."""
     documents: list[RequestedDocument] = field(default_factory=list)
     message_id: str = ""
     """The id of an HL7 message."""

@@ -38,7 +38,7 @@ def _note(request: Request, asked: QueryRequest) -> None:
     facts = request.access.facts
     facts.query_id = asked.query_id
     facts.query = partial(etree.tostring, request.body, encoding="unicode")
-    facts.patient(*asked.patient_ids)
+    facts.patients_of_query = asked.patient_ids
 
 
 def query_request(body: etree._Element, transaction: str) -> QueryRequest:
