@@ -64,7 +64,8 @@ class Clerk:
             taken = self._spool.taken()
             while taken:
                 move(self._database, taken[0], self._whose)
-                taken.pop(0).remove()
+                self._spool.moved(taken[0])
+                del taken[0]
             if thorough:
                 collect(self._database, self._folder, self._whose)
         except (DatabaseUnavailable, OSError) as error:

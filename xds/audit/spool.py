@@ -18,6 +18,7 @@ from xds.audit.record import AuditRecord
 
 _ROOM: Final = 1 << 20
 """Bytes of a file."""
+_SPARE: Final = 2
 _END: Final = b"\n"
 _SUFFIX: Final = ".audit"
 
@@ -34,10 +35,10 @@ class Segment:
             os.close(self._descriptor)
             raise
 
-    def make_room(self) -> None:
+    def clear(self) -> None:
         """Fill the file with zeros, so that writing changes nothing but its blocks."""
-        os.pwrite(self._descriptor, bytes(_ROOM), 0)
-        os.fsync(self._descriptor)
+        self.write(bytes(_ROOM), 0)
+        os.ftruncate(self._descriptor, _ROOM)
 
     def write(self, data: bytes, offset: int) -> None:
         """Write durably; OSError where that fails."""
@@ -79,6 +80,7 @@ class Spool:
         self._offset = 0
         self._writing: dict[Segment, int] = {}
         self._full: list[Segment] = []
+        self._spare: list[Segment] = []
 
     def write(self, records: Sequence[AuditRecord]) -> None:
         """Make records durable; OSError where that fails."""
@@ -101,14 +103,14 @@ class Spool:
             return place
 
     def _turn_over(self) -> None:
-        fresh = self._fresh()
+        fresh = self._spare.pop() if self._spare else self._fresh()
         self._full.append(self._segment)
         self._segment, self._offset = fresh, 0
 
     def _fresh(self) -> Segment:
         segment = Segment(self._folder / f"{os.getpid()}-{uuid4().hex}{_SUFFIX}")
         try:
-            segment.make_room()
+            segment.clear()
             _sync(self._folder)
         except OSError:
             segment.remove()
@@ -126,6 +128,18 @@ class Spool:
                 self._writing.pop(segment, None)
             return taken
 
+    def moved(self, segment: Segment) -> None:
+        """Take back a file whose records stand in the table: a new one costs more than its zeros.
+
+        OSError where it cannot be written; its records would be moved again, which does no harm.
+        """
+        segment.clear()
+        with self._lock:
+            if len(self._spare) < _SPARE:
+                self._spare.append(segment)
+                return
+        segment.remove()
+
     def give_back(self, segments: Sequence[Segment]) -> None:
         """Take files back whose records could not be moved."""
         with self._lock:
@@ -134,7 +148,7 @@ class Spool:
     def close(self) -> None:
         """Let go of the files; what is in them stays for another process."""
         with self._lock:
-            for segment in (*self._full, self._segment):
+            for segment in (*self._full, *self._spare, self._segment):
                 segment.close()
 
 
