@@ -31,6 +31,7 @@ from typing import Any, Final
 
 from xds import logs
 from xds.config import Config
+from xds.errors import RequestRefused
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -51,7 +52,7 @@ _TCP_INFO_BYTES: Final = 136
 _log = logs.get_logger(__name__)
 
 
-class TooSlow(OSError):
+class TooSlow(RequestRefused, OSError):
     """A client has kept the server waiting for longer than it may."""
 
 

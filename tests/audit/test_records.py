@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -120,6 +121,34 @@ def test_what_is_refused_is_recorded_as_refused(audited: Server) -> None:
     assert "XDSDuplicateUniqueIdInRegistry" in second["description"]
 
 
+def test_what_cannot_be_read_is_recorded_where_it_names_a_transaction(audited: Server) -> None:
+    since = datetime.now(UTC).isoformat()
+    action = f'action="{transaction("ITI-18").request_action}"'
+    fhir = {"Content-Type": "application/fhir+json"}
+    statuses = [
+        post(audited, b"<not-xml", "/registry", f"application/soap+xml; {action}")[0],
+        post(audited, b"<not-xml", "/registry")[0],  # of no transaction
+        ask(audited, "POST", "/DocumentReference", fhir, b"{").status,
+        ask(audited, "POST", "", {"Content-Type": "text/plain"}, b"{}").status,
+        ask(audited, "GET", "/List?patient=1", {"Accept": "image/png"}).status,
+        ask(audited, "GET", "?_type=Nobody").status,  # of no transaction
+    ]
+    assert statuses == [400, 400, 400, 415, 406, 400]
+    with connected(audited_port(audited)) as sender:
+        answer = sender.ask(adt("A04", "1^^^&2.999.1.1&ISO").replace(b"|A04-1|", b"||"))
+    assert answer.code == "AR"
+    expected = ["ITI-105", "ITI-18", "ITI-65", "ITI-66", "ITI-8"]
+    until = time.monotonic() + _SECONDS
+    while time.monotonic() < until:
+        found = audit(audited, "--failed", "--since", since)
+        if len(found) >= len(expected):
+            break
+    assert sorted(one["transaction"] for one in found) == expected
+    assert {(one["outcome"], one["description"]) for one in found} == {
+        (4, "the request was refused")
+    }
+
+
 def test_a_retrieval_of_which_a_part_is_missing_is_two_records(audited: Server) -> None:
     patient_id = World.new().patient(1)
     unique_id = provided(audited, patient_id)
@@ -142,10 +171,12 @@ def test_a_retrieval_of_which_a_part_is_missing_is_two_records(audited: Server) 
     assert [one["outcome"] for one in failed] == [4]
 
 
-def post(server: Server, message: bytes, path: str) -> tuple[int, bytes]:
+def post(
+    server: Server, message: bytes, path: str, content_type: str = "application/soap+xml"
+) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection(server.host, server.port, timeout=20)
     try:
-        connection.request("POST", path, message, {"Content-Type": "application/soap+xml"})
+        connection.request("POST", path, message, {"Content-Type": content_type})
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:

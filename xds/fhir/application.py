@@ -140,24 +140,38 @@ class _Responder:
         """Read a request, have it answered, and send the answer."""
         environ = request.env
         environ[failures.INTERACTION] = self.interaction.name
+        gates = self.facade.domain.gates
         caller = self.authorization.caller(environ, self.interaction.name)
-        parameters = self._parameters(environ)
-        form, pretty = _wanted(environ, parameters)
-        access = Access(transaction=self.interaction.transaction(parameters), caller=caller)
+        access = Access(transaction=self.interaction.name, caller=caller)
         access.facts.interaction = self.interaction.code
-        call = Call(
-            access=access,
-            base=_base(request, self.facade.config),
-            identifier=path.get("id", ""),
-            parameters=parameters,
-            prefer=negotiation.preferences(environ.get("HTTP_PREFER", "")),
-        )
-        if self.interaction.body:
-            call = self._with_resource(call, environ)
-        with self.facade.domain.gates.passing(call.access):
+        try:
+            call, form, pretty = self._call(request, access, path.get("id", ""))
+        except Refused:
+            gates.turned_away(access)
+            raise
+        with gates.passing(access):
+            if self.interaction.body:
+                call = self._with_resource(call, environ)
             answer = self.handler(self.facade, call)
         answer = _with_warnings(answer, call.warnings)
         _send(answer, environ, response, form, pretty=pretty)
+
+    def _call(
+        self, request: falcon.Request, access: Access, identifier: str
+    ) -> tuple[Call, str, bool]:
+        """Read all of a request but its resource: how it is to be answered, indented or not."""
+        environ = request.env
+        parameters = self._parameters(environ)
+        form, pretty = _wanted(environ, parameters)
+        access.transaction = self.interaction.transaction(parameters)
+        call = Call(
+            access=access,
+            base=_base(request, self.facade.config),
+            identifier=identifier,
+            parameters=parameters,
+            prefer=negotiation.preferences(environ.get("HTTP_PREFER", "")),
+        )
+        return call, form, pretty
 
     def _parameters(self, environ: dict[str, Any]) -> Parameters:
         """Return the parameters of the URL, and after them those of a form."""

@@ -77,14 +77,18 @@ def _answer(feed: Feed, payload: bytes, node: Node) -> bytes:
 
 
 def _outcome(feed: Feed, message: Message, node: Node) -> tuple[str, Sequence[Problem]]:
-    if problem := _not_ours(message):
-        return REJECTED, [problem]
+    event = EVENTS.get(message.trigger_event) if message.message_type == "ADT" else None
+    problem = _not_ours(message)
+    if event is None:
+        return REJECTED, [problem] if problem else []
+    access = Access(transaction=event.transaction, caller=Caller(node=node))
+    access.facts.message_id = message.raw(10)
+    access.facts.sender = _end(message, 4, 3)
+    access.facts.receiver = _end(message, 6, 5)
     try:
-        event = EVENTS[message.trigger_event]
-        access = Access(transaction=event.transaction, caller=Caller(node=node))
-        access.facts.message_id = message.raw(10)
-        access.facts.sender = _end(message, 4, 3)
-        access.facts.receiver = _end(message, 6, 5)
+        if problem:
+            feed.gates.turned_away(access)
+            return REJECTED, [problem]
         with feed.gates.passing(access):
             event.handler(feed, message, access)
     except Refused as refusal:

@@ -83,6 +83,16 @@ class Gates:
         """
         self._leave(access, Outcome(denied=denial))
 
+    def turned_away(self, access: Access, *, failed: bool = False) -> None:
+        """Tell every gate of a request that its binding refuses before it comes to any of them.
+
+        It names a transaction, and cannot be read or says something impossible; ``failed``: the
+        server was not able to take it in.
+
+        NotRecorded where that cannot be recorded. The request is refused in any case.
+        """
+        self._leave(access, Outcome(refused=not failed, failed=failed))
+
     @contextmanager
     def _passing(self, access: Access) -> Iterator[None]:
         try:

@@ -7,6 +7,7 @@ from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.metadata import vocabulary as v
+from xds.security.gates import Gates
 from xds.soap.asynchronous import Replies
 from xds.soap.exchange import Exchange, Keeper
 from xds.soap.protocol import EXCHANGE, XdsSoap12, as_faults
@@ -34,7 +35,7 @@ class SoapEndpoint:
         rows = [row for row in TRANSACTIONS if row.actor == actor]
         methods = {row.operation: _method(row, domain) for row in rows}
         both = ("in_protocol", "out_protocol")
-        protocol = {direction: _protocol(rows, replies, users) for direction in both}
+        protocol = {one: _protocol(rows, replies, users, domain.gates) for one in both}
         service = type(Service)(actor, (Service,), methods)
         self._application = WsgiApplication(
             Application([service], tns=v.NS_XDS, name=actor, **protocol)
@@ -69,8 +70,10 @@ class SoapEndpoint:
         return _Answer(blocks, exchange)
 
 
-def _protocol(rows: list[Transaction], replies: Replies, users: UserAssertions) -> XdsSoap12:
-    return XdsSoap12({row.request_action: row for row in rows}, replies, users)
+def _protocol(
+    rows: list[Transaction], replies: Replies, users: UserAssertions, gates: Gates
+) -> XdsSoap12:
+    return XdsSoap12({row.request_action: row for row in rows}, replies, users, gates)
 
 
 def _method(row: Transaction, domain: AffinityDomain) -> Any:

@@ -11,7 +11,8 @@ from xds.config import Config
 from xds.metadata import vocabulary as v
 from xds.parsing import parse
 from xds.repository.store import StagedDocument
-from xds.security.caller import UNKNOWN
+from xds.security import node
+from xds.security.caller import Caller
 from xds.soap import mtom
 from xds.soap.addressing import (
     ON_THE_CONNECTION,
@@ -68,7 +69,9 @@ class Exchange:
         self.media_action: str | None = None
         self.addressing = Addressing()
         self.routes = Routes()
-        self.caller = UNKNOWN
+        self.caller = Caller(node=node.of_environment(environ))
+        self.is_told_of = False
+        """Whether the gates know of the request, or are about to."""
         self._closing: Callable[[], None] | None = None
 
     # --- the request ---

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from xds.errors import RequestRefused
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
 
@@ -26,7 +27,7 @@ _MOST_QUOTED: Final = 200
 _NOT_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-class SoapFault(Exception):
+class SoapFault(RequestRefused):
     """A message that is no SOAP, or not for this server; the reason is a sentence for the sender.
 
     ``code`` is the fault's Code, ``subcodes`` go from outer to inner, ``detail`` and ``header`` are

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
+from xds.errors import RequestRefused
 
-class MalformedMessage(ValueError):
+
+class MalformedMessage(RequestRefused, ValueError):
     """What came is not the MIME that it claims to be; the sentence may be shown to the sender."""
 
 

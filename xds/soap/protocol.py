@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
+from lxml import etree
+
 from xds import logs
 from xds.database import DatabaseUnavailable
 from xds.errors import TransactionFailure
@@ -17,7 +19,8 @@ from xds.pace import TooMany, TooSlow
 from xds.parsing import MalformedXML
 from xds.repository.store import StoreUnavailable
 from xds.security.access import Access
-from xds.security.gates import NotRecorded
+from xds.security.caller import Caller
+from xds.security.gates import Gates, NotRecorded
 from xds.soap import addressing, envelope, faults
 from xds.soap.asynchronous import Replies
 from xds.soap.exchange import Exchange, Rendered
@@ -79,10 +82,15 @@ class XdsSoap12(Soap12):
     """SOAP 1.2 with WS-Addressing and MTOM, dispatched by the action to rows of TRANSACTIONS."""
 
     def __init__(
-        self, transactions: Mapping[str, Transaction], replies: Replies, users: UserAssertions
+        self,
+        transactions: Mapping[str, Transaction],
+        replies: Replies,
+        users: UserAssertions,
+        gates: Gates,
     ) -> None:
         super().__init__()
         self._users = users
+        self._gates = gates
         self._replies = replies
         self._transactions = transactions
         self._by_operation = {row.operation: row for row in transactions.values()}
@@ -108,15 +116,25 @@ class XdsSoap12(Soap12):
                 raise faults.sender(
                     f"The body of {transaction.name} must be {transaction.request_element}."
                 )
-            environ = ctx.transport.req_env
-            exchange.caller = self._users.caller(header, transaction.name, environ)
+            exchange.caller = self._caller(ctx, header, transaction)
         exchange.routes = routes  # faults until here go back on the connection
         ctx.in_header_doc = header
         ctx.in_body_doc = body
         ctx.method_request_string = f"{{{self.app.tns}}}{transaction.operation}"
 
+    def _caller(self, ctx: Any, header: etree._Element | None, transaction: Transaction) -> Caller:
+        try:
+            return self._users.caller(header, transaction.name, ctx.transport.req_env)
+        except SoapFault:
+            _exchange(ctx).is_told_of = True
+            raise
+
+    def _named(self, exchange: Exchange) -> Transaction | None:
+        """Return the transaction that a message names, as far as it was read."""
+        return self._transactions.get(exchange.addressing.action or exchange.media_action or "")
+
     def _understood(self, exchange: Exchange) -> frozenset[str]:
-        found = self._transactions.get(exchange.addressing.action or exchange.media_action or "")
+        found = self._named(exchange)
         return _UNDERSTOOD | self._users.understood(found.name if found else "")
 
     def _transaction(self, exchange: Exchange) -> Transaction:
@@ -148,6 +166,7 @@ class XdsSoap12(Soap12):
         access = Access(transaction=transaction.name, caller=exchange.caller)
         if not exchange.addressing.reply_to.is_anonymous:
             access.facts.sender = exchange.addressing.reply_to.address
+        exchange.is_told_of = True
         ctx.in_object = Request(ctx.in_body_doc, exchange, access)
 
     def serialize(self, ctx: Any, message: object) -> None:
@@ -170,8 +189,23 @@ class XdsSoap12(Soap12):
 
     def _fault(self, ctx: Any, error: Exception) -> Rendered:
         fault = error.fault if isinstance(error, CarriedFault) else _fault_for(error)
+        fault = self._turned_away(_exchange(ctx), fault)
         _log.info("answered with a fault", code=fault.code, subcodes=fault.subcodes)
         return self._replies.fault(_exchange(ctx), fault)
+
+    def _turned_away(self, exchange: Exchange, fault: SoapFault) -> SoapFault:
+        """Have a request recorded that never came to its handler; return what it is answered.
+
+        One that names no transaction is none.
+        """
+        if exchange.is_told_of or (named := self._named(exchange)) is None:
+            return fault
+        access = Access(transaction=named.name, caller=exchange.caller)
+        try:
+            self._gates.turned_away(access, failed=fault.code == faults.RECEIVER)
+        except NotRecorded as failure:
+            return _fault_for(failure)
+        return fault
 
     def create_out_string(self, ctx: Any, charset: str | None = None) -> None:
         """Give the response to the transport: ready blocks, or a stream of them."""
