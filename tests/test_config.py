@@ -231,6 +231,19 @@ def test_a_wrong_option_ends_a_command_with_a_line_and_no_traceback() -> None:
     assert len(refused.output.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "option", ["code_sets", "identifier_systems", "generate_defaults", "user_issuers"]
+)
+def test_a_wrong_file_ends_the_server_before_it_begins(tmp_path: Path, option: str) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text("[nothing-of-the-kind]")
+    for path in (wrong, tmp_path / "absent.toml"):
+        refused = run("serve", "--data", str(tmp_path), f"--{option.replace('_', '-')}", str(path))
+        assert refused.exit_code == 2
+        assert refused.output.splitlines()[-1].startswith(f"Error: {option}: ")
+        assert "Traceback" not in refused.output
+
+
 def test_help_lists_every_command_and_every_option() -> None:
     listed = run("--help").output
     assert all(name in listed for name in COMMANDS)

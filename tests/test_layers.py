@@ -68,10 +68,16 @@ LESS: Final = {
         "errors",
     ),
     "security": ("metadata", "targets", "errors"),
-    "pace": ("config", "logs"),
+    "pace": ("config", "logs", "errors"),
     "contract": ("metadata",),
     "population": ("metadata",),
-    "config": ("metadata", "security.policy_file", "targets", "tls.options"),
+    "config": (
+        "metadata",
+        "security.policy_file",
+        "security.requirements",
+        "targets",
+        "tls.options",
+    ),
     "certificates": ("config", "logs", "metrics", "tls"),
     "metrics": ("folders", "security"),
 }

@@ -7,17 +7,14 @@ from typing import Any, Final
 from xds import contract, logs, remote_registry, web
 from xds.config import Config
 from xds.fhir import application
-from xds.fhir.interactions import TRANSACTIONS_OF_FHIR
 from xds.metrics import Counted, Metrics, MetricsGate
 from xds.pace import Paced
 from xds.security.gates import Gates
 from xds.security.proxies import KnownNodes, Proxies
-from xds.security.requirements import UserRequirements
 from xds.soap.application import SoapEndpoint
 from xds.soap.asynchronous import Replies
 from xds.soap.security import UserAssertions
 from xds.tls.options import networks
-from xds.transactions import TRANSACTIONS
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -34,7 +31,7 @@ def create_app(config: Config) -> WSGIApplication:
     if metrics:
         domain = replace(domain, gates=Gates((MetricsGate(metrics), *domain.gates.gates)))
     replies = Replies.open(config)
-    requirements = _user_requirements(config)
+    requirements = config.user_requirements
     users = UserAssertions.open(config, domain, requirements)
     endpoints = {
         f"/{actor}": SoapEndpoint(actor, domain, config, replies, users) for actor in domain.actors
@@ -49,12 +46,6 @@ def create_app(config: Config) -> WSGIApplication:
 def _proxies(config: Config) -> Proxies:
     trusted = networks(config.trusted_proxies or "")
     return Proxies(trusted, config.node_certificate_header, config.node_address_header)
-
-
-def _user_requirements(config: Config) -> UserRequirements:
-    names = {row.name for row in TRANSACTIONS} | TRANSACTIONS_OF_FHIR
-    of = config.user_assertions_settings
-    return UserRequirements.read(config.user_assertions, of, names)
 
 
 class _Dispatch:

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, get_args
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -33,6 +33,7 @@ from pydantic_settings import (
 from xds import targets
 from xds.metadata import datatypes
 from xds.security import policy_file
+from xds.security.requirements import UserRequirements
 from xds.tls.options import TlsOptions
 
 PREFIX: Final = "XDS_"
@@ -387,18 +388,15 @@ class Config(TlsOptions):
 
     @model_validator(mode="after")
     def _check_users(self) -> Self:
-        asked = {self.user_assertions, *self.user_assertions_settings.values()}
-        if others := asked - set(get_args(UserRequirement)):
-            known = ", ".join(get_args(UserRequirement))
-            raise ValueError(f"user_assertions_of: {min(others)}: there are {known}")
-        if asked != {"off"} and not (self.user_issuers and self.user_audiences):
+        asked = self.user_requirements.asks_anywhere
+        if asked and not (self.user_issuers and self.user_audiences):
             raise ValueError("user_assertions needs user_issuers and user_audiences")
         return self
 
     @property
-    def user_assertions_settings(self) -> dict[str, str]:
-        """What is asked of transactions that differ, by their names."""
-        return settings(self.user_assertions_of or "")
+    def user_requirements(self) -> UserRequirements:
+        """Of which transactions a user has to be known; ValueError where that says nothing."""
+        return UserRequirements.read(self.user_assertions, settings(self.user_assertions_of or ""))
 
     @property
     def database_url(self) -> str:

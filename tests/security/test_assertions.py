@@ -10,8 +10,9 @@ from lxml import etree
 
 from tests.security.test_user_assertions import holder_of
 from tests.vouching import AUDIENCE, HOLDER_OF_KEY, Asserted, as_text, security, signed, vouching
-from xds.config import ConfigError, load
+from xds.config import Config, ConfigError, load
 from xds.database import Database, UsedOnce
+from xds.fhir.interactions import TRANSACTIONS_OF_FHIR
 from xds.metadata.objects import Code
 from xds.parsing import parse
 from xds.registry import schema
@@ -20,9 +21,10 @@ from xds.security.access import Access
 from xds.security.caller import User
 from xds.security.gates import Gates, Outcome
 from xds.security.issuers import BadIssuers, Issuers
-from xds.security.requirements import Requirement, UserRequirements
+from xds.security.requirements import WITH_USERS, Requirement, UserRequirements
 from xds.soap.faults import SoapFault
 from xds.soap.security import Terms, UserAssertions
+from xds.transactions import TRANSACTIONS
 
 
 @dataclass
@@ -145,9 +147,17 @@ def test_every_gate_is_told_of_a_failure(terms: Terms, used: UsedOnce) -> None:
     assert not outcome.is_success
 
 
-def test_a_name_that_is_no_transaction_is_told() -> None:
-    with pytest.raises(ValueError, match="ITI-99: no transaction"):
-        UserRequirements.read("off", {"ITI-99": "off"}, ["ITI-18"])
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [("ITI-99=off", "ITI-99: no transaction"), ("ITI-18=perhaps", "perhaps: there are off")],
+)
+def test_what_is_no_transaction_or_no_requirement_is_told_at_once(given: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        Config.model_validate({"user_assertions_of": given})
+
+
+def test_users_come_with_the_transactions_of_soap_and_fhir() -> None:
+    assert {row.name for row in TRANSACTIONS} | TRANSACTIONS_OF_FHIR == WITH_USERS
 
 
 @pytest.mark.parametrize(

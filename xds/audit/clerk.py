@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Final
 from uuid import NAMESPACE_OID, uuid5
 
-import orjson
-
 from xds import logs
 from xds.audit import table
-from xds.audit.record import Told
+from xds.audit.record import Told, told_in
 from xds.audit.spool import Segment, Spool, left_behind
 from xds.audit.vocabulary import REPORT_NUMBER
 from xds.database import Database, DatabaseUnavailable
@@ -99,8 +97,8 @@ def move(database: Database, segment: Segment, whose: PatientsOf) -> None:
 def whole(lines: Iterable[bytes]) -> Iterator[Told]:
     """Yield the records among the lines of a file that are whole."""
     for line in lines:
-        with suppress(orjson.JSONDecodeError):  # what a crash has cut off
-            yield orjson.loads(line)
+        with suppress(ValueError):  # what a crash has cut off
+            yield told_in(line)
 
 
 def _with_patients(records: Sequence[Told], whose: PatientsOf) -> Iterator[Told]:

@@ -19,6 +19,17 @@ Told = dict[str, Any]
 """A record as its JSON has it."""
 
 
+def told_in(line: bytes) -> Told:
+    """Read a line that dump has written; ValueError where it is not whole."""
+    told: Told = orjson.loads(line)
+    return told
+
+
+def line_of(told: Told) -> str:
+    """Return the line of JSON again."""
+    return orjson.dumps(told).decode()
+
+
 class Coded(NamedTuple):
     """A coded value as audit messages have it."""
 
@@ -99,8 +110,7 @@ class AuditRecord:
 
     def told(self) -> Told:
         """Return the record as its JSON has it."""
-        told: Told = orjson.loads(self.dump())
-        return told
+        return told_in(self.dump())
 
     @classmethod
     def load(cls, text: bytes | str) -> "AuditRecord":

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
-import orjson
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -27,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from xds.audit.record import AuditRecord, Told
+from xds.audit.record import AuditRecord, Told, line_of
 from xds.database import METADATA
 
 audit_record = Table(
@@ -121,7 +120,7 @@ def _row(told: Told) -> tuple[Any, ...]:
         told["outcome"],
         told["patient_id"],
         actor["user_id"] if actor else None,
-        orjson.dumps(told).decode(),
+        line_of(told),
     )
 
 

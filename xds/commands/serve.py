@@ -31,6 +31,7 @@ def command(config: Config, files: tuple[Path, ...]) -> None:
     if files and config.serve_repository == "no":
         raise click.UsageError("a registry alone makes no --round-trip: no documents are kept here")
     logs.configure(config.log_level, config.log_format)
+    _read_files(config)
     _warn(config)
     _note(config, starts=True)
     try:
@@ -40,6 +41,30 @@ def command(config: Config, files: tuple[Path, ...]) -> None:
     finally:
         _note(config, starts=False)
     raise SystemExit(code)
+
+
+def _read_files(config: Config) -> None:
+    """Read what the options name, as every worker will, to say once and plainly what is amiss."""
+    from xds.fhir import generate_defaults
+    from xds.metadata import code_sets
+    from xds.metadata.systems import Systems
+    from xds.security.issuers import Issuers
+
+    readings: dict[str, Callable[[Path], object]] = {
+        "code_sets": lambda path: code_sets.read(path.name, path.read_bytes()),
+        "identifier_systems": Systems.read,
+        "generate_defaults": generate_defaults.read,
+        "user_issuers": Issuers.read,
+    }
+    for option, read in readings.items():
+        path: Path | None = getattr(config, option)
+        if path is None:
+            continue
+        try:
+            read(path)
+        except (OSError, ValueError) as error:
+            reason = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)
+            raise click.UsageError(f"{option}: {reason.removeprefix(f'{option}: ')}") from None
 
 
 def _note(config: Config, *, starts: bool) -> None:

@@ -1,9 +1,11 @@
 """Of which transactions a user has to be known: ``user_assertions`` and ``user_assertions_of``."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, Self
+
+from xds.security.policy import READS, SUBMISSIONS
 
 
 class Requirement(IntEnum):
@@ -20,6 +22,10 @@ REQUIREMENTS: Final[Mapping[str, Requirement]] = {one.name.lower(): one for one 
 """By their names in the options."""
 
 
+WITH_USERS: Final = frozenset({*READS, *SUBMISSIONS, "ITI-44"})
+"""The transactions that come with someone's word for their user; messages by MLLP have no place."""
+
+
 @dataclass(frozen=True, slots=True)
 class UserRequirements:
     """What is asked of each transaction."""
@@ -29,14 +35,16 @@ class UserRequirements:
     """Of transactions, by name, that differ from it."""
 
     @classmethod
-    def read(cls, usual: str, of: Mapping[str, str], transactions: Collection[str]) -> Self:
-        """Read the options; ValueError for what is no transaction of this server."""
-        if unknown := sorted(of.keys() - set(transactions)):
-            known = ", ".join(sorted(set(transactions)))
+    def read(cls, usual: str, of: Mapping[str, str]) -> Self:
+        """Read the options; ValueError for what is no requirement, or of no such transaction."""
+        if unknown := sorted(of.keys() - WITH_USERS):
             raise ValueError(
                 f"user_assertions_of: {', '.join(unknown)}: no transaction that takes users; "
-                f"those that do are {known}"
+                f"those that do are {', '.join(sorted(WITH_USERS))}"
             )
+        if others := sorted(set(of.values()) - REQUIREMENTS.keys()):
+            known = ", ".join(REQUIREMENTS)
+            raise ValueError(f"user_assertions_of: {others[0]}: there are {known}")
         return cls(REQUIREMENTS[usual], {name: REQUIREMENTS[value] for name, value in of.items()})
 
     def of_transaction(self, transaction: str) -> Requirement:
