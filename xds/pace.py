@@ -64,7 +64,10 @@ class TooMany(OSError):
 class _Request:
     """What one request has cost in waiting; written by its thread, read by the watch."""
 
-    environ: Mapping[str, Any]
+    address: str
+    """The address that it comes from."""
+    correlation: str | None = None
+    """The id of its log lines, once it has one."""
     count: int = 0
     """The bytes that have passed since waiting is counted."""
     spent: float = 0.0
@@ -72,16 +75,6 @@ class _Request:
     """When the wait under way began; 0 where there is none."""
     is_reading: bool = True
     is_cut: bool = False
-
-    @property
-    def address(self) -> str:
-        """The address that it comes from."""
-        return self.environ.get("REMOTE_ADDR") or ""
-
-    @property
-    def correlation(self) -> str | None:
-        """The id of its log lines, once it has one."""
-        return self.environ.get(logs.CORRELATION)
 
     before: "_Sockets | None" = None
     """The client's sockets early in the wait under way, or in one shortly before."""
@@ -132,11 +125,13 @@ class Paced:
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """Answer one request."""
-        request = _Request(environ)
+        # not the environment, which would hold it in a circle that has to be looked for
+        request = _Request(environ.get("REMOTE_ADDR") or "")
         environ["wsgi.input"] = _Input(environ["wsgi.input"], request, self._watch)
         blocks = self._application(environ, start_response)
         if isinstance(blocks, list) and sum(map(len, blocks)) <= _LARGE:
             return blocks
+        request.correlation = environ.get(logs.CORRELATION)
         return _Output(blocks, request, self._watch)
 
 
@@ -158,6 +153,7 @@ class _Input:
         if size < 0:
             return b"".join(iter(lambda: self.read(_LARGE), b""))
         data = b""
+        self._request.correlation = logs.current_correlation()
         with self._watch.turns.one_for(self._request.address):
             self._watch.begin(self._request)
             try:

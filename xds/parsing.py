@@ -4,7 +4,7 @@ No DTD, no entities, no network, bounded depth and size. Nothing else calls lxml
 
 lxml keeps every name that it has read, and short texts, for as long as the thread lives that read
 them: so whoever sends names that nobody has used before could fill the memory, little by little.
-So each thread has its documents read by another one, which is replaced after every megabyte.
+So each thread has its documents read by another one, which is replaced after 256 KiB.
 """
 
 import queue
@@ -20,7 +20,7 @@ _HUGE: Final = 10_000_000
 
 _MOST_MARKUP: Final = 2_000_000
 """Tags and attributes: each takes some 150 bytes of memory, and as few as four of the message."""
-_MOST_READ: Final = 1 << 20
+_MOST_READ: Final = 1 << 18
 """Bytes after which a reading thread, with the names that it has kept, is replaced."""
 
 _PROLOG: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.DOTALL)
@@ -99,9 +99,12 @@ class _Reader:
         self._ready().put(job)
         job.done.acquire()
         self._left -= len(data)
-        if job.error is not None:
-            raise job.error
-        return job.root
+        try:
+            if job.error is not None:
+                raise job.error
+            return job.root
+        finally:
+            del job  # which has the error, which has this frame
 
     def _ready(self) -> "queue.SimpleQueue[_Job | None]":
         if self._jobs is None or self._left <= 0:

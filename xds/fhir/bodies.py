@@ -19,15 +19,18 @@ class Body:
     """The body of one request; belongs to one thread."""
 
     def __init__(self, environ: Mapping[str, Any]) -> None:
-        self._environ = environ
+        # not the environment, which holds this
+        self._stream = environ["wsgi.input"]
+        self._coding = environ.get("HTTP_CONTENT_ENCODING") or "identity"
+        self._is_chunked = "HTTP_TRANSFER_ENCODING" in environ
+        self._awaits_word = environ.get("HTTP_EXPECT", "").lower() == "100-continue"
         length = environ.get("CONTENT_LENGTH") or ""
         self._declared = int(length) if length.isdigit() else None
         self._count = 0
 
     def read(self, most: int) -> bytes:
         """Read the whole body; Refused 413 when it is longer, 400 when it ends too early."""
-        coding = self._environ.get("HTTP_CONTENT_ENCODING") or "identity"
-        if coding.strip().lower() != "identity":
+        if self._coding.strip().lower() != "identity":
             raise Refused.because(415, "not-supported", "a compressed body is not supported")
         if (self._declared or 0) > most:
             raise _too_long(most)
@@ -51,10 +54,10 @@ class Body:
 
     def drain(self) -> None:
         """Read on to the end, within bounds, so that a sender in full flow hears the answer."""
-        if not (self._declared or "HTTP_TRANSFER_ENCODING" in self._environ):
+        if not (self._declared or self._is_chunked):
             return
         # to read would be the word that such a client waits for before it sends
-        if self._count == 0 and self._environ.get("HTTP_EXPECT", "").lower() == "100-continue":
+        if self._count == 0 and self._awaits_word:
             return
         end = self._count + _MOST_DRAINED
         with suppress(OSError):
@@ -63,7 +66,7 @@ class Body:
 
     def _read(self) -> bytes:
         size = _BLOCK if self._declared is None else min(_BLOCK, self._declared - self._count)
-        data: bytes = self._environ["wsgi.input"].read(size) if size else b""
+        data: bytes = self._stream.read(size) if size else b""
         self._count += len(data)
         return data
 

@@ -73,6 +73,15 @@ class Exchange:
         self.is_told_of = False
         """Whether the gates know of the request, or are about to."""
         self._closing: Callable[[], None] | None = None
+        self._contexts: list[Any] = []
+
+    def belongs_to(self, context: Any) -> None:
+        """Note a context of Spyne's, to take apart when all is over.
+
+        Contexts refer to what they consist of, which refers to them: what a sender has sent would
+        stay until such circles are looked for, which is the rarer the more memory is in use.
+        """
+        self._contexts.append(context)
 
     # --- the request ---
 
@@ -231,6 +240,8 @@ class Exchange:
                 self._closing()
         finally:
             self.discard_documents()
+            for context in self._contexts:
+                vars(context).clear()
 
 
 class Rendered:

@@ -98,8 +98,10 @@ class XdsSoap12(Soap12):
     def create_in_document(self, ctx: Any, charset: str | None = None) -> None:
         """Read the envelope; the documents after it stay in the stream."""
         ctx.in_string = None
+        exchange = _exchange(ctx)
+        exchange.belongs_to(ctx)
         with as_faults():
-            ctx.in_document = _exchange(ctx).read_envelope()
+            ctx.in_document = exchange.read_envelope()
 
     def decompose_incoming_envelope(self, ctx: Any, message: object = None) -> None:
         """Find the transaction by wsa:Action, else by the action of the content type."""
@@ -174,16 +176,17 @@ class XdsSoap12(Soap12):
         exchange = _exchange(ctx)
         exchange.discard_documents()  # now, since a server may not close what nobody waits for
         exchange.drain()
-        try:
-            rendered = self._response(ctx)
-        except Exception as error:
-            rendered = self._fault(ctx, error)
+        if ctx.out_error is not None:
+            rendered = self._fault(ctx, ctx.out_error)
+        else:
+            try:
+                rendered = self._response(ctx)
+            except Exception as error:
+                rendered = self._fault(ctx, error)
         ctx.transport.resp_code = rendered.status
         ctx.out_document = rendered
 
     def _response(self, ctx: Any) -> Rendered:
-        if ctx.out_error is not None:
-            raise ctx.out_error
         transaction = self._by_operation[ctx.descriptor.name]
         return self._replies.answer(_exchange(ctx), ctx.out_object[0], transaction.response_action)
 
@@ -210,6 +213,7 @@ class XdsSoap12(Soap12):
     def create_out_string(self, ctx: Any, charset: str | None = None) -> None:
         """Give the response to the transport: ready blocks, or a stream of them."""
         rendered = ctx.out_document
+        _exchange(ctx).belongs_to(ctx)
         if rendered.content_type is None:
             ctx.transport.resp_headers.pop("Content-Type", None)
         else:
