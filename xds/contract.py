@@ -64,6 +64,9 @@ _PHRASES: Final = (
     (re.compile(r": \[facet '\w+'\] "), ": "),
 )
 
+# libxml2 takes a * in the namespace of an element for any text, when it looks what fits there
+_WILD: Final = etree.XPath("descendant-or-self::*[contains(namespace-uri(), '*')]")
+
 # schemas are compiled one at a time: libxml2 sets up its built-in types without a lock
 _COMPILING: Final = Lock()
 
@@ -81,7 +84,7 @@ def problems(element: etree._Element) -> list[str]:
     """
     with _validator() as validator:
         if validator.validate(element):
-            return []
+            return [_misplaced(one) for one in _WILD(element)[:MOST_PROBLEMS]]
         found = list(validator.error_log)
     told = [_told(entry) for entry in found[:MOST_PROBLEMS]]
     if len(found) > MOST_PROBLEMS:
@@ -153,6 +156,11 @@ def _validator() -> Iterator[etree.XMLSchema]:
         yield validator
     finally:
         idle.append(validator)
+
+
+def _misplaced(element: etree._Element) -> str:
+    where = f"line {element.sourceline}: " if element.sourceline else ""
+    return _shortened(f"{where}element {element.tag}: This element is not expected")
 
 
 def _told(entry: etree._LogEntry) -> str:
