@@ -28,7 +28,7 @@ LAYERS: Final = (
     ("config", "contract", "database", "logs", "metrics", "population"),
     ("security",),
     ("metadata", "targets", "tls"),
-    ("errors", "folders", "parsing"),
+    ("errors", "folders", "limits", "parsing"),
 )
 
 # What a room may import of those below, where that is less than all.
@@ -72,6 +72,7 @@ LESS: Final = {
     "contract": ("metadata",),
     "population": ("metadata",),
     "config": (
+        "limits",
         "metadata",
         "security.policy_file",
         "security.requirements",
@@ -99,7 +100,7 @@ LIBRARIES: Final = {
     "click": ("__main__", "commands"),
     "rich": ("commands", "round_trip"),
     "structlog": ("logs",),
-    "pydantic": ("config", "commands", "security.policy_file", "tls.options"),
+    "pydantic": ("config", "commands", "limits", "security.policy_file", "tls.options"),
     "pydantic_settings": ("config",),
     "lxml": (
         "soap",

@@ -16,7 +16,6 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    ByteSize,
     ConfigDict,
     Field,
     ValidationError,
@@ -31,6 +30,7 @@ from pydantic_settings import (
 )
 
 from xds import targets
+from xds.limits import LimitOptions
 from xds.metadata import datatypes
 from xds.security import policy_file
 from xds.security.requirements import UserRequirements
@@ -169,7 +169,7 @@ def _workers() -> int:
     return min(cores * _WORKERS_A_CORE, _MOST_WORKERS)
 
 
-class Config(TlsOptions):
+class Config(LimitOptions, TlsOptions):
     """What one server is to do: a value, to be handed to its processes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
@@ -222,26 +222,11 @@ class Config(TlsOptions):
     code_sets: Path | None = Field(
         None, description="File of the allowed codes and mime types: .toml, .json or codes.xml."
     )
-    max_leaf_class_results: int = Field(
-        10_000, ge=1, description="Most objects that a query may return with their metadata."
-    )
-    max_object_ref_results: int = Field(
-        200_000, ge=1, description="Most objects that a query may return as references."
-    )
     mllp_port: int | None = Field(
         None, ge=0, le=65535, description="Port of the patient feed by MLLP; unset: no feed."
     )
     mllp_host: str | None = Field(
         None, min_length=1, description="Address of the patient feed; unset: as host."
-    )
-    mllp_connections: int = Field(
-        64, ge=1, description="Connections of the patient feed at once; others wait unaccepted."
-    )
-    max_mllp_bytes: ByteSize = Field(
-        ByteSize(256 << 10), gt=0, description="Largest message of the patient feed."
-    )
-    mllp_idle_seconds: int = Field(
-        3600, ge=1, description="Silence after which a connection of the patient feed is closed."
     )
     async_reply_to: Targets | None = Field(
         None,
@@ -274,9 +259,6 @@ class Config(TlsOptions):
     fhir_fetch_from: Targets | None = Field(
         None,
         description="URLs, parted by spaces, below which a document to fetch may lie; unset: none.",
-    )
-    max_fhir_bytes: ByteSize = Field(
-        ByteSize(64 << 20), gt=0, description="Largest FHIR request, such as 64MiB."
     )
     audit: Literal["on", "off"] = Field(
         "off", description="Whether every access is recorded, in the database (ATNA)."
@@ -330,29 +312,6 @@ class Config(TlsOptions):
         default_factory=_workers, ge=1, description="Processes that serve; unset: two a core."
     )
     threads: int = Field(4, ge=1, description="Requests that one worker handles at once.")
-    backpressure: int = Field(
-        512, ge=1, description="Connections that one worker keeps open; others wait unaccepted."
-    )
-    header_seconds: int = Field(
-        30, ge=1, le=60, description="Time for the head of a request; silence before it counts."
-    )
-    wait_seconds: int = Field(
-        30, ge=2, description="Time that a request or its answer may keep a thread waiting in all,"
-    )
-    min_bytes_per_second: int = Field(
-        4096, ge=1, description="and a second more for every so many bytes that have passed."
-    )
-    max_client_waits: int | None = Field(
-        None,
-        ge=1,
-        description="Threads of a worker that one client keeps waiting at once; unset: half.",
-    )
-    max_envelope_bytes: ByteSize = Field(
-        ByteSize(32 << 20), gt=0, description="Largest SOAP envelope, such as 32MiB."
-    )
-    max_message_bytes: ByteSize = Field(
-        ByteSize(8 << 30), gt=0, description="Largest request with its documents, such as 8GiB."
-    )
     metrics: Literal["yes", "no"] = Field(
         "yes", description="Whether GET /metrics tells what Prometheus may collect."
     )
@@ -365,12 +324,6 @@ class Config(TlsOptions):
     grace_seconds: int = Field(
         30, ge=1, description="Time for what is under way to end when the server is stopped."
     )
-
-    @model_validator(mode="after")
-    def _check_limits(self) -> Self:
-        if self.max_envelope_bytes > self.max_message_bytes:
-            raise ValueError("max_envelope_bytes is above max_message_bytes")
-        return self
 
     @model_validator(mode="after")
     def _check_namespace(self) -> Self:

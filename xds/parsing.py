@@ -11,12 +11,16 @@ import queue
 import re
 import threading
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 from lxml import etree
 
 _HUGE: Final = 10_000_000
 """Bytes beyond which libxml2 must be told that a long text is meant (un-optimised base64)."""
+
+DEEPEST: Final = 256
+"""How deep libxml2 itself lets elements be nested."""
 
 _MOST_MARKUP: Final = 2_000_000
 """Tags and attributes: each takes some 150 bytes of memory, and as few as four of the message."""
@@ -60,18 +64,27 @@ def hardened() -> etree.XMLParser:
     return _parser(huge=False)
 
 
-def parse(data: bytes, *, encoding: str | None = None) -> etree._Element:
+def parse(data: bytes, *, encoding: str | None = None, deepest: int = DEEPEST) -> etree._Element:
     """Parse a document; ``encoding`` is what the transport says of it.
 
-    Raises MalformedXML for what is not well-formed, has a DTD, or is nested deeper than 256
-    elements (2,048 in a document beyond 10 MB), or has more than two million tags and attributes.
+    Raises MalformedXML for what is not well-formed, has a DTD, has more than two million tags and
+    attributes, or is nested deeper than ``deepest`` elements (where that is 256: deeper than 2,048
+    in a document beyond 10 MB).
     """
     if _PROLOG.match(data[:100_000]):
         raise MalformedXML("The XML has a DTD, which is refused.")
     # for white space before the sign and for base64 that ends in it, an attribute or two too many
     if data.count(b"<") + data.count(b"=") > _MOST_MARKUP:
         raise MalformedXML(f"The XML has more than {_MOST_MARKUP} tags and attributes.")
-    return _READERS.own.read(data, _encoding(data, encoding))
+    root = _READERS.own.read(data, _encoding(data, encoding))
+    if deepest < DEEPEST and _deeper_than(deepest)(root):
+        raise MalformedXML(f"The XML is nested deeper than {deepest} elements.")
+    return root
+
+
+@cache
+def _deeper_than(depth: int) -> etree.XPath:
+    return etree.XPath(f"boolean({'/*' * (depth + 1)})")
 
 
 @dataclass(slots=True)

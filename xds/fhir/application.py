@@ -189,9 +189,12 @@ class _Responder:
             raise Refused.because(
                 400, "not-supported", "no conditional create is supported", "http.If-None-Exist"
             )
+        config = self.facade.config
         try:
-            data = _body(environ).read(self.facade.config.max_fhir_bytes)
-            resource, form, warnings = bodies.resource_of(data, content_type, expected)
+            data = _body(environ).read(config.max_fhir_bytes)
+            resource, form, warnings = bodies.resource_of(
+                data, content_type, expected, config.max_fhir_depth
+            )
         except Refused as refused:
             # what cannot be read has no elements to point at: it is wrong as a whole
             raise refused if refused.status == 415 else refused.at(expected) from None

@@ -71,13 +71,15 @@ class Body:
         return data
 
 
-def resource_of(data: bytes, content_type: str, expected: str) -> tuple[Resource, str, list[Issue]]:
+def resource_of(
+    data: bytes, content_type: str, expected: str, deepest: int
+) -> tuple[Resource, str, list[Issue]]:
     """Read a resource: itself, its form, and the warnings; Refused with every problem it has."""
     form = negotiation.body_form(content_type) or negotiation.guessed_form(data)
     if form == FHIR_XML:
-        resource, issues = xml.read(data)
+        resource, issues = xml.read(data, deepest)
     else:
-        resource, issues = json.read(data), []
+        resource, issues = json.read(data, deepest), []
     issues = [*issues, *structure.problems(resource, expected=expected)]
     if any(issue.severity not in _NOT_ERRORS for issue in issues):
         raise Refused(400, issues)

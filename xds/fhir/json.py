@@ -59,17 +59,17 @@ def number(text: str) -> int | Decimal:
     return Decimal(text)
 
 
-def read(data: bytes) -> Resource:
+def read(data: bytes, deepest: int = DEEPEST) -> Resource:
     """Read a resource; whether its elements are right is asked of ``structure.problems``.
 
     Raises Refused for what is no JSON object, is not UTF-8, names a member twice, or is nested
-    deeper than 64 objects.
+    deeper than so many objects.
     """
-    found = _parsed(data.removeprefix(_BYTE_ORDER_MARK))
+    found = _parsed(data.removeprefix(_BYTE_ORDER_MARK), deepest)
     if not isinstance(found, dict):
         raise _refused("A resource is a JSON object.")
-    if data.count(b"{") + data.count(b"[") > DEEPEST and _deep(found):
-        raise _too_deep()
+    if data.count(b"{") + data.count(b"[") > deepest and _deep(found, deepest):
+        raise _too_deep(deepest)
     if b"\\u" in data and _SURROGATE.search(data):
         _refuse_halves(found)
     return found
@@ -82,13 +82,13 @@ def render(resource: Resource, pretty: bool = False) -> bytes:
     return orjson.dumps(resource, _plain, _OURS)
 
 
-def _parsed(data: bytes) -> object:
+def _parsed(data: bytes, deepest: int) -> object:
     try:
         return _DECODER.decode(data.decode("utf-8"))
     except UnicodeDecodeError:
         raise _refused("The JSON is not in UTF-8.") from None
     except RecursionError:
-        raise _too_deep() from None
+        raise _too_deep(deepest) from None
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise _refused(f"The JSON is not well-formed: {error.msg} ({place}).") from None
@@ -138,10 +138,10 @@ _DECODER: Final = json.JSONDecoder(
 )
 
 
-def _deep(resource: Resource) -> bool:
+def _deep(resource: Resource, deepest: int) -> bool:
     """Tell whether objects lie deeper than they may; lists that hold lists count as well."""
     level: list[Any] = [resource]
-    for _ in range(DEEPEST):
+    for _ in range(deepest):
         level = [inner for one in level for inner in _inner(one)]
         if not level:
             return False
@@ -160,8 +160,8 @@ def _inner(value: Any) -> list[Any]:
     return found
 
 
-def _too_deep() -> Refused:
-    return _refused(f"The resource is nested deeper than {DEEPEST} elements.")
+def _too_deep(deepest: int) -> Refused:
+    return _refused(f"The resource is nested deeper than {deepest} elements.")
 
 
 def _refused(diagnostics: str) -> Refused:

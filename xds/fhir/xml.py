@@ -47,18 +47,18 @@ _ESCAPES: Final = str.maketrans(
 _TO_ESCAPE: Final = re.compile('[&<"\t\n\r]')
 
 
-def read(data: bytes) -> tuple[Resource, list[Issue]]:
+def read(data: bytes, deepest: int = DEEPEST) -> tuple[Resource, list[Issue]]:
     """Read a resource, and return it with warnings; whether it is right is asked of ``structure``.
 
     Of an element that is there too often the first is kept, with a warning; within a FHIR document
     that is an error, since a document has to stay as it is. Raises Refused for what is no XML, is
-    not FHIR's, or is nested deeper than 64 elements.
+    not FHIR's, or is nested deeper than so many elements.
     """
     try:
         root = parse(data)
     except MalformedXML as error:
         raise Refused.because(400, "structure", str(error)) from None
-    reader = _Reader(frozenset(_STREWN(root)))
+    reader = _Reader(frozenset(_STREWN(root)), deepest)
     place: Place = (None, etree.QName(root).localname, None)
     resource = reader.resource(root, place)
     if reader.findings.refused:
@@ -101,6 +101,7 @@ class _Reader:
 
     strewn: frozenset[etree._Element]
     """The elements that have text, which FHIR has in attributes only."""
+    deepest: int
     findings: Findings = field(default_factory=Findings)
     document: bool = False
     depth: int = 0
@@ -130,8 +131,8 @@ class _Reader:
     def content(self, node: etree._Element, type_: Type, place: Place, thing: Resource) -> None:
         """Read attributes and elements into an object."""
         self.depth += 1
-        if self.depth > DEEPEST:
-            told = f"The resource is nested deeper than {DEEPEST} elements."
+        if self.depth > self.deepest:
+            told = f"The resource is nested deeper than {self.deepest} elements."
             raise Refused.because(400, "structure", told)
         if node in self.strewn:
             self.findings.tell("structure", place, "has text between its elements")

@@ -81,6 +81,7 @@ def _feed(domain: AffinityDomain, config: Config) -> Feed:
 def _limits(config: Config) -> mllp.Limits:
     return mllp.Limits(
         connections=config.mllp_connections,
+        of_address=config.mllp_client_connections or max(config.mllp_connections // 2, 1),
         message_bytes=config.max_mllp_bytes,
         idle_seconds=config.mllp_idle_seconds,
         message_seconds=min(config.grace_seconds, mllp.Limits().message_seconds),

@@ -10,6 +10,7 @@ import ssl
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ class Limits:
     """Silence between messages."""
     connections: int = 64
     """At once; more wait unaccepted."""
+    of_address: int = 32
+    """Those of one address; more are closed."""
 
 
 class Intolerable(Exception):
@@ -118,6 +121,7 @@ class Server:
         self._free = threading.Semaphore(limits.connections)
         self._lock = threading.Lock()
         self._open: dict[socket.socket, threading.Thread] = {}
+        self._of_address: Counter[str] = Counter()
         self._stopping = False
         self._wake, self._woken = socket.socketpair()
 
@@ -147,16 +151,25 @@ class Server:
         while not self._stopping:
             selector.select()
             try:
-                connection, _ = self._listening.accept()
+                connection, (address, *_) = self._listening.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 continue  # another process took it, or the peer has left
             except OSError as error:
                 _log.error("the patient feed cannot accept a connection", exc_info=error)
                 time.sleep(_PAUSE_SECONDS)
                 continue
-            thread = threading.Thread(target=self._converse, args=(connection,), daemon=True)
+            if self._of_address[address] >= self._limits.of_address:
+                _log.warning(
+                    "the patient feed has too many connections of a client", client=address
+                )
+                connection.close()
+                continue
+            thread = threading.Thread(
+                target=self._converse, args=(connection, address), daemon=True
+            )
             with self._lock:
                 self._open[connection] = thread
+                self._of_address[address] += 1
             thread.start()
             return
         self._free.release()
@@ -174,7 +187,7 @@ class Server:
         self._wake.close()
         self._woken.close()
 
-    def _converse(self, accepted: socket.socket) -> None:
+    def _converse(self, accepted: socket.socket, address: str) -> None:
         connection = accepted
         try:
             if self.tls:
@@ -200,6 +213,9 @@ class Server:
             with self._lock:
                 self._open.pop(connection, None)
                 self._open.pop(accepted, None)
+                self._of_address[address] -= 1
+                if not self._of_address[address]:
+                    del self._of_address[address]
             self._free.release()
 
     def _secured(self, accepted: socket.socket, tls: ssl.SSLContext) -> ssl.SSLSocket:

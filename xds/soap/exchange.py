@@ -95,20 +95,23 @@ class Exchange:
             return self._root_part(content_type)
         if content_type.media_type in _XML:
             data = self._whole(self._stream.blocks())
-            return parse(data, encoding=content_type.parameters.get("charset"))
+            return self._parsed(data, content_type.parameters.get("charset"))
         raise _not_readable(f"The content type is neither {_SOAP} nor multipart/related.")
 
     def _root_part(self, content_type: ContentType) -> etree._Element:
-        limits = Limits(message_bytes=self._config.max_message_bytes)
+        limits = Limits(message_bytes=self._config.max_message_bytes, parts=self._config.max_parts)
         self._parts = iter(mtom.read_parts(content_type, self._stream, limits))
         for part in self._parts:
             if part.is_root:
                 data = self._whole(part.chunks())
                 self.is_mtom = True
                 self.media_action = self.media_action or action_of(part.content_type)
-                return parse(data, encoding=charset_of(part.content_type))
+                return self._parsed(data, charset_of(part.content_type))
             self._take_in(part)
         raise MalformedMessage("The message has no root part.")
+
+    def _parsed(self, data: bytes, encoding: str | None) -> etree._Element:
+        return parse(data, encoding=encoding, deepest=self._config.max_soap_depth)
 
     def _whole(self, blocks: Iterable[bytes]) -> bytes:
         read: list[bytes] = []

@@ -1,0 +1,89 @@
+"""The limits that are options: what is beyond one is refused, what keeps to it is not."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from tests.databases import Databases
+from tests.fhir.asked import ask
+from tests.hl7v2.wire import connected
+from tests.ports import free_port
+from tests.serving import Server, serving
+from tests.soap.messages import (
+    ITI18,
+    ITI41,
+    Case,
+    mtom_type,
+    multipart,
+    part,
+    root_part,
+    with_header,
+)
+from tests.soap.refusal import assert_refused
+from tests.soap.wire import SUCCESS, post
+
+DEPTH = 20
+FEED = free_port()
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Server]:
+    data = tmp_path_factory.mktemp("narrow")
+    options = {
+        "database": databases.url(data),
+        "max_parts": "5",
+        "max_soap_depth": str(DEPTH),
+        "max_fhir_depth": str(DEPTH),
+        "mllp_port": str(FEED),
+        "mllp_client_connections": "2",
+    }
+    with serving(data, options, processes=1) as server:
+        yield server
+
+
+def test_parts_of_a_message(narrow: Server) -> None:
+    body = multipart(root_part(Case(0).provide()), *[part(b"x", f"<{n}@x>") for n in range(5)])
+    assert_refused(post(narrow, ITI41, body, mtom_type()), "The message has more than 5 parts.")
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_depth_of_an_envelope(narrow: Server, more: int) -> None:
+    depth = DEPTH + more - 2  # within the envelope and its header
+    nested = "<n xmlns='urn:n'>" * depth + "</n>" * depth
+    message = with_header(Case(0).find(), nested)
+    if more:
+        answer = post(narrow, ITI18, message, relates_to=None)
+        assert_refused(answer, f"The XML is nested deeper than {DEPTH} elements.")
+    else:
+        assert post(narrow, ITI18, message).status == SUCCESS
+
+
+@pytest.mark.parametrize("form", ["json", "xml"])
+def test_depth_of_a_resource(narrow: Server, form: str) -> None:
+    if form == "xml":
+        nested = "<extension>" * DEPTH + "</extension>" * DEPTH
+        body = f"<Bundle xmlns='http://hl7.org/fhir'>{nested}</Bundle>"
+    else:
+        body = '{"extension":' * DEPTH + '{"a":1}' + "}" * DEPTH
+    headers = {"Content-Type": f"application/fhir+{form}", "Accept": "application/fhir+json"}
+    answer = ask(narrow, "POST", "", headers, body.encode())
+    assert answer.status == 400
+    told = json.loads(answer.body)["issue"][0]["diagnostics"]
+    assert told == f"The resource is nested deeper than {DEPTH} elements."
+
+
+def test_connections_of_one_client_to_the_feed(narrow: Server) -> None:
+    message = b"MSH|^~\\&|A|B|C|D|||ADT^X99|1|P|2.5"
+    with connected(FEED) as first, connected(FEED) as second:
+        assert {first.ask(message).code, second.ask(message).code} == {"AR"}
+        with connected(FEED) as third:
+            assert third.read() == b""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:  # the server takes a moment to notice that they have gone
+        with connected(FEED) as again, suppress(AssertionError, ConnectionError):
+            assert again.ask(message).code == "AR"
+            return
+    raise AssertionError("no connection is taken again")
