@@ -74,7 +74,7 @@ class Clerk:
             self._spool.give_back(taken)
 
 
-def collect(database: Database, folder: Path, whose: PatientsOf = nobody) -> None:
+def collect(database: Database, folder: Path, whose: PatientsOf) -> None:
     """Move the records of processes that have gone; DatabaseUnavailable where that fails."""
     for segment in left_behind(folder):
         try:

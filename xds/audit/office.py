@@ -67,11 +67,11 @@ def note_application(config: Config, *, starts: bool) -> None:
         spool.close()
 
 
-def catch_up(config: Config, database: Database) -> None:
+def catch_up(config: Config, database: Database, whose: PatientsOf | None) -> None:
     """Move what processes have left behind that have gone, so that a search finds it."""
     folder = folder_of(config)
     if folder.is_dir():
-        collect(database, folder)
+        collect(database, folder, whose or nobody)
 
 
 def source_of(config: Config) -> AuditSource:

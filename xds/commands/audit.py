@@ -15,6 +15,7 @@ from xds.commands.terminal import print_table, printable
 from xds.config import Config
 from xds.database import Database, DatabaseUnavailable
 from xds.registry import schema
+from xds.registry.registry import DocumentRegistry
 
 _OUTCOMES: Final = {0: "ok", 4: "refused", 8: "failed", 12: "failed"}
 
@@ -67,7 +68,8 @@ def _found(config: Config, wanted: Wanted) -> list[AuditRecord]:
         database = Database(config.database_url)
         try:
             schema.prepare(database)
-            office.catch_up(config, database)
+            whose = DocumentRegistry(database=database).patients_of_documents
+            office.catch_up(config, database, None if config.registry_url else whose)
             with database.read() as connection:
                 return list(table.search(connection, wanted))
         finally:
