@@ -28,6 +28,8 @@ def create_app(config: Config) -> WSGIApplication:
     """
     domain = remote_registry.open_domain(config, serves=True)
     metrics = Metrics() if config.metrics == "yes" else None
+    if metrics and domain.office and domain.office.ships:
+        metrics.watch_audit(domain.office.backlog)
     if metrics:
         domain = replace(domain, gates=Gates((MetricsGate(metrics), *domain.gates.gates)))
     replies = Replies.open(config)

@@ -20,9 +20,19 @@ PATH: Final = "/metrics"
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
+Backlog = tuple[int, float]
+"""How many audit records wait to be shipped, and since when (seconds since 1970)."""
+
 _FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Read by the library when it is first imported, which is therefore done late."""
 _SECONDS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
+_OF_AUDIT: Final = (
+    ("xds_audit_waiting_records", "Audit records that their repository has not taken yet"),
+    (
+        "xds_audit_oldest_waiting_timestamp_seconds",
+        "When the oldest of them was written; 0 where there is none",
+    ),
+)
 _PLACES: Final = ("registry", "repository", "fhir")
 
 
@@ -76,6 +86,7 @@ class Metrics:
             ("outcome",),
             registry=self._registry,
         )
+        self._look: Callable[[], None] = _nothing
         self._build = Gauge(
             "xds_build_info",
             "1, with the version of this server",
@@ -88,6 +99,25 @@ class Metrics:
         self._response = cache(self._responses.labels)
         self._transaction = cache(self._transactions.labels)
         self._duration = cache(self._durations.labels)
+
+    def watch_audit(self, backlog: Callable[[], Backlog | None]) -> None:
+        """Tell what waits to be shipped, looking whenever the metrics are asked for.
+
+        What cannot be known now, None, stays as it was.
+        """
+        from prometheus_client import Gauge
+
+        waiting, oldest = (
+            Gauge(name, told, registry=self._registry, multiprocess_mode="mostrecent")
+            for name, told in _OF_AUDIT
+        )
+
+        def look() -> None:
+            if found := backlog():
+                waiting.set(found[0])
+                oldest.set(found[1])
+
+        self._look = look
 
     def answered(self, path: str, status: str) -> None:
         """Count an answer by HTTP."""
@@ -113,11 +143,16 @@ class Metrics:
         from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
         from prometheus_client.multiprocess import MultiProcessCollector
 
+        self._look()
         registry = self._registry
         if _FOLDER in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)
         return CONTENT_TYPE_LATEST, generate_latest(registry)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _told(outcome: Outcome) -> str:

@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,6 +63,19 @@ def wait_for(receiver: Rsyslog, wanted: set[str]) -> list[str]:
     return found
 
 
+def wait_for_backlog(server: Server, count: int) -> None:
+    """Wait until the metrics tell that so many records wait at least."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        with urllib.request.urlopen(f"{server.url}/metrics", timeout=20) as answer:
+            told = answer.read().decode()
+        found = re.search(r"^xds_audit_waiting_records (\d+)", told, re.MULTILINE)
+        if found and int(found[1]) >= count:
+            return
+        time.sleep(0.1)
+    raise AssertionError(told)
+
+
 def test_records_arrive_once_each_though_the_receiver_was_away(
     tmp_path: Path, receiver: Rsyslog, databases: Databases
 ) -> None:
@@ -71,7 +85,7 @@ def test_records_arrive_once_each_though_the_receiver_was_away(
         assert set(wait_for(receiver, {*first})) == {*first}
         receiver.stop()
         second = ask(server, 3)
-        time.sleep(1)
+        wait_for_backlog(server, 3)
         receiver.start()
         assert sorted(wait_for(receiver, {*first, *second})) == sorted([*first, *second])
     assert all(_HEADER.match(line) for line in receiver.lines)

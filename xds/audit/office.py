@@ -15,7 +15,7 @@ from xds.audit.spool import Spool
 from xds.audit.syslog import Sender
 from xds.audit.trail import AuditTrail
 from xds.config import Config
-from xds.database import Database, Locks
+from xds.database import Database, DatabaseUnavailable, Locks
 from xds.targets import SyslogTarget
 from xds.tls import contexts
 
@@ -44,6 +44,23 @@ class Office:
             before = table.latest(connection, record.transaction)
             if before is None or before.description != record.description:
                 table.insert(connection, [record.told()])
+
+    @property
+    def ships(self) -> bool:
+        """Whether records go to an Audit Record Repository."""
+        return self._shipper is not None
+
+    def backlog(self) -> tuple[int, float] | None:
+        """Return how many records wait to be shipped, and when the oldest was written.
+
+        In seconds since 1970, 0 where there is none. None while the database does not tell.
+        """
+        try:
+            with self._database.read() as connection:
+                count, oldest = table.waiting(connection)
+        except DatabaseUnavailable:
+            return None
+        return count, (oldest or 0) / 1000
 
     def close(self) -> None:
         """Finish what is under way."""
