@@ -114,7 +114,9 @@ def _given(draw: DrawFn, element: Element, depth: int) -> Resource:
     if not element.repeats:
         value, beside = draw(_value(element, depth))
         return _named(element, value, beside)
-    pairs = draw(st.lists(_value(element, depth), min_size=1, max_size=3))
+    # no id stands twice among contained resources
+    once = (lambda pair: pair[0].get("id")) if element.name == "contained" else None
+    pairs = draw(st.lists(_value(element, depth), min_size=1, max_size=3, unique_by=once))
     values, besides = [value for value, _ in pairs], [beside for _, beside in pairs]
     return _named(
         element,

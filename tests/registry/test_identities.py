@@ -252,17 +252,21 @@ def test_merges_and_submissions_that_race_leave_nothing_behind(
             identities.add(two)
             made = submission(world)
 
-            def submit(made: Submission = made) -> bool:
+            # so that now the one comes first, now the other
+            early, late = (0, number % 20) if number % 2 else (number % 20, 0)
+
+            def submit(made: Submission = made, pause: int = early) -> bool:
                 barrier.wait(10)
+                time.sleep(pause / 1_000)
                 try:
                     registry.register(made)
                 except TransactionFailure:
                     return False
                 return True
 
-            def unite(one: str = one, two: str = two, late: int = number % 20) -> None:
+            def unite(one: str = one, two: str = two, pause: int = late) -> None:
                 barrier.wait(10)
-                time.sleep(late / 1_000)  # so that now the one comes first, now the other
+                time.sleep(pause / 1_000)
                 identities.merge(subsumed=one, surviving=two)
 
             submitted, merged = threads.submit(submit), threads.submit(unite)
