@@ -16,7 +16,6 @@ from xds.app import WSGIApplication, create_app
 from xds.database import Database
 from xds.registry import schema
 
-
 SOME = (
     "no XML",
     "names of nobody",
