@@ -2,16 +2,26 @@
 
 import re
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.databases import Databases
 from tests.hl7v2.wire import cx
 from tests.serving import Server, serving
 from xds.client import DocumentConsumer, TransactionRefused
 from xds.metrics import Metrics, MetricsGate
 from xds.security.access import Access, AccessDenied, AuthenticationFailed
 from xds.security.gates import SUCCESS, Outcome
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Server]:
+    """One server: of several, each counts for itself."""
+    data = tmp_path_factory.mktemp("counted")
+    with serving(data, {"database": databases.url(data)}, processes=1) as running:
+        yield running
 
 
 def metrics(server: Server) -> dict[str, float]:

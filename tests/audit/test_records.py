@@ -277,7 +277,7 @@ def no_room(server: Server) -> Iterator[None]:
 
 def test_start_and_stop_are_recorded(tmp_path: Path, databases: Databases) -> None:
     options = {"audit": "on", "database": databases.url(tmp_path)}
-    with serving(tmp_path, options) as server:
+    with serving(tmp_path, options, processes=1) as server:
         pass
     types = [one["event_type"][2] for one in audit(server, "--transaction", "application")]
     assert types == ["Application Stop", "Application Start"]
@@ -285,7 +285,7 @@ def test_start_and_stop_are_recorded(tmp_path: Path, databases: Databases) -> No
 
 def test_nothing_is_released_that_cannot_be_recorded(tmp_path: Path, databases: Databases) -> None:
     options = {"audit": "on", "database": databases.url(tmp_path), "workers": "1"}
-    with serving(tmp_path, options) as server:
+    with serving(tmp_path, options, processes=1) as server:
         patient_id = World.new().patient(1)
         provided(server, patient_id)
         parameters = {

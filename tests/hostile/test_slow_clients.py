@@ -31,7 +31,7 @@ RATE = 4096
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Serve with four threads, and little patience."""
     options = {"workers": "1", "threads": "4", "wait_seconds": "2", "header_seconds": "1"}
-    with serving(tmp_path_factory.mktemp("slow"), options) as served:
+    with serving(tmp_path_factory.mktemp("slow"), options, processes=1) as served:
         yield served
 
 
