@@ -18,9 +18,11 @@ from sqlalchemy.sql.selectable import CompoundSelect
 Query = Select[Any] | CompoundSelect[Any]
 Convert = Callable[[Any], Any]
 
-_STATEMENTS: Final = 2_000
-_TEXTS: Final = 2_000
+_STATEMENTS: Final = 500
+_TEXTS: Final = 500
 """A statement has a text for each length of its lists."""
+_LONG: Final = 200
+"""Values in lists beyond which a text is not kept: clients choose how many there are."""
 
 
 def fetch(
@@ -31,7 +33,9 @@ def fetch(
     Statements are told apart by identity: it must be one that is kept, and used again.
     """
     lengths = tuple((name, len(value)) for name, value in values.items() if isinstance(value, list))
-    prepared = _prepared(statement, lengths, connection.dialect)
+    is_long = sum(length for _, length in lengths) > _LONG
+    prepare = _prepared.__wrapped__ if is_long else _prepared
+    prepared: _Prepared = prepare(statement, lengths, connection.dialect)
     cursor = connection.connection.cursor()
     try:
         cursor.execute(prepared.text, prepared.bound(values))
