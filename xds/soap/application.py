@@ -10,7 +10,7 @@ from xds.metadata import vocabulary as v
 from xds.security.gates import Gates
 from xds.soap.asynchronous import Replies
 from xds.soap.exchange import Exchange, Keeper
-from xds.soap.protocol import EXCHANGE, XdsSoap12, as_faults
+from xds.soap.protocol import EXCHANGE, AsFaults, XdsSoap12
 from xds.soap.security import UserAssertions
 from xds.soap.spyne import AnyXml, Application, Service, WsgiApplication, rpc
 from xds.transactions import TRANSACTIONS, Request, Response, Transaction
@@ -78,7 +78,7 @@ def _protocol(
 
 def _method(row: Transaction, domain: AffinityDomain) -> Any:
     def answer(ctx: Any, request: Request) -> Response:
-        with as_faults():
+        with AsFaults():
             return row.answer(domain, request)
 
     answer.__name__ = row.operation

@@ -4,8 +4,7 @@ Spyne's part is the life of a call: context, dispatch to the service, events, fa
 writing are ours, because documents must stream and responses come as ready text.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Final
 
 from lxml import etree
@@ -50,13 +49,21 @@ class CarriedFault(Fault):
         self.fault = fault
 
 
-@contextmanager
-def as_faults() -> Iterator[None]:
-    """Turn whatever goes wrong into a fault that tells the sender no more than it should."""
-    try:
-        yield
-    except Exception as error:
-        raise CarriedFault(_fault_for(error)) from error
+class AsFaults:
+    """Turns what goes wrong in a block into a fault that tells the sender no more than it should.
+
+    Not a generator: that would stay in a circle with the error.
+    """
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _where: object
+    ) -> None:
+        """Raise the fault."""
+        if isinstance(error, Exception):
+            raise CarriedFault(_fault_for(error)) from error
 
 
 def _fault_for(error: Exception) -> SoapFault:
@@ -100,13 +107,13 @@ class XdsSoap12(Soap12):
         ctx.in_string = None
         exchange = _exchange(ctx)
         exchange.belongs_to(ctx)
-        with as_faults():
+        with AsFaults():
             ctx.in_document = exchange.read_envelope()
 
     def decompose_incoming_envelope(self, ctx: Any, message: object = None) -> None:
         """Find the transaction by wsa:Action, else by the action of the content type."""
         exchange = _exchange(ctx)
-        with as_faults():
+        with AsFaults():
             header = envelope.header_of(ctx.in_document)
             exchange.addressing = addressing.read(header)
             envelope.require_understood(header, self._understood(exchange))
@@ -161,7 +168,7 @@ class XdsSoap12(Soap12):
     def deserialize(self, ctx: Any, message: object) -> None:
         """Hand the body and the documents on as they are."""
         exchange = _exchange(ctx)
-        with as_faults():
+        with AsFaults():
             if next(ctx.in_body_doc.iter(_INCLUDE), None) is None:
                 exchange.pass_over_documents()
         transaction = self._by_operation[ctx.descriptor.name]
