@@ -9,6 +9,7 @@ import pytest
 
 from tests.databases import Databases
 from tests.fhir.asked import ask
+from tests.hl7v2.conftest import FedServer
 from tests.hl7v2.wire import connected
 from tests.ports import free_port
 from tests.serving import Server, serving
@@ -26,22 +27,27 @@ from tests.soap.refusal import assert_refused
 from tests.soap.wire import SUCCESS, post
 
 DEPTH = 20
-FEED = free_port()
 
 
 @pytest.fixture(scope="module")
-def narrow(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Server]:
-    data = tmp_path_factory.mktemp("narrow")
+def fed(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[FedServer]:
+    """A server with narrow limits."""
+    data, port = tmp_path_factory.mktemp("narrow"), free_port()
     options = {
         "database": databases.url(data),
         "max_parts": "5",
         "max_soap_depth": str(DEPTH),
         "max_fhir_depth": str(DEPTH),
-        "mllp_port": str(FEED),
+        "mllp_port": str(port),
         "mllp_client_connections": "2",
     }
     with serving(data, options, processes=1) as server:
-        yield server
+        yield FedServer(server, port)
+
+
+@pytest.fixture
+def narrow(fed: FedServer) -> Server:
+    return fed.server
 
 
 def test_parts_of_a_message(narrow: Server) -> None:
@@ -75,15 +81,15 @@ def test_depth_of_a_resource(narrow: Server, form: str) -> None:
     assert told == f"The resource is nested deeper than {DEPTH} elements."
 
 
-def test_connections_of_one_client_to_the_feed(narrow: Server) -> None:
+def test_connections_of_one_client_to_the_feed(fed: FedServer) -> None:
     message = b"MSH|^~\\&|A|B|C|D|||ADT^X99|1|P|2.5"
-    with connected(FEED) as first, connected(FEED) as second:
+    with connected(fed.port) as first, connected(fed.port) as second:
         assert {first.ask(message).code, second.ask(message).code} == {"AR"}
-        with connected(FEED) as third:
+        with connected(fed.port) as third:
             assert third.read() == b""
     until = time.monotonic() + 10
     while time.monotonic() < until:  # the server takes a moment to notice that they have gone
-        with connected(FEED) as again, suppress(AssertionError, ConnectionError):
+        with connected(fed.port) as again, suppress(AssertionError, ConnectionError):
             assert again.ask(message).code == "AR"
             return
     raise AssertionError("no connection is taken again")

@@ -109,7 +109,9 @@ def read(path: Path | None) -> Defaults:
     try:
         table = tomllib.loads(path.read_text("utf-8"))
         return _defaults(table, formats)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise DefaultsError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
         raise DefaultsError(f"{path.name}: {error}") from error
 
 

@@ -77,10 +77,11 @@ def _answer(feed: Feed, payload: bytes, node: Node) -> bytes:
 
 
 def _outcome(feed: Feed, message: Message, node: Node) -> tuple[str, Sequence[Problem]]:
-    event = EVENTS.get(message.trigger_event) if message.message_type == "ADT" else None
     problem = _not_ours(message)
-    if event is None:
-        return REJECTED, [problem] if problem else []
+    event = EVENTS.get(message.trigger_event) if message.message_type == "ADT" else None
+    if problem and event is None:
+        return REJECTED, [problem]  # of no transaction
+    assert event is not None
     access = Access(transaction=event.transaction, caller=Caller(node=node))
     access.facts.message_id = message.raw(10)
     access.facts.sender = _end(message, 4, 3)
