@@ -28,7 +28,7 @@ LAYERS: Final = (
     ("config", "contract", "database", "logs", "metrics", "population"),
     ("security",),
     ("metadata", "targets", "tls"),
-    ("errors", "folders", "limits", "parsing"),
+    ("errors", "folders", "limits", "parsing", "trace_context"),
 )
 
 # What a room may import of those below, where that is less than all.

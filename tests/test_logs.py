@@ -52,6 +52,19 @@ def test_lines_written_inside_a_correlation_carry_its_id(as_json: Any) -> None:
     assert "correlation" not in outside
 
 
+def test_lines_of_a_request_that_belongs_to_a_trace_carry_its_id(as_json: Any) -> None:
+    log, trace = logs.get_logger("xds.test"), "0af7651916cd43dd8448eb211c80319c"
+    with logs.correlation("mine", trace), logs.correlation("mine"):
+        log.info("named by the client")
+    with logs.correlation(None, trace) as identifier:
+        log.info("named by the trace alone")
+    log.info("outside")
+    named, traced, outside = as_json()
+    assert (named["correlation"], named["trace_id"]) == ("mine", trace)
+    assert traced["correlation"] == traced["trace_id"] == identifier == trace
+    assert not {"correlation", "trace_id"} & outside.keys()
+
+
 @pytest.mark.parametrize("log_format", ["json", "console"])
 @pytest.mark.parametrize("level", ["debug", "error"])
 def test_an_exception_is_told_by_its_place_and_not_its_text(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from xds import contract, logs, remote_registry, web
+from xds import contract, logs, remote_registry, trace_context, web
 from xds.config import Config
 from xds.fhir import application
 from xds.metrics import Counted, Metrics, MetricsGate
@@ -15,6 +15,7 @@ from xds.soap.application import SoapEndpoint
 from xds.soap.asynchronous import Replies
 from xds.soap.security import UserAssertions
 from xds.tls.options import networks
+from xds.trace_context import TraceParent
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -67,7 +68,8 @@ class _Dispatch:
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         given = logs.acceptable(environ.get("HTTP_X_REQUEST_ID"))
-        with logs.correlation(given) as correlation:
+        trace = TraceParent.parse(environ.get(trace_context.ENVIRON))
+        with logs.correlation(given, trace.trace_id if trace else None) as correlation:
             environ[logs.CORRELATION] = correlation
             return self._answer(environ, start_response)
 

@@ -73,24 +73,29 @@ def acceptable(identifier: str | None) -> str | None:
 
 
 class correlation:  # noqa: N801 - read as a function, and entered once for every request
-    """Give all log lines written inside one id, and hand it out for the answer to name."""
+    """Give all log lines written inside one id, and hand it out for the answer to name.
 
-    __slots__ = ("_before", "_identifier")
+    Where the request belongs to a trace (:mod:`xds.trace_context`), the lines have its id as well,
+    as ``trace_id``; it is the id of the correlation too where the client gave none.
+    """
 
-    def __init__(self, identifier: str | None = None) -> None:
-        self._identifier = identifier or os.urandom(16).hex()
+    __slots__ = ("_before", "_bound")
+
+    def __init__(self, identifier: str | None = None, trace_id: str | None = None) -> None:
+        self._bound = {"correlation": identifier or trace_id or os.urandom(16).hex()}
+        if trace_id:
+            self._bound["trace_id"] = trace_id
 
     def __enter__(self) -> str:
-        self._before = structlog.contextvars.get_contextvars().get("correlation")
-        bind_contextvars(correlation=self._identifier)
-        return self._identifier
+        before = structlog.contextvars.get_contextvars()
+        self._before = {name: before.get(name) for name in self._bound}
+        bind_contextvars(**self._bound)
+        return self._bound["correlation"]
 
     def __exit__(self, *_: object) -> None:
         # not by a token: a generator may be closed in another context than it was begun in
-        if self._before is None:
-            unbind_contextvars("correlation")
-        else:
-            bind_contextvars(correlation=self._before)
+        unbind_contextvars(*self._bound)
+        bind_contextvars(**{name: value for name, value in self._before.items() if value})
 
 
 def current_correlation() -> str:

@@ -422,7 +422,7 @@ def test_a_preflight_is_answered(small: Server) -> None:
     assert reply.headers["access-control-allow-origin"] == "http://localhost:3000"
     assert "POST" in reply.headers["access-control-allow-methods"]
     allowed = reply.headers["access-control-allow-headers"].lower().split(", ")
-    assert {"content-type", "prefer", "authorization"} <= set(allowed)
+    assert {"content-type", "prefer", "authorization", "traceparent", "tracestate"} <= set(allowed)
 
 
 def test_pages_of_other_origins_may_not(small: Server, server: Server) -> None:
@@ -444,6 +444,17 @@ def test_an_error_of_the_server_is_found_in_its_log(server: Server) -> None:
     assert logged["correlation"] == "look/here:1"
     assert (logged["interaction"], logged["status"]) == ("ITI-67", 400)
     assert logged["issues"] == ["required"]
+
+
+def test_the_trace_of_a_request_is_in_the_log(server: Server) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01", "tracestate": "vendor=opaque"}
+    assert ask(server, "GET", "/DocumentReference", headers).headers["x-request-id"] == trace
+    named = {**headers, "X-Request-ID": "traced-1"}
+    assert ask(server, "GET", "/DocumentReference", named).headers["x-request-id"] == "traced-1"
+    lines = [line for line in server.log.read_text().splitlines() if trace in line]
+    assert [json.loads(line)["correlation"] for line in lines] == [trace, "traced-1"]
+    assert {json.loads(line)["trace_id"] for line in lines} == {trace}
 
 
 @pytest.mark.parametrize("given", ["a b", "é", "x" * 129, "{}"])

@@ -8,7 +8,7 @@ WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]
 _METHODS: Final = "GET, HEAD, POST, OPTIONS"
 _REQUEST_HEADERS: Final = (
     "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Match, If-Range, "
-    "If-Unmodified-Since, Prefer, Range, X-Request-ID"
+    "If-Unmodified-Since, Prefer, Range, traceparent, tracestate, X-Request-ID"
 )
 _EXPOSED: Final = (
     "Accept-Ranges, Content-Disposition, Content-Length, Content-Location, Content-Range, Date, "
