@@ -19,7 +19,7 @@ FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-postgresql test-everywhere test-all check lint types layers format bench bench-scale fuzz conformance mapping constraints audit-dependencies size clean
+.PHONY: help run test test-slow test-postgresql test-everywhere test-all check lint types layers format bench bench-scale fuzz conformance mapping constraints audit-dependencies size clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -27,13 +27,16 @@ help: ## list these commands
 run: $(VENV)/installed ## serve at http://127.0.0.1:8080, after one round trip of two documents
 	$(VENV)/bin/xds serve --mllp-port 2575 $(addprefix --round-trip ,$(DOCUMENTS)) $(ARGS)
 
-test: $(VENV)/installed-test ## run the tests, some of them on SQLite and on PostgreSQL
-	$(VENV)/bin/python -m pytest $(ON_TWO_CORES) $(ARGS)
+test: $(VENV)/installed-test ## run the tests, some of them on SQLite and on PostgreSQL; without the slow ones
+	$(VENV)/bin/python -m pytest $(ON_TWO_CORES) -m 'not slow' $(ARGS)
 
-test-postgresql: $(VENV)/installed-test ## run the tests with PostgreSQL in place of SQLite
+test-slow: $(VENV)/installed-test ## run the slow tests: crashes, failures under load, races, upgrades
+	$(VENV)/bin/python -m pytest $(ON_TWO_CORES) -m slow $(ARGS)
+
+test-postgresql: $(VENV)/installed-test ## run all tests with PostgreSQL in place of SQLite
 	$(VENV)/bin/python -m pytest $(ON_TWO_CORES) --database=postgresql $(ARGS)
 
-test-everywhere: $(VENV)/installed-test ## run the tests on each database and store, and with two processes
+test-everywhere: $(VENV)/installed-test ## run all tests on each database and store, and with two processes
 	for variant in --database=sqlite --database=postgresql '--database=sqlite --documents=s3' \
 	    '--database=postgresql --documents=s3' '--database=sqlite --processes=2' \
 	    '--database=postgresql --documents=s3 --processes=2'; do \

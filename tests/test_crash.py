@@ -13,7 +13,10 @@ from tests.serving import configured
 from xds.affinity_domain import AffinityDomain
 from xds.repository import index
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="needs /proc"),
+]
 
 
 @pytest.fixture(scope="module")

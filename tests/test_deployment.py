@@ -104,6 +104,7 @@ def balanced(folder: Path, *ports: int) -> Iterator[str]:
         process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("haproxy"), reason="apt-get install haproxy")
 def test_an_upgrade_goes_round_while_clients_work(tmp_path: Path) -> None:
     step = tmp_path / f"v{ADDED.replace('.', '_')}.py"
@@ -143,6 +144,7 @@ def test_an_upgrade_goes_round_while_clients_work(tmp_path: Path) -> None:
 # --- backup and restore --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_backup_that_is_made_while_clients_work_loses_nothing(tmp_path: Path) -> None:
     documents, copied = tmp_path / "documents", tmp_path / "copied"
     with own_postgresql({"fsync": "off"}) as postgresql, ExitStack() as stack:

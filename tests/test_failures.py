@@ -12,7 +12,10 @@ import pytest
 
 from bench.failures import FAILURES, NotHere, run
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="needs /proc"),
+]
 
 SECONDS = 0.5
 BROKEN_OFF = "connection broken off"

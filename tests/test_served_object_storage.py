@@ -132,6 +132,7 @@ def test_a_refused_submission_leaves_nothing(source: DocumentSource, store: Docu
     assert set(store.list()) == before
 
 
+@pytest.mark.slow
 def test_a_store_that_stops_is_told_and_loses_nothing(
     bucket_server: Server,
     source: DocumentSource,

@@ -76,6 +76,7 @@ def wait_for_backlog(server: Server, count: int) -> None:
     raise AssertionError(told)
 
 
+@pytest.mark.slow
 def test_records_arrive_once_each_though_the_receiver_was_away(
     tmp_path: Path, receiver: Rsyslog, databases: Databases
 ) -> None:
@@ -115,6 +116,7 @@ def test_records_go_by_tls_and_both_ends_show_certificates(
             assert set(wait_for(receiver, {*asked})) == {*asked}
 
 
+@pytest.mark.slow
 def test_records_outlast_a_restart_of_the_server(
     tmp_path: Path, receiver: Rsyslog, databases: Databases
 ) -> None:

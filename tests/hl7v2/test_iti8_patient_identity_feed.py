@@ -437,6 +437,7 @@ def test_the_log_names_no_patient(fed: FedServer, sender: Sender, world: World) 
         assert word not in log
 
 
+@pytest.mark.slow
 def test_a_feed_that_dies_is_replaced_and_all_ends_with_the_server(tmp_path: Path) -> None:
     port = free_port()
     with serving(tmp_path, {"mllp_port": str(port)}) as server:

@@ -397,6 +397,7 @@ def test_workers_share_the_outbox_and_send_nothing_twice(
     assert receiver.collisions == 0
 
 
+@pytest.mark.slow
 def test_what_is_under_way_ends_with_the_server_and_the_rest_outlasts_a_restart(
     tmp_path: Path, receiver: Receiver, path: str
 ) -> None:
