@@ -272,6 +272,15 @@ _OF_IDENTIFIERS: Final = (
         )
     ),
     Breach(
+        name="the same document for another patient",
+        rule="patient_of_document",
+        fixture="iti42/minimal_document",
+        before=_REGISTERED,
+        edit=both(_AGAIN, replace("P1^^^", "P2^^^")),
+        code=MISMATCH,
+        words=("patientId P2^^^&2.999.1.1&ISO", "2.999.3.10"),
+    ),
+    Breach(
         name="the same document with another hash",
         rule="identical_hash",
         fixture="iti42/minimal_document",

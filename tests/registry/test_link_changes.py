@@ -9,6 +9,7 @@ from lxml import etree
 
 from tests.registry.wire import World
 from xds.database import Database
+from xds.errors import TransactionFailure
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.demands import ANYTHING
@@ -50,7 +51,7 @@ class Registry:
         text = etree.tostring(self.world.fixture(name)).decode()
         if folder is not None:
             text = text.replace(self.world.uuid(21), self.world.uuid(folder))
-        made = Submission.read(etree.fromstring(text).find(f"{{{v.NS_SOAP12}}}Body")[0])
+        made = _submission(text)
         listed = chain(local or (LOCAL,), repeat(local[-1] if local else LOCAL))
         self.registry.register(
             made.with_objects(
@@ -271,6 +272,26 @@ def test_links_may_change_again_and_again(registry: Registry) -> None:
         (two, "2", v.DEPRECATED),
     ]
     assert len({one.unique_id for one in registry.all_of(1) if isinstance(one, DocumentEntry)}) == 1
+
+
+def test_a_document_is_its_new_patients_when_it_is_registered_again(registry: Registry) -> None:
+    registry.submit("iti42/minimal_document")
+    registry.change()
+    made = registry.world.fixture("iti42/minimal_document")
+    again = (
+        etree.tostring(made)
+        .decode()
+        .replace(registry.world.text("2.999.2.1"), registry.world.text("2.999.2.9"))
+    )
+    with pytest.raises(TransactionFailure) as refused:
+        registry.registry.register(_submission(again))
+    assert [error.code for error in refused.value.errors] == ["XDSPatientIdDoesNotMatch"]
+    previous, new = (registry.patient(number).replace("&", "&amp;") for number in (1, 2))
+    registry.registry.register(_submission(again.replace(previous, new)))
+
+
+def _submission(text: str) -> Submission:
+    return Submission.read(etree.fromstring(text).find(f"{{{v.NS_SOAP12}}}Body")[0])
 
 
 def test_events_tell_of_it(registry: Registry) -> None:

@@ -202,6 +202,24 @@ def test_a_new_patient_is_learnt_by_all_at_once(registries: list[DocumentRegistr
             assert len(rows.all()) == 1
 
 
+def test_a_document_of_a_merged_patient_is_the_survivors(
+    registries: list[DocumentRegistry],
+) -> None:
+    registry, world = registries[0], World.new()
+    one, two = world.patient(1), world.patient(2)
+    registry.register(submission(one, entry(one, unique_id="2.999.3.1")))
+    registry.register(submission(two, entry(two)))
+    again = entry(two, unique_id="2.999.3.1")
+    with pytest.raises(TransactionFailure) as refused:
+        registry.register(submission(two, again))
+    (error,) = refused.value.errors
+    assert (error.code, error.attribute) == ("XDSPatientIdDoesNotMatch", "patientId")
+    assert two in error.code_context
+    assert one not in error.code_context
+    PatientIdentities(registry.database).merge(subsumed=one, surviving=two)
+    registry.register(submission(two, again))
+
+
 def test_merges_in_all_directions_end_with_one_patient(
     registries: list[DocumentRegistry],
 ) -> None:

@@ -112,6 +112,26 @@ def test_one_unique_id_stays_one_document(server: Server, race: Race) -> None:
         assert _kinds(server, world)[DocumentEntry] == 1
 
 
+@shows("behaviour race of documents", "rule patient_of_document")
+def test_one_unique_id_stays_one_patients(server: Server, race: Race) -> None:
+    for _ in range(ROUNDS // 4):
+        world = World.new()
+
+        def document(number: int, world: World = world) -> etree._Element:
+            same = edits.replace(f"2.999.3.{number}", "2.999.3.9")
+            return _document(
+                world, number, edits.both(same, edits.replace("P1^^^", f"P{number}^^^"))
+            )
+
+        lost = _loser(race([document(1), document(2)]))
+        assert [(p.code, p.location) for p in lost.problems] == [
+            ("XDSPatientIdDoesNotMatch", "document")
+        ]
+        of_each = [wire.get_all(server, world.patient(number)).objects for number in (1, 2)]
+        kept = [one for found in of_each for one in found.values()]
+        assert [type(one) for one in kept].count(DocumentEntry) == 1
+
+
 @shows("behaviour race of UUIDs")
 def test_one_uuid_is_given_once(server: Server, race: Race) -> None:
     for _ in range(ROUNDS // 4):

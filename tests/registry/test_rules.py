@@ -158,7 +158,8 @@ def test_all_errors_are_reported_together(server: Server, world: World) -> None:
             ("XDSDuplicateUniqueIdInRegistry", "submission-set"),
             ("XDSNonIdenticalHash", "document"),
             ("XDSNonIdenticalSize", "document"),
-            ("XDSPatientIdDoesNotMatch", "document"),
+            ("XDSPatientIdDoesNotMatch", "document"),  # not the SubmissionSet's
+            ("XDSPatientIdDoesNotMatch", "document"),  # not that of the registered document
             ("XDSPatientIdDoesNotMatch", "second"),
         ]
     )

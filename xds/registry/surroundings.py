@@ -60,6 +60,8 @@ def _facts(kind: type[MetadataObject]) -> Select[Any]:
         (table.c.object_type if is_entry else cast(null(), Integer)).label("object_type"),
         (table.c.hash if is_entry else cast(null(), Text)).label("hash"),
         (table.c.size if is_entry else cast(null(), Integer)).label("size"),
+        table.c.get("logical_id", cast(null(), document_entry.c.logical_id.type)),
+        table.c.get("version", cast(null(), Integer).label("version")),
     ]
     source = table.join(patient, table.c.patient == patient.c.pk) if has_patient else table
     return select(*columns).select_from(source)
@@ -189,6 +191,8 @@ def _registered(
                 object_type=row.object_type,
                 hash=row.hash,
                 size=row.size,
+                logical_id=row.logical_id,
+                version=row.version,
                 is_transformation=row.entry_uuid in transformations,
                 folders=folders.get(row.entry_uuid, ()),
             )

@@ -104,6 +104,7 @@ SUBMISSION_RULES: Final[tuple[Rule, ...]] = (
     Rule(relations.assigning_authority, XDSUnknownPatientId, "ITI TF-2 3.42.4.1.3"),
     Rule(relations.known_patients, XDSUnknownPatientId, "ITI TF-2 3.42.4.1.3"),
     Rule(relations.one_patient, _MISMATCH, "ITI TF-2 3.42.4.1.3"),
+    Rule(relations.patient_of_document, _MISMATCH, "ITI TF-3 4.2.3.2.26"),
     Rule(relations.related_patients, _MISMATCH, "ITI TF-3 4.2.2"),
     Rule(relations.inherited_folders, _MISMATCH, "ITI TF-2 3.42.4.1.3.3"),
 )

@@ -36,6 +36,8 @@ class RegisteredObject:
     object_type: str | None = None
     hash: str | None = None
     size: int | None = None
+    logical_id: str | None = None
+    version: int | None = None
     is_transformation: bool = False
     folders: "tuple[RegisteredObject, ...]" = ()
     """The Approved Folders that hold the DocumentEntry."""

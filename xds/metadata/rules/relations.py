@@ -191,6 +191,32 @@ def one_patient(case: Case) -> Findings:
                 yield Finding(thing, reason, "patientId")
 
 
+def patient_of_document(case: Case) -> Findings:
+    """A document registered again under its uniqueId is of the same patient.
+
+    A uniqueId names one document (ITI TF-3 4.2.3.2.26), and a document is of one patient. The TF
+    demands the same hash and size and says nothing of the patient, yet an answer with the metadata
+    of both entries could not be given (XDSResultNotSinglePatient). The error is
+    XDSPatientIdDoesNotMatch; its context has the submitted patientId, and not the registered one.
+    Merged patients are one. Of the versions of an entry the latest tells the patient, since a link
+    change (ITI-64) gives the document to another one.
+    """
+    for entry in case.submission.document_entries:
+        patients = {other.patient_id for other in _latest(_twins(case, entry))}
+        if entry.patient_id and patients - {entry.patient_id}:
+            reason = (
+                f"patientId {entry.patient_id} is not that of the document registered with "
+                f"uniqueId {entry.unique_id}"
+            )
+            yield Finding(entry, reason, "patientId")
+
+
+def _latest(versions: list[RegisteredObject]) -> Iterator[RegisteredObject]:
+    """Yield the latest version of each logicalID among registered objects."""
+    by_version = sorted(versions, key=lambda one: one.version or 0)
+    yield from {one.logical_id or one.entry_uuid: one for one in by_version}.values()
+
+
 def related_patients(case: Case) -> Findings:
     """A Folder and its documents, and both ends of a relationship, are of one patient."""
     for association in (*case.folder_members, *case.submission.relationships()):
