@@ -107,6 +107,12 @@ class Population:
         self.ids[thing.title] = thing.id.removeprefix("urn:uuid:")
 
 
+def told(bundle: Resource) -> list[Resource]:
+    """Return the issues of the OperationOutcome of a searchset."""
+    entries = [one for one in bundle.get("entry", ()) if one["search"]["mode"] == "outcome"]
+    return [issue for one in entries for issue in one["resource"]["issue"]]
+
+
 def resource(answer: Answer) -> Resource:
     """Return the resource of an answer, which has one."""
     assert answer.status == 200

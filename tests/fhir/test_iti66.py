@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.databases import Databases
-from tests.fhir.searched import BASE, Population, matches, opened, populate, resource
+from tests.fhir.searched import BASE, Population, matches, opened, populate, resource, told
 from xds.fhir.iti66_find_document_lists import find, read
 from xds.fhir.outcome import Refused
 from xds.fhir.vocabulary import FIND_LISTS_RESPONSE, LIST_TYPES
@@ -159,3 +159,12 @@ def test_a_summary(made: Population) -> None:
         assert {"status", "mode", "code", "subject", "date"} <= set(found)
         assert "entry" not in found
         assert [tag["code"] for tag in found["meta"]["tag"]] == ["SUBSETTED"]
+
+
+def test_what_a_folder_does_not_have_is_told(made: Population) -> None:
+    query = "patient={anna}&code=folder&sourceId=2.999.1.9"
+    bundle = resource(made.ask(find, query))
+    assert "sourceId" not in bundle["link"][0]["url"]
+    assert [issue["expression"] for issue in told(bundle)] == [["http.sourceId"]]
+    with pytest.raises(Refused):
+        made.ask(find, query, prefer={"handling": "strict"})

@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 from tests.databases import Databases
-from tests.fhir.searched import ANNA, BASE, Population, entry, matches, opened, populate, resource
+from tests.fhir.searched import (
+    ANNA,
+    BASE,
+    Population,
+    entry,
+    matches,
+    opened,
+    populate,
+    resource,
+    told,
+)
 from xds.fhir.iti67_find_document_references import find, read
 from xds.fhir.outcome import Refused
 from xds.fhir.vocabulary import FIND_REFERENCES_RESPONSE
@@ -245,6 +255,37 @@ def test_strict_handling_refuses_what_is_passed_over_else(made: Population, quer
     assert [issue.code for issue in refused.value.issues] == ["not-supported"]
 
 
+APPLIED = {
+    "patient={anna}&nonsense=1&status=current": ("patient={anna}&status=current", ["nonsense"]),
+    "patient={anna}&a=1&b=2&a=3": ("patient={anna}", ["a", "b"]),
+    "patient={anna}&_sort=-date,nonsense": ("patient={anna}&_sort=-date", ["_sort"]),
+    "patient={anna}&_sort=nonsense": ("patient={anna}", ["_sort"]),
+    "patient={anna}&_count=7&_count=9": ("patient={anna}&_count=9", []),
+    "patient={anna}&type=&type=,34133-9": ("patient={anna}&type=34133-9", []),
+    "patient={anna}&_summary=count&nonsense=1": ("patient={anna}&_summary=count", ["nonsense"]),
+}
+
+
+@pytest.mark.parametrize("query", APPLIED)
+def test_what_is_passed_over_is_told_and_not_in_the_link(made: Population, query: str) -> None:
+    bundle = resource(made.ask(find, query))
+    applied, names = APPLIED[query]
+    assert bundle["link"][0] == {
+        "relation": "self",
+        "url": f"{BASE}/DocumentReference?{applied.format(**made._known())}",
+    }
+    assert [one["expression"] for one in told(bundle)] == [[f"http.{name}"] for name in names]
+    assert {(one["severity"], one["code"]) for one in told(bundle)} <= {
+        ("warning", "not-supported")
+    }
+
+
+def test_pages_of_a_search_lead_on_by_what_was_applied(made: Population) -> None:
+    bundle = resource(made.ask(find, "patient={anna}&nonsense=1&_count=1"))
+    assert bundle["link"][-1]["relation"] == "next"
+    assert not [link for link in bundle["link"] if "nonsense" in link["url"]]
+
+
 def test_too_many_values_are_refused(made: Population) -> None:
     with pytest.raises(Refused) as refused:
         made.ask(find, "identifier=" + ",".join(map(str, range(1001))))
@@ -278,9 +319,11 @@ def test_a_searchset(made: Population) -> None:
             "url": f"{BASE}/DocumentReference?patient={number}&status=current",
         }
     ]
-    for one in bundle["entry"]:
+    *found, outcome = bundle["entry"]
+    for one in found:
         assert one["fullUrl"] == f"{BASE}/DocumentReference/{one['resource']['id']}"
         assert one["search"] == {"mode": "match"}
+    assert outcome["search"] == {"mode": "outcome"}
 
 
 def test_an_empty_searchset_has_no_entries(made: Population) -> None:

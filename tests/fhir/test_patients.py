@@ -5,7 +5,17 @@ from collections.abc import Iterator
 import pytest
 
 from tests.databases import Databases
-from tests.fhir.searched import ANNA, AUTHORITY, BASE, BERT, Population, matches, opened, resource
+from tests.fhir.searched import (
+    ANNA,
+    AUTHORITY,
+    BASE,
+    BERT,
+    Population,
+    matches,
+    opened,
+    resource,
+    told,
+)
 from xds.fhir.outcome import Refused
 from xds.fhir.patients import find, read
 from xds.metadata.demands import ANYTHING
@@ -56,6 +66,15 @@ def test_what_is_found(made: Population, query: str) -> None:
     assert [one["id"] for one in matches(bundle)] == expected
     assert bundle["total"] == len(CASES[query])
     assert bundle["type"] == "searchset"
+
+
+def test_a_name_is_not_compared_and_that_is_told(made: Population) -> None:
+    bundle = resource(made.ask(find, "identifier=bert&family=Smith"))
+    assert bundle["link"] == [{"relation": "self", "url": f"{BASE}/Patient?identifier=bert"}]
+    (issue,) = told(bundle)
+    assert (issue["severity"], issue["expression"]) == ("warning", ["http.family"])
+    with pytest.raises(Refused):
+        made.ask(find, "identifier=bert&family=Smith", prefer={"handling": "strict"})
 
 
 @pytest.mark.parametrize(

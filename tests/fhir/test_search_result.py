@@ -72,6 +72,16 @@ def test_elements(made: Population) -> None:
     assert set(found) - {"contained"} == wanted
 
 
+@pytest.mark.parametrize("parts", ["_summary=true", "_summary=text", "_elements=type"])
+def test_parts_claim_no_profile(made: Population, parts: str) -> None:
+    whole = resource(made.ask(find, "identifier=2.999.3.1"))
+    part = resource(made.ask(find, f"identifier=2.999.3.1&{parts}"))
+    for bundle, claims in ((whole, True), (part, False)):
+        (found,) = matches(bundle)
+        assert ("profile" in found["meta"]) is claims
+        assert ("profile" in bundle.get("meta", {})) is claims
+
+
 def test_a_read_takes_parts_as_well(made: Population) -> None:
     whole = resource(made.ask(read, identifier=made.ids["report"]))
     part = resource(made.ask(read, "_elements=type", identifier=made.ids["report"]))

@@ -104,3 +104,13 @@ def test_what_is_known_already_is_not_sent_again(base: str) -> None:
     (first, *_) = asked(f"{base}/DocumentReference?{QUERY}")["entry"]
     _, headers, _ = answered(first["fullUrl"])
     assert answered(first["fullUrl"], headers={"If-None-Match": headers["ETag"]})[0] == 304
+
+
+@pytest.mark.parametrize("form", ["json", "xml"])
+@pytest.mark.parametrize("name", ["%01%EF%BF%BE", "n" * 5000], ids=["no character", "long"])
+def test_any_name_of_a_parameter_can_be_told(base: str, form: str, name: str) -> None:
+    status, _, content = answered(f"{base}/DocumentReference?{QUERY}&_format={form}&{name}=1")
+    assert status == 200
+    assert name[:100].replace("%01%EF%BF%BE", "??") in content.decode()
+    assert len(content) < 100_000
+    assert "n" * 101 not in content.decode()

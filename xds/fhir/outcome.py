@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from xds.errors import WARNING_SEVERITY, RegistryError, RequestRefused, TransactionFailure
+from xds.fhir.characters import legible
 from xds.fhir.resource import Resource
 
 
@@ -32,9 +33,10 @@ class Issue:
         found: Resource = {"severity": self.severity, "code": self.code}
         if self.error_code:
             found["details"] = {"coding": [{"code": self.error_code}], "text": self.error_code}
-        found["diagnostics"] = self.diagnostics
+        # they may quote a name that the client sent, in whatever characters
+        found["diagnostics"] = legible(self.diagnostics)
         if self.expression:
-            found["expression"] = list(self.expression)
+            found["expression"] = [legible(one) for one in self.expression]
         return found
 
 

@@ -18,7 +18,7 @@ from xds.fhir.exchange import Call
 from xds.fhir.outcome import Issue
 from xds.fhir.search import SearchParameter
 from xds.fhir.search_demands import NOTHING, Kind
-from xds.fhir.search_requests import Plan, is_strict, problem
+from xds.fhir.search_requests import Plan, passed_over, problem
 from xds.fhir.search_values import split
 from xds.metadata import datatypes
 from xds.metadata.demands import All, Condition, Demand, Either, Find, Unless
@@ -56,6 +56,9 @@ class Sort:
     row: SearchParameter
     descending: bool = False
 
+    def __str__(self) -> str:
+        return f"{'-' if self.descending else ''}{self.row.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -79,6 +82,8 @@ class Wishes:
     """The object that the page begins after."""
     backwards: bool = False
     """Whether it ends before that object instead."""
+    stated: tuple[tuple[str, str], ...] = ()
+    """The parameters that say all this, as far as they are applied."""
 
     @property
     def only_counts(self) -> bool:
@@ -106,12 +111,19 @@ class Sheet(Generic[T]):
 
 
 def wishes(call: Call, rows: Sequence[SearchParameter]) -> tuple[Wishes, list[str], list[Issue]]:
-    """Read the result parameters of a request: also the names of all that are none, and issues."""
+    """Read the result parameters of a request: also the names of all that are none, and issues.
+
+    An issue is a warning where something was passed over. Of a parameter that is given several
+    times, the last counts, and the first of those of _FORMS.
+    """
     given: dict[str, str] = {}
+    forms: dict[str, str] = {}
     others: list[str] = []
     for name, value in call.parameters:
         if name in _READERS and value.strip():
             given[name] = value.strip()
+        elif name in _FORMS and value.strip():
+            forms.setdefault(name, value)
         elif name not in _READERS and name not in _FORMS:
             others.append(name)
     values: dict[str, Any] = {}
@@ -122,17 +134,14 @@ def wishes(call: Call, rows: Sequence[SearchParameter]) -> tuple[Wishes, list[st
         except ValueError as reason:
             issues.append(problem(name, "value", str(reason)))
     unsorted = values.pop("unsorted", ())
-    if unsorted and is_strict(call):
-        issues.append(problem("_sort", "not-supported", f"not sorted by {', '.join(unsorted)}"))
-    made = Wishes(**values)
+    if unsorted:
+        issues.append(passed_over(call, "_sort", f"not sorted by {', '.join(unsorted)}"))
+        given["_sort"] = ",".join(map(str, values["sort"]))
+    stated = tuple((name, value) for name, value in (given | forms).items() if value)
+    made = Wishes(**values, stated=stated)
     if made.position is not None and len(made.position.keys) != len(made.sort):
         issues.append(problem(PAGE, "value", "not a page of this search"))
     return made, others, issues
-
-
-def is_result_parameter(name: str) -> bool:
-    """Tell whether a parameter is about the result, and not about what is found."""
-    return name in _READERS or name in _FORMS
 
 
 def _count(value: str, rows: Sequence[SearchParameter]) -> dict[str, Any]:

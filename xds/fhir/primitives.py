@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Final, NamedTuple
 
+from xds.fhir.characters import sayable
 from xds.fhir.json import Decimal
 
 LONGEST_STRING: Final = 1024 * 1024
@@ -25,14 +26,6 @@ _NOT_TEXT: Final = Wrong("structure", "is to be a string")
 _EMPTY: Final = Wrong("structure", "is empty")
 _UNSAYABLE: Final = Wrong("value", "has a character that no FHIR string may have")
 _TOO_LONG: Final = Wrong("too-long", f"is longer than {LONGEST_STRING} characters")
-
-# U+FFFE and U+FFFF are no characters of XML, so that neither form of FHIR could do without it.
-_NO_CHARACTER: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-
-
-def sayable(text: str) -> bool:
-    """Tell whether every character may stand in JSON and in XML."""
-    return text.isprintable() or not _NO_CHARACTER.search(text)
 
 
 def base64(text: str) -> bool:

@@ -258,20 +258,22 @@ def _authorities(system: str, where: Where) -> Iterator[str]:
 def communities(asked: Asked, attribute: str, where: Where) -> Sought:
     """Compare the communities to search with the only one that there is (MHD Target Communities).
 
-    Where all are others, nothing is found and a warning says why.
+    A warning tells of others; where all are, nothing is found.
     """
     home = where.facade.domain.registry.home_community_id
     wanted = {f"{OID_URN}{unescape(value).removeprefix(OID_URN)}" for value in asked.values}
-    if home in wanted:
+    if wanted == {home}:
         return Sought(EVERYTHING)
     warning = Issue(
         code="not-supported",
         severity="warning",
-        diagnostics="none of the communities asked for is served here"
-        + (f", only {home}" if home else ""),
+        diagnostics=(
+            f"{'not all' if home in wanted else 'none'} of the communities asked for are served"
+            f" here{f', only {home}' if home else ''}"
+        ),
         expression=(f"http.{asked.name}",),
     )
-    return Sought(NOTHING, warning=warning)
+    return Sought(EVERYTHING if home in wanted else NOTHING, warning=warning)
 
 
 # --- patients ------------------------------------------------------------------------------------

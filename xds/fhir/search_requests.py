@@ -1,7 +1,8 @@
 """How a search request is read by the tables of :mod:`xds.fhir.search`.
 
-What is not in the table is passed over, unless the client prefers strict handling (FHIR R4 search,
-3.1.1.3.1); what is there and wrong is refused, with an issue for each parameter.
+What is not in the table is passed over with a warning, or refused where the client prefers strict
+handling (FHIR R4 search, 3.1.1.3.1); what is there and wrong is refused, with an issue for each
+parameter.
 """
 
 import re
@@ -12,6 +13,7 @@ from typing import Final
 
 from xds.fhir.exchange import Call, Facade
 from xds.fhir.outcome import Issue, Refused
+from xds.fhir.problems import Problems
 from xds.fhir.search import SearchParameter
 from xds.fhir.search_demands import (
     EVERYTHING,
@@ -45,18 +47,37 @@ class Plan:
     checks: tuple[Check, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A search as it can be made."""
+
+    plans: tuple[Plan, ...]
+    applied: tuple[Selection, ...]
+    """The parameters that have a part in what is found."""
+    warnings: tuple[Issue, ...]
+
+
 _NAME: Final = re.compile(r"([^:.]+)(?::([^:.]+))?(?:\.([^:.]+)(?::([^:.]+))?)?")
 _MOST_VALUES: Final = 1_000
+_MOST_QUOTED: Final = 100
+"""Characters of a parameter's name that are told."""
 
 
 def problem(name: str, code: str, diagnostics: str) -> Issue:
     """Return what is wrong with a parameter; the expression is FHIR's for a request's own part."""
+    name = name[:_MOST_QUOTED]
     return Issue(code=code, diagnostics=f"{name}: {diagnostics}", expression=(f"http.{name}",))
 
 
 def is_strict(call: Call) -> bool:
     """Tell whether the client wants an error for what is not understood (Prefer: handling)."""
     return call.prefer.get("handling") == "strict"
+
+
+def passed_over(call: Call, name: str, diagnostics: str) -> Issue:
+    """Return the issue for what has no part in the search: an error where handling is strict."""
+    issue = problem(name, "not-supported", diagnostics)
+    return issue if is_strict(call) else replace(issue, severity="warning")
 
 
 def select(
@@ -110,52 +131,71 @@ def require_subject(selections: Iterable[Selection], rows: Iterable[SearchParame
     raise Refused.because(400, "required", f"one of {', '.join(names)} is required")
 
 
-def plans(
+def plan(
+    call: Call,
     selections: Sequence[Selection],
     kinds: Sequence[Kind],
     facade: Facade,
     view: RegistryView,
-    base: str,
-) -> tuple[list[Plan], list[Issue]]:
-    """Return what is demanded of each kind that can be found, and warnings.
+) -> Planned:
+    """Return what is demanded of each kind that can be found.
 
     Raises Refused with an issue for every parameter whose value is wrong.
     """
     has_patient = any(one.row.name.startswith("patient") for one in selections)
-    where = [Where(facade, view, base, kind, has_patient=has_patient) for kind in kinds]
+    where = [Where(facade, view, call.base, kind, has_patient=has_patient) for kind in kinds]
     where = [one for one in where if not _is_barred(selections, one)] or where
-    issues: dict[str, Issue] = {}
-    warnings: dict[str, Issue] = {}
+    applied, left_out = _applicable(call, selections, where)
+    issues: dict[str, Issue] = {one.diagnostics: one for one in left_out}
     made: list[Plan] = []
     for one in where:
         sought = []
-        for selection in selections:
+        for selection in applied:
             try:
-                sought.append(_sought(selection, one, alone=len(where) == 1))
+                sought.append(_sought(selection, one))
             except ValueError as reason:
                 issues[selection.asked.name] = problem(selection.asked.name, "value", str(reason))
-        warnings |= {each.warning.diagnostics: each.warning for each in sought if each.warning}
+        issues |= {each.warning.diagnostics: each.warning for each in sought if each.warning}
         if all(each.demand is not NOTHING for each in sought):
             made.append(_plan(one.kind, sought))
-    if issues:
-        raise Refused(400, list(issues.values()))
-    return made, list(warnings.values())
+    problems = Problems()
+    problems.sort(issues.values())
+    problems.settle()
+    return Planned(tuple(made), tuple(applied), tuple(problems.warnings))
+
+
+def _applicable(
+    call: Call, selections: Iterable[Selection], where: Sequence[Where]
+) -> tuple[list[Selection], list[Issue]]:
+    """Part parameters from those that do not apply to the only kind that can be found.
+
+    MHD passes over source and sourceId where Folders are asked for (2:3.66.4.1.3).
+    """
+    kinds = [one.kind for one in where]
+    applied: list[Selection] = []
+    issues: list[Issue] = []
+    for one in selections:
+        if len(kinds) == 1 and kinds[0] not in one.row.attributes:
+            told = f"passed over, a {kinds[0].__name__} does not have it"
+            issues.append(passed_over(call, one.asked.name, told))
+        else:
+            applied.append(one)
+    return applied, issues
 
 
 def _is_barred(selections: Iterable[Selection], where: Where) -> bool:
     """Tell whether the code of a List rules this kind out."""
     coded = [one for one in selections if one.row.compare is list_codes]
     with suppress(ValueError):
-        return any(_sought(one, where, alone=False).demand is NOTHING for one in coded)
+        return any(_sought(one, where).demand is NOTHING for one in coded)
     return False
 
 
-def _sought(selection: Selection, where: Where, *, alone: bool) -> Sought:
+def _sought(selection: Selection, where: Where) -> Sought:
     row, asked = selection.row, selection.asked
     attribute = row.attributes.get(where.kind)
     if attribute is None:
-        # MHD passes over source and sourceId where Folders are asked for (2:3.66.4.1.3)
-        return Sought(EVERYTHING if alone else NOTHING)
+        return Sought(NOTHING)
     if asked.modifier == "missing":
         return Sought(_missing(asked, attribute))
     assert row.compare is not None, "a parameter of an object says how it compares"

@@ -5,7 +5,7 @@ total, links that lead on, and what there is to warn of in an OperationOutcome.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from hashlib import blake2b
@@ -19,14 +19,14 @@ from xds.errors import TransactionFailure
 from xds.fhir.exchange import Answer, Call, Facade, Resource
 from xds.fhir.json import Rendered
 from xds.fhir.outcome import Issue, Refused, operation_outcome, refusal
-from xds.fhir.paging import PAGE, Sheet, Wishes, is_result_parameter, sheet, wishes
+from xds.fhir.paging import PAGE, Sheet, Wishes, sheet, wishes
+from xds.fhir.problems import Problems
 from xds.fhir.search import KINDS, SEARCH_PARAMETERS
 from xds.fhir.search_requests import (
     Plan,
     Selection,
-    is_strict,
-    plans,
-    problem,
+    passed_over,
+    plan,
     require_subject,
     select,
 )
@@ -46,6 +46,8 @@ class Search:
     resource_type: str
     selections: tuple[Selection, ...]
     wishes: Wishes
+    warnings: tuple[Issue, ...] = ()
+    """What of the request has no part in the search."""
 
     @classmethod
     def read(cls, call: Call, resource_type: str) -> "Search":
@@ -54,27 +56,26 @@ class Search:
         wanted, names, issues = wishes(call, rows)
         others = [(name, value) for name, value in call.parameters if name in names]
         selections, unknown, wrong = select(others, rows)
-        issues += wrong
-        if is_strict(call):
-            issues += [problem(name, "not-supported", "not a parameter here") for name in unknown]
-        if issues:
-            raise Refused(400, issues)
+        told = f"passed over, a search of {resource_type} has no such parameter"
+        problems = Problems()
+        problems.sort([*issues, *wrong, *(passed_over(call, name, told) for name in unknown)])
+        problems.settle()
         require_subject(selections, rows)
-        return cls(call, resource_type, tuple(selections), wanted)
+        warnings = tuple(dict.fromkeys(problems.warnings))
+        return cls(call, resource_type, tuple(selections), wanted, warnings)
 
     def searchset(
         self,
         profile: str | None,
         found: Sheet[Any],
         resources: Iterable[Rendered],
-        warnings: Sequence[Issue] = (),
     ) -> Resource:
-        """Return the Bundle of a page."""
+        """Return the Bundle of a page; with parts of resources it does not follow the profile."""
         entries = [self._entry(resource) for resource in resources]
-        if warnings:
-            entries.append(_outcome(warnings))
+        if self.warnings:
+            entries.append(_outcome(self.warnings))
         bundle: Resource = {"resourceType": "Bundle"}
-        if profile:
+        if profile and not self.wishes.parts:
             bundle["meta"] = {"profile": [profile]}
         bundle |= {"type": "searchset", "total": found.total, "link": list(self._links(found))}
         if entries:
@@ -90,12 +91,8 @@ class Search:
         }
 
     def _links(self, found: Sheet[Any]) -> Iterator[Resource]:
-        used = {one.asked.name for one in self.selections}
-        parameters = [
-            (name, value)
-            for name, value in self.call.parameters
-            if value.strip() and (name in used or is_result_parameter(name))
-        ]
+        asked = [(one.asked.name, ",".join(one.asked.values)) for one in self.selections]
+        parameters = [*asked, *self.wishes.stated]
         plain = [(name, value) for name, value in parameters if name != PAGE]
         yield self._link("self", parameters)
         if found.previous or found.following:
@@ -128,16 +125,19 @@ def find(facade: Facade, call: Call, resource_type: str, profile: str, render: R
     search = Search.read(call, resource_type)
     try:
         with facade.domain.registry.view(call.access.visible) as view:
-            planned, warnings = plans(
-                search.selections, KINDS[resource_type], facade, view, call.base
+            planned = plan(call, search.selections, KINDS[resource_type], facade, view)
+            search = replace(
+                search,
+                selections=planned.applied,
+                warnings=(*search.warnings, *planned.warnings),
             )
-            _note(call, resource_type, planned)
-            found = sheet(view, planned, search.wishes)
+            _note(call, resource_type, planned.plans)
+            found = sheet(view, planned.plans, search.wishes)
             call.access.facts.patient(*(one.found.patient_id for one in found.found))
             resources = render(facade, call.base, view, found.found)
     except TransactionFailure as failure:
         raise refusal(failure) from failure
-    return Answer(resource=search.searchset(profile, found, resources, warnings))
+    return Answer(resource=search.searchset(profile, found, resources))
 
 
 def _note(call: Call, resource_type: str, planned: Iterable[Plan]) -> None:
@@ -168,8 +168,9 @@ def read(call: Call, resource: Resource | None, last_updated_at: str | None = No
     if resource is None:
         raise Refused.because(404, "not-found", "there is no such resource")
     wanted, _, issues = wishes(call, SEARCH_PARAMETERS[resource["resourceType"]])
-    if issues:
-        raise Refused(400, issues)
+    problems = Problems()
+    problems.sort(issues)
+    problems.settle()
     # not the version, which stays the same when a document is deprecated or related to another
     digest = blake2b(orjson.dumps(resource), digest_size=10).hexdigest()
     headers = {"ETag": f'W/"{digest}"'}

@@ -63,7 +63,8 @@ def _marked(resource: Resource, names: frozenset[str]) -> Resource:
     found = {name: value for name, value in resource.items() if name.lstrip("_") in wanted}
     if "contained" not in wanted:
         found = _with_contained(found, resource.get("contained", ()))
-    meta = found.get("meta", {})
+    # a part does not follow the profile that the whole does
+    meta = {name: value for name, value in found.get("meta", {}).items() if name != "profile"}
     return {**found, "meta": {**meta, "tag": [*meta.get("tag", ()), _SUBSETTED]}}
 
 

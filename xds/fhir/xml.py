@@ -16,12 +16,13 @@ from typing import Any, Final
 from lxml import etree
 
 from xds.fhir import elements
+from xds.fhir.characters import sayable
 from xds.fhir.elements import Element, Place, Type
 from xds.fhir.exchange import Resource
 from xds.fhir.findings import Findings
 from xds.fhir.json import DEEPEST, Rendered, number
 from xds.fhir.outcome import Issue, Refused
-from xds.fhir.primitives import DECIMAL, plain, sayable
+from xds.fhir.primitives import DECIMAL, plain
 from xds.parsing import MalformedXML, parse
 
 NS_FHIR: Final = "http://hl7.org/fhir"
