@@ -14,7 +14,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
 from xds.metadata.submission import Submission
 from xds.soap import mtom
-from xds.soap.envelope import CLOSE, MIDDLE, OPEN
+from xds.soap.envelope import CLOSE, opening
 from xds.transactions import Transaction
 from xds.transactions import iti18_registry_stored_query as iti18
 from xds.transactions import iti41_provide_and_register as iti41
@@ -101,7 +101,7 @@ def _envelope(transaction: Transaction, body: str) -> bytes:
         f"<wsa:To>http://127.0.0.1/{transaction.actor}</wsa:To>"
         f"<wsa:ReplyTo><wsa:Address>{v.WSA_ANONYMOUS}</wsa:Address></wsa:ReplyTo>"
     )
-    return f"{OPEN}{headers}{MIDDLE}{body}".encode() + CLOSE
+    return opening(headers) + body.encode() + CLOSE
 
 
 def _simple(transaction: Transaction, body: str) -> Request:

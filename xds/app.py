@@ -76,7 +76,8 @@ class _Dispatch:
     def _answer(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        path: str = environ["PATH_INFO"]
+        # a base URL that ends in a slash, and a path that begins with one
+        path = environ["PATH_INFO"] = "/" + environ["PATH_INFO"].lstrip("/")
         if self._fhir and (path.startswith(_FHIR) or path == application.ROOT):
             return self._fhir(environ, start_response)
         endpoint = self._endpoints.get(path.rstrip("/"))

@@ -238,6 +238,10 @@ class Config(LimitOptions, TlsOptions):
     async_seconds: int = Field(
         21600, ge=1, description="Time after which such an answer is given up."
     )
+    fault_status: Literal["500", "soap"] = Field(
+        "500",
+        description="HTTP status of SOAP faults: always 500, or that of SOAP 1.2 (400, 408, …).",
+    )
     public_url: PublicUrl | None = Field(
         None,
         description="URL at which FHIR clients reach this server; unset: as their requests say.",

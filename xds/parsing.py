@@ -41,7 +41,14 @@ _TELLING: Final = (
 
 
 class MalformedXML(ValueError):
-    """What came is not XML, or XML that is refused; the sentence may be shown to the sender."""
+    """What came is not XML, or XML that is refused; the sentence may be shown to the sender.
+
+    ``logged`` is what a log may have of it: where text is taken for markup, libxml2 names it.
+    """
+
+    def __init__(self, told: str, logged: str | None = None) -> None:
+        super().__init__(told)
+        self.logged = logged or told
 
 
 def _parser(*, huge: bool, encoding: str | None = None) -> etree.XMLParser:
@@ -157,7 +164,7 @@ def _parsed(data: bytes, encoding: str | None, usual: etree.XMLParser) -> etree.
     try:
         root = etree.fromstring(data, _chosen(data, encoding, usual))
     except etree.XMLSyntaxError as error:
-        raise MalformedXML(_reason(error)) from None
+        raise _malformed(error) from None
     except LookupError:
         raise MalformedXML("The character encoding is not known.") from None
     except ValueError as error:
@@ -189,12 +196,13 @@ def _encoding(data: bytes, of_transport: str | None) -> str | None:
     return None if told in ("us-ascii", own) else told
 
 
-def _reason(error: etree.XMLSyntaxError) -> str:
-    """Return libxml2's words with the place, without what it quotes of the text."""
+def _malformed(error: etree.XMLSyntaxError) -> MalformedXML:
+    """Return the error with libxml2's words and the place."""
     message = (error.msg or "no element found").rpartition(", line ")[0] or error.msg or ""
     line, column = error.position
+    place = f"(line {line}, column {column})."
     for start, told in _TELLING:
         if message.startswith(start):
-            return f"{told} (line {line}, column {column})."
-    words = " ".join(message.split()).rstrip(".")
-    return f"The XML is not well-formed: {words} (line {line}, column {column})."
+            return MalformedXML(f"{told} {place}")
+    words, told = " ".join(message.split()).rstrip("."), "The XML is not well-formed"
+    return MalformedXML(f"{told}: {words} {place}", f"{told} {place}")

@@ -186,7 +186,7 @@ def test_a_bomb_in_a_content_encoding_is_not_unpacked(unharmed_server: Server, c
     bomb = gzip.compress(b" " * 20_000_000)
     header = f"Content-Encoding: {coding}"
     answer = post(unharmed_server, ITI18, bomb, SIMPLE, header, relates_to=None)
-    assert_refused(answer, "Content-Encoding", status=415)
+    assert_refused(answer, "Content-Encoding")
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate", "uuencode"])

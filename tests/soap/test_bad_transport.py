@@ -249,27 +249,34 @@ def test_sender_that_goes_away_within_a_chunk(unharmed_server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content_type", "words", "status"),
+    ("content_type", "words"),
     [
-        ("text/plain", "content type is neither", 415),
-        ("application/json", "content type is neither", 415),
-        ("application/soap+msbin1", "content type is neither", 415),
-        ("multipart/form-data; boundary=x", "content type is neither", 415),
-        ("", "media type", 400),
-        ("soap", "media type", 400),
-        ("application/soap+xml; charset", "parameter that cannot be read", 400),
-        ("multipart/related", "names no boundary", 400),
-        ('multipart/related; boundary=""', "names no boundary", 400),
-        (f"multipart/related; boundary={'x' * 201}", "boundary is too long", 400),
-        ("multipart/related; boundary=another", "boundary does not occur", 400),
-        (mtom_type('"<nobody@source.example>"'), "that the start parameter names", 400),
+        ("text/plain", f"is not accepted: send {SIMPLE.partition(';')[0]}, or multipart/related"),
+        (
+            "application/json",
+            f"is not accepted: send {SIMPLE.partition(';')[0]}, or multipart/related",
+        ),
+        (
+            "application/soap+msbin1",
+            f"is not accepted: send {SIMPLE.partition(';')[0]}, or multipart/related",
+        ),
+        (
+            "multipart/form-data; boundary=x",
+            f"is not accepted: send {SIMPLE.partition(';')[0]}, or multipart/related",
+        ),
+        ("", "media type"),
+        ("soap", "media type"),
+        ("application/soap+xml; charset", "parameter that cannot be read"),
+        ("multipart/related", "names no boundary"),
+        ('multipart/related; boundary=""', "names no boundary"),
+        (f"multipart/related; boundary={'x' * 201}", "boundary is too long"),
+        ("multipart/related; boundary=another", "boundary does not occur"),
+        (mtom_type('"<nobody@source.example>"'), "that the start parameter names"),
     ],
 )
-def test_wrong_content_type(
-    unharmed_server: Server, content_type: str, words: str, status: int
-) -> None:
+def test_wrong_content_type(unharmed_server: Server, content_type: str, words: str) -> None:
     answer = post(unharmed_server, ITI41, GOOD, content_type, relates_to=None)
-    assert_refused(answer, words, status=status)
+    assert_refused(answer, words)
     assert not answer.is_mtom
 
 
@@ -290,7 +297,7 @@ def test_content_type_that_takes_time_to_read(unharmed_server: Server) -> None:
 def test_compressed_message(unharmed_server: Server, coding: str) -> None:
     header = f"Content-Encoding: {coding}"
     answer = post(unharmed_server, ITI18, b"\x1f\x8b", SIMPLE, header, relates_to=None)
-    assert_refused(answer, "Content-Encoding", status=415)
+    assert_refused(answer, "Content-Encoding")
 
 
 # ---- HTTP
@@ -312,7 +319,7 @@ def test_only_post_is_allowed(unharmed_server: Server, path: str, method: str) -
     assert b"WIRE" not in answer.body
 
 
-@pytest.mark.parametrize("path", ["/Registry", "/registry/more", "/xds/iti41"])
+@pytest.mark.parametrize("path", ["/Registry", "/registry/more", "/xds//registry", "/xds/iti41"])
 def test_path_of_nobody(unharmed_server: Server, path: str) -> None:
     answer = ask(unharmed_server, "POST", path, FIND.encode())
     assert answer.status == 404
@@ -353,7 +360,7 @@ def test_answer_that_comes_before_the_message_is_read(
     body = multipart(root_part(envelope), part(bytes(20_000_000)))
     expected = None if content_type == "text/plain" else message_id(envelope)
     answer = post(unharmed_server, transaction, body, content_type, relates_to=expected)
-    assert answer.raw.status in (200, 400, 415)
+    assert answer.raw.status in (200, 500)
 
 
 # ---- limits
@@ -406,7 +413,9 @@ def test_base64_up_to_the_limit_and_beyond(small_server: Server) -> None:
     with unharmed(small_server):
         envelope = new_case().provide(in_base64(document + b"xxx"))
         answer = post(small_server, ITI41, envelope, relates_to=None)
-        assert_refused(answer, "The SOAP envelope is larger than 65536 bytes.")
+        assert_refused(
+            answer, "The SOAP envelope is larger than 65536 bytes: send the document by MTOM"
+        )
 
 
 def post_in_chunks(server: Server, body: bytes, relates_to: str | None) -> Answer:

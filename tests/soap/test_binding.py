@@ -651,7 +651,7 @@ def test_sender_that_waits_is_not_told_to_send_in_vain(server: Server) -> None:
     with connected(server) as connection:
         connection.send(http_request(ITI41.path, CDA, *headers).removesuffix(CDA))
         answer = receive(connection, ITI41, None)
-    assert answer.raw.status == 415
+    assert "text/plain is not accepted" in answer.fault.reason
 
 
 def exchange_of(case: Case) -> Sequence[bytes]:
@@ -704,7 +704,7 @@ def test_one_connection_outlives_faults(server: Server) -> None:
             assert receive(connection, ITI18, message_id(unknown)).status == SUCCESS
 
 
-@pytest.mark.parametrize("path", ["/registry/", "/registry?wsdl"])
+@pytest.mark.parametrize("path", ["/registry/", "//registry", "/registry?wsdl"])
 def test_path_with_a_slash_or_a_query(server: Server, path: str) -> None:
     body = new_case().find().encode()
     with connected(server) as connection:

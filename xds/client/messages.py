@@ -21,7 +21,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape, new_uuid
 from xds.parsing import MalformedXML, parse
 from xds.soap import mtom
-from xds.soap.envelope import CLOSE, MIDDLE, OPEN
+from xds.soap.envelope import CLOSE, opening
 from xds.soap.mime import ContentType, MalformedMessage, Part
 
 _SOAP: Final = "application/soap+xml"
@@ -103,7 +103,7 @@ def _envelope(endpoint: Endpoint, operation: Operation, body: str) -> bytes:
         f"<wsa:ReplyTo><wsa:Address>{v.WSA_ANONYMOUS}</wsa:Address></wsa:ReplyTo>"
     )
     security = _security(endpoint.assertion)
-    return f"{OPEN}{headers}{security}{MIDDLE}{body}".encode() + CLOSE
+    return opening(headers + security) + body.encode() + CLOSE
 
 
 def _security(assertion: bytes) -> str:

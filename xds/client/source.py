@@ -1,5 +1,6 @@
 """The Document Source: provides documents to a repository, and metadata to a registry."""
 
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -49,7 +50,8 @@ class DocumentSource:
             entry_uuid: Content.of_file(given) if isinstance(given, Path) else given
             for entry_uuid, given in documents.items()
         }
-        content_ids = {entry_uuid: f"document{n}@xds" for n, entry_uuid in enumerate(contents)}
+        token = secrets.token_hex(16)
+        content_ids = {uuid: f"document{n}.{token}@xds" for n, uuid in enumerate(contents)}
         attachments = list(_attachments(submission, contents, content_ids))
         body = _provide_and_register_request(submission, content_ids)
         return _sent(self._repository, PROVIDE_AND_REGISTER, body, attachments)

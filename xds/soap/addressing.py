@@ -55,6 +55,8 @@ class Addressing:
     message_id: str | None = None
     reply_to: Endpoint = ON_THE_CONNECTION
     fault_to: Endpoint | None = None
+    is_used: bool = False
+    """Whether a header block of WS-Addressing stands there; only then the answer has any."""
 
 
 def read(header: etree._Element | None) -> Addressing:
@@ -70,6 +72,7 @@ def read(header: etree._Element | None) -> Addressing:
         _text(found["MessageID"]),
         _endpoint(found["ReplyTo"]) or ON_THE_CONNECTION,
         _endpoint(found["FaultTo"]),
+        any(etree.QName(block).namespace == v.NS_WSA for block in header),
     )
 
 
@@ -110,8 +113,14 @@ def _parameter(element: etree._Element) -> str:
     return text
 
 
-def response_headers(action: str, relates_to: str | None, to: Endpoint = ON_THE_CONNECTION) -> str:
-    """Render the headers of a response as XML text; on the connection it needs no wsa:To."""
+def response_headers(action: str, request: Addressing, to: Endpoint = ON_THE_CONNECTION) -> str:
+    """Render the headers of a response as XML text; on the connection it needs no wsa:To.
+
+    There are none for a request that has none: its sender would refuse the mandatory wsa:Action.
+    """
+    if not request.is_used:
+        return ""
+    relates_to = request.message_id
     relation = f"<wsa:RelatesTo>{escape(relates_to)}</wsa:RelatesTo>" if relates_to else ""
     return (
         f'<wsa:Action s:mustUnderstand="1">{escape(action)}</wsa:Action>'

@@ -15,12 +15,17 @@ _ROLES: Final = (
     "http://www.w3.org/2003/05/soap-envelope/role/ultimateReceiver",
 )
 
-OPEN: Final = (
+_OPEN: Final = (
     '<?xml version="1.0" encoding="UTF-8"?>'
-    f'<s:Envelope xmlns:s="{v.NS_SOAP12}" xmlns:wsa="{v.NS_WSA}"><s:Header>'
+    f'<s:Envelope xmlns:s="{v.NS_SOAP12}" xmlns:wsa="{v.NS_WSA}">'
 )
-MIDDLE: Final = "</s:Header><s:Body>"
 CLOSE: Final = b"</s:Body></s:Envelope>"
+
+
+def opening(headers: str) -> bytes:
+    """Return an envelope as far as its body's content; without header blocks it has no s:Header."""
+    header = f"<s:Header>{headers}</s:Header>" if headers else ""
+    return f"{_OPEN}{header}<s:Body>".encode()
 
 
 def header_of(root: etree._Element) -> etree._Element | None:
@@ -28,7 +33,7 @@ def header_of(root: etree._Element) -> etree._Element | None:
     if etree.QName(root).localname != "Envelope":
         raise faults.sender("The message is not a SOAP envelope.")
     if root.tag != f"{_S}Envelope":
-        raise faults.version_mismatch()
+        raise faults.version_mismatch(etree.QName(root).namespace)
     return root[0] if len(root) and root[0].tag == f"{_S}Header" else None
 
 
@@ -41,6 +46,12 @@ def body_of(root: etree._Element) -> etree._Element:
     if len(body) != 1:
         raise faults.sender(f"The s:Body has {len(body)} elements instead of one.")
     return body[0]
+
+
+def body_element(root: etree._Element) -> str | None:
+    """Return the name of the first element of an envelope's body, of whatever form it is."""
+    found = root.find(f"{_S}Body/*")
+    return None if found is None else str(found.tag)
 
 
 def is_for_us(block: etree._Element) -> bool:

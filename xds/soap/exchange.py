@@ -1,5 +1,6 @@
 """One HTTP exchange: the request's stream read forward only, the response in the same encoding."""
 
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -21,8 +22,8 @@ from xds.soap.addressing import (
     Routes,
     response_headers,
 )
-from xds.soap.envelope import CLOSE, MIDDLE, OPEN
-from xds.soap.faults import SENDER, SoapFault, sender
+from xds.soap.envelope import CLOSE, opening
+from xds.soap.faults import INTERNAL_ERROR, SENDER, SOAP11_TYPE, SoapFault, quotable, sender
 from xds.soap.mime import (
     ContentType,
     Limits,
@@ -39,6 +40,11 @@ _BLOCK: Final = 256 * 1024
 _LEAST_DRAINED: Final = 64 * 1024 * 1024
 _SOAP: Final = "application/soap+xml"
 _XML: Final = (_SOAP, "text/xml", "application/xml", "application/xop+xml")
+_ACCEPTED: Final = (
+    f"is not accepted: send {_SOAP}, or multipart/related with "
+    f'type="application/xop+xml" and start-info="{_SOAP}" (MTOM).'
+)
+_BY_MTOM: Final = "send the document by MTOM, as a part of its own, and not as base64 text in it."
 
 
 class Keeper(Protocol):
@@ -58,6 +64,7 @@ class Exchange:
         self._stream = _Bounded(environ, config.max_message_bytes)
         self._header = environ.get("CONTENT_TYPE") or ""
         self._coding = environ.get("HTTP_CONTENT_ENCODING") or "identity"
+        self._soap_action = (environ.get("HTTP_SOAPACTION") or "").strip(" \t\"'") or None
         self._config = config
         self._keeper = keeper
         self._parts: Iterator[Part] = iter(())
@@ -66,7 +73,9 @@ class Exchange:
         self._handed_out: dict[str, StagedDocument] = {}
         self.is_mtom = False
         self.content_length: int | None = None
-        self.media_action: str | None = None
+        self._media_action: str | None = None
+        self.body_action: str | None = None
+        """The one action that has such a body, where nothing names an action."""
         self.addressing = Addressing()
         self.routes = Routes()
         self.caller = Caller(node=node.of_environment(environ))
@@ -83,20 +92,28 @@ class Exchange:
         """
         self._contexts.append(context)
 
+    @property
+    def action(self) -> str | None:
+        """The action of the request: of wsa:Action, the content type, the header SOAPAction."""
+        named = self.addressing.action or self._media_action or self._soap_action
+        return named or self.body_action
+
     # --- the request ---
 
     def read_envelope(self) -> etree._Element:
         """Read and parse the envelope; documents that come before it are staged."""
         if self._coding.strip().lower() != "identity":
-            raise _not_readable("A compressed message, with a Content-Encoding, is not supported.")
+            raise _not_readable(
+                "A compressed message, with a Content-Encoding, is not supported: send it as it is."
+            )
         content_type = ContentType.parse(self._header)
-        self.media_action = content_type.action
+        self._media_action = content_type.action
         if content_type.media_type == "multipart/related":
             return self._root_part(content_type)
         if content_type.media_type in _XML:
             data = self._whole(self._stream.blocks())
             return self._parsed(data, content_type.parameters.get("charset"))
-        raise _not_readable(f"The content type is neither {_SOAP} nor multipart/related.")
+        raise _not_readable(f"The content type {quotable(content_type.media_type)} {_ACCEPTED}")
 
     def _root_part(self, content_type: ContentType) -> etree._Element:
         limits = Limits(message_bytes=self._config.max_message_bytes, parts=self._config.max_parts)
@@ -105,7 +122,7 @@ class Exchange:
             if part.is_root:
                 data = self._whole(part.chunks())
                 self.is_mtom = True
-                self.media_action = self.media_action or action_of(part.content_type)
+                self._media_action = self._media_action or action_of(part.content_type)
                 return self._parsed(data, charset_of(part.content_type))
             self._take_in(part)
         raise MalformedMessage("The message has no root part.")
@@ -119,11 +136,13 @@ class Exchange:
         for block in blocks:
             size += len(block)
             if size > self._config.max_envelope_bytes:
-                raise sender(
-                    f"The SOAP envelope is larger than {self._config.max_envelope_bytes} bytes."
-                )
+                raise sender(self._too_large())
             read.append(block)
         return b"".join(read)
+
+    def _too_large(self) -> str:
+        told = f"The SOAP envelope is larger than {self._config.max_envelope_bytes} bytes"
+        return f"{told}: {_BY_MTOM}" if self._keeper else f"{told}."
 
     # --- documents (xds.transactions.transaction.Documents) ---
 
@@ -186,28 +205,35 @@ class Exchange:
         self, response: Response, action: str, to: Endpoint = ON_THE_CONNECTION
     ) -> "Rendered":
         """Put a response into an envelope, in the encoding of the request."""
-        head = OPEN + response_headers(action, self.addressing.message_id, to) + MIDDLE
+        head = opening(response_headers(action, self.addressing, to))
         if self.is_mtom:
-            return self._multipart(head.encode(), response, action)
-        return self._simple(head.encode(), response, action)
+            return self._multipart(head, response, action)
+        return self._simple(head, response, action)
 
     def render_fault(self, fault: SoapFault, to: Endpoint = ON_THE_CONNECTION) -> "Rendered":
-        """Put a fault into an envelope, in the encoding of the request as far as that is known."""
-        headers = response_headers(fault.action, self.addressing.message_id, to)
-        body = Response([fault.body()])
-        head = (OPEN + headers + fault.header_xml + MIDDLE).encode()
-        if self.is_mtom:
-            rendered = self._multipart(head, body, fault.action)
-        else:
-            rendered = self._simple(head, body, fault.action)
-        rendered.status = fault.status
+        """Put a fault into an envelope, in the encoding of the request as far as that is known.
+
+        Its status is 500 unless an option says otherwise: there are stacks that read a fault
+        under no other.
+        """
+        rendered = self._fault(fault, to)
+        rendered.status = fault.status if self._config.fault_status == "soap" else INTERNAL_ERROR
         return rendered
+
+    def _fault(self, fault: SoapFault, to: Endpoint) -> "Rendered":
+        if fault.is_soap11:
+            whole = fault.soap11_envelope()
+            return Rendered(SOAP11_TYPE, len(whole), [whole])
+        head = opening(response_headers(fault.action, self.addressing, to) + fault.header_xml)
+        render = self._multipart if self.is_mtom else self._simple
+        return render(head, Response([fault.body()]), fault.action)
 
     def _multipart(self, head: bytes, response: Response, action: str) -> "Rendered":
         root = [head, response.pieces[0]]
         attachments = []
+        token = secrets.token_hex(16)
         for number, document in enumerate(response.documents):
-            content_id = f"document{number}@xds"
+            content_id = f"document{number}.{token}@xds"
             root.append(_include(content_id))
             root.append(response.pieces[number + 1])
             attachments.append(_attachment(content_id, document))

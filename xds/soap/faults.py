@@ -1,4 +1,4 @@
-"""SOAP 1.2 faults, with the subcodes of WS-Addressing (SOAP 1.2 part 1, 5.4; WS-Addressing 1.0)."""
+"""SOAP faults, with the subcodes of WS-Addressing (SOAP 1.2 part 1, 5.4; WS-Addressing 1.0)."""
 
 import re
 from collections.abc import Mapping
@@ -19,9 +19,12 @@ _PREFIXES: Final[Mapping[str, str]] = {
     "wsse": v.NS_WSSE,
     "wsu": v.NS_WSU,
 }
+INTERNAL_ERROR: Final = "500 Internal Server Error"
 _STATUS: Final[Mapping[str, str]] = {SENDER: "400 Bad Request"}
 """SOAP 1.2 part 2 table 20: a Sender's fault is 400, any other 500."""
 
+SOAP11_TYPE: Final = "text/xml; charset=UTF-8"
+_UPGRADE: Final = '<s:Upgrade><s:SupportedEnvelope qname="s:Envelope"/></s:Upgrade>'
 
 _MOST_QUOTED: Final = 200
 _NOT_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -31,7 +34,8 @@ class SoapFault(RequestRefused):
     """A message that is no SOAP, or not for this server; the reason is a sentence for the sender.
 
     ``code`` is the fault's Code, ``subcodes`` go from outer to inner, ``detail`` and ``header`` are
-    XML text with the prefixes s, wsa and wsse bound.
+    XML text with the prefixes s, wsa and wsse bound. ``logged`` is the reason for the log, where
+    the sentence quotes what may be of a patient.
     """
 
     def __init__(
@@ -42,14 +46,18 @@ class SoapFault(RequestRefused):
         detail: str = "",
         header: str = "",
         status: str | None = None,
+        logged: str | None = None,
+        is_soap11: bool = False,
     ) -> None:
         super().__init__(code)
         self.code = code
         self.reason = reason
+        self.logged = logged or reason
+        self.is_soap11 = is_soap11
         self.subcodes = subcodes
         self.detail_xml = detail
         self.header_xml = header
-        self.status = status or _STATUS.get(code, "500 Internal Server Error")
+        self.status = status or _STATUS.get(code, INTERNAL_ERROR)
 
     @property
     def action(self) -> str:
@@ -64,6 +72,17 @@ class SoapFault(RequestRefused):
             f"<s:Fault><s:Code><s:Value>{self.code}</s:Value>{_subcode(self.subcodes)}</s:Code>"
             f'<s:Reason><s:Text xml:lang="en">{escape(self.reason)}</s:Text></s:Reason>'
             f"{detail}</s:Fault>"
+        ).encode()
+
+    def soap11_envelope(self) -> bytes:
+        """Render the whole message for a sender that speaks SOAP 1.1 (SOAP 1.2 part 1, A)."""
+        code = self.code.removeprefix("s:")
+        return (
+            '<?xml version="1.0" encoding="UTF-8"?>'
+            f'<e:Envelope xmlns:e="{v.NS_SOAP11}" xmlns:s="{v.NS_SOAP12}">'
+            f"<e:Header>{self.header_xml}</e:Header><e:Body><e:Fault>"
+            f"<faultcode>e:{code}</faultcode><faultstring>{escape(self.reason)}</faultstring>"
+            "</e:Fault></e:Body></e:Envelope>"
         ).encode()
 
 
@@ -90,12 +109,19 @@ def receiver(reason: str) -> SoapFault:
     return SoapFault(RECEIVER, reason)
 
 
-def version_mismatch() -> SoapFault:
-    """Return the fault for an envelope that is not SOAP 1.2 (SOAP 1.2 part 1, 5.4.7)."""
+def version_mismatch(namespace: str | None) -> SoapFault:
+    """Return the fault for an envelope that is not SOAP 1.2 (SOAP 1.2 part 1, 5.4.7).
+
+    For one of SOAP 1.1 it is a message of SOAP 1.1, which its sender can read.
+    """
+    is_soap11 = namespace == v.NS_SOAP11
+    sent = "is one of SOAP 1.1" if is_soap11 else "is not one of SOAP 1.2"
     return SoapFault(
         VERSION_MISMATCH,
-        "The envelope is not one of SOAP 1.2.",
-        header='<s:Upgrade><s:SupportedEnvelope qname="s:Envelope"/></s:Upgrade>',
+        f"The envelope {sent}. Send SOAP 1.2: the namespace {v.NS_SOAP12} and the content type "
+        "application/soap+xml.",
+        header=_UPGRADE,
+        is_soap11=is_soap11,
     )
 
 

@@ -73,10 +73,13 @@ def _fault_for(error: Exception) -> SoapFault:
         return SoapFault(faults.SENDER, "The message came too slowly.", status=_TIMEOUT)
     if isinstance(error, TooMany):
         return SoapFault(faults.RECEIVER, _TOO_MANY, status=_UNAVAILABLE)
-    if isinstance(error, MalformedXML | MalformedMessage):
+    if isinstance(error, MalformedXML):
+        return SoapFault(faults.SENDER, str(error), logged=error.logged)
+    if isinstance(error, MalformedMessage):
         return faults.sender(str(error))
     if isinstance(error, TransactionFailure):
-        return faults.receiver(error.errors[0].code_context)
+        context = error.errors[0].code_context
+        return SoapFault(faults.RECEIVER, context, logged=str(error))
     if isinstance(error, DatabaseUnavailable | StoreUnavailable | NotRecorded):
         _log.error("not available", exc_info=error)
         return faults.receiver("The server is not available at the moment; try again later.")
@@ -116,6 +119,7 @@ class XdsSoap12(Soap12):
         with AsFaults():
             header = envelope.header_of(ctx.in_document)
             exchange.addressing = addressing.read(header)
+            self._note_body(exchange, ctx.in_document)
             envelope.require_understood(header, self._understood(exchange))
             addressing.require_single(header)
             body = envelope.body_of(ctx.in_document)
@@ -140,17 +144,30 @@ class XdsSoap12(Soap12):
 
     def _named(self, exchange: Exchange) -> Transaction | None:
         """Return the transaction that a message names, as far as it was read."""
-        return self._transactions.get(exchange.addressing.action or exchange.media_action or "")
+        return self._transactions.get(exchange.action or "")
+
+    def _note_body(self, exchange: Exchange, root: etree._Element) -> None:
+        """Name the action of a request without WS-Addressing by its body, if only one has such.
+
+        SOAP by itself demands no action.
+        """
+        if exchange.addressing.is_used or exchange.action:
+            return
+        element = envelope.body_element(root)
+        actions = [
+            action for action, row in self._transactions.items() if row.request_element == element
+        ]
+        exchange.body_action = actions[0] if len(actions) == 1 else None
 
     def _understood(self, exchange: Exchange) -> frozenset[str]:
         found = self._named(exchange)
         return _UNDERSTOOD | self._users.understood(found.name if found else "")
 
     def _transaction(self, exchange: Exchange) -> Transaction:
-        action = exchange.addressing.action or exchange.media_action
+        action = exchange.action
         if action is None:
             raise faults.sender(
-                "The header wsa:Action is missing.",
+                "The header wsa:Action is missing, and no SOAPAction names the transaction.",
                 "wsa:MessageAddressingHeaderRequired",
                 detail="<wsa:ProblemHeaderQName>wsa:Action</wsa:ProblemHeaderQName>",
             )
@@ -200,7 +217,9 @@ class XdsSoap12(Soap12):
     def _fault(self, ctx: Any, error: Exception) -> Rendered:
         fault = error.fault if isinstance(error, CarriedFault) else _fault_for(error)
         fault = self._turned_away(_exchange(ctx), fault)
-        _log.info("answered with a fault", code=fault.code, subcodes=fault.subcodes)
+        _log.info(
+            "answered with a fault", code=fault.code, subcodes=fault.subcodes, reason=fault.logged
+        )
         return self._replies.fault(_exchange(ctx), fault)
 
     def _turned_away(self, exchange: Exchange, fault: SoapFault) -> SoapFault:
