@@ -75,9 +75,10 @@ def test_both_actors_with_the_options_that_there_are() -> None:
 
 def test_every_resource_with_what_it_takes() -> None:
     assert list(resources()) == ["DocumentReference", "List", "Binary", "Patient"]
-    assert codes("DocumentReference") == {"create", "read", "search-type"}
-    assert codes("List") == codes("Patient") == {"read", "search-type"}
-    assert codes("Binary") == {"read"}
+    assert codes("DocumentReference") == {"create", "read", "vread", "search-type"}
+    assert codes("List") == codes("Patient") == {"read", "vread", "search-type"}
+    assert codes("Binary") == {"read", "vread"}
+    assert {one["versioning"] for one in resources().values()} == {"versioned"}
     (operation,) = resources()["DocumentReference"]["operation"]
     assert operation["name"] == "generate-metadata"
     assert operation["definition"].endswith("/OperationDefinition/generate-metadata")

@@ -97,7 +97,7 @@ def records(access: Access, outcome: Outcome, *, elsewhere: str = "") -> Iterato
     facts = access.facts
     if facts.patients_of_query is not None:
         facts.patient(*facts.patients_of_query())
-    is_read = facts.interaction == "read"
+    read = av.READS.get(facts.interaction)
     indicator, description = _told(access, outcome)
     made = partial(
         _record,
@@ -105,7 +105,7 @@ def records(access: Access, outcome: Outcome, *, elsewhere: str = "") -> Iterato
         transaction=event.event_type.code,
         event=event.event,
         event_type=event.event_type,
-        subtype=av.READ if is_read else event.subtype,
+        subtype=read or event.subtype,
         serves_as_source=event.serves_as_source,
         path=event.path,
     )
@@ -115,7 +115,7 @@ def records(access: Access, outcome: Outcome, *, elsewhere: str = "") -> Iterato
     for code, patient_id, things in _parts(access, outcome, event, indicator):
         patient_action = facts.actions.get(patient_id or "", facts.action)
         yield made(
-            action=patient_action or ("R" if is_read else event.action),
+            action=patient_action or ("R" if read else event.action),
             outcome=code,
             description=description or ("" if code == SUCCESS else "not all was released"),
             patient_id=patient_id,

@@ -24,7 +24,10 @@ NODE_AUTHENTICATION: Final = Coded("110126", "DCM", "Node Authentication")
 USER_AUTHENTICATION: Final = Coded("110114", "DCM", "User Authentication")
 LOGIN: Final = Coded("110122", "DCM", "Login")
 SECURITY_CONFIGURATION: Final = Coded("110129", "DCM", "Security Configuration")
-READ: Final = Coded("read", "http://hl7.org/fhir/restful-interaction", "read")
+READS: Final[Mapping[str, Coded]] = {
+    name: Coded(name, "http://hl7.org/fhir/restful-interaction", name) for name in ("read", "vread")
+}
+"""The subtypes of reads by their interaction."""
 APPLICATION: Final = Coded("110150", "DCM", "Application")
 SOURCE: Final = Coded("110153", "DCM", "Source")
 DESTINATION: Final = Coded("110152", "DCM", "Destination")

@@ -145,7 +145,7 @@ class _Responder:
         access = Access(transaction=self.interaction.name, caller=caller)
         access.facts.interaction = self.interaction.code
         try:
-            call, form, pretty = self._call(request, access, path.get("id", ""))
+            call, form, pretty = self._call(request, access, path)
         except Refused:
             gates.turned_away(access)
             raise
@@ -157,7 +157,7 @@ class _Responder:
         _send(answer, environ, response, form, pretty=pretty)
 
     def _call(
-        self, request: falcon.Request, access: Access, identifier: str
+        self, request: falcon.Request, access: Access, path: Mapping[str, str]
     ) -> tuple[Call, str, bool]:
         """Read all of a request but its resource: how it is to be answered, indented or not."""
         environ = request.env
@@ -167,7 +167,8 @@ class _Responder:
         call = Call(
             access=access,
             base=_base(request, self.facade.config),
-            identifier=identifier,
+            identifier=path.get("id", ""),
+            version=path.get("version", ""),
             parameters=parameters,
             prefer=negotiation.preferences(environ.get("HTTP_PREFER", "")),
         )

@@ -17,6 +17,7 @@ from xds.fhir.interactions import (
     SEARCH_SYSTEM,
     TRANSACTION,
     TRANSACTIONS_OF_FHIR,
+    VREAD,
     Interaction,
 )
 from xds.fhir.paging import RESULT_PARAMETERS
@@ -25,7 +26,7 @@ from xds.security.requirements import NOTHING_ASKED, Requirement, UserRequiremen
 
 _WRITTEN: Final = "2026-11-25"
 """The day on which what is stated here last changed."""
-_STATED: Final = ("create", "read", "search-type")
+_STATED: Final = ("create", "read", "vread", "search-type")
 _PROFILES: Final = {
     "DocumentReference": (v.COMPREHENSIVE_DOCUMENT_REFERENCE, v.MINIMAL_DOCUMENT_REFERENCE),
     "List": (
@@ -138,6 +139,8 @@ def _resource(resource_type: str) -> Resource:
     if profiles:
         stated["supportedProfile"] = profiles
     stated["interaction"] = [{"code": code} for code in _STATED if code in codes]
+    if VREAD in codes:
+        stated |= {"versioning": "versioned", "readHistory": False}
     if parameters := SEARCH_PARAMETERS.get(resource_type):
         stated["searchParam"] = _search_parameters(parameters)
     if operations := [row for row in rows if row.code == OPERATION]:

@@ -22,6 +22,8 @@ class Call:
     """The absolute URL of the FHIR base as this client sees it, without a slash at its end."""
     identifier: str = ""
     """The logical id in the path, where there is one."""
+    version: str = ""
+    """The versionId in the path, where a certain version is asked for."""
     parameters: tuple[tuple[str, str], ...] = ()
     """The parameters of URL and form, decoded, in their order."""
     resource: Resource = field(default_factory=dict)

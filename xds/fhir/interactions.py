@@ -25,6 +25,7 @@ SEARCH: Final = "search-type"
 """The codes of FHIR's interactions (R4, restful-interaction)."""
 SEARCH_SYSTEM: Final = "search-system"
 READ: Final = "read"
+VREAD: Final = "vread"
 CREATE: Final = "create"
 TRANSACTION: Final = "transaction"
 OPERATION: Final = "operation"
@@ -48,7 +49,7 @@ class Interaction:
     method: str
     """GET stands for HEAD as well."""
     path: str
-    """Below the base; ``{id}`` is the logical id."""
+    """Below the base; ``{id}`` is the logical id, ``{version}`` the versionId."""
     summary: str
     handler: Handler | None = None
     """None where the application itself answers."""
@@ -128,6 +129,15 @@ INTERACTIONS: Final = (
         "List",
     ),
     Interaction(
+        "ITI-66",
+        VREAD,
+        "GET",
+        "/List/{id}/_history/{version}",
+        "Read the current version of a SubmissionSet or a Folder.",
+        iti66_find_document_lists.read,
+        "List",
+    ),
+    Interaction(
         "ITI-67",
         SEARCH,
         "GET",
@@ -155,6 +165,15 @@ INTERACTIONS: Final = (
         "DocumentReference",
     ),
     Interaction(
+        "ITI-67",
+        VREAD,
+        "GET",
+        "/DocumentReference/{id}/_history/{version}",
+        "Read the current version of the metadata of a document.",
+        iti67_find_document_references.read,
+        "DocumentReference",
+    ),
+    Interaction(
         "ITI-68",
         RETRIEVE,
         "GET",
@@ -167,6 +186,14 @@ INTERACTIONS: Final = (
         "GET",
         "/Binary/{id}",
         "Read a document as a Binary resource, or its bytes where no FHIR type is asked for.",
+        resource_type="Binary",
+    ),
+    Interaction(
+        "ITI-68",
+        VREAD,
+        "GET",
+        "/Binary/{id}/_history/{version}",
+        "Read a document as a Binary resource in its only version.",
         resource_type="Binary",
     ),
     Interaction(
@@ -193,6 +220,15 @@ INTERACTIONS: Final = (
         "GET",
         "/Patient/{id}",
         "Read what is known of a patient.",
+        patients.read,
+        "Patient",
+    ),
+    Interaction(
+        "ITI-78",
+        VREAD,
+        "GET",
+        "/Patient/{id}/_history/{version}",
+        "Read the current version of what is known of a patient.",
         patients.read,
         "Patient",
     ),

@@ -11,6 +11,7 @@ from xds.fhir.exchange import Answer, Call, Facade
 from xds.fhir.json import Rendered
 from xds.fhir.mapping import Writing, folder_list, submission_set_list
 from xds.fhir.search import KINDS
+from xds.fhir.versions import versioned
 from xds.fhir.vocabulary import FIND_LISTS_RESPONSE, UUID_URN
 from xds.metadata.demands import Condition, Find
 from xds.metadata.objects import Folder
@@ -50,12 +51,15 @@ def rendered(
         write = folder_list if one.found.kind is Folder else submission_set_list
         return facade.kept.rendered(
             (*searchset.state(one, base), *held),
-            lambda: write(
-                one.thing,
-                context=writing,
-                members=held,
-                last_updated_at=one.last_updated_at,
-                patient=one.patient,
+            lambda: versioned(
+                write(
+                    one.thing,
+                    context=writing,
+                    members=held,
+                    last_updated_at=one.last_updated_at,
+                    patient=one.patient,
+                ),
+                base,
             ),
         )
 

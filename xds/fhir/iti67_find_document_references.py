@@ -7,6 +7,7 @@ from xds.fhir import searchset
 from xds.fhir.exchange import Answer, Call, Facade
 from xds.fhir.json import Rendered
 from xds.fhir.mapping import Writing, document_reference
+from xds.fhir.versions import versioned
 from xds.fhir.vocabulary import FIND_REFERENCES_RESPONSE, UUID_URN
 from xds.metadata.demands import Condition, Find
 from xds.metadata.objects import DocumentEntry
@@ -43,13 +44,16 @@ def rendered(
         related = relations[one.found.entry_uuid]
         return facade.kept.rendered(
             (*searchset.state(one, base), *related),
-            lambda: document_reference(
-                one.thing,
-                context=writing,
-                relations=related,
-                registered_at=one.registered_at,
-                last_updated_at=one.last_updated_at,
-                patient=one.patient,
+            lambda: versioned(
+                document_reference(
+                    one.thing,
+                    context=writing,
+                    relations=related,
+                    registered_at=one.registered_at,
+                    last_updated_at=one.last_updated_at,
+                    patient=one.patient,
+                ),
+                base,
             ),
         )
 

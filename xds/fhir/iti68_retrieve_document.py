@@ -28,6 +28,7 @@ from xds.fhir.binaries import BinaryResource
 from xds.fhir.bodies import Body
 from xds.fhir.outcome import Issue, Refused
 from xds.fhir.rendering import content_type
+from xds.fhir.versions import require_current
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML, UUID_URN
 from xds.metadata.demands import ANYTHING, Condition, Demand, Find, is_anything
 from xds.metadata.objects import DocumentEntry
@@ -57,7 +58,9 @@ _OF_LIBRARIES: Final = frozenset({"*/*", FHIR_JSON, FHIR_XML, "application/json"
 """What libraries for FHIR send with every request, told apart without parsing."""
 _ALLOWED: Final = "GET, HEAD, OPTIONS"
 _OK: Final = "200 OK"
-_FIRST_VERSION: Final = 'W/"1"'
+_HISTORY: Final = "/_history/"
+_ONLY_VERSION: Final = "1"
+_FIRST_VERSION: Final = f'W/"{_ONLY_VERSION}"'
 _OF_NOT_MODIFIED: Final = frozenset({"ETag", "Last-Modified", "Cache-Control", "Vary"})
 _NOWHERE: Final = "there is no document of this id"
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -200,7 +203,9 @@ class RetrieveDocument:
         path: str = environ["PATH_INFO"]
         accept: str = environ.get("HTTP_ACCEPT", "*/*")
         if path.startswith(BINARY_PATH):
-            found = self._documents.find(path[len(BINARY_PATH) :].removesuffix("/"), access)
+            identifier, _, version = path[len(BINARY_PATH) :].removesuffix("/").partition(_HISTORY)
+            found = self._documents.find(identifier, access)
+            require_current(version, _ONLY_VERSION, found.etag.strip('"'))
             return self._binary(found, accept, environ)
         found = self._documents.find(path[len(DOCUMENT_PATH) :].removesuffix("/"), access)
         if accept not in _OF_LIBRARIES and not (

@@ -16,6 +16,7 @@ from xds.fhir.interactions import (
     RETRIEVE,
     SEARCH,
     SEARCH_SYSTEM,
+    VREAD,
     Interaction,
 )
 from xds.fhir.negotiation import FORM
@@ -53,6 +54,13 @@ _ID: Final = {
     "description": "The logical id.",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9.-]{1,64}$"},
 }
+_VERSION: Final = {
+    "name": "version",
+    "in": "path",
+    "required": True,
+    "description": "The versionId, as in meta.versionId and ETag.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9.-]{1,64}$"},
+}
 
 _SCHEMES: Final = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
 _SECURITY: Final[Mapping[Requirement, dict[str, Any]]] = {
@@ -77,7 +85,13 @@ def description(base: str, requirements: UserRequirements = NOTHING_ASKED) -> di
         "servers": [{"url": base}],
         "paths": paths,
         "components": {
-            "parameters": {"id": _ID, "_format": _FORMAT, "_pretty": _PRETTY, TYPE: _TYPE},
+            "parameters": {
+                "id": _ID,
+                "version": _VERSION,
+                "_format": _FORMAT,
+                "_pretty": _PRETTY,
+                TYPE: _TYPE,
+            },
             "schemas": {"Resource": _resource_schema()},
             "responses": {
                 "Failure": {
@@ -116,10 +130,11 @@ def _identifier(row: Interaction) -> str:
 
 
 def _parameters(row: Interaction) -> list[dict[str, Any]]:
-    found = [{"$ref": f"{_REF}parameters/id"}] if "{id}" in row.path else []
+    named = [name for name in ("id", "version") if f"{{{name}}}" in row.path]
+    found = [{"$ref": f"{_REF}parameters/{name}"} for name in named]
     if row.code in (SEARCH, SEARCH_SYSTEM):
         found += [_search_parameter(one) for one in _searched(row)]
-    if row.code == READ and row.handler:
+    if row.code in (READ, VREAD) and row.handler:
         found += [_search_parameter(one) for one in RESULT_PARAMETERS if one.name in OF_PARTS]
     if row.code == SEARCH_SYSTEM:
         found.append({"$ref": f"{_REF}parameters/{TYPE}"})

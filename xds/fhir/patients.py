@@ -14,6 +14,7 @@ from xds.fhir.paging import Position, cut
 from xds.fhir.search_demands import identifying, patient_ids, patient_number
 from xds.fhir.search_requests import Selection, problem
 from xds.fhir.searchset import Search
+from xds.fhir.versions import versioned
 from xds.registry.views import KnownPatient, RegistryView
 
 
@@ -44,11 +45,11 @@ def read(facade: Facade, call: Call) -> Answer:
         known = view.patients_by_number([] if number is None else [number])
     call.access.facts.patient(*(patient.patient_id for patient in known))
     writing = Writing(facade.domain.systems, call.base)
-    return searchset.read(call, patient_resource(known[0], context=writing) if known else None)
+    return searchset.read(call, _resource(known[0], writing) if known else None)
 
 
 def _resource(patient: KnownPatient, writing: Writing) -> Resource:
-    return patient_resource(patient, context=writing)
+    return versioned(patient_resource(patient, context=writing), writing.base)
 
 
 def _found(selection: Selection, facade: Facade, view: RegistryView) -> dict[int, KnownPatient]:

@@ -8,12 +8,9 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from hashlib import blake2b
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 from uuid import uuid4
-
-import orjson
 
 from xds.errors import TransactionFailure
 from xds.fhir.exchange import Answer, Call, Facade, Resource
@@ -31,6 +28,7 @@ from xds.fhir.search_requests import (
     select,
 )
 from xds.fhir.subsets import subset
+from xds.fhir.versions import etag, require_current
 from xds.metadata.demands import equal_to
 from xds.registry.views import Found, RegistryView
 
@@ -171,9 +169,8 @@ def read(call: Call, resource: Resource | None, last_updated_at: str | None = No
     problems = Problems()
     problems.sort(issues)
     problems.settle()
-    # not the version, which stays the same when a document is deprecated or related to another
-    digest = blake2b(orjson.dumps(resource), digest_size=10).hexdigest()
-    headers = {"ETag": f'W/"{digest}"'}
+    require_current(call.version, resource["meta"]["versionId"])
+    headers = {"ETag": etag(resource)}
     if last_updated_at:
         time = datetime.strptime(last_updated_at, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
         headers["Last-Modified"] = format_datetime(time, usegmt=True)
