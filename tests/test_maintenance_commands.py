@@ -182,7 +182,7 @@ def test_beside_an_empty_database_nothing_is_removed(domain: AffinityDomain, dat
 def test_a_folder_without_a_database_stays_without(tmp_path: Path, command: str) -> None:
     result = run(tmp_path / "elsewhere", command)
     assert result.exit_code == 1
-    assert result.stderr == f"Error: There is no database in {tmp_path / 'elsewhere'}.\n"
+    assert result.stderr == f"Error: There is no database {tmp_path}/elsewhere/registry.sqlite3.\n"
     assert not (tmp_path / "elsewhere").exists()
 
 

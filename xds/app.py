@@ -31,6 +31,8 @@ def create_app(config: Config) -> WSGIApplication:
     metrics = Metrics() if config.metrics == "yes" else None
     if metrics and domain.office and domain.office.ships:
         metrics.watch_audit(domain.office.backlog)
+    if metrics and domain.database.is_sqlite:
+        metrics.watch_wal(domain.database.wal_bytes)
     if metrics:
         domain = replace(domain, gates=Gates((MetricsGate(metrics), *domain.gates.gates)))
     replies = Replies.open(config)

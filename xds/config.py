@@ -34,6 +34,7 @@ from xds.limits import LimitOptions
 from xds.metadata import datatypes
 from xds.security import policy_file
 from xds.security.requirements import UserRequirements
+from xds.sqlite_file import url_of
 from xds.tls.options import TlsOptions
 
 PREFIX: Final = "XDS_"
@@ -358,7 +359,7 @@ class Config(LimitOptions, TlsOptions):
     @property
     def database_url(self) -> str:
         """The URL of the database, with its default."""
-        return self.database or f"sqlite:///{self.data.absolute() / 'registry.sqlite3'}"
+        return self.database or url_of(self.data / "registry.sqlite3")
 
     @property
     def documents_url(self) -> str:

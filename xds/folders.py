@@ -1,4 +1,4 @@
-"""Folders in memory for one run of a server, which no crash leaves behind for long."""
+"""Folders for this user alone; some in memory, which no crash leaves behind for long."""
 
 import fcntl
 import shutil
@@ -10,6 +10,15 @@ from typing import Final
 
 _IN_MEMORY: Final = Path("/dev/shm")
 _LOCK: Final = "lock"
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder, and those above it, for this user alone; what is there stays as it is."""
+    if not folder.is_dir():
+        make_private_folder(folder.parent)
+        # another process may make it at this moment
+        with suppress(FileExistsError):
+            folder.mkdir(0o700)
 
 
 @contextmanager

@@ -86,7 +86,7 @@ class Metrics:
             ("outcome",),
             registry=self._registry,
         )
-        self._look: Callable[[], None] = _nothing
+        self._looks: list[Callable[[], None]] = []
         self._build = Gauge(
             "xds_build_info",
             "1, with the version of this server",
@@ -117,7 +117,19 @@ class Metrics:
                 waiting.set(found[0])
                 oldest.set(found[1])
 
-        self._look = look
+        self._looks.append(look)
+
+    def watch_wal(self, size: Callable[[], int | None]) -> None:
+        """Tell how large the write-ahead log of an embedded database is, whenever asked."""
+        from prometheus_client import Gauge
+
+        gauge = Gauge(
+            "xds_database_wal_bytes",
+            "Size of the write-ahead log of the embedded database",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._looks.append(lambda: gauge.set(size() or 0))
 
     def answered(self, path: str, status: str) -> None:
         """Count an answer by HTTP."""
@@ -143,16 +155,13 @@ class Metrics:
         from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
         from prometheus_client.multiprocess import MultiProcessCollector
 
-        self._look()
+        for look in self._looks:
+            look()
         registry = self._registry
         if _FOLDER in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)
         return CONTENT_TYPE_LATEST, generate_latest(registry)
-
-
-def _nothing() -> None:
-    pass
 
 
 def _told(outcome: Outcome) -> str:

@@ -9,7 +9,9 @@ import errno
 import http.client
 import ipaddress
 import multiprocessing
+import os
 import socket
+import sqlite3
 import ssl
 import threading
 import time
@@ -22,6 +24,7 @@ from xds import logs, metrics
 from xds.config import Config
 from xds.folders import private_folder
 from xds.hl7v2.supervision import patient_feed
+from xds.sqlite_file import path_of, write_back
 from xds.workers import BACKLOG, CreateApplication, Workers, WSGIApplication
 
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ READY: Final = "/health/ready"
 _BIND_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.05
 _READY_SECONDS: Final = 1.0
+_PRIVATE: Final = 0o077
+"""The umask of all processes: what the server makes, others can neither read nor change."""
 # a peer that is silent is asked after a minute, and given up after another, as is one that takes
 # nothing of what it is sent
 _KEEPALIVE: Final = (
@@ -62,7 +67,9 @@ def serve(
     """
     # a fork of a process with threads may hang; a worker that starts afresh cannot
     multiprocessing.set_start_method("spawn", force=True)
+    os.umask(_PRIVATE)
     with ExitStack() as stack:
+        stack.callback(_write_back, config)
         if config.metrics == "yes":
             stack.enter_context(metrics.shared_folder())
         certificates = _certificates(config, stack)
@@ -78,6 +85,18 @@ def serve(
             stack.enter_context(certificates.watched(workers.signal_handler_reload))
         threading.Thread(target=run.watch, args=(when_ready,), daemon=True).start()
         return run.serve()
+
+
+def _write_back(config: Config) -> None:
+    """Leave an embedded database as one file, once the workers have ended."""
+    path = path_of(config.database_url)
+    if path is None:
+        return
+    try:
+        write_back(path)
+    except sqlite3.Error as error:
+        # nothing is lost: whoever opens the database next reads it
+        _log.warning("the write-ahead log stays beside the database", reason=str(error))
 
 
 def _is_behind(config: Config) -> bool:

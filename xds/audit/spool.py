@@ -15,6 +15,7 @@ from typing import Final
 from uuid import uuid4
 
 from xds.audit.record import AuditRecord
+from xds.folders import make_private_folder
 
 _ROOM: Final = 1 << 20
 """Bytes of a file."""
@@ -74,7 +75,7 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         self._lock = threading.Condition()
         self._segment = self._fresh()
         self._offset = 0

@@ -1,7 +1,6 @@
 """`xds audit`: who has done what, and to whose documents."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
 import click
@@ -16,6 +15,7 @@ from xds.config import Config
 from xds.database import Database, DatabaseUnavailable
 from xds.registry import schema
 from xds.registry.registry import DocumentRegistry
+from xds.sqlite_file import path_of
 
 _OUTCOMES: Final = {0: "ok", 4: "refused", 8: "failed", 12: "failed"}
 
@@ -61,9 +61,9 @@ def command(
 
 
 def _found(config: Config, wanted: Wanted) -> list[AuditRecord]:
-    embedded = Path(config.database_url.removeprefix("sqlite:///"))
-    if config.database is None and not embedded.is_file():
-        raise click.ClickException(f"There is no database in {config.data}.")
+    embedded = path_of(config.database_url)
+    if embedded is not None and not embedded.exists():
+        raise click.ClickException(f"There is no database {embedded}.")
     try:
         database = Database(config.database_url)
         try:

@@ -7,6 +7,8 @@ from typing import Final
 
 import click
 
+from xds.folders import make_private_folder
+
 _KEYS: Final = ".key"
 _USE: Final = """\
 An authority for trials, and what it has issued, in {folder}:
@@ -73,11 +75,10 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
     if there:
         raise click.ClickException(f"{folder} has {there[0]} already; nothing is replaced")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         for name, data in files.items():
-            mode = 0o600 if name.endswith(_KEYS) else 0o644
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-            with open(os.open(folder / name, flags, mode), "wb") as file:
+            with open(os.open(folder / name, flags, 0o600), "wb") as file:
                 file.write(data)
     except OSError as error:
         raise click.ClickException(f"{folder}: {error.strerror}") from None

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import click
 
@@ -12,6 +11,7 @@ from xds.database import DatabaseUnavailable
 from xds.remote_registry import open_domain
 from xds.repository.registering import RegistryUnavailable
 from xds.repository.store import StoreError
+from xds.sqlite_file import path_of
 
 
 @contextmanager
@@ -38,6 +38,6 @@ def maintained(config: Config) -> Iterator[AffinityDomain]:
 
 def _require_data(config: Config) -> None:
     """Refuse a folder without a database: opening it would make one, and find nothing amiss."""
-    embedded = Path(config.database_url.removeprefix("sqlite:///"))
-    if config.database is None and not embedded.is_file():
-        raise click.ClickException(f"There is no database in {config.data}.")
+    embedded = path_of(config.database_url)
+    if embedded is not None and not embedded.exists():
+        raise click.ClickException(f"There is no database {embedded}.")

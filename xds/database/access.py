@@ -111,9 +111,19 @@ class Database:
         self._backend.begin(driver, connection.get_execution_options().get(_LOCKS))
 
     def check(self) -> None:
-        """Raise DatabaseUnavailable when the database does not answer."""
+        """Raise DatabaseUnavailable when the database does not answer, or its file has gone."""
+        self._backend.require_same()
         with self.read() as connection:
             connection.execute(text("SELECT 1"))
+
+    def check_writing(self) -> None:
+        """Commit something that changes nothing; DatabaseUnavailable when that cannot be done."""
+        with self.write() as connection:
+            self._backend.prove_writable(connection.connection.dbapi_connection)
+
+    def wal_bytes(self) -> int | None:
+        """Return the size of the write-ahead log; None where a server sees to it."""
+        return self._backend.wal_bytes()
 
     def close(self) -> None:
         """Close every connection."""

@@ -23,6 +23,18 @@ class Backend(ABC):
     def begin(self, driver: Any, locks: Locks | None) -> None:
         """Begin a transaction on a connection of the driver: one that only reads without locks."""
 
+    @abstractmethod
+    def prove_writable(self, connection: Any) -> None:
+        """Write something that changes nothing, in a transaction on a connection of the driver."""
+
+    @abstractmethod
+    def require_same(self) -> None:
+        """Raise DatabaseUnavailable where what is open no longer has its name."""
+
+    def wal_bytes(self) -> int | None:
+        """Return the size of the write-ahead log, where it is this program's affair."""
+        return None
+
     def administration(self) -> Engine:
         """Return an engine whose connections are as SQLAlchemy has them, for changes of tables."""
         return self.engine

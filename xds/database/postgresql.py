@@ -97,6 +97,13 @@ class PostgreSQL(Backend):
         arguments = _arguments(self._url, _ADMINISTERING)
         return create_engine(self._url, poolclass=NullPool, connect_args=arguments)
 
+    def require_same(self) -> None:
+        """Do nothing: the files of a server are its own affair."""
+
+    def prove_writable(self, connection: Any) -> None:
+        """Write to the log of the server, which a commit then waits for, as for any other."""
+        connection.execute("SELECT pg_logical_emit_message(true, 'xds', 'ready?')")
+
     def failure(self, error: Exception) -> DatabaseUnavailable | None:
         """Tell what is wrong with the server from what was wrong with a statement."""
         cause = (error.orig if isinstance(error, DBAPIError) else None) or error

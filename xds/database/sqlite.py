@@ -4,12 +4,23 @@ It runs in WAL mode with full synchronisation, so that a commit is durable. It a
 a time, and makes others sleep and ask again; here the writers of all threads and processes queue on
 a lock that wakes the next one at once. A write transaction takes SQLite's write lock at its
 beginning, so that what it reads still holds when it writes; named locks add nothing to that.
+
+Nothing is written, and no connection made, once the file's name leads to another file or to none:
+what would be acknowledged then would be in a file that nobody finds again.
+
+**The write-ahead log** is written back when it has 64 MiB, and used again from its beginning as
+soon as no reader needs it. One long reader keeps it from that, and so do short ones that overlap.
+Beyond 256 MiB a writer therefore waits for the readers, for a second at most; where that is not
+enough, the log of the server says so, and ``xds_database_wal_bytes`` shows it.
 """
 
 import fcntl
+import os
 import sqlite3
 import threading
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,33 +29,65 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
+from xds import logs
 from xds.database.backend import Backend
 from xds.database.errors import DatabaseUnavailable
 from xds.database.locks import Locks
+from xds.sqlite_file import SQLiteFile, uri
 
 _BUSY_SECONDS: Final = 30
 _CACHE_KIB: Final = 64 * 1024
 _WAL_PAGES: Final = 16 * 1024
 """Pages of 4 KiB after which the WAL is written back: seldom, as a writer waits for it."""
+_WAL_LIMIT: Final = 4 * _WAL_PAGES * 4096
+"""Bytes of the WAL from which on a writer waits for readers, to have it written back."""
+_WAL_PATIENCE: Final = 1_000
+"""Milliseconds that it waits."""
+_LOOK_EVERY: Final = 256
+"""Writes after which the size of the WAL is looked at."""
+_WARN_SECONDS: Final = 60.0
+_OPENING: Final = {"mode": "rw", "uri": "true"}
+"""What has SQLite open the file, and not make it."""
 
 _OF_THE_DATABASE: Final = (sqlite3.DatabaseError, sqlite3.OperationalError)
 """Errors of the database itself, such as a file that is none; others are of what it was asked."""
+
+
+_log: Final = logs.get_logger(__name__)
 
 
 class SQLite(Backend):
     """A file, which is made where it is not there."""
 
     def __init__(self, url: URL, connections: int) -> None:
-        self._writers = _Writers(_lock_file(url))
-        self.engine = _engine(url, connections)
+        if not url.database:
+            raise DatabaseUnavailable("a database is sqlite:///FILE or postgresql://USER@HOST/NAME")
+        path = Path(url.database).absolute()
+        self._file = SQLiteFile.make(path)
+        self._writers = _Writers(path.with_name(f"{path.name}-writers"))
+        self.engine = _engine(url, path, connections)
+        event.listen(self.engine, "do_connect", lambda *_: self.require_same())
+        self._written = 0
+        self._warned = -_WARN_SECONDS
 
-    def queue(self) -> AbstractContextManager[None]:
-        """Wait until no other thread or process writes."""
-        return self._writers
+    @contextmanager
+    def queue(self) -> Iterator[None]:
+        """Wait until no other thread or process writes; DatabaseUnavailable without the file."""
+        with self._writers:
+            self.require_same()
+            yield
+            self._written += 1
+            if self._written % _LOOK_EVERY == 0 and self.wal_bytes() > _WAL_LIMIT:
+                self._bound_wal()
 
     def begin(self, driver: Any, locks: Locks | None) -> None:
         """Begin; with the write lock where locks are wanted, whichever they are."""
         driver.execute("BEGIN" if locks is None else "BEGIN IMMEDIATE")
+
+    def prove_writable(self, connection: Any) -> None:
+        """Write the first page of the file as it is."""
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        connection.execute(f"PRAGMA user_version = {int(version)}")
 
     def failure(self, error: Exception) -> DatabaseUnavailable | None:
         """Tell what is wrong with the file from what was wrong with a statement."""
@@ -52,6 +95,31 @@ class SQLite(Backend):
         if isinstance(cause, sqlite3.InterfaceError) or type(cause) in _OF_THE_DATABASE:
             return DatabaseUnavailable(str(cause))
         return None
+
+    def require_same(self) -> None:
+        """Raise DatabaseUnavailable where the file's name leads to another file, or to none."""
+        if not self._file.is_there():
+            raise DatabaseUnavailable(
+                f"{self._file.path} is not the file that was opened: it was moved, removed or "
+                "replaced. Put it back, or start the server again"
+            )
+
+    def wal_bytes(self) -> int:
+        """Return the size of the write-ahead log."""
+        return self._file.wal_bytes()
+
+    def _bound_wal(self) -> None:
+        """Have the WAL written back and cut, or say that readers keep it; in a writer's turn."""
+        with closing(self.engine.raw_connection()) as connection:
+            connection.execute(f"PRAGMA busy_timeout = {_WAL_PATIENCE}")
+            (is_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            connection.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000}")
+        if is_busy and time.monotonic() - self._warned >= _WARN_SECONDS:
+            self._warned = time.monotonic()
+            _log.warning(
+                "the write-ahead log grows: a reader keeps it from being written back",
+                bytes=self.wal_bytes(),
+            )
 
     def close(self) -> None:
         """Close every connection, and the lock's file."""
@@ -64,7 +132,7 @@ class _Writers:
 
     def __init__(self, path: Path) -> None:
         self._thread = threading.Lock()
-        self._file = path.open("a")
+        self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "w")
 
     def __enter__(self) -> None:
         self._thread.acquire()
@@ -83,15 +151,9 @@ class _Writers:
         self._file.close()
 
 
-def _lock_file(url: URL) -> Path:
-    path = Path(url.database or "xds.sqlite3")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f"{path.name}-writers")
-
-
-def _engine(url: URL, connections: int) -> Engine:
+def _engine(url: URL, path: Path, connections: int) -> Engine:
     engine = create_engine(
-        url,
+        url.set(database=uri(path).partition("?")[0], query={**url.query, **_OPENING}),
         poolclass=QueuePool,
         pool_size=connections,
         max_overflow=0,
@@ -112,6 +174,7 @@ def _configure(connection: Any, _record: object) -> None:
         f"cache_size = -{_CACHE_KIB}",
         "temp_store = MEMORY",
         f"wal_autocheckpoint = {_WAL_PAGES}",
+        f"journal_size_limit = {_WAL_PAGES * 4096}",
         "case_sensitive_like = ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
