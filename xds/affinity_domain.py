@@ -23,8 +23,10 @@ from xds.registry.queries import ResultLimits
 from xds.registry.registry import DocumentRegistry
 from xds.repository.registering import RemoteRegistration, RemoteRegistry
 from xds.repository.repository import DocumentRepository, Register
+from xds.repository.settling import registered
 from xds.repository.store import DocumentStore, open_store
 from xds.security import policy_file
+from xds.security.access import Access
 from xds.security.gates import Gate, Gates
 from xds.security.policy_gate import PolicyGate
 
@@ -105,22 +107,31 @@ class AffinityDomain:
         here = {"registry": self.registry_here, "repository": self.repository_here}
         return [actor for actor, found in here.items() if found is not None]
 
-    def withheld(self, unique_ids: Iterable[str], visible: Demand) -> Set[str]:
-        """Return those of some uniqueIds under which no DocumentEntry is visible.
+    def withheld(self, unique_ids: Iterable[str], access: Access) -> Set[str]:
+        """Return the uniqueIds whose documents the repository here does not give out.
 
-        A registry that is elsewhere is asked for their metadata; RegistryUnavailable where it does
-        not answer.
+        One is given out where all DocumentEntries of its uniqueId that name this repository are
+        visible, and there is one: whoever may register metadata could else describe a document anew
+        that is withheld. A registry that is elsewhere is asked for the metadata, and whose the
+        documents are is noted; RegistryUnavailable where it does not answer.
         """
-        if is_anything(visible):
+        if is_anything(access.visible):
             return frozenset()
         asked = frozenset(unique_ids)
         if self.registry_here is not None:
-            with self.registry_here.view(visible) as view:
-                return asked - view.documents(asked)
+            with self.registry_here.view(access.visible) as view:
+                return asked - view.documents(asked, self.repository.unique_id)
         if self.remote_registry is None:
             raise LookupError("there is no registry to ask")
-        entries = self.remote_registry.document_entries(asked)
-        return asked - {entry.unique_id for entry in entries if meets(entry, visible)}
+        entries = registered(self.repository, self.remote_registry, asked)
+        for unique_id, found in entries.items():
+            patient_ids = (entry.patient_id for entry in found if entry.patient_id)
+            access.facts.patients_of_documents[unique_id] = tuple(dict.fromkeys(patient_ids))
+        return asked - {
+            unique_id
+            for unique_id, found in entries.items()
+            if all(meets(entry, access.visible) for entry in found)
+        }
 
     def check(self) -> None:
         """Raise when database or store cannot do their work, for the readiness of the server.

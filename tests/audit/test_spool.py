@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from xds.audit import trail
+from xds.audit import table, trail
 from xds.audit import vocabulary as av
 from xds.audit.clerk import move, whole
 from xds.audit.record import Told
@@ -60,3 +60,35 @@ def test_records_wait_while_their_patients_cannot_be_asked_for(tmp_path: Path) -
     segment.close()
     spool.close()
     database.close()
+
+
+def test_a_retrieval_is_recorded_for_every_patient_that_a_document_is_of(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'a.sqlite3'}")
+    schema.migrate(database)
+    access = Access(transaction="ITI-43")
+    access.facts.documents += [RequestedDocument("2.999.1", f"2.999.2.{i}") for i in range(3)]
+    of = {"2.999.2.0": ["P1"], "2.999.2.1": ["P1", "P2"]}
+    spool = Spool(tmp_path / "audit")
+    spool.write(list(trail.records(access, Outcome())))
+    (segment,) = spool.taken()
+    move(database, segment, lambda _: of)
+    with database.read() as connection:
+        records = list(table.search(connection, table.Wanted()))
+    told = {one.patient_id: [thing.id for thing in one.things] for one in records}
+    assert told == {
+        "P1": ["2.999.2.0", "2.999.2.1"],
+        "P2": ["2.999.2.1"],
+        None: ["2.999.2.2"],
+    }
+    assert len(records) == 3
+    segment.close()
+    spool.close()
+    database.close()
+
+
+def test_patients_that_a_registry_elsewhere_has_told_are_recorded() -> None:
+    access = Access(transaction="ITI-43")
+    access.facts.documents.append(RequestedDocument("2.999.1", "2.999.2.1"))
+    access.facts.patients_of_documents["2.999.2.1"] = ("P1", "P2")
+    written = [one.patient_id for one in trail.records(access, Outcome())]
+    assert written == ["P1", "P2"]

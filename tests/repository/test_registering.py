@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from tests.databases import Databases
+from xds.affinity_domain import AffinityDomain
 from xds.client import entry_of, new_oid, submission_of
+from xds.config import Config
 from xds.database import Database
 from xds.errors import (
     RegistryError,
@@ -19,13 +21,19 @@ from xds.errors import (
     XDSRegistryNotAvailable,
     XDSUnknownPatientId,
 )
-from xds.metadata.objects import DocumentEntry
+from xds.metadata.demands import Condition, Find
+from xds.metadata.objects import Code, DocumentEntry
 from xds.metadata.submission import Submission
 from xds.repository import index, settling
 from xds.repository.filesystem import FilesystemStore
-from xds.repository.registering import OutcomeUnknown, RemoteRegistration
+from xds.repository.registering import (
+    OutcomeUnknown,
+    RegistryUnavailable,
+    RemoteRegistration,
+)
 from xds.repository.repository import DocumentRepository
 from xds.repository.store import StoredDocument
+from xds.security.access import Access
 
 REPOSITORY = "2.999.1.31"
 PATIENT = "R0001^^^&2.999.1.1&ISO"
@@ -44,6 +52,7 @@ class Registry:
 
     acts: list[Callable[[], Sequence[RegistryError]]] = field(default_factory=list)
     entries: list[DocumentEntry] = field(default_factory=list)
+    is_away: bool = False
 
     def register(self, submission: Submission) -> Sequence[RegistryError]:
         """Do what comes next, else register."""
@@ -53,6 +62,8 @@ class Registry:
 
     def document_entries(self, unique_ids: Collection[str]) -> Sequence[DocumentEntry]:
         """Return what is registered."""
+        if self.is_away:
+            raise RegistryUnavailable("silent")
         return [entry for entry in self.entries if entry.unique_id in unique_ids]
 
     def close(self) -> None:
@@ -296,3 +307,85 @@ def test_more_documents_than_one_question_takes(house: House) -> None:
         for one in ids[::2]
     ]
     assert house.settle() == ids[1::2]
+
+
+def labelled(unique_id: str, label: str, repository: str = REPOSITORY) -> DocumentEntry:
+    return entry_of(
+        PATIENT,
+        "text/plain",
+        unique_id=unique_id,
+        repository_unique_id=repository,
+        confidentiality_code=(Code(label, "2.16.840.1.113883.5.25", label),),
+    )
+
+
+NORMAL = Condition("confidentiality_code", Find.EQUAL, ("N^^2.16.840.1.113883.5.25",))
+
+
+def provide_normal(house: House, unique_id: str, content: bytes) -> list[tuple[str, str]]:
+    """Provide a document as someone who may see what is normal; return what is said."""
+    entry = labelled(unique_id, "N")
+    staged = {entry.id: house.repository.stage([content])}
+    try:
+        house.repository.provide_and_register(submission_of([entry]), staged, visible=NORMAL)
+    except TransactionFailure as failure:
+        return [(one.code, one.code_context.replace(entry.id, "-")) for one in failure.errors]
+    return []
+
+
+def test_of_a_document_that_is_withheld_is_told_only_that_its_uniqueid_is_in_use(
+    house: House, one: str
+) -> None:
+    entry = labelled(one, "R")
+    staged = {entry.id: house.repository.stage([b"good"])}
+    house.repository.provide_and_register(submission_of([entry]), staged)
+    told = [provide_normal(house, one, content) for content in (b"good", b"evil", b"longer")]
+    assert told[0] == told[1] == told[2]
+    assert [code for code, _ in told[0]] == ["XDSDuplicateUniqueIdInRegistry"]
+    assert house.held(one) == b"good"
+    assert len(house.registry.entries) == 1
+
+
+def test_who_may_see_a_document_may_register_it_again(house: House, one: str) -> None:
+    assert provide_normal(house, one, b"good") == []
+    assert provide_normal(house, one, b"good") == []
+    assert [code for code, _ in provide_normal(house, one, b"evil")] == ["XDSNonIdenticalHash"]
+
+
+def test_a_registry_that_cannot_be_asked_who_may_see_a_document(house: House, one: str) -> None:
+    assert provide_normal(house, one, b"good") == []
+    house.registry.is_away = True
+    told = provide_normal(house, one, b"good")
+    assert [code for code, _ in told] == ["XDSRegistryNotAvailable"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "withheld"),
+    [
+        ([("N", REPOSITORY)], False),
+        ([("R", REPOSITORY)], True),
+        ([("R", REPOSITORY), ("N", REPOSITORY)], True),
+        ([("R", REPOSITORY), ("N", "2.999.9")], True),
+        ([("N", REPOSITORY), ("R", "2.999.9")], False),
+        ([("N", "2.999.9")], True),
+        ([], True),
+    ],
+)
+def test_a_registry_elsewhere_is_asked_for_all_entries_of_a_document(
+    tmp_path: Path, labels: list[tuple[str, str]], withheld: bool
+) -> None:
+    registry = Registry(entries=[labelled("2.999.5", *one) for one in labels])
+    config = Config(
+        data=tmp_path,
+        registry_url="http://registry.example/registry",
+        repository_unique_id=REPOSITORY,
+    )
+    domain = AffinityDomain.open(config, registry)
+    try:
+        access = Access(transaction="ITI-43", visible=NORMAL)
+        assert domain.withheld(["2.999.5"], access) == ({"2.999.5"} if withheld else set())
+        known = {"2.999.5": (PATIENT,)} if any(one == REPOSITORY for _, one in labels) else {}
+        assert access.facts.patients_of_documents == known, "for the record of a retrieval"
+        assert domain.withheld(["2.999.5"], Access(transaction="ITI-43")) == set()
+    finally:
+        domain.close()

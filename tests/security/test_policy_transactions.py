@@ -4,7 +4,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha1
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from tests.serving import serving
 from xds.affinity_domain import AffinityDomain
 from xds.client.submitting import entry_of, submission_of
 from xds.config import Config
+from xds.errors import TransactionFailure
 from xds.fhir import (
     iti66_find_document_lists,
 )
@@ -346,6 +348,35 @@ def test_a_document_cannot_be_replaced_by_who_may_not_know_of_it(record: Record)
         body = etree.fromstring(Submission(things).render())
         answer = record.soap("ITI-42", Access(transaction="ITI-42", caller=laboratory), body)
         assert str(answer.get("status")).endswith(status)
+
+
+@pytest.mark.parametrize("name", ["ITI-42", "ITI-61"])
+def test_a_uniqueid_of_what_is_withheld_tells_no_more_than_that_it_is_in_use(
+    record: Record, name: str
+) -> None:
+    """Whether hash and size are the same, whose it is and what it is."""
+    visible = access_of(record, "a GP", "TREAT", "ITI-18").visible
+    secret = record.entries[PATIENT, "restricted"]
+    told = set()
+    for patient_id, data in ((PATIENT, b"a report"), (PATIENT, b"another"), (OTHER, b"a report")):
+        facts: dict[str, object] = {"repository_unique_id": "2.999.1.3"}
+        if name == "ITI-42":
+            facts |= {"hash": sha1(data).hexdigest(), "size": str(len(data))}
+        twin = document(patient_id, ("N",), **facts, unique_id=secret.unique_id)
+        if name == "ITI-61":
+            twin = replace(twin, objectType=v.ON_DEMAND_DOCUMENT_ENTRY)
+            twin = twin.updated(creation_time=None)
+        with pytest.raises(TransactionFailure) as refused:
+            record.domain.registry.register(
+                submission_of([twin]), transaction=name, visible=visible
+            )
+        told.add(
+            tuple(
+                (one.code, one.code_context.replace(twin.id, "-")) for one in refused.value.errors
+            )
+        )
+    said = f"DocumentEntry -: uniqueId {secret.unique_id} is already in use"
+    assert told == {(("XDSDuplicateUniqueIdInRegistry", said),)}
 
 
 def test_over_the_wire_nobody_is_let_in(tmp_path: Path, databases: Databases) -> None:

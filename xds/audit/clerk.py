@@ -14,7 +14,7 @@ from xds.audit.spool import Segment, Spool, left_behind
 from xds.audit.vocabulary import REPORT_NUMBER
 from xds.database import Database, DatabaseUnavailable
 
-PatientsOf = Callable[[Sequence[str]], Mapping[str, str]]
+PatientsOf = Callable[[Sequence[str]], Mapping[str, Sequence[str]]]
 """Takes uniqueIds of documents and returns the patients (CX) of those that are registered."""
 
 _EVERY_SECONDS: Final = 0.5
@@ -26,7 +26,7 @@ _OF_DOCUMENT: Final = list(REPORT_NUMBER)
 _log = logs.get_logger(__name__)
 
 
-def nobody(unique_ids: Sequence[str]) -> Mapping[str, str]:
+def nobody(unique_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
     """Know no patient: where the registry is elsewhere."""
     return {}
 
@@ -116,10 +116,11 @@ def _documents(record: Told) -> Sequence[Told]:
     return [thing for thing in record["things"] if thing["id_type"] == _OF_DOCUMENT]
 
 
-def _by_patient(record: Told, patients: Mapping[str, str]) -> Iterator[Told]:
+def _by_patient(record: Told, patients: Mapping[str, Sequence[str]]) -> Iterator[Told]:
     groups: dict[str | None, list[Told]] = {}
     for thing in record["things"]:
-        groups.setdefault(patients.get(thing["id"]), []).append(thing)
+        for patient_id in patients.get(thing["id"]) or (None,):
+            groups.setdefault(patient_id, []).append(thing)
     for number, (patient_id, things) in enumerate(groups.items()):
         own = str(uuid5(NAMESPACE_OID, f"{record['id']} {number}")) if number else record["id"]
         yield {**record, "id": own, "patient_id": patient_id, "things": things}

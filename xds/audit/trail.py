@@ -1,7 +1,7 @@
 """The gate that records every access (ITI TF-2 3.20)."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Literal
@@ -146,13 +146,24 @@ def _parts(
     if facts.documents and indicator == SUCCESS:
         for released, code in ((True, SUCCESS), (False, MINOR_FAILURE)):
             chosen = [one for one in facts.documents if one.is_released is released]
-            if chosen:
-                patient_id = facts.patient_ids[0] if facts.patient_ids else None
-                yield code, patient_id, tuple(map(_document, chosen))
+            for patient_id, of_patient in _by_patient(chosen, facts).items():
+                yield code, patient_id, tuple(map(_document, of_patient))
         return
     patients: Sequence[str | None] = facts.patient_ids or (None,)
     for patient_id in patients:
         yield indicator, patient_id, tuple(_things(facts, event, patient_id))
+
+
+def _by_patient(
+    documents: Iterable[RequestedDocument], facts: Facts
+) -> Mapping[str | None, list[RequestedDocument]]:
+    """Sort documents by their patients, as far as they are known by now."""
+    usual = (facts.patient_ids[0] if facts.patient_ids else None,)
+    found: dict[str | None, list[RequestedDocument]] = {}
+    for one in documents:
+        for patient_id in facts.patients_of_documents.get(one.document_unique_id) or usual:
+            found.setdefault(patient_id, []).append(one)
+    return found
 
 
 def _things(facts: Facts, event: av.AuditEvent, patient_id: str | None) -> Iterator[Thing]:

@@ -12,7 +12,7 @@ see :class:`Documents`.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import formatdate
 from functools import lru_cache
@@ -113,13 +113,22 @@ class Documents:
 
     def find(self, identifier: str, access: Access) -> ServedDocument:
         """Return what is known of a document; Refused where it may not be known, or is not."""
-        if not is_anything(access.visible) and _UUID.fullmatch(identifier):
+        try:
+            found = self._facts(identifier)
+        except Refused:
             self._require_visible(identifier, access.visible)
-        found = self._facts(identifier)
+            raise
+        unique_id = found.asked.document_unique_id
+        if self._domain.withheld([unique_id], access):
+            access.facts.documents.append(replace(found.asked, is_released=False))
+            raise _unknown(_NOWHERE)
         access.facts.documents.append(found.asked)
         return found
 
     def _require_visible(self, identifier: str, visible: Demand) -> None:
+        """Refuse as unknown what the caller may not know of, whatever there is to say of it."""
+        if is_anything(visible) or not _UUID.fullmatch(identifier):
+            return
         with self._domain.registry.view(visible) as view:
             if not view.count(DocumentEntry, [_of_id(identifier)]):
                 raise _unknown(_NOWHERE)

@@ -1,6 +1,7 @@
 """The patients that the registry knows, by identifier: enough to find a subject (PDQm 2:3.78).
 
-There is no list of all patients, and no more is known of one than its id and its merges.
+There is no list of all patients, and no more is known of one than its id and its merges. A patient
+of whom all documents are withheld from the caller is as one who is not known.
 """
 
 from functools import partial
@@ -42,7 +43,7 @@ def read(facade: Facade, call: Call) -> Answer:
     """Read one Patient by its id, its number in the registry."""
     number = patient_number(call.identifier)
     with facade.domain.registry.view(call.access.visible) as view:
-        known = view.patients_by_number([] if number is None else [number])
+        known = view.not_all_withheld(view.patients_by_number([] if number is None else [number]))
     call.access.facts.patient(*(patient.patient_id for patient in known))
     writing = Writing(facade.domain.systems, call.base)
     return searchset.read(call, _resource(known[0], writing) if known else None)
@@ -65,7 +66,7 @@ def _found(selection: Selection, facade: Facade, view: RegistryView) -> dict[int
             raise Refused(400, [problem(asked.name, "value", str(reason))]) from None
         wanted = {one for token in tokens for one in patient_ids(token, facade, view)}
         known = view.patients(sorted(wanted))
-    return {patient.number: patient for patient in known}
+    return {patient.number: patient for patient in view.not_all_withheld(known)}
 
 
 def _position(patient: KnownPatient) -> Position:

@@ -49,6 +49,8 @@ _PATIENTS_OF: Final = (
     select(document_entry.c.unique_id, patient.c.patient_id)
     .join(patient, document_entry.c.patient == patient.c.pk)
     .where(document_entry.c.unique_id.in_(bindparam("unique_ids", expanding=True)))
+    .distinct()
+    .order_by(document_entry.c.unique_id, patient.c.patient_id)
 )
 
 
@@ -147,7 +149,7 @@ class DocumentRegistry:
         patient_ids = {p for thing in surroundings.bearers(submission) if (p := thing.patient_id)}
         patients = Patients(connection, patient_ids, learn=self.learn_patients)
         known = surroundings.known(connection, submission, patients.refused)
-        return patients, _without_withheld(connection, submission, known, seen)
+        return patients, _as_seen(connection, submission, known, seen)
 
     def _lawful(self, submission: Submission, transaction: str, known: Known) -> "_Lawful":
         """Hold a submission to the rules, and make ready what it will write.
@@ -189,10 +191,18 @@ class DocumentRegistry:
         with self.database.read() as connection:
             return events.after(connection, after, until=last, at_most=at_most)
 
-    def patients_of_documents(self, unique_ids: Sequence[str]) -> Mapping[str, str]:
-        """Return the patients (CX) of those uniqueIds under which a DocumentEntry is registered."""
+    def patients_of_documents(self, unique_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Return the patients (CX) of those uniqueIds under which a DocumentEntry is registered.
+
+        There are several where entries of one document are of several patients.
+        """
+        found: dict[str, list[str]] = {}
         with self.database.read() as connection:
-            return dict(fetch(connection, _PATIENTS_OF, {"unique_ids": list(unique_ids)}))
+            for unique_id, patient_id in fetch(
+                connection, _PATIENTS_OF, {"unique_ids": list(unique_ids)}
+            ):
+                found.setdefault(unique_id, []).append(patient_id)
+        return found
 
     def stable_documents(self, repository_unique_id: str) -> Iterator[RegisteredDocument]:
         """Yield what is registered of every stable document of one repository.
@@ -219,25 +229,32 @@ class DocumentRegistry:
         )
 
 
-def _without_withheld(
+def _as_seen(
     connection: Connection, submission: Submission, known: Known, seen: Visibility
 ) -> Known:
     """Leave out what the submission refers to and its submitter may not know of.
 
-    What bears an id of the submission itself stays: no id can be given twice.
+    What bears an entryUUID of the submission itself stays, since no id can be given twice. What
+    bears one of its uniqueIds stays too, and is marked as withheld.
     """
     ends = known.objects.keys() - submission.by_id.keys()
-    if not (seen.sight and ends):
+    bearers = {one.entry_uuid for found in known.unique_ids.values() for one in found}
+    if not (seen.sight and (ends or bearers)):
         return known
-    search = Search(connection, fragments=False, most=len(ends), visible=seen)
-    found = {
+    wanted = ends | bearers
+    search = Search(connection, fragments=False, most=len(wanted), visible=seen)
+    withheld = wanted - {
         one.entry_uuid
         for table in TABLES.values()
-        for one in search.objects_in(table, "entry_uuid", ends)
+        for one in search.objects_in(table, "entry_uuid", wanted)
     }
     return replace(
         known,
-        objects={uuid: one for uuid, one in known.objects.items() if uuid not in ends - found},
+        objects={uuid: one for uuid, one in known.objects.items() if uuid not in ends & withheld},
+        unique_ids={
+            unique_id: tuple(replace(one, is_withheld=one.entry_uuid in withheld) for one in found)
+            for unique_id, found in known.unique_ids.items()
+        },
     )
 
 

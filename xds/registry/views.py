@@ -16,11 +16,14 @@ from sqlalchemy import (
     Connection,
     Select,
     Table,
+    and_,
     bindparam,
+    case,
     func,
     literal,
     null,
     select,
+    true,
     union_all,
 )
 
@@ -42,7 +45,7 @@ from xds.registry.tables import (
     searchable,
     submission_set,
 )
-from xds.registry.visibility import EVERYTHING, Sight, Visibility, seen
+from xds.registry.visibility import EVERYTHING, Sight, Visibility, not_all_withheld, seen
 
 T = TypeVar("T", DocumentEntry, SubmissionSet, Folder)
 
@@ -162,10 +165,13 @@ class RegistryView:
         ((found,),) = self._rows(query, wanted.values)
         return int(found)
 
-    def documents(self, unique_ids: Iterable[str]) -> set[str]:
-        """Return those of some uniqueIds that a DocumentEntry has."""
+    def documents(self, unique_ids: Iterable[str], repository_unique_id: str) -> set[str]:
+        """Return the uniqueIds of documents of a repository all of whose entries are visible."""
         asked = {one: searchable(one) for one in unique_ids}
-        found = {one for (one,) in self._each(_documents(self.visible.sight), asked.values())}
+        query, bound = _documents(self.visible.sight), {"repository": repository_unique_id}
+        found: set[str] = set()
+        for chunk in chunks(asked.values()):
+            found.update(one for (one,) in self._rows(query, {"wanted": chunk, **bound}))
         return {one for one, compared in asked.items() if compared in found}
 
     def relations(self, entry_uuids: Iterable[str]) -> list[Relation]:
@@ -200,6 +206,15 @@ class RegistryView:
             KnownPatient(*row)
             for row in self._each(_patients(patient.c.pk, self.visible.sight), numbers)
         ]
+
+    def not_all_withheld(self, patients: Iterable[KnownPatient]) -> list[KnownPatient]:
+        """Return the patients who have a visible DocumentEntry, or none at all."""
+        asked = list(patients)
+        if not self.visible.sight:
+            return asked
+        query = _patients_not_all_withheld(self.visible.sight)
+        found = {number for (number,) in self._each(query, [one.number for one in asked])}
+        return [one for one in asked if one.number in found]
 
     def _each(self, query: Select[Any], wanted: Iterable[Any]) -> Iterable[Any]:
         for chunk in chunks(wanted):
@@ -266,11 +281,16 @@ def _wanted(among: ColumnElement[Any]) -> Clause:
 
 @lru_cache(maxsize=100)
 def _documents(sight: Sight) -> Select[Any]:
+    is_visible = case((and_(true(), *seen(document_entry, sight)), 1), else_=0)
     return (
         select(document_entry.c.unique_id)
         .select_from(document_entry.join(patient, document_entry.c.patient == patient.c.pk))
-        .where(_wanted(document_entry.c.unique_id), *seen(document_entry, sight))
-        .distinct()
+        .where(
+            _wanted(document_entry.c.unique_id),
+            document_entry.c.repository_unique_id == bindparam("repository"),
+        )
+        .group_by(document_entry.c.unique_id)
+        .having(func.min(is_visible) == 1)
     )
 
 
@@ -318,3 +338,8 @@ def _patients(wanted: Column[Any], sight: Sight) -> Select[Any]:
 def _patients_by_id_number(sight: Sight) -> Select[Any]:
     alike = patient.c.patient_id.like(bindparam("pattern"), escape="\\")
     return _known(alike, sight=sight)
+
+
+@lru_cache(maxsize=100)
+def _patients_not_all_withheld(sight: Sight) -> Select[Any]:
+    return select(patient.c.pk).where(_wanted(patient.c.pk), *not_all_withheld(sight))

@@ -3,7 +3,8 @@
 The demand is on DocumentEntries. It reaches further: a SubmissionSet or Folder is withheld where
 the demand is on patients and theirs is not among them, and where it holds DocumentEntries and all
 of these are withheld, since its title or its author may tell what they are; an Association, where
-one of its ends is withheld. Whoever may see everything is asked nothing.
+one of its ends is withheld. A search for patients withholds those of whom every entry is
+(:func:`not_all_withheld`). Whoever may see everything is asked nothing.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from sqlalchemy import FromClause, Select, Table, and_, exists, or_, select
+from sqlalchemy import FromClause, Select, Table, and_, exists, func, or_, select
 
 from xds.metadata import vocabulary as v
 from xds.metadata.demands import ANYTHING, Demand, is_anything, of_patient
@@ -91,7 +92,24 @@ def _of_members(holder: FromClause, entries: Shape) -> Clause:
         )
         .correlate(holder)
     )
+    return _some_visible(held, entry, entries)
+
+
+def _some_visible(held: Select[tuple[int]], entry: FromClause, entries: Shape) -> Clause:
     return or_(_any(held.where(clause(document_entry, entries, entry))), ~_any(held))
+
+
+def not_all_withheld(sight: Sight) -> list[Clause]:
+    """Return the condition that a patient has a visible entry, or none at all.
+
+    The entries of a patient who was merged into another are those of the other.
+    """
+    if not sight:
+        return []
+    entry = document_entry.alias()
+    whose = func.coalesce(patient.c.survivor, patient.c.pk)
+    held = select(entry.c.pk).where(entry.c.patient == whose).correlate(patient)
+    return [_some_visible(held, entry, sight[0])]
 
 
 def _of_ends(row: FromClause, sight: Sight, depth: int) -> Iterator[Clause]:

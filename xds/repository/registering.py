@@ -23,6 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol
 
 from xds import logs
@@ -30,15 +31,18 @@ from xds.database import Database, DatabaseUnavailable, Joining, Locks, retried
 from xds.errors import (
     RegistryError,
     TransactionFailure,
+    XDSDuplicateUniqueIdInRegistry,
+    XDSRegistryNotAvailable,
     XDSRepositoryDuplicateUniqueIdInMessage,
 )
-from xds.metadata.demands import Demand
+from xds.metadata.demands import Demand, is_anything, meets
 from xds.metadata.ebrim import new_uuid
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.submission import Submission
 from xds.repository import index
 from xds.repository.index import Connection
 
+_NOT_ASKED: Final = "the registry cannot be asked; nothing is stored, try again later"
 _log: Final = logs.get_logger(__name__)
 
 
@@ -74,15 +78,20 @@ class RemoteRegistration:
     registry: RemoteRegistry
 
     def __call__(
-        self, submission: Submission, joining: Joining, _visible: Demand
+        self, submission: Submission, joining: Joining, visible: Demand
     ) -> Sequence[RegistryError]:
         """Register a submission whose documents are published; ``joining`` enters them.
 
-        What it may refer to, the registry decides by a policy of its own.
+        What it may refer to, the registry decides by a policy of its own. Of a document that is
+        held already and not ``visible`` the submitter learns only that its uniqueId is in use.
         """
         unique_ids = _unique_ids(submission)
         attempt = new_uuid()
-        retried(lambda: self._announce(attempt, unique_ids, joining))
+        seen: Set[str] = frozenset() if not is_anything(visible) else unique_ids
+        announce = partial(self._announce, attempt, unique_ids, joining)
+        while held := retried(partial(announce, seen)):
+            self._require_visible(submission, held, visible)
+            seen = seen | held
         try:
             warnings = self.registry.register(submission)
         except OutcomeUnknown:
@@ -93,15 +102,43 @@ class RemoteRegistration:
         self._note(unique_ids, lambda connection: index.settle(connection, unique_ids))
         return warnings
 
-    def _announce(self, attempt: str, unique_ids: Set[str], joining: Joining) -> None:
+    def _announce(
+        self, attempt: str, unique_ids: Set[str], joining: Joining, seen: Set[str]
+    ) -> Set[str]:
+        """Announce a registration, unless documents are held that are not among those ``seen``.
+
+        These are returned, and nothing has changed then.
+        """
         if not unique_ids:
-            return
+            return frozenset()
         with self.database.write(locked(unique_ids)) as connection:
             # a document that was settled before stays, whatever becomes of this attempt
             held = index.find(connection, list(unique_ids)).keys()
+            if unseen := held - seen:
+                return unseen
             settled = held - index.unsettled(connection, held)
             joining(connection)
             index.announce(connection, attempt, unique_ids - settled, int(time.time()))
+        return frozenset()
+
+    def _require_visible(self, submission: Submission, held: Set[str], visible: Demand) -> None:
+        """Refuse uniqueIds of entries that are withheld, whatever their documents are.
+
+        A document that is held and has no entry yet may be a former attempt of the same submitter.
+        """
+        try:
+            entries = self.registry.document_entries(held)
+        except RegistryUnavailable as error:
+            _log.warning("the registry cannot be asked who may see documents", reason=str(error))
+            raise TransactionFailure([XDSRegistryNotAvailable(_NOT_ASKED)]) from error
+        withheld = {entry.unique_id for entry in entries if not meets(entry, visible)}
+        if taken := [one for one in submission.document_entries if one.unique_id in withheld]:
+            raise TransactionFailure(
+                XDSDuplicateUniqueIdInRegistry(
+                    f"DocumentEntry {one.id}: uniqueId {one.unique_id} is already in use", one.id
+                )
+                for one in taken
+            )
 
     def _note(self, unique_ids: Collection[str], note: Callable[[Connection], Any]) -> None:
         """Write down what the registry answered; what cannot be is left to a sweep."""

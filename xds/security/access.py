@@ -62,6 +62,8 @@ class Facts:
     patients_of_query: Callable[[], Iterable[str]] | None = None
     """Gives the patients (CX) that it names."""
     documents: list[RequestedDocument] = field(default_factory=list)
+    patients_of_documents: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The patients (CX) of some of them by uniqueId, where the registry is elsewhere."""
     message_id: str = ""
     """The id of an HL7 message."""
     sender: str = ""

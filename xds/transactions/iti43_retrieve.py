@@ -55,7 +55,7 @@ def _withheld(
     """Return the documents that the caller may not know of, by what is registered of them."""
     unique_ids = [one.document_unique_id for one in requests]
     try:
-        return domain.withheld(unique_ids, request.access.visible)
+        return domain.withheld(unique_ids, request.access)
     except RegistryUnavailable as error:
         _log.warning("the registry cannot be asked who may see documents", reason=str(error))
         raise TransactionFailure([TRANSACTION.busy(BUSY)]) from error

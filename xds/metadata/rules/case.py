@@ -39,6 +39,8 @@ class RegisteredObject:
     logical_id: str | None = None
     version: int | None = None
     is_transformation: bool = False
+    is_withheld: bool = False
+    """Whether the submitter may not know of it."""
     folders: "tuple[RegisteredObject, ...]" = ()
     """The Approved Folders that hold the DocumentEntry."""
 

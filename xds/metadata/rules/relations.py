@@ -103,18 +103,25 @@ def distinct_unique_ids(case: Case) -> Findings:
 
 
 def unused_unique_ids(case: Case) -> Findings:
-    """The uniqueId of a SubmissionSet or Folder is not in use."""
+    """The uniqueId of a SubmissionSet or Folder is not in use, nor that of anything withheld.
+
+    A submitter who may not know of what bears a uniqueId learns that it is in use and nothing else:
+    not of what kind or of whom it is, and not whether hash or size are the same.
+    """
     for thing in case.patient_bearers:
-        if isinstance(thing, DocumentEntry):
-            continue
-        for other in case.known.unique_ids.get(thing.unique_id or "", ()):
-            reason = f"uniqueId {thing.unique_id} is already that of a {other.kind.KIND}"
+        others = case.known.unique_ids.get(thing.unique_id or "", ())
+        if any(other.is_withheld for other in others):
+            yield Finding(thing, f"uniqueId {thing.unique_id} is already in use", "uniqueId")
+        elif others and not isinstance(thing, DocumentEntry):
+            reason = f"uniqueId {thing.unique_id} is already that of a {others[0].kind.KIND}"
             yield Finding(thing, reason, "uniqueId")
-            break
 
 
 def _twins(case: Case, entry: DocumentEntry) -> list[RegisteredObject]:
+    """Return the registered entries of the same document; none where one of them is withheld."""
     others = case.known.unique_ids.get(entry.unique_id or "", ())
+    if any(other.is_withheld for other in others):
+        return []
     return [other for other in others if other.kind is DocumentEntry]
 
 
