@@ -295,8 +295,8 @@ def _with_warnings(answer: Answer, warnings: Sequence[Issue]) -> Answer:
 
 
 def _more(outcome: Resource | None, warnings: Iterable[Issue]) -> Resource:
-    told = operation_outcome(warnings)
-    return {**told, "issue": [*(outcome or {}).get("issue", ()), *told["issue"]]}
+    told, before = operation_outcome(warnings), (outcome or {}).get("issue", ())
+    return {**told, "issue": [*before, *(one for one in told["issue"] if one not in before)]}
 
 
 def _answer_failure(

@@ -7,6 +7,7 @@ from typing import Any, Final
 from xds.fhir import json, negotiation, structure, xml
 from xds.fhir.exchange import Resource
 from xds.fhir.outcome import Issue, Refused
+from xds.fhir.tidying import tidied
 from xds.fhir.vocabulary import FHIR_XML
 from xds.pace import TooMany, TooSlow
 
@@ -83,7 +84,7 @@ def resource_of(
     issues = [*issues, *structure.problems(resource, expected=expected)]
     if any(issue.severity not in _NOT_ERRORS for issue in issues):
         raise Refused(400, issues)
-    return resource, form, issues
+    return resource, form, [*issues, *tidied(resource)]
 
 
 def _incomplete() -> Refused:

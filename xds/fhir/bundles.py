@@ -188,6 +188,10 @@ def _entry(index: int, one: Resource, base: str, problems: Problems) -> Entry | 
     place = f"Bundle.entry[{index}]"
     request, resource = one.get("request") or {}, one.get("resource") or {}
     method, url = request.get("method") or "", _relative(request.get("url") or "", base)
+    if method == "POST" and url[: len(_URN)].lower() == _URN:
+        told = "request.url of a POST is the resource type: the urn is passed over"
+        problems.warn(told, f"{place}.request.url")
+        url = resource.get("resourceType") or ""
     kind = _kind(resource, url, method)
     if kind is None:
         problems.add(
@@ -211,6 +215,9 @@ def _entry(index: int, one: Resource, base: str, problems: Problems) -> Entry | 
     )
     _check_request(entry, request, problems)
     return entry
+
+
+_URN: Final = "urn:"
 
 
 def _relative(url: str, base: str) -> str:

@@ -25,6 +25,7 @@ from xds.fhir.references import (
     References,
     Sought,
     entry_uuid,
+    is_elsewhere,
 )
 from xds.fhir.vocabulary import ENTRY_UUID
 from xds.metadata import vocabulary as v
@@ -89,7 +90,7 @@ class Links:
     def end(self, reference: Resource, entry: Entry, path: str) -> End | None:
         """Return what a Reference leads to; None where that is a problem, which is noted."""
         found = self.references.follow(reference, entry.resource, entry.full_url)
-        if isinstance(found, Foreign) and reference.get("identifier"):
+        if is_elsewhere(found) and reference.get("identifier"):
             found = Named(reference["identifier"])
         with self.problems.gathering():
             return self._end(found, path)

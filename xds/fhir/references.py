@@ -74,6 +74,16 @@ class Dangling:
     """Nothing; ``reason`` completes the sentence "the reference ..."."""
 
     reason: str
+    is_contained: bool = False
+    """Whether it is a reference into the resource itself, which must lead somewhere (R4 ref-1)."""
+
+
+def is_elsewhere(found: "Destination") -> bool:
+    """Tell whether what a reference leads to is not to be had here.
+
+    An identifier beside such a reference still says what is meant.
+    """
+    return isinstance(found, Foreign) or (isinstance(found, Dangling) and not found.is_contained)
 
 
 Destination = InRequest | Contained | Held | Sought | Named | Foreign | Dangling
@@ -170,7 +180,7 @@ def _contained(identifier: str, of: Resource) -> Destination:
     for resource in of.get("contained") or ():
         if resource.get("id") == identifier:
             return Contained(resource)
-    return Dangling("leads to no contained resource")
+    return Dangling("leads to no contained resource", is_contained=True)
 
 
 def entry_uuid(resource_id: str) -> str | None:

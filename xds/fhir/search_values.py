@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from xds.fhir.vocabulary import of_today
+
 _UNIT: Final = re.compile(r"\\.|.", re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\([,|$\\])")
 
@@ -43,7 +45,7 @@ class Token:
         value = "|".join(rest) if rest else system
         if not value and not (rest and system):
             raise ValueError("neither a system nor a value")
-        return cls(system if rest else None, value)
+        return cls(of_today(system) if rest else None, value)
 
 
 # --- dates ---------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from xds.fhir.references import (
     Named,
     References,
     Sought,
+    is_elsewhere,
 )
 from xds.fhir.vocabulary import FHIR_JSON
 from xds.metadata.datatypes import CX
@@ -66,7 +67,7 @@ class Subjects:
         """Return the patientId (CX); Refused where the subject leads to none."""
         found = self.references.follow(subject.reference, subject.of, subject.full_url)
         identifier = subject.reference.get("identifier")
-        if not (identifier and isinstance(found, Held | Foreign)):
+        if not (identifier and (isinstance(found, Held) or is_elsewhere(found))):
             return self._of(found, subject.path)
         try:
             patient_id = self._of(found, subject.path)

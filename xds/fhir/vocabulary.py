@@ -8,6 +8,7 @@ FHIR_JSON: Final = "application/fhir+json"
 FHIR_XML: Final = "application/fhir+xml"
 
 MHD: Final = "https://profiles.ihe.net/ITI/MHD"
+_MHD_BEFORE: Final = "http://profiles.ihe.net/ITI/MHD"
 _PROFILE: Final = f"{MHD}/StructureDefinition/"
 
 # Profiles (MHD 4.2.4, artifacts)
@@ -75,6 +76,12 @@ SUPERSEDED: Final = "superseded"
 ENTERED_IN_ERROR: Final = "entered-in-error"
 RETIRED: Final = "retired"
 """List.status of a Deprecated Folder: R4 knows no ``superseded`` there."""
+
+
+def of_today(uri: str) -> str:
+    """Return a canonical URL of MHD as MHD 4.2 has it; before, they began with ``http:``."""
+    return MHD + uri.removeprefix(_MHD_BEFORE) if uri.startswith(f"{_MHD_BEFORE}/") else uri
+
 
 BASES_OF_OTHER_VERSIONS: Final[Mapping[str, str]] = {
     "http://profiles.ihe.net/ITI/MHD/StructureDefinition/": _PROFILE,

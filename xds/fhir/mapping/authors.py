@@ -121,8 +121,8 @@ class Actors:
     def target(self, reference: Resource, where: str, within: Resource) -> Resource | None:
         """Return the resource that a Reference leads to, None where it is not in the request.
 
-        A reference into the resource itself, or to a UUID of the Bundle, must lead somewhere; one
-        to another server need not.
+        A reference into the resource itself must lead somewhere, one to a UUID of the Bundle too
+        unless an identifier beside it says who is meant; one to another server need not.
         """
         literal = reference.get("reference", "")
         if literal.startswith("#"):
@@ -130,7 +130,8 @@ class Actors:
             found = next((one for one in holders if one.get("id") == literal[1:]), None)
         else:
             found = self.reading.resolve(reference) if literal else None
-        if found is None and literal.startswith(("#", f.UUID_URN, f.OID_URN)):
+        urns = () if "identifier" in reference else (f.UUID_URN, f.OID_URN)
+        if found is None and literal.startswith(("#", *urns)):
             self.notes.error("not-found", "the reference leads to nothing in the request", where)
         return found
 
