@@ -37,6 +37,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import UnusedObject
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.submission import Submission
+from xds.metadata.unique_ids import spellings
 from xds.repository.registering import OutcomeUnknown, RegistryUnavailable
 from xds.tls import contexts
 
@@ -109,13 +110,14 @@ class RegistryClient:
     def document_entries(self, unique_ids: Collection[str]) -> Sequence[DocumentEntry]:
         """Ask GetDocuments of each document (ITI TF-2 3.18.4.1.2.3.7.5).
 
-        One query cannot have several: its answer may not have several patients (ibid. 3.8).
+        One query cannot have several: its answer may not have several patients (ibid. 3.8). Each
+        spelling is asked for, since the registry may be one that tells them apart.
         """
+        asked = dict.fromkeys(one for each in unique_ids for one in spellings(each))
         try:
             with ThreadPoolExecutor(_QUESTIONS_AT_ONCE) as threads:
-                return [
-                    one for found in threads.map(self._of_unique_id, unique_ids) for one in found
-                ]
+                every = [one for found in threads.map(self._of_unique_id, asked) for one in found]
+            return list({one.entry_uuid: one for one in every}.values())
         except ClientError as error:
             raise RegistryUnavailable(str(error)) from error
 

@@ -32,6 +32,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.demands import Condition, Either, Find
 from xds.metadata.objects import Association, DocumentEntry, Folder
 from xds.metadata.systems import Systems
+from xds.metadata.unique_ids import normal
 from xds.registry.views import RegistryView
 
 _UNRESOLVED: Final = "UnresolvedReferenceException"
@@ -138,23 +139,25 @@ class Links:
         """Follow a logical reference: within the request, else among what is registered."""
         wanted = self._names(identifier)
         for thing in self.provided.things.values():
-            if isinstance(thing, DocumentEntry | Folder) and wanted & {thing.id, thing.unique_id}:
+            if not isinstance(thing, DocumentEntry | Folder):
+                continue
+            if wanted & {thing.id, normal(thing.unique_id or "")}:
                 return End(thing.id, type(thing), is_new=True)
         return self._registered(identifier, DocumentEntry, path, missing=422)
 
-    def _names(self, identifier: Resource) -> set[str | None]:
+    def _names(self, identifier: Resource) -> set[str]:
         """Return the uniqueId or entryUUID that an Identifier says: both where it may be either."""
         kind, is_told = kind_of(identifier)
-        names: set[str | None] = set()
+        names: set[str] = set()
         with suppress(ValueError):
             names.add(uuid_of(identifier))
         if not (is_told and kind == ENTRY_UUID):
             with suppress(ValueError):
-                names.add(unique_id_of(identifier, self.systems))
+                names.add(normal(unique_id_of(identifier, self.systems)))
         return names
 
     def _registered(self, identifier: Resource, kind: Member, path: str, *, missing: int) -> End:
-        names = tuple(name for name in self._names(identifier) if name)
+        names = tuple(self._names(identifier))
         found = self._find(kind, names) if names else []
         approved = [one for one in found if one.availability_status == v.APPROVED] or found
         if len(approved) == 1:

@@ -15,6 +15,7 @@ from xds.metadata.demands import ANYTHING, Demand
 from xds.metadata.objects import MetadataObject
 from xds.metadata.rules import Case, Known, Policy, breaches
 from xds.metadata.submission import Submission
+from xds.metadata.unique_ids import normal
 from xds.registry import effects, events, surroundings
 from xds.registry.effects import Effects
 from xds.registry.events import EVENT_OBJECTS, Event, Happening
@@ -202,7 +203,7 @@ class DocumentRegistry:
                 connection, _PATIENTS_OF, {"unique_ids": list(unique_ids)}
             ):
                 found.setdefault(unique_id, []).append(patient_id)
-        return found
+        return {one: found[normal(one)] for one in unique_ids if normal(one) in found}
 
     def stable_documents(self, repository_unique_id: str) -> Iterator[RegisteredDocument]:
         """Yield what is registered of every stable document of one repository.

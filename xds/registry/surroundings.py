@@ -28,6 +28,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.metadata.rules import Known, RegisteredObject
 from xds.metadata.submission import Submission
+from xds.metadata.unique_ids import normal
 from xds.registry.tables import association, document_entry, folder, patient, submission_set
 
 T = TypeVar("T")
@@ -168,8 +169,9 @@ def bearers(submission: Submission) -> tuple[SubmissionSet | DocumentEntry | Fol
 
 
 def unique_ids(submission: Submission) -> list[str]:
-    """Return the uniqueIds of a submission, each once."""
-    return list({thing.unique_id: None for thing in bearers(submission) if thing.unique_id})
+    """Return the uniqueIds of a submission in their normal form, each once."""
+    found = (thing.unique_id for thing in bearers(submission))
+    return list({normal(one): None for one in found if one})
 
 
 def _registered(

@@ -33,6 +33,7 @@ from xds.database import METADATA
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.demands import searchable as searchable
+from xds.metadata.unique_ids import normal
 
 FromDatabase = Callable[[Any], str | None]
 """Turns a column's value into Python's. Results have many rows, so this is one plain call."""
@@ -64,6 +65,17 @@ class EntryUUID(TypeDecorator[str]):
     def result_processor(self, dialect: Dialect, coltype: object) -> FromDatabase:
         """From the database."""
         return lambda value: None if value is None else f"urn:uuid:{value}"
+
+
+class UniqueId(TypeDecorator[str]):
+    """A uniqueId in its normal form (:mod:`xds.metadata.unique_ids`), as its values are."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """To the database."""
+        return None if value is None else normal(value)
 
 
 _NO_TERM: Final = -1
@@ -173,7 +185,7 @@ document_entry = _object(
     Column("object_type", DOCUMENT_ENTRY_TYPES, nullable=False),
     _patient(),
     Column("source_patient_id", Text),
-    Column("unique_id", Text, nullable=False, index=True),
+    Column("unique_id", UniqueId, nullable=False, index=True),
     Column("logical_id", EntryUUID, nullable=False, index=True),
     Column("version", Integer, nullable=False),
     Column("home_community_id", Text),
@@ -195,7 +207,7 @@ Index("ix_document_entry_patient", document_entry.c.patient, document_entry.c.pk
 submission_set = _object(
     "submission_set",
     _patient(),
-    Column("unique_id", Text, nullable=False, unique=True),
+    Column("unique_id", UniqueId, nullable=False, unique=True),
     Column("home_community_id", Text),
     Column("source_id", Text, nullable=False),
     Column("submission_time", Instant, nullable=False),
@@ -207,7 +219,7 @@ Index("ix_submission_set_patient", submission_set.c.patient, submission_set.c.pk
 folder = _object(
     "folder",
     _patient(),
-    Column("unique_id", Text, nullable=False, index=True),
+    Column("unique_id", UniqueId, nullable=False, index=True),
     Column("logical_id", EntryUUID, nullable=False, index=True),
     Column("version", Integer, nullable=False),
     Column("home_community_id", Text),

@@ -33,6 +33,7 @@ from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.demands import Demand
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
+from xds.metadata.unique_ids import normal
 from xds.registry.demanded import Clause, Shape, clause, column, parted
 from xds.registry.fragments import FoundObject, parsed
 from xds.registry.search import WHOLE, Page
@@ -167,7 +168,7 @@ class RegistryView:
 
     def documents(self, unique_ids: Iterable[str], repository_unique_id: str) -> set[str]:
         """Return the uniqueIds of documents of a repository all of whose entries are visible."""
-        asked = {one: searchable(one) for one in unique_ids}
+        asked = {one: normal(searchable(one)) for one in unique_ids}
         query, bound = _documents(self.visible.sight), {"repository": repository_unique_id}
         found: set[str] = set()
         for chunk in chunks(asked.values()):

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from xds.database import METADATA, Database, fetch
+from xds.metadata.unique_ids import normal
 
 document = Table(
     "document",
@@ -99,19 +100,29 @@ class IndexedDocument:
 
 
 def find(connection: Connection, unique_ids: Sequence[str]) -> dict[str, IndexedDocument]:
-    """Return the documents among these uniqueIds that there are."""
-    found: dict[str, IndexedDocument] = {}
-    for start in range(0, len(unique_ids), _CHUNK):
-        chunk = list(unique_ids[start : start + _CHUNK])
+    """Return the documents among these uniqueIds that there are, by the ids as they are asked for.
+
+    A document is kept under the normal form of its uniqueId; before schema 2.1 it was under the id
+    as it was provided, by which it is found first.
+    """
+    asked = list({one: None for each in unique_ids for one in (each, normal(each))})
+    kept: dict[str, IndexedDocument] = {}
+    for start in range(0, len(asked), _CHUNK):
+        chunk = asked[start : start + _CHUNK]
         for row in fetch(connection, _BY_UNIQUE_ID, {"unique_ids": chunk}):
             one = IndexedDocument(*row)
-            found[one.unique_id] = one
-    return found
+            kept[one.unique_id] = one
+    found = {one: kept.get(one) or kept.get(normal(one)) for one in unique_ids}
+    return {one: document for one, document in found.items() if document is not None}
 
 
 def add(connection: Connection, documents: Iterable[IndexedDocument]) -> None:
-    """Add documents whose uniqueIds are not there yet."""
-    rows = [{name: getattr(one, name) for name in IndexedDocument.__slots__} for one in documents]
+    """Add documents whose uniqueIds are not there yet, under their normal forms."""
+    rows = [
+        {name: getattr(one, name) for name in IndexedDocument.__slots__}
+        | {"unique_id": normal(one.unique_id)}
+        for one in documents
+    ]
     if rows:
         connection.execute(insert(document), rows)
 

@@ -39,6 +39,7 @@ from xds.metadata.demands import Demand, is_anything, meets
 from xds.metadata.ebrim import new_uuid
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.submission import Submission
+from xds.metadata.unique_ids import normal
 from xds.repository import index
 from xds.repository.index import Connection
 
@@ -160,11 +161,12 @@ def locked(unique_ids: Collection[str]) -> Locks:
 
 
 def _unique_ids(submission: Submission) -> set[str]:
-    """Return the uniqueIds of the documents; TransactionFailure where two have the same.
+    """Return the uniqueIds of the documents in normal form; TransactionFailure where two are one.
 
     The registry would refuse them, but by then one of the two documents would be lost.
     """
-    times = Counter(entry.unique_id for entry in submission.document_entries if entry.unique_id)
+    named = (entry.unique_id for entry in submission.document_entries)
+    times = Counter(normal(one) for one in named if one)
     if repeated := [unique_id for unique_id, number in times.items() if number > 1]:
         raise TransactionFailure(
             XDSRepositoryDuplicateUniqueIdInMessage(f"several documents have {one}", one)

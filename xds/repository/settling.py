@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from xds.database import retried
 from xds.metadata.objects import DocumentEntry
+from xds.metadata.unique_ids import normal
 from xds.repository import index
 from xds.repository.index import IndexedDocument
 from xds.repository.registering import RemoteRegistry, locked
@@ -54,10 +55,9 @@ def registered(
     """Return what the registry has of documents of this repository, by their uniqueIds."""
     found: dict[str, list[DocumentEntry]] = {}
     for entry in registry.document_entries(unique_ids):
-        unique_id = entry.unique_id or ""
-        if entry.repository_unique_id == repository.unique_id and unique_id in unique_ids:
-            found.setdefault(unique_id, []).append(entry)
-    return found
+        if entry.repository_unique_id == repository.unique_id:
+            found.setdefault(normal(entry.unique_id or ""), []).append(entry)
+    return {one: found[normal(one)] for one in unique_ids if normal(one) in found}
 
 
 def _waiting(repository: DocumentRepository, older_than: timedelta) -> Iterator[Attempts]:

@@ -40,6 +40,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.datatypes import check_document_availability, check_sha1
 from xds.metadata.objects import Author, DocumentEntry
 from xds.metadata.systems import Systems
+from xds.metadata.unique_ids import normal
 
 if TYPE_CHECKING:
     from xds.registry.views import Relation
@@ -299,7 +300,8 @@ def _check_equal(
     """Refuse a uniqueId, said to be one by its type, that is not the masterIdentifier's."""
     if not unique_id or "type" not in element:
         return
-    if attempt(notes, where, unique_id_of, element, systems) != unique_id:
+    stated = attempt(notes, where, unique_id_of, element, systems)
+    if normal(stated or "") != normal(unique_id):
         notes.error("invariant", "the uniqueId is not that of masterIdentifier", where)
 
 

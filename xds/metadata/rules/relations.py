@@ -7,6 +7,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import is_uuid
 from xds.metadata.objects import Association, DocumentEntry, Folder, SubmissionSet
 from xds.metadata.rules.case import Case, Finding, Findings, Node, RegisteredObject
+from xds.metadata.unique_ids import normal
 
 # --- references ----------------------------------------------------------------------------------
 
@@ -95,9 +96,9 @@ def no_addendum_to_transformation(case: Case) -> Findings:
 def distinct_unique_ids(case: Case) -> Findings:
     """No uniqueId stands twice in one message."""
     bearers = case.patient_bearers
-    count = Counter(thing.unique_id for thing in bearers if thing.unique_id)
+    count = Counter(normal(thing.unique_id) for thing in bearers if thing.unique_id)
     for thing in bearers:
-        if thing.unique_id and count.pop(thing.unique_id, 0) > 1:
+        if thing.unique_id and count.pop(normal(thing.unique_id), 0) > 1:
             reason = f"uniqueId {thing.unique_id} stands on several objects"
             yield Finding(thing, reason, "uniqueId")
 
@@ -109,7 +110,7 @@ def unused_unique_ids(case: Case) -> Findings:
     not of what kind or of whom it is, and not whether hash or size are the same.
     """
     for thing in case.patient_bearers:
-        others = case.known.unique_ids.get(thing.unique_id or "", ())
+        others = case.known.unique_ids.get(normal(thing.unique_id or ""), ())
         if any(other.is_withheld for other in others):
             yield Finding(thing, f"uniqueId {thing.unique_id} is already in use", "uniqueId")
         elif others and not isinstance(thing, DocumentEntry):
@@ -119,7 +120,7 @@ def unused_unique_ids(case: Case) -> Findings:
 
 def _twins(case: Case, entry: DocumentEntry) -> list[RegisteredObject]:
     """Return the registered entries of the same document; none where one of them is withheld."""
-    others = case.known.unique_ids.get(entry.unique_id or "", ())
+    others = case.known.unique_ids.get(normal(entry.unique_id or ""), ())
     if any(other.is_withheld for other in others):
         return []
     return [other for other in others if other.kind is DocumentEntry]
