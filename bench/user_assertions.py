@@ -76,8 +76,8 @@ def main() -> None:
             "yardstick: one RSA verification": _yardstick(),
             "assertion, first use": lambda n: users.caller(headers[n], "ITI-18", {}),
             "assertion, remembered": lambda _: users.caller(headers[0], "ITI-18", {}),
-            "token, first use": lambda n: tokens.caller(stated[n], "ITI-67"),
-            "token, remembered": lambda _: tokens.caller(stated[0], "ITI-67"),
+            "token, first use": lambda n: tokens.access(stated[n], "ITI-67"),
+            "token, remembered": lambda _: tokens.access(stated[0], "ITI-67"),
         }
         for name, act in rows.items():
             print(f"{name:34}{_microseconds(act):10.1f} µs")

@@ -24,11 +24,12 @@ LAYERS: Final = (
     ("soap", "fhir", "hl7v2", "web"),
     ("transactions",),
     ("affinity_domain", "pace"),
-    ("registry", "repository", "audit"),
+    ("registry", "repository", "audit", "observer"),
     ("config", "contract", "database", "metrics", "population"),
     ("logs", "security"),
     ("metadata", "sqlite_file", "targets", "tls"),
-    ("errors", "folders", "limits", "parsing", "trace_context"),
+    ("folders", "limits", "parsing", "trace_context"),
+    ("errors",),
 )
 
 # What a room may import of those below, where that is less than all.
@@ -38,6 +39,7 @@ LESS: Final = {
         "affinity_domain",
         "repository",
         "config",
+        "metrics",
         "tls.contexts",
         "logs",
         "metadata",
@@ -93,6 +95,7 @@ LESS: Final = {
     ),
     "certificates": ("config", "logs", "metrics", "tls"),
     "metrics": ("folders", "security"),
+    "observer": ("logs", "metrics", "security", "metadata", "errors"),
 }
 
 # The rooms that may import a library.

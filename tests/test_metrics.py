@@ -11,9 +11,11 @@ from tests.databases import Databases
 from tests.hl7v2.wire import cx
 from tests.serving import Server, serving
 from xds.client import DocumentConsumer, TransactionRefused
-from xds.metrics import Metrics, MetricsGate
+from xds.errors import RequestRefused
+from xds.metrics import Metrics
+from xds.observer import TransactionObserver
 from xds.security.access import Access, AccessDenied, AuthenticationFailed
-from xds.security.gates import SUCCESS, Outcome
+from xds.security.gates import SUCCESS, Outcome, Result
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def test_transactions_are_counted_by_what_became_of_them(server: Server) -> None
             consumer.stored_query("urn:uuid:00000000-0000-0000-0000-000000000000", {})
     found = {name: count - before.get(name, 0) for name, count in metrics(server).items()}
     assert found['xds_transactions_total{outcome="success",transaction="ITI-18"}'] == 3
-    assert found['xds_transactions_total{outcome="error",transaction="ITI-18"}'] == 1
+    assert found['xds_transactions_total{outcome="failure",transaction="ITI-18"}'] == 1
     assert found['xds_transaction_duration_seconds_count{transaction="ITI-18"}'] == 4
     assert found['xds_http_responses_total{place="registry",status="200"}'] == 4
 
@@ -64,14 +66,14 @@ def test_nothing_is_told_where_metrics_are_off(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("outcome", "told"),
     [
-        (Outcome(refused=True), "error"),
-        (Outcome(denied=AccessDenied("no")), "denied"),
-        (Outcome(unauthenticated=AuthenticationFailed("nobody")), "denied"),
+        (Outcome.of(RequestRefused()), "failure"),
+        (Outcome.of(AccessDenied("no")), "denied"),
+        (Outcome.of(AuthenticationFailed("nobody")), "denied"),
     ],
 )
 def test_what_is_not_answered_is_no_success(outcome: Outcome, told: str) -> None:
     alone = Metrics()
-    gate = MetricsGate(alone)
+    gate = TransactionObserver(alone, "off")
     gate.leave(Access(transaction="ITI-67"), outcome)  # as where a request comes to no gate
     _, text = alone.render()
     assert f'xds_transactions_total{{outcome="{told}",transaction="ITI-67"}} 1.0'.encode() in text
@@ -80,9 +82,9 @@ def test_what_is_not_answered_is_no_success(outcome: Outcome, told: str) -> None
 def test_a_process_alone_counts_for_itself() -> None:
     alone = Metrics()
     alone.transacted("ITI-18", SUCCESS, 0.1)
-    alone.transacted("ITI-18", Outcome(failed=True), 0.1)
+    alone.transacted("ITI-18", Outcome(Result.ERROR), 0.1)
     alone.expires("tls_certificate", 7)
     content_type, text = alone.render()
     assert content_type.startswith("text/plain")
-    assert b'xds_transactions_total{outcome="failed",transaction="ITI-18"} 1.0' in text
+    assert b'xds_transactions_total{outcome="error",transaction="ITI-18"} 1.0' in text
     assert b'xds_certificate_expiry_timestamp_seconds{option="tls_certificate"} 7.0' in text

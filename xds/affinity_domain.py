@@ -16,6 +16,8 @@ from xds.metadata.objects import Code
 from xds.metadata.rules import Policy
 from xds.metadata.submission import Submission
 from xds.metadata.systems import Systems
+from xds.metrics import Metrics
+from xds.observer import TransactionObserver
 from xds.registry import schema
 from xds.registry.identities import PatientIdentities
 from xds.registry.link_changes import LINK_CHANGE, LinkPolicy
@@ -53,11 +55,17 @@ class AffinityDomain:
 
     @classmethod
     def open(
-        cls, config: Config, remote: RemoteRegistry | None = None, *, serves: bool = False
+        cls,
+        config: Config,
+        remote: RemoteRegistry | None = None,
+        *,
+        serves: bool = False,
+        metrics: Metrics | None = None,
     ) -> "AffinityDomain":
         """Open database and store; DatabaseUnavailable or StoreUnavailable when that fails.
 
-        ``serves`` tells that transactions will be answered, which are recorded then.
+        ``serves`` tells that transactions will be answered, which are recorded then, logged, and
+        counted in ``metrics``.
         ``remote`` is the registry at ``registry_url``, see :mod:`xds.remote_registry`.
         """
         if (remote is None) != (config.registry_url is None):
@@ -82,7 +90,7 @@ class AffinityDomain:
             identities=PatientIdentities(
                 database, config.assigning_authority, _link_policy(config)
             ),
-            gates=Gates(tuple(_gates(config, office))),
+            gates=Gates(tuple(_gates(config, office, metrics, serves=serves))),
             office=office,
             systems=Systems.read(config.identifier_systems),
         )
@@ -177,8 +185,12 @@ def _repository(
     )
 
 
-def _gates(config: Config, office: Office | None) -> Iterator[Gate]:
-    """Yield policy before audit, which a denial does not keep from recording it."""
+def _gates(
+    config: Config, office: Office | None, metrics: Metrics | None, *, serves: bool
+) -> Iterator[Gate]:
+    """Yield the observer first, as it is left last; policy before audit, which records denials."""
+    if serves and (metrics or config.transaction_log != "off"):
+        yield TransactionObserver(metrics, config.transaction_log)
     text = None if config.policy is None else config.policy.read_bytes()
     if text is not None:
         yield PolicyGate(policy_file.read(text))

@@ -1,15 +1,13 @@
 """The composition: a configuration becomes an affinity domain, and that one WSGI application."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from xds import contract, logs, remote_registry, trace_context, web
 from xds.config import Config
 from xds.fhir import application
-from xds.metrics import Counted, Metrics, MetricsGate
+from xds.metrics import Counted, Metrics
 from xds.pace import Paced
-from xds.security.gates import Gates
 from xds.security.proxies import KnownNodes, Proxies
 from xds.soap.application import SoapEndpoint
 from xds.soap.asynchronous import Replies
@@ -27,14 +25,12 @@ def create_app(config: Config) -> WSGIApplication:
 
     FHIR reads and writes registry and repository at once, and is there where both are.
     """
-    domain = remote_registry.open_domain(config, serves=True)
     metrics = Metrics() if config.metrics == "yes" else None
+    domain = remote_registry.open_domain(config, serves=True, metrics=metrics)
     if metrics and domain.office and domain.office.ships:
         metrics.watch_audit(domain.office.backlog)
     if metrics and domain.database.is_sqlite:
         metrics.watch_wal(domain.database.wal_bytes)
-    if metrics:
-        domain = replace(domain, gates=Gates((MetricsGate(metrics), *domain.gates.gates)))
     replies = Replies.open(config)
     requirements = config.user_requirements
     users = UserAssertions.open(config, domain, requirements)

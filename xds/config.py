@@ -320,6 +320,9 @@ class Config(LimitOptions, TlsOptions):
     metrics: Literal["yes", "no"] = Field(
         "yes", description="Whether GET /metrics tells what Prometheus may collect."
     )
+    transaction_log: Literal["all", "failures", "off"] = Field(
+        "all", description="Transactions that leave a line in the log: all, failures alone, or off."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged."
     )

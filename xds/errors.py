@@ -1,6 +1,6 @@
 """The errors of the transactions: one class for each code, named as the code (ITI TF-3 4.2.4).
 
-    Exception
+    Exception                         .failure_kind: who has to do something about it (kind_of)
     ├── TransactionFailure            a transaction is refused, for all of its .errors
     ├── RequestRefused                a request is refused in the terms of its binding
     └── RegistryError                 one rs:RegistryError
@@ -37,11 +37,54 @@ Services raise these, only the bindings render them. The text of an exception is
 alone, because a code context may name a patient and exceptions end up in logs.
 """
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Final, NamedTuple
 
 ERROR_SEVERITY: Final = "urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:Error"
 WARNING_SEVERITY: Final = "urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:Warning"
+
+
+class FailureKind(StrEnum):
+    """Why a request is not answered as it was meant: what every binding decides its answer by."""
+
+    MALFORMED = "malformed"
+    """It is no message of its binding."""
+    REFUSED = "refused"
+    """What it says or asks for is wrong, unknown, or in conflict with what there is."""
+    DENIED = "denied"
+    """Its sender may not do this, or nobody vouches for the sender."""
+    SLOW = "slow"
+    """Its sender took too long."""
+    BUSY = "busy"
+    """The server has too much to do."""
+    FULL = "full"
+    """The server has no room left."""
+    UNAVAILABLE = "unavailable"
+    """The database, the store, or another system that is needed cannot be used now."""
+    INTERNAL = "internal"
+    """A fault of the server, which its log tells of."""
+
+
+def kind_of(error: BaseException) -> FailureKind:
+    """Return the kind of a failure: what its class says of itself, else INTERNAL.
+
+    This is the one place that tells refusals from failures of the server. Answers, metrics, log
+    and audit all go by it.
+    """
+    kind: FailureKind = getattr(error, "failure_kind", FailureKind.INTERNAL)
+    return kind
+
+
+class Breach(NamedTuple):
+    """What one error of a refusal says that may stand in a log: no value of any message."""
+
+    code: str
+    """The error code, of the TF, of HL7 or of FHIR."""
+    attribute: str = ""
+    """What is wrong: an attribute, a parameter or a place in the message."""
+    rule: str = ""
+    """The rule that is broken, by its name in xds.metadata.rules."""
 
 
 class RegistryError(Exception):
@@ -64,6 +107,11 @@ class RegistryError(Exception):
         self.attribute = attribute
         self.rule = rule
 
+    @property
+    def breach(self) -> Breach:
+        """What of it may be logged."""
+        return Breach(self.code, self.attribute, self.rule)
+
     @staticmethod
     def passed_on(
         code: str, code_context: str, location: str = "", severity: str = ERROR_SEVERITY
@@ -75,6 +123,23 @@ class RegistryError(Exception):
         return error
 
 
+_OF_SERVER: Final[Mapping[str, FailureKind]] = {
+    "XDSRegistryBusy": FailureKind.BUSY,
+    "XDSRepositoryBusy": FailureKind.BUSY,
+    "XDSRegistryOutOfResources": FailureKind.FULL,
+    "XDSRepositoryOutOfResources": FailureKind.FULL,
+    "XDSRegistryNotAvailable": FailureKind.UNAVAILABLE,
+    "XDSUnavailableCommunity": FailureKind.UNAVAILABLE,
+}
+"""The error codes that are not the request's fault (ITI TF-3 4.2.4.1)."""
+
+
+def kind_of_errors(errors: Iterable[RegistryError]) -> FailureKind:
+    """Return the kind of a refusal for several errors: the server's fault where one of them is."""
+    kinds = (_OF_SERVER.get(one.code) for one in errors if one.severity == ERROR_SEVERITY)
+    return next(filter(None, kinds), FailureKind.REFUSED)
+
+
 class RegistryWarning(RegistryError):
     """Something worth telling that does not fail the transaction. Use a subclass."""
 
@@ -83,6 +148,13 @@ class RegistryWarning(RegistryError):
 
 class RequestRefused(Exception):
     """A binding refuses a request in its own terms, for what is wrong with it. Use a subclass."""
+
+    failure_kind = FailureKind.REFUSED
+
+    @property
+    def breaches(self) -> Sequence[Breach]:
+        """What is wrong, as far as a log may tell."""
+        return ()
 
 
 class TransactionFailure(Exception):
@@ -95,6 +167,16 @@ class TransactionFailure(Exception):
         if all(error.severity == WARNING_SEVERITY for error in self.errors):
             raise ValueError("a refused transaction needs at least one error")
         super().__init__(self.errors)
+
+    @property
+    def failure_kind(self) -> FailureKind:
+        """Whose fault it is."""
+        return kind_of_errors(self.errors)
+
+    @property
+    def breaches(self) -> Sequence[Breach]:
+        """What is wrong, as far as a log may tell."""
+        return tuple(error.breach for error in self.errors)
 
     def __str__(self) -> str:
         return ", ".join(error.code for error in self.errors)

@@ -5,7 +5,6 @@ adds them up. Where there is no such folder, a process counts for itself.
 """
 
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -13,8 +12,7 @@ from typing import Any, Final
 
 from xds import __version__
 from xds.folders import private_folder
-from xds.security.access import Access
-from xds.security.gates import Outcome
+from xds.security.gates import Outcome, Result
 
 PATH: Final = "/metrics"
 
@@ -62,7 +60,7 @@ class Metrics:
         )
         self._transactions = Counter(
             "xds_transactions",
-            "Transactions by what became of them: success, error, denied or failed",
+            "Transactions by what their answers say: " + ", ".join(Result),
             ("transaction", "outcome"),
             registry=self._registry,
         )
@@ -138,7 +136,7 @@ class Metrics:
 
     def transacted(self, transaction: str, outcome: Outcome, seconds: float | None) -> None:
         """Count a transaction; it has no length where nobody was let in."""
-        self._transaction(transaction, _told(outcome)).inc()
+        self._transaction(transaction, outcome.result).inc()
         if seconds is not None:
             self._duration(transaction).observe(seconds)
 
@@ -162,32 +160,6 @@ class Metrics:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)
         return CONTENT_TYPE_LATEST, generate_latest(registry)
-
-
-def _told(outcome: Outcome) -> str:
-    if outcome.denied or outcome.unauthenticated:
-        return "denied"
-    if outcome.failed:
-        return "failed"
-    return "success" if outcome.is_success else "error"
-
-
-class MetricsGate:
-    """Counts every transaction; the first of the gates, so that it sees what the others decide."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-        self._began: dict[int, float] = {}
-
-    def enter(self, access: Access) -> None:
-        """Note when it began."""
-        self._began[id(access)] = time.perf_counter()
-
-    def leave(self, access: Access, outcome: Outcome) -> None:
-        """Count it, and how long it took."""
-        began = self._began.pop(id(access), None)
-        seconds = None if began is None else time.perf_counter() - began
-        self._metrics.transacted(access.transaction, outcome, seconds)
 
 
 class Counted:

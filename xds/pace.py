@@ -31,7 +31,7 @@ from typing import Any, Final
 
 from xds import logs
 from xds.config import Config
-from xds.errors import RequestRefused
+from xds.errors import FailureKind, RequestRefused
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -55,9 +55,13 @@ _log = logs.get_logger(__name__)
 class TooSlow(RequestRefused, OSError):
     """A client has kept the server waiting for longer than it may."""
 
+    failure_kind = FailureKind.SLOW
+
 
 class TooMany(OSError):
     """Too many requests wait for their clients already."""
+
+    failure_kind = FailureKind.BUSY
 
 
 @dataclass(slots=True, eq=False)

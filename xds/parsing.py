@@ -16,6 +16,8 @@ from typing import Final
 
 from lxml import etree
 
+from xds.errors import FailureKind
+
 _HUGE: Final = 10_000_000
 """Bytes beyond which libxml2 must be told that a long text is meant (un-optimised base64)."""
 
@@ -49,6 +51,8 @@ class MalformedXML(ValueError):
     def __init__(self, told: str, logged: str | None = None) -> None:
         super().__init__(told)
         self.logged = logged or told
+
+    failure_kind = FailureKind.MALFORMED
 
 
 def _parser(*, huge: bool, encoding: str | None = None) -> etree.XMLParser:

@@ -38,6 +38,7 @@ from xds.metadata.ebrim import UnusedObject
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.submission import Submission
 from xds.metadata.unique_ids import spellings
+from xds.metrics import Metrics
 from xds.repository.registering import OutcomeUnknown, RegistryUnavailable
 from xds.tls import contexts
 
@@ -59,12 +60,12 @@ _NOT_KNOWN: Final = (
 _log = logs.get_logger(__name__)
 
 
-def open_domain(config: Config, *, serves: bool = False) -> AffinityDomain:
+def open_domain(
+    config: Config, *, serves: bool = False, metrics: Metrics | None = None
+) -> AffinityDomain:
     """Open the affinity domain of a configuration, wherever its registry is."""
-    if config.registry_url is None:
-        return AffinityDomain.open(config, serves=serves)
-    client = registry_client(config, config.registry_url)
-    return AffinityDomain.open(config, client, serves=serves)
+    client = registry_client(config, config.registry_url) if config.registry_url else None
+    return AffinityDomain.open(config, client, serves=serves, metrics=metrics)
 
 
 def registry_client(config: Config, url: str) -> "RegistryClient":

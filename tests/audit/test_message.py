@@ -20,7 +20,7 @@ from xds.metadata.objects import SubmissionSet
 from xds.metadata.submission import Submission
 from xds.security.access import Access, AuthenticationFailed, NodeAuthenticationFailed
 from xds.security.caller import Caller
-from xds.security.gates import Outcome
+from xds.security.gates import Outcome, Result
 from xds.security.node import Node
 from xds.targets import SyslogTarget
 
@@ -56,7 +56,7 @@ def test_each_is_valid(transaction: str, refused: bool) -> None:
     access = asked(transaction)
     access.facts.patient(PATIENT)
     access.facts.query = lambda: "a=1"
-    (record,) = trail.records(access, Outcome(refused=refused))
+    (record,) = trail.records(access, Outcome(Result.FAILURE if refused else Result.SUCCESS))
     root = message(record)
     assert root.find("EventIdentification").get("EventOutcomeIndicator") == (
         "4" if refused else "0"
@@ -100,8 +100,8 @@ def test_a_policy_is_the_configuration_of_security() -> None:
 
 
 def test_who_was_not_let_in() -> None:
-    user = Outcome(unauthenticated=AuthenticationFailed("no assertion"))
-    node = Outcome(unauthenticated=NodeAuthenticationFailed("no certificate"))
+    user = Outcome.of(AuthenticationFailed("no assertion"))
+    node = Outcome.of(NodeAuthenticationFailed("no certificate"))
     (of_user,), (of_node,) = (tuple(trail.records(asked("ITI-18"), one)) for one in (user, node))
     assert types(message(of_user)) == [("110122", "DCM")]
     assert types(message(of_node)) == [("110126", "DCM")]
@@ -134,7 +134,7 @@ def test_an_attempt_that_was_refused_before_was_not_sent(tmp_path: Path) -> None
     gate = trail.AuditTrail(spool, registry="http://registry.example/registry")
     access = asked("ITI-41")
     gate.enter(access)
-    gate.leave(access, Outcome(refused=True))
+    gate.leave(access, Outcome(Result.FAILURE))
     (segment,) = spool.taken()
     assert [AuditRecord.load(line).transaction for line in segment.lines()] == ["ITI-41"]
     segment.close()

@@ -143,9 +143,13 @@ def test_a_refused_submission_is_found_in_the_log(server: Server) -> None:
         lines = [
             json.loads(line) for line in server.log.read_text().splitlines() if identifier in line
         ]
-        [line] = [line for line in lines if line["event"] == "refused"]
-        assert line["transaction"] == "ITI-42"
-        assert "XDSRegistryMetadataError" in line["errors"]
+        [line] = [line for line in lines if line["event"] == "transaction"]
+        assert (line["transaction"], line["outcome"]) == ("ITI-42", "failure")
+        assert {
+            "code": "XDSRegistryMetadataError",
+            "attribute": "creationTime",
+            "rule": "required",
+        } in line["breaches"]
     forged = sent(
         server, "/registry", b"", "X-Request-ID: a b", "Content-Type: application/soap+xml"
     )

@@ -26,12 +26,12 @@ from xds.audit.spool import Spool
 from xds.metadata.objects import Code
 from xds.security.access import Access, Facts, NodeAuthenticationFailed, RequestedDocument
 from xds.security.caller import Caller
-from xds.security.gates import NotRecorded, Outcome
+from xds.security.gates import SUCCESS as DONE
+from xds.security.gates import NotRecorded, Outcome, Result
 
 _PATIENT_KIND: Final = "urn:ihe:iti:xpid:2017:patientIdentifierType"
 _HOME_OF_DOCUMENT: Final = "ihe:homeCommunityID"
 _REPOSITORY: Final = "Repository Unique ID"
-_DONE: Final = Outcome()
 
 _log = logs.get_logger(__name__)
 
@@ -71,7 +71,7 @@ class AuditTrail:
 
 
 def _write(access: Access, connection: Any) -> None:
-    table.insert(connection, (one.told() for one in records(access, _DONE)))
+    table.insert(connection, (one.told() for one in records(access, DONE)))
     access.is_recorded = True
 
 
@@ -127,12 +127,11 @@ def _told(access: Access, outcome: Outcome) -> tuple[int, str]:
     """Return the EventOutcomeIndicator, and what is said of a failure."""
     if outcome.denied is not None:
         return MINOR_FAILURE, f"denied: {outcome.denied.rule or outcome.denied}"
-    if outcome.errors:
-        return MINOR_FAILURE, ", ".join(dict.fromkeys(error.code for error in outcome.errors))
-    if outcome.refused:
-        return MINOR_FAILURE, "the request was refused"
-    if outcome.failed:
-        return SERIOUS_FAILURE, "the server could not answer"
+    codes = ", ".join(dict.fromkeys(breach.code for breach in outcome.breaches))
+    if outcome.result is Result.ERROR:
+        return SERIOUS_FAILURE, codes or "the server could not answer"
+    if not (outcome.is_success or outcome.result is Result.PARTIAL):
+        return MINOR_FAILURE, codes or "the request was refused"
     if access.break_glass:
         return SUCCESS, f"emergency access, permitted by: {', '.join(access.permitted_by)}"
     return SUCCESS, ""

@@ -141,20 +141,19 @@ class _Responder:
         environ = request.env
         environ[failures.INTERACTION] = self.interaction.name
         gates = self.facade.domain.gates
-        caller = self.authorization.caller(environ, self.interaction.name)
-        access = Access(transaction=self.interaction.name, caller=caller)
+        access = self.authorization.access(environ, self.interaction.name)
         access.facts.interaction = self.interaction.code
         try:
             call, form, pretty = self._call(request, access, path)
-        except Refused:
-            gates.turned_away(access)
+        except Refused as refused:
+            gates.turned_away(access, refused)
             raise
         with gates.passing(access):
             if self.interaction.body:
                 call = self._with_resource(call, environ)
             answer = self.handler(self.facade, call)
-        answer = _with_warnings(answer, call.warnings)
-        _send(answer, environ, response, form, pretty=pretty)
+            answer = _with_warnings(answer, call.warnings)
+            _send(answer, environ, response, form, pretty=pretty)
 
     def _call(
         self, request: falcon.Request, access: Access, path: Mapping[str, str]

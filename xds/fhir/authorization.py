@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
-from xds.database import UsedOnce
+from xds.database import DatabaseUnavailable, UsedOnce
 from xds.fhir.key_sets import KeySet
 from xds.fhir.outcome import Issue, Refused
 from xds.fhir.tokens import TokenRefused, VerifiedToken, verify
@@ -69,13 +69,21 @@ class Authorization:
         )
         return cls(requirements, terms, UsedOnce(domain.database), domain.gates)
 
-    def caller(self, environ: Mapping[str, Any], transaction: str) -> Caller:
-        """Return who sends a request; Refused where its user is not as the options want it.
+    def access(self, environ: Mapping[str, Any], transaction: str) -> Access:
+        """Return the access of who sends a request; Refused where its user is not as wanted.
 
         NotRecorded where a failure cannot be recorded, DatabaseUnavailable where a first use
-        cannot be told from a second.
+        cannot be told from a second. Every gate knows of any of these.
         """
         caller = Caller(node=node.of_environment(environ))
+        try:
+            caller = self._caller(caller, environ, transaction)
+        except DatabaseUnavailable as error:
+            self.gates.turned_away(Access(transaction=transaction, caller=caller), error)
+            raise
+        return Access(transaction=transaction, caller=caller)
+
+    def _caller(self, caller: Caller, environ: Mapping[str, Any], transaction: str) -> Caller:
         requirement = self.requirements.of_transaction(transaction)
         if requirement is Requirement.OFF:
             return caller
@@ -130,7 +138,6 @@ class Authorization:
         """Raise Refused where a scope is missing: the literal name of each transaction (IUA)."""
         names = access.transaction.split(", ")
         if self.terms.needs_scope and not user.scopes.issuperset(names):
-            _log.info("a token has not the scope", transaction=access.transaction)
             scopes = " ".join(names)
             self.gates.denied(access, AccessDenied(f"the token has not the scope {scopes}"))
             challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{scopes}"'

@@ -9,14 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from xds import logs
-from xds.database import DatabaseUnavailable
-from xds.errors import TransactionFailure
+from xds.errors import FailureKind, TransactionFailure, kind_of
 from xds.fhir import negotiation, rendering
 from xds.fhir.outcome import RETRY_AFTER_SECONDS, Issue, Refused, operation_outcome, refusal
 from xds.fhir.vocabulary import FHIR_JSON
-from xds.repository.store import StoreFull, StoreUnavailable
 from xds.security.access import AccessDenied
-from xds.security.gates import NotRecorded
 
 REQUEST_ID: Final = logs.REQUEST_ID
 INTERACTION: Final = "xds.interaction"
@@ -71,11 +68,12 @@ def as_refused(error: Exception) -> Refused:
             return error
         case TransactionFailure():
             return refusal(error)
-        case StoreFull():
-            return Refused.because(507, "no-store", "there is no room for documents")
         case AccessDenied():
             return _denied(error)
-        case DatabaseUnavailable() | StoreUnavailable() | NotRecorded():
+    match kind_of(error):
+        case FailureKind.FULL:
+            return Refused.because(507, "no-store", "there is no room for documents")
+        case FailureKind.UNAVAILABLE:
             return _unavailable()
     found = f"an error in the server, which its log tells of under {logs.current_correlation()}"
     return Refused.because(500, "exception", found)
@@ -108,10 +106,9 @@ def _note(refused: Refused, error: Exception, environ: Mapping[str, Any]) -> Non
         "status": refused.status,
         "issues": [issue.error_code or issue.code for issue in refused.issues],
     }
-    if isinstance(error, AccessDenied):
-        _log.warning("access denied", rule=error.rule, **told)
-    elif isinstance(error, Refused | TransactionFailure):
-        _log.info("refused", **told)
+    if isinstance(error, AccessDenied | Refused | TransactionFailure):
+        if not told["interaction"]:  # else the line of the transaction tells it
+            _log.info("refused", **told)
     elif refused.status == 503:
         _log.error("not available", exc_info=error, **told)
     else:

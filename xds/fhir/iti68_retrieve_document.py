@@ -200,11 +200,11 @@ class RetrieveDocument:
         start_response(status, headers)
         return blocks
 
-    def _answer(self, environ: Mapping[str, Any]) -> Sent:
+    def _answer(self, environ: dict[str, Any]) -> Sent:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _other_method(environ["REQUEST_METHOD"])
-        caller = self._authorization.caller(environ, "ITI-68")
-        access = Access(transaction="ITI-68", caller=caller)
+        environ[failures.INTERACTION] = "ITI-68"
+        access = self._authorization.access(environ, "ITI-68")
         with self._gates.passing(access):
             return self._retrieved(environ, access)
 
@@ -306,7 +306,6 @@ def _other_method(method: str) -> Sent:
 
 
 def _failure(error: Exception, environ: dict[str, Any]) -> Sent:
-    environ[failures.INTERACTION] = "ITI-68"
     with logs.correlation(failures.request_id(environ)):
         Body(environ).drain()
         told = failures.tell(error, environ)

@@ -5,13 +5,23 @@ whose ``details`` have the XDS code both as coding and as text, and whose ``diag
 code context, so that clients of every known gateway find it where they look.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from xds.errors import WARNING_SEVERITY, RegistryError, RequestRefused, TransactionFailure
+from xds.errors import (
+    WARNING_SEVERITY,
+    Breach,
+    FailureKind,
+    RegistryError,
+    RequestRefused,
+    TransactionFailure,
+)
 from xds.fhir.characters import legible
 from xds.fhir.resource import Resource
+
+_TOLD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.:$()\[\]-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +37,18 @@ class Issue:
     severity: str = "error"
     error_code: str = ""
     """The XDS error code, where there is one."""
+    attribute: str = ""
+    """The attribute of XDS metadata that is wrong, for the log."""
+    rule: str = ""
+    """The rule that is broken, for the log."""
+
+    @property
+    def breach(self) -> Breach:
+        """What of it may be logged: a place only if it cannot be the words of the client."""
+        place = self.attribute or next(filter(_TOLD.fullmatch, self.expression), "")
+        if place.startswith("http.") and self.code == "not-supported":
+            place = "http"  # the name of a parameter that there is not
+        return Breach(self.error_code or self.code, place, self.rule)
 
     def render(self) -> Resource:
         """Return the element ``OperationOutcome.issue``."""
@@ -46,6 +68,16 @@ def operation_outcome(issues: Iterable[Issue]) -> Resource:
     if not rendered:
         rendered = [{"severity": "information", "code": "informational", "diagnostics": "all ok"}]
     return {"resourceType": "OperationOutcome", "issue": rendered}
+
+
+_KINDS: Final[Mapping[int, FailureKind]] = {
+    401: FailureKind.DENIED,
+    403: FailureKind.DENIED,
+    408: FailureKind.SLOW,
+    503: FailureKind.UNAVAILABLE,
+    507: FailureKind.FULL,
+}
+"""By the status of an answer; others are by its first digit."""
 
 
 class Refused(RequestRefused):
@@ -71,6 +103,17 @@ class Refused(RequestRefused):
             code=code, diagnostics=diagnostics, expression=expression, error_code=error_code
         )
         return cls(status, [issue])
+
+    @property
+    def failure_kind(self) -> FailureKind:  # type: ignore[override]
+        """Whose fault it is."""
+        usual = FailureKind.REFUSED if self.status < 500 else FailureKind.INTERNAL
+        return _KINDS.get(self.status, usual)
+
+    @property
+    def breaches(self) -> Sequence[Breach]:
+        """What is wrong, as far as a log may tell."""
+        return tuple(issue.breach for issue in self.issues if issue.severity != "warning")
 
     def at(self, expression: str) -> "Refused":
         """Return the same, its issues without a place pointing at this one."""
@@ -159,6 +202,8 @@ def issue_of(error: RegistryError, where: Where = _nowhere) -> Issue:
         expression=(path,) if path else (),
         severity="warning" if warning else "error",
         error_code=error.code,
+        attribute=error.attribute,
+        rule=error.rule,
     )
 
 

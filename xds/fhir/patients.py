@@ -32,6 +32,7 @@ def find(facade: Facade, call: Call) -> Answer:
     facts.query_id = "Patient"
     facts.query = lambda: f"Patient?{urlencode(call.parameters)}"
     facts.patient(*(patient.patient_id for patient in page.found))
+    facts.results = len(page.found)
     resources = [
         facade.kept.rendered((patient, call.base), partial(_resource, patient, writing))
         for patient in page.found

@@ -256,6 +256,7 @@ def register(
     Raises Refused with what registry and repository find wrong; then nothing is stored.
     """
     domain = facade.domain
+    access.facts.provided = len(documents)
     try:
         access.submits(submission)
     except AccessDenied:

@@ -132,6 +132,7 @@ def find(facade: Facade, call: Call, resource_type: str, profile: str, render: R
             _note(call, resource_type, planned.plans)
             found = sheet(view, planned.plans, search.wishes)
             call.access.facts.patient(*(one.found.patient_id for one in found.found))
+            call.access.facts.results = len(found.found)
             resources = render(facade, call.base, view, found.found)
     except TransactionFailure as failure:
         raise refusal(failure) from failure

@@ -9,7 +9,7 @@ from typing import Final
 from uuid import uuid4
 
 from xds import logs
-from xds.database import DatabaseUnavailable
+from xds.errors import FailureKind, kind_of
 from xds.hl7v2 import iti8_patient_identity_feed, iti64_notify_xad_pid_link_change
 from xds.hl7v2.event import Event, Feed
 from xds.hl7v2.messages import (
@@ -26,7 +26,6 @@ from xds.hl7v2.messages import (
 from xds.registry.identities import Finding, IdentityRefused, Role
 from xds.security.access import Access, AccessDenied
 from xds.security.caller import Caller
-from xds.security.gates import NotRecorded
 from xds.security.node import NOWHERE, Node
 
 EVENTS: Final[Mapping[str, Event]] = {
@@ -65,8 +64,9 @@ def _answer(feed: Feed, payload: bytes, node: Node) -> bytes:
     except Unreadable:
         _log.warning("a message of the patient feed has no header")
         return rejection_of_noise(control_id)
-    code, problems = _outcome(feed, message, node)
-    if code != ACCEPTED:
+    event = EVENTS.get(message.trigger_event) if message.message_type == "ADT" else None
+    code, problems = _outcome(feed, message, event, node)
+    if event is None:  # else the line of the transaction tells it
         _log.warning(
             "a message of the patient feed was refused",
             acknowledgement=code,
@@ -76,9 +76,10 @@ def _answer(feed: Feed, payload: bytes, node: Node) -> bytes:
     return acknowledgement(message, code, problems, control_id=control_id)
 
 
-def _outcome(feed: Feed, message: Message, node: Node) -> tuple[str, Sequence[Problem]]:
+def _outcome(
+    feed: Feed, message: Message, event: Event | None, node: Node
+) -> tuple[str, Sequence[Problem]]:
     problem = _not_ours(message)
-    event = EVENTS.get(message.trigger_event) if message.message_type == "ADT" else None
     if problem and event is None:
         return REJECTED, [problem]  # of no transaction
     assert event is not None
@@ -88,7 +89,7 @@ def _outcome(feed: Feed, message: Message, node: Node) -> tuple[str, Sequence[Pr
     access.facts.receiver = _end(message, 6, 5)
     try:
         if problem:
-            feed.gates.turned_away(access)
+            feed.gates.turned_away(access, Refused(problem))
             return REJECTED, [problem]
         with feed.gates.passing(access):
             event.handler(feed, message, access)
@@ -98,13 +99,13 @@ def _outcome(feed: Feed, message: Message, node: Node) -> tuple[str, Sequence[Pr
         return ERROR, [_problem(finding) for finding in refusal.findings]
     except AccessDenied as denied:
         return ERROR, [Problem("207", "MSH^1", str(denied))]
-    except (DatabaseUnavailable, NotRecorded) as error:
-        _log.error("not available", exc_info=error, control_id=_control_id(message))
-        return REJECTED, [Problem("207", "MSH^1", "the registry is not available at the moment")]
     except Exception as error:
-        _log.error(
-            "a message of the patient feed failed", exc_info=error, control_id=_control_id(message)
-        )
+        unavailable = kind_of(error) is FailureKind.UNAVAILABLE
+        event_ = "not available" if unavailable else "a message of the patient feed failed"
+        _log.error(event_, exc_info=error, control_id=_control_id(message))
+        if unavailable:
+            reason = "the registry is not available at the moment"
+            return REJECTED, [Problem("207", "MSH^1", reason)]
         return REJECTED, [Problem("207", "MSH^1", "an error in the server, which its log tells of")]
     return ACCEPTED, []
 

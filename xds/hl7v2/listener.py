@@ -22,6 +22,7 @@ from xds.hl7v2 import mllp
 from xds.hl7v2.event import Feed
 from xds.hl7v2.feed import answer
 from xds.hl7v2.identifiers import AssigningAuthority
+from xds.metrics import Metrics
 from xds.tls import contexts
 
 _log = logs.get_logger(__name__)
@@ -37,7 +38,8 @@ def run(
     logs.configure(config.log_level, config.log_format)
     try:
         tls = _context(config, certificates.recv()) if config.mllp_has_tls else None
-        domain = AffinityDomain.open(config, serves=True)
+        metrics = Metrics() if config.metrics == "yes" else None
+        domain = AffinityDomain.open(config, serves=True, metrics=metrics)
     except Exception as error:
         _log.error("the patient feed cannot start", reason=str(error), exc_info=True)
         cannot_start.set()

@@ -6,14 +6,14 @@ it logs the values that it cannot read.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
 import hl7
 
-from xds.errors import RequestRefused
+from xds.errors import Breach, RequestRefused
 from xds.metadata import datatypes
 
 Component = tuple[str, ...]
@@ -83,6 +83,11 @@ class Refused(RequestRefused):
     def __init__(self, *problems: Problem) -> None:
         super().__init__(", ".join(f"{one.code} at {one.location}" for one in problems))
         self.problems = problems
+
+    @property
+    def breaches(self) -> Sequence[Breach]:
+        """What is wrong, as far as a log may tell."""
+        return tuple(Breach(one.code, one.location) for one in self.problems)
 
 
 class Message:

@@ -4,7 +4,7 @@ A merge is one database transaction and final. The objects of the subsumed patie
 the surviving one; nothing is rendered again, because stored fragments hold no patientId.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 from typing import Final
@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, or_, select, update
 
 from xds.database import Database, Joining, Locks, retried
-from xds.errors import RequestRefused
+from xds.errors import Breach, RequestRefused
 from xds.metadata import datatypes
 from xds.metadata.datatypes import CX
 from xds.registry import events, link_changes, patients
@@ -79,6 +79,11 @@ class IdentityRefused(RequestRefused):
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings = tuple(findings)
         super().__init__("; ".join(map(str, self.findings)))
+
+    @property
+    def breaches(self) -> Sequence[Breach]:
+        """What is wrong, as far as a log may tell."""
+        return tuple(Breach(one.fault.code, one.role) for one in self.findings)
 
 
 @dataclass(frozen=True, slots=True)

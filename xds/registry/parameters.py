@@ -178,7 +178,8 @@ def decode(
         if groups or parameter.default:
             values[parameter.name] = groups or parameter.default
         elif parameter.required:
-            errors.append(XDSStoredQueryMissingParam(f"{parameter.name} is required"))
+            reason = f"{parameter.name} is required"
+            errors.append(XDSStoredQueryMissingParam(reason, attribute=parameter.name))
     if alternatives is not None and not errors:
         errors.extend(_unlike(alternatives, values))
     if errors:
@@ -188,17 +189,20 @@ def decode(
 
 def _decoded(parameter: Parameter, given: Sequence[Slot]) -> Groups:
     if len(given) > 1 and not parameter.conjunctive:
-        raise XDSStoredQueryParamNumber(
-            f"{parameter.name} may stand once, stands {len(given)} times"
-        )
+        reason = f"{parameter.name} may stand once, stands {len(given)} times"
+        raise XDSStoredQueryParamNumber(reason, attribute=parameter.name)
     groups = []
     for slot in given:
         try:
             group = _group(parameter, slot)
         except ValueError as reason:
-            raise XDSRegistryError(f"{parameter.name}: {reason}") from None
+            raise XDSRegistryError(
+                f"{parameter.name}: {reason}", attribute=parameter.name
+            ) from None
         if len(group) > 1 and not parameter.multiple:
-            raise XDSStoredQueryParamNumber(f"{parameter.name} takes one value")
+            raise XDSStoredQueryParamNumber(
+                f"{parameter.name} takes one value", attribute=parameter.name
+            )
         if parameter.kind.known is not None:
             group = tuple(value for value in group if value in parameter.kind.known)
         if group:
@@ -210,7 +214,7 @@ def _unlike(alternatives: Alternatives, values: Mapping[str, Groups]) -> list[Re
     given = [name for name in alternatives.names if name in values]
     names = ", ".join(alternatives.names)
     if not given:
-        return [XDSStoredQueryMissingParam(f"one of {names} is required")]
+        return [XDSStoredQueryMissingParam(f"one of {names} is required", attribute=names)]
     if len(given) > 1 and alternatives.exclusive:
-        return [XDSStoredQueryParamNumber(f"only one of {names} may be given")]
+        return [XDSStoredQueryParamNumber(f"only one of {names} may be given", attribute=names)]
     return []

@@ -21,6 +21,8 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import unquote, urlsplit
 
+from xds.errors import FailureKind
+
 OBJECT_STORES: Final = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")
 """The schemes of the URLs of object stores."""
 
@@ -38,9 +40,13 @@ class DocumentNotFound(StoreError):
 class StoreUnavailable(StoreError):
     """The store cannot do its work now; the text says why and names no patient."""
 
+    failure_kind = FailureKind.UNAVAILABLE
+
 
 class StoreFull(StoreUnavailable):
     """The store has no room left (answered with XDSRepositoryOutOfResources, TF-3 4.2.4)."""
+
+    failure_kind = FailureKind.FULL
 
 
 @dataclass(frozen=True, slots=True)

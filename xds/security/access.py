@@ -1,9 +1,10 @@
 """One request for access: who asks for what, what they may see, and what it turned out to touch."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from xds.errors import Breach, FailureKind, RegistryError, kind_of_errors
 from xds.metadata.demands import ANYTHING, Demand
 from xds.metadata.submission import Submission
 from xds.security.caller import UNKNOWN, Caller
@@ -14,6 +15,8 @@ Committing = Callable[[Any], None]
 
 class AccessDenied(Exception):
     """The caller may not do this; the text says why in general terms and names no patient."""
+
+    failure_kind = FailureKind.DENIED
 
     def __init__(self, said: str, *, rule: str = "", needs_user: bool = False) -> None:
         super().__init__(said)
@@ -29,6 +32,8 @@ class AuthenticationFailed(Exception):
     The text is the reason for log and audit: of what came it quotes nothing. What the sender is
     told is the binding's.
     """
+
+    failure_kind = FailureKind.DENIED
 
 
 class NodeAuthenticationFailed(AuthenticationFailed):
@@ -80,6 +85,10 @@ class Facts:
     """The same of single patients, by their ids."""
     patient_kinds: dict[str, str] = field(default_factory=dict)
     """What patient ids are in a link change (ITI TF-2 3.64.5.1)."""
+    provided: int = 0
+    """How many documents came with a submission."""
+    results: int | None = None
+    """How many objects or resources a query is answered with."""
 
     def patient(self, *patient_ids: str | None) -> None:
         """Note that the request is about these patients."""
@@ -118,8 +127,14 @@ class Access:
     on_commit: list[Committing] = field(default_factory=list)
     """What gates want written in the same commit as a change that the request brings about."""
 
-    is_refused: bool = False
-    """Whether the answer is a refusal: of bindings whose handlers answer with it themselves."""
+    refused_as: FailureKind | None = None
+    """What kind of refusal the answer is, of handlers that answer with one themselves."""
+    breaches: tuple[Breach, ...] = ()
+    """What that answer tells to be wrong."""
+    is_partial: bool = False
+    """Whether the answer has a part of what was asked for, and errors (PartialSuccess)."""
+    began: float = 0.0
+    """When it came to the first gate, by the clock of time.perf_counter; 0 where it has not."""
     is_recorded: bool = False
     """Whether a commit has the record of this access, once it is durable."""
 
@@ -128,6 +143,17 @@ class Access:
         self.facts.submitted(submission)
         for check in self.checks:
             check(self)
+
+    def answers_with(self, errors: Sequence[RegistryError], *, partial: bool) -> None:
+        """Say that the answer tells of errors: a failure, unless it has a part of what was asked.
+
+        For handlers that answer with errors, where others raise TransactionFailure.
+        """
+        self.breaches = tuple(error.breach for error in errors)
+        if partial:
+            self.is_partial = True
+        else:
+            self.refused_as = kind_of_errors(errors)
 
     def commit(self, connection: Any) -> None:
         """Write what goes into the commit of the change; called within it, again on a retry."""

@@ -3,38 +3,83 @@
 A gate is an object in the tuple that an affinity domain is opened with; none knows of another.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, Protocol
 
-from xds.errors import RegistryError, RequestRefused, TransactionFailure
+from xds.errors import Breach, FailureKind, kind_of
 from xds.security.access import Access, AccessDenied, AuthenticationFailed
 
 
 class NotRecorded(Exception):
     """The access cannot be recorded now, so that nothing is released."""
 
+    failure_kind = FailureKind.UNAVAILABLE
+
+
+class Result(StrEnum):
+    """What became of a transaction, as its answer says."""
+
+    SUCCESS = "success"
+    """All that was asked for was done."""
+    PARTIAL = "partial"
+    """A part of what was asked for was found (PartialSuccess)."""
+    FAILURE = "failure"
+    """It was refused, for what was asked: a status Failure, a 4xx of FHIR, an AE or AR."""
+    FAULT = "fault"
+    """The message could not be read: a SOAP fault of the sender."""
+    DENIED = "denied"
+    """Nobody vouches for who asked, or the policy does not permit it."""
+    ERROR = "error"
+    """The server was not able to: busy, full, without its database, or at fault itself."""
+
+
+_RESULTS: Final[Mapping[FailureKind, Result]] = {
+    FailureKind.MALFORMED: Result.FAULT,
+    FailureKind.REFUSED: Result.FAILURE,
+    FailureKind.DENIED: Result.DENIED,
+    FailureKind.SLOW: Result.FAILURE,
+    FailureKind.BUSY: Result.ERROR,
+    FailureKind.FULL: Result.ERROR,
+    FailureKind.UNAVAILABLE: Result.ERROR,
+    FailureKind.INTERNAL: Result.ERROR,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a request: nothing amiss, errors of the protocol, or a failure."""
+    """What became of a transaction: the one value that metrics, log, trace and audit tell."""
 
-    errors: tuple[RegistryError, ...] = ()
+    result: Result = Result.SUCCESS
+    breaches: tuple[Breach, ...] = ()
+    """What was wrong, of a failure."""
     denied: AccessDenied | None = None
     unauthenticated: AuthenticationFailed | None = None
     """The request was turned away before any gate was entered: no one vouches for its user."""
-    refused: bool = False
-    """The binding has refused it, for what is wrong with it."""
-    failed: bool = False
-    """Whether the server could not answer."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> "Outcome":
+        """Return the outcome of a request that ended with an exception."""
+        return cls(
+            _RESULTS[kind_of(error)],
+            tuple(getattr(error, "breaches", ())),
+            error if isinstance(error, AccessDenied) else None,
+            error if isinstance(error, AuthenticationFailed) else None,
+        )
+
+    @classmethod
+    def of_answer(cls, access: Access) -> "Outcome":
+        """Return the outcome of a request that its handler has answered."""
+        if access.refused_as is not None:
+            return cls(_RESULTS[access.refused_as], access.breaches)
+        return cls(Result.PARTIAL, access.breaches) if access.is_partial else SUCCESS
 
     @property
     def is_success(self) -> bool:
         """Whether the request was answered as it was meant."""
-        return not (
-            self.errors or self.denied or self.unauthenticated or self.refused or self.failed
-        )
+        return self.result is Result.SUCCESS
 
 
 SUCCESS: Final = Outcome()
@@ -49,7 +94,9 @@ class Gate(Protocol):
     def leave(self, access: Access, outcome: Outcome) -> None:
         """Learn what has become of it before the answer goes; NotRecorded holds it back.
 
-        A gate is left that was not entered where an earlier one denied, or nobody was let in.
+        The gates are left in the reverse of their order; where one holds the answer back, those
+        before it learn that. A gate is left that was not entered where an earlier one denied, or
+        nobody was let in.
         """
 
 
@@ -74,24 +121,24 @@ class Gates:
 
         NotRecorded where that cannot be recorded. The request is refused in any case.
         """
-        self._leave(access, Outcome(unauthenticated=failure))
+        self._leave(access, Outcome.of(failure))
 
     def denied(self, access: Access, denial: AccessDenied) -> None:
         """Tell every gate of a request that a binding denies to a user who is known.
 
         NotRecorded where that cannot be recorded. The request is denied in any case.
         """
-        self._leave(access, Outcome(denied=denial))
+        self._leave(access, Outcome.of(denial))
 
-    def turned_away(self, access: Access, *, failed: bool = False) -> None:
+    def turned_away(self, access: Access, error: BaseException) -> None:
         """Tell every gate of a request that its binding refuses before it comes to any of them.
 
-        It names a transaction, and cannot be read or says something impossible; ``failed``: the
-        server was not able to take it in.
+        It names a transaction, and cannot be read, says something impossible, or could not be taken
+        in by the server.
 
         NotRecorded where that cannot be recorded. The request is refused in any case.
         """
-        self._leave(access, Outcome(refused=not failed, failed=failed))
+        self._leave(access, Outcome.of(error))
 
     @contextmanager
     def _passing(self, access: Access) -> Iterator[None]:
@@ -100,20 +147,20 @@ class Gates:
                 gate.enter(access)
             yield
         except BaseException as error:
-            self._leave(access, _outcome(error))
+            self._leave(access, Outcome.of(error))
             raise
-        self._leave(access, Outcome(refused=True) if access.is_refused else SUCCESS)
+        self._leave(access, Outcome.of_answer(access))
 
     def _leave(self, access: Access, outcome: Outcome) -> None:
-        for gate in self.gates:
-            gate.leave(access, outcome)
-
-
-def _outcome(error: BaseException) -> Outcome:
-    if isinstance(error, AccessDenied):
-        return Outcome(denied=error)
-    if isinstance(error, TransactionFailure):
-        return Outcome(errors=error.errors)
-    if isinstance(error, RequestRefused):
-        return Outcome(refused=True)
-    return Outcome(failed=True)
+        unrecorded: NotRecorded | None = None
+        for gate in reversed(self.gates):
+            try:
+                gate.leave(access, outcome)
+            except NotRecorded as error:
+                unrecorded = error
+                outcome = Outcome.of(error)
+        if unrecorded is not None:
+            try:
+                raise unrecorded
+            finally:
+                del unrecorded  # the exception has this frame, which would have the exception

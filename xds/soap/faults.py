@@ -1,10 +1,10 @@
 """SOAP faults, with the subcodes of WS-Addressing (SOAP 1.2 part 1, 5.4; WS-Addressing 1.0)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from xds.errors import RequestRefused
+from xds.errors import Breach, FailureKind, RequestRefused
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
 
@@ -58,6 +58,16 @@ class SoapFault(RequestRefused):
         self.detail_xml = detail
         self.header_xml = header
         self.status = status or _STATUS.get(code, INTERNAL_ERROR)
+
+    @property
+    def failure_kind(self) -> FailureKind:  # type: ignore[override]
+        """Whose fault it is."""
+        return FailureKind.INTERNAL if self.code == RECEIVER else FailureKind.MALFORMED
+
+    @property
+    def breaches(self) -> Sequence[Breach]:
+        """What is wrong, as far as a log may tell."""
+        return tuple(Breach(code) for code in self.subcodes or (self.code,))
 
     @property
     def action(self) -> str:

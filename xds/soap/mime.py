@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
-from xds.errors import RequestRefused
+from xds.errors import FailureKind, RequestRefused
 
 
 class MalformedMessage(RequestRefused, ValueError):
     """What came is not the MIME that it claims to be; the sentence may be shown to the sender."""
+
+    failure_kind = FailureKind.MALFORMED
 
 
 # ---- content types ------------------------------------------------------------------------------

@@ -10,13 +10,9 @@ from typing import Any, Final
 from lxml import etree
 
 from xds import logs
-from xds.database import DatabaseUnavailable
-from xds.errors import TransactionFailure
+from xds.errors import FailureKind, TransactionFailure, kind_of
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
-from xds.pace import TooMany, TooSlow
-from xds.parsing import MalformedXML
-from xds.repository.store import StoreUnavailable
 from xds.security.access import Access
 from xds.security.caller import Caller
 from xds.security.gates import Gates, NotRecorded
@@ -24,7 +20,6 @@ from xds.soap import addressing, envelope, faults
 from xds.soap.asynchronous import Replies
 from xds.soap.exchange import Exchange, Rendered
 from xds.soap.faults import SoapFault
-from xds.soap.mime import MalformedMessage
 from xds.soap.security import UserAssertions
 from xds.soap.spyne import Fault, Soap12
 from xds.transactions import Request, Transaction
@@ -69,20 +64,19 @@ class AsFaults:
 def _fault_for(error: Exception) -> SoapFault:
     if isinstance(error, SoapFault):
         return error
-    if isinstance(error, TooSlow):
-        return SoapFault(faults.SENDER, "The message came too slowly.", status=_TIMEOUT)
-    if isinstance(error, TooMany):
-        return SoapFault(faults.RECEIVER, _TOO_MANY, status=_UNAVAILABLE)
-    if isinstance(error, MalformedXML):
-        return SoapFault(faults.SENDER, str(error), logged=error.logged)
-    if isinstance(error, MalformedMessage):
-        return faults.sender(str(error))
     if isinstance(error, TransactionFailure):
         context = error.errors[0].code_context
         return SoapFault(faults.RECEIVER, context, logged=str(error))
-    if isinstance(error, DatabaseUnavailable | StoreUnavailable | NotRecorded):
-        _log.error("not available", exc_info=error)
-        return faults.receiver("The server is not available at the moment; try again later.")
+    match kind_of(error):
+        case FailureKind.SLOW:
+            return SoapFault(faults.SENDER, "The message came too slowly.", status=_TIMEOUT)
+        case FailureKind.BUSY:
+            return SoapFault(faults.RECEIVER, _TOO_MANY, status=_UNAVAILABLE)
+        case FailureKind.MALFORMED:
+            return SoapFault(faults.SENDER, str(error), logged=getattr(error, "logged", None))
+        case FailureKind.UNAVAILABLE | FailureKind.FULL:
+            _log.error("not available", exc_info=error)
+            return faults.receiver("The server is not available at the moment; try again later.")
     correlation = logs.current_correlation()
     _log.error("a request failed", exc_info=error)
     return faults.receiver(f"An error in the server, which its log tells of under {correlation}.")
@@ -231,7 +225,7 @@ class XdsSoap12(Soap12):
             return fault
         access = Access(transaction=named.name, caller=exchange.caller)
         try:
-            self._gates.turned_away(access, failed=fault.code == faults.RECEIVER)
+            self._gates.turned_away(access, fault)
         except NotRecorded as failure:
             return _fault_for(failure)
         return fault

@@ -27,6 +27,7 @@ def answered(domain: AffinityDomain, request: Request, transaction: Transaction)
     asked = query_request(request.body, transaction.name)
     _note(request, asked)
     result = domain.registry.query(asked, request.access.visible)
+    request.access.facts.results = len(result.objects)
     if asked.return_type == v.OBJECT_REF:
         rendered = [one.object_ref() for one in result.objects]
     else:

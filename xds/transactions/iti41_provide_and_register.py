@@ -31,6 +31,7 @@ def provide_and_register(domain: AffinityDomain, request: Request) -> Response:
     submission = Submission.read(request.body[0])
     access = request.access
     access.submits(submission)
+    access.facts.provided = len(content)
     documents = {one[0]: _received(request.documents, *one) for one in content}
     warnings = domain.repository.provide_and_register(
         submission, documents, access.commit, access.visible

@@ -29,6 +29,8 @@ def retrieve(domain: AffinityDomain, request: Request) -> Response:
     requests = [_document_request(element) for element in request.body]
     retrieval = domain.repository.retrieve(requests, withheld=_withheld(domain, request, requests))
     _note(request, requests, retrieval)
+    if retrieval.errors:
+        request.access.answers_with(retrieval.errors, partial=bool(retrieval.documents))
     head = _OPEN + registry_response(retrieval.errors, _status(retrieval))
     return Response(
         _pieces(head, retrieval.documents),

@@ -14,7 +14,14 @@ from lxml import etree
 from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.database import DatabaseUnavailable
-from xds.errors import RegistryError, XDSRegistryBusy, XDSRegistryError
+from xds.errors import (
+    Breach,
+    FailureKind,
+    RegistryError,
+    XDSRegistryBusy,
+    XDSRegistryError,
+    kind_of,
+)
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.datatypes import CX
@@ -143,6 +150,7 @@ def _handler(act: Act) -> Callable[[AffinityDomain, Request], Response]:
     def handle(domain: AffinityDomain, request: Request) -> Response:
         access = request.access
         access.facts.message_id = _message_id(request.body)
+        refused_as = FailureKind.REFUSED
         try:
             act(domain.identities, _subject(request.body), access)
             return _acknowledged(request.body, _COMMITTED)
@@ -152,8 +160,9 @@ def _handler(act: Act) -> Callable[[AffinityDomain, Request], Response]:
             details = [_Detail(one.fault.code, str(one)) for one in refusal.findings]
         except DatabaseUnavailable as error:
             _log.error("not available", transaction="ITI-44", exc_info=error)
-            details = [_Detail("207", BUSY)]
-        access.is_refused = True
+            refused_as, details = kind_of(error), [_Detail("207", BUSY)]
+        access.refused_as = refused_as
+        access.breaches = tuple(Breach(one.code, one.location) for one in details)
         return _acknowledged(request.body, _ERROR, details)
 
     return handle

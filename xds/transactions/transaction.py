@@ -9,11 +9,9 @@ from lxml import etree
 
 from xds import contract, logs
 from xds.affinity_domain import AffinityDomain
-from xds.database import DatabaseUnavailable
-from xds.errors import RegistryError, TransactionFailure
-from xds.repository.store import StagedDocument, StoreUnavailable
+from xds.errors import FailureKind, RegistryError, TransactionFailure, kind_of
+from xds.repository.store import StagedDocument
 from xds.security.access import Access, AccessDenied
-from xds.security.gates import NotRecorded
 
 _log = logs.get_logger(__name__)
 
@@ -107,13 +105,12 @@ class Transaction:
             with domain.gates.passing(request.access):
                 response = self.handler(domain, request)
         except TransactionFailure as failure:
-            codes = sorted({error.code for error in failure.errors})
-            _log.info("refused", transaction=self.name, errors=codes)
             return self.refusal(failure.errors)
         except AccessDenied as denied:
-            _log.warning("access denied", transaction=self.name, rule=denied.rule)
             return self.refusal([self.failed(str(denied))])
-        except (DatabaseUnavailable, StoreUnavailable, NotRecorded) as error:
+        except Exception as error:
+            if kind_of(error) not in (FailureKind.UNAVAILABLE, FailureKind.FULL):
+                raise
             _log.error("not available", transaction=self.name, exc_info=error)
             if response is not None:
                 response.close()
@@ -123,7 +120,7 @@ class Transaction:
     def check(self, body: etree._Element) -> None:
         """Raise TransactionFailure with every breach of the schema."""
         if found := contract.problems(body):
-            raise TransactionFailure([self.invalid(problem) for problem in found])
+            raise TransactionFailure([self.invalid(problem, rule="schema") for problem in found])
 
 
 BUSY: Final = "the server cannot store or read at the moment; try again later"

@@ -1,0 +1,104 @@
+"""The gate that tells what became of each transaction: in the metrics, and in one line of the log.
+
+It is the first of the gates, so that it is left last and knows what the answer says. The line has
+no patient's data: of what is wrong the attribute, the rule and the code, of who asks the node and
+the roles, and numbers of what was handled.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, Literal
+
+from xds import logs
+from xds.errors import Breach
+from xds.metadata.objects import Code
+from xds.metrics import Metrics
+from xds.security.access import Access
+from xds.security.gates import Outcome
+
+Lines = Literal["all", "failures", "off"]
+"""Of which transactions there is a line in the log."""
+
+EVENT: Final = "transaction"
+
+_MOST_BREACHES: Final = 20
+_LONGEST_ID: Final = 40
+_MILLISECONDS: Final = 1000
+
+_log = logs.get_logger(__name__)
+
+
+class TransactionObserver:
+    """Counts, times and logs every transaction; safe to use from many threads."""
+
+    def __init__(self, metrics: Metrics | None, lines: Lines) -> None:
+        self._metrics = metrics
+        self._lines = lines
+        self._log = _log.bind()  # once: to put a logger together takes longer than to write a line
+
+    def enter(self, access: Access) -> None:
+        """Note when it began."""
+        access.began = time.perf_counter()
+
+    def leave(self, access: Access, outcome: Outcome) -> None:
+        """Tell what became of it."""
+        seconds = time.perf_counter() - access.began if access.began else None
+        if self._metrics is not None:
+            self._metrics.transacted(access.transaction, outcome, seconds)
+        if self._lines == "all" or (self._lines == "failures" and not outcome.is_success):
+            self._write(access, outcome, seconds)
+
+    def _write(self, access: Access, outcome: Outcome, seconds: float | None) -> None:
+        told: dict[str, Any] = {
+            "transaction": access.transaction,
+            "outcome": outcome.result.value,
+            **dict(_counts(access)),
+            "node": access.caller.node.certificate_subject or access.caller.node.address,
+        }
+        if seconds is not None:
+            told["milliseconds"] = round(seconds * _MILLISECONDS, 3)
+        if user := access.caller.user:
+            told["roles"] = _codes(user.roles)
+        if access.facts.message_id:
+            told["message_id"] = access.facts.message_id[:_LONGEST_ID]
+        if outcome.denied is not None:
+            self._log.warning(EVENT, **told, **_denial(access, outcome))
+            return
+        if outcome.breaches:
+            told["breaches"] = [_told(one) for one in outcome.breaches[:_MOST_BREACHES]]
+            told["breaches_in_all"] = len(outcome.breaches)
+        if outcome.unauthenticated is not None:
+            told["reason"] = str(outcome.unauthenticated)
+        self._log.info(EVENT, **told)
+
+
+def _counts(access: Access) -> Iterator[tuple[str, int]]:
+    """Yield how much was submitted, asked for, given out or found."""
+    facts = access.facts
+    if facts.submission is not None:
+        yield "entries", len(facts.submission.document_entries)
+        yield "documents", facts.provided
+    elif facts.documents:
+        yield "requested", len(facts.documents)
+        if access.refused_as is None:
+            yield "documents", sum(one.is_released for one in facts.documents)
+    if facts.results is not None:
+        yield "results", facts.results
+
+
+def _denial(access: Access, outcome: Outcome) -> dict[str, Any]:
+    """Return the rule that decided, and what it was put to besides role and node."""
+    told: dict[str, Any] = {"rule": outcome.denied.rule} if outcome.denied else {}
+    if outcome.denied and not outcome.denied.rule:
+        told = {"reason": str(outcome.denied)}
+    if user := access.caller.user:
+        told["purposes"] = _codes(user.purposes_of_use)
+    return told
+
+
+def _codes(codes: Iterable[Code]) -> list[str]:
+    return [f"{one.code}^^{one.coding_scheme}" for one in codes]
+
+
+def _told(breach: Breach) -> dict[str, str]:
+    return {name: value for name, value in breach._asdict().items() if value}
