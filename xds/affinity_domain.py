@@ -23,6 +23,7 @@ from xds.registry.identities import PatientIdentities
 from xds.registry.link_changes import LINK_CHANGE, LinkPolicy
 from xds.registry.queries import ResultLimits
 from xds.registry.registry import DocumentRegistry
+from xds.repository.reading import uncounted
 from xds.repository.registering import RemoteRegistration, RemoteRegistry
 from xds.repository.repository import DocumentRepository, Register
 from xds.repository.settling import registered
@@ -86,7 +87,7 @@ class AffinityDomain:
             database=database,
             registry_here=registry,
             remote_registry=remote,
-            repository_here=_repository(database, config, store, register),
+            repository_here=_repository(database, config, store, register, metrics),
             identities=PatientIdentities(
                 database, config.assigning_authority, _link_policy(config)
             ),
@@ -172,7 +173,11 @@ def _registry(database: Database, config: Config) -> DocumentRegistry:
 
 
 def _repository(
-    database: Database, config: Config, store: DocumentStore | None, register: Register
+    database: Database,
+    config: Config,
+    store: DocumentStore | None,
+    register: Register,
+    metrics: Metrics | None,
 ) -> DocumentRepository | None:
     if store is None:
         return None
@@ -182,6 +187,7 @@ def _repository(
         store=store,
         register=register,
         home_community_id=config.home_community_id,
+        count_missing=metrics.missing if metrics else uncounted,
     )
 
 

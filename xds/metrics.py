@@ -71,6 +71,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self._missing = Counter(
+            "xds_documents_missing",
+            "Registered documents that could not be given out: gone, damaged, unreadable, unknown",
+            ("reason",),
+            registry=self._registry,
+        )
         self._expiries = Gauge(
             "xds_certificate_expiry_timestamp_seconds",
             "When the first certificate or revocation list in the file of an option runs out",
@@ -139,6 +145,10 @@ class Metrics:
         self._transaction(transaction, outcome.result).inc()
         if seconds is not None:
             self._duration(transaction).observe(seconds)
+
+    def missing(self, reason: str) -> None:
+        """Count a registered document that cannot be given out."""
+        self._missing.labels(reason).inc()
 
     def expires(self, option: str, timestamp: float) -> None:
         """Tell when the file of an option runs out."""

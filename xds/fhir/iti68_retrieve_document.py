@@ -33,7 +33,7 @@ from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML, UUID_URN
 from xds.metadata.demands import ANYTHING, Condition, Demand, Find, is_anything
 from xds.metadata.objects import DocumentEntry
 from xds.repository.index import IndexedDocument
-from xds.repository.store import DocumentNotFound, DocumentReader, StoreUnavailable
+from xds.repository.store import DocumentNotFound, DocumentReader
 from xds.security.access import Access, RequestedDocument
 
 Headers = list[tuple[str, str]]
@@ -87,13 +87,17 @@ class ServedDocument:
     identifier: str
     asked: RequestedDocument
     """Its ids, as an audit record has them."""
-    key: str
-    size: int
+    held: IndexedDocument
     etag: str
     mime_type: str
     registered: int
     """In seconds."""
     headers: tuple[tuple[str, str], ...]
+
+    @property
+    def size(self) -> int:
+        """The number of its bytes."""
+        return self.held.size
 
 
 class Documents:
@@ -108,7 +112,7 @@ class Documents:
 
     def __init__(self, domain: AffinityDomain) -> None:
         self._domain = domain
-        self._store = domain.repository.store
+        self._documents = domain.repository.documents
         self._facts: Callable[[str], ServedDocument] = lru_cache(_REMEMBERED)(self._find)
 
     def find(self, identifier: str, access: Access) -> ServedDocument:
@@ -136,7 +140,7 @@ class Documents:
     def whole(self, found: ServedDocument) -> bytes:
         """Read a small document; Refused 410 when it is gone."""
         try:
-            return self._store.whole(found.key, found.size)
+            return self._documents.whole(found.held)
         except DocumentNotFound as error:
             raise _gone() from error
 
@@ -145,13 +149,9 @@ class Documents:
     ) -> DocumentReader:
         """Open a document, or a part of it; Refused 410 when it is gone."""
         try:
-            reader = self._store.open(found.key, start, length)
+            return self._documents.open(found.held, start, length)
         except DocumentNotFound as error:
             raise _gone() from error
-        if reader.size != found.size:
-            reader.close()
-            raise StoreUnavailable("a document has not its size")
-        return reader
 
     def _find(self, identifier: str) -> ServedDocument:
         """Find what is registered; Refused 404 where nothing is, or elsewhere (MHD 2:3.68.4.2)."""
@@ -166,6 +166,7 @@ class Documents:
             raise _unknown("the document is kept by another repository", "XDSUnknownRepositoryId")
         held = repository.locate(entry.unique_id or "")
         if held is None:
+            self._documents.tell_unknown(identifier.lower())
             raise _unknown("the repository has no such document", "XDSDocumentUniqueIdError")
         asked = RequestedDocument(
             repository.unique_id, entry.unique_id or "", entry.home_community_id
@@ -343,9 +344,7 @@ def _served(
     ]
     if bare in _ACTIVE:
         headers.append(("Content-Security-Policy", "sandbox"))
-    return ServedDocument(
-        identifier, asked, held.key, held.size, etag, mime_type, int(registered), tuple(headers)
-    )
+    return ServedDocument(identifier, asked, held, etag, mime_type, int(registered), tuple(headers))
 
 
 def _extension(media_type: str) -> str:

@@ -20,6 +20,7 @@ from typing import Final
 from uuid import uuid4
 
 from xds.repository.store import (
+    DocumentDamaged,
     DocumentNotFound,
     DocumentReader,
     DocumentStore,
@@ -195,7 +196,7 @@ class _FileReader(DocumentReader):
         except OSError as error:
             raise StoreUnavailable(f"a document cannot be read: {error.strerror}") from error
         if not block:
-            raise StoreUnavailable("a document ends before its size")
+            raise DocumentDamaged("a document ends before its size")
         self._rest -= len(block)
         return block
 

@@ -36,6 +36,7 @@ from obstore.exceptions import BaseError, UnknownConfigurationKeyError
 from obstore.store import from_url
 
 from xds.repository.store import (
+    DocumentDamaged,
     DocumentNotFound,
     DocumentReader,
     DocumentStore,
@@ -350,7 +351,7 @@ class _ObjectReader(DocumentReader):
         except (BaseError, OSError) as error:
             raise _failure(self._url, error) from _cause(error)
         if not block or len(block) > self._rest:
-            raise StoreUnavailable("a document ends before its size, or after it")
+            raise DocumentDamaged("a document ends before its size, or after it")
         self._rest -= len(block)
         return block
 

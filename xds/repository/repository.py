@@ -15,6 +15,7 @@ from xds.errors import (
     XDSNonIdenticalHash,
     XDSNonIdenticalSize,
     XDSRepositoryBusy,
+    XDSRepositoryError,
     XDSRepositoryMetadataError,
     XDSRepositoryOutOfResources,
     XDSUnknownCommunity,
@@ -26,7 +27,9 @@ from xds.metadata.objects import DocumentEntry
 from xds.metadata.submission import Submission
 from xds.repository import index
 from xds.repository.index import Connection, IndexedDocument
+from xds.repository.reading import RegisteredDocuments, uncounted
 from xds.repository.store import (
+    DocumentDamaged,
     DocumentNotFound,
     DocumentReader,
     DocumentStore,
@@ -90,6 +93,13 @@ class DocumentRepository:
     store: DocumentStore
     register: Register
     home_community_id: str | None = None
+    count_missing: Callable[[str], None] = uncounted
+    """Is told why, of each registered document that cannot be given out."""
+
+    @property
+    def documents(self) -> RegisteredDocuments:
+        """The registered documents, to be read."""
+        return RegisteredDocuments(self.store, self.count_missing)
 
     def stage(self, chunks: Iterable[bytes]) -> StagedDocument:
         """Take in a document as it arrives; TransactionFailure when there is no room for it."""
@@ -228,6 +238,9 @@ class DocumentRepository:
                 documents.append(self._retrieved(request, held, keep_open=keep_open))
             except RegistryError as error:
                 errors.append(error)
+            except DocumentDamaged:
+                unique_id = request.document_unique_id
+                errors.append(XDSRepositoryError(f"document {unique_id} is damaged", unique_id))
             except StoreUnavailable:
                 if not documents:
                     raise
@@ -262,7 +275,7 @@ class DocumentRepository:
         self, found: IndexedDocument, keep_open: bool
     ) -> Callable[[], Iterable[bytes]] | DocumentReader:
         try:
-            reader = self.store.open(found.key)
+            reader = self.documents.open(found)
         except DocumentNotFound as error:
             raise XDSDocumentUniqueIdError(
                 f"document {found.unique_id} is not available", found.unique_id
@@ -270,7 +283,7 @@ class DocumentRepository:
         if keep_open:
             return reader
         reader.close()
-        return lambda: self.store.open(found.key)
+        return lambda: self.documents.open(found)
 
 
 def _indexed(entry: DocumentEntry, staged: StagedDocument) -> IndexedDocument:
@@ -292,15 +305,17 @@ def _mismatches(
             continue
         if entry.is_on_demand:
             yield XDSRepositoryMetadataError(
-                f"{where}: objectType On-Demand cannot be provided with a Document", entry.id
+                f"{where}: objectType On-Demand cannot be provided with a Document",
+                entry.id,
+                attribute="objectType",
             )
         if entry.hash and entry.hash.lower() != staged.hash:
             yield XDSRepositoryMetadataError(
-                f"{where}: hash is not the document's {staged.hash}", entry.id
+                f"{where}: hash is not the document's {staged.hash}", entry.id, attribute="hash"
             )
         if entry.size and not (entry.size.isdecimal() and int(entry.size) == staged.size):
             yield XDSRepositoryMetadataError(
-                f"{where}: size is not the document's {staged.size}", entry.id
+                f"{where}: size is not the document's {staged.size}", entry.id, attribute="size"
             )
     for document_id in documents:
         if document_id not in entries:

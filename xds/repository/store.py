@@ -7,6 +7,7 @@ What a crash does leave is found by `list` and `staged_leftovers`.
 
     StoreError
     ├── DocumentNotFound          no such document
+    ├── DocumentDamaged           its bytes are not those that were stored
     └── StoreUnavailable          the store cannot be read or written now
         └── StoreFull             there is no room left
 """
@@ -35,6 +36,10 @@ class StoreError(Exception):
 
 class DocumentNotFound(StoreError):
     """The store has no such document."""
+
+
+class DocumentDamaged(StoreError):
+    """The bytes of a document are not those that were stored; the text names no patient."""
 
 
 class StoreUnavailable(StoreError):
@@ -84,7 +89,7 @@ class DocumentReader(Iterator[bytes], ABC):
 
     @abstractmethod
     def __next__(self) -> bytes:
-        """Give the next block, never empty; StoreUnavailable when the bytes end too early."""
+        """Give the next block, never empty; DocumentDamaged when the bytes end too early."""
 
     @abstractmethod
     def close(self) -> None:
@@ -128,7 +133,7 @@ class DocumentStore(ABC):
         """Read a published document, or the part of it from start on; else DocumentNotFound."""
 
     def whole(self, key: str, size: int) -> bytes:
-        """Read a small document at once, whose size is known; StoreUnavailable if it is not that.
+        """Read a small document at once, whose size is known; DocumentDamaged if it is not that.
 
         Else as :meth:`open`. To open, read and close a document of a few KiB by that costs more
         than all else of an answer; a store overrides this where it has a shorter way.
@@ -165,14 +170,14 @@ def is_key(text: str) -> bool:
 
 
 def of_size(data: bytes, size: int) -> bytes:
-    """Return the bytes of a document; StoreUnavailable when they are not as many as its size."""
+    """Return the bytes of a document; DocumentDamaged when they are not as many as its size."""
     if len(data) != size:
         raise _not_of_size()
     return data
 
 
-def _not_of_size() -> StoreUnavailable:
-    return StoreUnavailable("a document has not its size")
+def _not_of_size() -> DocumentDamaged:
+    return DocumentDamaged("a document has not its size")
 
 
 def length_of_range(size: int, start: int, length: int | None) -> int:
