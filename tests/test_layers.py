@@ -82,7 +82,7 @@ LESS: Final = {
     "security": ("metadata", "targets", "errors"),
     "pace": ("config", "logs", "errors"),
     "contract": ("metadata",),
-    "database": ("logs", "sqlite_file"),
+    "database": ("logs", "sqlite_file", "errors"),
     "population": ("metadata",),
     "config": (
         "limits",
