@@ -337,11 +337,11 @@ def _sixth(made: Population) -> Made:
 
 
 def _of_another_patient(made: Population) -> Made:
-    """A twin of a document, a Folder, and a reference to a document of the first patient."""
+    """A document, a Folder, and a reference to a document of the first patient."""
     the_set = made.submission_set("seventh", 2)
     twin = made.entry(
         "twin", 2, class_code=_coded(1, "letter"), event_code_list=(made.own("here"),)
-    ).updated(unique_id=made.unique_ids["letter"])
+    )
     foreign = made.folder("foreign", 2, _coded(8, "cardiology"), made.own("here"))
     submission = made.submission(the_set, twin, foreign, members=("foreign>twin",))
     reference = made.member("seventh", "report", v.REFERENCE)

@@ -202,10 +202,10 @@ def test_a_list_may_be_longer_than_one_value_admits(server: Server, population: 
 # --- one patient ---------------------------------------------------------------------------------
 
 OF_TWO_PATIENTS = {
-    "GetDocuments": ({"$XDSDocumentEntryUniqueId": "('{#letter}')"}, "letter, twin"),
+    "GetDocuments": ({"$XDSDocumentEntryUniqueId": "('{#letter}','{#twin}')"}, "letter, twin"),
     "GetFolders": ({"$XDSFolderEntryUUID": "('{heart}','{foreign}')"}, "heart, foreign"),
     "GetDocumentsAndAssociations": (
-        {"$XDSDocumentEntryUniqueId": "('{#letter}')"},
+        {"$XDSDocumentEntryUniqueId": "('{#letter}','{#twin}')"},
         "letter, twin, first>letter, heart>letter, seventh>twin, foreign>twin",
     ),
     "GetSubmissionSets": (
