@@ -20,11 +20,14 @@ from lxml import etree
 from xds.metadata import vocabulary as v
 
 ACTORS: Final = ("registry", "repository")
+CHOICE: Final = "choice"
+"""The form of the contract without substitution groups, which toolkits such as zeep do not know."""
 
 MOST_PROBLEMS: Final = 100
 LONGEST_PROBLEM: Final = 400
 
 _NS_XS: Final = "http://www.w3.org/2001/XMLSchema"
+_XS: Final = f"{{{_NS_XS}}}"
 _NS_WSDL_SOAP12: Final = "http://schemas.xmlsoap.org/wsdl/soap12/"
 
 SCHEMAS: Final = (
@@ -92,25 +95,44 @@ def problems(element: etree._Element) -> list[str]:
     return told or ["the message does not fit its schema"]
 
 
-def served_file(name: str) -> bytes | None:
-    """Give a schema by its file name as it stands in the WSDLs, or nothing."""
-    return _schema_files().get(name)
+def served_file(name: str, form: str = "") -> bytes | None:
+    """Give a schema by its file name as it stands in the WSDLs of a form, or nothing."""
+    found = _schema_files().get(name)
+    return _without_substitution(found) if found and form == CHOICE else found
 
 
-def wsdl(actor: str, location: str) -> bytes:
+def wsdl(actor: str, location: str, form: str = "") -> bytes:
     """Give the WSDL of an actor, to be served at the URL `location` with ``?wsdl``.
 
     The schemas are named relative to that URL, without ``..``, which not every client resolves
-    at the root of a server in the same way.
+    at the root of a server in the same way. Those of the form CHOICE lie in a folder of its name.
     """
     if actor not in ACTORS:
         raise ValueError(f"no such actor: {actor}")
     tree = etree.parse(str(_folder("wsdl") / f"{actor}.wsdl"), _parser())
     for address in tree.iter(f"{{{_NS_WSDL_SOAP12}}}address"):
         address.set("location", location)
-    for schema_import in tree.iter(f"{{{_NS_XS}}}import"):
-        schema_import.set("schemaLocation", schema_import.get("schemaLocation").removeprefix("../"))
+    folder = f"schemas/{form}/" if form else "schemas/"
+    for schema_import in tree.iter(f"{_XS}import"):
+        name = schema_import.get("schemaLocation").removeprefix("../schemas/")
+        schema_import.set("schemaLocation", folder + name)
     rendered: bytes = etree.tostring(tree, xml_declaration=True, encoding="UTF-8")
+    return rendered
+
+
+@cache
+def _without_substitution(schema: bytes) -> bytes:
+    """Put a choice in the place of a substitution group: the same messages are valid."""
+    root = etree.fromstring(schema, _parser())
+    members = [one for one in root if one.attrib.pop("substitutionGroup", None)]
+    for head in root.findall(f".//{_XS}element[@ref='rim:Identifiable']"):
+        choice = head.getparent()
+        choice.tag = f"{_XS}choice"
+        choice.attrib.update({name: head.get(name) for name in ("minOccurs", "maxOccurs")})
+        for member in members:
+            etree.SubElement(choice, head.tag, ref=f"rim:{member.get('name')}")
+        del head.attrib["minOccurs"], head.attrib["maxOccurs"]
+    rendered: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8")
     return rendered
 
 

@@ -62,11 +62,14 @@ class Ready:
 
 
 class Schema:
-    """``GET /schemas/NAME``: a schema that the WSDLs name."""
+    """``GET /schemas/NAME``: a schema that the WSDLs name, in the form that they are asked for."""
+
+    def __init__(self, form: str = "") -> None:
+        self._form = form
 
     def on_get(self, request: falcon.Request, response: falcon.Response, name: str) -> None:
         """Answer with the file, or 404."""
-        found = contract.served_file(name)
+        found = contract.served_file(name, self._form)
         if found is None:
             raise falcon.HTTPNotFound
         response.content_type = "application/xml"
@@ -74,19 +77,21 @@ class Schema:
 
 
 class Wsdl:
-    """``GET /registry?wsdl`` and ``GET /repository?wsdl``."""
+    """``GET /registry?wsdl`` and ``GET /repository?wsdl``, or ``?wsdl=choice`` for zeep."""
 
     def __init__(self, actor: str) -> None:
         self._actor = actor
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Answer with the WSDL, its address being the one that the client used."""
-        if "wsdl" not in {name.lower() for name in request.params}:
+        asked = {name.lower(): value for name, value in request.params.items()}
+        if "wsdl" not in asked:
             raise falcon.HTTPMethodNotAllowed(
                 ["POST"], description="POST a SOAP 1.2 message, or GET ?wsdl"
             )
         response.content_type = "text/xml"
-        response.data = contract.wsdl(self._actor, request.forwarded_prefix + request.path)
+        form = contract.CHOICE if asked["wsdl"] == contract.CHOICE else ""
+        response.data = contract.wsdl(self._actor, request.forwarded_prefix + request.path, form)
 
 
 def create(domain: AffinityDomain) -> Any:
@@ -97,6 +102,7 @@ def create(domain: AffinityDomain) -> Any:
     application.add_route("/health/live", Live())
     application.add_route("/health/ready", Ready(domain))
     application.add_route("/schemas/{name}", Schema())
+    application.add_route(f"/schemas/{contract.CHOICE}/{{name}}", Schema(contract.CHOICE))
     for actor in domain.actors:
         application.add_route(f"/{actor}", Wsdl(actor))
     return application
