@@ -92,7 +92,12 @@ def _application() -> WSGIApplication:
     where = _IN_MEMORY if _IN_MEMORY.is_dir() else None
     data = tempfile.mkdtemp(prefix="xds-fuzz-", dir=where)
     return create_app(
-        Config(data=Path(data), max_envelope_bytes=1 << 20, max_message_bytes=1 << 21)
+        Config(
+            data=Path(data),
+            fault_status="soap",
+            max_envelope_bytes=1 << 20,
+            max_message_bytes=1 << 21,
+        )
     )
 
 

@@ -292,6 +292,11 @@ class Config(LimitOptions, TlsOptions):
         "off",
         description="Whether someone must vouch for the user: by SAML (SOAP), by a token (FHIR).",
     )
+    unchecked_security: Literal["ignore", "refuse"] = Field(
+        "ignore",
+        description="What a mandatory wsse:Security gets where user_assertions is off: ignored, "
+        "or a fault MustUnderstand.",
+    )
     user_assertions_of: Settings | None = Field(
         None,
         description="Transactions that differ: ITI-18=required ITI-44=off, or a table.",

@@ -35,6 +35,7 @@ from tests.soap.messages import (
 )
 from tests.soap.refusal import assert_refused
 from tests.soap.wire import NS, SUCCESS, Answer, Raw, connected, name_of, post, retrieve, take_apart
+from tests.vouching import security
 
 DOCUMENT = b"\r\n--a document\r\n"
 SOAP11 = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -148,7 +149,12 @@ LOCKED = with_header(Case(0).find(), '<t:L xmlns:t="urn:example:lock" s:mustUnde
 @pytest.fixture(scope="module")
 def by_the_letter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Serve with the statuses of SOAP 1.2, and a small limit."""
-    options = {"fault_status": "soap", "wait_seconds": "2", "max_envelope_bytes": "200000"}
+    options = {
+        "fault_status": "soap",
+        "wait_seconds": "2",
+        "max_envelope_bytes": "200000",
+        "unchecked_security": "refuse",
+    }
     with serving(tmp_path_factory.mktemp("letter"), options) as running:
         yield running
 
@@ -244,6 +250,28 @@ def test_soap_1_1_is_told_in_soap_1_1(
     prefix, _, code = fault.findtext("faultcode").partition(":")
     assert (fault.nsmap[prefix], code) == (SOAP11, "VersionMismatch")
     assert f"Send SOAP 1.2: the namespace {NS['s']}" in fault.findtext("faultstring")
+
+
+# ---- wsse:Security where user_assertions is off
+
+SECURITY = security('<saml2:Assertion xmlns:saml2="urn:oasis:names:tc:SAML:2.0:assertion"/>')
+
+
+def test_a_mandatory_security_header_is_passed_over_and_told_once(server: Server) -> None:
+    event = "wsse:Security is not looked at"
+    told = [server.log.read_text().count(event)]
+    for _ in range(8):
+        assert post(server, ITI18, with_header(new_case().find(), SECURITY)).status == SUCCESS
+        told.append(server.log.read_text().count(event))
+    assert 1 <= told[-1] <= 2  # each of its workers says so once
+
+
+def test_a_mandatory_security_header_is_refused_where_the_letter_counts(
+    by_the_letter: Server,
+) -> None:
+    answer = post(by_the_letter, ITI18, with_header(new_case().find(), SECURITY))
+    assert answer.fault.code == "s:MustUnderstand"
+    assert answer.fault.reason.endswith("}Security is not understood.")
 
 
 # ---- parts

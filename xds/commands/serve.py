@@ -95,6 +95,12 @@ def _warn(config: Config) -> None:
             option="repository_unique_id",
             environment=environment_name("repository_unique_id"),
         )
+    if config.user_requirements.asks_anywhere and not config.trusted_proxies:
+        log.info(
+            "assertions of a holder of key cannot be confirmed, those of a bearer can: TLS that "
+            "ends here does not tell the client's certificate; a proxy in trusted_proxies does",
+            option="trusted_proxies",
+        )
     for name in unknown_environment():
         log.warning("an environment variable is set that is no option", environment=name)
 

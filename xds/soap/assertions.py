@@ -25,6 +25,7 @@ from xds.metadata import vocabulary as v
 from xds.parsing import MalformedXML, parse
 from xds.security.access import AuthenticationFailed
 from xds.security.issuers import AssertionIssuer
+from xds.soap.faults import quotable
 
 UNSUPPORTED_SECURITY_TOKEN: Final = "wsse:UnsupportedSecurityToken"
 """The subcodes of WS-Security (SOAP Message Security 1.1, 12)."""
@@ -78,11 +79,15 @@ logging.getLogger("signxml").setLevel(logging.WARNING)
 
 
 class AssertionRefused(AuthenticationFailed):
-    """An assertion does not count: ``subcode`` is for the sender, the text for the log alone."""
+    """An assertion does not count: ``subcode`` is for the sender, the text for the log alone.
 
-    def __init__(self, subcode: str, reason: str) -> None:
+    ``told`` is a sentence for the sender, where it may be told more than the kind of failure.
+    """
+
+    def __init__(self, subcode: str, reason: str, told: str | None = None) -> None:
         super().__init__(reason)
         self.subcode = subcode
+        self.told = told
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +176,21 @@ def _check_form(signature: etree._Element, uri: str) -> None:
     for name, allowed in _ALLOWED.items():
         stated = [one.get("Algorithm") for one in signature.iter(f"{DS}{name}")]
         if not stated or not allowed.issuperset(stated):
-            raise AssertionRefused(
-                UNSUPPORTED_ALGORITHM, f"the {name} is not one of those accepted"
-            )
+            refused = [one or "" for one in stated if one not in allowed]
+            raise _not_accepted(name, refused, sorted(allowed))
     transforms = [one.get("Algorithm") for one in references[0].iter(f"{DS}Transform")]
     if transforms != [_ENVELOPED, _EXCLUSIVE]:
-        raise AssertionRefused(
-            UNSUPPORTED_ALGORITHM, "the transforms are not enveloped signature, exclusive c14n"
-        )
+        raise _not_accepted("Transforms", transforms, [_ENVELOPED, _EXCLUSIVE])
+
+
+def _not_accepted(
+    name: str, stated: Sequence[str | None], accepted: Sequence[str]
+) -> AssertionRefused:
+    """Return the refusal of algorithms, for sender and log alike: they say nothing of anyone."""
+    given = quotable(" ".join(filter(None, stated))) or "that is missing"
+    reason = f"the {name} {given} is not accepted; accepted is {', '.join(accepted)}"
+    told = f"The assertion is signed in a way that is not accepted: {reason}."
+    return AssertionRefused(UNSUPPORTED_ALGORITHM, reason, told)
 
 
 def certificates_in(parent: etree._Element) -> Sequence[bytes]:

@@ -21,6 +21,11 @@ HOLDER_OF_KEY: Final = "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key"
 
 _AUDIENCE_RESTRICTION: Final = f"{SAML}AudienceRestriction"
 _ONE_TIME_USE: Final = f"{SAML}OneTimeUse"
+_NO_CERTIFICATE: Final = (
+    "the certificate that a holder of key has shown is not known, since TLS that ends in this "
+    "server does not tell it: have a proxy end TLS and pass it on, and name that proxy in "
+    "trusted_proxies"
+)
 _UNDERSTOOD: Final = frozenset({_AUDIENCE_RESTRICTION, _ONE_TIME_USE, f"{SAML}ProxyRestriction"})
 
 
@@ -52,15 +57,21 @@ class Confirmation:
     certificates: Sequence[bytes]
     """Of a holder of key, DER."""
 
-    def holds(self, node: Node, audiences: frozenset[str], now: float, skew: int) -> bool:
-        """Whether it holds for the sender of a request."""
+    def breach(self, node: Node, audiences: frozenset[str], now: float, skew: int) -> str | None:
+        """Return why it does not hold for the sender of a request; nothing where it does."""
         if not self.span.includes(now, skew):
-            return False
+            return "it has expired, or is not valid yet"
         if self.recipient and self.recipient not in audiences:
-            return False
+            return "its Recipient is not in user_audiences"
         if self.method == HOLDER_OF_KEY:
-            return node.certificate is not None and node.certificate in self.certificates
-        return self.method == BEARER
+            return self._breach_of_holder(node)
+        return None if self.method == BEARER else "its Method is neither bearer nor holder-of-key"
+
+    def _breach_of_holder(self, node: Node) -> str | None:
+        if node.certificate is None:
+            return _NO_CERTIFICATE
+        known = node.certificate in self.certificates
+        return None if known else "the client's certificate is not that of the holder of key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +117,12 @@ class Conditions:
             )
         if not self.audiences or any(one.isdisjoint(audiences) for one in self.audiences):
             raise AssertionRefused(FAILED_AUTHENTICATION, "the audience is not in user_audiences")
-        if not any(one.holds(node, audiences, now, skew) for one in self.confirmations):
-            raise AssertionRefused(FAILED_AUTHENTICATION, "no confirmation of the subject holds")
+        breaches = [one.breach(node, audiences, now, skew) for one in self.confirmations]
+        if None not in breaches:
+            reasons = "; ".join(dict.fromkeys(filter(None, breaches))) or "there is none"
+            raise AssertionRefused(
+                FAILED_AUTHENTICATION, f"no confirmation of the subject holds: {reasons}"
+            )
 
 
 def _audiences(restriction: etree._Element) -> frozenset[str]:

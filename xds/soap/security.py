@@ -2,8 +2,8 @@
 
 (SOAP Message Security 1.1; SAML Token Profile 1.1.) One SAML 2.0 assertion counts. Of what may
 stand beside it, a ``wsu:Timestamp`` is held to; a signature of the message, with what belongs to
-it, is passed over, since it could only add to what TLS proves; any other token says something else
-of who is there, and is refused.
+it, is passed over, since it could only add to what TLS proves, and so is a ``UsernameToken``, which
+is a word beside a proof; any other token says something else of who is there, and is refused.
 
 The sender is told which kind of failure it is, as WS-Security has it, and the id of the log line
 that has the reason.
@@ -54,10 +54,11 @@ _WSSE: Final = f"{{{v.NS_WSSE}}}"
 _WSU: Final = f"{{{v.NS_WSU}}}"
 _ASSERTION: Final = f"{SAML}Assertion"
 _TIMESTAMP: Final = f"{_WSU}Timestamp"
-_BINARY: Final = f"{_WSSE}BinarySecurityToken"
+_NOT_ALONE: Final = (f"{_WSSE}BinarySecurityToken", f"{_WSSE}UsernameToken")
 _BESIDE: Final = frozenset(
-    {_ASSERTION, _TIMESTAMP, _BINARY, f"{_WSSE}SecurityTokenReference", f"{DS}Signature"}
+    {_ASSERTION, _TIMESTAMP, *_NOT_ALONE, f"{_WSSE}SecurityTokenReference", f"{DS}Signature"}
 )
+_MOST_TOLD: Final = 1000
 _MISSING: Final = "This transaction asks for a SAML 2.0 assertion in the header wsse:Security."
 _TOLD: Final[Mapping[str, str]] = {
     INVALID_SECURITY: "The header wsse:Security does not have the form that is expected.",
@@ -70,10 +71,6 @@ _TOLD: Final[Mapping[str, str]] = {
 }
 
 _log = logs.get_logger(__name__)
-
-
-class AssertionMissing(AssertionRefused):
-    """There is no assertion where one is required."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +90,8 @@ class Terms:
     skew_seconds: int
     reusable: bool
     """Whether an assertion that does not say otherwise may be used for many requests."""
+    refuses_unchecked: bool = False
+    """Whether a mandatory header is refused, by the letter of SOAP, where no user is asked for."""
 
 
 class UserAssertions:
@@ -106,6 +105,8 @@ class UserAssertions:
         self._used = used
         self._gates = gates
         self._remembered: Remembered[_Proven] = Remembered()
+        self._unchecked: set[str] = set()
+        """The addresses of nodes of which the log has that their header is not looked at."""
 
     @classmethod
     def open(
@@ -117,13 +118,15 @@ class UserAssertions:
             audiences=frozenset((config.user_audiences or "").split()),
             skew_seconds=config.clock_skew_seconds,
             reusable=config.assertion_reuse == "accept",
+            refuses_unchecked=config.unchecked_security == "refuse",
         )
         return cls(requirements, terms, UsedOnce(domain.database), domain.gates)
 
     def understood(self, transaction: str) -> frozenset[str]:
-        """Return the namespaces of header blocks that are processed here."""
+        """Return the namespaces of header blocks that are processed here, or may be passed over."""
         is_off = self._requirements.of_transaction(transaction) is Requirement.OFF
-        return frozenset() if is_off else frozenset({v.NS_WSSE})
+        refused = is_off and self._terms.refuses_unchecked
+        return frozenset() if refused else frozenset({v.NS_WSSE})
 
     def caller(
         self, header: etree._Element | None, transaction: str, environ: Mapping[str, Any]
@@ -136,6 +139,7 @@ class UserAssertions:
         caller = Caller(node=node.of_environment(environ))
         requirement = self._requirements.of_transaction(transaction)
         if requirement is Requirement.OFF:
+            self._tell_unchecked(header, caller.node.address)
             return caller
         try:
             return replace(caller, user=self._user(header, requirement, caller.node))
@@ -144,6 +148,16 @@ class UserAssertions:
             self._gates.refused(Access(transaction=transaction, caller=caller), refused)
             raise _fault(refused) from None
 
+    def _tell_unchecked(self, header: etree._Element | None, address: str) -> None:
+        """Log, once for each node, that the word for its users is not looked at."""
+        if header is None or header.find(f"{_WSSE}Security") is None:
+            return
+        if address not in self._unchecked and len(self._unchecked) < _MOST_TOLD:
+            self._unchecked.add(address)
+            _log.warning(
+                "wsse:Security is not looked at, since user_assertions is off", client=address
+            )
+
     def _user(
         self, header: etree._Element | None, requirement: Requirement, sender: Node
     ) -> User | None:
@@ -151,7 +165,7 @@ class UserAssertions:
         if token is not None:
             return self._verified(token, sender)
         if requirement is Requirement.REQUIRED:
-            raise AssertionMissing(INVALID_SECURITY, "there is no assertion")
+            raise AssertionRefused(INVALID_SECURITY, "there is no assertion", _MISSING)
         return None
 
     def _verified(self, token: etree._Element, sender: Node) -> User:
@@ -180,7 +194,7 @@ class UserAssertions:
 
 
 def _fault(refused: AssertionRefused) -> faults.SoapFault:
-    told = _MISSING if isinstance(refused, AssertionMissing) else _TOLD[refused.subcode]
+    told = refused.told or _TOLD[refused.subcode]
     where = f"The server's log has the reason under {logs.current_correlation()}."
     return faults.sender(f"{told} {where}", refused.subcode)
 
@@ -200,8 +214,10 @@ def _token(header: etree._Element | None, skew: int) -> etree._Element | None:
     if len(assertions) > 1:
         raise AssertionRefused(INVALID_SECURITY, "there is more than one assertion")
     if not assertions:
-        if block.find(_BINARY) is not None:
-            raise AssertionRefused(UNSUPPORTED_SECURITY_TOKEN, "there is a binary token alone")
+        for name in _NOT_ALONE:
+            if block.find(name) is not None:
+                told = f"there is a {etree.QName(name).localname} alone"
+                raise AssertionRefused(UNSUPPORTED_SECURITY_TOKEN, told)
         return None
     token = assertions[0]
     if token.get("ID") in _identifiers_beside(token):
