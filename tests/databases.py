@@ -33,6 +33,7 @@ ON_BOTH: Final = frozenset(
         "registry/test_schema.py",
         "registry/test_views.py",
         "repository/test_registering.py",
+        "repository/test_sweeping.py",
         "security/test_policy.py",
         "security/test_policy_transactions.py",
         "test_database.py",

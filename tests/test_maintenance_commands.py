@@ -156,14 +156,14 @@ def test_an_orphan_is_removed_and_nothing_else(domain: AffinityDomain, data: Pat
     left = {stored.key for stored in domain.repository.store.list()}
     assert old not in left
     assert young in left
-    assert run(data, "sweep", "--older-than", "10s").stdout.startswith(young)
+    assert run(data, "sweep", "--older-than", "10s", "--force").stdout.startswith(young)
     assert run(data, "verify").exit_code == 0
 
 
 def test_what_was_left_while_arriving_is_removed(domain: AffinityDomain, data: Path) -> None:
     provide(domain, b"one")
     staged = domain.repository.stage([b"half"])
-    result = run(data, "sweep", "--older-than", "0s")
+    result = run(data, "sweep", "--older-than", "0s", "--force")
     assert staged.key in result.stdout
     assert list(domain.repository.store.staged_leftovers()) == []
 
@@ -204,3 +204,25 @@ def test_a_duration_is_a_number_and_a_unit(data: Path, duration: str) -> None:
     result = run(data, "sweep", "--older-than", duration)
     assert result.exit_code == 2
     assert "not a number of s, m, h or d" in result.stderr
+
+
+def test_what_is_young_is_removed_by_force_only(domain: AffinityDomain, data: Path) -> None:
+    provide(domain, b"one")
+    key = orphan(domain, data, age=60)
+    result = run(data, "sweep", "--older-than", "10s")
+    assert result.exit_code == 2
+    assert "--older-than is less than 300s" in result.stderr
+    assert key in {stored.key for stored in domain.repository.store.list()}
+    assert run(data, "sweep", "--older-than", "10s", "--dry-run").stdout.startswith(key)
+
+
+def test_beside_the_index_of_other_documents_nothing_is_removed(
+    domain: AffinityDomain, data: Path
+) -> None:
+    entry = provide(domain, b"one")
+    stored_file(domain, data, entry).unlink()
+    key = orphan(domain, data, age=7200)
+    result = run(data, "sweep")
+    assert result.exit_code == 1
+    assert "none is in the index of this database" in result.stderr
+    assert [stored.key for stored in domain.repository.store.list()] == [key]

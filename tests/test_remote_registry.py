@@ -308,7 +308,7 @@ def test_a_registration_whose_answer_is_lost_is_kept(apart: Apart) -> None:
     assert apart.retrieved(SECOND, entry) == DOCUMENT
 
     assert apart.run(SECOND, "verify").exit_code == 0
-    result = apart.run(SECOND, "sweep", "--older-than", "0s")
+    result = apart.run(SECOND, "sweep", "--older-than", "0s", "--force")
     assert (result.exit_code, result.stdout) == (0, "")
     assert apart.retrieved(SECOND, entry) == DOCUMENT
 
@@ -334,7 +334,7 @@ def test_a_registration_that_never_arrived_is_made_again_or_swept(apart: Apart) 
     assert (kept.exit_code, kept.stdout) == (0, "")
     (line,) = apart.run(SECOND, "sweep", "--older-than", "0s", "--dry-run").stdout.splitlines()
     assert apart.retrieved(SECOND, lost) == DOCUMENT
-    swept = apart.run(SECOND, "sweep", "--older-than", "0s")
+    swept = apart.run(SECOND, "sweep", "--older-than", "0s", "--force")
     assert swept.stdout.splitlines() == [line]
     assert swept.stderr.endswith("1 unregistered document removed, 19 bytes.\n")
     assert apart.retrieved(SECOND, lost) is None
@@ -352,7 +352,7 @@ def test_a_registry_that_does_not_know_what_is_held_is_told(apart: Apart) -> Non
         verified = apart.run(FIRST, "verify", registry=odd.url)
         assert verified.exit_code == 1
         assert f"{entry.unique_id}\theld, but not registered\n" in verified.stdout
-        swept = apart.run(FIRST, "sweep", "--older-than", "0s", registry=odd.url)
+        swept = apart.run(FIRST, "sweep", registry=odd.url)
         assert swept.exit_code == 1
         assert "The registry knows none of the documents" in swept.stderr
         assert apart.run(FIRST, "sweep", "--force", registry=odd.url).exit_code == 0

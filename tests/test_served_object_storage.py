@@ -181,7 +181,7 @@ def test_verify_and_sweep_see_the_bucket(
     store.publish(orphans)
     assert run(bucket_server, place, "sweep", "--older-than", "1h").stdout == ""
     time.sleep(1)  # a bucket tells times in whole seconds
-    swept = run(bucket_server, place, "sweep", "--older-than", "0s")
+    swept = run(bucket_server, place, "sweep", "--older-than", "0s", "--force")
     assert swept.stderr == "3 orphaned documents removed, 18 bytes.\n"
     assert {line.split("\t")[0] for line in swept.stdout.splitlines()} == {
         orphan.key for orphan in orphans

@@ -1,7 +1,7 @@
 """`xds sweep`: remove documents that no submission stands behind."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
@@ -19,6 +19,8 @@ from xds.repository.store import StoredDocument
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _SAMPLE: Final = 100
+_LEAST: Final = timedelta(minutes=5)
+"""What is younger is removed with --force only: a large submission may take so long."""
 _DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])")
 
 
@@ -39,13 +41,15 @@ def _duration(text: str) -> timedelta:
     metavar="TIME",
     default="1h",
     show_default=True,
-    help="Leave alone what is younger: it may belong to a submission that is under way.",
+    help="Leave alone what is younger: it may belong to a submission that is under way. Less than "
+    "5m takes --force. By the clock of the document store.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
 @click.option(
     "--force",
     is_flag=True,
-    help="Sweep also where no document is in the index, or known to the registry.",
+    help="Sweep also where none of the documents is in the index, or known to the registry, and "
+    "what is younger than 5m: submissions that are under way may have to be repeated.",
 )
 def command(config: Config, older_than: timedelta, dry_run: bool, force: bool) -> None:
     """Remove stored documents that were never registered, which is what a crash leaves behind.
@@ -53,14 +57,17 @@ def command(config: Config, older_than: timedelta, dry_run: bool, force: bool) -
     Where the registry is elsewhere (registry_url), it is asked for the documents of which it did
     not say whether it registered them. It may be run while the server serves.
     """
+    if not (dry_run or force):
+        _require_age(config, older_than)
     with maintained(config) as domain:
         if not (dry_run or force):
             _require_documents(domain)
+        now = domain.repository.store.now()
         find = maintenance.orphans if dry_run else maintenance.sweep
         count, size = 0, 0
         for orphan in find(domain.repository, older_than=older_than):
             count, size = count + 1, size + orphan.size
-            click.echo(_line(orphan))
+            click.echo(_line(orphan, now))
         _tell("orphaned", count, size, dry_run)
         if domain.remote_registry is not None:
             _settle(domain, domain.remote_registry, older_than, dry_run, force)
@@ -90,10 +97,21 @@ def _tell(kind: str, count: int, size: int, dry_run: bool) -> None:
     click.echo(f"{count} {kind} {documents} {verb}, {human_size(size)}.", err=True)
 
 
+def _require_age(config: Config, older_than: timedelta) -> None:
+    """Refuse to touch what may well be of a submission that is under way."""
+    least = _LEAST
+    if config.registry_url is not None:
+        least = max(least, timedelta(seconds=2 * config.registry_seconds))
+    if older_than < least:
+        raise click.UsageError(
+            f"--older-than is less than {least.total_seconds():.0f}s: what is so young may be of a "
+            "submission that is under way. --dry-run shows it, --force removes it."
+        )
+
+
 def _require_documents(domain: AffinityDomain) -> None:
-    """Refuse to sweep beside an empty database: it may be the wrong one, and all would be lost."""
-    in_index = next(iter(index.every(domain.database)), None)
-    if in_index is None and next(iter(domain.repository.store.list()), None) is not None:
+    """Refuse to sweep beside an index of other documents: all that is stored would be lost."""
+    if not maintenance.holds_some(domain.repository):
         raise click.ClickException(
             "There are stored documents, but none is in the index of this database. Is it the "
             "right one? --dry-run shows them, --force removes them."
@@ -112,6 +130,6 @@ def _require_known(domain: AffinityDomain, registry: RemoteRegistry) -> None:
         )
 
 
-def _line(orphan: StoredDocument) -> str:
-    age = datetime.now(UTC) - orphan.modified
-    return f"{orphan.key}\t{orphan.size}\t{timedelta(seconds=round(age.total_seconds()))}"
+def _line(orphan: StoredDocument, now: datetime) -> str:
+    age = timedelta(seconds=round((now - orphan.modified).total_seconds()))
+    return f"{orphan.key}\t{orphan.size}\t{max(age, timedelta(0))}"

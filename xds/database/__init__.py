@@ -6,7 +6,7 @@ apart, and is written down in :mod:`xds.database.sqlite` and :mod:`xds.database.
 
 from xds.database.access import Database, Joining, retried
 from xds.database.errors import CommitUnknown, DatabaseConflict, DatabaseUnavailable
-from xds.database.locks import NOTHING, Locks
+from xds.database.locks import EVERYTHING, NOTHING, Locks
 from xds.database.reading import fetch
 from xds.database.statements import (
     METADATA,
@@ -20,6 +20,7 @@ from xds.database.statements import (
 from xds.database.used_once import UsedOnce
 
 __all__ = [
+    "EVERYTHING",
     "METADATA",
     "NOTHING",
     "CommitUnknown",

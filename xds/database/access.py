@@ -110,6 +110,10 @@ class Database:
         driver: Any = connection.connection.dbapi_connection
         self._backend.begin(driver, connection.get_execution_options().get(_LOCKS))
 
+    def clock(self, connection: Connection) -> int:
+        """Return the database's time in seconds since 1970: it is the same for all processes."""
+        return int(connection.scalar(text(f"SELECT {self._backend.clock}")))
+
     def check(self) -> None:
         """Raise DatabaseUnavailable when the database does not answer, or its file has gone."""
         self._backend.require_same()

@@ -14,6 +14,8 @@ class Backend(ABC):
     """One kind of database: its connections, how its transactions begin, and how it fails."""
 
     engine: Engine
+    clock: str
+    """The SQL for the time in whole seconds since 1970."""
 
     def queue(self) -> AbstractContextManager[None]:
         """Wait for a writer's turn, where writers take turns."""

@@ -25,7 +25,7 @@ class Locks:
     def numbers(self) -> Iterator[tuple[int, bool]]:
         """Yield each lock's number, and whether it is shared, in the one order of all takers."""
         names = self.shared | self.exclusive
-        if len(names) > _MOST:
+        if len(names) > _MOST or _EVERY_NAME in names:
             yield _key(_EVERY_NAME), False
         elif names:
             found = {_key(name): name not in self.exclusive for name in names}
@@ -33,6 +33,8 @@ class Locks:
 
 
 NOTHING: Final = Locks()
+EVERYTHING: Final = Locks(exclusive=frozenset({_EVERY_NAME}))
+"""Waits for all who lock any name, and keeps others from it."""
 
 
 def _key(name: str) -> int:

@@ -73,6 +73,8 @@ _MISSING: Final = "PostgreSQL needs the package psycopg: pip install 'xds[postgr
 class PostgreSQL(Backend):
     """A server, or several of which one takes writes."""
 
+    clock = "CAST(extract(epoch FROM clock_timestamp()) AS bigint)"
+
     def __init__(self, url: URL, connections: int, patience: float | None = None) -> None:
         self._url = url.set(drivername="postgresql+psycopg")
         try:

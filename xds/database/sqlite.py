@@ -59,6 +59,8 @@ _log: Final = logs.get_logger(__name__)
 class SQLite(Backend):
     """A file, which is made where it is not there."""
 
+    clock = "CAST(strftime('%s', 'now') AS INTEGER)"
+
     def __init__(self, url: URL, connections: int) -> None:
         if not url.database:
             raise DatabaseUnavailable("a database is sqlite:///FILE or postgresql://USER@HOST/NAME")

@@ -49,15 +49,30 @@ registration = Table(
 A document with such rows may be registered or not. One without is registered.
 """
 
+swept = Table(
+    "swept",
+    METADATA,
+    Column("key", Text, primary_key=True),
+    Column("until", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Keys whose documents a sweep has removed or is about to: nothing can be registered with them.
+
+A note is of use as long as a submission may be under way whose document was published before;
+``until`` is seconds since 1970 by the database's clock.
+"""
+
 __all__ = [
     "Connection",
     "IndexedDocument",
     "add",
     "announce",
+    "condemn",
     "every",
     "find",
     "held_keys",
     "settle",
+    "swept_keys",
     "unsettled",
     "unsettled_since",
     "withdraw",
@@ -67,6 +82,7 @@ _BY_UNIQUE_ID: Final = select(document).where(
     document.c.unique_id.in_(bindparam("unique_ids", expanding=True))
 )
 _BY_KEY: Final = select(document.c.key).where(document.c.key.in_(bindparam("keys", expanding=True)))
+_SWEPT: Final = select(swept.c.key).where(swept.c.key.in_(bindparam("keys", expanding=True)))
 _OF_DOCUMENTS: Final = registration.c.unique_id.in_(bindparam("unique_ids", expanding=True))
 _OF_ATTEMPTS: Final = registration.c.attempt.in_(bindparam("attempts", expanding=True))
 _UNSETTLED: Final = select(registration.c.unique_id).where(_OF_DOCUMENTS)
@@ -79,6 +95,7 @@ _WAITING: Final = (
     .limit(100)
 )
 _CHUNK: Final = 5_000
+_NOTED_SECONDS: Final = 7 * 24 * 3600
 _PAGE: Final = 1_000
 _NEXT: Final = (
     select(document)
@@ -142,6 +159,26 @@ def every(database: Database) -> Iterator[IndexedDocument]:
 def held_keys(connection: Connection, keys: Sequence[str]) -> set[str]:
     """Tell under which of these keys of the store, a few thousand at most, a document lies."""
     return set(connection.execute(_BY_KEY, {"keys": keys}).scalars())
+
+
+def swept_keys(connection: Connection, keys: Sequence[str]) -> set[str]:
+    """Tell the documents of which of these keys a sweep has removed, or is about to."""
+    return {key for (key,) in fetch(connection, _SWEPT, {"keys": list(keys)})}
+
+
+def condemn(connection: Connection, keys: Sequence[str], now: int) -> set[str]:
+    """Note those of these keys under which no document is held, and return them.
+
+    The transaction is to hold EVERYTHING: so every registration that relies on one of them has
+    either been committed before, or finds the note.
+    """
+    connection.execute(delete(swept).where(swept.c.until < now))
+    gone = set(keys) - held_keys(connection, keys)
+    new = sorted(gone - swept_keys(connection, sorted(gone)))
+    if new:
+        until = now + _NOTED_SECONDS
+        connection.execute(insert(swept), [{"key": key, "until": until} for key in new])
+    return gone
 
 
 # --- documents that may be registered or not -----------------------------------------------------

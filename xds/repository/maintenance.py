@@ -1,14 +1,23 @@
-"""Keeping store and index together: what ``xds sweep`` and ``xds verify`` do."""
+"""Keeping store and index together: what ``xds sweep`` and ``xds verify`` do.
+
+A sweep never removes a document that is acknowledged, whatever age it is told and whatever clock
+its machine has. What lies in the store without a row may be of a submission that is about to
+commit. So a sweep first notes what it will remove, in a transaction that waits for all
+registrations and looks for rows once more; a registration looks for such notes in its commit. The
+one of both that comes second sees the other. Age only spares submissions that are under way; it is
+told by the clock of the store, which has dated the documents.
+"""
 
 import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from itertools import islice
 from typing import Final, TypeVar
 
+from xds.database import EVERYTHING, retried
 from xds.repository import index
 from xds.repository.index import IndexedDocument
 from xds.repository.repository import DocumentRepository
@@ -38,21 +47,52 @@ def orphans(repository: DocumentRepository, *, older_than: timedelta) -> Iterato
         yield from page
 
 
+def holds_some(repository: DocumentRepository) -> bool:
+    """Whether the index has any of the documents that are in the store; yes where there are none.
+
+    If not, it is the index of another store, or the store that of another index.
+    """
+    is_empty = True
+    for page in _pages(repository.store.list()):
+        is_empty = False
+        with repository.database.read() as connection:
+            if index.held_keys(connection, [stored.key for stored in page]):
+                return True
+    return is_empty
+
+
 def sweep(repository: DocumentRepository, *, older_than: timedelta) -> Iterator[StoredDocument]:
     """Remove the orphans, yielding each that is gone."""
     for page in _orphans(repository, older_than):
-        repository.store.discard(page)
-        yield from page
+        gone = _condemned(repository, page)
+        repository.store.discard(gone)
+        yield from gone
+
+
+def _condemned(
+    repository: DocumentRepository, orphans: Sequence[StoredDocument]
+) -> Sequence[StoredDocument]:
+    """Note what will be removed, and return it: without what has come to be held meanwhile."""
+    if not orphans:
+        return ()
+    database, keys = repository.database, [orphan.key for orphan in orphans]
+
+    def note() -> set[str]:
+        with database.write(EVERYTHING) as connection:
+            return index.condemn(connection, keys, database.clock(connection))
+
+    gone = retried(note)
+    return [orphan for orphan in orphans if orphan.key in gone]
 
 
 def _orphans(
     repository: DocumentRepository, older_than: timedelta
 ) -> Iterator[Sequence[StoredDocument]]:
-    limit = datetime.now(UTC) - older_than
+    limit = repository.store.now() - older_than
     for page in _pages(repository.store.staged_leftovers()):
-        yield [stored for stored in page if stored.modified < limit]
+        yield [stored for stored in page if stored.modified <= limit]
     for page in _pages(repository.store.list()):
-        old = [stored for stored in page if stored.modified < limit]
+        old = [stored for stored in page if stored.modified <= limit]
         with repository.database.read() as connection:
             held = index.held_keys(connection, [stored.key for stored in old])
         yield [stored for stored in old if stored.key not in held]

@@ -19,7 +19,6 @@ own. If the first attempt was registered after all, the registry refuses the sec
 uniqueIds, and the document stays on account of the first.
 """
 
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from xds.errors import (
     XDSDuplicateUniqueIdInRegistry,
     XDSRegistryNotAvailable,
     XDSRepositoryDuplicateUniqueIdInMessage,
+    XDSRepositoryError,
 )
 from xds.metadata.demands import Demand, is_anything, meets
 from xds.metadata.ebrim import new_uuid
@@ -44,6 +44,9 @@ from xds.repository import index
 from xds.repository.index import Connection
 
 _NOT_ASKED: Final = "the registry cannot be asked; nothing is stored, try again later"
+_WITHDRAWN: Final = (
+    "the registry has registered it, but `xds sweep --force` removed the document meanwhile"
+)
 _log: Final = logs.get_logger(__name__)
 
 
@@ -100,7 +103,11 @@ class RemoteRegistration:
         except TransactionFailure:
             self._note(unique_ids, lambda one: index.withdraw(one, [attempt], unique_ids))
             raise
-        self._note(unique_ids, lambda connection: index.settle(connection, unique_ids))
+        lost: set[str] = set()
+        self._note(unique_ids, lambda connection: lost.update(_settled(connection, unique_ids)))
+        if lost:
+            _log.error("a sweep has removed documents while they were registered", count=len(lost))
+            raise OutcomeUnknown(XDSRepositoryError(_WITHDRAWN, one) for one in lost)
         return warnings
 
     def _announce(
@@ -119,7 +126,8 @@ class RemoteRegistration:
                 return unseen
             settled = held - index.unsettled(connection, held)
             joining(connection)
-            index.announce(connection, attempt, unique_ids - settled, int(time.time()))
+            since = self.database.clock(connection)
+            index.announce(connection, attempt, unique_ids - settled, since)
         return frozenset()
 
     def _require_visible(self, submission: Submission, held: Set[str], visible: Demand) -> None:
@@ -153,6 +161,12 @@ class RemoteRegistration:
     def _noted(self, unique_ids: Collection[str], note: Callable[[Connection], Any]) -> None:
         with self.database.write(locked(unique_ids)) as connection:
             note(connection)
+
+
+def _settled(connection: Connection, unique_ids: Set[str]) -> Set[str]:
+    """Note that documents are registered, and return those that are no longer held."""
+    index.settle(connection, unique_ids)
+    return unique_ids - index.find(connection, list(unique_ids)).keys()
 
 
 def locked(unique_ids: Collection[str]) -> Locks:

@@ -78,6 +78,7 @@ class Retrieval:
     errors: tuple[RegistryError, ...]
 
 
+_SWEPT: Final = "a document was removed by `xds sweep` before it was registered: submit it again"
 _NO_ROOM: Final = "there is no room for the document"
 _KEPT_OPEN: Final = 64
 """Documents of one answer that are held open from the start; more are opened at their turn."""
@@ -166,6 +167,8 @@ class DocumentRepository:
             self.store.publish(documents)
         except StoreFull as error:
             raise TransactionFailure([XDSRepositoryOutOfResources(_NO_ROOM)]) from error
+        except DocumentNotFound as error:
+            raise TransactionFailure([XDSRepositoryBusy(_SWEPT)]) from error
 
     def _completed(
         self, submission: Submission, documents: Mapping[str, StagedDocument]
@@ -199,6 +202,7 @@ class DocumentRepository:
             held = index.find(connection, list(entries))
             if errors := list(_differences(entries, held, documents)):
                 raise TransactionFailure(errors)
+            self._require_standing(connection, entries, held, documents)
             # not added to: a registration that met another one is done again
             unused[:] = [documents[entry.id] for uid, entry in entries.items() if uid in held]
             index.add(
@@ -213,6 +217,18 @@ class DocumentRepository:
                 also(connection)
 
         return self.register(submission, joining, visible), unused
+
+    def _require_standing(
+        self,
+        connection: Connection,
+        entries: Mapping[str, DocumentEntry],
+        held: Mapping[str, IndexedDocument],
+        documents: Mapping[str, StagedDocument],
+    ) -> None:
+        """Refuse what a sweep has removed since it was published (:mod:`maintenance`)."""
+        new = [documents[entry.id].key for uid, entry in entries.items() if uid not in held]
+        if new and index.swept_keys(connection, new):
+            raise TransactionFailure([XDSRepositoryBusy(_SWEPT)])
 
     def locate(self, unique_id: str) -> IndexedDocument | None:
         """Return where a document lies, or None: its key in the store, and its size and hash."""

@@ -4,7 +4,6 @@ It knows by ITI-18 which documents of this repository are registered. Those are 
 others are withdrawn, for nobody was told that they were accepted.
 """
 
-import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -61,7 +60,8 @@ def registered(
 
 
 def _waiting(repository: DocumentRepository, older_than: timedelta) -> Iterator[Attempts]:
-    limit = int(time.time() - older_than.total_seconds())
+    with repository.database.read() as connection:
+        limit = repository.database.clock(connection) - int(older_than.total_seconds())
     return index.unsettled_since(repository.database, limit)
 
 

@@ -159,6 +159,10 @@ class DocumentStore(ABC):
         that cannot see those of other processes says what else removes them.
         """
 
+    @abstractmethod
+    def now(self) -> datetime:
+        """Tell the time by the clock that dates the documents, which may not be this machine's."""
+
     def check(self) -> None:
         """Prove that documents can be written, for the readiness of the server."""
         self.discard([self.stage([b"ready?"])])
