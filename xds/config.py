@@ -251,7 +251,7 @@ class Config(LimitOptions, TlsOptions):
         None, description="File (.toml) of more identifier and code systems: their OIDs and URIs."
     )
     minimal_metadata: Literal["refuse", "accept"] = Field(
-        "refuse", description="What MHD submissions with Minimal Metadata get."
+        "accept", description="What submissions with Minimal Metadata get (MHD, limitedMetadata)."
     )
     generate_defaults: Path | None = Field(
         None,

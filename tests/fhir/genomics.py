@@ -80,6 +80,7 @@ def call(document: Resource, media_type: str = FHIR_JSON) -> Call:
 @contextmanager
 def opened(folder: Path, defaults: str = DEFAULTS, **options: object) -> Iterator[Facade]:
     """Open a deployment whose state lies in a folder."""
+    folder.mkdir(exist_ok=True)
     file = folder / "defaults.toml"
     file.write_text(defaults, "utf-8")
     given = {"assigning_authority": NHS_NUMBERS, "generate_defaults": file, **options}

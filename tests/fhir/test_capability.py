@@ -124,8 +124,8 @@ def test_what_the_options_change_is_stated() -> None:
         ]
         return [text.rpartition("/")[2] for text in documentations]
 
-    assert profiles() == ["IHE.MHD.Comprehensive.ProvideBundle"]
-    assert profiles(minimal_metadata="accept") == [
+    assert profiles(minimal_metadata="refuse") == ["IHE.MHD.Comprehensive.ProvideBundle"]
+    assert profiles() == [
         "IHE.MHD.Comprehensive.ProvideBundle",
         "IHE.MHD.Minimal.ProvideBundle",
     ]

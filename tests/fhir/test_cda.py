@@ -345,8 +345,17 @@ def test_a_legal_authenticator_is_optional() -> None:
 # The patient
 
 
-def test_without_an_authority_the_first_id_is_the_patient_id() -> None:
-    assert values(authority=None)["patient_id"] == "MRN-40127^^^&2.999.1.2&ISO"
+def test_without_an_authority_several_ids_are_ambiguous() -> None:
+    found = issue(authority=None)
+    assert (found.code, found.expression) == ("multiple-matches", (f"{ROLE}/id",))
+    assert f"urn:oid:2.999.1.2, urn:oid:{NHS_NUMBERS}" in found.diagnostics
+    assert "MRN-40127" not in found.diagnostics
+
+
+def test_without_an_authority_the_id_of_a_known_patient_counts() -> None:
+    ours = f"9990000018^^^&{NHS_NUMBERS}&ISO"
+    found = cda.describe(parsing.parse(CDA.encode()), SHIPPED, None, lambda _: {ours})
+    assert found.values["patient_id"] == ours
 
 
 def test_no_id_of_the_affinity_domain() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fhir.genomics import CDA, DEFAULTS, edited
+from tests.fhir.genomics import CDA, DEFAULTS, NHS_NUMBERS, edited
 from xds import parsing
 from xds.fhir import cda, generate_defaults
 from xds.fhir.described import Description, completed, missing
@@ -110,7 +110,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_what_a_document_does_not_say_is_asked_of_the_deployment() -> None:
-    found = cda.describe(parsing.parse(CDA.encode()), SHIPPED, None)
+    found = cda.describe(parsing.parse(CDA.encode()), SHIPPED, NHS_NUMBERS)
     lacking = list(missing(found, completed(found, SHIPPED)))
     assert [one.code for one in lacking] == ["required"] * 3
     told = " ".join(one.diagnostics for one in lacking)

@@ -130,7 +130,6 @@ def _without(element: str) -> Resource:
     [
         (_without("masterIdentifier"), 400, ("required", "", "DocumentReference.masterIdentifier")),
         (_without("subject"), 400, ("required", "", "DocumentReference.subject")),
-        (_without("type"), 400, ("required", "XDSRegistryMetadataError", "DocumentReference.type")),
         (
             _reference(status="superseded"),
             400,
@@ -175,7 +174,7 @@ def _without(element: str) -> Resource:
             ),
         ),
     ],
-    ids=range(12),
+    ids=range(11),
 )
 def test_what_is_wrong_is_told_and_nothing_stored(
     here: Deployment, sent: Resource, status: int, issue: tuple[str, str, str]
@@ -185,8 +184,14 @@ def test_what_is_wrong_is_told_and_nothing_stored(
     assert refused.status == status
 
 
-def test_minimal_metadata_is_accepted_where_the_deployment_says_so(deploy: Deploy) -> None:
-    there = deploy(minimal_metadata="accept")
+def test_minimal_metadata_may_be_refused_by_an_option(deploy: Deploy) -> None:
+    refused = deploy(minimal_metadata="refuse").refusal(_without("type"))
+    assert told(refused) == [("required", "XDSRegistryMetadataError", "DocumentReference.type")]
+    assert "minimal_metadata" in refused.issues[0].diagnostics
+
+
+def test_minimal_metadata_is_accepted_by_default(deploy: Deploy) -> None:
+    there = deploy()
     reference = _attached(language=None, creation=None)
     for name in ("type", "category", "securityLabel", "context", "date"):
         del reference[name]

@@ -347,16 +347,24 @@ def test_a_bundle_that_is_no_document(facade: Facade) -> None:
     assert found.expression == (f"{RESOURCE}.type",)
 
 
-def test_a_patient_whom_the_domain_cannot_know(facade: Facade) -> None:
+@pytest.fixture
+def comprehensive(tmp_path: Path) -> Iterator[Facade]:
+    """A deployment that takes no Minimal Metadata, nor patients without identifier."""
+    with opened(tmp_path / "comprehensive", minimal_metadata="refuse") as found:
+        yield found
+
+
+def test_a_patient_whom_the_domain_cannot_know(comprehensive: Facade) -> None:
     document = fhir_document()
     del document["entry"][1]["resource"]["identifier"]
-    refused = refusal(facade, call(document))
+    refused = refusal(comprehensive, call(document))
     assert refused.status == 400
     assert (f"{RESOURCE}.entry[1].resource",) in [one.expression for one in refused.issues]
     assert "XDSUnknownPatientId" in [one.error_code for one in refused.issues]
 
 
-def test_the_id_of_a_patient_in_a_document_is_none_of_this_server(facade: Facade) -> None:
+def test_the_id_of_a_patient_in_a_document_is_none_of_this_server(comprehensive: Facade) -> None:
+    facade = comprehensive
     generate(facade, call(binary(CDA)))
     with facade.domain.registry.view(ANYTHING) as view:
         (patient,) = view.patients([f"9990000018^^^&{NHS_NUMBERS}&ISO"])
@@ -390,13 +398,13 @@ def test_patients_that_a_feed_must_have_made_known(tmp_path: Path) -> None:
 
 
 def test_codes_that_nobody_says(tmp_path: Path) -> None:
-    with opened(tmp_path, defaults="") as facade:
+    with opened(tmp_path, defaults="", minimal_metadata="refuse") as facade:
         refused = refusal(facade, call(binary(CDA)))
     assert [one.code for one in refused.issues] == ["required"] * 3
     told = "\n".join(one.diagnostics for one in refused.issues)
     for name in ("classCode", "healthcareFacilityTypeCode", "practiceSettingCode"):
         assert f"codes.{name}" in told
-    assert told.count("generate_defaults") == 3
+    assert told.count("generate_defaults") == told.count("minimal_metadata") == 3
 
 
 def test_a_language_of_the_deployment(tmp_path: Path) -> None:
@@ -428,9 +436,9 @@ def test_the_guides_binary_is_of_a_kind_that_has_no_metadata(facade: Facade) -> 
 
 
 @guide
-def test_the_guides_document_is_of_a_patient_without_identifier(facade: Facade) -> None:
+def test_the_guides_document_is_of_a_patient_without_identifier(comprehensive: Facade) -> None:
     request = json.read((REFERENCE / "Parameters-ex-input-doc-bundle.json").read_bytes())
-    refused = refusal(facade, Call(access=ANYONE, base=BASE, resource=request))
+    refused = refusal(comprehensive, Call(access=ANYONE, base=BASE, resource=request))
     assert refused.status == 400
     assert "XDSUnknownPatientId" in [one.error_code for one in refused.issues]
 
@@ -481,7 +489,8 @@ def post(url: str, resource: Resource) -> tuple[int, Resource, str | None]:
 def test_through_the_wire(tmp_path: Path) -> None:
     file = tmp_path / "defaults.toml"
     file.write_text(DEFAULTS, "utf-8")
-    with serving(tmp_path / "served", {"generate_defaults": str(file), "workers": "1"}) as server:
+    options = {"generate_defaults": str(file), "assigning_authority": NHS_NUMBERS, "workers": "1"}
+    with serving(tmp_path / "served", options) as server:
         status, found, location = post(server.url, parameters(binary(CDA)))
         assert (status, found["resourceType"]) == (200, "Parameters")
         assert location is not None

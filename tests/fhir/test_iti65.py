@@ -365,6 +365,44 @@ def test_of_several_identifiers_that_of_the_domain_counts(deploy: Deploy) -> Non
     assert there.entry(REGISTERED).thing.patient_id == PATIENT
 
 
+OF_BOTH = about({"reference": IN_BUNDLE}, patient_entry("POST", "Patient", LOCAL, IDENTIFIER))
+
+
+def test_without_a_domain_several_identifiers_are_ambiguous(here: Deployment) -> None:
+    refused = here.refusal(message("one_document", OF_BOTH))
+    (issue,) = refused.issues
+    assert (issue.code, issue.error_code) == ("multiple-matches", "XDSUnknownPatientId")
+    assert issue.expression == ("Bundle.entry[3].resource.identifier",)
+    for said in (LOCAL["system"], IDENTIFIER["system"], "assigning_authority"):
+        assert said in issue.diagnostics
+    for value in (LOCAL["value"], IDENTIFIER["value"]):
+        assert value not in issue.diagnostics
+        assert value not in str(refused)
+
+
+def test_without_a_domain_the_only_known_patient_counts(here: Deployment) -> None:
+    here.domain.identities.add(PATIENT)
+    here.provide(message("one_document", OF_BOTH))
+    assert here.entry(REGISTERED).thing.patient_id == PATIENT
+
+
+@pytest.mark.parametrize("authority", [None, "2.999.1.1"])
+def test_an_identifier_that_is_old_never_counts(deploy: Deploy, authority: str | None) -> None:
+    there = deploy(assigning_authority=authority)
+    old = {**IDENTIFIER, "use": "old", "value": "M-before"}
+    there.domain.identities.add("M-before^^^&2.999.1.1&ISO")
+    entry = patient_entry("POST", "Patient", old, IDENTIFIER)
+    there.provide(message("one_document", about({"reference": IN_BUNDLE}, entry)))
+    assert there.entry(REGISTERED).thing.patient_id == PATIENT
+    (issue,) = there.refusal(
+        message(
+            "one_document",
+            about({"reference": IN_BUNDLE}, patient_entry("POST", "Patient", old)),
+        )
+    ).issues
+    assert "use is old" in issue.diagnostics
+
+
 def test_a_contained_patient_is_a_subject(here: Deployment) -> None:
     def change(bundle: Resource) -> None:
         for index in (0, 1):
@@ -381,18 +419,41 @@ def test_a_contained_patient_is_a_subject(here: Deployment) -> None:
 # --- Minimal Metadata ----------------------------------------------------------------------------
 
 
-def test_minimal_metadata_is_refused_by_its_missing_attributes(here: Deployment) -> None:
-    refused = here.refusal(message("minimal"))
+def test_minimal_metadata_is_refused_by_its_missing_attributes(deploy: Deploy) -> None:
+    refused = deploy(minimal_metadata="refuse").refusal(message("minimal"))
     assert refused.status == 400
     assert {issue.code for issue in refused.issues} == {"required"}
     missing = {expression for issue in refused.issues for expression in issue.expression}
     assert "Bundle.entry[1].resource.type" in missing
     assert "Bundle.entry[1].resource.context.practiceSetting" in missing
-    assert all("Comprehensive" in issue.diagnostics for issue in refused.issues)
+    assert all("minimal_metadata" in issue.diagnostics for issue in refused.issues)
 
 
-def test_minimal_metadata_is_accepted_where_the_deployment_says_so(deploy: Deploy) -> None:
-    there = deploy(minimal_metadata="accept")
+def test_what_minimal_metadata_needs_too_is_not_put_down_to_the_option(here: Deployment) -> None:
+    def change(bundle: Resource) -> None:
+        attachment(bundle).pop("contentType")
+
+    refused = here.refusal(message("minimal", change))
+    assert not [one for one in refused.issues if "minimal_metadata" in one.diagnostics]
+
+
+def _without_source_patient(bundle: Resource) -> None:
+    del resource(bundle, 1)["context"]["sourcePatientInfo"]
+
+
+def test_comprehensive_metadata_have_the_patient_of_the_source(
+    here: Deployment, deploy: Deploy
+) -> None:
+    sent = message("one_document", _without_source_patient)
+    (issue,) = deploy(minimal_metadata="refuse").refusal(sent).issues
+    assert issue.expression == ("Bundle.entry[1].resource.context.sourcePatientInfo",)
+    assert "minimal_metadata" in issue.diagnostics
+    here.provide(sent)
+    assert here.entry(REGISTERED).thing.source_patient_id == PATIENT
+
+
+def test_minimal_metadata_is_accepted_by_default(here: Deployment) -> None:
+    there = here
     answer = there.provide(message("minimal"))
     entry = there.entry(ids(answer)[1]).thing
     assert entry.limited_metadata is True

@@ -117,9 +117,9 @@ def test_two_documents_of_one_unique_id_are_refused(deploy: Deploy) -> None:
 def test_minimal_metadata_is_for_the_deployment_to_accept(
     deploy: Deploy, name: str, kinds: str
 ) -> None:
-    bundle, _ = _example(name, deploy())
-    assert {issue.code for issue in deploy().refusal(bundle).issues} == {"required"}
-    accepting = deploy(minimal_metadata="accept")
+    bundle, _ = _example(name, accepting := deploy())
+    refusing = deploy(minimal_metadata="refuse")
+    assert {issue.code for issue in refusing.refusal(bundle).issues} == {"required"}
     answer = accepting.provide(bundle)
     assert [location.partition("/")[0] for location in locations(answer)] == kinds.split()
     entry = accepting.entry(ids(answer)[1]).thing

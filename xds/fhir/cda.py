@@ -4,7 +4,7 @@ Every attribute is a row of :data:`ROWS` and a few lines; :data:`PLACES` says wh
 is looked for.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final
@@ -13,6 +13,7 @@ from xds.fhir import cda_values as hl7
 from xds.fhir.cda_values import Element, Identifier
 from xds.fhir.described import Description, Related, gather, unreadable
 from xds.fhir.generate_defaults import MIME_TYPE_SUFFICIENT, Defaults
+from xds.fhir.patient_choice import AmbiguousPatient, Known, nobody, only
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.datatypes import HD, CXi, SourcePatientInfo, is_oid
@@ -31,12 +32,16 @@ class Header:
     time_zone: tzinfo
     """Of times that state none."""
     assigning_authority: str | None
-    """Of the patient ids of the affinity domain; any where there is none."""
+    """Of the patient ids of the affinity domain; None where the options do not say it."""
+    known: Known = nobody
+    """Then tells which of several ids is that of a patient of the registry."""
 
 
-def describe(root: Element, defaults: Defaults, assigning_authority: str | None) -> Description:
-    """Read a ClinicalDocument element."""
-    header = Header(root, defaults.time_zone, assigning_authority)
+def describe(
+    root: Element, defaults: Defaults, assigning_authority: str | None, known: Known = nobody
+) -> Description:
+    """Read a ClinicalDocument element; ``known`` tells the patients of the registry."""
+    header = Header(root, defaults.time_zone, assigning_authority, known)
     found = gather(ROWS, header)
     templates = hl7.identifiers(hl7.each(root, "templateId"))
     return Description(
@@ -184,11 +189,21 @@ def _patient_ids(header: Header) -> tuple[Identifier, ...]:
 
 def _patient_id(header: Header) -> str | None:
     ids, authority = _patient_ids(header), header.assigning_authority
-    fitting = [one for one in ids if authority in (None, one.root)]
+    where = f"{_PATIENT_ROLE}/id"
+    if authority is None:
+        return _only_patient_id([hl7.cx(one, where) for one in ids], header.known)
+    fitting = [one for one in ids if one.root == authority]
     if ids and not fitting:
         reason = f"no id has the root {authority}, which is that of the affinity domain"
-        raise unreadable(f"{_PATIENT_ROLE}/id", reason, "not-found")
-    return hl7.cx(fitting[0], f"{_PATIENT_ROLE}/id") if fitting else None
+        raise unreadable(where, reason, "not-found")
+    return hl7.cx(fitting[0], where) if fitting else None
+
+
+def _only_patient_id(ids: Sequence[str], known: Known) -> str | None:
+    try:
+        return only(ids, known) if ids else None
+    except AmbiguousPatient as reason:
+        raise unreadable(f"{_PATIENT_ROLE}/id", str(reason), "multiple-matches") from None
 
 
 def _source_patient_id(header: Header) -> str | None:

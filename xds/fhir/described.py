@@ -140,6 +140,8 @@ def _lacking(name: str, type_code: Code | None) -> str:
         keys.append(f'types."{type_code}".{tf_name}')
     if name == "language_code":
         keys.append(tf_name)
+    if name not in _ALWAYS:
+        reason += "; it may be absent where the option minimal_metadata is accept"
     if not keys:
         return reason
     return f"{reason}; a deployment gives it as {' or '.join(keys)} in the file of option {OPTION}"

@@ -161,6 +161,7 @@ def _entry(facade: Facade, call: Call, patient_id: str, problems: Problems) -> D
     with problems.gathering():
         mapped = read_document_reference(call.resource, reading, patient_id=patient_id)
         problems.warnings.extend(mapped.warnings)
+        completeness.check_source_patient(call.resource, _PATH, problems)
         return completeness.checked(mapped.thing, _PATH, problems)
     return None
 

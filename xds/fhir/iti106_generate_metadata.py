@@ -17,7 +17,7 @@ from xds.fhir.negotiation import MediaType
 from xds.fhir.outcome import Issue, Refused
 from xds.fhir.problems import Problems
 from xds.fhir.publishing import BadBase64, Content, decoded
-from xds.fhir.subjects import subjects_of
+from xds.fhir.subjects import known_to, subjects_of
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.metadata import vocabulary as v
 from xds.metadata.demands import Condition, Demand, Find
@@ -200,7 +200,8 @@ def _described(facade: Facade, call: Call, view: RegistryView, received: _Receiv
             )
         )
     defaults = generate_defaults.read(facade.config.generate_defaults)
-    return cda.describe(received.content, defaults, facade.config.assigning_authority)
+    authority = facade.config.assigning_authority
+    return cda.describe(received.content, defaults, authority, known_to(view))
 
 
 def _entry(facade: Facade, received: _Received, described: Description) -> DocumentEntry:

@@ -160,6 +160,8 @@ def _complete(
         if entry.index in provided.things:
             thing = provided.things[entry.index]
             check_lengths(thing, entry.path, problems, mapped=True)
+            if entry.kind is Kind.DOCUMENT:
+                completeness.check_source_patient(entry.resource, entry.path, problems)
             provided.things[entry.index] = completeness.checked(thing, entry.path, problems)
 
 

@@ -14,6 +14,7 @@ from xds.fhir.fetching import CannotFetch
 from xds.fhir.mapping.table import absent, element
 from xds.fhir.outcome import refusal
 from xds.fhir.problems import Problems
+from xds.fhir.resource import Resource
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
@@ -142,6 +143,11 @@ _LIMITED: Final = frozenset(
 """What may be absent with Minimal Metadata (ITI TF-3 4.3.1)."""
 
 
+MINIMAL_IS_AN_OPTION: Final = (
+    "this server takes Minimal Metadata where its option minimal_metadata is accept"
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completeness:
     """What a submission must say, by what it claims to be and by what the deployment allows."""
@@ -163,7 +169,8 @@ class Completeness:
         if missing and self.is_minimal and self.accepts_minimal:
             missing = absent(thing, path, transaction=transaction, but=_ELSEWHERE | _LIMITED)
             thing = thing.updated(limited_metadata=True)
-        only = ": this server takes Comprehensive Metadata only" if self.is_minimal else ""
+        refused = self.is_minimal and not self.accepts_minimal
+        only = f"; {MINIMAL_IS_AN_OPTION}" if refused else ""
         problems.sort(
             replace(
                 issue,
@@ -173,6 +180,19 @@ class Completeness:
             for issue in missing
         )
         return thing
+
+    def check_source_patient(self, resource: Resource, path: str, problems: Problems) -> None:
+        """Note where a DocumentReference has no ``context.sourcePatientInfo``.
+
+        It is 1..1 in Comprehensive Metadata (MHD Comprehensive DocumentReference).
+        """
+        if not self.accepts_minimal and not resource.get("context", {}).get("sourcePatientInfo"):
+            problems.add(
+                "required",
+                f"Comprehensive Metadata have sourcePatientInfo; {MINIMAL_IS_AN_OPTION}",
+                f"{path}.context.sourcePatientInfo",
+                error_code=METADATA_ERROR,
+            )
 
 
 def check_modifiers(element: object, path: str, problems: Problems) -> None:

@@ -14,8 +14,9 @@ from xds.fhir import json
 from xds.fhir.bundles import Entry, Kind
 from xds.fhir.exchange import Facade, Resource
 from xds.fhir.fetching import CannotFetch, Fetching, fetching_of
-from xds.fhir.mapping import identifier_of_patient
+from xds.fhir.mapping import identifier_in_use, identifier_of_patient
 from xds.fhir.outcome import Refused
+from xds.fhir.patient_choice import AmbiguousPatient, Known, only
 from xds.fhir.references import (
     Contained,
     Dangling,
@@ -57,7 +58,7 @@ class Subjects:
     view: RegistryView
     systems: Systems
     assigning_authority: str | None = None
-    """The OID of the domain that issues patient ids; None admits any."""
+    """The OID of the domain that issues patient ids; None admits any, if it is the only one."""
     assign: Callable[[], str] | None = None
     """Makes an id for a patient who comes without; None refuses such patients."""
     fetching: Fetching = field(default_factory=Fetching)
@@ -144,34 +145,37 @@ class Subjects:
         return self.assign()
 
     def _chosen(self, patient: Resource, path: str) -> str:
-        """Choose among a Patient's identifiers: of the affinity domain, known, the first."""
+        """Choose among a Patient's identifiers: of the affinity domain, or the only one."""
         if patient.get("resourceType") != "Patient":
             raise Refused.because(400, "value", "this is not a Patient", path)
         found, reasons = [], []
         for identifier in patient.get("identifier") or ():
             try:
-                found.append(identifier_of_patient(identifier, self.systems))
+                found.append(identifier_in_use(identifier, self.systems))
             except ValueError as reason:
                 reasons.append(str(reason))
+        where = f"{path}.identifier"
         if not found:
             told = "; ".join(dict.fromkeys(reasons)) or "there is none"
             raise Refused.because(
                 400,
                 "value" if reasons else "required",
                 f"no identifier of the Patient can be a patientId: {told}",
-                f"{path}.identifier",
+                where,
                 error_code=_UNKNOWN,
             )
-        return self._preferred(found)
+        try:
+            return self._preferred(found)
+        except AmbiguousPatient as reason:
+            raise Refused.because(
+                400, "multiple-matches", str(reason), where, error_code=_UNKNOWN
+            ) from None
 
     def _preferred(self, patient_ids: Sequence[str]) -> str:
-        if len(patient_ids) == 1:
-            return patient_ids[0]
-        if self.assigning_authority is not None:
-            end = f"&{self.assigning_authority}&ISO"
-            return next((one for one in patient_ids if one.endswith(end)), patient_ids[0])
-        known = {one.patient_id for one in self.view.patients(patient_ids) if one.survivor is None}
-        return next((one for one in patient_ids if one in known), patient_ids[0])
+        if self.assigning_authority is None:
+            return only(patient_ids, known_to(self.view))
+        end = f"&{self.assigning_authority}&ISO"
+        return next((one for one in patient_ids if one.endswith(end)), patient_ids[0])
 
     def _numbered(self, identifier: str, path: str) -> str:
         if identifier.isascii() and identifier.isdecimal() and len(identifier) <= _LONGEST_NUMBER:
@@ -223,6 +227,11 @@ class Subjects:
                 error_code=_UNKNOWN,
             ) from None
         return self._chosen(json.read(data), path)
+
+
+def known_to(view: RegistryView) -> Known:
+    """Tell patients of the registry from others."""
+    return lambda ids: {one.patient_id for one in view.patients(ids) if one.survivor is None}
 
 
 def subjects_of(facade: Facade, references: References, view: RegistryView) -> Subjects:

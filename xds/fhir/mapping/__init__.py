@@ -11,6 +11,7 @@ from xds.fhir.mapping.document_references import (
     read_document_reference,
 )
 from xds.fhir.mapping.identifiers import (
+    identifier_in_use,
     identifier_of_patient,
     of_kind,
     package_unique_id,
@@ -39,6 +40,7 @@ __all__ = [
     "document_reference",
     "document_url",
     "folder_list",
+    "identifier_in_use",
     "identifier_of_patient",
     "of_kind",
     "package_unique_id",

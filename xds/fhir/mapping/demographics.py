@@ -15,7 +15,7 @@ from xds.fhir.mapping.context import CACHED
 from xds.fhir.mapping.exact import keep, kept
 from xds.fhir.mapping.identifiers import (
     domain,
-    identifier_of_patient,
+    identifier_in_use,
     is_uri,
     number_and_authority,
     patient_identifier,
@@ -178,7 +178,7 @@ def _source_id(resource: Resource, systems: Systems) -> str | None:
     found = []
     for one in identifiers(resource):
         try:
-            found.append((one.get("use") != USUAL, identifier_of_patient(one, systems)))
+            found.append((one.get("use") != USUAL, identifier_in_use(one, systems)))
         except ValueError:
             continue
     return min(found, key=lambda row: row[0])[1] if found else None

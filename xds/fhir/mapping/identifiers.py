@@ -53,7 +53,9 @@ def number_and_authority(element: Resource, systems: Systems) -> tuple[str, str]
         return (oid if is_oid(oid) else value), ""
     authority = systems.authority(system)
     if authority is None:
-        raise ValueError("the system of the identifier is no OID, nor known to stand for one")
+        raise ValueError(
+            "the system of the identifier is no OID, nor does the option identifier_systems give it"
+        )
     return value, authority
 
 
@@ -63,6 +65,16 @@ def identifier_of_patient(element: Resource, systems: Systems) -> str:
     if not authority:
         raise ValueError("the identifier of a patient needs a system")
     return str(CX(number, authority))
+
+
+def identifier_in_use(element: Resource, systems: Systems) -> str:
+    """Return an Identifier of a Patient as CX; ValueError also where it is not used any more."""
+    if element.get("use") == _OLD:
+        raise ValueError("the identifier is not used any more (use is old)")
+    return identifier_of_patient(element, systems)
+
+
+_OLD: Final = "old"
 
 
 @lru_cache(CACHED)
