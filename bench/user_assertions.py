@@ -67,7 +67,11 @@ def main() -> None:
         users = UserAssertions(required, Terms(issuers=issuers.assertions, **common), used, Gates())
         sets = {name: KeySet(one) for name, one in issuers.tokens.items()}
         tokens = Authorization(
-            required, TokenTerms(key_sets=sets, needs_scope=True, **common), used, Gates()
+            required,
+            TokenTerms(key_sets=sets, needs_scope=True, **common),
+            used,
+            Gates(),
+            lambda _: (),
         )
         number = _TIMES * _ROUNDS
         headers = [_header() for _ in range(number)]
@@ -76,8 +80,8 @@ def main() -> None:
             "yardstick: one RSA verification": _yardstick(),
             "assertion, first use": lambda n: users.caller(headers[n], "ITI-18", {}),
             "assertion, remembered": lambda _: users.caller(headers[0], "ITI-18", {}),
-            "token, first use": lambda n: tokens.access(stated[n], "ITI-67"),
-            "token, remembered": lambda _: tokens.access(stated[0], "ITI-67"),
+            "token, first use": lambda n: tokens.access(stated[n], "ITI-67", frozenset()),
+            "token, remembered": lambda _: tokens.access(stated[0], "ITI-67", frozenset()),
         }
         for name, act in rows.items():
             print(f"{name:34}{_microseconds(act):10.1f} µs")

@@ -135,6 +135,7 @@ class Vouching:
             f'[assertions."{CHAINED_ISSUER}"]\nauthorities = "ca.pem"\n'
             'subjects = ["CN=identity provider,O=Example Trust"]\n'
             f'[tokens."{TOKEN_ISSUER}"]\nkeys = "jwks.json"\n'
+            f'token_endpoint = "{TOKEN_ISSUER}/token"\n'
             + (f'[tokens."{HOSTED_ISSUER}"]\nkeys = "{keys_url}"\n' if keys_url else "")
         )
         return file

@@ -22,7 +22,8 @@ from xds.metadata.objects import Code
 from xds.security.issuers import TokenIssuer
 
 SEARCH: Final = "/DocumentReference?patient.identifier=urn:oid:2.999.1.1|T1&status=current"
-INVALID: Final = 'Bearer realm="xds", error="invalid_token"'
+INVALID: Final = 'Bearer realm="xds", error="invalid_token", error_description='
+NOT_ACCEPTED: Final = "the token is not accepted"
 
 
 def get(server: Server, path: str, stated: str | None) -> Reply:
@@ -117,13 +118,23 @@ REFUSED: Final[dict[str, Callable[[], str]]] = {
 }
 
 
-@pytest.mark.parametrize("made", REFUSED.values(), ids=REFUSED)
-def test_refused(guarded: Server, made: Callable[[], str]) -> None:
-    told = made()
+TOLD: Final = {
+    "expired": "the token has expired",
+    "not yet valid": "the token is not valid yet",
+    "issued in the future": "the token is not valid yet",
+    "a wrong audience": "the token is for another audience than this server",
+}
+"""What is told of tokens that their issuer has signed; of all others the same."""
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(guarded: Server, name: str) -> None:
+    told = REFUSED[name]()
     reply = get(guarded, SEARCH, f"Bearer {told}")
     assert reply.status == 401
-    assert reply.headers["www-authenticate"] == INVALID
-    assert reply.json()["issue"][0]["diagnostics"] == "the token is not accepted"
+    described = TOLD.get(name, NOT_ACCEPTED)
+    assert reply.headers["www-authenticate"] == f'{INVALID}"{described}"'
+    assert reply.json()["issue"][0]["diagnostics"] == described
     assert told not in guarded.log.read_text()
 
 
@@ -131,11 +142,24 @@ def test_without_a_token_a_client_is_told_what_it_needs(guarded: Server) -> None
     reply = get(guarded, SEARCH, None)
     assert (reply.status, reply.codes()) == (401, ["login"])
     assert reply.headers["www-authenticate"] == 'Bearer realm="xds", scope="ITI-67"'
-    assert get(guarded, SEARCH, "Basic am86am8=").status == 401
+
+
+def test_an_expired_token_that_is_forged_is_not_told_as_expired(guarded: Server) -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    reply = get(guarded, SEARCH, f"Bearer {token(claims(exp=claims()['iat'] - 120), key)}")
+    assert reply.headers["www-authenticate"] == f'{INVALID}"{NOT_ACCEPTED}"'
+
+
+@pytest.mark.parametrize("stated", ["Basic am86am8=", "Negotiate x", "Bearerx y"])
+def test_another_scheme_is_no_invalid_token(guarded: Server, stated: str) -> None:
+    reply = get(guarded, SEARCH, stated)
+    assert (reply.status, reply.codes()) == (401, ["login"])
+    assert reply.headers["www-authenticate"] == 'Bearer realm="xds", scope="ITI-67"'
+    assert "another scheme" in reply.json()["issue"][0]["diagnostics"]
 
 
 def test_a_scope_is_the_name_of_the_transaction(guarded: Server) -> None:
-    reply = get(guarded, SEARCH, bearer(scope="ITI-66 system/DocumentReference.read"))
+    reply = get(guarded, SEARCH, bearer(scope="ITI-66 openid"))
     assert (reply.status, reply.codes()) == (403, ["forbidden"])
     assert 'error="insufficient_scope", scope="ITI-67"' in reply.headers["www-authenticate"]
 

@@ -27,14 +27,23 @@ from xds.fhir import (
     negotiation,
     openapi,
     rendering,
+    smart,
 )
 from xds.fhir.authorization import Authorization
 from xds.fhir.bodies import Body
 from xds.fhir.cors import Cors
 from xds.fhir.exchange import Answer, Call, Facade, Resource
-from xds.fhir.interactions import CAPABILITIES, DESCRIPTION, INTERACTIONS, Handler, Interaction
+from xds.fhir.interactions import (
+    CAPABILITIES,
+    DESCRIPTION,
+    INTERACTIONS,
+    SMART,
+    Handler,
+    Interaction,
+)
 from xds.fhir.iti68_retrieve_document import BINARY_PATH, DOCUMENT_PATH, RetrieveDocument
 from xds.fhir.outcome import Issue, Refused, operation_outcome
+from xds.fhir.scopes import needs
 from xds.fhir.vocabulary import FHIR_JSON
 from xds.security.access import Access
 from xds.security.requirements import NOTHING_ASKED, UserRequirements
@@ -99,9 +108,10 @@ def _routed(
     application.req_options.strip_url_path_trailing_slash = True
     application.add_error_handler(Exception, _answer_failure)
     application.add_error_handler(falcon.HTTPError, _answer_falcon)
-    own: dict[str, _Statement | _Description] = {
+    own: dict[str, Responder] = {
         CAPABILITIES: _Statement(facade.config, authorization.requirements),
         DESCRIPTION: _Description(facade.config, authorization.requirements),
+        SMART: _SmartConfiguration(facade.config, authorization.requirements),
     }
     responders: dict[str, _Path] = {}
     for row in INTERACTIONS:
@@ -141,7 +151,7 @@ class _Responder:
         environ = request.env
         environ[failures.INTERACTION] = self.interaction.name
         gates = self.facade.domain.gates
-        access = self.authorization.access(environ, self.interaction.name)
+        access = self.authorization.access(environ, self.interaction.name, needs(self.interaction))
         access.facts.interaction = self.interaction.code
         try:
             call, form, pretty = self._call(request, access, path)
@@ -364,3 +374,24 @@ class _Description:
         return orjson.dumps(
             openapi.description(base, self._requirements), option=orjson.OPT_INDENT_2
         )
+
+
+class _SmartConfiguration:
+    """``GET /fhir/.well-known/smart-configuration``, which is JSON whatever a client takes."""
+
+    def __init__(self, config: Config, requirements: UserRequirements) -> None:
+        issuer = smart.authorization_server(config, requirements)
+        self._content: bytes | None = None
+        if issuer is not None:
+            self._content = orjson.dumps(smart.configuration(issuer, config))
+
+    def __call__(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Answer with the document; Refused where no authorization server is known."""
+        if self._content is None:
+            raise Refused.because(
+                404,
+                "not-found",
+                "no tokens are taken here, or no issuer of user_issuers has a token_endpoint",
+            )
+        response.data = self._content
+        response.content_type = "application/json"

@@ -1,14 +1,16 @@
 """The header ``Authorization``: whose user a request is of (IUA, ITI-72; RFC 6750).
 
-What a client is told never depends on which part of a token is wrong; the log has the reason.
+A client is told what is wrong with a token only where an issuer has signed it; the log has the
+reason in any case.
 """
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from xds import logs
 from xds.affinity_domain import AffinityDomain
@@ -16,17 +18,27 @@ from xds.config import Config
 from xds.database import DatabaseUnavailable, UsedOnce
 from xds.fhir.key_sets import KeySet
 from xds.fhir.outcome import Issue, Refused
+from xds.fhir.scopes import Permission, as_scopes, grant
 from xds.fhir.tokens import TokenRefused, VerifiedToken, verify
+from xds.metadata.datatypes import CX
+from xds.metadata.demands import ANYTHING, Condition, Find, meets
+from xds.metadata.objects import MetadataObject
+from xds.metadata.submission import Submission
+from xds.registry.registry import DocumentRegistry
 from xds.security import node
 from xds.security.access import Access, AccessDenied
-from xds.security.caller import Caller, User
+from xds.security.caller import Caller, User, resource_id
 from xds.security.gates import Gates
 from xds.security.issuers import Issuers
 from xds.security.remembered import Remembered
 from xds.security.requirements import Requirement, UserRequirements
 
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*) *", re.IGNORECASE)
+_IS_BEARER: Final = re.compile(r"bearer(?: |$)", re.IGNORECASE)
+_PATIENT: Final = re.compile(r"(?:Patient/)?([1-9][0-9]{0,17})")
+"""The id of a Patient of this server, its number in the registry."""
 _CHALLENGE: Final = 'Bearer realm="xds"'
+_NO_PATIENT: Final = "the token has patient/ scopes and names no patient that is known here"
 
 _log = logs.get_logger(__name__)
 
@@ -39,7 +51,7 @@ class Terms:
     audiences: frozenset[str]
     skew_seconds: int
     needs_scope: bool
-    """Whether the name of the transaction must be among the scopes."""
+    """Whether the scopes must grant the interaction."""
     reusable: bool
     """Whether a token may be used for many requests."""
 
@@ -52,6 +64,8 @@ class Authorization:
     terms: Terms
     used: UsedOnce
     gates: Gates
+    patients: Callable[[Sequence[int]], Sequence[str]]
+    """Returns the patient ids (CX) of Patients of this server, by their numbers."""
     _remembered: Remembered[VerifiedToken] = field(default_factory=Remembered)
 
     @classmethod
@@ -67,38 +81,47 @@ class Authorization:
             needs_scope=config.token_scopes == "require",
             reusable=config.assertion_reuse == "accept",
         )
-        return cls(requirements, terms, UsedOnce(domain.database), domain.gates)
+        return cls(
+            requirements,
+            terms,
+            UsedOnce(domain.database),
+            domain.gates,
+            partial(_by_number, domain.registry),
+        )
 
-    def access(self, environ: Mapping[str, Any], transaction: str) -> Access:
-        """Return the access of who sends a request; Refused where its user is not as wanted.
+    def access(
+        self, environ: Mapping[str, Any], transaction: str, needed: frozenset[Permission]
+    ) -> Access:
+        """Return the access of a request, limited to what the scopes of its token grant.
 
-        NotRecorded where a failure cannot be recorded, DatabaseUnavailable where a first use
-        cannot be told from a second. Every gate knows of any of these.
+        ``needed`` is what the interaction needs of SMART's scopes. Refused where the user is not as
+        the options want it. NotRecorded where a failure cannot be recorded, DatabaseUnavailable
+        where a first use cannot be told from a second. Every gate knows of any of these.
         """
-        caller = Caller(node=node.of_environment(environ))
+        access = Access(transaction=transaction, caller=Caller(node=node.of_environment(environ)))
         try:
-            caller = self._caller(caller, environ, transaction)
+            self._identify(environ, access, needed)
         except DatabaseUnavailable as error:
-            self.gates.turned_away(Access(transaction=transaction, caller=caller), error)
+            self.gates.turned_away(access, error)
             raise
-        return Access(transaction=transaction, caller=caller)
+        return access
 
-    def _caller(self, caller: Caller, environ: Mapping[str, Any], transaction: str) -> Caller:
-        requirement = self.requirements.of_transaction(transaction)
-        if requirement is Requirement.OFF:
-            return caller
+    def _identify(
+        self, environ: Mapping[str, Any], access: Access, needed: frozenset[Permission]
+    ) -> None:
+        requirement = self.requirements.of_transaction(access.transaction)
         stated = (environ.get("HTTP_AUTHORIZATION") or "").strip()
-        if not stated and requirement is Requirement.OPTIONAL:
-            return caller
+        if requirement is Requirement.OFF or not (stated or requirement is Requirement.REQUIRED):
+            return
         try:
             user = self._user(stated)
         except TokenRefused as refused:
-            _log.warning("no user is accepted", transaction=transaction, reason=str(refused))
-            self.gates.refused(Access(transaction=transaction, caller=caller), refused)
-            _unauthorized(transaction, is_missing=not stated)
-        access = Access(transaction=transaction, caller=replace(caller, user=user))
-        self._check_scopes(user, access)
-        return access.caller
+            reason = str(refused)
+            _log.warning("no user is accepted", transaction=access.transaction, reason=reason)
+            self.gates.refused(access, refused)
+            raise _unauthorized(access.transaction, stated, refused) from None
+        access.caller = replace(access.caller, user=user)
+        self._limit(user, access, needed)
 
     def _user(self, stated: str) -> User:
         """Return the user of a token, whose times are asked each time."""
@@ -134,23 +157,75 @@ class Authorization:
         if not self.used.is_first(sha256(named.encode()).hexdigest(), until, int(now)):
             raise TokenRefused("the token has been used before")
 
-    def _check_scopes(self, user: User, access: Access) -> None:
-        """Raise Refused where a scope is missing: the literal name of each transaction (IUA)."""
-        names = access.transaction.split(", ")
-        if self.terms.needs_scope and not user.scopes.issuperset(names):
-            scopes = " ".join(names)
-            self.gates.denied(access, AccessDenied(f"the token has not the scope {scopes}"))
-            challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{scopes}"'
-            issue = Issue(code="forbidden", diagnostics=f"the token is to have the scope {scopes}")
-            raise Refused(403, [issue], {"WWW-Authenticate": challenge})
+    def _limit(self, user: User, access: Access, needed: frozenset[Permission]) -> None:
+        """Raise Refused where no scope grants it; limit it to a patient where only such do."""
+        if not self.terms.needs_scope:
+            return
+        found = grant(user.scopes, access.transaction, needed)
+        if not found.granted:
+            raise self._insufficient(access, needed)
+        if found.of_patient:
+            patient_ids = self._patient_ids(user)
+            if not patient_ids:
+                raise self._insufficient(access, needed, _NO_PATIENT)
+            access.visible = Condition("patient_id", Find.EQUAL, patient_ids)
+            access.checks.append(_check_patient)
+
+    def _insufficient(
+        self, access: Access, needed: frozenset[Permission], reason: str = ""
+    ) -> Refused:
+        scopes = access.transaction.replace(", ", " ")
+        smart = " ".join(as_scopes(needed))
+        told = reason or f"the token is to have the scope {scopes}, or of SMART {smart}"
+        self.gates.denied(access, AccessDenied(told))
+        described = f'error="insufficient_scope", scope="{scopes}", error_description="{told}"'
+        issue = Issue(code="forbidden", diagnostics=told)
+        return Refused(403, [issue], {"WWW-Authenticate": f"{_CHALLENGE}, {described}"})
+
+    def _patient_ids(self, user: User) -> tuple[str, ...]:
+        """Return the patient ids (CX) that a token names, maybe by Patients of this server."""
+        found = [text for text in map(resource_id, user.patients) if _is_cx(text)]
+        matches = map(_PATIENT.fullmatch, user.patients)
+        numbers = [int(match[1]) for match in matches if match]
+        return (*found, *(self.patients(numbers) if numbers else ()))
 
 
-def _unauthorized(transaction: str, *, is_missing: bool) -> NoReturn:
-    """Refuse with 401; without any token, a client is told what it needs (RFC 6750, 3.1)."""
-    scopes = transaction.replace(", ", " ")
-    if is_missing:
-        issue = Issue(code="login", diagnostics="this asks for a bearer token (IHE IUA, ITI-72)")
-        raise Refused(401, [issue], {"WWW-Authenticate": f'{_CHALLENGE}, scope="{scopes}"'})
-    issue = Issue(code="security", diagnostics="the token is not accepted")
-    challenge = f'{_CHALLENGE}, error="invalid_token"'
-    raise Refused(401, [issue], {"WWW-Authenticate": challenge})
+def _by_number(registry: DocumentRegistry, numbers: Sequence[int]) -> Sequence[str]:
+    with registry.view(ANYTHING) as view:
+        return [one.patient_id for one in view.patients_by_number(numbers)]
+
+
+def _is_cx(text: str) -> bool:
+    try:
+        CX.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_patient(access: Access) -> None:
+    """Refuse a submission that is about another patient than the token."""
+    submission = access.facts.submission
+    for one in () if submission is None else _submitted(submission):
+        if not meets(one, access.visible):
+            raise AccessDenied("the scopes of the token are for another patient")
+
+
+def _submitted(submission: Submission) -> Iterator[MetadataObject]:
+    yield from submission.document_entries
+    yield from submission.submission_sets
+    yield from submission.folders
+
+
+def _unauthorized(transaction: str, stated: str, refused: TokenRefused) -> Refused:
+    """Return a 401; without any bearer token, a client is told what it needs (RFC 6750, 3.1)."""
+    if not _IS_BEARER.match(stated):
+        told = "this asks for a bearer token (IHE IUA, ITI-72)"
+        if stated:
+            told = f"{told}, and the header Authorization has another scheme"
+        issue = Issue(code="login", diagnostics=told)
+        scopes = transaction.replace(", ", " ")
+        return Refused(401, [issue], {"WWW-Authenticate": f'{_CHALLENGE}, scope="{scopes}"'})
+    issue = Issue(code="security", diagnostics=refused.told)
+    described = f'error="invalid_token", error_description="{refused.told}"'
+    return Refused(401, [issue], {"WWW-Authenticate": f"{_CHALLENGE}, {described}"})

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from xds import __version__
 from xds.config import Config
+from xds.fhir import smart
 from xds.fhir import vocabulary as v
 from xds.fhir.exchange import Resource
 from xds.fhir.interactions import (
@@ -22,6 +23,7 @@ from xds.fhir.interactions import (
 )
 from xds.fhir.paging import RESULT_PARAMETERS
 from xds.fhir.search import SEARCH_PARAMETERS, SearchParameter
+from xds.security.issuers import TokenIssuer
 from xds.security.requirements import NOTHING_ASKED, Requirement, UserRequirements
 
 _WRITTEN: Final = "2026-11-25"
@@ -44,15 +46,6 @@ _OF_TRANSACTIONS: Final = {
 }
 """The actors and options of MHD that a transaction stands for (MHD 1:33.2)."""
 
-_OAUTH: Final = {
-    "coding": [
-        {
-            "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
-            "code": "OAuth",
-        }
-    ]
-}
-
 
 def statement(
     base: str, config: Config, requirements: UserRequirements = NOTHING_ASKED
@@ -69,7 +62,7 @@ def statement(
             "Document Repository (XDS on FHIR)."
         ),
         "kind": "instance",
-        "instantiates": _instantiated(INTERACTIONS),
+        "instantiates": _instantiated(INTERACTIONS, config),
         "software": {"name": "xds", "version": __version__},
         "implementation": {"description": "XDS on FHIR", "url": base},
         "fhirVersion": v.FHIR_VERSION,
@@ -79,8 +72,10 @@ def statement(
     }
 
 
-def _instantiated(rows: Iterable[Interaction]) -> list[str]:
+def _instantiated(rows: Iterable[Interaction], config: Config) -> list[str]:
     names = {row.name for row in rows}
+    if not can_generate(config):
+        names.discard("ITI-106")
     return [
         f"{v.CAPABILITIES}IHE.MHD.{stated}"
         for name, all_stated in _OF_TRANSACTIONS.items()
@@ -89,12 +84,17 @@ def _instantiated(rows: Iterable[Interaction]) -> list[str]:
     ]
 
 
+def can_generate(config: Config) -> bool:
+    """Tell whether ITI-106 can work: documents do not say all codes that metadata require."""
+    return config.minimal_metadata == "accept" or config.generate_defaults is not None
+
+
 def _rest(config: Config, requirements: UserRequirements) -> Resource:
     types = dict.fromkeys(row.resource_type for row in INTERACTIONS if row.resource_type)
     return {
         "mode": "server",
         "security": _security(config, requirements),
-        "resource": [_resource(name) for name in types],
+        "resource": [_resource(name, config) for name in types],
         "interaction": _of_system(config),
         "searchParam": _search_parameters(RESULT_PARAMETERS),
     }
@@ -108,12 +108,44 @@ def _security(config: Config, requirements: UserRequirements) -> Resource:
     }
     if not any(asked.values()):
         return {**stated, "description": "The server itself does not ask who a client is."}
-    scopes = " with the transaction's name as a scope" if config.token_scopes == "require" else ""
+    required = config.token_scopes == "require"
+    scopes = " with the transaction's name or SMART's scopes" if required else ""
     told = [f"A JSON Web Token of IHE IUA in the header Authorization (Bearer){scopes}."]
     for requirement, word in ((Requirement.REQUIRED, "Required"), (Requirement.OPTIONAL, "Taken")):
         if names := [name for name, found in asked.items() if found is requirement]:
             told.append(f"{word} by {', '.join(names)}.")
-    return {**stated, "service": [_OAUTH], "description": " ".join(told)}
+    issuer = smart.authorization_server(config, requirements)
+    if issuer is not None:
+        stated = {**stated, "extension": [_oauth_uris(issuer)]}
+    services = [_service("OAuth"), *([_service("SMART-on-FHIR")] if issuer else ())]
+    return {**stated, "service": services, "description": " ".join(told)}
+
+
+def _service(code: str) -> Resource:
+    system = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+    return {"coding": [{"system": system, "code": code}]}
+
+
+def _oauth_uris(issuer: TokenIssuer) -> Resource:
+    """State an authorization server as clients read it who do not know smart-configuration."""
+    return {
+        "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
+        "extension": [
+            {"url": name, "valueUri": issuer.endpoints[endpoint]}
+            for name, endpoint in _OAUTH_URIS.items()
+            if endpoint in issuer.endpoints
+        ],
+    }
+
+
+_OAUTH_URIS: Final = {
+    "authorize": "authorization_endpoint",
+    "token": "token_endpoint",
+    "register": "registration_endpoint",
+    "manage": "management_endpoint",
+    "introspect": "introspection_endpoint",
+    "revoke": "revocation_endpoint",
+}
 
 
 def _of_system(config: Config) -> list[Resource]:
@@ -129,7 +161,7 @@ def _of_system(config: Config) -> list[Resource]:
     return stated
 
 
-def _resource(resource_type: str) -> Resource:
+def _resource(resource_type: str, config: Config) -> Resource:
     rows = [row for row in INTERACTIONS if row.resource_type == resource_type]
     codes = {row.code for row in rows}
     stated: dict[str, Any] = {"type": resource_type}
@@ -143,7 +175,8 @@ def _resource(resource_type: str) -> Resource:
         stated |= {"versioning": "versioned", "readHistory": False}
     if parameters := SEARCH_PARAMETERS.get(resource_type):
         stated["searchParam"] = _search_parameters(parameters)
-    if operations := [row for row in rows if row.code == OPERATION]:
+    operations = [row for row in rows if row.code == OPERATION]
+    if operations and can_generate(config):
         stated["operation"] = [_operation(row) for row in operations]
     return stated
 

@@ -32,6 +32,8 @@ OPERATION: Final = "operation"
 CAPABILITIES: Final = "capabilities"
 DESCRIPTION: Final = "description"
 """Not of FHIR: the OpenAPI description."""
+SMART: Final = "smart-configuration"
+"""Not of FHIR: where tokens are had (SMART App Launch)."""
 RETRIEVE: Final = "retrieve"
 """Not of FHIR: the bytes of a document (ITI TF-2 3.68)."""
 
@@ -262,9 +264,16 @@ INTERACTIONS: Final = (
         "/openapi.json",
         "What is answered here, as an OpenAPI description.",
     ),
+    Interaction(
+        "SMART",
+        SMART,
+        "GET",
+        "/.well-known/smart-configuration",
+        "Where clients get tokens for this server.",
+    ),
 )
 
-OPEN: Final = frozenset({CAPABILITIES, DESCRIPTION})
+OPEN: Final = frozenset({CAPABILITIES, DESCRIPTION, SMART})
 """What anyone may ask for: by it a client learns what is asked of it."""
 
 TRANSACTIONS_OF_FHIR: Final = frozenset(

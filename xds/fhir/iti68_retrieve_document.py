@@ -28,6 +28,7 @@ from xds.fhir.binaries import BinaryResource
 from xds.fhir.bodies import Body
 from xds.fhir.outcome import Issue, Refused
 from xds.fhir.rendering import content_type
+from xds.fhir.scopes import RETRIEVE_NEEDS
 from xds.fhir.versions import require_current
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML, UUID_URN
 from xds.metadata.demands import ANYTHING, Condition, Demand, Find, is_anything
@@ -205,7 +206,7 @@ class RetrieveDocument:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _other_method(environ["REQUEST_METHOD"])
         environ[failures.INTERACTION] = "ITI-68"
-        access = self._authorization.access(environ, "ITI-68")
+        access = self._authorization.access(environ, "ITI-68", RETRIEVE_NEEDS)
         with self._gates.passing(access):
             return self._retrieved(environ, access)
 

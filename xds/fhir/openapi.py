@@ -16,6 +16,7 @@ from xds.fhir.interactions import (
     RETRIEVE,
     SEARCH,
     SEARCH_SYSTEM,
+    SMART,
     VREAD,
     Interaction,
 )
@@ -62,6 +63,7 @@ _VERSION: Final = {
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9.-]{1,64}$"},
 }
 
+_PLAIN_JSON: Final = {DESCRIPTION: "OpenAPI 3.1.", SMART: "The configuration of SMART."}
 _SCHEMES: Final = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
 _SECURITY: Final[Mapping[Requirement, dict[str, Any]]] = {
     Requirement.OFF: {},
@@ -138,7 +140,7 @@ def _parameters(row: Interaction) -> list[dict[str, Any]]:
         found += [_search_parameter(one) for one in RESULT_PARAMETERS if one.name in OF_PARTS]
     if row.code == SEARCH_SYSTEM:
         found.append({"$ref": f"{_REF}parameters/{TYPE}"})
-    if row.code not in (DESCRIPTION, RETRIEVE):
+    if row.code not in (*_PLAIN_JSON, RETRIEVE):
         found += [{"$ref": f"{_REF}parameters/{name}"} for name in ("_format", "_pretty")]
     return found
 
@@ -168,8 +170,8 @@ def _success(row: Interaction) -> dict[str, Any]:
     if row.code == RETRIEVE:
         content = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
         return {"description": "The document, in its own type.", "content": content}
-    if row.code == DESCRIPTION:
-        return {"description": "OpenAPI 3.1.", "content": {"application/json": {}}}
+    if row.code in _PLAIN_JSON:
+        return {"description": _PLAIN_JSON[row.code], "content": {"application/json": {}}}
     answered = "Bundle" if row.code in (SEARCH, SEARCH_SYSTEM, "transaction") else row.resource_type
     return {"description": row.summary, "content": _fhir_content(answered)}
 

@@ -20,6 +20,7 @@ from xds.errors import (
 )
 from xds.fhir.characters import legible
 from xds.fhir.resource import Resource
+from xds.fhir.vocabulary import OWN_ERROR_CODES
 
 _TOLD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.:$()\[\]-]{0,127}")
 
@@ -54,7 +55,8 @@ class Issue:
         """Return the element ``OperationOutcome.issue``."""
         found: Resource = {"severity": self.severity, "code": self.code}
         if self.error_code:
-            found["details"] = {"coding": [{"code": self.error_code}], "text": self.error_code}
+            coding = {"system": OWN_ERROR_CODES, "code": self.error_code}
+            found["details"] = {"coding": [coding], "text": self.error_code}
         # they may quote a name that the client sent, in whatever characters
         found["diagnostics"] = legible(self.diagnostics)
         if self.expression:

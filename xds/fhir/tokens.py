@@ -22,8 +22,27 @@ _END_OF_TIME: Final = 253_402_300_800
 _REQUIRED: Final = ("iss", "sub", "aud", "exp")
 
 
+NOT_ACCEPTED: Final = "the token is not accepted"
+
+
 class TokenRefused(AuthenticationFailed):
-    """A token does not count; the text is for the log alone."""
+    """A token does not count; the text is for the log alone.
+
+    ``told`` is for the client. It says more only of a token that an issuer has signed, so that
+    nothing is learnt by forging.
+    """
+
+    def __init__(self, reason: str, told: str = NOT_ACCEPTED) -> None:
+        super().__init__(reason)
+        self.told = told
+
+
+_TOLD: Final[Mapping[type[Exception], str]] = {
+    jwt.ExpiredSignatureError: "the token has expired",
+    jwt.ImmatureSignatureError: "the token is not valid yet",
+    jwt.InvalidAudienceError: "the token is for another audience than this server",
+}
+"""What a client is told by PyJWT's error, which comes after the signature was verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +55,12 @@ class VerifiedToken:
 
     def check(self, now: float, skew: int) -> None:
         """Raise TokenRefused at another time."""
-        if not self.not_before - skew <= now < self.expires + skew:
-            raise TokenRefused("the token has expired, or is not valid yet")
+        for is_wrong, error in (
+            (now >= self.expires + skew, jwt.ExpiredSignatureError),
+            (now < self.not_before - skew, jwt.ImmatureSignatureError),
+        ):
+            if is_wrong:
+                raise TokenRefused(_TOLD[error], _TOLD[error])
 
 
 def verify(
@@ -55,7 +78,8 @@ def verify(
         return VerifiedToken(user_of(claims), _number(claims, "nbf"), _number(claims, "exp"))
     except PyJWTError as error:
         # its text may quote the token
-        raise TokenRefused(f"the token is not valid: {type(error).__name__}") from None
+        told = _TOLD.get(type(error), NOT_ACCEPTED)
+        raise TokenRefused(f"the token is not valid: {type(error).__name__}", told) from None
     except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise TokenRefused(f"the token cannot be read: {type(error).__name__}") from None
 
@@ -122,6 +146,7 @@ def user_of(claims: Mapping[str, Any]) -> User:
         roles=_codes(iua.get("subject_role")),
         purposes_of_use=_codes(iua.get("purpose_of_use")),
         resource_ids=tuple(dict.fromkeys(map(resource_id, patients))),
+        patients=_texts(claims.get("patient")) or _texts(iua.get("person_id")),
         consent_documents=_texts(bppc.get("doc_id")),
         access_policies=_texts(bppc.get("acp")),
         scopes=frozenset(" ".join(_texts(claims.get("scope"))).split()),

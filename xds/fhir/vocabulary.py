@@ -52,6 +52,8 @@ CAPABILITIES: Final = f"{MHD}/CapabilityStatement/"
 
 # What FHIR has no element for (docs/mhd-mapping.md): extensions and systems of our own
 _OWN: Final = "urn:xds:fhir:"
+OWN_ERROR_CODES: Final = f"{_OWN}error-code"
+"""The error codes of XDS (ITI TF-3 4.2.4.1), for which IHE publishes no code system."""
 OWN_TEXT: Final = f"{_OWN}text"
 """The text of the XDS attribute that an element stands for, where the element says less."""
 OWN_DOCUMENT_AVAILABILITY: Final = f"{_OWN}documentAvailability"

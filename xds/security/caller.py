@@ -29,6 +29,8 @@ class User:
     purposes_of_use: tuple[Code, ...] = ()
     resource_ids: tuple[str, ...] = ()
     """Patient ids (CX) that the assertion is about."""
+    patients: tuple[str, ...] = ()
+    """Whom ``patient/`` scopes are about: SMART's claim ``patient``, else IUA's ``person_id``."""
     consent_documents: tuple[str, ...] = ()
     """Patient consents (BPPC) that the request goes by (ITI TF-2 3.40.4.1.2.3)."""
     access_policies: tuple[str, ...] = ()

@@ -7,6 +7,13 @@
 
     [tokens."https://authorisation.example"]
     keys = "https://authorisation.example/jwks"   # a URL, or a file
+    # and for SMART clients, what their authorization server is (all optional):
+    token_endpoint = "https://authorisation.example/token"
+    authorization_endpoint = "https://authorisation.example/authorize"
+    introspection_endpoint, revocation_endpoint, registration_endpoint, management_endpoint = …
+    grant_types = ["authorization_code", "client_credentials"]
+    token_endpoint_auth_methods = ["private_key_jwt"]
+    capabilities = ["launch-standalone", "client-confidential-asymmetric"]
 
 Files lie beside this one, or where their paths lead from there. So a key vouches for the issuer
 that names it, and for no other of the list.
@@ -36,7 +43,17 @@ Certificates = tuple[x509.Certificate, ...]
 _LEAST_RSA_BITS: Final = 2048
 _LEAST_EC_BITS: Final = 256
 _OF_ASSERTIONS: Final = frozenset({"certificates", "authorities", "subjects"})
-_OF_TOKENS: Final = frozenset({"keys"})
+ENDPOINTS: Final = (
+    "authorization_endpoint",
+    "token_endpoint",
+    "introspection_endpoint",
+    "revocation_endpoint",
+    "registration_endpoint",
+    "management_endpoint",
+)
+"""URLs of an authorization server, by their names in SMART's configuration."""
+_LISTS: Final = ("grant_types", "token_endpoint_auth_methods", "capabilities")
+_OF_TOKENS: Final = frozenset({"keys", *ENDPOINTS, *_LISTS})
 
 
 class BadIssuers(ValueError):
@@ -106,6 +123,12 @@ class TokenIssuer:
     url: str | None = None
     """Of http or https alone."""
     file: Path | None = None
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    """By the names of ENDPOINTS, those that the file gives."""
+    grant_types: tuple[str, ...] = ()
+    token_endpoint_auth_methods: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    """What the authorization server says of itself in SMART's terms, as far as the file has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +181,13 @@ class _Reader:
         keys = row.get("keys")
         if not isinstance(keys, str):
             raise ValueError(f"{name}: keys is to be a URL or a file")
+        stated: dict[str, Any] = {one: _texts(name, one, row.get(one, [])) for one in _LISTS}
+        stated["endpoints"] = {
+            one: Target.parse(row[one]).url for one in ENDPOINTS if row.get(one) is not None
+        }
         if "://" in keys:
-            return TokenIssuer(name, url=Target.parse(keys).url)
-        return TokenIssuer(name, file=self.folder / keys)
+            return TokenIssuer(name, url=Target.parse(keys).url, **stated)
+        return TokenIssuer(name, file=self.folder / keys, **stated)
 
     def _certificates(self, file: str | None) -> Certificates:
         if file is None:
@@ -181,6 +208,12 @@ def _check_names(name: str, row: object, known: frozenset[str]) -> None:
         raise ValueError(f"{name}: not a table")
     if others := row.keys() - known:
         raise ValueError(f"{name}: {min(others)}: there are {', '.join(sorted(known))}")
+
+
+def _texts(name: str, key: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+        raise ValueError(f"{name}: {key} is to be a list of texts")
+    return tuple(value)
 
 
 def _subject(text: object) -> str:
