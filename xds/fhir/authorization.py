@@ -177,7 +177,8 @@ class Authorization:
         scopes = access.transaction.replace(", ", " ")
         smart = " ".join(as_scopes(needed))
         told = reason or f"the token is to have the scope {scopes}, or of SMART {smart}"
-        self.gates.denied(access, AccessDenied(told))
+        denial = AccessDenied(reason or f"the token has not the scope {scopes}")
+        self.gates.denied(access, denial)
         described = f'error="insufficient_scope", scope="{scopes}", error_description="{told}"'
         issue = Issue(code="forbidden", diagnostics=told)
         return Refused(403, [issue], {"WWW-Authenticate": f"{_CHALLENGE}, {described}"})
