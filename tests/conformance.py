@@ -92,7 +92,7 @@ BEHAVIOUR: Final[Mapping[str, tuple[str, str]]] = {
         "ITI TF-2 3.18.4.1.2.3.5",
     ),
     "white space": (
-        "White space round values and the query id, and a list of one without parentheses",
+        "White space round values is no part of them; a list of one needs no parentheses",
         "ITI TF-2 3.18.4.1.2.3.5",
     ),
     "LIKE": ("% and _ in patterns; there is no escape", "ITI TF-2 3.18.4.1.2.3.5"),

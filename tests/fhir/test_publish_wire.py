@@ -66,6 +66,26 @@ def test_what_is_published_is_found_read_and_retrieved(
     assert [one["item"]["reference"] for one in members] == [document]
 
 
+@pytest.mark.parametrize("form", [FHIR_JSON, FHIR_XML])
+def test_white_space_round_strings_is_no_part_of_them(server: Server, form: str) -> None:
+    bundle = _new("one_document")
+    padded: Any = json.loads(json.dumps(bundle))
+    for one in padded["entry"][:2]:
+        for identifier in one["resource"]["identifier"]:
+            identifier["value"] = f" {identifier['value']}\n"
+    reference = padded["entry"][1]["resource"]
+    reference["description"] = "\u00a0Notes "
+    reference["type"]["coding"][0]["display"] = " Report\t"
+    reference["content"][0]["attachment"]["title"] = " \n"
+    answer = _read(_sent(server, padded, form), form)
+    found = ask(server, "GET", f"/{locations(answer)[1]}").json()
+    assert found["description"] == "Notes"
+    assert found["type"]["coding"][0]["display"] == "Report"
+    assert "title" not in found["content"][0]["attachment"]
+    sent = {one["value"] for one in bundle["entry"][1]["resource"]["identifier"]}
+    assert sent <= {one["value"] for one in found["identifier"]}
+
+
 def test_what_is_refused_is_told_and_not_found(server: Server) -> None:
     bundle = _new("one_document")
     bundle["entry"][1]["resource"]["content"][0]["attachment"]["hash"] = (

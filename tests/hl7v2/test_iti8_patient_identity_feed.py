@@ -17,6 +17,7 @@ from lxml import etree
 from tests.hl7v2.conftest import FedServer
 from tests.hl7v2.wire import (
     ACCEPTED,
+    DOMAIN,
     END,
     START,
     Sender,
@@ -201,6 +202,22 @@ def test_a_patient_of_the_feed_is_known(fed: FedServer, world: World, trigger: s
     for _ in range(2):
         assert outcome(fed.ask(adt(trigger, pid(cx(number(world, 1)))))) == ACCEPTED
     assert submitted(fed.server, world) == []
+
+
+@shows("behaviour white space")
+@pytest.mark.parametrize(("before", "after"), [("", "   "), (" ", ""), ("\t", "\u00a0")])
+def test_an_id_that_is_padded_is_the_id_without(
+    fed: FedServer, world: World, before: str, after: str
+) -> None:
+    padded = [
+        f"{before}{number(world, patient)}{after}^^^{namespace}"
+        for patient, namespace in ((1, "XAD "), (2, f" & {DOMAIN} &ISO"))
+    ]
+    for one in padded:
+        assert outcome(fed.ask(adt("A04", pid(one)))) == ACCEPTED
+    assert submitted(fed.server, world) == []
+    assert outcome(fed.ask(merge(*padded))) == ACCEPTED
+    assert UNKNOWN[0] in submitted(fed.server, world)
 
 
 @shows("ITI-8 A08")

@@ -342,11 +342,44 @@ def test_a_code_is_written_as_in_a_query() -> None:
     assert str(CODES[0]) == "a^^2.999.5.1"
 
 
-def test_white_space_round_a_slot_value_is_no_part_of_it() -> None:
-    entry = DocumentEntry(
-        slots=(Slot("size", (" 12\n",)), Slot(v.REFERENCE_ID_LIST, ("\ta ", "b")))
+def test_white_space_and_empty_values_are_no_part_of_what_is_read() -> None:
+    text = f"""<rim:ExtrinsicObject xmlns:rim="{v.NS_RIM}" id=" document " home="" status=" "
+        mimeType=" text/plain ">
+      <rim:Slot name="size"><rim:ValueList><rim:Value> 12\n</rim:Value></rim:ValueList></rim:Slot>
+      <rim:Slot name="{v.REFERENCE_ID_LIST}"><rim:ValueList><rim:Value>\ta\u00a0</rim:Value>
+        <rim:Value> </rim:Value><rim:Value>b b</rim:Value><rim:Value/></rim:ValueList></rim:Slot>
+      <rim:Slot name="sourcePatientId"><rim:ValueList>
+        <rim:Value>\n P 1 \t^^^&amp;2.999&amp;ISO </rim:Value></rim:ValueList></rim:Slot>
+      <rim:Slot name="URI"><rim:ValueList><rim:Value> </rim:Value></rim:ValueList></rim:Slot>
+      <rim:Slot name="urn:a:b"><rim:ValueList/></rim:Slot>
+      <rim:Name><rim:LocalizedString value=" A title "/></rim:Name>
+      <rim:Classification id="c" classifiedObject="document" nodeRepresentation=" n "
+          classificationScheme=" {v.DOCUMENT_ENTRY_CLASS_CODE} ">
+        <rim:Slot name="codingScheme"><rim:ValueList><rim:Value> s </rim:Value></rim:ValueList>
+        </rim:Slot><rim:Name><rim:LocalizedString value=" d "/></rim:Name>
+      </rim:Classification>
+      <rim:Classification id="d" classifiedObject="document" nodeRepresentation=""
+          classificationScheme="{v.DOCUMENT_ENTRY_AUTHOR}">
+        <rim:Slot name="authorPerson"><rim:ValueList><rim:Value>
+            ^Muster^Maria
+          </rim:Value></rim:ValueList></rim:Slot>
+      </rim:Classification>
+      <rim:ExternalIdentifier id="e" registryObject="document" value=" 2.999.3.1 "
+          identificationScheme="{v.DOCUMENT_ENTRY_UNIQUE_ID}"/>
+    </rim:ExtrinsicObject>"""
+    entry = ebrim.read(etree.fromstring(text), DocumentEntry)
+    assert (entry.id, entry.home, entry.status, entry.mime_type) == (
+        "document",
+        None,
+        None,
+        "text/plain",
     )
-    assert (entry.size, entry.reference_id_list) == ("12", ("a", "b"))
+    assert (entry.size, entry.reference_id_list) == ("12", ("a", "b b"))
+    assert (entry.source_patient_id, entry.title) == ("P 1^^^&2.999&ISO", "A title")
+    assert [slot.name for slot in entry.slots] == ["size", v.REFERENCE_ID_LIST, "sourcePatientId"]
+    assert entry.class_code == Code("n", "s", "d")
+    assert entry.author == (Author(person=("^Muster^Maria",)),)
+    assert entry.unique_id == "2.999.3.1"
 
 
 def test_a_title_is_read_in_its_first_language_and_all_are_kept() -> None:

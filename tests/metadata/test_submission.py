@@ -24,11 +24,10 @@ UNUSUAL = f"""
 <rim:ExtrinsicObject xmlns:rim="{v.NS_RIM}" id="d" home="urn:oid:2.999" lid="urn:uuid:1"
     objectType="{v.STABLE_DOCUMENT_ENTRY}" status="urn:s" mimeType="text/plain" isOpaque="true">
 <rim:Slot name="urn:example:1" slotType="urn:t"><rim:ValueList><rim:Value>b</rim:Value>
-<rim:Value/><rim:Value> a </rim:Value><rim:Value>b</rim:Value></rim:ValueList></rim:Slot>
-<rim:Slot name="urn:example:0"><rim:ValueList/></rim:Slot>
+<rim:Value>a  a</rim:Value><rim:Value>b</rim:Value></rim:ValueList></rim:Slot>
 <rim:Slot name="urn:example:1"><rim:ValueList><rim:Value>twice</rim:Value></rim:ValueList>
 </rim:Slot>
-<rim:Name><rim:LocalizedString value="&lt;T&gt; &amp; &quot;t&quot; &#9;&#10;&#13;"/>
+<rim:Name><rim:LocalizedString value="&lt;T&gt; &amp; &quot;t&quot; &#9;&#10;&#13;."/>
 <rim:LocalizedString xml:lang="de" charset="UTF-8" value="Größe"/></rim:Name>
 <rim:Description><rim:LocalizedString xml:lang="ja" value="退院 𠮷"/></rim:Description>
 <rim:VersionInfo versionName="3" comment="third"/>

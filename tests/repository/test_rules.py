@@ -205,6 +205,20 @@ def test_the_same_document_may_be_provided_again(server: Server) -> None:
     assert (stored(server), found(server, case)) == (before, 2)
 
 
+@shows("behaviour white space")
+def test_a_unique_id_in_white_space_is_the_unique_id(server: Server) -> None:
+    case = new_case()
+    padded = case.document, f" {case.document}\n"
+    envelope = changed(case.provide(), f'value="{padded[0]}"', f'value=" {padded[1]}"')
+    assert offer(server, changed(envelope, '<xds:Document id="', '<xds:Document id=" ')).status == (
+        SUCCESS
+    )
+    for one in padded:
+        asked = changed(case.retrieve(), f">{case.document}<", f">{one}<")
+        answer = ask(server, changed(asked, f">{REPOSITORY}<", f"> {REPOSITORY}\n<"))
+        assert (answer.status, list(answer.documents.values())) == (SUCCESS, [DOCUMENT])
+
+
 # --- ITI-43 --------------------------------------------------------------------------------------
 
 

@@ -132,6 +132,15 @@ def submitted(server: Server, world: World, name: str = "iti42/minimal_document"
 # --- tests ---------------------------------------------------------------------------------------
 
 
+@shows("behaviour white space")
+def test_an_id_that_is_padded_is_the_id_without(known_only: Server, world: World) -> None:
+    padded = identifier(f" {number(world, 1)}\u00a0", f" {DOMAIN} ")
+    assert outcome(ask(known_only, ADD, subject(padded))) == ("CA", [])
+    assert submitted(known_only, world) == []
+    nothing = ask(known_only, ADD, subject(identifier("  ")))
+    assert outcome(nothing) == ("CE", ["101"])
+
+
 def test_an_acknowledgement_goes_back_to_the_sender(known_only: Server, world: World) -> None:
     answer = ask(known_only, ADD, subject(identifier(number(world, 1))))
     assert outcome(answer) == ("CA", [])

@@ -9,6 +9,7 @@ from xds.fhir.exchange import Resource
 from xds.fhir.outcome import Issue, Refused
 from xds.fhir.tidying import tidied
 from xds.fhir.vocabulary import FHIR_XML
+from xds.metadata.white_space import trimmed
 from xds.pace import TooMany, TooSlow
 
 _BLOCK: Final = 256 * 1024
@@ -75,7 +76,11 @@ class Body:
 def resource_of(
     data: bytes, content_type: str, expected: str, deepest: int
 ) -> tuple[Resource, str, list[Issue]]:
-    """Read a resource: itself, its form, and the warnings; Refused with every problem it has."""
+    """Read a resource: itself, its form, and the warnings; Refused with every problem it has.
+
+    White space round its strings is no part of them (:mod:`xds.metadata.white_space`). In a URI or
+    a code R4 admits none, which is a problem, and documents are kept as they are.
+    """
     form = negotiation.body_form(content_type) or negotiation.guessed_form(data)
     if form == FHIR_XML:
         resource, issues = xml.read(data, deepest)
@@ -84,7 +89,36 @@ def resource_of(
     issues = [*issues, *structure.problems(resource, expected=expected)]
     if any(issue.severity not in _NOT_ERRORS for issue in issues):
         raise Refused(400, issues)
+    _trim(resource)
     return resource, form, [*issues, *tidied(resource)]
+
+
+def _trim(thing: Resource) -> None:
+    """Take the white space off every string in place; one of nothing else is absent then."""
+    if structure.is_document(thing):
+        return
+    for name, value in list(thing.items()):
+        if type(value) is str:
+            if name not in _AS_THEY_ARE and (kept := trimmed(value)) is not value:
+                thing[name] = kept
+                if not kept:
+                    del thing[name]
+        elif isinstance(value, dict):
+            _trim(value)
+        elif isinstance(value, list):
+            _trim_each(value)
+
+
+def _trim_each(values: list[Any]) -> None:
+    for place, value in enumerate(values):
+        if isinstance(value, dict):
+            _trim(value)
+        elif type(value) is str:
+            values[place] = trimmed(value)
+
+
+_AS_THEY_ARE: Final = frozenset({"data", "div"})
+"""Elements that hold a document's content or a narrative."""
 
 
 def _incomplete() -> Refused:

@@ -15,6 +15,7 @@ import hl7
 
 from xds.errors import Breach, RequestRefused
 from xds.metadata import datatypes
+from xds.metadata.white_space import trimmed
 
 Component = tuple[str, ...]
 Repetition = tuple[Component, ...]
@@ -129,7 +130,7 @@ class Message:
         return str(header[number]) if number < len(header) else ""
 
     def field(self, segment: str, number: int) -> tuple[Repetition, ...]:
-        """Return the repetitions of a field of the first such segment, unescaped."""
+        """Return the repetitions of a field of the first such segment, unescaped and trimmed."""
         for found in self._tree:
             if str(found[0]) == segment:
                 return tuple(self._repetitions(found[number])) if number < len(found) else ()
@@ -142,7 +143,7 @@ class Message:
 
     def _component(self, component: Any) -> Component:
         parts = component if isinstance(component, list) else [component]
-        return tuple(self._unescape(part) for part in parts)
+        return tuple(trimmed(self._unescape(part)) for part in parts)
 
     def _unescape(self, text: str) -> str:
         """Replace the sequences for separators; any other stays as it is."""

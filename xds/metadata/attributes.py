@@ -145,14 +145,14 @@ class SlotListAttribute(Attribute[tuple[str, ...]]):
 
     def read(self, carrier: RegistryObject) -> tuple[str, ...]:
         slot = carrier.slot(self.slot_name)
-        return tuple(value.strip() for value in slot.values) if slot is not None else ()
+        return slot.values if slot is not None else ()
 
     def written(self, carrier: O, value: tuple[str, ...]) -> O:
         return _with_slot(carrier, self.slot_name, value)
 
 
 class SlotAttribute(Attribute[str | None]):
-    """A slot with one value; white space round the value is not part of it."""
+    """A slot with one value."""
 
     def __init__(self, slot_name: str, data_type: str | None = None, **more: Any) -> None:
         super().__init__(slot_name.rsplit(":", 1)[-1], data_type, **more)
@@ -160,7 +160,7 @@ class SlotAttribute(Attribute[str | None]):
 
     def read(self, carrier: RegistryObject) -> str | None:
         slot = carrier.slot(self.slot_name)
-        return slot.values[0].strip() if slot is not None and slot.values else None
+        return slot.values[0] if slot is not None and slot.values else None
 
     def texts(self, carrier: RegistryObject) -> tuple[str, ...]:
         value = self.read(carrier)
@@ -264,7 +264,7 @@ def code_of(classification: Classification) -> Code:
     scheme = classification.slot("codingScheme")
     return Code(
         classification.nodeRepresentation or "",
-        scheme.values[0].strip() if scheme is not None and scheme.values else "",
+        scheme.values[0] if scheme is not None and scheme.values else "",
         classification.name[0].value if classification.name else "",
     )
 

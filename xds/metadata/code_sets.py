@@ -22,6 +22,7 @@ from lxml import etree
 
 from xds.metadata.attributes import Code, CodeAttribute, CodeListAttribute
 from xds.metadata.objects import Association, DocumentEntry, Folder, SubmissionSet
+from xds.metadata.white_space import trimmed
 from xds.parsing import MalformedXML, parse
 
 
@@ -90,7 +91,7 @@ def _from_table(table: Mapping[str, Any]) -> CodeSets:
         allowed = frozenset(_split(name, value) for value in values)
         codes.update(dict.fromkeys(_schemes_of(name), allowed))
     mime_types = table.get("mime_types")
-    return CodeSets(codes, None if mime_types is None else frozenset(mime_types))
+    return CodeSets(codes, None if mime_types is None else frozenset(map(trimmed, mime_types)))
 
 
 def _schemes_of(name: str) -> Iterable[str]:
@@ -101,7 +102,7 @@ def _schemes_of(name: str) -> Iterable[str]:
 
 
 def _split(name: str, value: str) -> tuple[str, str]:
-    code, separator, scheme = value.partition("^^")
+    code, separator, scheme = map(trimmed, value.partition("^^"))
     if not (code and separator and scheme):
         raise CodeSetsError(f"{name}: {value} is not of the form code^^codingScheme")
     return code, scheme
@@ -113,7 +114,9 @@ def _from_codes_xml(root: etree._Element) -> CodeSets:
     mime_types: frozenset[str] | None = None
     for code_type in root.iterfind("{*}CodeType"):
         codes_of = code_type.iterfind("{*}Code")
-        values = [(c.get("code", ""), c.get("codingScheme", "")) for c in codes_of]
+        values = [
+            (trimmed(c.get("code", "")), trimmed(c.get("codingScheme", ""))) for c in codes_of
+        ]
         name = code_type.get("name", "")
         if name == "mimeType":
             mime_types = frozenset(code for code, _ in values)

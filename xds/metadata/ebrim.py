@@ -1,8 +1,9 @@
 """The ebRIM carriers: what every piece of XDS metadata is made of on the wire.
 
 Reading keeps everything that ebRIM can say (order, languages, unknown slots, ids), so that
-``render(read(element))`` gives the same metadata back (ITI TF-3 4.2.1). What the pieces *mean* is
-declared in :mod:`xds.metadata.objects`. Fields that hold an XML attribute have its very name.
+``render(read(element))`` gives the same metadata back (ITI TF-3 4.2.1), but for white space round
+values (:mod:`xds.metadata.white_space`) and for empty values. What the pieces *mean* is declared in
+:mod:`xds.metadata.objects`. Fields that hold an XML attribute have its very name.
 """
 
 import re
@@ -16,6 +17,7 @@ from typing import Any, Final, TypeVar, cast
 from lxml import etree
 
 from xds.metadata import vocabulary as v
+from xds.metadata.white_space import trimmed, trimmed_value, trimmed_values
 
 T = TypeVar("T", bound="RegistryObject")
 
@@ -145,8 +147,6 @@ _ATTRIBUTES: Final[Mapping[type[RegistryObject], tuple[str, ...]]] = {
 """The XML attributes that a kind adds to those of RegistryObject."""
 
 _COMMON: Final = ("home", "lid", "objectType", "status")
-_TEXTS: Final = frozenset({"nodeRepresentation", "value", "mimeType", "isOpaque"})
-"""The XML attributes that are no URIs."""
 
 
 def new_uuid() -> str:
@@ -171,13 +171,13 @@ def is_uuid(identifier: str) -> bool:
 
 
 def _slot(element: etree._Element) -> Slot:
-    values = tuple([value.text or "" for value in element[0]])  # the ValueList, by the schema
-    return Slot(element.get("name", ""), values, element.get("slotType"))
+    values = trimmed_values([value.text for value in element[0]])  # the ValueList, by the schema
+    return Slot(trimmed(element.get("name", "")), values, element.get("slotType"))
 
 
 def _strings(element: etree._Element) -> tuple[LocalizedString, ...]:
     return tuple(
-        LocalizedString(s.get("value", ""), s.get(_LANG), s.get("charset"))
+        LocalizedString(trimmed(s.get("value", "")), s.get(_LANG), s.get("charset"))
         for s in element.iterchildren(f"{RIM}LocalizedString")
     )
 
@@ -210,15 +210,19 @@ _SINGLES: Final[Mapping[str, tuple[str, Callable[[etree._Element], object]]]] = 
 def read(element: etree._Element, kind: type[T]) -> T:
     """Read one ebRIM object; the element is taken as valid against the schema.
 
-    White space round an attribute that is a URI is no part of it (XML Schema, whiteSpace collapse).
+    What all objects may have (``home``, ``lid``, ``objectType``, ``status``) is absent where it is
+    empty, and so is a Slot without values.
     """
     attributes = element.attrib
-    lists: dict[str, list[object]] = {}
+    lists: dict[str, list[Any]] = {}
     content: dict[str, object] = {
-        name: attributes[name] if name in _TEXTS else attributes[name].strip()
-        for name in (*_COMMON, *_attributes(kind))
-        if name in attributes
+        name: value
+        for name in _COMMON
+        if name in attributes and (value := trimmed(attributes[name]))
     }
+    for name in _attributes(kind):
+        if name in attributes:
+            content[name] = trimmed_value(attributes[name])
     for child in element.iterchildren():
         if (entry := _LISTS.get(child.tag)) is not None:
             lists.setdefault(entry[0], []).append(entry[1](child))
@@ -226,12 +230,18 @@ def read(element: etree._Element, kind: type[T]) -> T:
             content[entry[0]] = entry[1](child)
     for name, values in lists.items():
         content[name] = tuple(values)
+    if "slots" in lists:
+        content["slots"] = tuple([slot for slot in lists["slots"] if slot.values])
     return kind(id=_id(element), **content)  # type: ignore[arg-type]
 
 
+def read_slots(element: etree._Element) -> tuple[Slot, ...]:
+    """Read the Slots of an element, also those without values."""
+    return tuple([_slot(child) for child in element.iterchildren(f"{RIM}Slot")])
+
+
 def _id(element: etree._Element) -> str:
-    found: str = element.get("id", "")
-    return found.strip()
+    return trimmed(element.get("id", ""))
 
 
 def _attributes(kind: type[RegistryObject]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from xds.errors import (
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import Slot
+from xds.metadata.white_space import trimmed, trimmed_value
 from xds.registry.tables import searchable
 
 Groups = tuple[tuple[str, ...], ...]
@@ -37,6 +38,8 @@ class Kind:
     check: Callable[[str], object] | None = None
     known: frozenset[str] | None = None
     """Where given, any other value counts as absent (ITI TF-2 3.18.4.1.2.3.6.1)."""
+    trim: Callable[[str], str] = trimmed_value
+    """Takes the white space off a value, as it is off what is stored."""
 
 
 def _check_code(text: str) -> None:
@@ -45,8 +48,12 @@ def _check_code(text: str) -> None:
         raise ValueError("not of the form code^^codingScheme")
 
 
+def _trimmed_code(text: str) -> str:
+    return "^^".join(map(trimmed, text.split("^^")))
+
+
 TEXT: Final = Kind("text", quoted=True)
-CODE: Final = Kind("code", quoted=True, check=_check_code)
+CODE: Final = Kind("code", quoted=True, check=_check_code, trim=_trimmed_code)
 PATTERN: Final = Kind("LIKE pattern", quoted=True)
 TIME: Final = Kind("time", quoted=False, check=datatypes.DATA_TYPES["DTM"])
 STATUS: Final = Kind("status", quoted=True, known=frozenset({v.APPROVED, v.DEPRECATED}))
@@ -136,9 +143,10 @@ def _group(parameter: Parameter, slot: Slot) -> tuple[str, ...]:
     kind = parameter.kind
     values: dict[str, None] = {}
     for text in slot.values:
-        for value, quoted in items(text):
+        for given, quoted in items(text):
             if kind.quoted and not quoted:
                 raise ValueError("the value must stand in single quotes")
+            value = kind.trim(given)
             if kind.check is not None:
                 kind.check(value)
             values[searchable(value)] = None

@@ -16,6 +16,7 @@ from xds.errors import (
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import Slot
 from xds.metadata.objects import Association
+from xds.metadata.white_space import trimmed_value
 from xds.registry import steps
 from xds.registry.fragments import FoundObject
 from xds.registry.parameters import (
@@ -50,14 +51,14 @@ class QueryRequest:
 
     def patient_ids(self) -> Sequence[str]:
         """Return the patients (CX) that it names, as far as it can be read."""
-        query = STORED_QUERIES.get(self.query_id.strip())
+        query = STORED_QUERIES.get(self.query_id)
         if query is None:
             return ()
         named = {one.name for one in query.parameters if one.attribute == "patient_id"}
         found: list[str] = []
         with suppress(ValueError):
             for text in (text for slot in self.slots if slot.name in named for text in slot.values):
-                found.extend(value for value, _ in items(text))
+                found.extend(trimmed_value(value) for value, _ in items(text))
         return found
 
 
@@ -360,7 +361,7 @@ def answer(
     What is not visible is as if it were not there, and counts for nothing. Paging is ebRS's own:
     the TF says nothing of it, and clients that do not ask get all.
     """
-    query = STORED_QUERIES.get(request.query_id.strip())
+    query = STORED_QUERIES.get(request.query_id)
     if query is None or query.transaction != request.transaction:
         raise TransactionFailure([XDSUnknownStoredQuery(f"no stored query {request.query_id}")])
     if request.return_type not in (v.OBJECT_REF, v.LEAF_CLASS):

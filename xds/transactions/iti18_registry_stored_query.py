@@ -10,6 +10,7 @@ from xds.affinity_domain import AffinityDomain
 from xds.errors import RegistryError, XDSRegistryBusy, XDSRegistryError
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
+from xds.metadata.white_space import trimmed
 from xds.registry.queries import QueryRequest, QueryResult
 from xds.registry.search import Page
 from xds.transactions.responses import query_response
@@ -45,9 +46,10 @@ def _note(request: Request, asked: QueryRequest) -> None:
 def query_request(body: etree._Element, transaction: str) -> QueryRequest:
     """Read a ``query:AdhocQueryRequest`` that is valid against the schema."""
     option = body.find(f"{{{v.NS_QUERY}}}ResponseOption")
-    carrier = ebrim.read(body.find(f"{ebrim.RIM}AdhocQuery"), ebrim.RegistryObject)
+    query = body.find(f"{ebrim.RIM}AdhocQuery")
     return_type = option.get("returnType", "RegistryObject")
-    return QueryRequest(carrier.id, carrier.slots, return_type, transaction, _page(body))
+    query_id, slots = trimmed(query.get("id", "")), ebrim.read_slots(query)
+    return QueryRequest(query_id, slots, return_type, transaction, _page(body))
 
 
 def _page(body: etree._Element) -> Page | None:

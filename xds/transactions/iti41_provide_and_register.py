@@ -15,6 +15,7 @@ from xds.errors import (
 )
 from xds.metadata import vocabulary as v
 from xds.metadata.submission import Submission
+from xds.metadata.white_space import trimmed
 from xds.repository.store import StagedDocument
 from xds.transactions.responses import refused, registry_response
 from xds.transactions.transaction import Documents, Request, Response, Transaction
@@ -52,7 +53,7 @@ def _detached(body: etree._Element) -> Iterator[tuple[str, str | None, str]]:
             href = children[0].get("href", "")
             element.remove(children[0])
         element.text = None
-        yield element.get("id", ""), href, text
+        yield trimmed(element.get("id", "")), href, text
 
 
 def _require_distinct(content: list[tuple[str, str | None, str]]) -> None:

@@ -10,6 +10,7 @@ from xds.affinity_domain import AffinityDomain
 from xds.errors import RegistryError, TransactionFailure, XDSRepositoryBusy, XDSRepositoryError
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
+from xds.metadata.white_space import trimmed
 from xds.repository.registering import RegistryUnavailable
 from xds.repository.repository import DocumentRequest, Retrieval, RetrievedDocument
 from xds.security.access import RequestedDocument
@@ -65,7 +66,7 @@ def _withheld(
 
 def _document_request(element: etree._Element) -> DocumentRequest:
     def text(name: str) -> str:
-        return (element.findtext(f"{_XDS}{name}") or "").strip()
+        return trimmed(element.findtext(f"{_XDS}{name}") or "")
 
     return DocumentRequest(
         text("RepositoryUniqueId"), text("DocumentUniqueId"), text("HomeCommunityId") or None

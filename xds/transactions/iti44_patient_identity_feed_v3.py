@@ -26,6 +26,7 @@ from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.datatypes import CX
 from xds.metadata.ebrim import escape
+from xds.metadata.white_space import trimmed
 from xds.registry.identities import IdentityRefused, PatientIdentities
 from xds.security.access import Access
 from xds.transactions.transaction import BUSY, Request, Response, Transaction
@@ -117,7 +118,8 @@ def _kept(identities: PatientIdentities, subject: etree._Element, path: str) -> 
     found = [
         (root, extension)
         for element in subject.iterfind(path)
-        if (root := element.get("root", "").strip()) and (extension := element.get("extension"))
+        if (root := trimmed(element.get("root", "")))
+        and (extension := trimmed(element.get("extension", "")))
     ]
     if not found:
         raise _Refused(_Detail("101", "there is no patient id", location))

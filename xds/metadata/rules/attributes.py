@@ -137,7 +137,7 @@ def codes(case: Case) -> Findings:
             scheme = code.slot("codingScheme")
             if not code.nodeRepresentation:
                 yield Finding(thing, f"{name}: nodeRepresentation is required", name)
-            if scheme is None or len(scheme.values) != 1 or not scheme.values[0].strip():
+            if scheme is None or len(scheme.values) != 1 or not scheme.values[0]:
                 yield Finding(thing, f"{name}: one value of codingScheme is required", name)
             if not any(string.value for string in code.name):
                 yield Finding(thing, f"{name}: a displayName is required", name)
