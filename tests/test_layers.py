@@ -67,7 +67,7 @@ LESS: Final = {
         "errors",
     ),
     "registry": ("database", "logs", "parsing", "metadata", "errors"),
-    "repository": ("database", "logs", "metadata", "errors"),
+    "repository": ("database", "logs", "sqlite_file", "metadata", "errors", "folders"),
     "transactions": (
         "affinity_domain",
         "registry",

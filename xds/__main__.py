@@ -17,6 +17,8 @@ COMMANDS: Final = MappingProxyType(
         "get": "Retrieve a document.",
         "verify": "Compare every stored document with what is registered of it.",
         "sweep": "Remove stored documents that were never registered.",
+        "backup": "Copy the embedded database and its documents, while it serves or not.",
+        "restore": "Bring back what a backup has copied.",
         "audit": "Search the audit records: who has done what.",
         "certs": "Make an authority and certificates for trials of TLS.",
         "load": "Fill an empty registry with a population, for trials and measurements.",

@@ -56,7 +56,15 @@ class FilesystemStore(DocumentStore):
 
     def stage(self, chunks: Iterable[bytes]) -> StagedDocument:
         """Write, count and hash in one pass; the file is private to its owner."""
-        key = uuid4().hex
+        return self._stage(uuid4().hex, chunks)
+
+    def keep(self, key: str, chunks: Iterable[bytes]) -> StagedDocument:
+        """Take in a document under the key that it has elsewhere; it is durable on return."""
+        kept = self._stage(key, chunks)
+        self.publish([kept])
+        return kept
+
+    def _stage(self, key: str, chunks: Iterable[bytes]) -> StagedDocument:
         path = self._path(key) + _STAGED
         try:
             with self._errors():
