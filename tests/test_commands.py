@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -197,6 +198,7 @@ def test_a_refusal_is_told_with_its_codes(xds: Xds, patient_id: str) -> None:
     assert result.stdout == ""
     assert result.stderr.startswith("Error: ITI-41 was refused:\n  XDSRegistryMetadataError: ")
     assert "languageCode" in result.stderr
+    assert re.search(r"under request id [0-9a-f]{32}$", result.stderr.rstrip())
     assert "Traceback" not in result.stderr
 
 

@@ -67,8 +67,8 @@ class DocumentConsumer:
         with messages.posted(self._registry, STORED_QUERY, body) as received:
             found = QueryResponse.read(received.body)
             received.finish()
-        if found.response.is_failure:
-            raise TransactionRefused(STORED_QUERY.name, found.response)
+            if found.response.is_failure:
+                raise TransactionRefused(STORED_QUERY.name, found.response)
         return found
 
     def find_documents(

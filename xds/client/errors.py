@@ -21,6 +21,9 @@ from xds.client.answers import RegistryResponse
 class ClientError(Exception):
     """A transaction did not succeed."""
 
+    request_id: str = ""
+    """The X-Request-ID of the answer, under which the server's log tells more; empty without."""
+
     def explain(self) -> str:
         """Tell what happened in one or more lines, with all that the server said of it."""
         return str(self)

@@ -92,8 +92,12 @@ def posted(
             encoded.close()
     else:
         answer = endpoint.post(_simple(envelope, operation))
-    with answer, closing(Received(answer, operation, endpoint.max_envelope_bytes)) as received:
-        yield received
+    try:
+        with answer, closing(Received(answer, operation, endpoint.max_envelope_bytes)) as received:
+            yield received
+    except ClientError as error:
+        error.request_id = answer.request_id
+        raise
 
 
 def _envelope(endpoint: Endpoint, operation: Operation, body: str) -> bytes:

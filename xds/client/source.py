@@ -89,8 +89,8 @@ def _sent(
     with messages.posted(endpoint, operation, body, list(attachments)) as received:
         response = RegistryResponse.read(received.body)
         received.finish()
-    if not response.is_success:
-        raise TransactionRefused(operation.name, response)
+        if not response.is_success:
+            raise TransactionRefused(operation.name, response)
     return response
 
 

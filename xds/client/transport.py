@@ -193,6 +193,7 @@ class Answer:
         self.status = head.status
         self.reason = head.reason
         self.location = head.headers.get("location")
+        self.request_id = head.headers.get("x-request-id", "")
         self.content_type = head.headers.get("content-type", "")
         self.content_encoding = head.headers.get("content-encoding", "identity")
 

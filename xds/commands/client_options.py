@@ -77,6 +77,8 @@ def _sentences() -> Iterator[None]:
         yield
     except ClientError as error:
         lines = error.explain().splitlines()
+        if error.request_id:
+            lines.append(f"The log of the server tells more under request id {error.request_id}")
         raise click.ClickException("\n".join(map(printable, lines))) from None
     except OSError as error:
         raise click.ClickException(f"{error.filename or 'a file'}: {error.strerror}") from None
