@@ -19,6 +19,7 @@ LAYERS: Final = (
     ("server", "round_trip"),
     ("workers",),
     ("app", "certificates"),
+    ("server_metrics",),
     ("remote_registry",),
     ("client",),
     ("soap", "fhir", "hl7v2", "web"),
@@ -94,6 +95,7 @@ LESS: Final = {
         "tls.options",
     ),
     "certificates": ("config", "logs", "metrics", "tls"),
+    "server_metrics": ("config", "metrics"),
     "metrics": ("folders", "security"),
     "observer": ("logs", "metrics", "security", "metadata", "errors"),
 }

@@ -1,6 +1,7 @@
 """What became of a transaction: the same in answer, metrics, log and audit trail."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,6 +207,9 @@ def test_every_transaction_leaves_one_line_with_its_counts(observed: Server) -> 
     with connected(int(options_of(observed)["mllp_port"])) as sender:
         text = f"MSH|^~\\&|A|B|C|D|20260101||ADT^A04|M1|P|2.3.1\rPID|||{patient_id}\r"
         assert sender.ask(text.encode()).code == "AA"
+    counted = seen.counted
+    assert counted['xds_feed_messages_total{acknowledgement="AA",event="A04"}'] == 1
+    assert counted["xds_feed_last_message_timestamp_seconds"] > 0
     (iti41,), (iti18,) = seen.transactions("ITI-41"), seen.transactions("ITI-18")
     (iti67,), (iti8,) = seen.transactions("ITI-67"), seen.transactions("ITI-8")
     assert (iti41["entries"], iti41["documents"]) == (2, 2)
@@ -254,6 +258,29 @@ def test_a_fhir_search_is_refused_by_its_parameter(observed: Server) -> None:
     (line,) = seen.lines
     assert (line["transaction"], line["outcome"]) == ("ITI-66", "failure")
     assert line["breaches"]
+
+
+def test_the_metrics_tell_of_processes_connections_and_disks(observed: Server) -> None:
+    with connected(int(options_of(observed)["mllp_port"])) as sender:
+        assert sender.ask(b"MSH|^~\\&|A|B|C|D|20260101||ADT^A99|M3|P|2.3.1\r").code == "AR"
+        found = metrics(observed)
+    assert found["xds_feed_connections"] == 1
+    assert found['xds_feed_messages_total{acknowledgement="AR",event="other"}'] >= 1
+    assert found["xds_http_requests_in_progress"] == 0
+    assert found["xds_http_threads"] == observed.config.threads
+    assert found['xds_process_starts_total{process="worker"}'] == 1
+    assert (
+        0 < found['xds_disk_free_bytes{place="data"}'] < found['xds_disk_size_bytes{place="data"}']
+    )
+    memory = {name: value for name, value in found.items() if "resident_memory" in name}
+    assert {re.search(r'process="(\w+)"', name)[1] for name in memory} == {  # type: ignore[index]
+        "supervisor",
+        "worker",
+        "feed",
+    }
+    assert min(memory.values()) > 1 << 20
+    (connections,) = (value for name, value in found.items() if "xds_http_connections" in name)
+    assert connections >= 1
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from xds import contract, logs, remote_registry, trace_context, web
+from xds import contract, logs, remote_registry, server_metrics, trace_context, web
 from xds.config import Config
 from xds.fhir import application
 from xds.metrics import Counted, Metrics
@@ -32,6 +32,9 @@ def create_app(config: Config) -> WSGIApplication:
     if metrics and domain.database.is_sqlite:
         metrics.watch_wal(domain.database.wal_bytes)
     replies = Replies.open(config)
+    if metrics:
+        server_metrics.watch(metrics, config)
+        replies.watch(metrics)
     requirements = config.user_requirements
     users = UserAssertions.open(config, domain, requirements)
     endpoints = {
@@ -40,7 +43,7 @@ def create_app(config: Config) -> WSGIApplication:
     has_both = set(domain.actors) == set(contract.ACTORS)
     fhir = application.create(domain, config, requirements) if has_both else None
     served = KnownNodes(_Dispatch(endpoints, fhir, web.create(domain)), _proxies(config))
-    paced = Paced(served, config)
+    paced = Paced(served, config, metrics.requests_waiting if metrics else None)
     return Counted(paced, metrics) if metrics else paced
 
 

@@ -5,9 +5,11 @@ adds them up. Where there is no such folder, a process counts for itself.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 from xds import __version__
@@ -17,6 +19,9 @@ from xds.security.gates import Outcome, Result
 PATH: Final = "/metrics"
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+Values = Mapping[tuple[str, ...], float]
+"""Values by the values of their labels."""
 
 Backlog = tuple[int, float]
 """How many audit records wait to be shipped, and since when (seconds since 1970)."""
@@ -46,12 +51,40 @@ def shared_folder() -> Iterator[None]:
 
 
 class Metrics:
-    """What one process counts."""
+    """What one process counts; ``process`` is what it is: worker, feed or supervisor."""
 
-    def __init__(self) -> None:
+    def __init__(self, process: str = "worker") -> None:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         self._registry = CollectorRegistry()
+        self._asked: list[_Asked] = []
+        self._starts = Counter(
+            "xds_process_starts",
+            "How often processes of the server were started: more than there are means restarts",
+            ("process",),
+            registry=self._registry,
+        )
+        self._starts.labels(process).inc()
+        self._started = Gauge(
+            "xds_process_start_time_seconds",
+            "When each process of the server was started",
+            ("process",),
+            registry=self._registry,
+            multiprocess_mode="liveall",
+        )
+        self._started.labels(process).set(time.time())
+        self._busy = Gauge(
+            "xds_http_requests_in_progress",
+            "Requests that a thread is answering",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+        self._waiting = Gauge(
+            "xds_http_requests_waiting",
+            "Requests among them whose thread waits for the client to send or to take bytes",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
         self._responses = Counter(
             "xds_http_responses",
             "Answers by HTTP, by the first part of the path and the status",
@@ -90,6 +123,30 @@ class Metrics:
             ("outcome",),
             registry=self._registry,
         )
+        self._refused_handshakes = Counter(
+            "xds_tls_handshakes_refused",
+            "TLS handshakes of the patient feed that failed: no certificate, or one not trusted",
+            ("listener",),
+            registry=self._registry,
+        )
+        self._messages = Counter(
+            "xds_feed_messages",
+            "Messages of the patient feed by trigger event and acknowledgement: AA, AE or AR",
+            ("event", "acknowledgement"),
+            registry=self._registry,
+        )
+        self._last_message = Gauge(
+            "xds_feed_last_message_timestamp_seconds",
+            "When the last message of the patient feed was answered; 0 before the first",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._feed_connections = Gauge(
+            "xds_feed_connections",
+            "Open connections of the patient feed",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
         self._looks: list[Callable[[], None]] = []
         self._build = Gauge(
             "xds_build_info",
@@ -103,6 +160,54 @@ class Metrics:
         self._response = cache(self._responses.labels)
         self._transaction = cache(self._transactions.labels)
         self._duration = cache(self._durations.labels)
+
+    def ask(
+        self, name: str, told: str, labels: Sequence[str], values: Callable[[], Values]
+    ) -> None:
+        """Have values looked up whenever the metrics are asked for; without any there are none."""
+        self._asked.append(_Asked(name, told, labels, values))
+
+    @property
+    def supervisor(self) -> int | None:
+        """The number of the process that has started the others, where there is one."""
+        return os.getppid() if _FOLDER in os.environ else None
+
+    def processes(self) -> Iterator[tuple[str, str]]:
+        """Yield what each process is that counts, and its number."""
+        if _FOLDER not in os.environ:
+            yield "worker", str(os.getpid())
+            return
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        for metric in MultiProcessCollector(None).collect():
+            if metric.name == "xds_process_start_time_seconds":
+                for sample in metric.samples:
+                    yield sample.labels["process"], sample.labels["pid"]
+
+    def begin_request(self) -> None:
+        """Note that a thread begins to answer a request."""
+        self._busy.inc()
+
+    def end_request(self) -> None:
+        """Note that its answer has gone."""
+        self._busy.dec()
+
+    def requests_waiting(self, count: int) -> None:
+        """Note how many threads of this process wait for their clients."""
+        self._waiting.set(count)
+
+    def fed(self, event: str, acknowledgement: str) -> None:
+        """Count a message of the patient feed."""
+        self._messages.labels(event, acknowledgement).inc()
+        self._last_message.set(time.time())
+
+    def feed_connected(self, change: int) -> None:
+        """Note that a connection of the patient feed has come, 1, or gone, -1."""
+        self._feed_connections.inc(change)
+
+    def handshake_refused(self, listener: str) -> None:
+        """Count a TLS handshake that failed."""
+        self._refused_handshakes.labels(listener).inc()
 
     def watch_audit(self, backlog: Callable[[], Backlog | None]) -> None:
         """Tell what waits to be shipped, looking whenever the metrics are asked for.
@@ -163,13 +268,56 @@ class Metrics:
         from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
         from prometheus_client.multiprocess import MultiProcessCollector
 
+        _forget_ended()
         for look in self._looks:
             look()
-        registry = self._registry
+        of_all, of_any = self._registry, CollectorRegistry()
         if _FOLDER in os.environ:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)
-        return CONTENT_TYPE_LATEST, generate_latest(registry)
+            of_all = CollectorRegistry()
+            MultiProcessCollector(of_all)
+        for one in self._asked:
+            of_any.register(one)
+        return CONTENT_TYPE_LATEST, generate_latest(of_all) + generate_latest(of_any)
+
+
+class _Asked:
+    """A metric whose values are looked up when it is collected."""
+
+    def __init__(
+        self, name: str, told: str, labels: Sequence[str], values: Callable[[], Values]
+    ) -> None:
+        self._named = (name, told)
+        self._labels = labels
+        self._values = values
+
+    def describe(self) -> Iterable[Any]:
+        """Return nothing: values are not looked up to register it."""
+        return ()
+
+    def collect(self) -> Iterator[Any]:
+        """Yield the metric as it is now; without values where they cannot be known now."""
+        from prometheus_client.metrics_core import GaugeMetricFamily
+
+        found = GaugeMetricFamily(*self._named, labels=self._labels)
+        with suppress(OSError):
+            for labels, value in self._values().items():
+                found.add_metric(labels, value)
+        yield found
+
+
+def _forget_ended() -> None:
+    """Forget what processes had at the moment that have ended; what they counted stays."""
+    folder = os.environ.get(_FOLDER)
+    if folder is None:
+        return
+    from prometheus_client.multiprocess import mark_process_dead
+
+    for path in Path(folder).glob("gauge_live*_*.db"):
+        pid = int(path.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid, folder)
 
 
 class Counted:
@@ -191,10 +339,38 @@ class Counted:
             self._metrics.answered(path, status)
             return start_response(status, headers, *more)
 
-        return self._application(environ, start)
+        self._metrics.begin_request()
+        try:
+            blocks = self._application(environ, start)
+        except BaseException:
+            self._metrics.end_request()
+            raise
+        if isinstance(blocks, list):
+            self._metrics.end_request()
+            return blocks
+        return _UnderWay(blocks, self._metrics)
 
     def _told(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         content_type, text = self._metrics.render()
         headers = [("Content-Type", content_type), ("Content-Length", str(len(text)))]
         start_response("200 OK", headers)
         return [b"" if environ["REQUEST_METHOD"] == "HEAD" else text]
+
+
+class _UnderWay:
+    """The blocks of an answer, which is under way until the server closes it."""
+
+    def __init__(self, blocks: Iterable[bytes], metrics: Metrics) -> None:
+        self._blocks = blocks
+        self._metrics: Metrics | None = metrics
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._blocks)
+
+    def close(self) -> None:
+        """Let go of the answer, sent or not."""
+        if self._metrics is not None:
+            self._metrics.end_request()
+            self._metrics = None
+        if close := getattr(self._blocks, "close", None):
+            close()

@@ -120,9 +120,15 @@ class _Request:
 class Paced:
     """A WSGI application whose threads wait for slow clients only so long."""
 
-    def __init__(self, application: WSGIApplication, config: Config) -> None:
+    def __init__(
+        self,
+        application: WSGIApplication,
+        config: Config,
+        tell: Callable[[int], None] | None = None,
+    ) -> None:
+        """Watch an application; ``tell`` is told twice a second how many threads wait."""
         self._application = application
-        self._watch = _Watch(config)
+        self._watch = _Watch(config, tell)
         self._watch.start()
 
     def __call__(
@@ -243,7 +249,9 @@ class _Turns:
 class _Watch:
     """Looks at all waits of a worker twice a second, and ends those that are too long."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, tell: Callable[[int], None] | None) -> None:
+        self._tell = tell
+        self._told = 0
         self._seconds = config.wait_seconds
         self._rate = config.min_bytes_per_second
         of_client = config.max_client_waits or max(config.threads // 2, 1)
@@ -273,6 +281,9 @@ class _Watch:
                 _log.error("the watch for slow clients failed", exc_info=error)
 
     def _look(self, now: float) -> None:
+        if self._tell and len(self._waiting) != self._told:
+            self._told = len(self._waiting)
+            self._tell(self._told)
         slow = [one for one in tuple(self._waiting) if self._is_slow(one, now)]
         slow.sort(key=lambda one: one.waited(now))
         known = [one for one in slow if one.before]

@@ -111,7 +111,7 @@ def _certificates(config: Config, stack: ExitStack) -> "Certificates | None":
     from xds.certificates import Certificates
     from xds.tls.material import BadMaterial
 
-    counted = metrics.Metrics() if config.metrics == "yes" else None
+    counted = metrics.Metrics("supervisor") if config.metrics == "yes" else None
     try:
         return Certificates(config, stack.enter_context(private_folder("tls")), counted)
     except BadMaterial as error:

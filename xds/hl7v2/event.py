@@ -17,6 +17,8 @@ class Feed:
     identities: PatientIdentities
     authority: AssigningAuthority
     gates: Gates
+    count: Callable[[str, str], None] | None = None
+    """Is told of each message: its trigger event, and how it was acknowledged."""
 
     def patient_ids(self, message: Message, segment: str, number: int) -> list[str]:
         """Return the ids of the affinity domain in a field; Refused where there is none."""

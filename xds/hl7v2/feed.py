@@ -43,6 +43,8 @@ _LOCATIONS: Final[Mapping[Role, str]] = {
 }
 _CONTROL_ID: Final = 20
 """Characters of MSH-10 (HL7 v2.3.1)."""
+_OTHER: Final = "other"
+"""Stands in the metrics for events that are none of EVENTS: what a sender writes is no label."""
 _MOST_LOGGED: Final = 40
 
 _log = logs.get_logger(__name__)
@@ -63,6 +65,7 @@ def _answer(feed: Feed, payload: bytes, node: Node) -> bytes:
         message = Message.read(payload)
     except Unreadable:
         _log.warning("a message of the patient feed has no header")
+        _count(feed, None, REJECTED)
         return rejection_of_noise(control_id)
     event = EVENTS.get(message.trigger_event) if message.message_type == "ADT" else None
     code, problems = _outcome(feed, message, event, node)
@@ -73,7 +76,13 @@ def _answer(feed: Feed, payload: bytes, node: Node) -> bytes:
             errors=[f"{one.code} at {one.location}" for one in problems],
             control_id=_control_id(message),
         )
+    _count(feed, event, code)
     return acknowledgement(message, code, problems, control_id=control_id)
+
+
+def _count(feed: Feed, event: Event | None, acknowledgement_code: str) -> None:
+    if feed.count is not None:
+        feed.count(event.trigger if event else _OTHER, acknowledgement_code)
 
 
 def _outcome(

@@ -38,15 +38,14 @@ def run(
     logs.configure(config.log_level, config.log_format)
     try:
         tls = _context(config, certificates.recv()) if config.mllp_has_tls else None
-        metrics = Metrics() if config.metrics == "yes" else None
+        metrics = Metrics("feed") if config.metrics == "yes" else None
         domain = AffinityDomain.open(config, serves=True, metrics=metrics)
     except Exception as error:
         _log.error("the patient feed cannot start", reason=str(error), exc_info=True)
         cannot_start.set()
         raise SystemExit(1) from None
-    feed = _feed(domain, config)
-
-    server = mllp.Server(listening, partial(answer, feed), _limits(config), tls)
+    feed = _feed(domain, config, metrics)
+    server = mllp.Server(listening, partial(answer, feed), _limits(config), tls, metrics)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is for the supervisor
@@ -73,11 +72,12 @@ def _renew(server: mllp.Server, config: Config, certificates: Connection) -> Non
             _log.error("the patient feed cannot take the certificates", exc_info=error)
 
 
-def _feed(domain: AffinityDomain, config: Config) -> Feed:
+def _feed(domain: AffinityDomain, config: Config, metrics: Metrics | None) -> Feed:
     authority = AssigningAuthority(
         config.assigning_authority, config.patient_id_namespace, domain.systems.oid_of_namespace
     )
-    return Feed(domain.identities, authority, domain.gates)
+    count = metrics.fed if metrics else None
+    return Feed(domain.identities, authority, domain.gates, count)
 
 
 def _limits(config: Config) -> mllp.Limits:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from xds import logs
+from xds.metrics import Metrics
 from xds.security.node import Node
 
 START: Final = b"\x0b"
@@ -112,7 +113,9 @@ class Server:
         answer: Answer,
         limits: Limits,
         tls: ssl.SSLContext | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._metrics = metrics
         self.tls = tls
         """For connections that come; may be replaced at any time."""
         self._listening = listening
@@ -189,6 +192,8 @@ class Server:
 
     def _converse(self, accepted: socket.socket, address: str) -> None:
         connection = accepted
+        if self._metrics:
+            self._metrics.feed_connected(1)
         try:
             if self.tls:
                 connection = self._secured(accepted, self.tls)
@@ -199,6 +204,8 @@ class Server:
         except Intolerable as reason:
             _log.warning("a connection of the patient feed was closed", reason=str(reason))
         except ssl.SSLError as error:
+            if self._metrics and connection is accepted:
+                self._metrics.handshake_refused("feed")
             # with the words of the library alone: it quotes nothing
             _log.warning(
                 "a connection of the patient feed failed in TLS",
@@ -210,6 +217,8 @@ class Server:
             _log.error("a connection of the patient feed failed", exc_info=error)
         finally:
             accepted.close()
+            if self._metrics:
+                self._metrics.feed_connected(-1)
             with self._lock:
                 self._open.pop(connection, None)
                 self._open.pop(accepted, None)

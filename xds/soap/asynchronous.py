@@ -10,6 +10,7 @@ from typing import Final
 
 from xds import logs
 from xds.config import Config
+from xds.metrics import Metrics
 from xds.soap import faults
 from xds.soap.addressing import Addressing, Endpoint, Routes
 from xds.soap.delivery import Deliverer
@@ -56,6 +57,29 @@ class Replies:
         )
         deliverer.start()
         return cls(allowed, outbox, deliverer.wake)
+
+    def watch(self, metrics: Metrics) -> None:
+        """Have the metrics tell how many answers wait to be sent, and since when."""
+        outbox = self._outbox
+        if outbox is None:
+            return
+        queue, replies = ("queue",), ("replies",)
+
+        def oldest() -> float:
+            return min((one.accepted for one in outbox.waiting()), default=0) / 1000
+
+        metrics.ask(
+            "xds_outgoing_waiting_messages",
+            "Messages that wait to be sent or are being sent",
+            queue,
+            lambda: {replies: float(len(outbox.waiting()))},
+        )
+        metrics.ask(
+            "xds_outgoing_oldest_timestamp_seconds",
+            "When the oldest of them was accepted; 0 where there is none",
+            queue,
+            lambda: {replies: oldest()},
+        )
 
     def routes(self, addressing: Addressing) -> Routes:
         """Return where the answer goes; SoapFault if the server may not send it there.

@@ -1,0 +1,66 @@
+"""docs/monitoring.md names every metric that the program has, with its labels, and no other."""
+
+import re
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter
+
+from xds import server_metrics
+from xds.config import Config
+from xds.metrics import Metrics
+from xds.security.gates import Result
+from xds.soap.asynchronous import Replies
+
+PAGE = (Path(__file__).parent.parent / "docs" / "monitoring.md").read_text()
+
+
+_OF_SEVERAL = {"pid"}
+"""A label that is there where several processes count, as in a server."""
+
+
+def rows(first: str) -> dict[str, list[str]]:
+    """Return the cells of the rows of a table, by their first."""
+    table = PAGE[PAGE.index(f"| {first} |") :].partition("\n\n")[0]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    return {one[0].strip("`"): one[1:] for one in cells[2:]}
+
+
+def everything(tmp_path: Path) -> Metrics:
+    """Return metrics with all that a server may watch."""
+    config = Config(data=tmp_path, async_reply_to="http://127.0.0.1:9/")
+    metrics = Metrics()
+    metrics.watch_audit(lambda: (0, 0))
+    metrics.watch_wal(lambda: 0)
+    server_metrics.watch(metrics, config)
+    Replies.open(config).watch(metrics)
+    return metrics
+
+
+def test_every_metric_is_named_with_its_labels(tmp_path: Path) -> None:
+    _, text = everything(tmp_path).render()
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text.decode(), re.MULTILINE))
+    named = rows("metric")
+    assert {name for name in kinds if not name.endswith("_created")} == set(named)
+    for name, (labels, meaning) in named.items():
+        assert meaning
+        for label in set(re.findall(r"`(\w+)`", labels)) - _OF_SEVERAL:
+            samples = re.findall(rf"^{name}\w*{{(.*)}} ", text.decode(), re.MULTILINE)
+            assert all(f'{label}="' in one for one in samples), (name, label)
+
+
+def test_labels_are_those_of_the_program(tmp_path: Path) -> None:
+    metrics = everything(tmp_path)
+    declared = {
+        family.describe()[0].name: set(family._labelnames)
+        for family in metrics._registry._collector_to_names
+        if isinstance(family, Counter)
+    }
+    named = {name.removesuffix("_total"): labels for name, (labels, _) in rows("metric").items()}
+    assert declared
+    for name, labels in declared.items():
+        assert set(re.findall(r"`(\w+)`", named[name])) == labels
+    assert isinstance(metrics._registry, CollectorRegistry)
+
+
+def test_every_outcome_is_named() -> None:
+    assert set(rows("outcome")) == set(Result)
