@@ -51,7 +51,7 @@ def test_every_metric_is_named_with_its_labels(tmp_path: Path) -> None:
 def test_labels_are_those_of_the_program(tmp_path: Path) -> None:
     metrics = everything(tmp_path)
     declared = {
-        family.describe()[0].name: set(family._labelnames)
+        next(iter(family.describe())).name: set(family._labelnames)
         for family in metrics._registry._collector_to_names
         if isinstance(family, Counter)
     }
