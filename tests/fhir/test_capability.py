@@ -129,6 +129,14 @@ def test_what_the_options_change_is_stated() -> None:
         "IHE.MHD.Comprehensive.ProvideBundle",
         "IHE.MHD.Minimal.ProvideBundle",
     ]
+    for options, claimed in (
+        ({}, True),
+        ({"minimal_metadata": "refuse"}, False),
+        ({"minimal_metadata": "refuse", "generate_defaults": Path("defaults.toml")}, True),
+    ):
+        text = json.dumps(capability.statement(BASE, Config.model_validate(options)))
+        assert ("generate-metadata" in text) is claimed
+        assert ("DocumentRecipient.Generate" in text) is claimed
     for origins, cors in ((None, False), ("*", True)):
         stated = capability.statement(BASE, Config(fhir_cors_origins=origins))
         assert stated["rest"][0]["security"]["cors"] is cors

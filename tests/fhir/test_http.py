@@ -1,6 +1,7 @@
 """HTTP below /fhir: what is taken, what is answered, and what is refused in which words."""
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -51,6 +52,24 @@ def test_what_is_not_there_is_told_in_fhir(server: Server, path: str) -> None:
     assert reply.codes() == ["not-found"]
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    "path", ["/$export", "/DocumentReference/$docref", "/Patient/1/$everything"]
+)
+def test_an_operation_that_there_is_not_is_named(server: Server, method: str, path: str) -> None:
+    reply = ask(server, method, path)
+    assert (reply.status, reply.codes()) == (404, ["not-supported"])
+    told = reply.json()["issue"][0]["diagnostics"]
+    assert path.rpartition("/")[2] in told
+    assert "$generate-metadata" in told
+
+
+def test_the_base_leads_to_what_describes_it(server: Server) -> None:
+    told = ask(server, "GET", "").json()["issue"][0]["diagnostics"]
+    assert "/metadata" in told
+    assert "/openapi.json" in told
+
+
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
@@ -73,6 +92,7 @@ def test_a_method_that_is_not_taken(
     assert reply.status == 405
     assert set(reply.headers["allow"].split(", ")) == allowed
     assert reply.codes() == ["not-supported"]
+    assert allowed <= set(re.split(r"\W+", reply.json()["issue"][0]["diagnostics"]))
 
 
 @pytest.mark.parametrize("row", INTERACTIONS, ids=lambda row: f"{row.method} {row.path or '/'}")

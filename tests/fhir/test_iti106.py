@@ -37,6 +37,8 @@ from xds.metadata.objects import DocumentEntry, SubmissionSet
 from xds.repository.repository import DocumentRequest
 from xds.repository.store import DocumentReader
 
+ROOT = Path(__file__).parent.parent.parent
+FIXTURES, DEPLOY = ROOT / "fixtures" / "documents", ROOT / "deploy"
 UNIQUE_ID = "2.999.3.1^GLH-2026-118802"
 RESOURCE = "Parameters.parameter[0].resource"
 DATA = f"{RESOURCE}.data"
@@ -405,6 +407,20 @@ def test_codes_that_nobody_says(tmp_path: Path) -> None:
     for name in ("classCode", "healthcareFacilityTypeCode", "practiceSettingCode"):
         assert f"codes.{name}" in told
     assert told.count("generate_defaults") == told.count("minimal_metadata") == 3
+
+
+@pytest.mark.parametrize("name", ["report.xml", "genomics_report.xml", "genomics_report.fhir.json"])
+def test_the_shipped_defaults_complete_the_fixtures(tmp_path: Path, name: str) -> None:
+    data = (FIXTURES / name).read_bytes()
+    document = binary(data) if name.endswith(".xml") else json.read(data)
+    authority = "2.999.1.1" if name == "report.xml" else NHS_NUMBERS
+    defaults = (DEPLOY / "generate_defaults.toml").read_text("utf-8")
+    options = {"minimal_metadata": "refuse", "assigning_authority": authority}
+    with opened(tmp_path, defaults=defaults, **options) as facade:
+        generate(facade, call(document))
+        (entry,) = entries(facade)
+    assert not entry.limited_metadata
+    assert entry.class_code is not None
 
 
 def test_a_language_of_the_deployment(tmp_path: Path) -> None:

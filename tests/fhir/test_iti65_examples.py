@@ -138,7 +138,7 @@ def test_a_bundle_without_a_submission_set_is_refused(deploy: Deploy) -> None:
 
 def test_the_simplified_publish_example_has_minimal_metadata(deploy: Deploy) -> None:
     path = FOLDER / "DocumentReference-ex-DocumentReferenceSimplifiedPublish.json"
-    there = deploy(minimal_metadata="accept")
+    there = deploy()
     there.domain.identities.add(PATIENT)
     with there.domain.registry.view(ANYTHING) as view:
         (patient,) = view.patients([PATIENT])

@@ -465,3 +465,19 @@ def test_all_problems_are_told_together(here: Deployment) -> None:
     )
     told_of = {expression for _, _, expression in told(refused)}
     assert {f"{R1}.masterIdentifier", f"{A1}.url", "Bundle.entry[2].resource"} <= told_of
+
+
+def test_a_hash_in_hexadecimal_digits_is_told_as_such(here: Deployment) -> None:
+    digits = "4332e14be7c65dd402abd969f54dac71fe1dc314"
+    (issue,) = here.refusal(message("one_document", attached(hash=digits))).issues
+    assert issue.expression == (f"{A1}.hash",)
+    assert "base64 of its 20 bytes" in issue.diagnostics
+
+
+@pytest.mark.parametrize("element", ["subject", "relatesTo"])
+def test_a_urn_that_is_no_entry_has_two_ways_out(here: Deployment, element: str) -> None:
+    urn = {"reference": "urn:uuid:00000000-0000-4000-8000-00000000dead"}
+    value = urn if element == "subject" else [{"code": "replaces", "target": urn}]
+    issues = here.refusal(message("one_document", put(f"entry.1.resource.{element}", value))).issues
+    told = [one.diagnostics for one in issues if one.expression[0].startswith(f"{R1}.{element}")]
+    assert [text for text in told if "Type/id" in text and "Reference.identifier" in text]

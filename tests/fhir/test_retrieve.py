@@ -429,5 +429,8 @@ def test_a_binary_has_a_version(server: Server, document: str) -> None:
 
 def test_a_binary_in_a_form_that_nobody_knows(server: Server, document: str) -> None:
     path = document.replace("document", "Binary")
-    assert get(server, path, accept="application/pdf").status == 406
+    reply = get(server, path, accept="application/pdf")
+    assert (reply.status, reply.codes()) == (406, ["not-supported"])
+    for named in ("text/plain", FHIR_JSON, FHIR_XML):
+        assert named in reply.json()["issue"][0]["diagnostics"]
     assert get(server, f"{path}?_format=html").status == 406

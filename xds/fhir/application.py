@@ -37,6 +37,7 @@ from xds.fhir.interactions import (
     CAPABILITIES,
     DESCRIPTION,
     INTERACTIONS,
+    OPERATION,
     SMART,
     Handler,
     Interaction,
@@ -56,6 +57,7 @@ Parameters = tuple[tuple[str, str], ...]
 ROOT: Final = "/fhir"
 
 _LONGEST_QUERY: Final = 64 * 1024
+_LONGEST_NAME: Final = 100
 _LONGEST_FORM: Final = 1024 * 1024
 _BASES: Final = 16
 """How many addresses of the server its descriptions are kept for."""
@@ -64,9 +66,12 @@ _FORM: Final = "xds.form"
 _WARNINGS: Final = "xds.warnings"
 _OF_ENTRY: Final = re.compile(r"Bundle\.entry\[([0-9]+)\]")
 _OF_FALCON: Final[Mapping[int, tuple[str, str]]] = {
-    404: ("not-found", "there is nothing at this path"),
+    404: ("not-found", "there is nothing at this path; [base]/metadata tells what there is"),
     405: ("not-supported", "the path does not take this method"),
 }
+_OPERATIONS: Final = frozenset(
+    row.path.rpartition("/")[2] for row in INTERACTIONS if row.code == OPERATION
+)
 
 
 def create(
@@ -104,7 +109,9 @@ class _Application:
 def _routed(
     facade: Facade, authorization: Authorization
 ) -> falcon.App[falcon.Request, falcon.Response]:
-    application = falcon.App(media_type=rendering.content_type(FHIR_JSON))
+    application = falcon.App(
+        media_type=rendering.content_type(FHIR_JSON), middleware=[_KnownOperations()]
+    )
     application.req_options.strip_url_path_trailing_slash = True
     application.add_error_handler(Exception, _answer_failure)
     application.add_error_handler(falcon.HTTPError, _answer_falcon)
@@ -123,6 +130,18 @@ def _routed(
     for path, resource in responders.items():
         application.add_route(ROOT + path, resource)
     return application
+
+
+class _KnownOperations:
+    """Refuses operations that there are not, before one is read as the id of a resource."""
+
+    def process_request(self, request: falcon.Request, _: falcon.Response) -> None:
+        """Raise Refused where the path ends with the name of another operation."""
+        name = request.path.rstrip("/").rpartition("/")[2]
+        if name.startswith("$") and name not in _OPERATIONS:
+            known = ", ".join(sorted(_OPERATIONS))
+            told = f"there is no operation {name[:_LONGEST_NAME]} here, only {known}"
+            raise Refused.because(404, "not-supported", told)
 
 
 class _Path:
@@ -329,8 +348,11 @@ def _answer_falcon(
 ) -> None:
     """Tell an error of Falcon's own: a path that is none, a method that is not allowed."""
     code, diagnostics = _OF_FALCON.get(error.status_code, ("invalid", error.title))
+    headers = dict(error.headers or {})
+    if allowed := headers.get("Allow"):
+        diagnostics = f"{diagnostics}, but {allowed}"
     issue = Issue(code=code, diagnostics=diagnostics)
-    refused = Refused(error.status_code, [issue], dict(error.headers or {}))
+    refused = Refused(error.status_code, [issue], headers)
     _answer_failure(request, response, refused, path)
 
 

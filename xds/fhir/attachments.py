@@ -75,7 +75,7 @@ class Attachments:
             case Foreign(url):
                 return self._foreign(attachment, path, url)
             case _:
-                reason = "attachment.url leads to no entry of the Bundle"
+                reason = "attachment.url leads to no entry of the Bundle by its fullUrl"
                 self.problems.add("not-found", reason, f"{path}.url", error_code=_MISSING)
         return None
 

@@ -206,7 +206,12 @@ def binary_form(accept: str, media_type: str) -> str | None:
     ]
     weight, *_, chosen = max([*ranked, (own.weight, own.specificity, False, _ITS_OWN)])
     if weight == 0:
-        return answer_form(accept)
+        raise Refused.because(
+            406,
+            "not-supported",
+            f"the document can be had as {media_type}, or as a Binary resource in {FHIR_JSON} or "
+            f"{FHIR_XML}",
+        )
     return _FORMS.get(chosen)
 
 

@@ -88,6 +88,10 @@ def is_elsewhere(found: "Destination") -> bool:
 
 Destination = InRequest | Contained | Held | Sought | Named | Foreign | Dangling
 
+_NO_ENTRY: Final = (
+    "leads to no entry of the Bundle; what this server has already is named by its URL (Type/id), "
+    "or by Reference.identifier alone"
+)
 _TYPE: Final = r"[A-Z][A-Za-z]{1,63}"
 _INSTANCE: Final = re.compile(
     rf"({_TYPE})/([A-Za-z0-9.-]{{1,64}})(?:/_history/[A-Za-z0-9.-]{{1,64}})?"
@@ -135,7 +139,7 @@ class References:
         """Tell where a URL leads that stands in a resource whose entry has ``full_url``."""
         if url[:9].lower() == v.UUID_URN or url.startswith(v.OID_URN):
             found = self._by_full_url.get(url.lower())
-            return InRequest(found) if found else Dangling("leads to no entry of the Bundle")
+            return InRequest(found) if found else Dangling(_NO_ENTRY)
         if _ABSOLUTE.match(url):
             return self._absolute(url)
         return self._relative(url.lstrip("/"), full_url)
@@ -154,7 +158,9 @@ class References:
             return InRequest(found) if found else Held(instance[1], instance[2])
         if search := _SEARCH.fullmatch(url):
             return Sought(search[1], tuple(parse_qsl(search[2], keep_blank_values=True)))
-        return Dangling("is neither Type/id nor a search nor a URL")
+        return Dangling(
+            "is neither Type/id nor a search nor a URL; an identifier is Reference.identifier"
+        )
 
     def server(self, url: str) -> Destination:
         """Tell where a relative URL leads on this server, whatever the request has."""

@@ -30,7 +30,11 @@ def resource_type(parameters: Sequence[tuple[str, str]]) -> str:
     """Return the one resource type that is searched; Refused where there is no one such."""
     types = {one for name, value in parameters if name == TYPE for one in value.split(",") if one}
     if len(types) != 1:
-        raise _refused("required", f"{TYPE} has to name one resource type: {', '.join(FINDS)}")
+        raise _refused(
+            "required",
+            f"{TYPE} has to name one resource type: {', '.join(FINDS)}; [base]/metadata and "
+            "[base]/openapi.json tell what else is answered",
+        )
     (found,) = types
     if found not in FINDS:
         raise _refused("not-supported", f"{TYPE} can be one of {', '.join(FINDS)}")

@@ -351,14 +351,24 @@ def _size_that_fhir_can_say(text: str) -> str | None:
     return str(int(text)) if text.isdecimal() and int(text) <= MOST_OF_UNSIGNED_INT else None
 
 
+_NOT_A_HASH: Final = (
+    "not a SHA-1 as FHIR has it: the base64 of its 20 bytes, 28 characters, and not the 40 "
+    "hexadecimal digits of XDS"
+)
+
+
 def _read_hash(attachment: Resource) -> str | None:
     """Return the SHA-1 in hex: of its 20 bytes, or of its 40 digits as before MHD 4.2.4."""
     value = attachment.get("hash")
     digits = None
     if value is not None:
-        content = b64decode("".join(value.split()), validate=True)
-        digits = content.hex() if len(content) == 20 else content.decode("ascii", "replace").lower()
-        check_sha1(digits)
+        try:
+            content = b64decode("".join(value.split()), validate=True)
+            of_digits = content.decode("ascii", "replace").lower()
+            digits = content.hex() if len(content) == 20 else of_digits
+            check_sha1(digits)
+        except ValueError:
+            raise ValueError(_NOT_A_HASH) from None
     return text_of(attachment, "hash", digits, str.lower)
 
 
