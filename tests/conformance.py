@@ -101,7 +101,7 @@ BEHAVIOUR: Final[Mapping[str, tuple[str, str]]] = {
     "mixed precision": ("Times compare by their first instant", "ITI TF-2 3.18.4.1.2.3.7"),
     "absent times": ("Bounds do not concern what has no such time", "ITI TF-2 3.18.4.1.2.3.7.1"),
     "default Stable": (
-        "Stable documents are found, On-Demand ones on demand",
+        "Stable documents are found, On-Demand ones on demand; contents are whole without a type",
         "ITI TF-2 3.18.4.1.2.3.6.2",
     ),
     "unknown status": (

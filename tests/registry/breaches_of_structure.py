@@ -200,6 +200,19 @@ _OF_OBJECTS: Final = (
         edit=attribute(DOCUMENT_ENTRY, "lid", f"{_UUID}99"),
         words=("logicalID",),
     ),
+    *(
+        _breach(
+            name=f"a symbolic logicalID of the {kind}",
+            rule="first_version",
+            edit=attribute(path, "lid", identifier),
+            words=("logicalID", "UUID in lower case"),
+            at=identifier,
+        )
+        for kind, path, identifier in (
+            ("SubmissionSet", SUBMISSION_SET, "submission-set"),
+            ("Association", association("member-document"), "member-document"),
+        )
+    ),
     _breach(
         name="limitedMetadata of a DocumentEntry",
         rule="limited_metadata",

@@ -1,7 +1,9 @@
 """What a lawful submission changes, as queries and event rows show it (ITI TF-2 3.42.4.1.3)."""
 
+import re
 from collections.abc import Mapping
 from typing import TypeVar
+from uuid import uuid4
 
 import pytest
 
@@ -9,7 +11,7 @@ from tests.registry import behind, edits, wire
 from tests.registry.breaches import message, registered
 from tests.registry.wire import ACTIVE, World
 from tests.serving import Server
-from xds.metadata import datatypes
+from xds.metadata import datatypes, ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import RegistryObject, VersionInfo
 from xds.metadata.objects import (
@@ -20,6 +22,7 @@ from xds.metadata.objects import (
     SubmissionSet,
 )
 from xds.metadata.submission import Submission
+from xds.registry.fragments import FoundObject, kept, parsed, rendered
 
 T = TypeVar("T", bound=MetadataObject)
 REPORT, IMAGE, ADDENDUM, ADDENDUM_IMAGE, OTHER = 10, 11, 12, 13, 14
@@ -104,8 +107,25 @@ def test_an_object_is_its_own_first_version(server: Server, world: World) -> Non
     objects = all_of(server, world)
     (entry,), folders = of(DocumentEntry, objects), of(Folder, objects)
     assert (entry.logical_id, entry.version) == (entry.entry_uuid, "1")
-    for folder in folders:
-        assert (folder.logical_id, folder.version_info) == (folder.entry_uuid, VersionInfo("1"))
+    for package in (*folders, *of(SubmissionSet, objects)):
+        assert (package.lid, package.version_info) == (package.entry_uuid, VersionInfo("1"))
+
+
+def test_a_submission_set_that_was_stored_without_its_version_has_one(world: World) -> None:
+    """Those of a database of before are answered as those of today."""
+    uuid = f"urn:uuid:{uuid4()}"
+    sent = _sent(world, "iti42/comprehensive_document").submission_set
+    new = rendered(ebrim.changed(sent, id=uuid))
+    old = re.sub(r' lid="[^"]*"|<rim:VersionInfo[^>]*/>', "", new)
+    assert len(old) < len(new)
+    before, today = (
+        parsed(
+            [FoundObject(SubmissionSet, 1, uuid, None, v.APPROVED, "p", fragment=kept(one, uuid))]
+        )
+        for one in (old, new)
+    )
+    assert before == today
+    assert (before[0].lid, before[0].version_info) == (uuid, VersionInfo("1"))
 
 
 @shows("behaviour types on return")

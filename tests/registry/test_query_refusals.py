@@ -96,7 +96,18 @@ def test_an_unknown_status_is_as_good_as_none(
 ) -> None:
     unknown = "('urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Approved','Approved')"
     given = _with(row, parameter, unknown)
-    assert parameter.name in refused(ask(server, population, row.name, given), MISSING)
+    said = refused(ask(server, population, row.name, given), MISSING)
+    assert parameter.name in said
+    assert f"what is given is no known value; known are {v.APPROVED}, {v.DEPRECATED}" in said
+
+
+@pytest.mark.parametrize("value", ["('^O'Brien^P')", "'^O'Brien^P'", "('^Smith','^O'Brien')"])
+def test_an_apostrophe_that_is_not_written_twice_is_told(
+    server: Server, population: Population, value: str
+) -> None:
+    given = {**BASES["FindDocuments"], "$XDSDocumentEntryAuthorPerson": value}
+    said = refused(ask(server, population, "FindDocuments", given), "XDSRegistryError")
+    assert "an apostrophe within a text is written twice, as in 'O''Brien'" in said
 
 
 WITH_ALTERNATIVES = [row for row in QUERIES.values() if row.alternatives is not None]

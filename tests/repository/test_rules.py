@@ -236,6 +236,13 @@ def test_another_repository_is_unknown(server: Server) -> None:
     assert answer.documents == {}
 
 
+def test_a_prefix_too_many_is_told(server: Server) -> None:
+    text = changed(new_case().retrieve(), f">{REPOSITORY}<", f">urn:oid:{REPOSITORY}<")
+    [(code, context)] = ask(server, text).errors
+    assert code == "XDSUnknownRepositoryId"
+    assert context.endswith("a repositoryUniqueId stands without urn:oid:")
+
+
 @shows("ITI-43", "error XDSDocumentUniqueIdError")
 def test_an_unknown_document_is_an_error(server: Server) -> None:
     case = new_case()
@@ -287,6 +294,11 @@ def test_another_community_is_unknown(at_home: Server) -> None:
     provide(at_home, case, DOCUMENT)
     answer = ask(at_home, _of_home(case.retrieve(), "2.999.1.5"))
     assert told(answer) == [("XDSUnknownCommunity", case.document)]
+    assert "urn:oid:2.999.1.5 is not served here" in answer.errors[0][1]
+    answer = ask(at_home, changed(_of_home(case.retrieve(), "2.999.1.4"), ">urn:oid:", ">"))
+    [(code, context)] = answer.errors
+    assert code == "XDSUnknownCommunity"
+    assert context.endswith("a homeCommunityId begins with urn:oid:")
 
 
 @shows("ITI-43")

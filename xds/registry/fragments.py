@@ -59,13 +59,26 @@ def rendered(thing: MetadataObject, version: int = FIRST_VERSION) -> str:
             ebrim.changed(e, value=_PATIENT) if e.identificationScheme == scheme else e
             for e in thing.external_identifiers
         )
-    if isinstance(thing, DocumentEntry | Folder):
-        changes["lid"] = thing.logical_id or thing.id
+        changes["lid"] = thing.lid or thing.id
         changes["version_info"] = VersionInfo(str(version))
     if isinstance(thing, Folder):
         others = tuple(s for s in thing.slots if s.name != "lastUpdateTime")
         changes["slots"] = (*others, Slot("lastUpdateTime", (_UPDATED,)))
     return ebrim.render(ebrim.changed(thing, **changes))
+
+
+def _versioned(text: bytes, entry_uuid: str) -> bytes:
+    """Give a SubmissionSet lid and VersionInfo, which schema 2.0 has first stored without them.
+
+    It has one version, and Classifications always, before which VersionInfo stands.
+    """
+    end = text.index(b">")
+    if b' lid="' not in text[:end]:
+        text = b'%b lid="%b"%b' % (text[:end], entry_uuid.encode(), text[end:])
+    if b"<rim:VersionInfo" not in text:
+        version = f'<rim:VersionInfo versionName="{FIRST_VERSION}"/>'.encode()
+        text = text.replace(b"<rim:Classification", version + b"<rim:Classification", 1)
+    return text
 
 
 def parsed(found: "Iterable[FoundObject]") -> list[MetadataObject]:
@@ -101,6 +114,8 @@ class FoundObject:
             text = text.replace(b"\x05", (self.source or "").encode())
             return text.replace(b"\x06", (self.target or "").encode())
         text = text.replace(b"\x02", escape(self.patient_id or "").encode())
+        if self.kind is SubmissionSet:
+            return _versioned(text, self.entry_uuid)
         if self.kind is Folder:
             text = text.replace(b"\x03", (self.last_update_time or "").encode())
         return text

@@ -112,6 +112,7 @@ class Arguments:
 
 _ITEM: Final = re.compile(r"\s*(?:'((?:[^']|'')*)'|([0-9]+))\s*")
 _MOST_VALUES: Final = 10_000
+_DOUBLED: Final = "an apostrophe within a text is written twice, as in 'O''Brien'"
 
 
 def items(text: str) -> list[tuple[str, bool]]:
@@ -127,16 +128,23 @@ def items(text: str) -> list[tuple[str, bool]]:
     while True:
         match = _ITEM.match(body, position)
         if match is None:
-            raise ValueError("neither a number nor a text in single quotes")
+            raise ValueError(f"neither a number nor a text in single quotes ({_DOUBLED})")
         quoted = match[1] is not None
         found.append((match[1].replace("''", "'") if quoted else match[2], quoted))
         position = match.end()
         if position == len(body):
             break
         if not listed or body[position] != ",":
-            raise ValueError("the values of a list stand in parentheses with commas between")
+            raise ValueError(_not_a_comma(body[position - 1], body[position]))
         position += 1
     return found
+
+
+def _not_a_comma(before: str, found: str) -> str:
+    """Say what is wrong where after a value something else than a comma stands."""
+    if before == "'" and found != ",":
+        return f"more follows after the closing quote of a text: {_DOUBLED}"
+    return "the values of a list stand in parentheses with commas between"
 
 
 def _group(parameter: Parameter, slot: Slot) -> tuple[str, ...]:
@@ -186,13 +194,20 @@ def decode(
         if groups or parameter.default:
             values[parameter.name] = groups or parameter.default
         elif parameter.required:
-            reason = f"{parameter.name} is required"
+            reason = _missing(parameter, is_given=bool(given))
             errors.append(XDSStoredQueryMissingParam(reason, attribute=parameter.name))
     if alternatives is not None and not errors:
         errors.extend(_unlike(alternatives, values))
     if errors:
         raise TransactionFailure(errors)
     return Arguments(values)
+
+
+def _missing(parameter: Parameter, *, is_given: bool) -> str:
+    if not is_given or parameter.kind.known is None:
+        return f"{parameter.name} is required"
+    known = ", ".join(sorted(parameter.kind.known))
+    return f"{parameter.name} is required: what is given is no known value; known are {known}"
 
 
 def _decoded(parameter: Parameter, given: Sequence[Slot]) -> Groups:

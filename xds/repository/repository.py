@@ -80,6 +80,7 @@ class Retrieval:
 
 _SWEPT: Final = "a document was removed by `xds sweep` before it was registered: submit it again"
 _NO_ROOM: Final = "there is no room for the document"
+_OID_URN: Final = "urn:oid:"
 _KEPT_OPEN: Final = 64
 """Documents of one answer that are held open from the start; more are opened at their turn."""
 
@@ -274,12 +275,17 @@ class DocumentRepository:
             None,
             self.home_community_id,
         ):
-            raise XDSUnknownCommunity(f"{request.home_community_id} is not served here", unique_id)
+            told = f"{request.home_community_id} is not served here"
+            if f"{_OID_URN}{request.home_community_id}" == self.home_community_id:
+                told += f": a homeCommunityId begins with {_OID_URN}"
+            raise XDSUnknownCommunity(told, unique_id)
         if request.repository_unique_id != self.unique_id:
-            raise XDSUnknownRepositoryId(
-                f"{request.repository_unique_id} is not this repository, which is {self.unique_id}",
-                unique_id,
+            told = (
+                f"{request.repository_unique_id} is not this repository, which is {self.unique_id}"
             )
+            if request.repository_unique_id == f"{_OID_URN}{self.unique_id}":
+                told += f": a repositoryUniqueId stands without {_OID_URN}"
+            raise XDSUnknownRepositoryId(told, unique_id)
         found = held.get(unique_id)
         if found is None:
             raise XDSDocumentUniqueIdError(f"no document {unique_id} in this repository", unique_id)

@@ -172,8 +172,13 @@ _UUID = re.compile(r"urn:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 def first_version(case: Case) -> Findings:
     """A logicalID is absent or the object's own id: later versions come by ITI-57."""
     for thing in case.submission.objects:
-        if isinstance(thing, MetadataObject) and thing.lid not in (None, thing.id):
+        if not isinstance(thing, MetadataObject) or thing.lid is None:
+            continue
+        if thing.lid != thing.id:
             yield Finding(thing, "logicalID may only be the entryUUID in a first version")
+        elif not hasattr(thing, "logical_id") and not _UUID.fullmatch(thing.lid):
+            # of the others the attribute's own type says so
+            yield Finding(thing, "logicalID: not urn:uuid: and a UUID in lower case")
 
 
 def limited_metadata(case: Case) -> Findings:
