@@ -105,6 +105,66 @@ def test_the_declared_charset_is_read_and_answered(
     assert outcome(again) == ("AE", [("PID^1^3", "204")])
 
 
+@pytest.mark.parametrize(
+    ("charset", "codec"),
+    [
+        ("WINDOWS-1252", "cp1252"),
+        ("windows_1250", "cp1250"),
+        ("ISO-8859-1", "latin-1"),
+        ("ISO8859-15", "iso-8859-15"),
+        ("8859-1", "latin-1"),
+        ("utf8", "utf-8"),
+        ("UNICODE  UTF-8", "utf-8"),
+    ],
+)
+def test_character_sets_have_the_names_that_people_use(
+    sender: Sender, world: World, charset: str, codec: str
+) -> None:
+    identifier = f"{number(world, 1)}Zoë"
+    text = adt("A04", pid(cx(identifier)), charset=charset).decode()
+    assert outcome(sender.ask(text.encode(codec))) == ACCEPTED
+    as_utf8 = merge(cx(identifier), cx("nobody"), charset="UNICODE UTF-8")
+    assert outcome(sender.ask(as_utf8)) == ("AE", [("PID^1^3", "204")])
+
+
+def test_an_unknown_character_set_is_refused_with_those_that_are_known(
+    sender: Sender, world: World
+) -> None:
+    message = adt("A04", pid(cx(number(world, 1))), charset="GB 18030-2000")
+    assert outcome(sender.ask(message)) == ACCEPTED, "it is all ASCII"
+    found = sender.ask(message.replace(b"Doe", "Doë".encode("gb18030")))
+    assert outcome(found) == ("AR", [("MSH^1^18", "103")])
+    assert b"8859/1" in found.raw
+    assert b"WINDOWS-1250 to WINDOWS-1258" in found.raw
+
+
+def test_a_batch_is_told_in_words_to_whoever_sent_it(sender: Sender, world: World) -> None:
+    batch = (
+        b"FHS|^~\\&|ENGINE|HOSP|XDSREG|XAD\rBHS|^~\\&|A|B|C|D\r"
+        + adt("A04", pid(cx(number(world, 1))))
+        + b"BTS|1\rFTS|1\r"
+    )
+    for message, parties in (
+        (batch, ["XDSREG", "XAD", "ENGINE", "HOSP"]),
+        (batch.partition(b"\r")[2], ["C", "D", "A", "B"]),
+    ):
+        found = sender.ask(message)
+        assert outcome(found) == ("AR", [("MSH^1", "100")])
+        assert [found.msh(i) for i in (3, 4, 5, 6)] == parties
+        assert b"in a frame of its own" in found.raw
+    assert not submitted_is_known(sender, world)
+
+
+@shows("ITI-8 A40")
+def test_a_merge_that_is_so_already_is_acknowledged(sender: Sender, world: World) -> None:
+    one, two, three = (cx(number(world, patient)) for patient in (1, 2, 3))
+    for identifier in (one, two, three):
+        sender.ask(adt("A04", pid(identifier)))
+    for subsumed, surviving in ((one, two), (one, two), (two, three), (one, two), (one, three)):
+        assert outcome(sender.ask(merge(subsumed, surviving))) == ACCEPTED
+    assert outcome(sender.ask(merge(three, one))) == ("AE", [("PID^1^3", "204")])
+
+
 def test_a_damaged_name_does_no_harm_and_a_damaged_id_is_refused(
     sender: Sender, world: World
 ) -> None:

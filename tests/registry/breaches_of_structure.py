@@ -261,13 +261,6 @@ _OF_OBJECTS: Final = (
         words=("urn:", "URN"),
         at="submission-set",
     ),
-    _breach(
-        name="an extra Slot of IHE",
-        rule="slot_names",
-        edit=edits.add_slot(FOLDER, "urn:ihe:iti:xds:2099:mood", "good"),
-        words=("urn:ihe:iti:xds:2099:mood", "urn:ihe:"),
-        at="folder",
-    ),
 )
 
 _OF_MEMBERSHIP: Final = (

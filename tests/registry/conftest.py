@@ -14,7 +14,7 @@ from tests.serving import Server, serving
 from xds.database import Database
 
 CODE_SETS = """
-mime_types = ["application/pdf", "image/png"]
+mime_types = ["application/pdf", "image/png", "application/pdf+text/x-cda-r2+xml"]
 
 [codes]
 classCode = ["report^^2.999.5.1", "image^^2.999.5.1"]

@@ -176,6 +176,11 @@ _STRUCTURE: Final = (
         shows="rule references_resolve",
     ),
     Lawful(
+        name="an extra Slot of IHE that is not known",
+        edit=edits.add_slot(DOCUMENT_ENTRY, "urn:ihe:iti:xds:2099:mood", "good"),
+        shows="rule slot_names",
+    ),
+    Lawful(
         name="an extra Slot of a nation",
         edit=edits.add_slot(
             DOCUMENT_ENTRY, "urn:e-health-suisse:2020:originalProviderRole", "HCP^^^&2.999.5.11&ISO"

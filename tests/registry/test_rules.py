@@ -182,6 +182,16 @@ def test_a_patient_who_is_unknown_and_another_is_told_both_ways(
     assert all(known_world.patient(4) in p.context for p in answer.problems)
 
 
+@pytest.mark.shows("rule data_types", "rule mime_types_of_the_domain")
+def test_a_mime_type_that_the_domain_lists_is_accepted_as_it_stands(
+    server: Server, domain_server: Server, known_world: World
+) -> None:
+    listed = edits.attribute(edits.DOCUMENT_ENTRY, "mimeType", "application/pdf+text/x-cda-r2+xml")
+    sent = message(known_world, "iti42/minimal_document", listed)
+    wire.accept(domain_server, sent)
+    assert wire.send(server, sent).codes == ["XDSRegistryMetadataError"]
+
+
 def test_every_breach_of_the_schema_is_told(server: Server, world: World) -> None:
     wrong = edits.both(
         edits.attribute(edits.association("member-document"), "id", None),

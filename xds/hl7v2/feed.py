@@ -14,6 +14,7 @@ from xds.hl7v2 import iti8_patient_identity_feed, iti64_notify_xad_pid_link_chan
 from xds.hl7v2.event import Event, Feed
 from xds.hl7v2.messages import (
     ACCEPTED,
+    CHARSETS_TOLD,
     ERROR,
     REJECTED,
     Message,
@@ -63,10 +64,10 @@ def _answer(feed: Feed, payload: bytes, node: Node) -> bytes:
     control_id = logs.current_correlation()
     try:
         message = Message.read(payload)
-    except Unreadable:
-        _log.warning("a message of the patient feed has no header")
+    except Unreadable as error:
+        _log.warning("a message of the patient feed cannot be read", reason=error.reason)
         _count(feed, None, REJECTED)
-        return rejection_of_noise(control_id)
+        return rejection_of_noise(control_id, payload.lstrip(), error.reason)
     event = EVENTS.get(message.trigger_event) if message.message_type == "ADT" else None
     code, problems = _outcome(feed, message, event, node)
     if event is None:  # else the line of the transaction tells it
@@ -131,6 +132,8 @@ def _not_ours(message: Message) -> Problem | None:
         return Problem("100", "MSH^2", "a frame holds one message")
     if not message.raw(10):
         return Problem("101", "MSH^1^10")
+    if not message.is_charset_known:
+        return Problem("103", "MSH^1^18", f"the character set is none of {CHARSETS_TOLD}")
     if not message.version.startswith("2."):
         return Problem("203", "MSH^1^12")
     if message.message_type != "ADT":

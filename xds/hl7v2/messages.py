@@ -35,17 +35,35 @@ _HEADER_BYTES: Final = 10
 _CHARSETS: Final = {
     "": "ascii",
     "ASCII": "ascii",
-    **{f"8859/{part}": f"iso-8859-{part}" for part in (*range(1, 10), 15)},
-    "UNICODE": "utf-8",
-    "UNICODE UTF-8": "utf-8",
-    "UTF-8": "utf-8",
+    "US-ASCII": "ascii",
+    "ANSI X3.4": "ascii",
+    **{
+        f"{prefix}8859{sign}{part}": f"iso-8859-{part}"
+        for part in (*range(1, 10), 15)
+        for prefix, sign in (("", "/"), ("", "-"), ("ISO-", "-"), ("ISO ", "/"), ("ISO", "-"))
+    },
+    "LATIN1": "iso-8859-1",
+    "LATIN-1": "iso-8859-1",
+    **{
+        f"{prefix}{number}": f"cp{number}"
+        for number in range(1250, 1259)
+        for prefix in ("WINDOWS-", "WINDOWS", "CP", "CP-", "WIN")
+    },
+    "ANSI": "cp1252",
+    **dict.fromkeys(("UNICODE", "UNICODE UTF-8", "UTF-8", "UTF8"), "utf-8"),
 }
-"""HL7 table 0211, as far as MLLP can carry it."""
+"""HL7 table 0211 as far as MLLP can carry it, and the other names that senders use for these."""
+CHARSETS_TOLD: Final = (
+    "ASCII, 8859/1 to 8859/9, 8859/15 (also ISO-8859-1 ...), WINDOWS-1250 to WINDOWS-1258, "
+    "UNICODE UTF-8 (also UTF-8)"
+)
+"""The names of character sets for a sender who uses another one."""
 
 ERROR_TEXTS: Final = {
     "100": "Segment sequence error",
     "101": "Required field missing",
     "102": "Data type error",
+    "103": "Table value not found",
     "200": "Unsupported message type",
     "201": "Unsupported trigger event",
     "203": "Unsupported version id",
@@ -62,8 +80,28 @@ REJECTED: Final = "AR"
 """The message is not one that is answered here, or not now."""
 
 
+_NO_HEADER: Final = (
+    "a frame holds one message, which begins with MSH, a field separator and four encoding "
+    "characters, in a charset that has ASCII"
+)
+_BATCH: Final = (
+    "batches (FHS, BHS) are not taken: send each message in a frame of its own, from MSH on, "
+    "without FHS, BHS, BTS and FTS"
+)
+_ENDLESS: Final = (
+    f"the segments that are read have more than {_MOST_CHARACTERS} characters: MSH to its field "
+    "18, PID to 3, MRG to 1"
+)
+_STARTS_OF_BATCHES: Final = (b"FHS", b"BHS")
+
+
 class Unreadable(Exception):
     """What came in a frame does not begin with a message header, or goes on for ever."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        """For people; quotes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +132,17 @@ class Refused(RequestRefused):
 class Message:
     """One message, taken apart by the separators that it declares."""
 
-    def __init__(self, text: str, separators: str, charset: str) -> None:
+    def __init__(
+        self, text: str, separators: str, charset: str, *, is_charset_known: bool = True
+    ) -> None:
         self._tree = hl7.parse(text)
         self.field_separator, self.component_separator = separators[0], separators[1]
         self._escape_character = separators[3]
         self._sequences = dict(zip("FSRET", separators, strict=False))
         self.encoding_characters = separators[1:]
         self.charset = charset
+        self.is_charset_known = is_charset_known
+        """False where MSH-18 names none of the table, and characters beyond ASCII are there."""
 
     @classmethod
     def read(cls, payload: bytes) -> "Message":
@@ -110,15 +152,18 @@ class Message:
         part of an identifier. Without a charset, which IHE forbids beyond ASCII, UTF-8 is tried.
         """
         payload = payload.lstrip()
+        if payload.startswith(_STARTS_OF_BATCHES):
+            raise Unreadable(_BATCH)
         header = _HEADER.match(payload[:_HEADER_BYTES].decode("latin-1"))
         if header is None or len({*header[1], *header[2]}) != 1 + len(header[2]):
-            raise Unreadable
+            raise Unreadable(_NO_HEADER)
         separators = header[1] + header[2]
-        charset = _charset(payload, header[1], header[2][1])
+        declared = _charset(payload, header[1], header[2][1])
+        charset = declared or "ascii"
         text = "\r".join(_parts(payload.decode(charset, "replace"), header[1]))
         if len(text) > _MOST_CHARACTERS:
-            raise Unreadable
-        return cls(text, separators, charset)
+            raise Unreadable(_ENDLESS)
+        return cls(text, separators, charset, is_charset_known=declared is not None)
 
     def count(self, segment: str) -> int:
         """Return how often a segment stands in the message."""
@@ -190,19 +235,19 @@ def _parts(text: str, field_separator: str) -> Iterator[str]:
             yield field_separator.join(segment.split(field_separator, last + 1)[: last + 1])
 
 
-def _charset(payload: bytes, field_separator: str, repetition_separator: str) -> str:
+def _charset(payload: bytes, field_separator: str, repetition_separator: str) -> str | None:
+    """Return the codec of a message; None where it names a character set that is not known."""
     if payload.isascii():
         return "ascii"
     header = re.split(rb"[\r\n]", payload, maxsplit=1)[0].decode("latin-1")
     fields = header.split(field_separator)
     named = fields[17].partition(repetition_separator)[0].strip() if len(fields) > 17 else ""
-    charset = _CHARSETS.get(named.upper(), "ascii")
     if named:
-        return charset
+        return _CHARSETS.get(" ".join(named.upper().replace("_", "-").split()))
     try:
         payload.decode()
     except UnicodeDecodeError:
-        return charset
+        return "ascii"
     return "utf-8"
 
 
@@ -241,8 +286,29 @@ def _error(message: Message, problem: Problem) -> list[str]:
     return [*line, "", "", "", message.escape(problem.reason)] if problem.reason else line
 
 
-def rejection_of_noise(control_id: str) -> bytes:
-    """Write the rejection of something that has no header to answer to."""
-    header = "MSH|^~\\&|||||" + f"{datatypes.now()}+0000||ACK|{control_id}|P|2.3.1\r"
-    error = f"ERR||MSH^1|100^{ERROR_TEXTS['100']}^HL70357|E\r"
-    return (header + f"MSA|{REJECTED}|\r" + error).encode()
+def rejection_of_noise(control_id: str, payload: bytes = b"", reason: str = "") -> bytes:
+    """Write the rejection of something that has no header to answer to; ``reason`` for people.
+
+    The parties are those of the first header segment, such as a batch's, that can be read.
+    """
+    parties = "|".join(_parties(payload))
+    header = f"MSH|^~\\&|{parties}|{datatypes.now()}+0000||ACK|{control_id}|P|2.3.1\r"
+    error = f"ERR||MSH^1|100^{ERROR_TEXTS['100']}^HL70357|E||||{reason}\r"
+    return (header + f"MSA|{REJECTED}|\r" + error).encode("ascii", "replace")
+
+
+_HEADERS: Final = ("FHS|^~\\&|", "BHS|^~\\&|", "MSH|^~\\&|")
+_LONGEST_PARTY: Final = 180
+"""Characters of MSH-3 to 6 (HL7 v2.3.1)."""
+
+
+def _parties(payload: bytes) -> tuple[str, str, str, str]:
+    """Return receiver and sender, exchanged, of the first header that names any."""
+    start = payload[:_MOST_CHARACTERS].decode("ascii", "replace")
+    for segment in _SEGMENT_END.split(start)[:5]:
+        if segment.startswith(_HEADERS):
+            named = (_OF_FRAMES.sub("?", one)[:_LONGEST_PARTY] for one in segment.split("|")[2:6])
+            sender, office, receiver, theirs, *_ = (*named, "", "", "", "")
+            if sender or office or receiver or theirs:
+                return receiver, theirs, sender, office
+    return "", "", "", ""

@@ -121,6 +121,8 @@ class PatientIdentities:
     def merge(self, *, subsumed: str, surviving: str, joining: Joining | None = None) -> None:
         """Let the surviving patient have all that the subsumed one had.
 
+        Nothing changes where that is so already: feeds repeat what was not acknowledged in time.
+
         Raises IdentityRefused, and changes nothing, where the ids are equal, of another domain,
         unknown, or one of them was subsumed before.
         """
@@ -132,6 +134,9 @@ class PatientIdentities:
 
     def _merge(self, named: Mapping[Role, str], joining: Joining | None) -> None:
         with self.database.write(Locks(exclusive=_locks(named.values()))) as connection:
+            if _is_merged(connection, named):
+                _join(joining, connection)
+                return
             keys = _active(connection, named)
             both = {"subsumed": keys[Role.SUBSUMED], "surviving": keys[Role.SURVIVING]}
             now = datatypes.now()
@@ -201,6 +206,16 @@ def _active(connection: Connection, named: Mapping[Role, str]) -> Mapping[Role, 
             findings.append(Finding(role, Fault.SUBSUMED_BEFORE))
     _require(findings)
     return {role: rows[patient_id].pk for role, patient_id in named.items()}
+
+
+def _is_merged(connection: Connection, named: Mapping[Role, str]) -> bool:
+    """Tell whether the subsumed patient went to the surviving one before, or to its survivor."""
+    found = connection.execute(_ROWS, {"patient_ids": list(named.values())})
+    rows = {row.patient_id: row for row in found}
+    subsumed, surviving = rows.get(named[Role.SUBSUMED]), rows.get(named[Role.SURVIVING])
+    if subsumed is None or surviving is None or subsumed.survivor is None:
+        return False
+    return bool(subsumed.survivor == (surviving.survivor or surviving.pk))
 
 
 def _join(joining: Joining | None, connection: Connection) -> None:
