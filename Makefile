@@ -89,7 +89,8 @@ mapping: $(VENV)/installed ## write docs/mhd-mapping.md from the mapping table
 
 constraints: $(VENV)/installed-dev ## write constraints.txt: every dependency by its version and hashes
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
-	    --extra postgresql --extra object-storage --no-header --no-annotate --no-emit-index-url \
+	    --extra postgresql --extra object-storage --extra telemetry \
+	    --no-header --no-annotate --no-emit-index-url \
 	    --output-file constraints.txt setup.cfg
 
 audit-dependencies: $(VENV)/installed-dev ## look for known vulnerabilities of constraints.txt

@@ -27,7 +27,7 @@ LAYERS: Final = (
     ("affinity_domain", "pace"),
     ("registry", "repository", "audit", "observer"),
     ("config", "contract", "database", "metrics", "population"),
-    ("logs", "security"),
+    ("logs", "security", "tracing"),
     ("metadata", "sqlite_file", "targets", "tls"),
     ("folders", "limits", "parsing", "trace_context"),
     ("errors",),
@@ -52,6 +52,7 @@ LESS: Final = {
         "soap.addressing",
         "soap.envelope",
         "parsing",
+        "tracing",
         "logs",
         "metadata",
         "errors",
@@ -68,7 +69,7 @@ LESS: Final = {
         "errors",
     ),
     "registry": ("database", "logs", "parsing", "metadata", "errors"),
-    "repository": ("database", "logs", "sqlite_file", "metadata", "errors", "folders"),
+    "repository": ("database", "tracing", "logs", "sqlite_file", "metadata", "errors", "folders"),
     "transactions": (
         "affinity_domain",
         "registry",
@@ -83,7 +84,7 @@ LESS: Final = {
     "security": ("metadata", "targets", "errors"),
     "pace": ("config", "logs", "errors"),
     "contract": ("metadata",),
-    "database": ("logs", "sqlite_file", "errors"),
+    "database": ("logs", "sqlite_file", "tracing", "errors"),
     "population": ("metadata",),
     "config": (
         "limits",
@@ -97,7 +98,8 @@ LESS: Final = {
     "certificates": ("config", "logs", "metrics", "tls"),
     "server_metrics": ("config", "metrics"),
     "metrics": ("folders", "security"),
-    "observer": ("logs", "metrics", "security", "metadata", "errors"),
+    "observer": ("logs", "metrics", "security", "tracing", "metadata", "errors"),
+    "tracing": ("trace_context",),
 }
 
 # The rooms that may import a library.
@@ -114,6 +116,7 @@ LIBRARIES: Final = {
     "granian": ("workers",),
     "cryptography": ("tls", "certificates", "security", "soap.assertions", "fhir.key_sets"),
     "prometheus_client": ("metrics",),
+    "opentelemetry": ("tracing",),
     "click": ("__main__", "commands"),
     "rich": ("commands", "round_trip"),
     "structlog": ("logs",),

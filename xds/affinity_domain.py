@@ -32,6 +32,7 @@ from xds.security import policy_file
 from xds.security.access import Access
 from xds.security.gates import Gate, Gates
 from xds.security.policy_gate import PolicyGate
+from xds.tracing import Tracer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,8 +196,11 @@ def _gates(
     config: Config, office: Office | None, metrics: Metrics | None, *, serves: bool
 ) -> Iterator[Gate]:
     """Yield the observer first, as it is left last; policy before audit, which records denials."""
-    if serves and (metrics or config.transaction_log != "off"):
-        yield TransactionObserver(metrics, config.transaction_log)
+    if serves:
+        url = config.telemetry_url
+        tracer = Tracer.open(url, config.telemetry_ratio) if url else None
+        if metrics or tracer or config.transaction_log != "off":
+            yield TransactionObserver(metrics, config.transaction_log, tracer)
     text = None if config.policy is None else config.policy.read_bytes()
     if text is not None:
         yield PolicyGate(policy_file.read(text))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from xds import contract, logs, remote_registry, server_metrics, trace_context, web
+from xds import contract, logs, remote_registry, server_metrics, trace_context, tracing, web
 from xds.config import Config
 from xds.fhir import application
 from xds.metrics import Counted, Metrics
@@ -70,7 +70,8 @@ class _Dispatch:
     ) -> Iterable[bytes]:
         given = logs.acceptable(environ.get("HTTP_X_REQUEST_ID"))
         trace = TraceParent.parse(environ.get(trace_context.ENVIRON))
-        with logs.correlation(given, trace.trace_id if trace else None) as correlation:
+        trace_id = trace.trace_id if trace else None
+        with logs.correlation(given, trace_id) as correlation, tracing.within(trace):
             environ[logs.CORRELATION] = correlation
             return self._answer(environ, start_response)
 

@@ -10,6 +10,7 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -139,6 +140,12 @@ def _with_urn(oid: str) -> str:
     return _OID_URN + oid
 
 
+def _check_telemetry_url(url: str) -> str:
+    if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
+        raise ValueError("needs OpenTelemetry: pip install 'xds[telemetry]'")
+    return targets.Target.parse(url).url
+
+
 def _check_syslog(url: str) -> str:
     targets.SyslogTarget.parse(url)
     return url
@@ -152,6 +159,7 @@ Targets = Annotated[str, BeforeValidator(_joined), AfterValidator(_check_targets
 SyslogUrl = Annotated[str, AfterValidator(_check_syslog)]
 Settings = Annotated[str, BeforeValidator(_listed), AfterValidator(_check_settings)]
 RemoteUrl = Annotated[str, AfterValidator(_check_remote_url)]
+TelemetryUrl = Annotated[str, AfterValidator(_check_telemetry_url)]
 PublicUrl = Annotated[str, AfterValidator(_check_public_url)]
 Policy = Annotated[Path, AfterValidator(_check_policy)]
 Texts = Annotated[str, BeforeValidator(_joined)]
@@ -327,6 +335,14 @@ class Config(LimitOptions, TlsOptions):
     )
     transaction_log: Literal["all", "failures", "off"] = Field(
         "all", description="Transactions that leave a line in the log: all, failures alone, or off."
+    )
+    telemetry_url: TelemetryUrl | None = Field(
+        None,
+        description="Collector that spans are sent to by OTLP over HTTP, as http://host:4318; "
+        "needs xds[telemetry]; unset: none.",
+    )
+    telemetry_ratio: float = Field(
+        1.0, ge=0, le=1, description="Share of the traces begun here that are recorded, 0 to 1."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged."

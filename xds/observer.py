@@ -14,7 +14,8 @@ from xds.errors import Breach
 from xds.metadata.objects import Code
 from xds.metrics import Metrics
 from xds.security.access import Access
-from xds.security.gates import Outcome
+from xds.security.gates import Outcome, Result
+from xds.tracing import Tracer, trace_id_of
 
 Lines = Literal["all", "failures", "off"]
 """Of which transactions there is a line in the log."""
@@ -31,22 +32,38 @@ _log = logs.get_logger(__name__)
 class TransactionObserver:
     """Counts, times and logs every transaction; safe to use from many threads."""
 
-    def __init__(self, metrics: Metrics | None, lines: Lines) -> None:
+    def __init__(self, metrics: Metrics | None, lines: Lines, tracer: Tracer | None = None) -> None:
         self._metrics = metrics
+        self._tracer = tracer
         self._lines = lines
         self._log = _log.bind()  # once: to put a logger together takes longer than to write a line
 
     def enter(self, access: Access) -> None:
         """Note when it began."""
         access.began = time.perf_counter()
+        if self._tracer is not None:
+            access.span = self._tracer.begin(access.transaction)
 
     def leave(self, access: Access, outcome: Outcome) -> None:
         """Tell what became of it."""
         seconds = time.perf_counter() - access.began if access.began else None
         if self._metrics is not None:
             self._metrics.transacted(access.transaction, outcome, seconds)
+        if self._tracer is not None:
+            self._end_span(self._tracer, access, outcome)
         if self._lines == "all" or (self._lines == "failures" and not outcome.is_success):
             self._write(access, outcome, seconds)
+
+    def _end_span(self, tracer: Tracer, access: Access, outcome: Outcome) -> None:
+        """End the span of a transaction, which has none yet where nobody was let in."""
+        if access.span is None:
+            access.span = tracer.begin(access.transaction)
+        told: dict[str, str | int] = {
+            "xds.outcome": outcome.result.value,
+            "xds.correlation": logs.current_correlation(),
+            **{f"xds.{name}": count for name, count in _counts(access)},
+        }
+        tracer.end(access.span, told, failed=outcome.result is Result.ERROR)
 
     def _write(self, access: Access, outcome: Outcome, seconds: float | None) -> None:
         told: dict[str, Any] = {
@@ -57,6 +74,8 @@ class TransactionObserver:
         }
         if seconds is not None:
             told["milliseconds"] = round(seconds * _MILLISECONDS, 3)
+        if access.span is not None:
+            told["trace_id"] = trace_id_of(access.span)
         if user := access.caller.user:
             told["roles"] = _codes(user.roles)
         if access.facts.message_id:

@@ -24,6 +24,11 @@ class TraceParent:
     sampled: bool
     """Whether the caller may have recorded its span."""
 
+    def render(self) -> str:
+        """Write the header."""
+        flags = _SAMPLED if self.sampled else 0
+        return f"{_FIRST_VERSION}-{self.trace_id}-{self.parent_id}-{flags:02x}"
+
     @classmethod
     def parse(cls, header: str | None) -> Self | None:
         """Read the header; None where it is absent or not valid, which is to be ignored then.

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import quote, urlsplit
 
-from xds import __version__
+from xds import __version__, tracing
 from xds.client.connection import BrokenOff, Connection, Head, NotHTTP
 from xds.client.errors import NotReached, TransportFailed
 
@@ -146,7 +146,9 @@ class Endpoint:
 
     def _send(self, connection: Connection, message: Message) -> bool:
         """Send a message; no if the server closed while it came, perhaps after an answer."""
-        for piece in _pieces(self._head, message):
+        trace = tracing.passed_on()
+        head = f"{self._head}{tracing.HEADER}: {trace}\r\n" if trace else self._head
+        for piece in _pieces(head, message):
             try:
                 connection.send(piece)
             except _GONE:

@@ -14,6 +14,7 @@ from xds.database.errors import CommitUnknown, DatabaseConflict, DatabaseUnavail
 from xds.database.locks import NOTHING, Locks
 from xds.database.postgresql import PostgreSQL
 from xds.database.sqlite import SQLite
+from xds.tracing import part
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a transaction that sees one consistent state; DatabaseUnavailable if that fails."""
-        with self._transaction(None) as connection:
+        with part("database read"), self._transaction(None) as connection:
             yield connection
 
     @contextmanager
@@ -71,7 +72,11 @@ class Database:
         """
         ended = False
         try:
-            with self._backend.queue(), self._transaction(locks) as connection:
+            with (
+                part("database write"),
+                self._backend.queue(),
+                self._transaction(locks) as connection,
+            ):
                 yield connection
                 ended = True
         except DatabaseConflict:

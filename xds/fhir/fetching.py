@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urljoin
 
+from xds import tracing
 from xds.config import Config
 from xds.targets import Target, admitted, prefixes
 from xds.tls import contexts
@@ -120,6 +121,8 @@ def _asked(
         connection.connect()
         connection.sock.settimeout(_SILENCE_SECONDS)
         headers = {"Accept": accept, "Accept-Encoding": "identity", "Connection": "close"}
+        if trace := tracing.passed_on():
+            headers[tracing.HEADER] = trace
         connection.request("GET", target.resource, headers=headers)
         return connection.getresponse()
     except (OSError, http.client.HTTPException) as error:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import uuid4
 
-from xds import logs
+from xds import logs, tracing
 from xds.errors import FailureKind, kind_of
 from xds.hl7v2 import iti8_patient_identity_feed, iti64_notify_xad_pid_link_change
 from xds.hl7v2.event import Event, Feed
@@ -56,7 +56,7 @@ def answer(feed: Feed, payload: bytes, node: Node = NOWHERE) -> bytes:
 
     The control id of the acknowledgement is that of the log lines about the message.
     """
-    with logs.correlation(uuid4().hex[:_CONTROL_ID]):
+    with logs.correlation(uuid4().hex[:_CONTROL_ID]), tracing.within(None):
         return _answer(feed, payload, node)
 
 

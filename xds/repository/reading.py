@@ -20,6 +20,7 @@ from xds.repository.store import (
     DocumentStore,
     StoreError,
 )
+from xds.tracing import part
 
 EVENT: Final = "a registered document cannot be given out"
 GONE: Final = "gone"
@@ -48,7 +49,8 @@ class RegisteredDocuments:
     def whole(self, document: IndexedDocument) -> bytes:
         """Read a small document at once; DocumentNotFound, DocumentDamaged or StoreUnavailable."""
         try:
-            data = self.store.whole(document.key, document.size)
+            with part("store read"):
+                data = self.store.whole(document.key, document.size)
             if document.size <= _MOST_HASHED:
                 _check(sha1(data, usedforsecurity=False).hexdigest(), document)
         except StoreError as error:
@@ -64,7 +66,8 @@ class RegisteredDocuments:
         Its reader raises the latter two where that shows only as the bytes come.
         """
         try:
-            reader = self.store.open(document.key, start, length)
+            with part("store open"):
+                reader = self.store.open(document.key, start, length)
             if reader.size != document.size:
                 reader.close()
                 raise DocumentDamaged("a document has not its size")

@@ -38,6 +38,7 @@ from xds.repository.store import (
     StoreFull,
     StoreUnavailable,
 )
+from xds.tracing import part
 
 Register = Callable[[Submission, Joining, Demand], Sequence[RegistryError]]
 """Registers a submission as by ITI-42, and returns the registry's warnings.
@@ -106,7 +107,8 @@ class DocumentRepository:
     def stage(self, chunks: Iterable[bytes]) -> StagedDocument:
         """Take in a document as it arrives; TransactionFailure when there is no room for it."""
         try:
-            return self.store.stage(chunks)
+            with part("store stage"):
+                return self.store.stage(chunks)
         except StoreFull as error:
             raise TransactionFailure([XDSRepositoryOutOfResources(_NO_ROOM)]) from error
 
@@ -165,7 +167,8 @@ class DocumentRepository:
 
     def _publish(self, documents: Sequence[StagedDocument]) -> None:
         try:
-            self.store.publish(documents)
+            with part("store publish"):
+                self.store.publish(documents)
         except StoreFull as error:
             raise TransactionFailure([XDSRepositoryOutOfResources(_NO_ROOM)]) from error
         except DocumentNotFound as error:

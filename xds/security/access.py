@@ -135,6 +135,8 @@ class Access:
     """Whether the answer has a part of what was asked for, and errors (PartialSuccess)."""
     began: float = 0.0
     """When it came to the first gate, by the clock of time.perf_counter; 0 where it has not."""
+    span: Any = None
+    """The span of the transaction, where spans are recorded."""
     is_recorded: bool = False
     """Whether a commit has the record of this access, once it is durable."""
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
-from xds import logs
+from xds import logs, tracing
 from xds.soap.outbox import Letter, Outbox, Slip, milliseconds
 from xds.targets import Target, admitted
 
@@ -146,6 +146,8 @@ class Deliverer:
             connection.sock.settimeout(_SILENCE_SECONDS)
             headers = {"Content-Type": letter.label.content_type, "Connection": "close"}
             headers["Content-Length"] = str(letter.size)
+            if letter.label.traceparent:
+                headers[tracing.HEADER] = letter.label.traceparent
             connection.request("POST", target.resource, letter.body, headers)
             response = connection.getresponse()
             with suppress(OSError, http.client.HTTPException):

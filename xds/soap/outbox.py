@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import BinaryIO, Final, Self
 from uuid import uuid4
 
-from xds import logs
+from xds import logs, tracing
 from xds.targets import Target
 
 _NAME: Final = re.compile(r"(\d{14})-(\d{14})-(\d{6})-([0-9a-f]{8})-([0-9a-f]{32})")
@@ -50,6 +50,8 @@ class Label:
     content_type: str
     correlation: str
     """The id in the logs of the request that is answered."""
+    traceparent: str = ""
+    """The header of what belongs to a trace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class Outbox:
         """
         now = milliseconds()
         slip = Slip(now + _HEAD_START, now, 0, _short(target.origin), uuid4().hex)
-        label = Label(target.url, content_type, correlation)
+        label = Label(target.url, content_type, correlation, tracing.passed_on())
         arriving = self._folder / f"{slip.key}{_ARRIVING}"
         with _as_unavailable():
             descriptor = os.open(arriving, _NEW_FILE, 0o600)
