@@ -54,7 +54,7 @@ def test_the_constraints_satisfy_what_setup_cfg_requires() -> None:
     options = ConfigParser()
     options.read(ROOT / "setup.cfg")
     wanted = options["options"]["install_requires"].strip().splitlines()
-    for extra in ("postgresql", "object-storage"):
+    for extra in ("postgresql", "object-storage", "telemetry"):
         wanted += options["options.extras_require"][extra].strip().splitlines()
     versions = pinned()
     for requirement in map(Requirement, wanted):
