@@ -76,7 +76,7 @@ class SoapFault(RequestRefused):
         return v.WSA_FAULT_ACTION if addressing else v.WSA_SOAP_FAULT_ACTION
 
     def body(self) -> bytes:
-        """Render the ``s:Fault``; prefixes other than ``s`` and ``wsa`` are bound where used."""
+        """Render the ``s:Fault``; the prefixes of subcodes are bound where used."""
         detail = f"<s:Detail>{self.detail_xml}</s:Detail>" if self.detail_xml else ""
         return (
             f"<s:Fault><s:Code><s:Value>{self.code}</s:Value>{_subcode(self.subcodes)}</s:Code>"
@@ -100,7 +100,8 @@ def _subcode(subcodes: tuple[str, ...]) -> str:
     if not subcodes:
         return ""
     prefix = subcodes[0].partition(":")[0]
-    bound = "" if prefix in ("s", "wsa") else f' xmlns:{prefix}="{_PREFIXES[prefix]}"'
+    # here, since CXF does not find a prefix of a value that the envelope alone declares
+    bound = "" if prefix == "s" else f' xmlns:{prefix}="{_PREFIXES[prefix]}"'
     return f"<s:Subcode><s:Value{bound}>{subcodes[0]}</s:Value>{_subcode(subcodes[1:])}</s:Subcode>"
 
 
