@@ -89,7 +89,7 @@ class Failure:
     told: str
     break_: Breaking
     needs: frozenset[str] = frozenset()
-    """Of what the deployment is made: postgresql, standby, s3, disk; else SQLite and a folder."""
+    """Of what it is made: postgresql, standby, s3, disk, audit; else SQLite and a folder."""
     refuses: bool = True
     """Whether submissions are refused while it lasts."""
     unready: bool = True
@@ -290,15 +290,13 @@ FAILURES: Final = (
     Failure("freeze", "PostgreSQL stands still for a minute and more", _freeze, _PG),
     Failure("failover", "the primary is lost, its standby promoted", _fail_over, _PG | {"standby"}),
     Failure("store", "the object store is ended and started", _take_store_away, _PG | {"s3"}),
+    Failure("disk", "the disk for documents is full for a while", _fill, _PG | {"disk"}),
+    Failure("one-disk", "the disk of SQLite and documents is full", _fill, frozenset({"disk"})),
     Failure(
-        "disk", "the disk for documents is full for a while", _fill, _PG | {"disk"}, unready=False
-    ),
-    Failure(
-        "one-disk",
-        "the disk of SQLite and documents is full",
+        "audit-disk",
+        "the disk of SQLite, documents and the records of audit is full",
         _fill,
-        frozenset({"disk"}),
-        unready=False,
+        frozenset({"disk", "audit"}),
     ),
 )
 
@@ -322,6 +320,8 @@ def deployment(needs: frozenset[str], folder: Path) -> Iterator[Deployment]:
             options = {**options, "database": _of_either(postgresql, standby)}
         elif disk is not None:
             data = disk / "data"
+        if "audit" in needs:
+            options = {**options, "audit": "on"}
         server = stack.enter_context(serving(data, options, processes=PROCESSES))
         yield Deployment(server, postgresql, standby, swift, disk)
 

@@ -144,13 +144,17 @@ class AffinityDomain:
         }
 
     def check(self) -> None:
-        """Raise when database or store cannot do their work, for the readiness of the server.
+        """Raise when nothing can be written, for the readiness of the server.
 
-        A registry that is elsewhere is not asked: while it is away, documents can be retrieved.
+        DatabaseUnavailable, StoreUnavailable, or NotRecorded where audit is to refuse. A registry
+        that is elsewhere is not asked: while it is away, documents can be retrieved.
         """
         self.database.check()
+        self.database.check_writing()
         if self.repository_here is not None:
             self.repository_here.store.check()
+        if self.office is not None:
+            self.office.check()
 
     def close(self) -> None:
         """Close every connection."""

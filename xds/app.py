@@ -5,9 +5,12 @@ from typing import Any, Final
 
 from xds import contract, logs, remote_registry, server_metrics, trace_context, tracing, web
 from xds.config import Config
+from xds.database import DatabaseUnavailable
 from xds.fhir import application
 from xds.metrics import Counted, Metrics
 from xds.pace import Paced
+from xds.repository import maintenance
+from xds.repository.store import StoreError
 from xds.security.proxies import KnownNodes, Proxies
 from xds.soap.application import SoapEndpoint
 from xds.soap.asynchronous import Replies
@@ -17,6 +20,7 @@ from xds.trace_context import TraceParent
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
+_log: Final = logs.get_logger(__name__)
 _FHIR: Final = f"{application.ROOT}/"
 
 
@@ -45,6 +49,23 @@ def create_app(config: Config) -> WSGIApplication:
     served = KnownNodes(_Dispatch(endpoints, fhir, web.create(domain)), _proxies(config))
     paced = Paced(served, config, metrics.requests_waiting if metrics else None)
     return Counted(paced, metrics) if metrics else paced
+
+
+def tell_surprises(config: Config) -> None:
+    """Log what is amiss between database and store, though each of them can be used."""
+    domain = remote_registry.open_domain(config)
+    try:
+        repository = domain.repository_here
+        if repository is not None and not maintenance.holds_some(repository):
+            _log.error(
+                "there are stored documents, but none is in the index of this database: is it the "
+                "right one, and the whole of it?",
+                documents=config.documents_url,
+            )
+    except (DatabaseUnavailable, StoreError) as error:
+        _log.warning("the store was not compared with the index", reason=str(error))
+    finally:
+        domain.close()
 
 
 def _proxies(config: Config) -> Proxies:

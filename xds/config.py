@@ -44,6 +44,9 @@ CLIENT_PREFIX: Final = "XDS_CLIENT_"
 EXAMPLE_REPOSITORY: Final = "2.999.1.3"
 """An OID of the arc for examples: right for a trial, wrong where documents leave the house."""
 
+EXAMPLES: Final = "2.999."
+"""The arc of all such OIDs."""
+
 _OID_URN: Final = "urn:oid:"
 
 

@@ -25,7 +25,7 @@ from xds.config import Config
 from xds.folders import private_folder
 from xds.hl7v2.supervision import patient_feed
 from xds.sqlite_file import path_of, write_back
-from xds.workers import BACKLOG, CreateApplication, Workers, WSGIApplication
+from xds.workers import BACKLOG, CannotStart, CreateApplication, Workers, WSGIApplication
 
 if TYPE_CHECKING:
     from xds.certificates import Certificates
@@ -77,7 +77,13 @@ def serve(
             listen(config.host, config.port, may_be_public=config.has_tls or _is_behind(config))
         )
         config = config.model_copy(update={"port": listening.getsockname()[1]})
-        workers = Workers(config, create or _create_application, listening, certificates)
+        workers = Workers(
+            config,
+            create or _create_application,
+            listening,
+            certificates,
+            _notice if create is None else None,
+        )
         run = _Run(config, workers)
         if config.mllp_port is not None:
             stack.enter_context(_patient_feed(config, config.mllp_port, run, certificates))
@@ -257,5 +263,18 @@ def _unverified() -> ssl.SSLContext:
 def _create_application(config: Config) -> WSGIApplication:
     # here, so that the supervisor stays small: only workers need all of it
     from xds.app import create_app
+    from xds.database import DatabaseUnavailable
+    from xds.repository.store import StoreError
 
-    return create_app(config)
+    try:
+        return create_app(config)
+    except DatabaseUnavailable as error:
+        raise CannotStart(f"the database is not available: {error}") from error
+    except (StoreError, OSError, ValueError) as error:
+        raise CannotStart(str(error)) from error
+
+
+def _notice(config: Config) -> None:
+    from xds.app import tell_surprises
+
+    tell_surprises(config)

@@ -1,7 +1,8 @@
 """Plain HTTP beside the transactions: health, and the contract for those who read WSDL."""
 
+import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import falcon
 
@@ -9,6 +10,9 @@ from xds import __version__, contract
 from xds.affinity_domain import AffinityDomain
 from xds.database import DatabaseUnavailable
 from xds.repository.store import StoreUnavailable
+from xds.security.gates import NotRecorded
+
+_FRESH_SECONDS: Final = 1.0
 
 
 class Home:
@@ -43,22 +47,40 @@ class Live:
         response.media = {"status": "live"}
 
 
+_PARTS: Final = (
+    (DatabaseUnavailable, "database"),
+    (StoreUnavailable, "documents"),
+    (NotRecorded, "audit"),
+)
+
+
 class Ready:
-    """``GET /health/ready``: database and document store answer as well."""
+    """``GET /health/ready``: what a submission needs can be written.
+
+    It is tried once a second at most, as trying writes to the disk, and anyone may ask.
+    """
 
     def __init__(self, domain: AffinityDomain) -> None:
         self._domain = domain
+        self._found: tuple[float, str] = (-_FRESH_SECONDS, "")
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Answer 200, or 503 with the part that does not answer."""
-        try:
-            self._domain.check()
-        except (DatabaseUnavailable, StoreUnavailable) as error:
-            part = "database" if isinstance(error, DatabaseUnavailable) else "documents"
+        """Answer 200, or 503 with the part that cannot be written."""
+        if time.monotonic() - self._found[0] >= _FRESH_SECONDS:
+            part = self._unavailable()
+            self._found = (time.monotonic(), part)
+        if part := self._found[1]:
             response.status = falcon.HTTP_503
             response.media = {"status": "not ready", "unavailable": part}
             return
         response.media = {"status": "ready"}
+
+    def _unavailable(self) -> str:
+        try:
+            self._domain.check()
+        except tuple(kind for kind, _ in _PARTS) as error:
+            return next(part for kind, part in _PARTS if isinstance(error, kind))
+        return ""
 
 
 class Schema:

@@ -54,6 +54,10 @@ _PROTOCOLS: Final = {"1.2": SSLProtocols.tls12, "1.3": SSLProtocols.tls13}
 _log = logs.get_logger(__name__)
 
 
+class CannotStart(Exception):
+    """Why an application cannot be made, in a sentence that needs no traceback."""
+
+
 class Workers(MPServer):
     """Granian with a listening socket that is given to it, in place of one for each worker."""
 
@@ -63,8 +67,12 @@ class Workers(MPServer):
         create: CreateApplication,
         listening: socket.socket,
         certificates: "Certificates | None" = None,
+        notice: Callable[[Config], None] | None = None,
     ) -> None:
-        """Prepare to serve, by TLS where there are certificates."""
+        """Prepare to serve, by TLS where there are certificates.
+
+        One worker calls ``notice`` once it has started, beside serving.
+        """
         self._config = config
         self._create = create
         self._listening = listening
@@ -72,6 +80,8 @@ class Workers(MPServer):
         self._ending = threading.Event()
         self._left = multiprocessing.get_context("spawn").Semaphore(0)
         """Counts workers that take no further connections."""
+        self._first = multiprocessing.get_context("spawn").Semaphore(1)
+        self._notice = notice
         self.cannot_start = multiprocessing.get_context("spawn").Event()
         """Set by a worker that cannot start; the server is then to end."""
         super().__init__(
@@ -113,7 +123,7 @@ class Workers(MPServer):
 
     def _loader(self, failed: Event, ready: Event | None = None) -> Callable[[], WSGIApplication]:
         number = self._listening.fileno()
-        process = _Process(number, failed, self._left, ready)
+        process = _Process(number, failed, self._left, self._first, self._notice, ready)
         return partial(_start_worker, self._config, self._create, process)
 
     def _init_shared_socket(self) -> None:
@@ -223,6 +233,9 @@ class _Process:
     """The number of the socket."""
     failed: Event
     left: Semaphore
+    first: Semaphore
+    """Taken by the worker that speaks for all: each has the same to say."""
+    notice: Callable[[Config], None] | None
     ready: Event | None
 
 
@@ -234,12 +247,16 @@ def _start_worker(config: Config, create: CreateApplication, process: _Process) 
     try:
         application = create(config)
     except Exception as error:
-        _log.error("the application cannot start", reason=str(error), exc_info=True)
+        if process.first.acquire(block=False):
+            unforeseen = not isinstance(error, CannotStart)
+            _log.error("the application cannot start", reason=str(error), exc_info=unforeseen)
         process.failed.set()
         time.sleep(config.grace_seconds)  # the supervisor ends this process well before
         raise SystemExit(1) from None
     gc.freeze()  # what stays for good need not be looked at by every collection
     sys.setswitchinterval(_SWITCH_SECONDS)
+    if process.first.acquire(block=False) and process.notice:
+        threading.Thread(target=process.notice, args=(config,), daemon=True).start()
     if process.ready:
         process.ready.set()
     return _Leaving(application, leaving)

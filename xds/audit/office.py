@@ -16,6 +16,7 @@ from xds.audit.syslog import Sender
 from xds.audit.trail import AuditTrail
 from xds.config import Config
 from xds.database import Database, DatabaseUnavailable, Locks
+from xds.security.gates import NotRecorded
 from xds.targets import SyslogTarget
 from xds.tls import contexts
 
@@ -29,6 +30,8 @@ class Office:
         folder = folder_of(config)
         spool = Spool(folder)
         self._database = database
+        self._spool = spool
+        self._refuses = config.audit_failure == "refuse"
         self.trail = AuditTrail(spool, config.audit_failure, config.registry_url or "")
         self._clerk = Clerk(database, spool, folder, whose or nobody)
         self._shipper = _shipper(config, database)
@@ -44,6 +47,14 @@ class Office:
             before = table.latest(connection, record.transaction)
             if before is None or before.description != record.description:
                 table.insert(connection, [record.told()])
+
+    def check(self) -> None:
+        """Raise NotRecorded where the next records will find no room, and are not done without."""
+        try:
+            self._spool.make_spare()
+        except OSError as error:
+            if self._refuses:
+                raise NotRecorded(f"audit records cannot be kept: {error.strerror}") from error
 
     @property
     def ships(self) -> bool:

@@ -94,6 +94,15 @@ class Spool:
                 self._writing[segment] -= 1
                 self._lock.notify_all()
 
+    def make_spare(self) -> None:
+        """Have a file ready for when the present one is full; OSError where there is no room."""
+        with self._lock:
+            if self._spare:
+                return
+        fresh = self._fresh()
+        with self._lock:
+            self._spare.append(fresh)
+
     def _place(self, size: int) -> tuple[Segment, int]:
         with self._lock:
             if self._offset and self._offset + size > _ROOM:

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import click
 
-from xds.commands.options import ConfigFailure, config_flags, human
+from xds.commands.files import wrong_files
+from xds.commands.options import ConfigFailure, config_flags, human, load_or_exit
 from xds.config import ConfigError, Option, explain, settings, unknown_environment
 
 _SECRET: Final = re.compile("key|secret|token|credential|sas")
@@ -20,7 +21,8 @@ _PASSWORD: Final = re.compile(r"(?<=://)([^/@:]*):[^/@]*(?=@)")
 def command(flags: dict[str, Any], config_file: Path | None, toml: bool) -> None:
     """Show every option with its value and where it comes from.
 
-    A flag comes before the environment, the environment before the file of --config.
+    A flag comes before the environment, the environment before the file of --config. Reads every
+    file that an option names; exits with 2 where one is missing or wrong.
     """
     try:
         options = explain(flags, config_file)
@@ -32,6 +34,8 @@ def command(flags: dict[str, Any], config_file: Path | None, toml: bool) -> None
         _print_table(options)
     for name in unknown_environment():
         click.echo(f"{name} is set, but is no option.", err=True)
+    if wrong := wrong_files(load_or_exit(flags, config_file)):
+        raise ConfigFailure("\n".join(wrong))
 
 
 def _print_table(options: Iterable[Option]) -> None:

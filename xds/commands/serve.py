@@ -1,13 +1,15 @@
 """`xds serve`: the server, with a first round trip if documents are given for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 
 from xds import logs
+from xds.commands.files import wrong_files
 from xds.commands.options import with_config
-from xds.config import EXAMPLE_REPOSITORY, Config, environment_name, unknown_environment
+from xds.config import EXAMPLES, Config, environment_name, unknown_environment
+from xds.sqlite_file import path_of
 
 
 @click.command("serve")
@@ -31,7 +33,8 @@ def command(config: Config, files: tuple[Path, ...]) -> None:
     if files and config.serve_repository == "no":
         raise click.UsageError("a registry alone makes no --round-trip: no documents are kept here")
     logs.configure(config.log_level, config.log_format)
-    _read_files(config)
+    if wrong := wrong_files(config):
+        raise click.UsageError("\n".join(wrong))
     _warn(config)
     _note(config, starts=True)
     try:
@@ -41,30 +44,6 @@ def command(config: Config, files: tuple[Path, ...]) -> None:
     finally:
         _note(config, starts=False)
     raise SystemExit(code)
-
-
-def _read_files(config: Config) -> None:
-    """Read what the options name, as every worker will, to say once and plainly what is amiss."""
-    from xds.fhir import generate_defaults
-    from xds.metadata import code_sets
-    from xds.metadata.systems import Systems
-    from xds.security.issuers import Issuers
-
-    readings: dict[str, Callable[[Path], object]] = {
-        "code_sets": lambda path: code_sets.read(path.name, path.read_bytes()),
-        "identifier_systems": Systems.read,
-        "generate_defaults": generate_defaults.read,
-        "user_issuers": Issuers.read,
-    }
-    for option, read in readings.items():
-        path: Path | None = getattr(config, option)
-        if path is None:
-            continue
-        try:
-            read(path)
-        except (OSError, ValueError) as error:
-            reason = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)
-            raise click.UsageError(f"{option}: {reason.removeprefix(f'{option}: ')}") from None
 
 
 def _note(config: Config, *, starts: bool) -> None:
@@ -89,11 +68,18 @@ def _warn(config: Config) -> None:
         log.info("serves no registry, but registers elsewhere", registry=config.registry_url)
     if config.registry_url is not None or not has_repository:
         log.info("serves no FHIR, which takes registry and repository in one process")
-    if has_repository and config.repository_unique_id == EXAMPLE_REPOSITORY:
+    for option in _example_oids(config):
         log.warning(
-            "the repository has the OID of an example: give it its own before real use",
-            option="repository_unique_id",
-            environment=environment_name("repository_unique_id"),
+            "the OID of an example: give it one of your own before real use",
+            option=option,
+            environment=environment_name(option),
+        )
+    in_folder = has_repository and config.documents_url.startswith("file:")
+    if in_folder and path_of(config.database_url) is None:
+        log.warning(
+            "the database is on a server and the documents are in a folder: every instance that "
+            "shares the database needs the same folder, else it cannot give them out",
+            documents=config.documents_url,
         )
     if config.user_requirements.asks_anywhere and not config.trusted_proxies:
         log.info(
@@ -103,6 +89,14 @@ def _warn(config: Config) -> None:
         )
     for name in unknown_environment():
         log.warning("an environment variable is set that is no option", environment=name)
+
+
+def _example_oids(config: Config) -> Iterator[str]:
+    for option in ("repository_unique_id", "home_community_id", "assigning_authority"):
+        value: str | None = getattr(config, option)
+        is_here = option != "repository_unique_id" or config.serve_repository == "yes"
+        if value and is_here and value.removeprefix("urn:oid:").startswith(EXAMPLES):
+            yield option
 
 
 def _round_trip(documents: tuple[Path, ...]) -> Callable[[Config], None] | None:

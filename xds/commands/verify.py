@@ -56,8 +56,12 @@ def command(config: Config) -> None:
         compared = _unregistered(domain, remote, tally) if remote else _unmatched(domain, tally)
         for damage in chain(_damages(domain, tally), compared):
             click.echo(f"{printable(damage.unique_id)}\t{damage.reason}")
+        belongs = maintenance.holds_some(domain.repository)
     _summarise(tally)
-    raise SystemExit(0 if tally.is_good else 1)
+    if not belongs:
+        told = "There are stored documents, but none is in the index of this database."
+        click.echo(f"{told} Is it the right one?", err=True)
+    raise SystemExit(0 if tally.is_good and belongs else 1)
 
 
 def _damages(domain: AffinityDomain, tally: _Tally) -> Iterator[Damage]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
+from xds.database import DatabaseUnavailable
 from xds.hl7v2 import mllp
 from xds.hl7v2.event import Feed
 from xds.hl7v2.feed import answer
@@ -41,7 +42,8 @@ def run(
         metrics = Metrics("feed") if config.metrics == "yes" else None
         domain = AffinityDomain.open(config, serves=True, metrics=metrics)
     except Exception as error:
-        _log.error("the patient feed cannot start", reason=str(error), exc_info=True)
+        unforeseen = not isinstance(error, DatabaseUnavailable | OSError | ValueError)
+        _log.error("the patient feed cannot start", reason=str(error), exc_info=unforeseen)
         cannot_start.set()
         raise SystemExit(1) from None
     feed = _feed(domain, config, metrics)

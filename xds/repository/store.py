@@ -27,6 +27,8 @@ from xds.errors import FailureKind
 OBJECT_STORES: Final = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")
 """The schemes of the URLs of object stores."""
 
+_PROOF: Final = bytes(64 * 1024)
+"""What a check writes: on a full disk there is room for a few bytes now and then."""
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -165,7 +167,7 @@ class DocumentStore(ABC):
 
     def check(self) -> None:
         """Prove that documents can be written, for the readiness of the server."""
-        self.discard([self.stage([b"ready?"])])
+        self.discard([self.stage([_PROOF])])
 
 
 def is_key(text: str) -> bool:
