@@ -111,7 +111,26 @@ def _literal(text: str) -> str:
 def codes(asked: Asked, attribute: str, where: Where) -> Sought:
     """Compare codes with an attribute that holds them as ``code^^codingScheme``."""
     patterns = [pattern for token in _tokens(asked) for pattern in _code(token, where)]
-    return Sought(_like(attribute, patterns))
+    demand = _like(attribute, patterns)
+    if attribute not in _WITH_FURTHER:
+        return Sought(demand)
+    name = _literal(where.kind.attributes()[attribute].tf_name)
+    further = _like("further_codes", (f"{name}|{pattern}" for pattern in patterns))
+    return Sought(Either(demand, further))
+
+
+_WITH_FURTHER: Final = frozenset(
+    {
+        "class_code",
+        "type_code",
+        "event_code_list",
+        "healthcare_facility_type_code",
+        "practice_setting_code",
+        "content_type_code",
+        "code_list",
+    }
+)
+"""Attributes beside whose codes a FHIR client may have given further codings."""
 
 
 def _code(token: Token, where: Where) -> Iterator[str]:
@@ -179,6 +198,7 @@ def identifiers(asked: Asked, attribute: str, where: Where) -> Sought:
     unique_ids = [text for token in tokens for text in _unique_ids(token, where)]
     demands = [_equal("unique_id", unique_ids)]
     uuids = [token.value.lower() for token in tokens if _is_uuid(token)]
+    uuids += where.view.bearers(where.kind, [_further(token) for token in tokens])
     if uuids:
         demands.append(_equal("entry_uuid", uuids))
     extensions = [t.value for t in tokens if t.system is None and "^" not in t.value]
@@ -186,6 +206,11 @@ def identifiers(asked: Asked, attribute: str, where: Where) -> Sought:
         # without a patient this would look at every document there is
         demands.append(_like("unique_id", (f"%^{_literal(text)}" for text in extensions)))
     return Sought(demands[0] if len(demands) == 1 else Either(*demands))
+
+
+def _further(token: Token) -> str:
+    """Return a token as identifiers beside the object's own are looked up."""
+    return f"{'*' if token.system is None else token.system}|{token.value}"
 
 
 def _is_uuid(token: Token) -> bool:

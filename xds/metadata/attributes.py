@@ -151,6 +151,14 @@ class SlotListAttribute(Attribute[tuple[str, ...]]):
         return _with_slot(carrier, self.slot_name, value)
 
 
+class FurtherIdentifiers(SlotListAttribute):
+    """Identifiers beside the uniqueId, each ``system|value``; they are looked up by either part."""
+
+    def texts(self, carrier: RegistryObject) -> tuple[str, ...]:
+        values = self.read(carrier)
+        return (*values, *(f"*|{value.partition('|')[2]}" for value in values))
+
+
 class SlotAttribute(Attribute[str | None]):
     """A slot with one value."""
 

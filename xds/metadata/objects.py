@@ -22,6 +22,7 @@ from xds.metadata.attributes import (
     CodeAttribute,
     CodeListAttribute,
     FlagAttribute,
+    FurtherIdentifiers,
     IdentifierAttribute,
     SlotAttribute,
     SlotListAttribute,
@@ -107,6 +108,9 @@ class DocumentEntry(ExtrinsicObject, MetadataObject):
     )
     document_availability = SlotAttribute(v.DOCUMENT_AVAILABILITY, "DocumentAvailability")
     event_code_list = CodeListAttribute("eventCodeList", v.DOCUMENT_ENTRY_EVENT_CODE_LIST)
+    fhir_elements = SlotListAttribute(v.FHIR_ELEMENTS)
+    further_codes = SlotListAttribute(v.FURTHER_CODES)
+    further_identifiers = FurtherIdentifiers(v.FURTHER_IDENTIFIERS)
     format_code = CodeAttribute("formatCode", v.DOCUMENT_ENTRY_FORMAT_CODE, required_in=REGISTERED)
     hash = SlotAttribute("hash", "SHA1", required_in=REGISTER, forbidden_in=ON_DEMAND)
     healthcare_facility_type_code = CodeAttribute(
@@ -191,6 +195,9 @@ class SubmissionSet(Package):
     content_type_code = CodeAttribute(
         "contentTypeCode", v.SUBMISSION_SET_CONTENT_TYPE_CODE, required_in=REGISTERED
     )
+    fhir_elements = SlotListAttribute(v.FHIR_ELEMENTS)
+    further_codes = SlotListAttribute(v.FURTHER_CODES)
+    further_identifiers = FurtherIdentifiers(v.FURTHER_IDENTIFIERS)
     intended_recipient = SlotListAttribute("intendedRecipient", "IntendedRecipient")
     limited_metadata = FlagAttribute("limitedMetadata", v.SUBMISSION_SET_LIMITED_METADATA)
     patient_id = IdentifierAttribute(
@@ -215,6 +222,9 @@ class Folder(Package):
 
     code_list = CodeListAttribute("codeList", v.FOLDER_CODE_LIST, required_in=REGISTERED)
     comments = TextAttribute("comments", "description")
+    fhir_elements = SlotListAttribute(v.FHIR_ELEMENTS)
+    further_codes = SlotListAttribute(v.FURTHER_CODES)
+    further_identifiers = FurtherIdentifiers(v.FURTHER_IDENTIFIERS)
     last_update_time = SlotAttribute("lastUpdateTime", "DTM")
     limited_metadata = FlagAttribute("limitedMetadata", v.FOLDER_LIMITED_METADATA)
     logical_id = XmlAttribute["str | None"]("logicalID", "lid", "UUID")

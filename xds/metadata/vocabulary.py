@@ -111,6 +111,10 @@ REPLACEMENTS: Final = frozenset({RPLC, XFRM_RPLC})
 
 # Slots, and the words that are their values
 CODING_SCHEME: Final = "codingScheme"
+FHIR_ELEMENTS: Final = "urn:xds:fhir:elements"
+"""Slots of this program, extra metadata: elements that came by FHIR and have no attribute."""
+FURTHER_CODES: Final = "urn:xds:fhir:codes"
+FURTHER_IDENTIFIERS: Final = "urn:xds:fhir:identifiers"
 REFERENCE_ID_LIST: Final = "urn:ihe:iti:xds:2013:referenceIdList"
 SUBMISSION_SET_STATUS: Final = "SubmissionSetStatus"
 ORIGINAL: Final = "Original"  # the DocumentEntry is in this submission

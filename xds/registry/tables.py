@@ -238,7 +238,15 @@ association = _object(
 
 
 VALUE_ATTRIBUTES: Final = Term(
-    ("confidentiality_code", "event_code_list", "author", "reference_id_list", "code_list")
+    (
+        "confidentiality_code",
+        "event_code_list",
+        "author",
+        "reference_id_list",
+        "code_list",
+        "further_codes",
+        "further_identifiers",
+    )
 )
 """Attributes with any number of values that queries search; new ones go to the end."""
 
@@ -257,7 +265,9 @@ def _values(owner: Table) -> Table:
 document_entry_value = _values(document_entry)
 submission_set_value = _values(submission_set)
 folder_value = _values(folder)
-INDEXED_VALUES: Final = frozenset({"event_code_list", "reference_id_list", "code_list"})
+INDEXED_VALUES: Final = frozenset(
+    {"event_code_list", "reference_id_list", "code_list", "further_identifiers"}
+)
 """Attributes whose values lead to their objects without knowing the patient (ITI TF-2 3.51)."""
 
 
@@ -270,6 +280,9 @@ for _table, _name in (
     (document_entry_value, "event_code_list"),
     (document_entry_value, "reference_id_list"),
     (folder_value, "code_list"),
+    (document_entry_value, "further_identifiers"),
+    (submission_set_value, "further_identifiers"),
+    (folder_value, "further_identifiers"),
 ):
     _is_attribute = type_coerce(_table.c.attribute, SmallInteger) == value_attribute(_name)
     Index(

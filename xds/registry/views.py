@@ -15,6 +15,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    SmallInteger,
     Table,
     and_,
     bindparam,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     null,
     select,
     true,
+    type_coerce,
     union_all,
 )
 
@@ -39,12 +41,14 @@ from xds.registry.fragments import FoundObject, parsed
 from xds.registry.search import WHOLE, Page
 from xds.registry.surroundings import chunks
 from xds.registry.tables import (
+    VALUES,
     association,
     document_entry,
     folder,
     patient,
     searchable,
     submission_set,
+    value_attribute,
 )
 from xds.registry.visibility import EVERYTHING, Sight, Visibility, not_all_withheld, seen
 
@@ -175,6 +179,13 @@ class RegistryView:
             found.update(one for (one,) in self._rows(query, {"wanted": chunk, **bound}))
         return {one for one, compared in asked.items() if compared in found}
 
+    def bearers(self, kind: type[Any], identifiers: Iterable[str]) -> list[str]:
+        """Return the entryUUIDs of objects that have one of these among their further identifiers.
+
+        Whether they are visible is for whoever finds them by it.
+        """
+        return [uuid for (uuid,) in self._each(_bearers(_TABLES[kind].name), identifiers)]
+
     def relations(self, entry_uuids: Iterable[str]) -> list[Relation]:
         """Return the relationships whose source is one of the entries, as they were registered."""
         return [Relation(*row) for row in self._each(_relations(self.visible.sight), entry_uuids)]
@@ -292,6 +303,23 @@ def _documents(sight: Sight) -> Select[Any]:
         )
         .group_by(document_entry.c.unique_id)
         .having(func.min(is_visible) == 1)
+    )
+
+
+_MOST_BEARERS: Final = 10_000
+
+
+@lru_cache(maxsize=10)
+def _bearers(name: str) -> Select[Any]:
+    (table,) = (one for one in _TABLES.values() if one.name == name)
+    values = VALUES[name]
+    of_attribute = type_coerce(values.c.attribute, SmallInteger)
+    return (
+        select(table.c.entry_uuid)
+        .join(values, values.c.owner == table.c.pk)
+        .where(of_attribute == value_attribute("further_identifiers"), _wanted(values.c.value))
+        .distinct()
+        .limit(_MOST_BEARERS)
     )
 
 

@@ -30,6 +30,20 @@ def upgrade() -> None:
     kept_now = connection.scalars(sa.select(_DOCUMENTS.c.unique_id).where(_is_urn(_DOCUMENTS)))
     for kept in kept_now.all():
         _rename(connection, kept, normal(kept))
+    for owner in ("document_entry", "submission_set", "folder"):
+        _index(f"{owner}_value")
+
+
+def _index(table: str) -> None:
+    """Have the further identifiers that came by FHIR lead to their objects."""
+    is_attribute = sa.text("attribute = 6")
+    op.create_index(
+        f"ix_{table}_further_identifiers",
+        table,
+        ["value"],
+        sqlite_where=is_attribute,
+        postgresql_where=is_attribute,
+    )
 
 
 def _is_urn(table: sa.TableClause) -> sa.ColumnElement[bool]:
