@@ -136,11 +136,6 @@ def _without(element: str) -> Resource:
             ("value", "", "DocumentReference.status"),
         ),
         (
-            _reference(docStatus="final"),
-            400,
-            ("not-supported", "", "DocumentReference.docStatus"),
-        ),
-        (
             _reference(
                 identifier=[
                     {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{REGISTERED}"},

@@ -199,14 +199,22 @@ def test_what_is_wrong_is_told_with_its_place(
     assert error in refusal(submission(**elements))
 
 
-def test_what_is_lost_of_a_list_is_warned_of() -> None:
+def test_of_several_notes_and_types_the_first_ones_are_attributes() -> None:
     concept = {"coding": [{"system": "http://snomed.info/sct", "code": "225728007"}]}
     designation = {"url": f.DESIGNATION_TYPE, "valueCodeableConcept": concept}
     mapped = read(
         submission(extension=[designation] * 2, note=[{"text": "kept"}, {"text": "lost"}])
     )
     assert mapped.thing.comments == "kept"
-    assert len(mapped.warnings) == 2
+    assert mapped.warnings == ()
+
+
+def test_what_is_lost_of_a_list_is_warned_of() -> None:
+    item = {"reference": "DocumentReference/1"}
+    entries = [{"item": item}, {"item": item, "date": "2026"}, {"item": {**item, "display": "x"}}]
+    mapped = read(submission(entry=entries))
+    told = [issue.expression[0].rpartition(".")[2] for issue in mapped.warnings]
+    assert told == ["entry[1]", "entry[2]"]
 
 
 @pytest.mark.parametrize(

@@ -119,8 +119,6 @@ def _check_profile(resource: Resource, problems: Problems) -> None:
     if "url" in attachment:
         reason = "the document is in attachment.data, and nowhere else"
         problems.add("not-supported", reason, f"{_ATTACHMENT}.url")
-    if "docStatus" in resource:
-        problems.add("not-supported", "docStatus must not be given", f"{_PATH}.docStatus")
     for place, _ in of_kind(resource.get("identifier") or [], ENTRY_UUID):
         reason = "the server assigns the entryUUID"
         problems.add("not-supported", reason, f"{_PATH}.identifier[{place}]")

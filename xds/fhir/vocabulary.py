@@ -70,6 +70,8 @@ OWN_UNIQUE_IDS: Final = f"{_OWN}uniqueId"
 
 URI_SYSTEM: Final = "urn:ietf:rfc:3986"
 """The system of an identifier that is a URI by itself (FHIR R4, identifier-registry)."""
+V2_IDENTIFIER_TYPES: Final = "http://terminology.hl7.org/CodeSystem/v2-0203"
+"""HL7 v2 table 0203: the types of identifiers that are no URNs."""
 OID_URN: Final = "urn:oid:"
 UUID_URN: Final = "urn:uuid:"
 

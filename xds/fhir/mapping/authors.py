@@ -18,7 +18,6 @@ from xds.fhir.mapping.exact import extension, extensions
 from xds.fhir.mapping.people import (
     ORGANIZATIONS,
     PERSONS,
-    note_unsaid,
     organization,
     person,
     read_organization,
@@ -136,26 +135,19 @@ class Actors:
         return found
 
     def author(self, reference: Resource, where: str) -> Author:
-        """Read who is referred to; NOBODY, with a note, where that cannot be said."""
+        """Read who is referred to; NOBODY where that cannot be said."""
         found = self.target(reference, where, self.resource)
-        author = self._described(reference) if found is None else self._author(found, where)
-        if author == NOBODY:
-            self.notes.warn("nobody that metadata could name is referred to; left out", where)
-        return author
+        return self._described(reference) if found is None else self._author(found, where)
 
     def person(self, reference: Resource, where: str) -> str | None:
         """Read a person alone, as a legalAuthenticator is; an organisation is none."""
         found = self.author(reference, where)
-        if found != NOBODY and not found.person:
-            self.notes.warn("metadata can name a person here, and none is named; left out", where)
         return found.person[0] if found.person else None
 
     def recipient(self, reference: Resource, where: str) -> str | None:
         """Read an intendedRecipient."""
         found = self.author(reference, where)
         values = [getattr(found, part) for part in _PARTS]
-        if any(len(value) > 1 for value in values) or found.role or found.specialty:
-            self.notes.warn("an intendedRecipient is one of each, without role; others lost", where)
         return "|".join(value[0] if value else "" for value in values).rstrip("|") or None
 
     def _described(self, reference: Resource) -> Author:
@@ -176,10 +168,8 @@ class Actors:
         telecoms = read_contact_points(found.get("telecom", ()))
         if kind in PERSONS:
             said = _one("person", read_person(found, self._systems))
-            note_unsaid(found, self._systems, self.notes, where)
         elif kind in ORGANIZATIONS:
             said = _one("institution", read_organization(found, self._systems))
-            note_unsaid(found, self._systems, self.notes, where)
         elif kind == "PractitionerRole":
             return self._of_role(found, telecoms, where)
         else:

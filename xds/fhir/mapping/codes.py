@@ -95,11 +95,8 @@ class Codes:
         return self.coding(codings[chosen], f"{path}.coding[{chosen}]", element.get("text", ""))
 
     def first(self, elements: Iterable[Resource], path: str) -> Code | None:
-        """Read the first of several CodeableConcepts; the others are lost, which is noted."""
-        first, *others = (*elements, None)
-        if len(others) > 1:
-            self._notes.warn("metadata have one such code: the first is taken", f"{path}[1]")
-        return self.concept(first, f"{path}[0]")
+        """Read the first of several CodeableConcepts."""
+        return self.concept(next(iter(elements), None), f"{path}[0]")
 
     def each(self, elements: Iterable[Resource], path: str) -> tuple[Code, ...]:
         """Read one code of each CodeableConcept."""

@@ -1,67 +1,39 @@
 """DocumentEntry and DocumentReference (MHD 4.2.4, the table of docs/mhd-mapping.md)."""
 
-from base64 import b64decode, b64encode
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 from xds.fhir import vocabulary as f
 from xds.fhir.exchange import Resource
-from xds.fhir.mapping import times
-from xds.fhir.mapping.authors import NOBODY, Actors, Contained
-from xds.fhir.mapping.codes import Codes, coding, concept
 from xds.fhir.mapping.common import (
-    attempt,
+    beside_its_own,
+    claiming,
+    further,
+    further_identifiers,
     given,
-    home_community,
     meta,
-    read_home_community,
-    read_text,
-    read_time,
-    read_uuid,
-    uuids,
+    nowhere,
 )
 from xds.fhir.mapping.context import Mapped, Notes, Reading, Writing
-from xds.fhir.mapping.demographics import patient as source_patient
-from xds.fhir.mapping.demographics import read_patient
-from xds.fhir.mapping.exact import extension, extensions, put, text_of
 from xds.fhir.mapping.identifiers import (
-    of_kind,
-    reference_id,
-    reference_identifier,
-    reference_type,
-    resource_id,
     unique_id_of,
-    unique_identifier,
 )
-from xds.fhir.mapping.patients import subject
-from xds.fhir.mapping.people import identifiers
-from xds.fhir.mapping.relations import relates_to
-from xds.metadata import vocabulary as v
-from xds.metadata.datatypes import check_document_availability, check_sha1
-from xds.metadata.objects import Author, DocumentEntry
-from xds.metadata.systems import Systems
+from xds.fhir.mapping.riders import FURTHER, Shape, at, restored, rider_of
+from xds.metadata.objects import DocumentEntry
 from xds.metadata.unique_ids import normal
 
 if TYPE_CHECKING:
     from xds.registry.views import Relation
 
-MOST_OF_UNSIGNED_INT: Final = 2**31 - 1
-"""The largest unsignedInt of FHIR, and so the largest size that it can say."""
+from xds.fhir.mapping.reading_documents import read
+from xds.fhir.mapping.writing_documents import document_url, written
 
-_ANY_TYPE: Final = "application/octet-stream"
-"""The mimeType of an entry that says none (ebRIM's default)."""
-
-_STATUS: Final = {v.APPROVED: f.CURRENT, v.DEPRECATED: f.SUPERSEDED}
-_AVAILABILITY: Final = {status: urn for urn, status in _STATUS.items()}
+__all__ = ["document_reference", "document_url", "read_document_reference"]
 
 _COMPREHENSIVE: Final = ("type", "category", "subject", "securityLabel")
 _COMPREHENSIVE_CONTEXT: Final = ("facilityType", "practiceSetting", "sourcePatientInfo")
 """What the profile Comprehensive.DocumentReference demands beside the content."""
-
-
-def document_url(entry_uuid: str, base: str) -> str:
-    """Return the URL at which ITI-68 gives the document."""
-    return f"{base}/document/{resource_id(entry_uuid)}"
 
 
 def document_reference(
@@ -73,45 +45,42 @@ def document_reference(
     last_updated_at: str | None = None,
     patient: int | None = None,
 ) -> Resource:
-    """Return a DocumentEntry as DocumentReference.
+    """Return a DocumentEntry as DocumentReference, with what rode along with it.
 
     ``relations`` are the associations whose source it is; ``patient`` is the number of its patient
     in the registry; both times are DTMs of 14 digits.
     """
-    systems = context.systems
-    contained = Contained(systems)
-    found: Resource = {
-        "resourceType": "DocumentReference",
-        "id": resource_id(entry.entry_uuid),
-        "meta": {},
-        "contained": contained.resources,
-        "extension": _extensions(entry),
-        **_identifiers(entry, systems),
-        "status": _STATUS.get(entry.availability_status or "", f.CURRENT),
-        **_coded(entry, systems),
-        "subject": subject(entry.patient_id, patient, context),
-        "date": times.instant(registered_at) if registered_at else None,
-        **_actors(entry, contained),
-        "relatesTo": relates_to(relations),
-        "description": _said(entry.comments),
-        "content": [_content(entry, context)],
-        "context": _context(entry, contained),
-    }
-    profile = (
-        f.COMPREHENSIVE_DOCUMENT_REFERENCE
-        if _is_comprehensive(found) and not entry.limited_metadata
-        else f.MINIMAL_DOCUMENT_REFERENCE
+    found = written(entry, context, relations, registered_at, patient)
+    found["meta"] = meta(last_updated_at, entry.version)
+    made = restored(
+        {name: value for name, value in found.items() if value},
+        entry,
+        SHAPE,
+        lambda resource, patient_id: read(
+            resource, Reading(context.systems, "", nowhere), Notes(""), patient_id
+        ),
     )
-    found["meta"] = meta(profile, last_updated_at, entry.version)
-    return {name: value for name, value in found.items() if value}
+    return claiming(made, _profile(made, entry))
 
 
-def _said(text: str | None) -> str | None:
-    return text if text and not text.isspace() else None
+def _profile(made: Resource, entry: DocumentEntry) -> str | None:
+    """Return the profile that a resource keeps; None where what rode along keeps none."""
+    if "docStatus" in made or len(made.get("category", ())) > 1:
+        return None
+    if entry.limited_metadata or not _is_comprehensive(made):
+        return f.MINIMAL_DOCUMENT_REFERENCE
+    actors = [
+        *made.get("author", ()),
+        made.get("authenticator"),
+        made["context"].get("sourcePatientInfo"),
+    ]
+    if all(one.get("reference", "").startswith("#") for one in actors if one):
+        return f.COMPREHENSIVE_DOCUMENT_REFERENCE
+    return f.UNCONTAINED_DOCUMENT_REFERENCE
 
 
 def _is_comprehensive(found: Resource) -> bool:
-    content, surroundings = found["content"][0], found["context"]
+    content, surroundings = found["content"][0], found.get("context", {})
     attachment = content["attachment"]
     return (
         all(found.get(name) for name in _COMPREHENSIVE)
@@ -122,118 +91,57 @@ def _is_comprehensive(found: Resource) -> bool:
     )
 
 
-def _extensions(entry: DocumentEntry) -> list[Resource]:
-    found = home_community(entry.home_community_id)
-    availability = entry.document_availability
-    if availability:
-        found.append(extension(f.OWN_DOCUMENT_AVAILABILITY, "valueUri", availability))
-    return found
+_OF_TARGET: Final = frozenset({"reference", "identifier", "type", "id"})
+_CODED: Final = {
+    "class_code": "category",
+    "type_code": "type",
+    "event_code_list": "context.event",
+    "healthcare_facility_type_code": "context.facilityType",
+    "practice_setting_code": "context.practiceSetting",
+}
+"""Where codings beside the code of an attribute may stand."""
 
-
-def _identifiers(entry: DocumentEntry, systems: Systems) -> Resource:
-    listed = uuids(entry.entry_uuid, entry.logical_id)
-    unique_id = entry.unique_id
-    if not unique_id:
-        return {"identifier": listed}
-    master = unique_identifier(unique_id, systems)
-    return {"masterIdentifier": master, "identifier": [dict(master), *listed]}
-
-
-def _coded(entry: DocumentEntry, systems: Systems) -> Resource:
-    type_code, class_code = entry.type_code, entry.class_code
-    return {
-        "type": concept(type_code, systems) if type_code else None,
-        "category": [concept(class_code, systems)] if class_code else None,
-        "securityLabel": [concept(code, systems) for code in entry.confidentiality_code],
-    }
-
-
-def _actors(entry: DocumentEntry, contained: Contained) -> Resource:
-    authors = [
-        contained.author(author, f"author-{number}")
-        for number, author in enumerate(entry.author, 1)
-    ]
-    signer = entry.legal_authenticator
-    return {
-        "author": [author for author in authors if author is not None],
-        "authenticator": contained.person(signer, "authenticator") if signer else None,
-    }
-
-
-def _content(entry: DocumentEntry, context: Writing) -> Resource:
-    attachment: Resource = {}
-    uri = entry.uri
-    if uri:
-        attachment["extension"] = [extension(f.OWN_URI, "valueString", uri)]
-    mime_type = entry.mime_type or _ANY_TYPE
-    plain = " ".join(mime_type.split())
-    put(attachment, "contentType", mime_type, plain, plain)
-    language = entry.language_code
-    if language:
-        attachment["language"] = language
-    attachment["url"] = document_url(entry.entry_uuid, context.base)
-    _write_size(attachment, entry.size)
-    _write_hash(attachment, entry.hash)
-    title = _said(entry.title)
-    if title:
-        attachment["title"] = title
-    times.write(attachment, "creation", entry.creation_time)
-    format_code = entry.format_code
-    if format_code is None:
-        return {"attachment": attachment}
-    return {"attachment": attachment, "format": coding(format_code, context.systems)}
-
-
-def _write_size(attachment: Resource, size: str | None) -> None:
-    if size:
-        number = int(size) if size.isdecimal() and size.isascii() else -1
-        plain = number if 0 <= number <= MOST_OF_UNSIGNED_INT else None
-        put(attachment, "size", size, plain, str(plain))
-
-
-def _write_hash(attachment: Resource, digits: str | None) -> None:
-    if digits:
-        try:
-            plain = b64encode(bytes.fromhex(digits)).decode()
-        except ValueError:
-            plain = None
-        put(attachment, "hash", digits, plain, digits.lower() if plain else None)
-
-
-def _context(entry: DocumentEntry, contained: Contained) -> Resource:
-    systems = contained.systems
-    found: Resource = _references(entry.reference_id_list, systems)
-    events = entry.event_code_list
-    if events:
-        found["event"] = [concept(code, systems) for code in events]
-    period: Resource = {}
-    times.write(period, "start", entry.service_start_time)
-    times.write(period, "end", entry.service_stop_time)
-    if period:
-        found["period"] = period
-    facility, setting = entry.healthcare_facility_type_code, entry.practice_setting_code
-    if facility:
-        found["facilityType"] = concept(facility, systems)
-    if setting:
-        found["practiceSetting"] = concept(setting, systems)
-    source_id, info = entry.source_patient_id, entry.source_patient_info
-    if source_id or info:
-        content = source_patient(source_id, info, systems)
-        found["sourcePatientInfo"] = contained.add("Patient", "source-patient", content)
-    return found
-
-
-def _references(texts: Iterable[str], systems: Systems) -> Resource:
-    found: Resource = {}
-    for text in texts:
-        if text:
-            is_encounter = reference_type(text) == v.REFERENCE_ENCOUNTER_ID
-            listed = found.setdefault("encounter" if is_encounter else "related", [])
-            listed.append({"identifier": reference_identifier(text, systems)})
-    return found
-
-
-# --- reading -------------------------------------------------------------------------------------
+SHAPE: Final = Shape(
+    elements={
+        "masterIdentifier": ("unique_id",),
+        FURTHER: ("unique_id", "entry_uuid"),
+        "docStatus": (),
+        "type": ("type_code",),
+        "category": ("class_code",),
+        "securityLabel": ("confidentiality_code",),
+        "author": ("author",),
+        "authenticator": ("legal_authenticator",),
+        "custodian": (),
+        "description": ("comments",),
+        "content[0].format": ("format_code",),
+        "content[0].attachment.contentType": ("mime_type",),
+        "content[0].attachment.language": ("language_code",),
+        "content[0].attachment.title": ("title",),
+        "content[0].attachment.creation": ("creation_time",),
+        "content[0].attachment.id": (),
+        "content[0].attachment.extension": (),
+        "content[0].id": (),
+        "content[0].extension": (),
+        "context.encounter": ("reference_id_list",),
+        "context.event": ("event_code_list",),
+        "context.period": ("service_start_time", "service_stop_time"),
+        "context.facilityType": ("healthcare_facility_type_code",),
+        "context.practiceSetting": ("practice_setting_code",),
+        "context.sourcePatientInfo": ("source_patient_id", "source_patient_info"),
+        "context.related": ("reference_id_list",),
+        "context.id": (),
+        "context.extension": (),
+        "extension": (),
+        "subject.display": (),
+        "language": (),
+        "implicitRules": (),
+        "meta.security": (),
+        "meta.tag": (),
+        "text": (),
+    },
+    written=frozenset({f.HOME_COMMUNITY_ID}),
+)
+"""What of a DocumentReference may ride with its entry."""
 
 
 def read_document_reference(
@@ -246,201 +154,25 @@ def read_document_reference(
     says.
     """
     notes = Notes(reading.path)
-    codes = Codes(reading.systems, notes)
-    surroundings = resource.get("context", {})
-    values = {
-        **_read_identifiers(resource, reading.systems, notes),
-        **_read_attachment(resource, notes),
-        **_read_surroundings(surroundings, codes, notes),
-        **_read_actors(resource, Actors(resource, reading, notes)),
-        **_read_patient(resource, reading, notes, patient_id),
-        "availability_status": _read_status(resource, notes),
-        "home_community_id": read_home_community(resource, notes),
-        "document_availability": _read_availability(resource, notes),
-        "type_code": codes.concept(resource.get("type"), "type"),
-        "class_code": codes.first(resource.get("category", ()), "category"),
-        "confidentiality_code": codes.all(resource.get("securityLabel", ()), "securityLabel"),
-        "format_code": codes.coding(_first_content(resource).get("format"), "content[0].format"),
-        "comments": read_text(resource, "description"),
-        "reference_id_list": _read_references(surroundings, reading, notes),
-        "patient_id": patient_id or None,
+    entry = read(resource, reading, notes, patient_id)
+    own = (normal(entry.unique_id or ""), entry.entry_uuid, entry.logical_id)
+    others = beside_its_own(
+        resource.get("identifier", ()), own, lambda one: unique_id_of(one, reading.systems)
+    )
+    for place, one in enumerate(resource.get("relatesTo", ())):
+        if one.keys() - {"code", "target", "id"} or one.get("target", {}).keys() - _OF_TARGET:
+            notes.warn("of a relation its code and target are kept", f"relatesTo[{place}]")
+    as_written = written(entry, Writing(reading.systems, ""))
+    rider = rider_of(resource, as_written, SHAPE, reading, notes, others)
+    concepts = {name: _concepts(resource, path) for name, path in _CODED.items()}
+    kept = {
+        "fhir_elements": replace(rider, patient=patient_id).values(),
+        "further_codes": further(concepts, entry, reading.systems),
+        "further_identifiers": further_identifiers(others),
     }
-    return notes.mapped(DocumentEntry.create(**given(values)))
+    return notes.mapped(entry.updated(**given(kept)))
 
 
-def _first_content(resource: Resource) -> Resource:
-    contents = resource.get("content") or [{}]
-    found: Resource = contents[0]
-    return found
-
-
-def _read_identifiers(resource: Resource, systems: Systems, notes: Notes) -> dict[str, object]:
-    listed = resource.get("identifier", [])
-    stated = of_kind(listed, f.UNIQUE_ID)
-    if "masterIdentifier" in resource:
-        element, where = resource["masterIdentifier"], "masterIdentifier"
-    elif stated:
-        element, where = stated[0][1], f"identifier[{stated[0][0]}]"
-    else:
-        notes.error("required", "a document needs a masterIdentifier", "masterIdentifier")
-        element, where = None, ""
-    unique_id = attempt(notes, where, unique_id_of, element, systems) if element else None
-    for place, one in stated:
-        _check_equal(unique_id, one, f"identifier[{place}]", systems, notes)
-    return {
-        "unique_id": unique_id,
-        "entry_uuid": read_uuid(listed, f.ENTRY_UUID, notes),
-        "logical_id": read_uuid(listed, f.LOGICAL_ID, notes),
-    }
-
-
-def _check_equal(
-    unique_id: str | None, element: Resource, where: str, systems: Systems, notes: Notes
-) -> None:
-    """Refuse a uniqueId, said to be one by its type, that is not the masterIdentifier's."""
-    if not unique_id or "type" not in element:
-        return
-    stated = attempt(notes, where, unique_id_of, element, systems)
-    if normal(stated or "") != normal(unique_id):
-        notes.error("invariant", "the uniqueId is not that of masterIdentifier", where)
-
-
-def _read_status(resource: Resource, notes: Notes) -> str:
-    status = resource.get("status", f.CURRENT)
-    if status not in _AVAILABILITY:
-        notes.error("not-supported", f"no document is registered as {status}", "status")
-    return _AVAILABILITY.get(status, v.APPROVED)
-
-
-def _read_availability(resource: Resource, notes: Notes) -> str | None:
-    for place, one in extensions(resource, f.OWN_DOCUMENT_AVAILABILITY):
-        urn: str = one.get("valueUri", "")
-        attempt(notes, f"extension[{place}]", check_document_availability, urn)
-        return urn
-    return None
-
-
-def _read_attachment(resource: Resource, notes: Notes) -> dict[str, object]:
-    contents = resource.get("content", ())
-    if len(contents) != 1:
-        where = "content[1]" if contents else "content"
-        notes.error("structure", "a DocumentReference has one content (MHD profiles)", where)
-    attachment = _first_content(resource).get("attachment", {})
-    where = "content[0].attachment"
-    mime_type = attachment.get("contentType")
-    creation = read_time(notes, attachment, "creation", f"{where}.creation")
-    uris = [one.get("valueString") for _, one in extensions(attachment, f.OWN_URI)]
-    return {
-        "mime_type": text_of(attachment, "contentType", mime_type, lambda t: " ".join(t.split())),
-        "language_code": read_text(attachment, "language"),
-        "title": read_text(attachment, "title"),
-        # before MHD 4 the date was the document's own, and some senders still have it so
-        "creation_time": creation or read_time(notes, resource, "date", "date"),
-        "hash": attempt(notes, f"{where}.hash", _read_hash, attachment),
-        "size": _read_size(attachment),
-        "uri": next(iter(uris), None),
-    }
-
-
-def _read_size(attachment: Resource) -> str | None:
-    size = attachment.get("size")
-    return text_of(attachment, "size", None if size is None else str(size), _size_that_fhir_can_say)
-
-
-def _size_that_fhir_can_say(text: str) -> str | None:
-    return str(int(text)) if text.isdecimal() and int(text) <= MOST_OF_UNSIGNED_INT else None
-
-
-_NOT_A_HASH: Final = (
-    "not a SHA-1 as FHIR has it: the base64 of its 20 bytes, 28 characters, and not the 40 "
-    "hexadecimal digits of XDS"
-)
-
-
-def _read_hash(attachment: Resource) -> str | None:
-    """Return the SHA-1 in hex: of its 20 bytes, or of its 40 digits as before MHD 4.2.4."""
-    value = attachment.get("hash")
-    digits = None
-    if value is not None:
-        try:
-            content = b64decode("".join(value.split()), validate=True)
-            of_digits = content.decode("ascii", "replace").lower()
-            digits = content.hex() if len(content) == 20 else of_digits
-            check_sha1(digits)
-        except ValueError:
-            raise ValueError(_NOT_A_HASH) from None
-    return text_of(attachment, "hash", digits, str.lower)
-
-
-def _read_surroundings(surroundings: Resource, codes: Codes, notes: Notes) -> dict[str, object]:
-    period, path = surroundings.get("period", {}), "context.period"
-    facility, setting = surroundings.get("facilityType"), surroundings.get("practiceSetting")
-    return {
-        "event_code_list": codes.each(surroundings.get("event", ()), "context.event"),
-        "healthcare_facility_type_code": codes.concept(facility, "context.facilityType"),
-        "practice_setting_code": codes.concept(setting, "context.practiceSetting"),
-        "service_start_time": read_time(notes, period, "start", f"{path}.start"),
-        "service_stop_time": read_time(notes, period, "end", f"{path}.end"),
-    }
-
-
-def _read_actors(resource: Resource, actors: Actors) -> dict[str, object]:
-    read: list[Author] = [
-        actors.author(reference, f"author[{i}]")
-        for i, reference in enumerate(resource.get("author", ()))
-    ]
-    signer = resource.get("authenticator")
-    return {
-        "author": tuple(author for author in read if author != NOBODY),
-        "legal_authenticator": actors.person(signer, "authenticator") if signer else None,
-    }
-
-
-def _read_patient(
-    resource: Resource, reading: Reading, notes: Notes, patient_id: str
-) -> dict[str, object]:
-    """Read what the source calls the patient.
-
-    Metadata require a sourcePatientId (ITI TF-3 4.2.3.2.22): where the source says none that has
-    an OID, as IHE's own examples do not, the id of the domain stands in.
-    """
-    where = "context.sourcePatientInfo"
-    reference = resource.get("context", {}).get("sourcePatientInfo")
-    found: Resource | None = None
-    if reference is not None:
-        found = Actors(resource, reading, notes).target(reference, where, resource)
-        if found is None and "identifier" in reference:
-            found = {"resourceType": "Patient", "identifier": [reference["identifier"]]}
-        if found is not None and found.get("resourceType") != "Patient":
-            notes.error("invalid", "the source's patient is a Patient", where)
-    source_id, info = read_patient(found or {}, reading.systems)
-    if source_id is None and reference is not None:
-        reason = "the source has no identifier of a system with an OID: the subject's is taken"
-        notes.warn(reason, where)
-    return {"source_patient_id": source_id or patient_id or None, "source_patient_info": info}
-
-
-def _read_references(surroundings: Resource, reading: Reading, notes: Notes) -> tuple[str, ...]:
-    """Read referenceIdList: what related and encounter identify (ITI TF-3 4.2.3.2.28)."""
-    found: list[str] = []
-    defaults = {"related": v.REFERENCE_UNIQUE_ID, "encounter": v.REFERENCE_ENCOUNTER_ID}
-    for name, type_code in defaults.items():
-        for i, reference in enumerate(surroundings.get(name, ())):
-            where = f"context.{name}[{i}]"
-            identifier = _business_identifier(reference, reading)
-            if identifier is None:
-                notes.warn("metadata refer by identifier, and there is none; left out", where)
-                continue
-            text = attempt(notes, where, reference_id, identifier, reading.systems, type_code)
-            if text is not None:
-                found.append(text)
-    return tuple(found)
-
-
-def _business_identifier(reference: Resource, reading: Reading) -> Resource | None:
-    if "identifier" in reference:
-        found: Resource = reference["identifier"]
-        return found
-    target = reading.resolve(reference) if "reference" in reference else None
-    listed = [] if target is None else identifiers(target)
-    return listed[0] if listed else None
+def _concepts(resource: Resource, path: str) -> Sequence[Resource]:
+    found: Any = at(resource, path)
+    return found if isinstance(found, list) else [found] if found else []

@@ -17,6 +17,20 @@ fails where the page and the table differ, and others where the table and the co
 is what does not come back of an element that went the other way. Where nothing is listed, nothing
 is lost: neither of persons, institutions, telecommunication and identifiers with all their
 components, nor of times of any precision, nor of codes of unknown schemes.
+
+## Riding along
+
+What a FHIR client says and no attribute can hold is kept as it was sent: further codings and
+identifiers, texts and displays, custodian, docStatus, extensions of others, what a person or
+organisation has beside a name and an identifier, references to other servers, time zones. It rides
+with the object as extra metadata (ITI TF-3 4.2.3.1.6), the Slot `urn:xds:fhir:elements`: JSON in
+values of 256 characters, each in brackets. SOAP consumers get it as any Slot.
+
+Such an element takes the place of the one that is made of the attributes as long as it is read into
+the same attributes. Where the metadata say another thing, because they were changed or because
+someone made the Slot so, they win. Resources of the request that are referred to become contained.
+Further codings and identifiers are found by the search parameters of their elements. A resource
+with elements that no profile of MHD admits, such as docStatus, claims none.
 """
 
 _EXACT: Final = """\
@@ -28,10 +42,7 @@ that knows none of them loses nothing that FHIR could say. None is a modifierExt
 """
 
 _UNMAPPED: Final = """\
-## What metadata have no place for
-
-Sent by a FHIR client, these are not kept. What a deployment must know of is warned of in the
-answer.
+## What is not as it was sent
 """
 
 

@@ -251,7 +251,8 @@ def _reference(text: str, systems: Systems) -> Resource:
             found["system"] = systems.uri(oid) if oid else authority.namespace_id
     code = " ".join(parsed.type_code.split())
     if code:
-        found["type"] = {"coding": [{"system": f.URI_SYSTEM, "code": code}]}
+        system = f.URI_SYSTEM if is_uri(code) else f.V2_IDENTIFIER_TYPES
+        found["type"] = {"coding": [{"system": system, "code": code}]}
     return found
 
 

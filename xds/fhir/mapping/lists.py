@@ -1,6 +1,7 @@
 """SubmissionSet and Folder as List (MHD 4.2.4, the table of docs/mhd-mapping.md)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from xds.fhir import vocabulary as f
@@ -10,10 +11,15 @@ from xds.fhir.mapping.authors import NOBODY, Actors, Contained, merged
 from xds.fhir.mapping.codes import Codes, concept
 from xds.fhir.mapping.common import (
     attempt,
+    beside_its_own,
     check_single,
+    claiming,
+    further,
+    further_identifiers,
     given,
     home_community,
     meta,
+    nowhere,
     read_home_community,
     read_text,
     read_time,
@@ -31,10 +37,12 @@ from xds.fhir.mapping.identifiers import (
     unique_identifier,
 )
 from xds.fhir.mapping.patients import subject
+from xds.fhir.mapping.riders import FURTHER, Shape, restored, rider_of
 from xds.metadata import vocabulary as v
 from xds.metadata.datatypes import check_oid
 from xds.metadata.objects import Author, Code, Folder, SubmissionSet
 from xds.metadata.systems import Systems
+from xds.metadata.unique_ids import normal
 
 if TYPE_CHECKING:
     from xds.registry.views import Member
@@ -55,7 +63,27 @@ def submission_set_list(
     last_updated_at: str | None = None,
     patient: int | None = None,
 ) -> Resource:
-    """Return a SubmissionSet as List."""
+    """Return a SubmissionSet as List, with what rode along with it."""
+    found = _written_set(thing, context, members, patient)
+    found["meta"] = meta(last_updated_at)
+
+    def read(resource: Resource, patient_id: str) -> SubmissionSet:
+        return _read_set(resource, Reading(context.systems, "", nowhere), Notes(""), patient_id)
+
+    made = restored(_filled(found), thing, SUBMISSION_SET_SHAPE, read)
+    is_comprehensive = (
+        thing.content_type_code is not None and found["subject"] and not thing.limited_metadata
+    )
+    profile = f.COMPREHENSIVE_SUBMISSION_SET if is_comprehensive else f.MINIMAL_SUBMISSION_SET
+    source = made.get("source", {}).get("reference", "#")
+    if is_comprehensive and not source.startswith("#"):
+        profile = f.UNCONTAINED_SUBMISSION_SET
+    return claiming(made, None if made.keys() & _OF_NO_PROFILE else profile)
+
+
+def _written_set(
+    thing: SubmissionSet, context: Writing, members: "Iterable[Member]", patient: int | None
+) -> Resource:
     contained = Contained(context.systems)
     content = thing.content_type_code
     found = _list(thing, f.SUBMISSION_SET, context, members, patient)
@@ -69,10 +97,7 @@ def submission_set_list(
     ]
     times.write(found, "date", thing.submission_time)
     _write_authors(found, thing.author, contained)
-    is_comprehensive = content is not None and found["subject"] and not thing.limited_metadata
-    profile = f.COMPREHENSIVE_SUBMISSION_SET if is_comprehensive else f.MINIMAL_SUBMISSION_SET
-    found["meta"] = meta(profile, last_updated_at)
-    return {name: value for name, value in found.items() if value}
+    return found
 
 
 def folder_list(
@@ -83,18 +108,71 @@ def folder_list(
     last_updated_at: str | None = None,
     patient: int | None = None,
 ) -> Resource:
-    """Return a Folder as List."""
+    """Return a Folder as List, with what rode along with it."""
+    found = _written_folder(thing, context, members, patient)
+    version = thing.version  # type: ignore[misc]  # a property, declared in two classes
+    found["meta"] = meta(last_updated_at, version)
+
+    def read(resource: Resource, patient_id: str) -> Folder:
+        return _read_folder(resource, Reading(context.systems, "", nowhere), Notes(""), patient_id)
+
+    made = restored(_filled(found), thing, FOLDER_SHAPE, read)
+    codes, title = thing.code_list, found["title"]
+    is_comprehensive = codes and found["subject"] and title and not thing.limited_metadata
+    profile = f.COMPREHENSIVE_FOLDER if is_comprehensive else f.MINIMAL_FOLDER
+    return claiming(made, None if made.keys() & _OF_NO_PROFILE else profile)
+
+
+def _written_folder(
+    thing: Folder, context: Writing, members: "Iterable[Member]", patient: int | None
+) -> Resource:
     found = _list(thing, f.FOLDER, context, members, patient)
     found["identifier"] += uuids(thing.entry_uuid, thing.logical_id)[1:]
     found["status"] = _FOLDER_STATUS.get(thing.availability_status or "", f.CURRENT)
-    codes = thing.code_list
-    found["extension"] = [*_designations(codes, context.systems), *found["extension"]]
+    found["extension"] = [*_designations(thing.code_list, context.systems), *found["extension"]]
     times.write(found, "date", thing.last_update_time)
-    is_comprehensive = codes and found["subject"] and found["title"] and not thing.limited_metadata
-    profile = f.COMPREHENSIVE_FOLDER if is_comprehensive else f.MINIMAL_FOLDER
-    version = thing.version  # type: ignore[misc]  # a property, declared in two classes
-    found["meta"] = meta(profile, last_updated_at, version)
+    return found
+
+
+def _filled(found: Resource) -> Resource:
     return {name: value for name, value in found.items() if value}
+
+
+_OF_NO_PROFILE: Final = frozenset({"encounter", "orderedBy", "emptyReason"})
+"""What the profiles do not admit, and may ride along all the same."""
+
+_ELEMENTS: Final[Mapping[str, tuple[str, ...]]] = {
+    FURTHER: ("unique_id", "entry_uuid"),
+    "title": ("title",),
+    "code": (),
+    "note": ("comments",),
+    "encounter": (),
+    "orderedBy": (),
+    "emptyReason": (),
+    "extension": (),
+    "subject.display": (),
+    "language": (),
+    "implicitRules": (),
+    "meta.security": (),
+    "meta.tag": (),
+    "text": (),
+}
+SUBMISSION_SET_SHAPE: Final = Shape(
+    elements={**_ELEMENTS, "source": ("author",), "date": ("submission_time",)},
+    extensions={
+        f.DESIGNATION_TYPE: ("content_type_code",),
+        f.SOURCE_ID: ("source_id",),
+        f.INTENDED_RECIPIENT: ("intended_recipient",),
+    },
+    written=frozenset({f.HOME_COMMUNITY_ID}),
+)
+"""What of a List may ride with its SubmissionSet."""
+FOLDER_SHAPE: Final = Shape(
+    elements=_ELEMENTS,
+    extensions={f.DESIGNATION_TYPE: ("code_list",)},
+    written=frozenset({f.HOME_COMMUNITY_ID}),
+)
+"""What of a List may ride with its Folder."""
 
 
 def _list(
@@ -188,12 +266,18 @@ def read_submission_set(
     A uniqueId or submissionTime that it does not have is for the receiver to give.
     """
     notes = Notes(reading.path)
+    found = _read_set(resource, reading, notes, patient_id)
+    as_written = _written_set(found, Writing(reading.systems, ""), (), None)
+    concepts = {"content_type_code": _designated(resource)}
+    kept = _riding(resource, found, as_written, SUBMISSION_SET_SHAPE, reading, notes, concepts)
+    return notes.mapped(found.updated(**kept(patient_id)))
+
+
+def _read_set(resource: Resource, reading: Reading, notes: Notes, patient_id: str) -> SubmissionSet:
     actors = Actors(resource, reading, notes)
     if resource.get("status", f.CURRENT) != f.CURRENT:
         notes.error("value", "a SubmissionSet is current", "status")
     content_types = _read_designations(resource, reading, notes)
-    if len(content_types) > 1:
-        notes.warn("a SubmissionSet has one contentTypeCode: the first is taken", "extension")
     values = {
         **_read_list(resource, reading, notes, patient_id),
         "availability_status": v.APPROVED,
@@ -203,12 +287,20 @@ def read_submission_set(
         "author": _read_authors(resource, actors),
         "intended_recipient": _read_recipients(resource, actors),
     }
-    return notes.mapped(SubmissionSet.create(**given(values)))
+    return notes.mapped(SubmissionSet.create(**given(values))).thing
 
 
 def read_folder(resource: Resource, reading: Reading, *, patient_id: str) -> Mapped[Folder]:
     """Return a List as Folder; Refused with everything that is wrong with it."""
     notes = Notes(reading.path)
+    found = _read_folder(resource, reading, notes, patient_id)
+    as_written = _written_folder(found, Writing(reading.systems, ""), (), None)
+    concepts = {"code_list": _designated(resource)}
+    kept = _riding(resource, found, as_written, FOLDER_SHAPE, reading, notes, concepts)
+    return notes.mapped(found.updated(**kept(patient_id)))
+
+
+def _read_folder(resource: Resource, reading: Reading, notes: Notes, patient_id: str) -> Folder:
     status = resource.get("status", f.CURRENT)
     if status not in _AVAILABILITY:
         notes.error("not-supported", f"no Folder is registered as {status}", "status")
@@ -219,7 +311,43 @@ def read_folder(resource: Resource, reading: Reading, *, patient_id: str) -> Map
         "code_list": _read_designations(resource, reading, notes),
         "last_update_time": read_time(notes, resource, "date", "date"),
     }
-    return notes.mapped(Folder.create(**given(values)))
+    return notes.mapped(Folder.create(**given(values))).thing
+
+
+def _designated(resource: Resource) -> list[Resource]:
+    found = extensions(resource, f.DESIGNATION_TYPE)
+    return [one.get("valueCodeableConcept", {}) for _, one in found]
+
+
+def _riding(
+    resource: Resource,
+    thing: SubmissionSet | Folder,
+    as_written: Resource,
+    shape: Shape,
+    reading: Reading,
+    notes: Notes,
+    concepts: Mapping[str, Iterable[Resource]],
+) -> Callable[[str], dict[str, object]]:
+    """Return what makes, for a patient, the attributes of what rides along."""
+    others = beside_its_own(
+        resource.get("identifier", ()),
+        (normal(thing.unique_id or ""), thing.entry_uuid),
+        lambda one: package_unique_id(one, reading.systems),
+    )
+    for place, one in enumerate(resource.get("entry", ())):
+        if one.keys() - {"item", "id"} or one["item"].keys() - _OF_ITEM:
+            notes.warn("of an entry only what it leads to is kept", f"entry[{place}]")
+    rider = rider_of(resource, as_written, shape, reading, notes, others)
+    return lambda patient_id: given(
+        {
+            "fhir_elements": replace(rider, patient=patient_id).values(),
+            "further_codes": further(concepts, thing, reading.systems),
+            "further_identifiers": further_identifiers(others),
+        }
+    )
+
+
+_OF_ITEM: Final = frozenset({"reference", "identifier", "type", "id"})
 
 
 def _read_list(
@@ -227,8 +355,6 @@ def _read_list(
 ) -> dict[str, object]:
     listed = resource.get("identifier", ())
     notes_of_list = resource.get("note", ())
-    if len(notes_of_list) > 1:
-        notes.warn("metadata have one comment: the first note is taken", "note[1]")
     unique_id = None
     check_single(listed, f.UNIQUE_ID, notes)
     for place, one in of_kind(listed, f.UNIQUE_ID)[:1]:

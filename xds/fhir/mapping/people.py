@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import Final
 
 from xds.fhir.exchange import Resource
-from xds.fhir.mapping.context import CACHED, Notes
+from xds.fhir.mapping.context import CACHED
 from xds.fhir.mapping.exact import believed, keep
 from xds.fhir.mapping.identifiers import identifier, number_and_authority
 from xds.metadata.datatypes import XCN, XON, is_oid
@@ -139,16 +139,6 @@ def identifiers(resource: Resource) -> list[Resource]:
     """Return the identifiers of a resource, of whatever type it is."""
     found = resource.get("identifier", [])
     return [found] if isinstance(found, dict) else list(found)
-
-
-def note_unsaid(resource: Resource, systems: Systems, notes: Notes, where: str) -> None:
-    """Warn of identifiers whose system has no OID: metadata cannot say them of a person."""
-    for one in identifiers(resource):
-        if one.get("system") and one.get("value"):
-            try:
-                number_and_authority(one, systems)
-            except ValueError as reason:
-                notes.warn(f"an identifier is left out: {reason}", where)
 
 
 # --- organisations -------------------------------------------------------------------------------

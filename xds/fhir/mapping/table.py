@@ -45,15 +45,7 @@ class Row:
     direction: Direction = Direction.BOTH
 
 
-_ZONE: Final = "the offset (what comes back is in UTC), fractions of a second"
-_CODINGS: Final = (
-    "further codings; text; version; userSelected; a display that only repeats the code"
-)
 _EMPTY: Final = "an empty text comes back as absent; other languages than the first"
-_ACTOR: Final = (
-    "further names and identifiers, identifiers whose system has no OID, and whatever else a "
-    "person or organisation has; actors on other servers that have no display or identifier"
-)
 _UUID: Final = "resource id and identifier of type entryUUID, use official"
 _UNIQUE: Final = "type uniqueId, use usual"
 _LIMITED: Final = (
@@ -67,47 +59,70 @@ _LIMITED: Final = (
 )
 _HOME: Final = f"extension('{f.HOME_COMMUNITY_ID}').value"
 
+_SHOWN: Final = "what is not in the form in which it rides along; the receiver makes it anew"
+_RIDING: Final = (
+    (
+        "fhir_elements",
+        "",
+        "elements as a FHIR client sent them, where the attributes say less; see Riding along",
+        _SHOWN,
+        "",
+        Direction.NONE,
+    ),
+    (
+        "further_codes",
+        "",
+        "codings beside those of codes, each attribute|code^^codingScheme, for searches",
+        _SHOWN,
+        "",
+        Direction.NONE,
+    ),
+    (
+        "further_identifiers",
+        "",
+        "identifiers beside the object's own, each system|value, for searches",
+        _SHOWN,
+        "",
+        Direction.NONE,
+    ),
+)
+
 _DOCUMENT_ENTRY: Final = (
+    *_RIDING,
     ("entry_uuid", "identifier.where(use = 'official')", _UUID),
     ("home_community_id", _HOME),
     ("availability_status", "status", "Approved: current; Deprecated: superseded"),
-    ("author", "author", "contained resources, see Author", "", _ACTOR),
-    ("class_code", "category", "", "", f"further categories; {_CODINGS}"),
+    ("author", "author", "contained resources, see Author"),
+    ("class_code", "category", "of several the first"),
     ("comments", "description", "", _EMPTY),
     (
         "confidentiality_code",
         "securityLabel",
         "one CodeableConcept each; every coding that is read becomes a code",
-        "",
-        f"that codings were of one concept; {_CODINGS.partition('; ')[2]}",
     ),
     (
         "creation_time",
         "content.attachment.creation",
         "where there is none, date is read instead",
-        "",
-        _ZONE,
     ),
     (
         "document_availability",
         f"extension('{f.OWN_DOCUMENT_AVAILABILITY}').value",
         "an extension of our own",
     ),
-    ("event_code_list", "context.event", "", "", _CODINGS),
-    ("format_code", "content.format", "", "", "version; userSelected"),
+    ("event_code_list", "context.event"),
+    ("format_code", "content.format"),
     (
         "hash",
         "content.attachment.hash",
         "base64 of the 20 bytes; base64 of the 40 digits, as before MHD 4.2.4, is read too",
     ),
-    ("healthcare_facility_type_code", "context.facilityType", "", "", _CODINGS),
+    ("healthcare_facility_type_code", "context.facilityType"),
     ("language_code", "content.attachment.language"),
     (
         "legal_authenticator",
         "authenticator",
-        "a contained Practitioner, see XCN; an Organization is dropped with a warning",
-        "",
-        _ACTOR,
+        "a contained Practitioner, see XCN; an Organization is none, and rides along",
     ),
     _LIMITED,
     (
@@ -132,16 +147,15 @@ _DOCUMENT_ENTRY: Final = (
         "by identifier, and by reference where the patient's number is known; the receiver finds "
         "the patient of a reference",
         "",
-        "display",
+        "by what reference or identifier the client named the patient",
     ),
-    ("practice_setting_code", "context.practiceSetting", "", "", _CODINGS),
+    ("practice_setting_code", "context.practiceSetting"),
     (
         "reference_id_list",
         "context.related",
         "by identifier, see CXi; those of type encounterId are in context.encounter; of a "
         "reference to a resource of the request its first identifier is taken",
         "the place of encounters among others: they come last",
-        "references without an identifier; display",
     ),
     (
         "repository_unique_id",
@@ -151,8 +165,8 @@ _DOCUMENT_ENTRY: Final = (
         "",
         Direction.NONE,
     ),
-    ("service_start_time", "context.period.start", "", "", _ZONE),
-    ("service_stop_time", "context.period.end", "", "", _ZONE),
+    ("service_start_time", "context.period.start"),
+    ("service_stop_time", "context.period.end"),
     (
         "size",
         "content.attachment.size",
@@ -169,17 +183,13 @@ _DOCUMENT_ENTRY: Final = (
         "source_patient_info",
         "context.sourcePatientInfo",
         "the contained Patient, see PID",
-        "",
-        "of the Patient whatever is not in the section PID; that there was no identifier",
     ),
     ("title", "content.attachment.title", "", _EMPTY),
-    ("type_code", "type", "", "", _CODINGS),
+    ("type_code", "type"),
     (
         "unique_id",
         "masterIdentifier",
         f"and identifier, {_UNIQUE}; see uniqueId",
-        "",
-        "further identifiers; assigner, period",
     ),
     (
         "uri",
@@ -189,6 +199,7 @@ _DOCUMENT_ENTRY: Final = (
 )
 
 _SUBMISSION_SET: Final = (
+    *_RIDING,
     ("entry_uuid", "identifier.where(use = 'official')", _UUID),
     ("home_community_id", _HOME),
     ("availability_status", "status", "always current, as a SubmissionSet is always Approved"),
@@ -197,49 +208,46 @@ _SUBMISSION_SET: Final = (
         "source",
         "the first one, an organisation in the extension ihe-authorOrg; further ones in an "
         f"extension {f.OWN_AUTHOR}; source and its ihe-authorOrg are read as one author",
-        "",
-        _ACTOR,
     ),
-    ("comments", "note", "", _EMPTY, "further notes; who wrote it and when"),
+    ("comments", "note", "", _EMPTY),
     (
         "content_type_code",
         f"extension('{f.DESIGNATION_TYPE}').value",
         "",
         "",
-        f"further ones; {_CODINGS}",
     ),
     (
         "intended_recipient",
         f"extension('{f.INTENDED_RECIPIENT}').value",
         "a contained resource each, see Author",
         "separators with nothing behind them",
-        f"role and specialty of a recipient, further telecommunication; {_ACTOR}",
     ),
     _LIMITED,
-    ("patient_id", "subject", "as that of a document", "", "display"),
+    ("patient_id", "subject", "as that of a document"),
     (
         "source_id",
         f"extension('{f.SOURCE_ID}').value",
         "urn:oid:, read with and without a system",
     ),
-    ("submission_time", "date", "", "", _ZONE),
+    ("submission_time", "date"),
     ("title", "title", "", _EMPTY),
     (
         "unique_id",
         "identifier.where(use = 'usual')",
         f"{_UNIQUE}; urn:oid:, a UUID is read as its OID below 2.25",
         "",
-        "that it was a UUID; further identifiers",
+        "that it was a UUID",
     ),
 )
 
 _FOLDER: Final = (
+    *_RIDING,
     ("entry_uuid", "identifier.where(use = 'official')", _UUID),
     ("home_community_id", _HOME),
     ("availability_status", "status", "Approved: current; Deprecated: retired"),
-    ("code_list", f"extension('{f.DESIGNATION_TYPE}').value", "one each", "", _CODINGS),
-    ("comments", "note", "", _EMPTY, "further notes; who wrote it and when"),
-    ("last_update_time", "date", "the registry maintains it", "", _ZONE),
+    ("code_list", f"extension('{f.DESIGNATION_TYPE}').value", "one each"),
+    ("comments", "note", "", _EMPTY),
+    ("last_update_time", "date", "", "", "the registry maintains it"),
     _LIMITED,
     (
         "logical_id",
@@ -247,14 +255,14 @@ _FOLDER: Final = (
         "as that of a document",
         "one that equals the entryUUID comes back as absent; the registry gives it again",
     ),
-    ("patient_id", "subject", "as that of a document", "", "display"),
+    ("patient_id", "subject", "as that of a document"),
     ("title", "title", "", _EMPTY),
     (
         "unique_id",
         "identifier.where(use = 'usual')",
         f"{_UNIQUE}; urn:oid:, a UUID is read as its OID below 2.25",
         "",
-        "that it was a UUID; further identifiers",
+        "that it was a UUID",
     ),
 )
 
@@ -329,7 +337,8 @@ PARTS: Final = (
         "CXi",
         "5",
         "Identifier.type.coding",
-        "system urn:ietf:rfc:3986; ACSN and PLAC of v2-0203 are read as accession and order",
+        "a URN: system urn:ietf:rfc:3986; another code: that of v2-0203, of which ACSN "
+        "and PLAC are read as accession and order",
     ),
     Part("XCN", "1, 9", "Practitioner.identifier"),
     Part("XCN", "2", "Practitioner.name.family"),
@@ -382,24 +391,23 @@ EXTENSIONS: Final = {
 }
 
 UNMAPPED: Final = {
-    "DocumentReference.meta.security, meta.tag, implicitRules, language, text": "not kept",
-    "DocumentReference.custodian": "not kept: MHD does not map it",
-    "DocumentReference.docStatus": "not kept: MHD forbids it",
+    "id, meta.versionId, meta.lastUpdated, meta.profile": "the server's own",
+    "subject.reference, subject.identifier": "the server names the patient in its own way",
+    "attachment.url, data, hash, size": "those of the document as this server has it; a hash or "
+    "size that is not the document's is refused",
     "DocumentReference.date": "read where attachment.creation is absent; written: when registered",
     "DocumentReference.content[1]": "refused: a document has one content",
     "DocumentReference.status entered-in-error": "refused",
-    "DocumentReference.relatesTo": "Associations, made by the receiver; others of the same pair "
-    "of documents, and extensions, are not kept",
-    "List.entry.flag, entry.deleted, entry.date": "not kept: MHD forbids them",
-    "Identifier.assigner, Identifier.period": "not kept",
-    "ContactPoint.rank, ContactPoint.period, use of an e-mail, use temp and old": "not kept",
-    "ContactPoint.system other than phone, fax, pager, email and url": "phone",
-    "HumanName.text beside its parts, HumanName.period": "not kept",
-    "HumanName.prefix, HumanName.suffix": "several come back as one",
-    "HumanName.given": "those after the first come back word by word",
-    "Address.line": "those after the first come back as one",
-    "Address.text, district, type, period": "not kept, unless the text is all there is",
-    "Extensions of others": "not kept",
+    "DocumentReference.relatesTo": "Associations: code and target are kept, what else there is is "
+    "warned of",
+    "List.mode": "working",
+    "Folder List.date": "the registry's own",
+    "List.entry": "Associations: what an entry has beside its item is warned of",
+    "text, subject.display": "ride along, and are shown as long as patient and status are as they "
+    "were submitted",
+    "Identifier of type uniqueId or entryUUID": "by its value; the marks are the server's",
+    "modifierExtension": "refused",
+    "what exceeds 64 Ki characters for one object": "warned of",
 }
 """What a FHIR client may send and metadata have no place for."""
 
