@@ -169,7 +169,7 @@ def _without(element: str) -> Resource:
             ),
         ),
     ],
-    ids=range(11),
+    ids=range(10),
 )
 def test_what_is_wrong_is_told_and_nothing_stored(
     here: Deployment, sent: Resource, status: int, issue: tuple[str, str, str]
