@@ -108,7 +108,7 @@ BEHAVIOUR: Final[Mapping[str, tuple[str, str]]] = {
         "An unknown status is ignored; none left is none given",
         "ITI TF-2 3.18.4.1.2.3.6.1",
     ),
-    "unknown parameter": ("An unknown parameter is ignored", "ebRS 6.3.2.1"),
+    "unknown parameter": ("An unknown parameter is passed over with a warning", "ebRS 6.3.2.1"),
     "alternatives": ("One of the ids, and only one, is given", "ITI TF-2 3.18.4.1.2.3.7"),
     "single patient": (
         "Metadata in one answer are of one patient",

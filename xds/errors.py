@@ -38,8 +38,9 @@ alone, because a code context may name a patient and exceptions end up in logs.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 ERROR_SEVERITY: Final = "urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:Error"
 WARNING_SEVERITY: Final = "urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:Warning"
@@ -106,6 +107,12 @@ class RegistryError(Exception):
         # for bindings that have a place of their own for what ebRS puts into a sentence
         self.attribute = attribute
         self.rule = rule
+
+    def as_warning(self) -> Self:
+        """Return it as one that does not fail the transaction: of the severity Warning."""
+        warning = copy(self)
+        warning.severity = WARNING_SEVERITY
+        return warning
 
     @property
     def breach(self) -> Breach:

@@ -222,13 +222,6 @@ _FIND_DOCUMENTS: Final = (
         "letter, image",
         "absent times",
     ),
-    _documents(
-        "an unknown parameter",
-        "Mood",
-        "('good')",
-        f"report, letter, image, lab, {_NEW}",
-        "unknown parameter",
-    ),
 )
 
 _WITH_REFERENCES: Final = tuple(

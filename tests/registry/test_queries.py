@@ -66,6 +66,23 @@ def test_a_query_finds_what_it_must(server: Server, population: Population, case
     assert list(leaves.objects) == leaves.ids  # nothing but metadata
 
 
+@shows("behaviour unknown parameter")
+@pytest.mark.parametrize("query", ["FindDocuments", "FindDocumentsByReferenceId"])
+def test_an_unknown_parameter_is_passed_over_with_a_warning(
+    server: Server, population: Population, query: str
+) -> None:
+    case = next(one for one in CASES if one.query == query)
+    unknown = "$XDSDocumentEntryClassCodes"  # one letter too many
+    given = {**case.parameters, unknown: "('no^^such')"}
+    answer = ask(server, population, query, given)
+    assert answer.status == "Success"
+    (warning,) = answer.problems
+    assert warning.code == "XDSRegistryError"
+    assert warning.severity.endswith(":Warning")
+    assert unknown in warning.context
+    assert sorted(population.names(answer)) == sorted(case.expected)
+
+
 @pytest.mark.parametrize(
     ("message", "found"),
     [

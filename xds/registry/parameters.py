@@ -181,7 +181,10 @@ def decode(
     parameters: Iterable[Parameter],
     alternatives: Alternatives | None = None,
 ) -> Arguments:
-    """Decode a query's Slots, ignoring unknown ones; TransactionFailure with all errors."""
+    """Decode a query's Slots; TransactionFailure with all errors.
+
+    Unknown ones are passed over (ebRS 6.3.2.1), which :func:`passed_over` tells of.
+    """
     errors: list[RegistryError] = []
     values: dict[str, Groups] = {}
     for parameter in parameters:
@@ -201,6 +204,21 @@ def decode(
     if errors:
         raise TransactionFailure(errors)
     return Arguments(values)
+
+
+def passed_over(slots: Iterable[Slot], parameters: Iterable[Parameter]) -> list[RegistryError]:
+    """Return a warning for each Slot that is no parameter of the query.
+
+    A misspelt filter would else widen the result without a word.
+    """
+    known = [parameter.name for parameter in parameters]
+    return [
+        XDSRegistryError(
+            f"{name} is no parameter of this query and was passed over", attribute=name
+        ).as_warning()
+        for name in dict.fromkeys(slot.name for slot in slots)
+        if name not in known
+    ]
 
 
 def _missing(parameter: Parameter, *, is_given: bool) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from xds.errors import (
+    RegistryError,
     TransactionFailure,
     XDSRegistryError,
     XDSResultNotSinglePatient,
@@ -31,6 +32,7 @@ from xds.registry.parameters import (
     Parameter,
     decode,
     items,
+    passed_over,
 )
 from xds.registry.search import Page, Search
 from xds.registry.steps import StoredQuery
@@ -69,6 +71,7 @@ class QueryResult:
     objects: list[FoundObject]
     total: int
     """The objects of the whole result, of which a page may show less."""
+    warnings: Sequence[RegistryError] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -375,7 +378,7 @@ def answer(
     result = _result(query, search, arguments, request.page)
     if leaf_class and query.single_patient:
         _require_one_patient(result.objects)
-    return result
+    return replace(result, warnings=passed_over(request.slots, query.parameters))
 
 
 def _result(

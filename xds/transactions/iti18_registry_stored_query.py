@@ -33,7 +33,7 @@ def answered(domain: AffinityDomain, request: Request, transaction: Transaction)
         rendered = [one.object_ref() for one in result.objects]
     else:
         rendered = [one.leaf() for one in result.objects]
-    return Response(query_response(rendered, paging=_paging(asked, result)))
+    return Response(query_response(rendered, result.warnings, paging=_paging(asked, result)))
 
 
 def _note(request: Request, asked: QueryRequest) -> None:
