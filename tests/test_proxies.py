@@ -4,11 +4,15 @@ import base64
 import json
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from tests import certificates, haproxy
 from tests.certificates import Files, curl
@@ -16,6 +20,7 @@ from tests.test_server import Served, serving
 from xds.config import ConfigError, load
 from xds.security.node import Node, of_environment
 from xds.security.proxies import Proxies, Unreadable
+from xds.security.texts import UnacceptableText
 from xds.tls.options import networks
 
 SUBJECT = "CN=client,O=xds test"
@@ -166,3 +171,18 @@ def test_a_header_that_a_client_could_send_in_another_spelling_is_refused(name: 
 def test_proxies_are_addresses() -> None:
     with pytest.raises(ConfigError, match="not addresses or networks"):
         load({"trusted_proxies": "proxy.example"})
+
+
+@pytest.mark.parametrize("name", ["node\x1b[2J", "no\x85de", "n" * 60 + "\ufffe"])
+def test_a_subject_that_cannot_be_kept_is_refused(name: str) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), 1)
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    with pytest.raises(UnacceptableText):
+        Node.of_certificate("127.0.0.1", made.public_bytes(Encoding.DER))

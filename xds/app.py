@@ -11,6 +11,7 @@ from xds.metrics import Counted, Metrics
 from xds.pace import Paced
 from xds.repository import maintenance
 from xds.repository.store import StoreError
+from xds.security.host_header import OneHost
 from xds.security.proxies import KnownNodes, Proxies
 from xds.soap.application import SoapEndpoint
 from xds.soap.asynchronous import Replies
@@ -33,6 +34,8 @@ def create_app(config: Config) -> WSGIApplication:
     domain = remote_registry.open_domain(config, serves=True, metrics=metrics)
     if metrics and domain.office and domain.office.ships:
         metrics.watch_audit(domain.office.backlog)
+    if metrics and domain.office:
+        metrics.watch_spool(domain.office.spooled)
     if metrics and domain.database.is_sqlite:
         metrics.watch_wal(domain.database.wal_bytes)
     replies = Replies.open(config)
@@ -46,7 +49,7 @@ def create_app(config: Config) -> WSGIApplication:
     }
     has_both = set(domain.actors) == set(contract.ACTORS)
     fhir = application.create(domain, config, requirements) if has_both else None
-    served = KnownNodes(_Dispatch(endpoints, fhir, web.create(domain)), _proxies(config))
+    served = OneHost(KnownNodes(_Dispatch(endpoints, fhir, web.create(domain)), _proxies(config)))
     paced = Paced(served, config, metrics.requests_waiting if metrics else None)
     return Counted(paced, metrics) if metrics else paced
 

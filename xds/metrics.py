@@ -36,6 +36,13 @@ _OF_AUDIT: Final = (
         "When the oldest of them was written; 0 where there is none",
     ),
 )
+_OF_SPOOL: Final = (
+    ("xds_audit_set_aside_records", "Audit records that no database took: see data/audit"),
+    (
+        "xds_audit_spool_oldest_timestamp_seconds",
+        "When the oldest audit record was written that is not in the database; 0 where all are",
+    ),
+)
 _PLACES: Final = ("registry", "repository", "fhir")
 
 
@@ -225,6 +232,22 @@ class Metrics:
             if found := backlog():
                 waiting.set(found[0])
                 oldest.set(found[1])
+
+        self._looks.append(look)
+
+    def watch_spool(self, spool: Callable[[], Backlog]) -> None:
+        """Tell what of audit waits on the disk and what was set aside, whenever asked."""
+        from prometheus_client import Gauge
+
+        aside, oldest = (
+            Gauge(name, told, registry=self._registry, multiprocess_mode="mostrecent")
+            for name, told in _OF_SPOOL
+        )
+
+        def look() -> None:
+            count, since = spool()
+            aside.set(count)
+            oldest.set(since)
 
         self._looks.append(look)
 

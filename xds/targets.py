@@ -62,6 +62,14 @@ class Target:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is on this machine itself, as its host says."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
     def is_below(self, prefix: "Target") -> bool:
         """Whether this is the prefix itself or lies under it, by whole segments of the path."""
         same = (self.scheme, self.host, self.port) == (prefix.scheme, prefix.host, prefix.port)

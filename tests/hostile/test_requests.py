@@ -71,6 +71,31 @@ def test_heads_of_absurd_length_or_form(
 
 
 @pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /health/live HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
+        (b"GET /health/live HTTP/1.1\r\nHost:\r\n\r\n", 400),
+        (b"GET /health/live HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", 400),
+        (b"GET /fhir/metadata HTTP/1.1\r\nHost: x\r\nhost: y\r\n\r\n", 400),
+        (b"GET /health/live HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n", 400),
+        (b"GET /health/live HTTP/1.0\r\n\r\n", 200),
+        (b"GET http://x/health/live HTTP/1.1\r\nHost: x\r\n\r\n", 200),
+    ],
+    ids=[
+        "none",
+        "empty",
+        "two that are the same",
+        "two",
+        "two of HTTP/1.0",
+        "HTTP/1.0",
+        "absolute",
+    ],
+)
+def test_a_request_names_one_host(unharmed_server: Server, request_: bytes, status: int) -> None:
+    assert sent(unharmed_server, request_).status == status
+
+
+@pytest.mark.parametrize(
     "path",
     [
         "/%ff", "/%0d%0aX-Injected:%20yes", "/%00", "/../../etc/passwd", "/%2e%2e/%2e%2e/x",

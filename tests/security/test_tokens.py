@@ -19,7 +19,7 @@ from tests.vouching import AUDIENCE, HOSTED_ISSUER, TOKEN_ISSUER, claims, token,
 from xds.fhir.key_sets import KeySet
 from xds.fhir.tokens import TokenRefused, verify
 from xds.metadata.objects import Code
-from xds.security.issuers import TokenIssuer
+from xds.security.issuers import Issuers, TokenIssuer
 
 SEARCH: Final = "/DocumentReference?patient.identifier=urn:oid:2.999.1.1|T1&status=current"
 INVALID: Final = 'Bearer realm="xds", error="invalid_token", error_description='
@@ -108,6 +108,16 @@ REFUSED: Final[dict[str, Callable[[], str]]] = {
     "an unknown issuer": lambda: token(claims(iss="https://other.example")),
     "a wrong audience": lambda: token(claims(aud="https://other.example")),
     "no audience": lambda: token(claims(aud=None)),
+    "a NUL in the subject": lambda: token(claims(sub="jo\0")),
+    "half of a surrogate pair in the subject": lambda: token(claims(sub="jo\ud800")),
+    "a subject without end": lambda: token(claims(sub="jo" * 600)),
+    "a control character in a role": lambda: token(
+        claims(extensions={"ihe_iua": {"subject_role": [{"system": "2.999", "code": "a\x1bb"}]}})
+    ),
+    "half of a surrogate pair in a name": lambda: token(
+        claims(extensions={"ihe_iua": {"subject_name": "\udc00"}})
+    ),
+    "a NUL in a patient": lambda: token(claims(extensions={"ihe_iua": {"person_id": "\0"}})),
     "expired": lambda: token(claims(exp=claims()["iat"] - 120)),
     "no end": lambda: token(claims(exp=None)),
     "not yet valid": lambda: token(claims(nbf=claims()["iat"] + 120)),
@@ -254,3 +264,16 @@ def test_keys_are_used_for_a_while_when_their_set_cannot_be_read(
     now[0] += 25 * 3600
     with pytest.raises(TokenRefused):
         verify(token(), sets, [AUDIENCE], 0)
+
+
+def test_keys_by_plain_http_from_another_machine_are_told(tmp_path: Path) -> None:
+    urls = {
+        "plain": "http://keys.example/jwks",
+        "tls": "https://keys.example/jwks",
+        "here": "http://127.0.0.1:1/jwks",
+        "local": "http://localhost/jwks",
+        "file": "jwks.json",
+    }
+    file = tmp_path / "issuers.toml"
+    file.write_text("".join(f'[tokens."{name}"]\nkeys = "{url}"\n' for name, url in urls.items()))
+    assert Issuers.read(file).unprotected == ["plain"]

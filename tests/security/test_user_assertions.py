@@ -166,6 +166,14 @@ def in_order(*names: str) -> tuple[Any, ...]:
 
 
 REFUSED: Final[dict[str, tuple[str, Header]]] = {
+    "a control character in a name": (
+        INVALID_TOKEN,
+        lambda: security(signed(Asserted(name_id="j\x9bo"))),
+    ),
+    "a name without end": (
+        INVALID_TOKEN,
+        lambda: security(signed(Asserted(name_id="jo" * 600))),
+    ),
     "missing": (INVALID_SECURITY, lambda: ""),
     "an empty header": (INVALID_SECURITY, security),
     "two Security headers": (

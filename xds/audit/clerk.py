@@ -10,7 +10,7 @@ from uuid import NAMESPACE_OID, uuid5
 from xds import logs
 from xds.audit import table
 from xds.audit.record import Told, told_in
-from xds.audit.spool import Segment, Spool, left_behind
+from xds.audit.spool import SET_ASIDE, Segment, Spool, left_behind, set_aside
 from xds.audit.vocabulary import REPORT_NUMBER
 from xds.database import Database, DatabaseUnavailable
 
@@ -86,12 +86,44 @@ def collect(database: Database, folder: Path, whose: PatientsOf) -> None:
 
 
 def move(database: Database, segment: Segment, whose: PatientsOf) -> None:
-    """Write a file's records into the table."""
+    """Write a file's records into the table; those that it does not take are set aside.
+
+    DatabaseUnavailable or OSError where that cannot be done now; it may be done again.
+    """
     records = list(whole(segment.lines()))
     for start in range(0, len(records), _A_COMMIT):
-        found = list(_with_patients(records[start : start + _A_COMMIT], whose))
-        with database.write() as connection:
-            table.insert(connection, found)
+        batch = records[start : start + _A_COMMIT]
+        try:
+            _insert(database, batch, whose)
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            _insert_each(database, batch, whose, segment.path.parent)
+
+
+def _insert(database: Database, records: Sequence[Told], whose: PatientsOf) -> None:
+    found = list(_with_patients(records, whose))
+    with database.write() as connection:
+        table.insert(connection, found)
+
+
+def _insert_each(
+    database: Database, records: Sequence[Told], whose: PatientsOf, folder: Path
+) -> None:
+    """Insert records one by one, so that one which cannot be holds up no other."""
+    for record in records:
+        try:
+            _insert(database, [record], whose)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            set_aside(folder, record)
+            # the text of an error may quote the record
+            _log.error(
+                "an audit record is not taken by the database, and was set aside",
+                reason=type(error).__name__,
+                file=SET_ASIDE,
+            )
 
 
 def whole(lines: Iterable[bytes]) -> Iterator[Told]:

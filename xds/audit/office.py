@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from xds.audit import table, trail
+from xds.audit import spool, table, trail
 from xds.audit import vocabulary as av
 from xds.audit.clerk import Clerk, PatientsOf, collect, nobody
 from xds.audit.message import AuditSource
@@ -27,13 +27,13 @@ class Office:
     """Records what a process does; :attr:`trail` is the gate."""
 
     def __init__(self, config: Config, database: Database, whose: PatientsOf | None) -> None:
-        folder = folder_of(config)
-        spool = Spool(folder)
+        self._folder = folder_of(config)
+        files = Spool(self._folder)
         self._database = database
-        self._spool = spool
+        self._spool = files
         self._refuses = config.audit_failure == "refuse"
-        self.trail = AuditTrail(spool, config.audit_failure, config.registry_url or "")
-        self._clerk = Clerk(database, spool, folder, whose or nobody)
+        self.trail = AuditTrail(files, config.audit_failure, config.registry_url or "")
+        self._clerk = Clerk(database, files, self._folder, whose or nobody)
         self._shipper = _shipper(config, database)
 
     def note_configuration(self, digest: str) -> None:
@@ -73,6 +73,13 @@ class Office:
             return None
         return count, (oldest or 0) / 1000
 
+    def spooled(self) -> tuple[int, float]:
+        """Return how many records no database took, and when the oldest that waits was written.
+
+        In seconds since 1970, 0 where none waits: of all processes that share the data folder.
+        """
+        return spool.count_set_aside(self._folder), spool.oldest(self._folder) / 1000
+
     def close(self) -> None:
         """Finish what is under way."""
         self._clerk.close()
@@ -87,12 +94,12 @@ def folder_of(config: Config) -> Path:
 
 def note_application(config: Config, *, starts: bool) -> None:
     """Record the start or the stop of the server, durably; OSError where that fails."""
-    spool = Spool(folder_of(config))
+    files = Spool(folder_of(config))
     try:
         kind = av.APPLICATION_START if starts else av.APPLICATION_STOP
-        spool.write([trail.of_application(kind)])
+        files.write([trail.of_application(kind)])
     finally:
-        spool.close()
+        files.close()
 
 
 def catch_up(config: Config, database: Database, whose: PatientsOf | None) -> None:

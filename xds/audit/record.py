@@ -1,7 +1,7 @@
 """One audit record as a value: what DICOM PS3.15 A.5 calls an audit message, before it is XML."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -104,9 +104,12 @@ class AuditRecord:
     things: tuple[Thing, ...] = ()
 
     def dump(self) -> bytes:
-        """Return the record as one line of JSON."""
+        """Return the record as one line of JSON; half of a surrogate pair becomes U+FFFD."""
         # Coded and Detail, which orjson would not take for lists
-        return orjson.dumps(self, default=tuple, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+        try:
+            return orjson.dumps(self, default=tuple, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+        except orjson.JSONEncodeError:
+            return orjson.dumps(_in_utf8(asdict(self)))
 
     def told(self) -> Told:
         """Return the record as its JSON has it."""
@@ -127,6 +130,14 @@ class AuditRecord:
         return cls(**told)
 
 
+def _in_utf8(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {name: _in_utf8(one) for name, one in value.items()}
+    return list(map(_in_utf8, value)) if isinstance(value, list | tuple) else value
+
+
 def _coded(told: Mapping[str, Any], name: str) -> tuple[Coded, ...]:
     return tuple(Coded(*one) for one in told.get(name, ()))
 
@@ -139,3 +150,9 @@ def _thing(told: Mapping[str, Any]) -> Thing:
 def now() -> str:
     """Return this moment as records have it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def milliseconds(at: str) -> int:
+    """Return a time in ISO 8601 as milliseconds since 1970; ValueError for what is none."""
+    moment = datetime.fromisoformat(at)
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)

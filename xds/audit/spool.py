@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from xds.audit.record import AuditRecord
+from xds.audit.record import AuditRecord, Told, line_of, milliseconds, told_in
 from xds.folders import make_private_folder
 
 _ROOM: Final = 1 << 20
@@ -22,6 +22,8 @@ _ROOM: Final = 1 << 20
 _SPARE: Final = 2
 _END: Final = b"\n"
 _SUFFIX: Final = ".audit"
+SET_ASIDE: Final = "set-aside.jsonl"
+"""The file of records that no database took, one a line, for the operator."""
 
 
 class Segment:
@@ -173,6 +175,46 @@ def left_behind(folder: Path) -> Iterator[Segment]:
             yield segment
         else:
             segment.remove()  # moved by another one meanwhile: opening has made it anew
+
+
+def oldest(folder: Path) -> int:
+    """Return when the oldest record was written that waits in a folder, in ms since 1970; else 0.
+
+    The files are those of all processes, also of ones that have gone.
+    """
+    found = (_first(path) for path in folder.glob(f"*{_SUFFIX}"))
+    return min((at for at in found if at), default=0)
+
+
+def _first(path: Path) -> int:
+    """Return the time of the first record of a file; 0 where there is none."""
+    try:
+        with path.open("rb") as file:
+            written = file.read(_ROOM).lstrip(b"\0")
+        return milliseconds(told_in(written.partition(_END)[0])["at"])
+    except (OSError, ValueError):
+        return 0  # removed, empty, or being written at this moment
+
+
+def set_aside(folder: Path, record: Told) -> None:
+    """Keep a record, durably, that no database takes; OSError where that fails."""
+    line = line_of(record).encode() + _END
+    descriptor = os.open(folder / SET_ASIDE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, line)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    _sync(folder)
+
+
+def count_set_aside(folder: Path) -> int:
+    """Return how many records have been set aside."""
+    try:
+        with (folder / SET_ASIDE).open("rb") as file:
+            return sum(1 for _ in file)
+    except OSError:
+        return 0
 
 
 def _sync(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -26,8 +25,9 @@ from sqlalchemy import (
     update,
 )
 
-from xds.audit.record import AuditRecord, Told, line_of
+from xds.audit.record import AuditRecord, Told, line_of, milliseconds
 from xds.database import METADATA
+from xds.metadata.demands import searchable
 
 audit_record = Table(
     "audit_record",
@@ -59,6 +59,8 @@ Index(
 )
 
 _COLUMNS: Final = ("id", "at", '"transaction"', "outcome", "patient_id", "user_id", "record")
+_LONGEST: Final = 500
+"""Characters of a text by which records are searched: PostgreSQL indexes 2,704 bytes at most."""
 _A_STATEMENT: Final = 100
 """Rows; each statement lets other threads in between, which costs as much as a row."""
 _TO_SHIP: Final = (
@@ -84,12 +86,6 @@ _LATEST: Final = (
     .order_by(audit_record.c.pk.desc())
     .limit(1)
 )
-
-
-def milliseconds(at: str) -> int:
-    """Return a time in ISO 8601 as milliseconds since 1970; ValueError for what is none."""
-    moment = datetime.fromisoformat(at)
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def insert(connection: Connection, records: Iterable[Told]) -> None:
@@ -118,10 +114,19 @@ def _row(told: Told) -> tuple[Any, ...]:
         milliseconds(told["at"]),
         told["transaction"],
         told["outcome"],
-        told["patient_id"],
-        actor["user_id"] if actor else None,
+        searchable_text(told["patient_id"]),
+        searchable_text(actor["user_id"]) if actor else None,
         line_of(told),
     )
+
+
+def searchable_text(text: str | None) -> str | None:
+    """Return a text as the columns have it that are searched by it.
+
+    Whoever asks may name a patient or user in whatever text: an index takes no long ones, and not
+    every database a NUL. The record itself has the text as it was.
+    """
+    return None if text is None else searchable(text)[:_LONGEST]
 
 
 def to_ship(connection: Connection, most: int) -> Sequence[tuple[int, AuditRecord]]:
@@ -179,7 +184,7 @@ def _search(wanted: Wanted) -> Select[Any]:
     query = select(columns.record)
     for name in ("patient_id", "user_id", "transaction"):
         if (value := getattr(wanted, name)) is not None:
-            query = query.where(columns[name] == value)
+            query = query.where(columns[name] == searchable_text(value))
     if wanted.since is not None:
         query = query.where(columns.at >= milliseconds(wanted.since))
     if wanted.until is not None:

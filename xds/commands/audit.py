@@ -7,7 +7,7 @@ import click
 
 from xds.audit import office, table
 from xds.audit.message import render
-from xds.audit.record import AuditRecord, Thing
+from xds.audit.record import AuditRecord, Thing, milliseconds
 from xds.audit.table import Wanted
 from xds.commands.options import with_config
 from xds.commands.terminal import print_table, printable
@@ -48,7 +48,7 @@ def command(
     try:
         wanted = Wanted(patient_id=patient, user_id=user, **told)  # type: ignore[arg-type]
         for found in filter(None, (wanted.since, wanted.until)):
-            table.milliseconds(found)
+            milliseconds(found)
     except ValueError as error:
         raise click.UsageError(f"not a time: {error}") from None
     records = _found(config, wanted)

@@ -62,6 +62,8 @@ def _note(config: Config, *, starts: bool) -> None:
 
 
 def _warn(config: Config) -> None:
+    from xds.security.issuers import Issuers
+
     log = logs.get_logger(__name__)
     has_repository = config.serve_repository == "yes"
     if config.registry_url is not None:
@@ -86,6 +88,13 @@ def _warn(config: Config) -> None:
             "assertions of a holder of key cannot be confirmed, those of a bearer can: TLS that "
             "ends here does not tell the client's certificate; a proxy in trusted_proxies does",
             option="trusted_proxies",
+        )
+    for issuer in Issuers.read(config.user_issuers).unprotected:
+        log.warning(
+            "the keys of an issuer come by plain http, where anyone between can change them: "
+            "use https or a file",
+            option="user_issuers",
+            issuer=issuer,
         )
     for name in unknown_environment():
         log.warning("an environment variable is set that is no option", environment=name)

@@ -65,6 +65,8 @@ _CONFLICTS: Final = {
     "40P01": "two transactions waited for each other",
 }
 _READ_ONLY: Final = "25006"
+_BEYOND_ITS_LIMITS: Final = "54"
+"""The class of states of a statement that is too much for it, such as a text for an index."""
 _NOT_AS_IT_SHOULD_BE: Final = frozenset({"42501", "42703", "42P01"})
 """No right to a table, no such column, no such table: of the database, not of what was asked."""
 _MISSING: Final = "PostgreSQL needs the package psycopg: pip install 'xds[postgresql]'"
@@ -115,6 +117,8 @@ class PostgreSQL(Backend):
         if state == _READ_ONLY:
             self.engine.dispose()  # it is a standby by now: look for the server that took over
             return DatabaseUnavailable("the server takes no writes")
+        if state and state.startswith(_BEYOND_ITS_LIMITS):
+            return None  # the driver calls it an error of the server; it is one of the values
         driver = self._driver
         of_the_server = isinstance(cause, driver.OperationalError | driver.InterfaceError)
         if of_the_server or state in _NOT_AS_IT_SHOULD_BE:

@@ -14,6 +14,7 @@ from xds.fhir.key_sets import ALGORITHMS, Key, KeySet
 from xds.metadata.objects import Code
 from xds.security.access import AuthenticationFailed
 from xds.security.caller import User, resource_id
+from xds.security.texts import UnacceptableText
 
 _MOST_CHARACTERS: Final = 64 * 1024
 _MOST_TRIED: Final = 8
@@ -80,6 +81,8 @@ def verify(
         # its text may quote the token
         told = _TOLD.get(type(error), NOT_ACCEPTED)
         raise TokenRefused(f"the token is not valid: {type(error).__name__}", told) from None
+    except UnacceptableText as error:
+        raise TokenRefused(f"a claim of the token is not acceptable: {error}") from None
     except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise TokenRefused(f"the token cannot be read: {type(error).__name__}") from None
 

@@ -19,6 +19,7 @@ from typing import Final
 from xds import logs
 from xds.metrics import Metrics
 from xds.security.node import Node
+from xds.security.texts import UnacceptableText
 
 START: Final = b"\x0b"
 END: Final = b"\x1c\x0d"
@@ -263,7 +264,10 @@ def _node(connection: socket.socket) -> Node:
         certificate = connection.getpeercert(binary_form=True)
         if connection.context.verify_mode == ssl.CERT_NONE:
             certificate = None
-    return Node.of_certificate(address, certificate) if certificate else Node(address=address)
+    try:
+        return Node.of_certificate(address, certificate) if certificate else Node(address=address)
+    except UnacceptableText as error:
+        raise Intolerable(f"the subject of the certificate: {error}") from None
 
 
 class _Peer:

@@ -1,16 +1,22 @@
 """Who asks: a node, and the user that an assertion or a token vouches for (ITI TF-2 3.19, 3.40)."""
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
 from xds.metadata.datatypes import CX
 from xds.metadata.objects import Code
 from xds.security.node import NOWHERE, Node
+from xds.security.texts import require_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """What a verified assertion says of a user (ITI TF-2 3.40.4.1.2)."""
+    """What a verified assertion says of a user (ITI TF-2 3.40.4.1.2).
+
+    UnacceptableText where a text of it cannot be kept and shown everywhere: it becomes a column of
+    the audit records, and is compared with the rules of the policy.
+    """
 
     name_id: str
     """The NameID of the subject, or the ``sub`` of a token."""
@@ -39,10 +45,24 @@ class User:
     """The scopes of a token; an assertion has none."""
     assertion_id: str = ""
 
+    def __post_init__(self) -> None:
+        """Check every text, whoever has vouched for it."""
+        require_text(text for one in fields(self) for text in _texts(getattr(self, one.name)))
+
     @property
     def audit_name(self) -> str:
         """The name for an audit record: ``alias<user@issuer>`` (ITI TF-2 3.40.4.2)."""
         return f"{self.alias}<{self.name_id}@{self.issuer}>"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Code):
+        yield from _texts((value.code, value.coding_scheme, value.display_name or ""))
+    else:
+        for one in value:
+            yield from _texts(one)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,6 +138,18 @@ class Issuers:
     assertions: Mapping[str, AssertionIssuer] = field(default_factory=dict)
     tokens: Mapping[str, TokenIssuer] = field(default_factory=dict)
 
+    @property
+    def unprotected(self) -> Sequence[str]:
+        """The issuers of tokens whose keys come by plain HTTP from another machine.
+
+        Whoever is between could put in a key of their own, and be every user.
+        """
+        return [
+            name
+            for name, one in self.tokens.items()
+            if one.url and (target := Target.parse(one.url)).scheme == "http" and not target.is_here
+        ]
+
     @classmethod
     def read(cls, path: Path | None) -> "Issuers":
         """Read the file; without one nobody may. BadIssuers where something is wrong with it."""

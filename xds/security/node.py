@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Self
 
+from xds.security.texts import require_text
+
 ENVIRONMENT: Final = "xds.node"
 """Where the environment of a request has its node; see :mod:`xds.security.proxies`."""
 
@@ -24,7 +26,10 @@ class Node:
 
     @classmethod
     def of_certificate(cls, address: str, certificate: bytes) -> Self:
-        """Return the node that has proved to own a certificate (DER); ValueError if it is none."""
+        """Return the node that has proved to own a certificate (DER).
+
+        ValueError if it is none, or its subject is a text that cannot be kept.
+        """
         return cls(
             address=address,
             certificate_subject=_subject(certificate),
@@ -47,4 +52,6 @@ def _subject(certificate: bytes) -> str:
     # here, as it takes its time, and most servers need none of it
     from cryptography import x509
 
-    return x509.load_der_x509_certificate(certificate).subject.rfc4514_string()
+    subject = x509.load_der_x509_certificate(certificate).subject.rfc4514_string()
+    require_text([subject])
+    return subject

@@ -10,6 +10,7 @@ from lxml import etree
 
 from xds.metadata.objects import Code
 from xds.security.caller import User, resource_id
+from xds.security.texts import UnacceptableText
 from xds.soap.assertions import INVALID_SECURITY_TOKEN, SAML, AssertionRefused, Verified, text_of
 
 Values = Sequence[etree._Element]
@@ -30,14 +31,18 @@ def user_of(verified: Verified) -> User:
     values = _values(signed)
     told = {name: read(values.get(attribute, ())) for name, attribute, read in _READ}
     providers = (*_identifiers(values.get(_PROVIDER_IDENTIFIER, ())), *_texts(values.get(_NPI, ())))
-    return User(
-        name_id=text_of(subjects[0], "NameID"),
-        issuer=verified.issuer,
-        alias=(subjects[0].find(f"{SAML}NameID").get("SPProvidedID") or "").strip(),
-        assertion_id=signed.get("ID"),
-        provider_identifiers=tuple(dict.fromkeys(providers)),
-        **told,
-    )
+    try:
+        return User(
+            name_id=text_of(subjects[0], "NameID"),
+            issuer=verified.issuer,
+            alias=(subjects[0].find(f"{SAML}NameID").get("SPProvidedID") or "").strip(),
+            assertion_id=signed.get("ID"),
+            provider_identifiers=tuple(dict.fromkeys(providers)),
+            **told,
+        )
+    except UnacceptableText as error:
+        said = f"an attribute of the assertion is not acceptable: {error}"
+        raise AssertionRefused(INVALID_SECURITY_TOKEN, said) from None
 
 
 def _values(signed: etree._Element) -> Mapping[str, Values]:

@@ -1,0 +1,101 @@
+"""Records that a database might not take: none of them holds up another, and none is lost."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.databases import Databases
+from xds.audit import spool, table, trail
+from xds.audit import vocabulary as av
+from xds.audit.clerk import move, nobody
+from xds.audit.record import Actor, AuditRecord, told_in
+from xds.audit.spool import SET_ASIDE, Spool
+from xds.audit.table import Wanted
+from xds.database import Database
+from xds.security.access import Access, RequestedDocument
+from xds.security.gates import Outcome
+
+LONG = "".join(chr(0x4E00 + i * 7919 % 20_000) for i in range(9_000))
+"""A text that no compression makes short enough for an index of PostgreSQL."""
+
+
+@pytest.fixture(scope="module")
+def database(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    with databases.opened(tmp_path_factory.mktemp("poisoned")) as opened:
+        yield opened
+
+
+def record(**changes: object) -> AuditRecord:
+    return replace(trail.of_application(av.APPLICATION_START), **changes)  # type: ignore[arg-type]
+
+
+def moved(database: Database, folder: Path, records: Sequence[AuditRecord]) -> None:
+    files = Spool(folder)
+    files.write(records)
+    (segment,) = files.taken()
+    assert spool.oldest(folder) > 0
+    move(database, segment, nobody)
+    files.moved(segment)
+    files.close()
+    assert spool.oldest(folder) == 0
+
+
+def found(database: Database, **wanted: str) -> list[AuditRecord]:
+    with database.read() as connection:
+        return list(table.search(connection, Wanted(most=10_000, **wanted)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["a\0b", LONG, "a\ud800b"], ids=["NUL", "long", "half"])
+def test_texts_that_no_column_takes_are_found_all_the_same(
+    database: Database, tmp_path: Path, text: str
+) -> None:
+    poisoned = record(
+        patient_id=text,
+        node=text,
+        description=text,
+        actor=Actor(user_id=text, user_name=text),
+    )
+    moved(database, tmp_path, [record(), poisoned, record()])
+    asked = text.replace("\ud800", "\N{REPLACEMENT CHARACTER}")
+    for wanted in ({"patient_id": asked}, {"user_id": asked}):
+        (one,) = (one for one in found(database, **wanted) if one.id == poisoned.id)
+        assert one.description == asked
+    assert spool.count_set_aside(tmp_path) == 0
+
+
+def test_a_record_that_is_not_taken_is_set_aside(database: Database, tmp_path: Path) -> None:
+    before, after = record(), record()
+    bad = [record(outcome=2**40), record(at="never"), record(id="of no\0database")]
+    moved(database, tmp_path, [before, *bad, after])
+    kept = {one.id for one in found(database)}
+    assert {before.id, after.id} <= kept
+    aside = [told_in(line) for line in (tmp_path / SET_ASIDE).read_bytes().splitlines()]
+    assert spool.count_set_aside(tmp_path) == len(aside)
+    assert not kept & {one["id"] for one in aside}
+    assert {one.id for one in bad} == {one["id"] for one in aside} | (kept & {b.id for b in bad})
+    assert (tmp_path / SET_ASIDE).stat().st_mode & 0o777 == 0o600
+
+
+def test_documents_whose_patients_cannot_be_told_are_set_aside(
+    database: Database, tmp_path: Path
+) -> None:
+    def whose(unique_ids: Sequence[str]) -> dict[str, list[str]]:
+        if "bad" in unique_ids:
+            raise ValueError("no such thing")
+        return {one: ["P1"] for one in unique_ids}
+
+    files = Spool(tmp_path)
+    for name in ("good", "bad", "good"):
+        access = Access(transaction="ITI-43")
+        access.facts.documents.append(RequestedDocument("2.999.1", name))
+        files.write(list(trail.records(access, Outcome())))
+    (segment,) = files.taken()
+    move(database, segment, whose)
+    segment.close()
+    files.close()
+    (aside,) = map(json.loads, (tmp_path / SET_ASIDE).read_text().splitlines())
+    assert [one["id"] for one in aside["things"]] == ["bad"]
+    assert sum(one.things[0].id == "good" for one in found(database, patient_id="P1")) == 2
