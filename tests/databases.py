@@ -21,6 +21,7 @@ SQLITE, POSTGRESQL, BOTH = "sqlite", "postgresql", "both"
 
 ON_BOTH: Final = frozenset(
     {
+        "audit/test_chain.py",
         "audit/test_poisoned.py",
         "registry/test_bulk.py",
         "registry/test_effects.py",

@@ -4,7 +4,9 @@ import base64
 import hashlib
 import http.client
 import json
+import re
 import resource
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +18,7 @@ from typing import Any, Final
 
 import pytest
 from lxml import etree
+from sqlalchemy import text as sql
 
 from bench.machine import family
 from tests.databases import Databases
@@ -35,6 +38,7 @@ from tests.registry.wire import (
 from tests.serving import Server, serving
 from xds.audit.vocabulary import EVENTS
 from xds.client import Content, DocumentConsumer, DocumentSource, entry_of, submission_of
+from xds.database import Database
 from xds.fhir.interactions import INTERACTIONS
 from xds.hl7v2.feed import EVENTS as FEED
 from xds.metadata import vocabulary as v
@@ -109,6 +113,42 @@ def test_a_document_from_its_submission_to_its_retrieval(audited: Server) -> Non
     (retrieved,) = iti43["things"]
     assert retrieved["id"] == unique_id
     assert retrieved["details"] == [["Repository Unique ID", "2.999.1.3"]]
+
+
+def test_reading_the_records_is_recorded_and_a_change_of_them_is_told(audited: Server) -> None:
+    patient_id = World.new().patient(1)
+    query(audited, v.GET_ALL, {"patientId": text(patient_id)})
+    recorded(audited, patient_id, 1)
+    (used, *_) = audit(audited, "--transaction", "audit log")
+    assert used["event"][:2] == ["110101", "DCM"]
+    (log,) = used["things"]
+    assert (log["role"], log["details"]) == (13, [["query", f"patient_id {patient_id}, most 100"]])
+    assert used["actor"]["user_id"].endswith(f"@{socket.gethostname()}")
+    assert verified(audited)[0] == 0
+    database = Database(audited.database)
+    try:
+        changed = "UPDATE audit_record SET outcome = outcome + :by WHERE patient_id = :whose"
+        for by, code in ((4, 1), (-4, 0)):
+            with database.write() as connection:
+                connection.execute(sql(changed), {"by": by, "whose": patient_id})
+            found, told = verified(audited)
+            assert found == code, told
+            assert ("changed: record" in told) is bool(code), told
+    finally:
+        database.close()
+    found, told = verified(audited, "--end", f"1:{'0' * 64}")
+    assert found == 1, told
+    (end,) = re.findall(r"ends with (\S+)", verified(audited)[1])
+    assert verified(audited, "--end", end)[0] == 0
+    assert "record" not in xds_audit(audited, "--patient", "nobody", "--format", "json")
+
+
+def verified(server: Server, *arguments: str) -> tuple[int, str]:
+    """Verify with `xds audit`; return its exit code and what it prints."""
+    where = ["--data", str(server.data), "--database", server.database]
+    command = [sys.executable, "-m", "xds", "audit", *where, "--verify", *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
 
 
 def test_what_is_refused_is_recorded_as_refused(audited: Server) -> None:

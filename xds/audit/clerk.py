@@ -1,6 +1,7 @@
 """Moves records from the spool to the table, and gives those of documents their patients."""
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Final
 from uuid import NAMESPACE_OID, uuid5
 
 from xds import logs
-from xds.audit import table
+from xds.audit import anchor, chain
 from xds.audit.record import Told, told_in
 from xds.audit.spool import SET_ASIDE, Segment, Spool, left_behind, set_aside
 from xds.audit.vocabulary import REPORT_NUMBER
@@ -21,6 +22,7 @@ _EVERY_SECONDS: Final = 0.5
 _LEFT_BEHIND_EVERY: Final = 20
 """Rounds after which files of processes that have gone are looked for."""
 _A_COMMIT: Final = 1_000
+_TOLD_EVERY_SECONDS: Final = 3600.0
 _OF_DOCUMENT: Final = list(REPORT_NUMBER)
 
 _log = logs.get_logger(__name__)
@@ -39,6 +41,8 @@ class Clerk:
         self._spool = spool
         self._folder = folder
         self._whose = whose
+        self._noted: chain.Link | None = None
+        self._told_again = 0.0
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._work, name="audit clerk", daemon=True)
         self._thread.start()
@@ -55,6 +59,7 @@ class Clerk:
             self._round(rounds % _LEFT_BEHIND_EVERY == 0)
             rounds += 1
         self._round(False)
+        self._tell()
 
     def _round(self, thorough: bool) -> None:
         taken: list[Segment] = []
@@ -66,12 +71,31 @@ class Clerk:
                 del taken[0]
             if thorough:
                 collect(self._database, self._folder, self._whose)
+            self._note_end()
         except (DatabaseUnavailable, OSError) as error:
             _log.error("audit records stay on the disk for now", exc_info=error)
         except Exception as error:
             _log.error("audit records were not moved", exc_info=error)
         if taken:
             self._spool.give_back(taken)
+
+    def _note_end(self) -> None:
+        """Chain what has come in commits of its own, and note where the chain ends."""
+        with self._database.read() as connection:
+            has_more, end = chain.has_unchained(connection), chain.head(connection)
+        if has_more:
+            end = chain.append(self._database, [])
+        if end != self._noted:
+            anchor.note(self._folder, end)
+            self._noted = end
+        if time.monotonic() >= self._told_again:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Tell the log where the chain ends, which is then known apart from the database."""
+        self._told_again = time.monotonic() + _TOLD_EVERY_SECONDS
+        if self._noted is not None:
+            _log.info("end of the audit chain", end="{}:{}".format(*self._noted))
 
 
 def collect(database: Database, folder: Path, whose: PatientsOf) -> None:
@@ -102,9 +126,7 @@ def move(database: Database, segment: Segment, whose: PatientsOf) -> None:
 
 
 def _insert(database: Database, records: Sequence[Told], whose: PatientsOf) -> None:
-    found = list(_with_patients(records, whose))
-    with database.write() as connection:
-        table.insert(connection, found)
+    chain.append(database, list(_with_patients(records, whose)))
 
 
 def _insert_each(

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from xds.audit.record import Actor, AuditRecord, Coded, Thing
+from xds.audit.record import SECURITY_RESOURCE, Actor, AuditRecord, Coded, Thing
 from xds.audit.vocabulary import APPLICATION, DESTINATION, PATIENT_NUMBER, SOURCE
 from xds.metadata.ebrim import escape
 
 _ANONYMOUS: Final = "http://www.w3.org/2005/08/addressing/anonymous"
 _PERSON: Final = 1
 _UNKNOWN: Final = "unknown"
+_NAMES: Final = {SECURITY_RESOURCE: "Security Audit Log"}
+"""What an object is called, by its role."""
 _APPLICATION_SERVER: Final = Coded("4", "DCM", "Application Server Process or Thread")
 _NOT_XML: Final = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 65534, 65535), "?")
 
@@ -42,7 +44,8 @@ def _parts(record: AuditRecord, source: AuditSource) -> Iterator[str]:
     yield _coded("EventID", record.event)
     if record.subtype:
         yield _coded("EventTypeCode", record.subtype)
-    yield _coded("EventTypeCode", record.event_type)
+    if record.event_type != record.event:
+        yield _coded("EventTypeCode", record.event_type)
     if record.description:
         yield f"<EventOutcomeDescription>{_text(record.description)}</EventOutcomeDescription>"
     for purpose in record.purposes:
@@ -77,8 +80,10 @@ def _patient(record: AuditRecord) -> Thing:
 
 def _participants(record: AuditRecord, source: AuditSource) -> Iterator[str]:
     """Yield the participants in the order source, user, destination."""
-    if record.path == "" and record.address == "" and record.actor is None:
-        yield _server(record, source, APPLICATION)  # of nobody's asking
+    if record.path == "" and record.address == "":
+        yield _server(record, source, APPLICATION)  # of nobody's asking, or of someone's here
+        if record.actor is not None:
+            yield _user(record.actor)
         return
     server_role, client_role = (
         (SOURCE, DESTINATION) if record.serves_as_source else (DESTINATION, SOURCE)
@@ -127,6 +132,7 @@ def _user(actor: Actor) -> str:
 
 
 def _object(thing: Thing) -> str:
+    named = f"<ParticipantObjectName>{_NAMES.get(thing.role, '')}</ParticipantObjectName>"
     query = f"<ParticipantObjectQuery>{_base64(thing.query)}</ParticipantObjectQuery>"
     details = "".join(
         f'<ParticipantObjectDetail type="{_text(one.type)}" value="{_base64(one.value)}"/>'
@@ -137,7 +143,7 @@ def _object(thing: Thing) -> str:
         f'ParticipantObjectTypeCode="{thing.type_code}" '
         f'ParticipantObjectTypeCodeRole="{thing.role}">'
         f"{_coded('ParticipantObjectIDTypeCode', thing.id_type)}"
-        f"{'<ParticipantObjectName/>' if thing.query is None else query}{details}"
+        f"{named if thing.query is None else query}{details}"
         "</ParticipantObjectIdentification>"
     )
 

@@ -1,12 +1,14 @@
 """Audit as one process of a deployment has it: the trail, and who works behind it."""
 
+import getpass
+import os
 import socket
 from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from xds.audit import spool, table, trail
+from xds.audit import chain, spool, table, trail
 from xds.audit import vocabulary as av
 from xds.audit.clerk import Clerk, PatientsOf, collect, nobody
 from xds.audit.message import AuditSource
@@ -107,6 +109,18 @@ def catch_up(config: Config, database: Database, whose: PatientsOf | None) -> No
     folder = folder_of(config)
     if folder.is_dir():
         collect(database, folder, whose or nobody)
+
+
+def note_use(config: Config, database: Database, asked: str) -> None:
+    """Record durably that someone at this machine reads the records; DatabaseUnavailable."""
+    try:
+        person = getpass.getuser()
+    except (OSError, KeyError):
+        person = str(os.getuid())
+    where = urlsplit(config.database_url)
+    log = f"{where.scheme}://{where.hostname or ''}{where.path}"  # without user and password
+    record = trail.of_use(f"{person}@{socket.gethostname()}", log, asked)
+    chain.append(database, [record.told()])
 
 
 def source_of(config: Config) -> AuditSource:

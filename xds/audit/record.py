@@ -15,6 +15,9 @@ SERIOUS_FAILURE: Final = 8
 """The server could not answer, or someone was not let in."""
 
 
+SECURITY_RESOURCE: Final = 13
+"""ParticipantObjectTypeCodeRole of the records themselves."""
+
 Told = dict[str, Any]
 """A record as its JSON has it."""
 

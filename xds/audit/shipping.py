@@ -18,7 +18,7 @@ from sqlalchemy import BigInteger, Column, Table, Text, bindparam, insert, selec
 from sqlalchemy.exc import IntegrityError
 
 from xds import logs
-from xds.audit import table
+from xds.audit import chain, table
 from xds.audit.message import AuditSource, render
 from xds.audit.syslog import Sender, framed
 from xds.database import METADATA, Database, DatabaseUnavailable, Locks
@@ -147,7 +147,7 @@ class Shipper:
             return
         self._forgotten = time.monotonic() + _FORGET_SECONDS
         before = datetime.now(UTC) - timedelta(days=days)
-        with self._shipment.database.write() as connection:
-            gone = table.forget(connection, before.isoformat())
+        with self._shipment.database.write(chain.ALONE) as connection:
+            gone = chain.forget(connection, before.isoformat())
         if gone:
             _log.info("audit records were removed that had been shipped", records=gone)

@@ -17,7 +17,6 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
-    delete,
     false,
     func,
     select,
@@ -41,8 +40,13 @@ audit_record = Table(
     Column("user_id", Text),
     Column("shipped", Boolean, nullable=False),
     Column("record", Text, nullable=False),
+    Column("sequence", BigInteger),
+    Column("hash", Text),
 )
-"""A row a record, which never changes but for being shipped; ``at`` is in milliseconds."""
+"""A row a record, which never changes but for being shipped and chained (:mod:`xds.audit.chain`).
+
+``at`` is in milliseconds.
+"""
 for _name in ("patient_id", "user_id"):
     Index(
         f"ix_audit_record_{_name}",
@@ -57,8 +61,22 @@ Index(
     sqlite_where=audit_record.c.shipped == false(),
     postgresql_where=audit_record.c.shipped == false(),
 )
+Index(
+    "ix_audit_record_sequence",
+    audit_record.c.sequence,
+    unique=True,
+    sqlite_where=audit_record.c.sequence.is_not(None),
+    postgresql_where=audit_record.c.sequence.is_not(None),
+)
+Index(
+    "ix_audit_record_to_chain",
+    audit_record.c.pk,
+    sqlite_where=audit_record.c.sequence.is_(None),
+    postgresql_where=audit_record.c.sequence.is_(None),
+)
 
-_COLUMNS: Final = ("id", "at", '"transaction"', "outcome", "patient_id", "user_id", "record")
+COLUMNS: Final = ("id", "at", '"transaction"', "outcome", "patient_id", "user_id", "record")
+"""What is made of a record: see :func:`row_of`."""
 _LONGEST: Final = 500
 """Characters of a text by which records are searched: PostgreSQL indexes 2,704 bytes at most."""
 _A_STATEMENT: Final = 100
@@ -74,9 +92,6 @@ _SHIPPED: Final = (
     .where(audit_record.c.pk.in_(bindparam("keys", expanding=True)))
     .values(shipped=true())
 )
-_FORGET: Final = delete(audit_record).where(
-    audit_record.c.at < bindparam("before"), audit_record.c.shipped == true()
-)
 _WAITING: Final = select(func.count(), func.min(audit_record.c.at)).where(
     audit_record.c.shipped == false()
 )
@@ -89,25 +104,37 @@ _LATEST: Final = (
 
 
 def insert(connection: Connection, records: Iterable[Told]) -> None:
-    """Write records, within a transaction; one that is there already stays as it is."""
-    rows = list(map(_row, records))
-    for start in range(0, len(rows), _A_STATEMENT):
-        some = rows[start : start + _A_STATEMENT]
+    """Write records, within a transaction; they are chained by whoever moves records next."""
+    rows = list(map(row_of, records))
+    insert_rows(connection, rows, [_UNCHAINED] * len(rows))
+
+
+_UNCHAINED: Final = (None, None)
+
+
+def insert_rows(
+    connection: Connection, rows: Sequence[tuple[Any, ...]], links: Sequence[tuple[Any, Any]]
+) -> None:
+    """Write rows, each with its sequence and hash; one that is there already stays as it is."""
+    whole = [(*row, *link) for row, link in zip(rows, links, strict=True)]
+    for start in range(0, len(whole), _A_STATEMENT):
+        some = whole[start : start + _A_STATEMENT]
         statement = _insertion(len(some), connection.dialect.paramstyle == "qmark")
         connection.exec_driver_sql(statement, tuple(value for row in some for value in row))
 
 
 @lru_cache(_A_STATEMENT)
 def _insertion(rows: int, has_question_marks: bool) -> str:
-    marks = ", ".join(["?" if has_question_marks else "%s"] * len(_COLUMNS))
+    names = (*COLUMNS, "sequence", "hash")
+    marks = ", ".join(["?" if has_question_marks else "%s"] * len(names))
     return (
-        f"INSERT INTO audit_record ({', '.join(_COLUMNS)}, shipped) "
+        f"INSERT INTO audit_record ({', '.join(names)}, shipped) "
         f"VALUES {', '.join([f'({marks}, false)'] * rows)} ON CONFLICT (id) DO NOTHING"
     )
 
 
-def _row(told: Told) -> tuple[Any, ...]:
-    """Return the values of the columns."""
+def row_of(told: Told) -> tuple[Any, ...]:
+    """Return the values of COLUMNS for a record."""
     actor = told["actor"]
     return (
         told["id"],
@@ -138,12 +165,6 @@ def to_ship(connection: Connection, most: int) -> Sequence[tuple[int, AuditRecor
 def note_shipped(connection: Connection, keys: Sequence[int]) -> None:
     """Note that records have been shipped."""
     connection.execute(_SHIPPED, {"keys": list(keys)})
-
-
-def forget(connection: Connection, before: str) -> int:
-    """Remove records that were shipped and are older than a time; return how many."""
-    gone: int = connection.execute(_FORGET, {"before": milliseconds(before)}).rowcount
-    return gone
 
 
 def waiting(connection: Connection) -> tuple[int, int | None]:

@@ -13,6 +13,7 @@ from xds.audit import table
 from xds.audit import vocabulary as av
 from xds.audit.record import (
     MINOR_FAILURE,
+    SECURITY_RESOURCE,
     SERIOUS_FAILURE,
     SUCCESS,
     Actor,
@@ -272,15 +273,39 @@ def of_configuration(digest: str) -> AuditRecord:
     return _of_server("configuration", av.SECURITY_ALERT, av.SECURITY_CONFIGURATION, described)
 
 
-def _of_server(kind: str, event: Coded, event_type: Coded, description: str = "") -> AuditRecord:
+def of_use(person: str, log: str, asked: str) -> AuditRecord:
+    """Return the record of someone's reading of the records (DICOM PS3.15 A.5.3.2).
+
+    ``log`` is the URI of the table, ``asked`` what was asked for.
+    """
+    return _of_server(
+        "audit log",
+        av.AUDIT_LOG_USED,
+        av.AUDIT_LOG_USED,
+        action="R",
+        actor=Actor(user_id=person, user_name=person),
+        things=(
+            Thing(
+                type_code=2,
+                role=SECURITY_RESOURCE,
+                id=log,
+                id_type=av.URI,
+                details=(Detail("query", asked),),
+            ),
+        ),
+    )
+
+
+def _of_server(
+    kind: str, event: Coded, event_type: Coded, description: str = "", **more: Any
+) -> AuditRecord:
+    facts = {"action": "E", "outcome": SUCCESS, "description": description, **more}
     return AuditRecord(
         id=str(uuid4()),
         at=now(),
         transaction=kind,
         event=event,
         event_type=event_type,
-        action="E",
-        outcome=SUCCESS,
-        description=description,
         process=os.getpid(),
+        **facts,
     )

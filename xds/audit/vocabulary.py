@@ -19,6 +19,7 @@ _OF_FHIR: Final = "urn:ihe:event-type-code"
 APPLICATION_ACTIVITY: Final = Coded("110100", "DCM", "Application Activity")
 APPLICATION_START: Final = Coded("110120", "DCM", "Application Start")
 APPLICATION_STOP: Final = Coded("110121", "DCM", "Application Stop")
+AUDIT_LOG_USED: Final = Coded("110101", "DCM", "Audit Log Used")
 SECURITY_ALERT: Final = Coded("110113", "DCM", "Security Alert")
 NODE_AUTHENTICATION: Final = Coded("110126", "DCM", "Node Authentication")
 USER_AUTHENTICATION: Final = Coded("110114", "DCM", "User Authentication")
@@ -32,6 +33,7 @@ APPLICATION: Final = Coded("110150", "DCM", "Application")
 SOURCE: Final = Coded("110153", "DCM", "Source")
 DESTINATION: Final = Coded("110152", "DCM", "Destination")
 PATIENT_NUMBER: Final = Coded("2", "RFC-3881", "Patient Number")
+URI: Final = Coded("12", "RFC-3881", "URI")
 REPORT_NUMBER: Final = Coded("9", "RFC-3881", "Report Number")
 SUBMISSION_SET: Final = Coded(
     "urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd",

@@ -1,11 +1,13 @@
 """`xds audit`: who has done what, and to whose documents."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Final
 
 import click
 
-from xds.audit import office, table
+from xds.audit import anchor, chain, office, table
 from xds.audit.message import render
 from xds.audit.record import AuditRecord, Thing, milliseconds
 from xds.audit.table import Wanted
@@ -41,16 +43,39 @@ _OUTCOMES: Final = {0: "ok", 4: "refused", 8: "failed", 12: "failed"}
     show_default=True,
     help="For people; or a record a line, as JSON or as the audit message.",
 )
+@click.option("--verify", is_flag=True, help="Check that the records are as they were written.")
+@click.option(
+    "--end",
+    "ends",
+    multiple=True,
+    metavar="NUMBER:HASH",
+    help="With --verify: an end of the chain as the log had it, which must be in it; repeatable.",
+)
 def command(
-    config: Config, form: str, patient: str | None, user: str | None, **told: object
+    config: Config,
+    form: str,
+    patient: str | None,
+    user: str | None,
+    verify: bool,
+    ends: tuple[str, ...],
+    **told: object,
 ) -> None:
-    """Search the audit records, newest first. Times without a zone are UTC."""
+    """Search the audit records, newest first. Times without a zone are UTC.
+
+    That they were read is recorded as well. --verify ends with 1 where the records are not as they
+    were written, and tells the first that is not.
+    """
     try:
         wanted = Wanted(patient_id=patient, user_id=user, **told)  # type: ignore[arg-type]
         for found in filter(None, (wanted.since, wanted.until)):
             milliseconds(found)
     except ValueError as error:
         raise click.UsageError(f"not a time: {error}") from None
+    if ends and not verify:
+        raise click.UsageError("--end goes with --verify.")
+    if verify:
+        _verify(config, ends)
+        return
     records = _found(config, wanted)
     if form == "table":
         _show(records)
@@ -60,7 +85,41 @@ def command(
         click.echo(record.dump() if form == "json" else render(record, source))
 
 
+def _verify(config: Config, ends: Iterable[str]) -> None:
+    """Print what is found of the chain; exit with 1 where it is broken."""
+    try:
+        anchors = list(map(anchor.parsed, ends))
+    except ValueError as error:
+        raise click.UsageError(f"--end: {error}") from None
+    if noted := anchor.noted(office.folder_of(config)):
+        anchors.append(noted)
+    with _opened(config) as database:
+        verdict = chain.verify(database, anchors)
+        office.note_use(config, database, "verify")
+    if verdict.before:
+        click.echo(f"{verdict.before} records are of before the chain, and not checked.")
+    if verdict.broken is None:
+        click.echo(f"{verdict.chained} records are as they were written.")
+        click.echo(f"The chain ends with {verdict.end.sequence}:{verdict.end.hash}")
+        return
+    click.echo(f"{verdict.chained} records are as they were written. Then:")
+    click.echo(f"{verdict.broken.kind}: {printable(verdict.broken.said)}")
+    raise SystemExit(1)
+
+
 def _found(config: Config, wanted: Wanted) -> list[AuditRecord]:
+    told = {name: value for name, value in asdict(wanted).items() if value is not None}
+    asked = ", ".join(f"{name} {value}" for name, value in told.items())
+    with _opened(config) as database:
+        with database.read() as connection:
+            found = list(table.search(connection, wanted))
+        office.note_use(config, database, asked)
+        return found
+
+
+@contextmanager
+def _opened(config: Config) -> Iterator[Database]:
+    """Open the database with all records that servers have left behind."""
     embedded = path_of(config.database_url)
     if embedded is not None and not embedded.exists():
         raise click.ClickException(f"There is no database {embedded}.")
@@ -70,8 +129,7 @@ def _found(config: Config, wanted: Wanted) -> list[AuditRecord]:
             schema.prepare(database)
             whose = DocumentRegistry(database=database).patients_of_documents
             office.catch_up(config, database, None if config.registry_url else whose)
-            with database.read() as connection:
-                return list(table.search(connection, wanted))
+            yield database
         finally:
             database.close()
     except DatabaseUnavailable as error:

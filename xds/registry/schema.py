@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 
 from xds.database import Database, DatabaseUnavailable
 
-HEAD: Final = "2.2"
+HEAD: Final = "2.3"
 """The revision that this program is made for."""
 
 _TABLE: Final = "alembic_version"
