@@ -12,7 +12,7 @@ from xds.errors import RegistryError
 from xds.metadata import code_sets
 from xds.metadata.code_sets import CodeSets
 from xds.metadata.demands import Demand, is_anything, meets
-from xds.metadata.objects import Code
+from xds.metadata.objects import Code, DocumentEntry
 from xds.metadata.rules import Policy
 from xds.metadata.submission import Submission
 from xds.metadata.systems import Systems
@@ -120,10 +120,11 @@ class AffinityDomain:
     def withheld(self, unique_ids: Iterable[str], access: Access) -> Set[str]:
         """Return the uniqueIds whose documents the repository here does not give out.
 
-        One is given out where all DocumentEntries of its uniqueId that name this repository are
-        visible, and there is one: whoever may register metadata could else describe a document anew
-        that is withheld. A registry that is elsewhere is asked for the metadata, and whose the
-        documents are is noted; RegistryUnavailable where it does not answer.
+        One is given out where all DocumentEntries of its uniqueId that name this repository, each
+        in its latest version, are visible, and there is one: whoever may register metadata could
+        else describe a document anew that is withheld. A registry that is elsewhere is asked for
+        the metadata, and whose the documents are is noted; RegistryUnavailable where it does not
+        answer.
         """
         if is_anything(access.visible):
             return frozenset()
@@ -133,7 +134,8 @@ class AffinityDomain:
                 return asked - view.documents(asked, self.repository.unique_id)
         if self.remote_registry is None:
             raise LookupError("there is no registry to ask")
-        entries = registered(self.repository, self.remote_registry, asked)
+        registered_now = registered(self.repository, self.remote_registry, asked)
+        entries = {one: _latest(found) for one, found in registered_now.items()}
         for unique_id, found in entries.items():
             patient_ids = (entry.patient_id for entry in found if entry.patient_id)
             access.facts.patients_of_documents[unique_id] = tuple(dict.fromkeys(patient_ids))
@@ -163,6 +165,16 @@ class AffinityDomain:
         self.database.close()
         if self.remote_registry is not None:
             self.remote_registry.close()
+
+
+def _latest(entries: Iterable[DocumentEntry]) -> Sequence[DocumentEntry]:
+    """Return the latest version of each entry: a link change gives it to another patient."""
+
+    def number(entry: DocumentEntry) -> int:
+        stated = entry.version or ""
+        return int(stated) if stated.isdecimal() else 0
+
+    return list({one.logical_id or one.id: one for one in sorted(entries, key=number)}.values())
 
 
 def _registry(database: Database, config: Config) -> DocumentRegistry:

@@ -12,7 +12,7 @@ from xds.database import Database
 from xds.errors import TransactionFailure
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import ANYTHING
+from xds.metadata.demands import ANYTHING, Condition, Find
 from xds.metadata.ebrim import Slot, VersionInfo
 from xds.metadata.objects import (
     Association,
@@ -136,6 +136,20 @@ def test_a_document_gets_a_new_version_of_the_new_patient(registry: Registry) ->
         assert not {one.id for one in ours} & {one.id for one in theirs}
         assert {one.classifiedObject for one in ours} == {new.id}
     assert {one.registryObject for one in new.external_identifiers} == {new.id}
+
+
+def test_a_document_is_given_out_to_its_new_patient_alone(registry: Registry) -> None:
+    registry.submit("iti42/comprehensive_document")
+    (entry,) = of(DocumentEntry, registry.all_of(1))
+    assert isinstance(entry, DocumentEntry)
+    unique_id, repository = entry.unique_id or "", entry.repository_unique_id or ""
+    registry.change()
+    for number, is_new in ((1, False), (2, True)):
+        own = Condition("patient_id", Find.EQUAL, (registry.patient(number),))
+        with registry.registry.view(own) as view:
+            assert bool(view.documents([unique_id], repository)) is is_new
+    recorded = registry.registry.patients_of_documents([unique_id])
+    assert recorded == {unique_id: [registry.patient(2)]}
 
 
 def test_the_registry_makes_a_submission_set_for_it(registry: Registry) -> None:

@@ -25,7 +25,7 @@ from xds.registry.queries import QueryRequest, QueryResult, ResultLimits, answer
 from xds.registry.rows import TABLES, Prepared, insert_objects, prepared, settle
 from xds.registry.search import Search
 from xds.registry.tables import document_entry, patient
-from xds.registry.views import RegistryView
+from xds.registry.views import LATEST_VERSION, RegistryView
 from xds.registry.visibility import Visibility
 
 _PAGE: Final = 1_000
@@ -49,7 +49,7 @@ _NEXT_STABLE: Final = (
 _PATIENTS_OF: Final = (
     select(document_entry.c.unique_id, patient.c.patient_id)
     .join(patient, document_entry.c.patient == patient.c.pk)
-    .where(document_entry.c.unique_id.in_(bindparam("unique_ids", expanding=True)))
+    .where(document_entry.c.unique_id.in_(bindparam("unique_ids", expanding=True)), LATEST_VERSION)
     .distinct()
     .order_by(document_entry.c.unique_id, patient.c.patient_id)
 )

@@ -20,6 +20,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    exists,
     func,
     literal,
     null,
@@ -287,6 +288,18 @@ def _count(name: str, shapes: tuple[Shape, ...], sight: Sight) -> Select[Any]:
     )
 
 
+_NEWER: Final = document_entry.alias()
+LATEST_VERSION: Final = ~exists(
+    select(_NEWER.c.pk)
+    .where(
+        _NEWER.c.logical_id == document_entry.c.logical_id,
+        _NEWER.c.version > document_entry.c.version,
+    )
+    .correlate(document_entry)
+)
+"""That an entry has no newer version: a link change gives its document to another patient."""
+
+
 def _wanted(among: ColumnElement[Any]) -> Clause:
     return among.in_(bindparam("wanted", expanding=True))
 
@@ -300,6 +313,7 @@ def _documents(sight: Sight) -> Select[Any]:
         .where(
             _wanted(document_entry.c.unique_id),
             document_entry.c.repository_unique_id == bindparam("repository"),
+            LATEST_VERSION,
         )
         .group_by(document_entry.c.unique_id)
         .having(func.min(is_visible) == 1)

@@ -140,8 +140,9 @@ class RemoteRegistration:
         except RegistryUnavailable as error:
             _log.warning("the registry cannot be asked who may see documents", reason=str(error))
             raise TransactionFailure([XDSRegistryNotAvailable(_NOT_ASKED)]) from error
-        withheld = {entry.unique_id for entry in entries if not meets(entry, visible)}
-        if taken := [one for one in submission.document_entries if one.unique_id in withheld]:
+        withheld = {normal(one.unique_id or "") for one in entries if not meets(one, visible)}
+        entries = submission.document_entries
+        if taken := [one for one in entries if normal(one.unique_id or "") in withheld]:
             raise TransactionFailure(
                 XDSDuplicateUniqueIdInRegistry(
                     f"DocumentEntry {one.id}: uniqueId {one.unique_id} is already in use", one.id
