@@ -106,7 +106,14 @@ LESS: Final = {
 LIBRARIES: Final = {
     "spyne": ("soap",),
     "six": ("soap",),
-    "sqlalchemy": ("database", "registry", "repository.index", "audit.table", "audit.shipping"),
+    "sqlalchemy": (
+        "database",
+        "registry",
+        "repository.index",
+        "audit.chain",
+        "audit.table",
+        "audit.shipping",
+    ),
     "alembic": ("registry",),
     "zstandard": ("registry.packing",),
     "psycopg": ("database",),

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-import orjson
-
 from xds.audit.chain import Link
+from xds.audit.record import line_of, told_in
 
 FILE: Final = "chain-end.json"
 
@@ -25,7 +24,7 @@ def note(folder: Path, end: Link) -> None:
     fresh = folder / f".{FILE}.{uuid4().hex}"
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        os.write(descriptor, orjson.dumps(end._asdict()))
+        os.write(descriptor, line_of(end._asdict()).encode())
     finally:
         os.close(descriptor)
     fresh.replace(folder / FILE)
@@ -34,7 +33,7 @@ def note(folder: Path, end: Link) -> None:
 def noted(folder: Path) -> Link | None:
     """Return the end of the chain that was noted last; None where there is none to be read."""
     with suppress(OSError, ValueError, TypeError):
-        return Link(**orjson.loads((folder / FILE).read_bytes()))
+        return Link(**told_in((folder / FILE).read_bytes()))
     return None
 
 
