@@ -10,12 +10,15 @@ control characters: what a client sends cannot pass for lines of the log, nor mo
 """
 
 import io
+import json
 import logging
 import os
 import re
 import sys
+import time
 import traceback
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Final
 
@@ -50,7 +53,7 @@ def configure(level: str = "info", log_format: str | None = None) -> None:
     before = _before_rendering("iso" if as_json else "%H:%M:%S")
     if not as_json:  # JSON has an escape for each of them
         before.append(_without_controls)
-    renderer: Processor = structlog.processors.JSONRenderer() if as_json else _console()
+    renderer: Processor = structlog.processors.JSONRenderer(_as_json) if as_json else _console()
     structlog.configure(
         processors=[*before, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -136,11 +139,33 @@ def _short(filename: str) -> str:
     return "/".join(PurePath(filename).parts[-3:])
 
 
+_ENCODER: Final = json.JSONEncoder(default=repr)
+"""Made once: json.dumps makes another for each line that it is told what to do with values of."""
+
+
+def _as_json(event: EventDict, **_: object) -> str:
+    return _ENCODER.encode(event)
+
+
+def _in_utc(_logger: object, _method: str, event: EventDict) -> EventDict:
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    event["timestamp"] = f"{_second(seconds)}.{nanoseconds // 1000:06d}Z"
+    return event
+
+
+@lru_cache(1)
+def _second(seconds: int) -> str:
+    """Write a second; kept for the other lines of the same second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
 def _before_rendering(time_format: str) -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt=time_format, utc=time_format == "iso"),
+        _in_utc
+        if time_format == "iso"
+        else structlog.processors.TimeStamper(time_format, utc=False),
         structlog.processors.ExceptionRenderer(lambda info: describe(info[1])),
     ]
 

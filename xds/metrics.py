@@ -144,7 +144,7 @@ class Metrics:
         )
         self._last_message = Gauge(
             "xds_feed_last_message_timestamp_seconds",
-            "When the last message of the patient feed was answered; 0 before the first",
+            "When the last message of the patient feed was answered",
             registry=self._registry,
             multiprocess_mode="mostrecent",
         )

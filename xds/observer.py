@@ -96,7 +96,8 @@ def _counts(access: Access) -> Iterator[tuple[str, int]]:
     facts = access.facts
     if facts.submission is not None:
         yield "entries", len(facts.submission.document_entries)
-        yield "documents", facts.provided
+        if facts.provided:
+            yield "documents", facts.provided
     elif facts.documents:
         yield "requested", len(facts.documents)
         if access.refused_as is None:
