@@ -59,8 +59,14 @@ def submission(name: str) -> Submission:
 
 # --- read where the TF puts it -------------------------------------------------------------------
 
+BY_FHIR: dict[str, object] = dict.fromkeys(
+    ("fhir_elements", "further_codes", "further_identifiers"), ()
+)
+"""What only a FHIR client gives."""
+
 COMPREHENSIVE: dict[type[MetadataObject], dict[str, object]] = {
     DocumentEntry: {
+        **BY_FHIR,
         "entry_uuid": "document",
         "home_community_id": "urn:oid:2.999.1.4",
         "availability_status": "urn:oasis:names:tc:ebxml-regrep:StatusType:Submitted",
@@ -121,6 +127,7 @@ COMPREHENSIVE: dict[type[MetadataObject], dict[str, object]] = {
         "uri": "DOC00001.PDF",
     },
     SubmissionSet: {
+        **BY_FHIR,
         "entry_uuid": "submission-set",
         "home_community_id": "urn:oid:2.999.1.4",
         "availability_status": None,
@@ -161,6 +168,7 @@ COMPREHENSIVE: dict[type[MetadataObject], dict[str, object]] = {
     },
 }
 FOLDER: dict[str, object] = {
+    **BY_FHIR,
     "entry_uuid": "folder",
     "home_community_id": None,
     "availability_status": None,
