@@ -103,6 +103,8 @@ def test_fhir(server: Server) -> None:
         for one in (text, *damaged(text)):
             assert send_fhir(server, one).headers["x-request-id"]
             sent(server, "/fhir/$generate-metadata", one.encode(), "Content-Type: text/json")
+        for key in ('{"resourceType": "Bundle", "%s": 1}', '{"resourceType": "%s"}'):
+            assert send_fhir(server, key % WORD).status == 400
         assert send_fhir(server, f"<Bundle xmlns='urn:x'>{WORD}</Bundle>", "xml").status == 400
     for query in (
         f"DocumentReference?patient.identifier=urn:oid:2.999.1.1%7C{WORD}1&status=current",

@@ -24,6 +24,7 @@ ELEMENT: Final = "Element"
 _TABLE: Final = Path(__file__).with_suffix(".txt")
 _BLOCK: Final = re.compile(r"^([A-Z][\w.]*):(?: (\w+))?\n((?: .*\n)*)", re.MULTILINE)
 _CODES: Final = re.compile(r"^= (\S+): (.*)\n", re.MULTILINE)
+_NAMES: Final = re.compile(r"^(?: @?)?(\w+)", re.MULTILINE)
 _SHOWN: Final = 64
 """Characters of a name that are shown; no name of R4 has as many."""
 _CARDINALITIES: Final = ("0..1", "0..*", "1..1", "1..*")
@@ -93,6 +94,16 @@ def resource_types() -> frozenset[str]:
 def type_names() -> tuple[str, ...]:
     """Return the names of all types in the table."""
     return tuple(_table().blocks)
+
+
+def is_name(text: str) -> bool:
+    """Tell whether FHIR has a resource type, a data type or an element of this name."""
+    return text in _names()
+
+
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(_NAMES.findall(_TABLE.read_text(encoding="utf-8")))
 
 
 def expression(place: Place) -> str:

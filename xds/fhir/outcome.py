@@ -8,6 +8,7 @@ code context, so that clients of every known gateway find it where they look.
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Final, NamedTuple
 
 from xds.errors import (
@@ -19,10 +20,32 @@ from xds.errors import (
     TransactionFailure,
 )
 from xds.fhir.characters import legible
+from xds.fhir.elements import is_name
 from xds.fhir.resource import Resource
 from xds.fhir.vocabulary import OWN_ERROR_CODES
 
-_TOLD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.:$()\[\]-]{0,127}")
+_STEP: Final = re.compile(r"([A-Za-z]+?)((?:[A-Z][A-Za-z0-9]*)?)(?:\[[0-9]+\])?")
+"""An element, perhaps a choice of types with the name of one."""
+_HTTP: Final = "http."
+
+
+def _known(place: str, *, is_parameter: bool) -> str:
+    """Return a place as far as its names are FHIR's, or those of a parameter that there is."""
+    if place.startswith(_HTTP):
+        return place if is_parameter else _HTTP.rstrip(".")
+    steps = takewhile(_is_known, place.split("."))
+    return ".".join(steps)
+
+
+def _is_known(step: str) -> bool:
+    bare = step.partition("[")[0]
+    if is_name(bare):
+        return True
+    found = _STEP.fullmatch(step)
+    if found is None or not found[2]:
+        return False
+    kind = found[2]
+    return is_name(found[1]) and (is_name(kind) or is_name(kind[0].lower() + kind[1:]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +68,10 @@ class Issue:
 
     @property
     def breach(self) -> Breach:
-        """What of it may be logged: a place only if it cannot be the words of the client."""
-        place = self.attribute or next(filter(_TOLD.fullmatch, self.expression), "")
-        if place.startswith("http.") and self.code == "not-supported":
-            place = "http"  # the name of a parameter that there is not
+        """What of it may be logged: of a place the names that are not the client's own."""
+        place = self.attribute or next(iter(self.expression), "")
+        if not self.attribute:
+            place = _known(place, is_parameter=self.code != "not-supported")
         return Breach(self.error_code or self.code, place, self.rule)
 
     def render(self) -> Resource:
