@@ -187,9 +187,19 @@ def test_a_merge_moves_everything(known_only: Server, world: World) -> None:
     moved = wire.get_all(known_only, world.patient(2)).objects.values()
     assert {getattr(one, "patient_id", world.patient(2)) for one in moved} == {world.patient(2)}
     assert len(moved) == 9
-    assert outcome(ask(known_only, MERGE, subject(second, prior=first))) == ("CE", ["204"])
     assert outcome(ask(known_only, ADD, subject(first))) == ("CE", ["204"])
     assert outcome(ask(known_only, REVISE, subject(first))) == ("CE", ["204"])
+
+
+@shows(f"ITI-44 {MERGE}")
+def test_a_merge_that_is_so_already_is_acknowledged(known_only: Server, world: World) -> None:
+    one, two, three = (identifier(number(world, patient)) for patient in (1, 2, 3))
+    for added in (one, two, three):
+        assert outcome(ask(known_only, ADD, subject(added))) == ("CA", [])
+    for prior, surviving in ((one, two), (one, two), (two, three), (one, two), (one, three)):
+        answer = ask(known_only, MERGE, subject(surviving, prior=prior))
+        assert outcome(answer) == ("CA", [])
+    assert outcome(ask(known_only, MERGE, subject(one, prior=three))) == ("CE", ["204"])
 
 
 REFUSED: dict[str, tuple[str, tuple[str, ...], list[str]]] = {

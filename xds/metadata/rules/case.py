@@ -52,8 +52,8 @@ class Known:
     objects: Mapping[str, RegisteredObject] = field(default_factory=dict)
     """By entryUUID: every object that the submission refers to or names as its own."""
     unique_ids: Mapping[str, tuple[RegisteredObject, ...]] = field(default_factory=dict)
-    """By the normal form of the uniqueId (:mod:`xds.metadata.unique_ids`)."""
-    """By uniqueId: every object that bears a uniqueId of the submission."""
+    """Every object that bears a uniqueId of the submission, by the normal form of that uniqueId
+    (:mod:`xds.metadata.unique_ids`)."""
     refused_patients: frozenset[str] = frozenset()
     """The submission's patient ids that may not be used: unknown (by policy) or subsumed."""
 
