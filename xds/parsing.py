@@ -4,13 +4,11 @@ No DTD, no entities, no network, bounded depth and size. Nothing else calls lxml
 
 lxml keeps every name that it has read, and short texts, for as long as the thread lives that read
 them: so whoever sends names that nobody has used before could fill the memory, little by little.
-So each thread has its documents read by another one, which is replaced after 256 KiB.
+So the threads that serve are replaced when they have read a mebibyte (:func:`has_kept_much`).
 """
 
-import queue
 import re
 import threading
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
 
@@ -26,8 +24,8 @@ DEEPEST: Final = 256
 
 _MOST_MARKUP: Final = 2_000_000
 """Tags and attributes: each takes some 150 bytes of memory, and as few as four of the message."""
-_MOST_READ: Final = 1 << 18
-"""Bytes after which a reading thread, with the names that it has kept, is replaced."""
+_MOST_READ: Final = 1 << 20
+"""Bytes after which a thread that serves, with the names that are kept for it, is replaced."""
 
 _PROLOG: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.DOTALL)
 
@@ -87,7 +85,8 @@ def parse(data: bytes, *, encoding: str | None = None, deepest: int = DEEPEST) -
     # for white space before the sign and for base64 that ends in it, an attribute or two too many
     if data.count(b"<") + data.count(b"=") > _MOST_MARKUP:
         raise MalformedXML(f"The XML has more than {_MOST_MARKUP} tags and attributes.")
-    root = _READERS.own.read(data, _encoding(data, encoding))
+    _THREAD.read += len(data)
+    root = _parsed(data, _encoding(data, encoding), _THREAD.parser)
     if deepest < DEEPEST and _deeper_than(deepest)(root):
         raise MalformedXML(f"The XML is nested deeper than {deepest} elements.")
     return root
@@ -98,70 +97,20 @@ def _deeper_than(depth: int) -> etree.XPath:
     return etree.XPath(f"boolean({'/*' * (depth + 1)})")
 
 
-@dataclass(slots=True)
-class _Job:
-    """A document to be read, and what became of it."""
-
-    data: bytes
-    encoding: str | None
-    root: etree._Element | None = None
-    error: BaseException | None = None
-    done: threading.Lock = field(default_factory=threading.Lock)
+def has_kept_much() -> bool:
+    """Tell whether this thread has read so much that what is kept for it may be large."""
+    return _THREAD.read > _MOST_READ
 
 
-class _Reader:
-    """Reads documents for one thread by another, which it replaces from time to time."""
+class _Thread(threading.local):
+    """The usual parser of a thread, and how many bytes it has read."""
 
     def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[_Job | None] | None = None
-        self._left = 0
-
-    def read(self, data: bytes, encoding: str | None) -> etree._Element:
-        """Parse a document."""
-        job = _Job(data, encoding)
-        job.done.acquire()
-        self._ready().put(job)
-        job.done.acquire()
-        self._left -= len(data)
-        try:
-            if job.error is not None:
-                raise job.error
-            return job.root
-        finally:
-            del job  # which has the error, which has this frame
-
-    def _ready(self) -> "queue.SimpleQueue[_Job | None]":
-        if self._jobs is None or self._left <= 0:
-            self.__del__()
-            self._jobs, self._left = queue.SimpleQueue(), _MOST_READ
-            threading.Thread(target=_work, args=(self._jobs,), name="xml", daemon=True).start()
-        return self._jobs
-
-    def __del__(self) -> None:
-        """Let the thread end, since the one that it works for does."""
-        if self._jobs is not None:
-            self._jobs.put(None)
+        self.parser = _parser(huge=False)
+        self.read = 0
 
 
-class _Readers(threading.local):
-    """A reader for each thread."""
-
-    def __init__(self) -> None:
-        self.own = _Reader()
-
-
-_READERS: Final = _Readers()
-
-
-def _work(jobs: "queue.SimpleQueue[_Job | None]") -> None:
-    usual = _parser(huge=False)
-    while job := jobs.get():
-        try:
-            job.root = _parsed(job.data, job.encoding, usual)
-        except BaseException as error:
-            job.error = error
-        done, job = job.done, None  # nothing is kept until the next one
-        done.release()
+_THREAD: Final = _Thread()
 
 
 def _parsed(data: bytes, encoding: str | None, usual: etree.XMLParser) -> etree._Element:
