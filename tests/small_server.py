@@ -13,6 +13,8 @@ from xds.security.node import of_environment
 from xds.security.proxies import KnownNodes, Proxies
 from xds.tls.options import networks
 
+_KEPT: list[bytes] = []
+
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Answer at once, after a while, with the length of what was sent, or die."""
@@ -33,6 +35,11 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
             answer = json.dumps({**told, "certificate": bool(node.certificate)}).encode()
         case "/forwarded":
             answer = environ.get("HTTP_X_FORWARDED_HOST", "nothing").encode()
+        case "/grow":
+            _KEPT.append(os.urandom(1) * (200 << 20))
+        case "/large":
+            start_response("200 OK", [])
+            return (bytes([number % 256]) * 65536 for number in range(100))
         case "/die":
             os._exit(9)
     start_response("200 OK", [("Content-Length", str(len(answer)))])

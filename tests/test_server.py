@@ -22,6 +22,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 15
+DIED = "a worker has died and is started again"
 
 
 class Served:
@@ -121,6 +122,48 @@ def test_a_worker_that_dies_is_replaced_while_connections_wait() -> None:
         with pytest.raises(http.client.RemoteDisconnected):
             served.get("/die")
         assert served.get("/process") not in (first, b"")
+
+
+def test_deaths_within_seconds_do_not_end_the_server() -> None:
+    with serving("workers=1") as served:
+        served.wait_until_ready()
+        for _ in range(3):
+            with pytest.raises(http.client.RemoteDisconnected):
+                served.get("/die")
+        assert served.get("/process")
+        assert [served.logged(DIED)["exit_code"] for _ in range(3)] == [9] * 3
+        served.process.terminate()
+        assert served.process.wait(SECONDS) == 0
+
+
+@pytest.mark.slow
+def test_a_worker_whose_memory_grows_is_replaced_and_nobody_is_cut_off() -> None:
+    with serving("workers=1", "max_worker_bytes=150MiB") as served:
+        served.wait_until_ready()
+        before = served.get("/process")
+        time.sleep(6)  # it is known how large the worker was at first
+        kept = http.client.HTTPConnection(*served.address, timeout=SECONDS)
+        kept.request("POST", "/grow")
+        assert kept.getresponse().read() == b""
+        answer = served.under_way("/slow")
+        assert served.logged("a worker is replaced: its memory has grown")["worker"] == 1
+        assert answer() == b"slow"
+        while served.get("/process") == before:
+            time.sleep(0.2)
+        kept.request("POST", "/process")
+        last = kept.getresponse()
+        assert (last.read(), last.getheader("Connection")) == (before, "close")
+
+
+def test_an_answer_without_a_length_comes_whole_as_it_is_taken(served: Served) -> None:
+    connection = http.client.HTTPConnection(*served.address, timeout=SECONDS)
+    connection.request("POST", "/large")
+    response = connection.getresponse()
+    time.sleep(0.5)
+    assert response.read() == b"".join(bytes([number]) * 65536 for number in range(100))
+    connection.request("HEAD", "/large")
+    assert connection.getresponse().read() == b""
+    connection.close()
 
 
 def test_workers_leave_with_their_supervisor_after_what_is_under_way(served: Served) -> None:

@@ -8,13 +8,13 @@ from xds.config import Config
 from xds.database import DatabaseUnavailable
 from xds.fhir import application
 from xds.metrics import Counted, Metrics
-from xds.pace import Paced
 from xds.repository import maintenance
 from xds.repository.store import StoreError
 from xds.security.host_header import OneHost
 from xds.security.proxies import KnownNodes, Proxies
 from xds.soap.application import SoapEndpoint
 from xds.soap.asynchronous import Replies
+from xds.soap.exchange import is_readable
 from xds.soap.security import UserAssertions
 from xds.tls.options import networks
 from xds.trace_context import TraceParent
@@ -50,8 +50,8 @@ def create_app(config: Config) -> WSGIApplication:
     has_both = set(domain.actors) == set(contract.ACTORS)
     fhir = application.create(domain, config, requirements) if has_both else None
     served = OneHost(KnownNodes(_Dispatch(endpoints, fhir, web.create(domain)), _proxies(config)))
-    paced = Paced(served, config, metrics.requests_waiting if metrics else None)
-    return Counted(paced, metrics) if metrics else paced
+    counted = Counted(served, metrics) if metrics else served
+    return _Application(counted, endpoints, config, metrics)
 
 
 def tell_surprises(config: Config) -> None:
@@ -74,6 +74,48 @@ def tell_surprises(config: Config) -> None:
 def _proxies(config: Config) -> Proxies:
     trusted = networks(config.trusted_proxies or "")
     return Proxies(trusted, config.node_certificate_header, config.node_address_header)
+
+
+class _Application:
+    """All that is served, and how much of each request's body is of use."""
+
+    def __init__(
+        self,
+        application: WSGIApplication,
+        endpoints: Mapping[str, SoapEndpoint],
+        config: Config,
+        metrics: Metrics | None,
+    ) -> None:
+        self._application = application
+        self.tell_waiting = metrics.requests_waiting if metrics else None
+        """Told how often the server waits for clients, whenever that has changed."""
+        self._endpoints = endpoints
+        self._config = config
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Answer a request."""
+        return self._application(environ, start_response)
+
+    def most_of_body(self, environ: Mapping[str, Any]) -> int:
+        """Return how many bytes of a body are of use; none where it is not even to be awaited.
+
+        One that is refused whatever it is, is awaited all the same, so that a sender in full flow
+        hears the answer; but not where the sender waits for word before it sends.
+        """
+        path: str = environ["PATH_INFO"]
+        config, length = self._config, int(environ.get("CONTENT_LENGTH") or 0)
+        if path.startswith(_FHIR) or path == application.ROOT:
+            most = int(config.max_fhir_bytes)
+            is_wanted = length <= most
+        else:
+            endpoint = self._endpoints.get(path.rstrip("/"))
+            most = int(config.max_message_bytes)
+            is_wanted = endpoint is not None and length <= most and is_readable(environ)
+        if is_wanted:
+            return most + 1
+        return 0 if environ.get("HTTP_EXPECT", "").lower() == "100-continue" else 1
 
 
 class _Dispatch:

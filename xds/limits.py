@@ -18,7 +18,7 @@ class LimitOptions(BaseModel):
         30, ge=1, le=60, description="Time for the head of a request; silence before it counts."
     )
     wait_seconds: int = Field(
-        30, ge=2, description="Time that a request or its answer may keep a thread waiting in all,"
+        30, ge=2, description="Time that a client may keep the server waiting for it in all,"
     )
     min_bytes_per_second: int = Field(
         4096, ge=1, description="and a second more for every so many bytes that have passed."
@@ -26,7 +26,12 @@ class LimitOptions(BaseModel):
     max_client_waits: int | None = Field(
         None,
         ge=1,
-        description="Threads of a worker that one client keeps waiting at once; unset: half.",
+        description="Slow requests of one address that a worker awaits; unset: backpressure / 4.",
+    )
+    max_worker_bytes: ByteSize = Field(
+        ByteSize(1 << 30),
+        gt=0,
+        description="Memory beyond which a worker is replaced by a new one.",
     )
     max_message_bytes: ByteSize = Field(
         ByteSize(8 << 30), gt=0, description="Largest request with its documents, such as 8GiB."

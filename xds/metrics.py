@@ -88,7 +88,7 @@ class Metrics:
         )
         self._waiting = Gauge(
             "xds_http_requests_waiting",
-            "Requests among them whose thread waits for the client to send or to take bytes",
+            "Requests and answers that wait for their client to send or take bytes; no thread does",
             registry=self._registry,
             multiprocess_mode="livesum",
         )
@@ -154,6 +154,12 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="livesum",
         )
+        self._restarts = Counter(
+            "xds_worker_restarts",
+            "Workers that another has taken the place of: died, or memory (max_worker_bytes)",
+            ("reason",),
+            registry=self._registry,
+        )
         self._looks: list[Callable[[], None]] = []
         self._build = Gauge(
             "xds_build_info",
@@ -200,7 +206,7 @@ class Metrics:
         self._busy.dec()
 
     def requests_waiting(self, count: int) -> None:
-        """Note how many threads of this process wait for their clients."""
+        """Note how often this process waits for a client."""
         self._waiting.set(count)
 
     def fed(self, event: str, acknowledgement: str) -> None:
@@ -285,6 +291,10 @@ class Metrics:
     def certificates_read(self, outcome: str) -> None:
         """Count a reading of the files of certificates."""
         self._certificates_read.labels(outcome).inc()
+
+    def restarted(self, reason: str) -> None:
+        """Count a worker that another has taken the place of."""
+        self._restarts.labels(reason).inc()
 
     def render(self) -> tuple[str, bytes]:
         """Return what all processes have counted, after its content type."""

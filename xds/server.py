@@ -1,4 +1,4 @@
-"""The HTTP server: Granian runs the WSGI application in worker processes under a supervisor.
+"""The HTTP server: worker processes under a supervisor run the WSGI application.
 
 The supervisor opens the one listening socket and hands it to its workers. So a port in use is
 found out at once, connections wait while a dead worker is replaced, and a client whose machine
@@ -18,14 +18,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from xds import logs, metrics
 from xds.config import Config
 from xds.folders import private_folder
 from xds.hl7v2.supervision import patient_feed
 from xds.sqlite_file import path_of, write_back
-from xds.workers import BACKLOG, CannotStart, CreateApplication, Workers, WSGIApplication
+from xds.worker import CannotStart, CreateApplication
+from xds.workers import BACKLOG, Workers
 
 if TYPE_CHECKING:
     from xds.certificates import Certificates
@@ -72,7 +73,8 @@ def serve(
         stack.callback(_write_back, config)
         if config.metrics == "yes":
             stack.enter_context(metrics.shared_folder())
-        certificates = _certificates(config, stack)
+        counted = metrics.Metrics("supervisor") if config.metrics == "yes" else None
+        certificates = _certificates(config, counted, stack)
         listening = stack.enter_context(
             listen(config.host, config.port, may_be_public=config.has_tls or _is_behind(config))
         )
@@ -82,13 +84,14 @@ def serve(
             create or _create_application,
             listening,
             certificates,
+            counted,
             _notice if create is None else None,
         )
         run = _Run(config, workers)
         if config.mllp_port is not None:
             stack.enter_context(_patient_feed(config, config.mllp_port, run, certificates))
         if certificates:
-            stack.enter_context(certificates.watched(workers.signal_handler_reload))
+            stack.enter_context(certificates.watched(workers.reload))
         threading.Thread(target=run.watch, args=(when_ready,), daemon=True).start()
         return run.serve()
 
@@ -109,7 +112,9 @@ def _is_behind(config: Config) -> bool:
     return config.tls_in_front == "yes"
 
 
-def _certificates(config: Config, stack: ExitStack) -> "Certificates | None":
+def _certificates(
+    config: Config, counted: metrics.Metrics | None, stack: ExitStack
+) -> "Certificates | None":
     """Read the certificates, if there are any; ServerError where they cannot be used."""
     if not config.has_tls:
         return None
@@ -117,7 +122,6 @@ def _certificates(config: Config, stack: ExitStack) -> "Certificates | None":
     from xds.certificates import Certificates
     from xds.tls.material import BadMaterial
 
-    counted = metrics.Metrics("supervisor") if config.metrics == "yes" else None
     try:
         return Certificates(config, stack.enter_context(private_folder("tls")), counted)
     except BadMaterial as error:
@@ -194,15 +198,10 @@ class _Run:
     failed: bool = False
 
     def serve(self) -> int:
-        """Run Granian until it is told to stop, or its workers keep dying."""
-        code: object = 0
-        try:
-            self.server.run()
-        except SystemExit as exit_:
-            # a signal for the whole group ends workers before their supervisor tells them to
-            code = 0 if self.server.interrupt_signal else exit_.code
+        """Run the workers until the server is told to stop, or cannot start."""
+        self.server.run()
         _log.info("stopped")
-        return 1 if self.failed or code else 0
+        return int(self.failed)
 
     def watch(self, when_ready: Callable[[Config], None] | None) -> None:
         """Wait until the application answers, and say so; stop where it does not get there."""
@@ -210,6 +209,7 @@ class _Run:
             if _is_ready(self.config):
                 break
         if not self.server.cannot_start.is_set():
+            self.server.was_ready = True
             _log.info("ready", url=self.config.url, workers=self.config.workers)
             self._call(when_ready)
             self.server.cannot_start.wait()
@@ -225,12 +225,12 @@ class _Run:
 
     def is_stopping(self) -> bool:
         """Whether the server is about to end."""
-        return bool(self.failed or self.server.interrupt_signal)
+        return bool(self.failed or self.server.is_stopping)
 
     def stop(self) -> None:
         """Stop the server with exit code 1."""
         self.failed = True
-        self.server.signal_handler_interrupt()
+        self.server.stop()
 
 
 def _is_ready(config: Config) -> bool:
@@ -260,7 +260,7 @@ def _unverified() -> ssl.SSLContext:
     return context
 
 
-def _create_application(config: Config) -> WSGIApplication:
+def _create_application(config: Config) -> Any:
     # here, so that the supervisor stays small: only workers need all of it
     from xds.app import create_app
     from xds.database import DatabaseUnavailable

@@ -1,65 +1,96 @@
-"""The processes that serve: Granian's workers on the one listening socket of their supervisor.
+"""The supervisor of the processes that serve: it starts, replaces and ends them.
 
-On SIGHUP, or when certificates have changed, each worker is replaced by a new one. The old one
-takes no further connections, tells its clients with each answer that the connection ends, and
-goes after ``grace_seconds``: so nobody is cut off.
+A worker that dies is started again: at once, or after a pause that grows while one after another
+dies young. On SIGHUP, or when certificates have changed, each worker is replaced by a new one, and
+so is one whose memory has grown beyond ``max_worker_bytes``. The old one takes no further
+connections, tells its clients with each answer that the connection ends, and goes after
+``grace_seconds``: so nobody is cut off.
 """
 
-import atexit
-import gc
-import logging
 import multiprocessing
 import os
 import signal
 import socket
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
-from multiprocessing.synchronize import Event, Semaphore
+from multiprocessing import connection
+from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-from granian.constants import HTTPModes, Interfaces, SSLProtocols
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
-from granian.net import SocketHolder
-from granian.server.mp import MPServer, WorkerProcess
+from typing import TYPE_CHECKING, Final
 
 from xds import logs
 from xds.config import Config
+from xds.http.granian_worker import NO_TLS, HttpSettings, Tls
+from xds.metrics import Metrics
+from xds.worker import LEAVE, CreateApplication, Shared, run
 
 if TYPE_CHECKING:
     from xds.certificates import Certificates
 
-WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-CreateApplication = Callable[[Config], WSGIApplication]
-
 BACKLOG: Final = 1024
 
 _POLL_SECONDS: Final = 0.05
+_TICK_SECONDS: Final = 1.0
 _START_SECONDS: Final = 60.0
 _RETRY_SECONDS: Final = 60.0
 _LEAVE_SECONDS: Final = 5.0
-_SWITCH_SECONDS: Final = 0.0005
-"""How long a thread may keep the interpreter to itself: one that comes back from the disk with the
-database's lock should not wait for others that compute."""
-_LEAVE: Final = signal.SIGUSR1
-"""Tells a worker that another has taken its place."""
-_PROTOCOLS: Final = {"1.2": SSLProtocols.tls12, "1.3": SSLProtocols.tls13}
+_YOUNG_SECONDS: Final = 60.0
+"""A worker that dies younger than this makes the next pause longer."""
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 30.0
+_MOST_FIRST_DEATHS: Final = 3
+_MEMORY_SECONDS: Final = 5.0
+_GROWN: Final = 1.25
+_PROTOCOLS: Final = {"1.2": "tls1.2", "1.3": "tls1.3"}
 
 _log = logs.get_logger(__name__)
 
 
-class CannotStart(Exception):
-    """Why an application cannot be made, in a sentence that needs no traceback."""
+class _Place:
+    """A place among the workers: who has it, and how those before fared."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.process: BaseProcess | None = None
+        self.ready: Event | None = None
+        self.failed: Event | None = None
+        self.since = 0.0
+        """When the worker was started, by time.monotonic()."""
+        self.early_deaths = 0
+        self.due = 0.0
+        """When a worker is to be started in the place of one that died."""
+        self.times_too_large = 0
+        self.size_at_first = 0
+        """The bytes of memory that the worker had when they were first looked at."""
+
+    def took(self, process: BaseProcess, ready: Event, failed: Event) -> None:
+        """Note that a worker has taken the place."""
+        self.process, self.ready, self.failed = process, ready, failed
+        self.since = time.monotonic()
+        self.times_too_large = self.size_at_first = 0
+
+    def has_grown(self, size: int, most: int) -> bool:
+        """Note how much memory the worker has, and tell whether that was too much twice."""
+        self.size_at_first = self.size_at_first or size
+        # one that is too large from its start would not be smaller for being replaced
+        too_large = size > most and size > self.size_at_first * _GROWN
+        self.times_too_large = self.times_too_large + 1 if too_large else 0
+        return self.times_too_large > 1
+
+    def pause(self) -> float:
+        """Note a death, and return the seconds to wait before the next start."""
+        young = time.monotonic() - self.since < _YOUNG_SECONDS
+        self.early_deaths = self.early_deaths + 1 if young else 0
+        if self.early_deaths < 2:
+            return 0.0
+        return min(_FIRST_PAUSE * 2.0 ** (self.early_deaths - 2), _LONGEST_PAUSE)
 
 
-class Workers(MPServer):
-    """Granian with a listening socket that is given to it, in place of one for each worker."""
+class Workers:
+    """The workers of one server, on its listening socket."""
 
     def __init__(
         self,
@@ -67,6 +98,7 @@ class Workers(MPServer):
         create: CreateApplication,
         listening: socket.socket,
         certificates: "Certificates | None" = None,
+        counted: Metrics | None = None,
         notice: Callable[[Config], None] | None = None,
     ) -> None:
         """Prepare to serve, by TLS where there are certificates.
@@ -77,260 +109,222 @@ class Workers(MPServer):
         self._create = create
         self._listening = listening
         self._certificates = certificates
-        self._ending = threading.Event()
-        self._left = multiprocessing.get_context("spawn").Semaphore(0)
-        """Counts workers that take no further connections."""
-        self._first = multiprocessing.get_context("spawn").Semaphore(1)
+        self._counted = counted
+        self._tls = self._taken(certificates.folder) if certificates else NO_TLS
+        self._context = multiprocessing.get_context("spawn")
+        self._left = self._context.Semaphore(0)
+        self._first = self._context.Semaphore(1)
         self._notice = notice
-        self.cannot_start = multiprocessing.get_context("spawn").Event()
-        """Set by a worker that cannot start; the server is then to end."""
-        super().__init__(
-            "xds",
-            address=config.host,
-            port=config.port,
-            interface=Interfaces.WSGI,
-            workers=config.workers,
-            blocking_threads=config.threads,
-            backpressure=config.backpressure,
-            http=HTTPModes.http1,
-            http1_settings=HTTP1Settings(header_read_timeout=config.header_seconds * 1000),
-            websockets=False,
-            respawn_failed_workers=True,
-            workers_kill_timeout=config.grace_seconds,
-            log_level=LogLevels.info if config.log_level == "debug" else LogLevels.warning,
-            log_dictconfig=_granian_logs(),
-        )
-        if certificates:
-            self._take_certificates(certificates.folder)
-        logs.configure(config.log_level, config.log_format)  # Granian has undone it
+        self._places = [_Place(number) for number in range(config.workers)]
+        self._leaving: list[threading.Thread] = []
+        self._hooks: list[Callable[[], None]] = []
+        self._wakes, self._waker = connection.Pipe(duplex=False)
+        self._reload_at: float | None = None
+        self._memory_at = 0.0
+        self.is_stopping = False
+        self.cannot_start = self._context.Event()
+        """Set when a worker cannot start, before any could; the server is then to end."""
+        self.was_ready = False
+        """Whether the server has served; what a worker cannot do since may pass."""
+
+    def on_reload(self, hook: Callable[[], None]) -> None:
+        """Call this before workers are replaced."""
+        self._hooks.append(hook)
 
     def run(self) -> None:
-        """Serve until told to stop; SystemExit where workers keep dying."""
-        self.serve(target_loader=self._loader(self.cannot_start), wrap_loader=False)
+        """Serve until told to stop; in the main thread."""
+        signal.signal(signal.SIGTERM, lambda *_: self.stop())
+        signal.signal(signal.SIGINT, lambda *_: self.stop())
+        signal.signal(signal.SIGHUP, lambda *_: self.reload())
+        for place in self._places:
+            self._start(place)
+        while not self.is_stopping:
+            self._wait()
+            self._look()
+        self._end_all()
 
-    def _take_certificates(self, folder: Path) -> None:
-        trust = folder / "trust.pem"
-        clients = self._config.tls_client_certificates
-        self.build_ssl_context(
-            folder / "certificate.pem",
-            folder / "key.pem",
-            None,
-            _PROTOCOLS[self._config.tls_minimum],
-            None if clients == "none" else trust,
-            [] if clients == "none" else sorted(folder.glob("crl-*.pem")),
-            clients == "required",
+    def stop(self) -> None:
+        """End the workers, and ``run``; from any thread."""
+        self.is_stopping = True
+        self._wake()
+
+    def reload(self) -> None:
+        """Replace all workers; from any thread."""
+        self._reload_at = time.monotonic()
+        self._wake()
+
+    def _wake(self) -> None:
+        self._waker.send_bytes(b"x")
+
+    def _wait(self) -> None:
+        """Wait until a worker has died, a signal has come, or a second has passed."""
+        sentinels = [place.process.sentinel for place in self._places if place.process]
+        if self._wakes in connection.wait([self._wakes, *sentinels], _TICK_SECONDS):
+            while self._wakes.poll():
+                self._wakes.recv_bytes()
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        for place in self._places:
+            if self.is_stopping:
+                return
+            if place.process and not place.process.is_alive():
+                self._bury(place)
+            if place.process is None and now >= place.due:
+                self._start(place)
+        if self._reload_at is not None and now >= self._reload_at:
+            self._reload()
+        if now >= self._memory_at:
+            self._memory_at = now + _MEMORY_SECONDS
+            self._weigh()
+
+    # --- starting, and starting again -----------------------------------------------------------
+
+    def _start(self, place: _Place) -> None:
+        place.took(*self._started(place.number))
+
+    def _started(self, number: int) -> tuple[BaseProcess, Event, Event]:
+        ready, failed = self._context.Event(), self._context.Event()
+        config = self._config
+        settings = HttpSettings(BACKLOG, config.backpressure, config.header_seconds, self._tls)
+        first = None if self.was_ready else self._first
+        shared = Shared(self._listening, ready, failed, self._left, first, self._notice)
+        process = self._context.Process(
+            target=run, args=(config, self._create, settings, shared), name=f"worker-{number + 1}"
+        )
+        process.start()
+        return process, ready, failed
+
+    def _bury(self, place: _Place) -> None:
+        """Note that a worker has died, and when another is to take its place."""
+        if place.process is None or place.failed is None:
+            return
+        has_failed, code = place.failed.is_set(), place.process.exitcode
+        place.process.join()
+        place.process = None
+        pause = place.pause()
+        place.due = time.monotonic() + pause
+        if not self.was_ready and (has_failed or place.early_deaths > _MOST_FIRST_DEATHS):
+            self.cannot_start.set()
+            place.due = float("inf")
+            return
+        self._count("died")
+        _log.error(
+            "a worker has died and is started again",
+            worker=place.number + 1,
+            exit_code=code,
+            seconds=round(pause, 1),
         )
 
-    def _loader(self, failed: Event, ready: Event | None = None) -> Callable[[], WSGIApplication]:
-        number = self._listening.fileno()
-        process = _Process(number, failed, self._left, self._first, self._notice, ready)
-        return partial(_start_worker, self._config, self._create, process)
+    def _count(self, reason: str) -> None:
+        if self._counted:
+            self._counted.restarted(reason)
 
-    def _init_shared_socket(self) -> None:
-        number = self._listening.fileno()
-        with_backlog = sys.platform.startswith(("linux", "freebsd"))
-        arguments = (number, False, BACKLOG) if with_backlog else (number, False)
-        self._shd = SocketHolder(*arguments)  # type: ignore[assignment]  # declared by None alone
-        self._sso = self._listening
+    # --- replacing -------------------------------------------------------------------------------
 
-    # --- replacing workers -----------------------------------------------------------------------
-
-    def _reload(self, spawn_target: Any, target_loader: Any) -> None:
-        """Replace all workers; called by Granian's loop on SIGHUP and ``signal_handler_reload``."""
-        self.main_loop_interrupt.clear()
-        self.reload_signal = False
-        if self.interrupt_signal:
-            self.main_loop_interrupt.set()
-            return
+    def _reload(self) -> None:
+        """Replace all workers."""
+        self._reload_at = None
         if self._certificates:
             try:
-                self._take_certificates(self._certificates.renew())
+                self._tls = self._taken(self._certificates.renew())
             except Exception as error:  # whatever it is, it must not end what serves
                 _log.error("the certificates are not taken; those in use stay", reason=str(error))
                 return
-        self._call_hooks(self.hooks_reload)
-        if all(self._replace(number, spawn_target) for number in range(self.workers)):
-            _log.info("the workers have been replaced", workers=self.workers)
-        elif not self.interrupt_signal:
+        for hook in self._hooks:
+            hook()
+        if all(self._replace(place) for place in self._places):
+            _log.info("the workers have been replaced", workers=len(self._places))
+        elif not self.is_stopping:
             _log.error("a worker cannot be replaced and stays; it is tried again in a minute")
-            again = threading.Timer(_RETRY_SECONDS, self.signal_handler_reload)
-            again.daemon = True
-            again.start()
+            self._reload_at = time.monotonic() + _RETRY_SECONDS
 
-    def _replace(self, number: int, spawn_target: Any) -> bool:
+    def _taken(self, folder: Path) -> Tls:
+        clients = self._config.tls_client_certificates
+        none = clients == "none"
+        return (
+            True,
+            str(folder / "certificate.pem"),
+            str(folder / "key.pem"),
+            None,
+            _PROTOCOLS[self._config.tls_minimum],
+            None if none else str(folder / "trust.pem"),
+            [] if none else [str(one) for one in sorted(folder.glob("crl-*.pem"))],
+            clients == "required",
+        )
+
+    def _replace(self, place: _Place) -> bool:
         """Start a worker in the place of another; no if it does not start."""
-        context = multiprocessing.get_context("spawn")
-        failed, ready = context.Event(), context.Event()
-        loader = self._loader(failed, ready)
-        new: WorkerProcess = self._spawn_worker(number, spawn_target, loader)
-        new.interrupt_by_parent = True  # its end is seen here and need not alarm Granian
-        new.start()
-        if not self._gets_ready(new, failed, ready):
+        new, ready, failed = self._started(place.number)
+        if not self._gets_ready(new, ready, failed):
             new.kill()
             return False
-        new.interrupt_by_parent = False
-        old, self.wrks[number] = self.wrks[number], new
-        old.interrupt_by_parent = True
-        with suppress(ProcessLookupError):
-            os.kill(old.inner.pid, _LEAVE)
-            self._left.acquire(timeout=_LEAVE_SECONDS)
-        threading.Thread(target=self._see_off, args=(old,)).start()
+        old = place.process
+        place.took(new, ready, failed)
+        if old is not None and old.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(old.pid, LEAVE)
+                self._left.acquire(timeout=_LEAVE_SECONDS)
+            thread = threading.Thread(target=self._see_off, args=(old,))
+            thread.start()
+            self._leaving = [one for one in self._leaving if one.is_alive()] + [thread]
         return True
 
-    def _gets_ready(self, new: WorkerProcess, failed: Event, ready: Event) -> bool:
+    def _gets_ready(self, new: BaseProcess, ready: Event, failed: Event) -> bool:
         until = time.monotonic() + _START_SECONDS
         while not ready.wait(_POLL_SECONDS):
-            given_up = failed.is_set() or self.interrupt_signal or time.monotonic() > until
+            given_up = failed.is_set() or self.is_stopping or time.monotonic() > until
             if given_up or not new.is_alive():
                 return False
         return bool(new.is_alive())
 
-    def _see_off(self, old: WorkerProcess) -> None:
+    def _see_off(self, old: BaseProcess) -> None:
         """Let an old worker finish, and end it."""
         until = time.monotonic() + self._config.grace_seconds
-        while old.is_alive() and time.monotonic() < until and not self._ending.is_set():
+        while old.is_alive() and time.monotonic() < until and not self.is_stopping:
             old.join(_POLL_SECONDS)
         old.terminate()
         old.join(self._config.grace_seconds)
         if old.is_alive():
             old.kill()
 
-    def _stop_workers(self) -> None:
-        self._ending.set()
-        super()._stop_workers()
+    # --- memory ----------------------------------------------------------------------------------
+
+    def _weigh(self) -> None:
+        """Replace a worker whose memory has grown too large; one at a time."""
+        for place in self._places:
+            size = _resident(place.process) if place.process else 0
+            if not size:
+                continue
+            if place.has_grown(size, self._config.max_worker_bytes):
+                told = {"worker": place.number + 1, "bytes": size}
+                _log.warning("a worker is replaced: its memory has grown", **told)
+                if self._replace(place):
+                    self._count("memory")
+                return
+
+    # --- the end ---------------------------------------------------------------------------------
+
+    def _end_all(self) -> None:
+        """Tell all workers to stop, and end those that do not."""
+        there = [place.process for place in self._places if place.process]
+        for process in there:
+            process.terminate()
+        until = time.monotonic() + self._config.grace_seconds
+        for process in there:
+            process.join(max(until - time.monotonic(), 0.001))
+            if process.is_alive():
+                _log.warning("a worker is cut off", process=process.name)
+                process.kill()
+                process.join()
+        for thread in self._leaving:
+            thread.join()
 
 
-def _granian_logs() -> dict[str, Any]:
-    """Leave Granian's log lines to the handler of all libraries."""
-    through = {"handlers": [], "propagate": True}
-    return {
-        "formatters": {},
-        "handlers": {},
-        "filters": {"deliberate": {"()": _Deliberate}},
-        "loggers": {
-            "_granian": {**through, "filters": ["deliberate"]},
-            "granian.access": dict(through),
-        },
-    }
-
-
-class _Deliberate(logging.Filter):
-    """Leaves out that there are more workers than cores, which is meant (see ``workers``)."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a line is of interest."""
-        return not record.getMessage().startswith("Configured number of workers")
-
-
-# --- in a worker ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Process:
-    """What a worker shares with its supervisor."""
-
-    listening: int
-    """The number of the socket."""
-    failed: Event
-    left: Semaphore
-    first: Semaphore
-    """Taken by the worker that speaks for all: each has the same to say."""
-    notice: Callable[[Config], None] | None
-    ready: Event | None
-
-
-def _start_worker(config: Config, create: CreateApplication, process: _Process) -> WSGIApplication:
-    """Make the application, in a worker that has just been started."""
-    logs.configure(config.log_level, config.log_format)
-    leaving = threading.Event()
-    _take_over_signals(config, process, leaving)
+def _resident(process: BaseProcess) -> int:
+    """Return the bytes of memory that a process has, or 0 where that is not told."""
     try:
-        application = create(config)
-    except Exception as error:
-        if process.first.acquire(block=False):
-            unforeseen = not isinstance(error, CannotStart)
-            _log.error("the application cannot start", reason=str(error), exc_info=unforeseen)
-        process.failed.set()
-        time.sleep(config.grace_seconds)  # the supervisor ends this process well before
-        raise SystemExit(1) from None
-    gc.freeze()  # what stays for good need not be looked at by every collection
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    if process.first.acquire(block=False) and process.notice:
-        threading.Thread(target=process.notice, args=(config,), daemon=True).start()
-    if process.ready:
-        process.ready.set()
-    return _Leaving(application, leaving)
-
-
-class _Leaving:
-    """Has each answer end its connection, once the worker is to go."""
-
-    def __init__(self, application: WSGIApplication, leaving: threading.Event) -> None:
-        self._application = application
-        self._leaving = leaving
-
-    def __call__(
-        self, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
-        """Answer a request."""
-
-        def last(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
-            ending = self._leaving.is_set()
-            return start_response(
-                status, [*headers, ("Connection", "close")] if ending else headers, *more
-            )
-
-        return self._application(environ, last)
-
-
-def _take_over_signals(config: Config, process: _Process, leaving: threading.Event) -> None:
-    """See to it that Granian is told to stop once, and only once.
-
-    Its handler blocks for ever, with the interpreter's lock, when it is called a second time. And
-    signals do come twice: Ctrl-C and service managers reach workers as well as their supervisor.
-    """
-    taken = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, _LEAVE}
-    signal.pthread_sigmask(signal.SIG_BLOCK, taken)
-    threading.Thread(target=_heed_signals, args=(process, leaving), daemon=True).start()
-    threading.Thread(target=_leave_with_supervisor, args=(config,), daemon=True).start()
-
-
-def _heed_signals(process: _Process, leaving: threading.Event) -> None:
-    while signal.sigwait({signal.SIGTERM, _LEAVE}) == _LEAVE:
-        leaving.set()
-        _take_no_more(process.listening)
-        process.left.release()
-    # A thread of Granian's that is still about when all work has ended may ask for the interpreter
-    # while that is taken apart: a panic of Rust, with its report in the log and SIGABRT.
-    atexit.register(os._exit, 0)
-    stop = signal.getsignal(signal.SIGTERM)
-    if callable(stop):
-        stop(signal.SIGTERM, None)
-    else:
-        os._exit(0)  # Granian is not serving yet
-
-
-def _take_no_more(listening: int) -> None:
-    """Put a socket that nobody connects to in the place of the listening one, in this process.
-
-    Granian can only stop listening and end its connections in one go. And the listening socket
-    itself cannot be shut down: the workers that take over are listening at it too.
-    """
-    idle = socket.create_server(("127.0.0.1", 0))
-    idle.setblocking(False)
-    shared = os.fstat(listening)
-    for name in os.listdir("/dev/fd"):
-        with suppress(OSError):
-            if os.path.samestat(os.fstat(int(name)), shared):
-                os.dup2(idle.fileno(), int(name))
-    idle.close()
-
-
-def _leave_with_supervisor(config: Config) -> None:
-    """End a worker whose supervisor was killed: it would keep the port and answer for ever."""
-    supervisor = multiprocessing.parent_process()
-    if supervisor:
-        supervisor.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(config.grace_seconds)
-        os._exit(1)
+        pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

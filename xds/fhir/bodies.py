@@ -9,8 +9,8 @@ from xds.fhir.exchange import Resource
 from xds.fhir.outcome import Issue, Refused
 from xds.fhir.tidying import tidied
 from xds.fhir.vocabulary import FHIR_XML
+from xds.http.slow_clients import TooMany, TooSlow
 from xds.metadata.white_space import trimmed
-from xds.pace import TooMany, TooSlow
 
 _BLOCK: Final = 256 * 1024
 _MOST_DRAINED: Final = 64 * 1024 * 1024

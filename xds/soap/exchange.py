@@ -1,7 +1,7 @@
 """One HTTP exchange: the request's stream read forward only, the response in the same encoding."""
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any, Final, Protocol
@@ -45,6 +45,13 @@ _ACCEPTED: Final = (
     f'type="application/xop+xml" and start-info="{_SOAP}" (MTOM).'
 )
 _BY_MTOM: Final = "send the document by MTOM, as a part of its own, and not as base64 text in it."
+
+
+def is_readable(environ: Mapping[str, Any]) -> bool:
+    """Tell whether a request may be a SOAP message by its header, so that its body is of use."""
+    coding = (environ.get("HTTP_CONTENT_ENCODING") or "identity").strip().lower()
+    media_type = (environ.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower()
+    return coding == "identity" and media_type in ("multipart/related", *_XML)
 
 
 class Keeper(Protocol):
