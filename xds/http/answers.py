@@ -46,13 +46,16 @@ class Answers:
         blocks: Iterable[bytes],
         correlation: str | None,
     ) -> None:
-        """Answer a request with what an application has returned."""
+        """Answer a request with what an application has returned.
+
+        Raises what making the first blocks raises; nothing has been answered then.
+        """
         if request.method == "HEAD" or status in _WITHOUT_BODY:
             close(blocks)
             request.answer(status, headers, b"")
             return
+        iterator = iter(blocks)
         try:
-            iterator = iter(blocks)
             first, is_all = _beginning(iterator)
         except BaseException:
             close(blocks)
