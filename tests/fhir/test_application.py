@@ -34,7 +34,7 @@ def served(tmp_path: Path) -> Iterator[Serve]:
 
     def serve(handler: Handler, config: Config | None = None, **changes: Any) -> Any:
         config = config or Config(data=tmp_path)
-        opened.append(AffinityDomain.open(config))
+        opened.append(AffinityDomain.open(config, serves=True))
         return application_of(opened[-1], config, handler, **changes)
 
     yield serve
@@ -153,9 +153,11 @@ def test_whatever_fails_is_told_and_logged_without_data(
     assert reply.headers["x-request-id"] == "mine-7"
     assert b"secret" not in reply.body
     assert b"Traceback" not in reply.body
-    (line,) = log().splitlines()
-    assert json.loads(line)["correlation"] == "mine-7"
-    assert "secret" not in line
+    transaction, *errors = (json.loads(line) for line in log().splitlines())
+    assert transaction["event"] == "transaction"
+    assert len(errors) == (not isinstance(error, Refused | TransactionFailure))
+    assert {line["correlation"] for line in (transaction, *errors)} == {"mine-7"}
+    assert "secret" not in str([transaction, *errors])
 
 
 def test_a_version_that_the_client_has_is_not_sent(served: Serve) -> None:

@@ -462,8 +462,8 @@ def test_an_error_of_the_server_is_found_in_its_log(server: Server) -> None:
     (line,) = [line for line in server.log.read_text().splitlines() if "look/here:1" in line]
     logged = json.loads(line)
     assert logged["correlation"] == "look/here:1"
-    assert (logged["interaction"], logged["status"]) == ("ITI-67", 400)
-    assert logged["issues"] == ["required"]
+    assert (logged["transaction"], logged["outcome"]) == ("ITI-67", "failure")
+    assert logged["breaches"] == [{"code": "required"}]
 
 
 def test_the_trace_of_a_request_is_in_the_log(server: Server) -> None:
