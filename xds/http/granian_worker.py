@@ -1,8 +1,8 @@
 """Granian's HTTP server in this process: the one place that knows of Granian's inner parts.
 
 Its RSGI interface is meant for an event loop of Python's. Here a request is handed on by Granian's
-own thread instead, which saves three changes of threads a request; ``tests/http`` tries what this
-relies on against the release that is installed.
+own thread instead, which saves three changes of threads a request. ``tests/test_server.py`` and
+``tests/hostile/test_slow_clients.py`` try what this relies on with the release that is installed.
 """
 
 import socket
