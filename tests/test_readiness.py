@@ -180,7 +180,7 @@ def test_example_oids_and_a_folder_of_one_machine_are_told(
         (["--identifier-systems", "{}/none.toml"], "identifier_systems: "),
         (["--generate-defaults", "{}/none.toml"], "generate_defaults: "),
         (["--user-issuers", "{}/none.toml"], "user_issuers: "),
-        (["--policy", "{}/none.toml"], "policy (--policy): "),
+        (["--policy", "{}/none.toml"], "policy: "),
         (["--tls-certificate", "{}/none.pem", "--tls-key", "{}/none.pem"], "tls_certificate: "),
         (["--tls-outgoing-trust", "{}/none.pem"], "tls_outgoing_trust: "),
         (["--documents-options", "root_certificate={}/none.pem"], "documents_options: "),

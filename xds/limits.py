@@ -27,6 +27,7 @@ class LimitOptions(BaseModel):
         None,
         ge=1,
         description="Slow requests of one address that a worker awaits; unset: backpressure / 4.",
+        examples=[16],
     )
     max_worker_bytes: ByteSize = Field(
         ByteSize(1 << 30),
@@ -34,29 +35,44 @@ class LimitOptions(BaseModel):
         description="Memory beyond which a worker is replaced by a new one.",
     )
     max_message_bytes: ByteSize = Field(
-        ByteSize(8 << 30), gt=0, description="Largest request with its documents, such as 8GiB."
+        ByteSize(8 << 30),
+        gt=0,
+        description="Largest request with its documents, such as 8GiB.",
+        examples=["2GiB"],
     )
     max_parts: int = Field(10_000, ge=2, description="Most parts of a multipart message.")
     max_envelope_bytes: ByteSize = Field(
-        ByteSize(32 << 20), gt=0, description="Largest SOAP envelope, such as 32MiB."
+        ByteSize(32 << 20),
+        gt=0,
+        description="Largest SOAP envelope, such as 32MiB.",
+        examples=["16MiB"],
     )
     max_soap_depth: int = Field(
         256, ge=16, le=256, description="How deep the elements of a SOAP envelope may be nested."
     )
     max_fhir_bytes: ByteSize = Field(
-        ByteSize(64 << 20), gt=0, description="Largest FHIR request, such as 64MiB."
+        ByteSize(64 << 20),
+        gt=0,
+        description="Largest FHIR request, such as 64MiB.",
+        examples=["32MiB"],
     )
     max_fhir_depth: int = Field(
         64, ge=8, le=128, description="How deep the elements of a resource may be nested."
     )
     max_mllp_bytes: ByteSize = Field(
-        ByteSize(256 << 10), gt=0, description="Largest message of the patient feed."
+        ByteSize(256 << 10),
+        gt=0,
+        description="Largest message of the patient feed.",
+        examples=["1MiB"],
     )
     mllp_connections: int = Field(
         64, ge=1, description="Connections of the patient feed at once; others wait unaccepted."
     )
     mllp_client_connections: int | None = Field(
-        None, ge=1, description="Connections of the patient feed from one address; unset: half."
+        None,
+        ge=1,
+        description="Connections of the patient feed from one address; unset: half.",
+        examples=[16],
     )
     mllp_idle_seconds: int = Field(
         3600, ge=1, description="Silence after which a connection of the patient feed is closed."

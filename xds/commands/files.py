@@ -10,12 +10,13 @@ from xds.config import Config
 def wrong_files(config: Config) -> list[str]:
     """Read every file that an option names; say in a line each what is amiss, and of which option.
 
-    The policy is read with the configuration itself.
+    A policy has a line for each mistake in it.
     """
     return [
-        reason if _names_option(reason) else f"{option}: {reason}"
+        line if _names_option(line) else f"{option}: {line}"
         for option, read in _readings(config).items()
         if (reason := _reason(read)) is not None
+        for line in reason.splitlines()
     ]
 
 
@@ -23,19 +24,44 @@ def _readings(config: Config) -> Mapping[str, Callable[[], object]]:
     from xds.fhir import generate_defaults
     from xds.metadata import code_sets
     from xds.metadata.systems import Systems
-    from xds.security.issuers import Issuers
 
     readings: dict[str, Callable[[Path], object]] = {
         "code_sets": lambda path: code_sets.read(path.name, path.read_bytes()),
         "identifier_systems": Systems.read,
         "generate_defaults": generate_defaults.read,
-        "user_issuers": Issuers.read,
+        "user_issuers": _read_issuers,
+        "policy": _read_policy,
     }
     named = {option: getattr(config, option) for option in readings}
     found: dict[str, Callable[[], object]] = {
         option: partial(readings[option], path) for option, path in named.items() if path
     }
     return {**found, **_of_tls(config), **_of_bucket(config)}
+
+
+def _read_issuers(path: Path) -> None:
+    from xds.fhir.key_sets import keys_of
+    from xds.security.issuers import BadIssuers, Issuers
+
+    for name, issuer in Issuers.read(path).tokens.items():
+        if issuer.file is None:
+            continue
+        try:
+            found = keys_of(issuer.file.read_bytes())
+        except ValueError as error:
+            raise BadIssuers(f"{path}: {name}: {issuer.file}: {error}") from None
+        if not found:
+            raise BadIssuers(f"{path}: {name}: {issuer.file}: no key that may verify a token")
+
+
+def _read_policy(path: Path) -> None:
+    from xds.security import policy_file
+
+    try:
+        policy_file.read(path.read_bytes())
+    except policy_file.PolicyError as error:
+        lines = (f"{path} is no policy: {line}" for line in str(error).splitlines())
+        raise ValueError("\n".join(lines)) from None
 
 
 def _of_tls(config: Config) -> Mapping[str, Callable[[], object]]:

@@ -72,7 +72,7 @@ def _flag(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Callabl
     # values go to the configuration as text: one place checks them, wherever they come from
     default = "" if field.default is None else f"  [default: {human(field.default)}]"
     return click.option(
-        flag_name(name), name, metavar=_metavar(field), help=f"{field.description}{default}"
+        flag_name(name), name, metavar=metavar(field), help=f"{field.description}{default}"
     )
 
 
@@ -81,12 +81,24 @@ def human(value: object) -> str:
     return value.human_readable() if isinstance(value, ByteSize) else str(value)
 
 
-def _metavar(field: FieldInfo) -> str:
+def metavar(field: FieldInfo) -> str:
+    """Name what an option takes: its choices, FILE, FOLDER, SIZE, NUMBER or TEXT."""
+    if chosen := choices(field):
+        return "[" + "|".join(chosen) + "]"
     for kind in (field.annotation, *get_args(field.annotation)):
-        if get_origin(kind) is Literal:
-            return "[" + "|".join(get_args(kind)) + "]"
         if kind is Path:
-            return "FOLDER"
-        if isinstance(kind, type) and issubclass(kind, int):
+            # the one folder has a default, and no file has
+            return "FILE" if field.default is None else "FOLDER"
+        if isinstance(kind, type) and issubclass(kind, ByteSize):
+            return "SIZE"
+        if isinstance(kind, type) and issubclass(kind, int | float):
             return "NUMBER"
     return "TEXT"
+
+
+def choices(field: FieldInfo) -> tuple[str, ...]:
+    """Give the values that an option may have; none where they are not a list."""
+    for kind in (field.annotation, *get_args(field.annotation)):
+        if get_origin(kind) is Literal:
+            return get_args(kind)
+    return ()

@@ -51,23 +51,34 @@ class TlsOptions(BaseModel):
     """How nodes prove to each other who they are (ITI TF-2 3.19)."""
 
     tls_certificate: Path | None = Field(
-        None, description="File (PEM) of this server's certificate and its chain; unset: no TLS."
+        None,
+        description="File (PEM) of this server's certificate and its chain; unset: no TLS.",
+        examples=["server.pem"],
     )
     tls_key: Path | None = Field(
-        None, description="File (PEM) of its key; unset: the key stands in tls_certificate."
+        None,
+        description="File (PEM) of its key; unset: the key stands in tls_certificate.",
+        examples=["server.key"],
     )
     tls_key_password: str | None = Field(
-        None, repr=False, description="Password of the keys in tls_key and tls_outgoing_key."
+        None,
+        repr=False,
+        description="Password of the keys in tls_key and tls_outgoing_key.",
+        examples=["…"],
     )
     tls_client_certificates: ClientCertificates = Field(
         "none",
         description="Certificates of clients: none, optional (verified if shown) or required.",
     )
     tls_trust: Path | None = Field(
-        None, description="File (PEM) of the authorities that certificates of clients come from."
+        None,
+        description="File (PEM) of the authorities that certificates of clients come from.",
+        examples=["authorities.pem"],
     )
     tls_crl: Path | None = Field(
-        None, description="File (PEM) of the revocation lists of those authorities."
+        None,
+        description="File (PEM) of the revocation lists of those authorities.",
+        examples=["revoked.pem"],
     )
     tls_minimum: Literal["1.2", "1.3"] = Field("1.2", description="Lowest version of TLS.")
     tls_in_front: Literal["yes", "no"] = Field(
@@ -77,12 +88,17 @@ class TlsOptions(BaseModel):
     tls_outgoing_trust: Path | None = Field(
         None,
         description="File (PEM) of authorities of the servers called; unset: the system's.",
+        examples=["authorities.pem"],
     )
     tls_outgoing_certificate: Path | None = Field(
-        None, description="File (PEM) of the certificate shown to servers called; unset: none."
+        None,
+        description="File (PEM) of the certificate shown to servers called; unset: none.",
+        examples=["server.pem"],
     )
     tls_outgoing_key: Path | None = Field(
-        None, description="File (PEM) of its key; unset: it stands in tls_outgoing_certificate."
+        None,
+        description="File (PEM) of its key; unset: it stands in tls_outgoing_certificate.",
+        examples=["server.key"],
     )
     mllp_tls: Literal["yes", "no"] | None = Field(
         None, description="Whether the patient feed has TLS; unset: if there is a tls_certificate."
@@ -94,13 +110,17 @@ class TlsOptions(BaseModel):
         None,
         description="Addresses or networks of proxies that are believed who asks; unset: any may "
         "send X-Forwarded-*, and none may tell of a node.",
+        examples=["192.0.2.10 192.0.2.11"],
     )
     node_certificate_header: HeaderName = Field(
         "ClientCertificate",
         description="Header in which a trusted proxy passes the client's verified certificate.",
+        examples=["XForwardedCert"],
     )
     node_address_header: HeaderName = Field(
-        "ClientAddress", description="Header in which a trusted proxy passes the client's address."
+        "ClientAddress",
+        description="Header in which a trusted proxy passes the client's address.",
+        examples=["XForwardedAddress"],
     )
 
     @property
