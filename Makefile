@@ -19,7 +19,7 @@ FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-slow test-postgresql test-everywhere test-all check lint types layers format bench bench-scale fuzz conformance mapping constraints audit-dependencies size clean
+.PHONY: help run test test-slow test-postgresql test-everywhere test-all check lint types layers format bench bench-scale fuzz conformance docs mapping constraints audit-dependencies size clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -83,6 +83,9 @@ fuzz: $(VENV)/installed-fuzz ## fuzz each reader of what comes from outside for 
 
 conformance: $(VENV)/installed-test ## write docs/conformance.md from a run of all tests
 	$(VENV)/bin/python -m pytest --database=sqlite --conformance=docs/conformance.md $(ARGS)
+
+docs: mapping ## write what docs/ has of the code: the options, the mapping table
+	$(VENV)/bin/python -m xds.commands.configuration_page docs/configuration.md
 
 mapping: $(VENV)/installed ## write docs/mhd-mapping.md from the mapping table
 	$(VENV)/bin/python -m xds.fhir.mapping docs/mhd-mapping.md

@@ -203,8 +203,7 @@ def test_config_shows_every_option_with_its_source_and_no_password(
     shown = run("config", "--port", "81")
     assert shown.exit_code == 0
     for name in option_fields():
-        assert name in shown.output
-        assert f"XDS_{name.upper()}" in shown.output
+        assert f"  {name} " in shown.output
     assert "secret" not in shown.output
     assert "from --port" in shown.output
     assert "XDS_DATABASE_URL is set, but is no option." in shown.output
@@ -215,12 +214,12 @@ def test_the_toml_file_that_config_prints_means_the_same(tmp_path: Path) -> None
     printed = run("config", "--toml", *flags).output
     assert tomllib.loads(printed) == {
         "port": 81,
-        "data": 'a "folder"',
+        "data": str(Path('a "folder"').absolute()),
         "max_envelope_bytes": 1 << 20,
     }
     uncommented = re.sub(r'(?m)^# (\w+ = (?!""))', r"\1", printed)
     assert load(file=file(tmp_path, uncommented)) == Config(
-        port=81, data=Path('a "folder"'), max_envelope_bytes=1 << 20
+        port=81, data=Path('a "folder"').absolute(), max_envelope_bytes=1 << 20
     )
 
 

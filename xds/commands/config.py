@@ -1,59 +1,109 @@
 """`xds config`: every option with its value and where it comes from."""
 
+import os
 import re
-from collections.abc import Iterable
+import shutil
+import sys
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from xds.commands.files import wrong_files
-from xds.commands.options import ConfigFailure, config_flags, human, load_or_exit
-from xds.config import ConfigError, Option, explain, settings, unknown_environment
+from xds.commands.options import ConfigFailure, choices, config_flags, human, load_or_exit
+from xds.commands.terminal import print_json, printable
+from xds.config import (
+    ConfigError,
+    Option,
+    explain,
+    option_fields,
+    settings,
+    unknown_environment,
+)
 
 _SECRET: Final = re.compile("key|secret|token|credential|sas")
 _PASSWORD: Final = re.compile(r"(?<=://)([^/@:]*):[^/@]*(?=@)")
+_HIDDEN: Final = "***"
+_WIDEST_VALUE: Final = 30
 
 
 @click.command("config")
 @config_flags()
-@click.option("--toml", is_flag=True, help="Print a TOML file with comments instead of a table.")
-def command(flags: dict[str, Any], config_file: Path | None, toml: bool) -> None:
-    """Show every option with its value and where it comes from.
+@click.option("--toml", "form", flag_value="toml", help="Print a TOML file with comments.")
+@click.option("--json", "form", flag_value="json", help="Print a list of objects, one an option.")
+def command(flags: dict[str, Any], config_file: Path | None, form: str | None) -> None:
+    """Show every option with its value, by section; where one is set, also where that comes from.
 
     A flag comes before the environment, the environment before the file of --config. Reads every
-    file that an option names; exits with 2 where one is missing or wrong.
+    file that an option names; exits with 2 where one is missing or wrong, and says so in a line for
+    each.
     """
     try:
         options = explain(flags, config_file)
     except ConfigError as error:
         raise ConfigFailure(str(error)) from None
-    if toml:
-        click.echo("\n\n".join(map(_toml, options)))
-    else:
-        _print_table(options)
+    {None: _print_lines, "toml": _print_toml, "json": _print_json}[form](options)
     for name in unknown_environment():
         click.echo(f"{name} is set, but is no option.", err=True)
     if wrong := wrong_files(load_or_exit(flags, config_file)):
         raise ConfigFailure("\n".join(wrong))
 
 
-def _print_table(options: Iterable[Option]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _print_lines(options: Sequence[Option]) -> None:
+    """Print an option a line, cut where a terminal ends."""
+    width = _terminal_width()
+    names = max(len(option.name) for option in options)
+    values = min(max(len(_shown(option)) for option in options), _WIDEST_VALUE)
+    for number, (section, members) in enumerate(groupby(options, lambda option: option.section)):
+        if number:
+            click.echo()
+        click.secho(section, bold=True)
+        for option in members:
+            value = _shown(option) if width is None else _cut(_shown(option), values)
+            line = f"  {option.name:{names}}  {value:{values}}  {_source(option)}{option.help}"
+            is_set = option.source != "default"
+            click.secho(printable(_cut(line, width)), bold=is_set)
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("option", "value", "what it is"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "option")
-    for option in options:
-        style = "" if option.source == "default" else "bold"
-        table.add_row(
-            Text.assemble((option.name, style), "\n", (option.environment, "dim")),
-            Text.assemble((_shown(option), style), "\n", (_source(option), "dim")),
-            option.help,
-        )
-    Console().print(table)
+
+def _terminal_width() -> int | None:
+    """Return how wide lines may be; None where they are not for a terminal."""
+    if sys.stdout.isatty() or os.environ.get("COLUMNS"):
+        return shutil.get_terminal_size().columns
+    return None
+
+
+def _cut(text: str, width: int | None) -> str:
+    return text if width is None or len(text) <= width else text[: width - 1] + "…"
+
+
+def _print_json(options: Sequence[Option]) -> None:
+    fields = option_fields()
+    print_json(
+        [
+            {
+                "name": option.name,
+                "section": option.section,
+                "value": _plain(option),
+                "source": option.source,
+                "environment": option.environment,
+                "choices": list(choices(fields[option.name])) or None,
+                "help": option.help,
+            }
+            for option in options
+        ]
+    )
+
+
+def _plain(option: Option) -> object:
+    """Return a value as JSON has it, without passwords."""
+    value = option.value
+    return value if value is None or isinstance(value, int | float) else _shown(option)
+
+
+def _print_toml(options: Sequence[Option]) -> None:
+    click.echo("\n\n".join(map(_toml, options)))
 
 
 def _shown(option: Option) -> str:
@@ -61,28 +111,35 @@ def _shown(option: Option) -> str:
     if option.value is None:
         return "unset"
     if option.name == "tls_key_password":
-        return "***"
+        return _HIDDEN
     text = human(option.value)
     if option.name == "documents_options":
         text = " ".join(
-            f"{name}={'***' if _SECRET.search(name) else value}"
+            f"{name}={_HIDDEN if _SECRET.search(name) else value}"
             for name, value in settings(text).items()
         )
     return _PASSWORD.sub(r"\1:***", text)
 
 
 def _source(option: Option) -> str:
-    return "default" if option.source == "default" else f"from {option.source}"
+    return "" if option.source == "default" else f"(from {option.source}) "
 
 
 def _toml(option: Option) -> str:
     if option.value is None:
         line = f'# {option.name} = ""'
     else:
-        text = str(option.value)
-        value = text if isinstance(option.value, int) else _quoted(text)
-        line = f"{'# ' if option.source == 'default' else ''}{option.name} = {value}"
+        line = f"{'# ' if option.source == 'default' else ''}{option.name} = {_toml_value(option)}"
     return f"# {option.help}\n{line}"
+
+
+def _toml_value(option: Option) -> str:
+    """Write a value for a file in whatever folder."""
+    if isinstance(option.value, int | float):
+        return str(option.value)
+    if isinstance(option.value, Path) and option.source != "default":
+        return _quoted(str(option.value.absolute()))
+    return _quoted(str(option.value))
 
 
 def _quoted(text: str) -> str:
