@@ -193,7 +193,7 @@ def _things(facts: Facts, event: av.AuditEvent, patient_id: str | None) -> Itera
 
 def _of_patient(facts: Facts, event: av.AuditEvent, patient_id: str | None) -> Iterator[Detail]:
     if facts.message_id and patient_id is not None:
-        yield Detail("II" if event.event_type.code == "ITI-44" else "MSH-10", facts.message_id)
+        yield Detail(event.message_id, facts.message_id)
     if kind := facts.patient_kinds.get(patient_id or ""):
         yield Detail(_PATIENT_KIND, kind)
 
@@ -217,7 +217,7 @@ def _unauthenticated(access: Access, outcome: Outcome) -> AuditRecord:
     event = av.SECURITY_ALERT if of_node else av.USER_AUTHENTICATION
     return _record(
         access,
-        transaction=access.transaction or "ITI-19",
+        transaction=access.transaction or av.AUTHENTICATE_NODE,
         event=event,
         event_type=av.NODE_AUTHENTICATION if of_node else av.LOGIN,
         action="E",

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from xds.metadata.catalogue import TransactionKind, names_of
 from xds.metadata.demands import (
     ANYTHING,
     Condition,
@@ -23,9 +24,9 @@ from xds.metadata.objects import Code
 from xds.security.access import AccessDenied
 from xds.security.caller import Caller, User
 
-READS: Final = ("ITI-18", "ITI-43", "ITI-51", "ITI-66", "ITI-67", "ITI-68", "ITI-78")
-SUBMISSIONS: Final = ("ITI-41", "ITI-42", "ITI-61", "ITI-65", "ITI-105", "ITI-106")
-FEEDS: Final = ("ITI-8", "ITI-44", "ITI-64")
+READS: Final = names_of(TransactionKind.QUERY, TransactionKind.RETRIEVE)
+SUBMISSIONS: Final = names_of(TransactionKind.SUBMIT)
+FEEDS: Final = names_of(TransactionKind.FEED)
 """These are about patients, and about no document that a rule could tell from another."""
 TRANSACTIONS: Final = (*READS, *SUBMISSIONS, *FEEDS)
 """What a rule can name."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, Self
 
-from xds.security.policy import READS, SUBMISSIONS
+from xds.metadata.catalogue import CATALOGUE
 
 
 class Requirement(IntEnum):
@@ -20,10 +20,8 @@ class Requirement(IntEnum):
 
 REQUIREMENTS: Final[Mapping[str, Requirement]] = {one.name.lower(): one for one in Requirement}
 """By their names in the options."""
-
-
-WITH_USERS: Final = frozenset({*READS, *SUBMISSIONS, "ITI-44"})
-"""The transactions that come with someone's word for their user; messages by MLLP have no place."""
+WITH_USERS: Final = frozenset(row.name for row in CATALOGUE if row.takes_users)
+"""The transactions that come with someone's word for their user."""
 
 
 @dataclass(frozen=True, slots=True)

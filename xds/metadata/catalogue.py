@@ -1,0 +1,293 @@
+"""CATALOGUE: a row for each ITI transaction that is answered here, by SOAP, FHIR or HL7 v2.
+
+A row says what the transaction is called, what kind it is, by which messages it comes and how it is
+recorded. The names that a policy and the options of users know, audit events, SOAP operations,
+trigger events, labels of metrics and the table of conformance are made of it. What has to be
+written beside a row (a handler, an operation of the WSDL) tests/test_catalogue.py names.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from xds.metadata import vocabulary as v
+
+_IHE: Final = "urn:ihe:iti"
+_HL7: Final = "urn:hl7-org:v3"
+
+
+class TransactionKind(Enum):
+    """What a transaction does: by this a policy knows what its rules decide."""
+
+    SUBMIT = "submit"
+    """It brings metadata, with documents or without."""
+    QUERY = "query"
+    """It finds metadata or patients."""
+    RETRIEVE = "retrieve"
+    """It gives documents out."""
+    FEED = "feed"
+    """It tells of patients, and of no document."""
+    REMOVE = "remove"
+    """It takes metadata or documents away."""
+
+
+class AuditEventID(Enum):
+    """The EventID of audit records: of DICOM (PS3.15 A.5.3), or of FHIR for what is RESTful."""
+
+    EXPORT = "export"
+    IMPORT = "import"
+    QUERY = "query"
+    PATIENT_RECORD = "patient record"
+    REST = "rest"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedAs:
+    """How the actor that answers a transaction records it (ITI TF-2 3.x.5.1; MHD 2:3.x.5.1)."""
+
+    event: AuditEventID
+    action: str
+    """EventActionCode: C, R, U, D or E."""
+    interaction: str = ""
+    """The subtype of what is RESTful (R4, restful-interaction)."""
+    title: str = ""
+    """The title that the record has, where it is not that of the transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoapMessages:
+    """A request by SOAP and its response."""
+
+    action: str
+    """wsa:Action of the request; its last part names the operation."""
+    response_action: str
+    element: str
+    """The body element of the request, ``{namespace}name``."""
+    is_mtom: bool = False
+    title: str = ""
+    """What the request does, where a transaction has several."""
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerEvent:
+    """A message of HL7 v2, ADT."""
+
+    code: str
+    """MSH-9 component 2: ``A04``."""
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionRow:
+    """One row of CATALOGUE: one transaction with all its bindings."""
+
+    name: str
+    """As in the TF: ``ITI-42``."""
+    title: str
+    kind: TransactionKind
+    actor: str
+    """``registry`` or ``repository``; by SOAP, the path that it is served at."""
+    audit: AuditedAs | None = None
+    """None is for what nobody has decided yet: it would not be recorded."""
+    soap: tuple[SoapMessages, ...] = ()
+    fhir: str | None = None
+    """The path of its resources below the FHIR base, ``/List``; empty for the base itself."""
+    hl7v2: tuple[TriggerEvent, ...] = ()
+
+    @property
+    def takes_users(self) -> bool:
+        """Whether requests have a place for someone's word for their user: MLLP has none."""
+        return bool(self.soap) or self.fhir is not None
+
+
+def _soap(
+    action: str, response_action: str, element: str, *, is_mtom: bool = False
+) -> tuple[SoapMessages, ...]:
+    messages = SoapMessages(f"{_IHE}:{action}", f"{_IHE}:{response_action}", element, is_mtom)
+    return (messages,)
+
+
+def _patient_feed_v3(interaction: str, title: str) -> SoapMessages:
+    return SoapMessages(
+        f"{_HL7}:{interaction}",
+        f"{_HL7}:MCCI_IN000002UV01",
+        f"{{{v.NS_HL7V3}}}{interaction}",
+        title=title,
+    )
+
+
+ITI_8: Final = TransactionRow(
+    name="ITI-8",
+    title="Patient Identity Feed",
+    kind=TransactionKind.FEED,
+    actor="registry",
+    audit=AuditedAs(AuditEventID.PATIENT_RECORD, "C"),
+    hl7v2=(
+        TriggerEvent("A01", "Admission of an in-patient"),
+        TriggerEvent("A04", "Registration of an out-patient"),
+        TriggerEvent("A05", "Pre-admission of an in-patient"),
+        TriggerEvent("A08", "Update of a patient's data"),
+        TriggerEvent("A40", "Merge of two patients"),
+    ),
+)
+ITI_18: Final = TransactionRow(
+    name="ITI-18",
+    title="Registry Stored Query",
+    kind=TransactionKind.QUERY,
+    actor="registry",
+    audit=AuditedAs(AuditEventID.QUERY, "E"),
+    soap=_soap(
+        "2007:RegistryStoredQuery",
+        "2007:RegistryStoredQueryResponse",
+        f"{{{v.NS_QUERY}}}AdhocQueryRequest",
+    ),
+)
+ITI_41: Final = TransactionRow(
+    name="ITI-41",
+    title="Provide and Register Document Set-b",
+    kind=TransactionKind.SUBMIT,
+    actor="repository",
+    audit=AuditedAs(AuditEventID.IMPORT, "C"),
+    soap=_soap(
+        "2007:ProvideAndRegisterDocumentSet-b",
+        "2007:ProvideAndRegisterDocumentSet-bResponse",
+        f"{{{v.NS_XDS}}}ProvideAndRegisterDocumentSetRequest",
+        is_mtom=True,
+    ),
+)
+ITI_42: Final = TransactionRow(
+    name="ITI-42",
+    title="Register Document Set-b",
+    kind=TransactionKind.SUBMIT,
+    actor="registry",
+    audit=AuditedAs(AuditEventID.IMPORT, "C"),
+    soap=_soap(
+        "2007:RegisterDocumentSet-b",
+        "2007:RegisterDocumentSet-bResponse",
+        f"{{{v.NS_LCM}}}SubmitObjectsRequest",
+    ),
+)
+ITI_43: Final = TransactionRow(
+    name="ITI-43",
+    title="Retrieve Document Set",
+    kind=TransactionKind.RETRIEVE,
+    actor="repository",
+    audit=AuditedAs(AuditEventID.EXPORT, "R"),
+    soap=_soap(
+        "2007:RetrieveDocumentSet",
+        "2007:RetrieveDocumentSetResponse",
+        f"{{{v.NS_XDS}}}RetrieveDocumentSetRequest",
+        is_mtom=True,
+    ),
+)
+ITI_44: Final = TransactionRow(
+    name="ITI-44",
+    title="Patient Identity Feed HL7 V3",
+    kind=TransactionKind.FEED,
+    actor="registry",
+    audit=AuditedAs(AuditEventID.PATIENT_RECORD, "C", title="Patient Identity Feed"),
+    soap=(
+        _patient_feed_v3("PRPA_IN201301UV02", "add"),
+        _patient_feed_v3("PRPA_IN201302UV02", "revise"),
+        _patient_feed_v3("PRPA_IN201304UV02", "merge"),
+    ),
+)
+ITI_51: Final = TransactionRow(
+    name="ITI-51",
+    title="Multi-Patient Stored Query",
+    kind=TransactionKind.QUERY,
+    actor="registry",
+    audit=AuditedAs(AuditEventID.QUERY, "E"),
+    soap=_soap(
+        "2009:MultiPatientStoredQuery",
+        "2009:MultiPatientStoredQueryResponse",
+        f"{{{v.NS_QUERY}}}AdhocQueryRequest",
+    ),
+)
+ITI_61: Final = TransactionRow(
+    name="ITI-61",
+    title="Register On-Demand Document Entry",
+    kind=TransactionKind.SUBMIT,
+    actor="registry",
+    audit=AuditedAs(AuditEventID.IMPORT, "C"),
+    soap=_soap(
+        "2010:RegisterOnDemandDocumentEntry",
+        "2010:RegisterOnDemandDocumentResponse",
+        f"{{{v.NS_LCM}}}SubmitObjectsRequest",
+    ),
+)
+ITI_64: Final = TransactionRow(
+    name="ITI-64",
+    title="Notify XAD-PID Link Change",
+    kind=TransactionKind.FEED,
+    actor="registry",
+    audit=AuditedAs(AuditEventID.PATIENT_RECORD, "U"),
+    hl7v2=(TriggerEvent("A43", "Change of the link of a local patient id"),),
+)
+ITI_65: Final = TransactionRow(
+    name="ITI-65",
+    title="Provide Document Bundle",
+    kind=TransactionKind.SUBMIT,
+    actor="repository",
+    audit=AuditedAs(AuditEventID.IMPORT, "C"),
+    fhir="",
+)
+ITI_66: Final = TransactionRow(
+    name="ITI-66",
+    title="Find Document Lists",
+    kind=TransactionKind.QUERY,
+    actor="registry",
+    audit=AuditedAs(AuditEventID.REST, "E", "search"),
+    fhir="/List",
+)
+ITI_67: Final = TransactionRow(
+    name="ITI-67",
+    title="Find Document References",
+    kind=TransactionKind.QUERY,
+    actor="registry",
+    audit=AuditedAs(AuditEventID.REST, "E", "search"),
+    fhir="/DocumentReference",
+)
+ITI_68: Final = TransactionRow(
+    name="ITI-68",
+    title="Retrieve Document",
+    kind=TransactionKind.RETRIEVE,
+    actor="repository",
+    audit=AuditedAs(AuditEventID.REST, "R", "read"),
+    fhir="/document",
+)
+ITI_78: Final = TransactionRow(
+    name="ITI-78",
+    title="Patient Demographics Query for Mobile",
+    kind=TransactionKind.QUERY,
+    actor="registry",
+    audit=AuditedAs(AuditEventID.REST, "E", "search"),
+    fhir="/Patient",
+)
+ITI_105: Final = TransactionRow(
+    name="ITI-105",
+    title="Simplified Publish",
+    kind=TransactionKind.SUBMIT,
+    actor="repository",
+    audit=AuditedAs(AuditEventID.REST, "C", "create"),
+    fhir="/DocumentReference",
+)
+ITI_106: Final = TransactionRow(
+    name="ITI-106",
+    title="Generate Metadata",
+    kind=TransactionKind.SUBMIT,
+    actor="repository",
+    audit=AuditedAs(AuditEventID.REST, "C", "create"),
+    fhir="/DocumentReference",
+)
+
+CATALOGUE: Final = (
+    *(ITI_8, ITI_18, ITI_41, ITI_42, ITI_43, ITI_44, ITI_51, ITI_61, ITI_64),
+    *(ITI_65, ITI_66, ITI_67, ITI_68, ITI_78, ITI_105, ITI_106),
+)
+"""In the order of their numbers."""
+
+
+def names_of(*kinds: TransactionKind) -> tuple[str, ...]:
+    """Return the names of the transactions of some kinds, in the order of the catalogue."""
+    return tuple(row.name for row in CATALOGUE if row.kind in kinds)
