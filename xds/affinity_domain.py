@@ -72,6 +72,7 @@ class AffinityDomain:
         """
         if (remote is None) != (config.registry_url is None):
             raise ValueError("a domain with a registry_url is opened with that registry")
+        systems = Systems.read(config.identifier_systems)
         store = _store(config)
         database = Database(config.database_url, connections=config.threads + 2)
         schema.prepare(database)
@@ -92,9 +93,9 @@ class AffinityDomain:
             identities=PatientIdentities(
                 database, config.assigning_authority, _link_policy(config)
             ),
-            gates=Gates(tuple(_gates(config, office, metrics, serves=serves))),
+            gates=Gates(tuple(_gates(config, office, metrics, systems, serves=serves))),
             office=office,
-            systems=Systems.read(config.identifier_systems),
+            systems=systems,
         )
 
     @property
@@ -209,7 +210,12 @@ def _repository(
 
 
 def _gates(
-    config: Config, office: Office | None, metrics: Metrics | None, *, serves: bool
+    config: Config,
+    office: Office | None,
+    metrics: Metrics | None,
+    systems: Systems,
+    *,
+    serves: bool,
 ) -> Iterator[Gate]:
     """Yield the observer first, as it is left last; policy before audit, which records denials."""
     if serves:
@@ -219,7 +225,7 @@ def _gates(
             yield TransactionObserver(metrics, config.transaction_log, tracer)
     text = None if config.policy is None else config.policy.read_bytes()
     if text is not None:
-        yield PolicyGate(policy_file.read(text))
+        yield PolicyGate(policy_file.read(text, systems))
     if office is not None:
         office.note_configuration("" if text is None else sha256(text).hexdigest())
         yield office.trail

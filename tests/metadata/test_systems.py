@@ -35,6 +35,23 @@ def test_known_systems_are_known_both_ways(oid: str, uri: str) -> None:
     assert SYSTEMS.authority(uri) == oid
 
 
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [
+        ("http://snomed.info/sct", SNOMED_CT),
+        (f"urn:oid:{SNOMED_CT}", SNOMED_CT),
+        (SNOMED_CT_UK, SNOMED_CT),
+        ("urn:oid:2.999.7", "2.999.7"),
+        ("https://dmd.nhs.uk/", "https://dmd.nhs.uk"),
+        ("http://example.org/codes", "http://example.org/codes"),
+        ("urn:oid:none", "urn:oid:none"),
+        ("", ""),
+    ],
+)
+def test_a_system_has_one_canonical_scheme(name: str, scheme: str) -> None:
+    assert SYSTEMS.canonical(name) == scheme
+
+
 def test_what_is_not_known_is_carried_as_urn_oid_and_comes_back() -> None:
     assert SYSTEMS.uri("2.999.7") == "urn:oid:2.999.7"
     assert SYSTEMS.scheme("urn:oid:2.999.7") == "2.999.7"

@@ -14,6 +14,7 @@ from xds.config import Config, ConfigError, load
 from xds.database import Database, UsedOnce
 from xds.fhir.interactions import TRANSACTIONS_OF_FHIR
 from xds.metadata.objects import Code
+from xds.metadata.systems import Systems
 from xds.parsing import parse
 from xds.registry import schema
 from xds.security import node
@@ -56,6 +57,7 @@ def terms(tmp_path: Path) -> Terms:
         audiences=frozenset({AUDIENCE}),
         skew_seconds=60,
         reusable=True,
+        systems=Systems.read(),
     )
 
 

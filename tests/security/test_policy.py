@@ -18,6 +18,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import Slot
 from xds.metadata.objects import Code, DocumentEntry
 from xds.metadata.submission import Submission
+from xds.metadata.systems import Systems
 from xds.registry.queries import QueryRequest
 from xds.security import policy_file
 from xds.security.access import Access, AccessDenied
@@ -29,7 +30,7 @@ POLICY = Path(__file__).parents[2] / "docs" / "policies" / "shared-care-record.t
 SNOMED, REASONS = "2.16.840.1.113883.6.96", "2.16.840.1.113883.5.8"
 ROLES = {
     "a GP": Code("62247001", SNOMED),
-    "a psychiatrist": Code("80584001", f"urn:oid:{SNOMED}"),
+    "a psychiatrist": Code("80584001", SNOMED),
     "a patient": Code("PAT", "2.16.840.1.113883.5.110"),
 }
 
@@ -218,5 +219,5 @@ def test_the_feed_only_feeds(record: Record) -> None:
 )
 def test_a_policy_that_is_wrong(content: str, said: str) -> None:
     with pytest.raises(policy_file.PolicyError) as error:
-        policy_file.read(content.encode())
+        policy_file.read(content.encode(), Systems.of(()))
     assert said in str(error.value)

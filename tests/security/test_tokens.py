@@ -19,6 +19,7 @@ from tests.vouching import AUDIENCE, HOSTED_ISSUER, TOKEN_ISSUER, claims, token,
 from xds.fhir.key_sets import KeySet
 from xds.fhir.tokens import TokenRefused, verify
 from xds.metadata.objects import Code
+from xds.metadata.systems import Systems
 from xds.security.issuers import Issuers, TokenIssuer
 
 SEARCH: Final = "/DocumentReference?patient.identifier=urn:oid:2.999.1.1|T1&status=current"
@@ -220,7 +221,7 @@ def key_set(tmp_path: Path) -> KeySet:
 
 
 def test_claims_become_a_user(key_set: KeySet) -> None:
-    found = verify(token(), {TOKEN_ISSUER: key_set}, [AUDIENCE], 0).user
+    found = verify(token(), {TOKEN_ISSUER: key_set}, [AUDIENCE], 0, Systems.read()).user
     assert (found.name_id, found.issuer, found.subject_id) == ("jo", TOKEN_ISSUER, "Dr. Jo Smith")
     assert found.roles == (Code("doctor", "2.999.10", "Doctor"),)
     assert found.purposes_of_use == (Code("TREATMENT", "2.16.840.1.113883.3.18.7.1"),)
@@ -242,12 +243,12 @@ def test_an_unknown_key_has_the_set_read_again_but_not_at_once(
     assert file
     file.write_text('{"keys": []}')
     with pytest.raises(TokenRefused):
-        verify(token(), sets, [AUDIENCE], 0)
+        verify(token(), sets, [AUDIENCE], 0, Systems.read())
     file.write_text(json.dumps({"keys": vouching().jwks()}))
     with pytest.raises(TokenRefused):  # too early to ask again
-        verify(token(), sets, [AUDIENCE], 0)
+        verify(token(), sets, [AUDIENCE], 0, Systems.read())
     now[0] += 31
-    verify(token(), sets, [AUDIENCE], 0)
+    verify(token(), sets, [AUDIENCE], 0, Systems.read())
 
 
 def test_keys_are_used_for_a_while_when_their_set_cannot_be_read(
@@ -257,13 +258,13 @@ def test_keys_are_used_for_a_while_when_their_set_cannot_be_read(
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     sets, file = {TOKEN_ISSUER: key_set}, key_set.issuer.file
     assert file
-    verify(token(), sets, [AUDIENCE], 0)
+    verify(token(), sets, [AUDIENCE], 0, Systems.read())
     file.unlink()
     now[0] += 3600
-    verify(token(), sets, [AUDIENCE], 0)
+    verify(token(), sets, [AUDIENCE], 0, Systems.read())
     now[0] += 25 * 3600
     with pytest.raises(TokenRefused):
-        verify(token(), sets, [AUDIENCE], 0)
+        verify(token(), sets, [AUDIENCE], 0, Systems.read())
 
 
 def test_keys_by_plain_http_from_another_machine_are_told(tmp_path: Path) -> None:

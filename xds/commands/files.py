@@ -55,10 +55,11 @@ def _read_issuers(path: Path) -> None:
 
 
 def _read_policy(path: Path) -> None:
+    from xds.metadata.systems import Systems
     from xds.security import policy_file
 
     try:
-        policy_file.read(path.read_bytes())
+        policy_file.read(path.read_bytes(), Systems.of(()))
     except policy_file.PolicyError as error:
         lines = (f"{path} is no policy: {line}" for line in str(error).splitlines())
         raise ValueError("\n".join(lines)) from None

@@ -24,6 +24,7 @@ from xds.metadata.datatypes import CX
 from xds.metadata.demands import ANYTHING, Condition, Find, meets
 from xds.metadata.objects import MetadataObject
 from xds.metadata.submission import Submission
+from xds.metadata.systems import Systems
 from xds.registry.registry import DocumentRegistry
 from xds.security import node
 from xds.security.access import Access, AccessDenied
@@ -54,6 +55,8 @@ class Terms:
     """Whether the scopes must grant the interaction."""
     reusable: bool
     """Whether a token may be used for many requests."""
+    systems: Systems
+    """By which the code systems of roles and purposes are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class Authorization:
             skew_seconds=config.clock_skew_seconds,
             needs_scope=config.token_scopes == "require",
             reusable=config.assertion_reuse == "accept",
+            systems=domain.systems,
         )
         return cls(
             requirements,
@@ -141,7 +145,9 @@ class Authorization:
         found = self._remembered.get(digest)
         if found is None:
             terms = self.terms
-            found = verify(token, terms.key_sets, terms.audiences, terms.skew_seconds)
+            found = verify(
+                token, terms.key_sets, terms.audiences, terms.skew_seconds, terms.systems
+            )
             self._remembered.put(digest, found)
         return found
 

@@ -12,6 +12,7 @@ from jwt.exceptions import PyJWTError
 
 from xds.fhir.key_sets import ALGORITHMS, Key, KeySet
 from xds.metadata.objects import Code
+from xds.metadata.systems import Systems
 from xds.security.access import AuthenticationFailed
 from xds.security.caller import User, resource_id
 from xds.security.texts import UnacceptableText
@@ -65,9 +66,16 @@ class VerifiedToken:
 
 
 def verify(
-    token: str, key_sets: Mapping[str, KeySet], audiences: Iterable[str], skew: int
+    token: str,
+    key_sets: Mapping[str, KeySet],
+    audiences: Iterable[str],
+    skew: int,
+    systems: Systems,
 ) -> VerifiedToken:
-    """Verify signature, issuer, audience and times of a token; TokenRefused where one is wrong."""
+    """Verify signature, issuer, audience and times of a token; TokenRefused where one is wrong.
+
+    ``systems`` knows the code systems of its roles and purposes by all their names.
+    """
     if len(token) > _MOST_CHARACTERS:
         raise TokenRefused("the token is too long")
     try:
@@ -76,7 +84,8 @@ def verify(
             raise TokenRefused("the issuer is not in user_issuers")
         keys = key_sets[issuer].find(identifier, algorithm)[:_MOST_TRIED]
         claims = _claims(token, keys, algorithm, audiences=list(audiences), skew=skew)
-        return VerifiedToken(user_of(claims), _number(claims, "nbf"), _number(claims, "exp"))
+        user = user_of(claims, systems)
+        return VerifiedToken(user, _number(claims, "nbf"), _number(claims, "exp"))
     except PyJWTError as error:
         # its text may quote the token
         told = _TOLD.get(type(error), NOT_ACCEPTED)
@@ -131,8 +140,11 @@ def _number(claims: Mapping[str, Any], name: str) -> float:
 # --- claims --------------------------------------------------------------------------------------
 
 
-def user_of(claims: Mapping[str, Any]) -> User:
-    """Return the user that claims tell of (IUA, ITI-72: the extensions ihe_iua and ihe_bppc)."""
+def user_of(claims: Mapping[str, Any], systems: Systems) -> User:
+    """Return the user that claims tell of (IUA, ITI-72: the extensions ihe_iua and ihe_bppc).
+
+    The coding schemes of roles and purposes are canonical ones of ``systems``.
+    """
     extensions = claims.get("extensions") or {}
     iua, bppc = extensions.get("ihe_iua") or {}, extensions.get("ihe_bppc") or {}
     organizations = _texts(iua.get("subject_organization_id"))
@@ -146,8 +158,8 @@ def user_of(claims: Mapping[str, Any]) -> User:
         organization_ids=organizations,
         home_community_id=_first(iua.get("home_community_id")),
         provider_identifiers=_texts(iua.get("national_provider_identifier")),
-        roles=_codes(iua.get("subject_role")),
-        purposes_of_use=_codes(iua.get("purpose_of_use")),
+        roles=_codes(iua.get("subject_role"), systems),
+        purposes_of_use=_codes(iua.get("purpose_of_use"), systems),
         resource_ids=tuple(dict.fromkeys(map(resource_id, patients))),
         patients=_texts(claims.get("patient")) or _texts(iua.get("person_id")),
         consent_documents=_texts(bppc.get("doc_id")),
@@ -176,13 +188,14 @@ def _first(value: object) -> str:
     return next(iter(_texts(value)), "")
 
 
-def _codes(value: object) -> tuple[Code, ...]:
-    """Read coded values; a plain text is a code without a system, and an OID has no prefix."""
-    return tuple(dict.fromkeys(one for one in map(_code, _listed(value)) if one.code))
+def _codes(value: object, systems: Systems) -> tuple[Code, ...]:
+    """Read coded values; a plain text is a code without a system."""
+    read = (_code(one, systems) for one in _listed(value))
+    return tuple(dict.fromkeys(one for one in read if one.code))
 
 
-def _code(value: object) -> Code:
+def _code(value: object, systems: Systems) -> Code:
     if not isinstance(value, Mapping):
         return Code(_first(value), "")
-    system = _first(value.get("system")).removeprefix("urn:oid:")
+    system = systems.canonical(_first(value.get("system")))
     return Code(_first(value.get("code")), system, _first(value.get("display")))

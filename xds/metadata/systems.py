@@ -93,6 +93,17 @@ class Systems:
         oid = uri.removeprefix(OID_URN)
         return oid if is_oid(oid) else uri
 
+    def canonical(self, name: str) -> str:
+        """Return the one scheme of a system by whichever name it comes: OID, URI or alias.
+
+        An OID may have ``urn:oid:`` before it, and comes without. What is not known is unchanged.
+        """
+        bare = name.removeprefix(OID_URN)
+        row = self._by_name.get(bare)
+        if row is not None:
+            return row.scheme
+        return bare if is_oid(bare) else name
+
     def schemes(self, uri: str) -> tuple[str, ...]:
         """Return every codingScheme that a stored code of this system may bear."""
         oid = uri.removeprefix(OID_URN)

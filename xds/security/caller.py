@@ -32,6 +32,7 @@ class User:
     home_community_id: str = ""
     provider_identifiers: tuple[str, ...] = ()
     roles: tuple[Code, ...] = ()
+    """Their coding schemes, and those of purposes, are canonical (:mod:`xds.metadata.systems`)."""
     purposes_of_use: tuple[Code, ...] = ()
     resource_ids: tuple[str, ...] = ()
     """Patient ids (CX) that the assertion is about."""

@@ -46,7 +46,7 @@ class Rule:
     permits: bool
     transactions: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
-    """``code^^codingScheme``, of which the user has one."""
+    """``code^^codingScheme``, of which the user has one; the scheme is canonical, as the user's."""
     organizations: frozenset[str] = frozenset()
     """Ids of organisations, of which the user's is one."""
     purposes: frozenset[str] = frozenset()
@@ -110,8 +110,8 @@ class Rule:
 
 
 def _named(code: Code) -> str:
-    """Return a code of an assertion as rules have it: the OID of its system without a prefix."""
-    return f"{code.code}^^{code.coding_scheme.removeprefix(_OID_URN)}"
+    """Return a code of an assertion or a token as rules have it."""
+    return f"{code.code}^^{code.coding_scheme}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from xds.metadata.systems import Systems
 from xds.security.policy import FEEDS, TRANSACTIONS, AccessPolicy, Rule
 
 _OID_URN: Final = "urn:oid:"
@@ -46,17 +47,15 @@ def _check_code(text: str) -> str:
     return text
 
 
-def _without_urn(text: str) -> str:
-    code, separator, scheme = text.rpartition("^^")
-    return f"{code}{separator}{scheme.removeprefix(_OID_URN)}"
+def _canonical(text: str, systems: Systems) -> str:
+    code, _, scheme = text.rpartition("^^")
+    return f"{code}^^{systems.canonical(scheme)}"
 
 
 Name = Annotated[str, Field(min_length=1)]
 Names = Annotated[tuple[Name, ...], Field(min_length=1)]
 Codes = Annotated[tuple[Annotated[str, AfterValidator(_check_code)], ...], Field(min_length=1)]
-"""As metadata has them: compared letter by letter."""
-Concepts = tuple[Annotated[str, AfterValidator(_check_code), AfterValidator(_without_urn)], ...]
-"""As assertions have them: the system is an OID, with or without ``urn:oid:``."""
+"""Those of documents are as metadata has them: compared letter by letter."""
 
 
 class _Written(BaseModel):
@@ -67,9 +66,9 @@ class _Written(BaseModel):
     name: Name
     decision: Literal["permit", "deny"]
     transactions: Names | None = None
-    roles: Annotated[Concepts, Field(min_length=1)] | None = None
+    roles: Codes | None = None
     organizations: Names | None = None
-    purposes: Annotated[Concepts, Field(min_length=1)] | None = None
+    purposes: Codes | None = None
     scopes: Names | None = None
     nodes: Names | None = None
     user: Literal["authenticated", "none"] | None = None
@@ -108,15 +107,15 @@ class _Written(BaseModel):
             if codes := getattr(self, attribute):
                 yield attribute, codes
 
-    def rule(self) -> Rule:
-        """Return the rule."""
+    def rule(self, systems: Systems) -> Rule:
+        """Return the rule; systems of roles and purposes may have any of their names."""
         return Rule(
             name=self.name,
             permits=self.decision == "permit",
             transactions=frozenset(self.transactions or ()),
-            roles=frozenset(self.roles or ()),
-            organizations=frozenset(map(_without_urn, self.organizations or ())),
-            purposes=frozenset(self.purposes or ()),
+            roles=frozenset(_canonical(one, systems) for one in self.roles or ()),
+            organizations=frozenset(one.removeprefix(_OID_URN) for one in self.organizations or ()),
+            purposes=frozenset(_canonical(one, systems) for one in self.purposes or ()),
             scopes=frozenset(self.scopes or ()),
             nodes=frozenset(self.nodes or ()),
             authenticated=None if self.user is None else self.user == "authenticated",
@@ -141,8 +140,11 @@ _MESSAGES: Final = {
 }
 
 
-def read(content: bytes) -> AccessPolicy:
-    """Read the content of a policy file; PolicyError with everything that is wrong with it."""
+def read(content: bytes, systems: Systems) -> AccessPolicy:
+    """Read the content of a policy file; PolicyError with everything that is wrong with it.
+
+    ``systems`` knows the code systems of roles and purposes by all their names.
+    """
     try:
         text = content.decode()
         table = tomllib.loads(text)
@@ -156,7 +158,7 @@ def read(content: bytes) -> AccessPolicy:
     places = _places(text, len(given))
     written = [_written(one, place) for one, place in zip(given, places, strict=True)]
     problems = [line for one in written if isinstance(one, list) for line in one]
-    rules = [one.rule() for one in written if isinstance(one, _Written)]
+    rules = [one.rule(systems) for one in written if isinstance(one, _Written)]
     for name, times in Counter(rule.name for rule in rules).items():
         if times > 1:
             problems.append(f'{times} rules are called "{name}", and the log could not tell them')

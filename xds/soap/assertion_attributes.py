@@ -9,6 +9,7 @@ from typing import Any, Final
 from lxml import etree
 
 from xds.metadata.objects import Code
+from xds.metadata.systems import Systems
 from xds.security.caller import User, resource_id
 from xds.security.texts import UnacceptableText
 from xds.soap.assertions import INVALID_SECURITY_TOKEN, SAML, AssertionRefused, Verified, text_of
@@ -22,14 +23,18 @@ _PROVIDER_IDENTIFIER: Final = "urn:ihe:iti:xua:2017:subject:provider-identifier"
 _ORGANIZATION_ID: Final = f"{_XSPA}organization-id"
 
 
-def user_of(verified: Verified) -> User:
-    """Return the user of a verified assertion; AssertionRefused where it names none."""
+def user_of(verified: Verified, systems: Systems) -> User:
+    """Return the user of a verified assertion; AssertionRefused where it names none.
+
+    The coding schemes of roles and purposes are canonical ones of ``systems``.
+    """
     signed = verified.signed
     subjects = signed.findall(f"{SAML}Subject")
     if len(subjects) != 1:
         raise AssertionRefused(INVALID_SECURITY_TOKEN, "there is not one Subject")
     values = _values(signed)
     told = {name: read(values.get(attribute, ())) for name, attribute, read in _READ}
+    told |= {name: _codes(values.get(one, ()), systems) for name, one in _CODED}
     providers = (*_identifiers(values.get(_PROVIDER_IDENTIFIER, ())), *_texts(values.get(_NPI, ())))
     try:
         return User(
@@ -68,16 +73,17 @@ def _carrier(value: etree._Element, attribute: str) -> etree._Element | None:
     return next((one for one in value.iter() if one.get(attribute)), None)
 
 
-def _codes(values: Iterable[etree._Element]) -> tuple[Code, ...]:
+def _codes(values: Iterable[etree._Element], systems: Systems) -> tuple[Code, ...]:
     """Read coded values, of xsi:type CE; a plain text is a code without a system."""
-    return tuple(dict.fromkeys(one for one in map(_code, values) if one.code))
+    read = (_code(one, systems) for one in values)
+    return tuple(dict.fromkeys(one for one in read if one.code))
 
 
-def _code(value: etree._Element) -> Code:
+def _code(value: etree._Element, systems: Systems) -> Code:
     carrier = _carrier(value, "code")
     if carrier is None:
         return Code(_first([value]), "")
-    system = (carrier.get("codeSystem") or "").strip().removeprefix("urn:oid:")
+    system = systems.canonical((carrier.get("codeSystem") or "").strip())
     return Code(carrier.get("code").strip(), system, carrier.get("displayName") or "")
 
 
@@ -100,10 +106,14 @@ _READ: Final[Sequence[tuple[str, str, Callable[[Values], Any]]]] = (
     ("organization_id", _ORGANIZATION_ID, _first),
     ("organization_ids", _ORGANIZATION_ID, _texts),
     ("home_community_id", _HOME_COMMUNITY_ID, _first),
-    ("roles", "urn:oasis:names:tc:xacml:2.0:subject:role", _codes),
-    ("purposes_of_use", f"{_XSPA}purposeofuse", _codes),
     ("resource_ids", "urn:oasis:names:tc:xacml:2.0:resource:resource-id", _identifiers),
     ("consent_documents", "urn:ihe:iti:bppc:2007:docid", _texts),
     ("access_policies", "urn:ihe:iti:xua:2012:acp", _texts),
 )
 """Fields of User, the attributes that they are from, and how those are read."""
+
+_CODED: Final = (
+    ("roles", "urn:oasis:names:tc:xacml:2.0:subject:role"),
+    ("purposes_of_use", f"{_XSPA}purposeofuse"),
+)
+"""The same of coded values."""

@@ -22,6 +22,7 @@ from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.database import UsedOnce
 from xds.metadata import vocabulary as v
+from xds.metadata.systems import Systems
 from xds.security import node
 from xds.security.access import Access
 from xds.security.caller import Caller, User
@@ -90,6 +91,8 @@ class Terms:
     skew_seconds: int
     reusable: bool
     """Whether an assertion that does not say otherwise may be used for many requests."""
+    systems: Systems
+    """By which the code systems of roles and purposes are known."""
     refuses_unchecked: bool = False
     """Whether a mandatory header is refused, by the letter of SOAP, where no user is asked for."""
 
@@ -118,6 +121,7 @@ class UserAssertions:
             audiences=frozenset((config.user_audiences or "").split()),
             skew_seconds=config.clock_skew_seconds,
             reusable=config.assertion_reuse == "accept",
+            systems=domain.systems,
             refuses_unchecked=config.unchecked_security == "refuse",
         )
         return cls(requirements, terms, UsedOnce(domain.database), domain.gates)
@@ -175,7 +179,7 @@ class UserAssertions:
         found = self._remembered.get(digest)
         if found is None:
             verified = verify(data, self._terms.issuers)
-            found = _Proven(user_of(verified), Conditions.of(verified.signed))
+            found = _Proven(user_of(verified, self._terms.systems), Conditions.of(verified.signed))
             self._remembered.put(digest, found)
         now = time.time()
         terms = self._terms
