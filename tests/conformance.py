@@ -8,6 +8,7 @@ are those of the tables of the code (transactions, stored queries, rules, error 
 
 import ast
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -300,24 +301,45 @@ _HEAD: Final = """\
 # Conformance
 
 What this server answers and enforces, with the section of the Technical Framework (ITI TF revision
-19.0) and the tests that show it. Made by a test run, `make conformance`, and not by hand: a test is
-named here because it passed.
+19.0); the tests that show it are in tables of their own, at the end. Made by a test run,
+`make conformance`, and not by hand: a test is named here because it passed.
 """
+_TESTS_HEAD: Final = """
+# Tests
+
+Paths are those below `tests/`; after a colon are the cases of the test.
+"""
+_WIDEST_CELL: Final = 60
+"""Characters after which a cell goes on in a new line."""
 
 
 def document(shown: Mapping[str, Iterable[str]]) -> str:
     """Write the document; ``shown`` are the ids of the tests by the key of a row."""
-    parts = [_HEAD]
+    rows, tests = [_HEAD], [_TESTS_HEAD]
     for table in tables():
-        parts.append(f"\n## {table.title}\n\n")
-        parts.append(_line((*table.head, "Shown by")))
-        parts.append(_line(["---"] * (len(table.head) + 1)))
-        parts.extend(_line((*row.cells, _tests(row, shown.get(row.key, ())))) for row in table.rows)
-    return "".join(parts)
+        rows.append(f"\n## {table.title}\n\n")
+        rows.extend(_head(*table.head))
+        tests.append(f"\n## Tests of: {table.title}\n\n")
+        tests.extend(_head("What", "Shown by"))
+        for row in table.rows:
+            rows.append(_line(map(_wrapped, row.cells)))
+            tests.append(_line((row.key, _tests(row, shown.get(row.key, ())))))
+    return "".join((*rows, *tests))
+
+
+def _head(*names: str) -> Iterator[str]:
+    yield _line(names)
+    yield _line(["---"] * len(names))
 
 
 def _line(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _wrapped(text: str) -> str:
+    """Break a text where its cell would make the table wider than a window."""
+    lines = textwrap.wrap(text, _WIDEST_CELL, break_long_words=False, break_on_hyphens=False)
+    return "<br>".join(lines)
 
 
 def _tests(row: Row, node_ids: Iterable[str]) -> str:
@@ -332,7 +354,7 @@ def _tests(row: Row, node_ids: Iterable[str]) -> str:
 
 def _function(name: str, cases: list[str]) -> str:
     path, _, function = name.rpartition("::")
-    said = f"{path.removeprefix('tests/')} `{function}`"
+    said = f"{path.removeprefix('tests/')}<br>`{function}`"
     named = [case for case in cases if case]
     if not named:
         return said
@@ -340,7 +362,8 @@ def _function(name: str, cases: list[str]) -> str:
     if len(shared) == 1 and all(": " in case for case in named):
         named = [case.partition(": ")[2] for case in named]
     more = len(named) - MOST_TESTS
-    return f"{said}: {'; '.join(named[:MOST_TESTS])}" + (f"; and {more} more" if more > 0 else "")
+    more_said = f"; and {more} more" if more > 0 else ""
+    return f"{said}: {_wrapped('; '.join(named[:MOST_TESTS]) + more_said)}"
 
 
 # --- the plugin ----------------------------------------------------------------------------------

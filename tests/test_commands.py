@@ -318,7 +318,7 @@ def test_on_a_terminal_a_table_keeps_unique_ids_whole(
 
 
 def test_the_round_trip_shows_each_step(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    config = Config(host=server.host, port=server.port)
+    config = Config(host=server.host, port=server.port, mllp_port=2575)
     round_trip.show(config, [REPORT, PDF])
     shown = capsys.readouterr().out
     for text in (
@@ -328,6 +328,9 @@ def test_the_round_trip_shows_each_step(server: Server, capsys: pytest.CaptureFi
         "2 documents received, hashes and sizes equal",
         hashlib.sha1(PDF.read_bytes(), usedforsecurity=False).hexdigest(),
         f"{server.registry_url}?wsdl",
+        f"{server.url}/fhir/metadata",
+        f"{server.url}/metrics",
+        "mllp://127.0.0.1:2575",
         f"find --patient 'EXAMPLE-1^^^&2.999.1.1&ISO' --url {server.url}",
     ):
         assert text in shown

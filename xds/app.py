@@ -49,7 +49,8 @@ def create_app(config: Config) -> WSGIApplication:
     }
     has_both = set(domain.actors) == set(contract.ACTORS)
     fhir = application.create(domain, config, requirements) if has_both else None
-    served = OneHost(KnownNodes(_Dispatch(endpoints, fhir, web.create(domain)), _proxies(config)))
+    pages = web.create(domain, has_metrics=metrics is not None)
+    served = OneHost(KnownNodes(_Dispatch(endpoints, fhir, pages), _proxies(config)))
     counted = Counted(served, metrics) if metrics else served
     return _Application(counted, endpoints, config, metrics)
 

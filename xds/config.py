@@ -87,6 +87,24 @@ class Config(
         scheme = "https" if self.has_tls else "http"
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
+    @property
+    def places(self) -> dict[str, str]:
+        """What is served here, each by its URL as this machine reaches it."""
+        is_registry, is_repository = self.registry_url is None, self.serve_repository == "yes"
+        found = {
+            "registry": f"{self.url}/registry" if is_registry else "",
+            "repository": f"{self.url}/repository" if is_repository else "",
+            "fhir": f"{self.url}/fhir" if is_registry and is_repository else "",
+            "feed": "" if self.mllp_port is None else self._feed_url,
+            "metrics": f"{self.url}/metrics" if self.metrics == "yes" else "",
+        }
+        return {what: url for what, url in found.items() if url}
+
+    @property
+    def _feed_url(self) -> str:
+        host = self.mllp_host or self.host
+        return f"mllp://{f'[{host}]' if ':' in host else host}:{self.mllp_port}"
+
 
 class _Sources(BaseSettings, Config):
     """Where pydantic-settings finds the names of the options."""

@@ -4,7 +4,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
@@ -151,17 +151,14 @@ def _registered(entry: DocumentEntry) -> tuple[int, str]:
 def _tell_next(trip: _RoundTrip, provided: Sequence[DocumentEntry]) -> None:
     url = trip.config.url
     program = _program()
-    registry = trip.registry_url
     at = "" if url == LOCAL_URL else f" --url {url}"
     if trip.config.registry_url is not None:
-        at += f" --registry {shlex.quote(registry)}"
+        at += f" --registry {shlex.quote(trip.registry_url)}"
     patient = shlex.quote(trip.patient_id)
     for line in (
         "",
         "It serves until Ctrl-C:",
-        f"  Document Registry    {registry}    described at {registry}?wsdl",
-        f"  Document Repository  {url}/repository  described at {url}/repository?wsdl",
-        f"  health               {url}/health/live and {url}/health/ready",
+        *_places(trip),
         "",
         "To be tried next, in another terminal:",
         f"  {program} find --patient {patient}{at}",
@@ -170,6 +167,24 @@ def _tell_next(trip: _RoundTrip, provided: Sequence[DocumentEntry]) -> None:
         "",
     ):
         trip.say(line)
+
+
+_NAMES: Final[Mapping[str, tuple[str, str]]] = {
+    "registry": ("Document Registry", "described at {}?wsdl"),
+    "repository": ("Document Repository", "described at {}?wsdl"),
+    "fhir": ("FHIR (MHD)", "described at {}/metadata"),
+    "feed": ("patient feed", "HL7 v2 by MLLP"),
+    "metrics": ("metrics", "for Prometheus"),
+}
+
+
+def _places(trip: _RoundTrip) -> Iterator[str]:
+    places = {"registry": trip.registry_url, **trip.config.places}
+    for what, (name, said) in _NAMES.items():
+        if found := places.get(what):
+            yield f"  {name:<19}  {found:<38}  {said.format(found)}"
+    url = trip.config.url
+    yield f"  {'health':<19}  {url}/health/live and {url}/health/ready"
 
 
 def _program() -> str:

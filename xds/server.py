@@ -141,6 +141,7 @@ def _patient_feed(
         patient_feed(config, listening, run.server.cannot_start, run.is_stopping, folder) as feed,
     ):
         run.server.on_reload(feed.renew)
+        run.config = run.config.model_copy(update={"mllp_port": listening.getsockname()[1]})
         yield
 
 
@@ -210,7 +211,9 @@ class _Run:
                 break
         if not self.server.cannot_start.is_set():
             self.server.was_ready = True
-            _log.info("ready", url=self.config.url, workers=self.config.workers)
+            _log.info(
+                "ready", url=self.config.url, workers=self.config.workers, **self.config.places
+            )
             self._call(when_ready)
             self.server.cannot_start.wait()
         self.stop()

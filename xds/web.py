@@ -18,8 +18,9 @@ _FRESH_SECONDS: Final = 1.0
 class Home:
     """``GET /``: where things are, for a person who looks."""
 
-    def __init__(self, actors: Sequence[str]) -> None:
+    def __init__(self, actors: Sequence[str], *, has_metrics: bool) -> None:
         self._actors = actors
+        self._has_metrics = has_metrics
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Answer in plain text."""
@@ -36,7 +37,10 @@ class Home:
         if len(self._actors) == len(contract.ACTORS):
             yield "/fhir", "FHIR R4 (MHD); GET /metadata and /openapi.json describe it"
         answer = "database and document store" if "repository" in self._actors else "the database"
+        yield "/health/live", "GET whether it lives"
         yield "/health/ready", f"GET whether {answer} can be used"
+        if self._has_metrics:
+            yield "/metrics", "GET what Prometheus collects"
 
 
 class Live:
@@ -116,11 +120,11 @@ class Wsdl:
         response.data = contract.wsdl(self._actor, request.forwarded_prefix + request.path, form)
 
 
-def create(domain: AffinityDomain) -> Any:
+def create(domain: AffinityDomain, *, has_metrics: bool = True) -> Any:
     """Return the WSGI application for everything that is no transaction."""
     application = falcon.App()
     application.req_options.keep_blank_qs_values = True
-    application.add_route("/", Home(domain.actors))
+    application.add_route("/", Home(domain.actors, has_metrics=has_metrics))
     application.add_route("/health/live", Live())
     application.add_route("/health/ready", Ready(domain))
     application.add_route("/schemas/{name}", Schema())

@@ -21,6 +21,7 @@ from xds.fhir import cda, documents, generate_defaults, json, structure, xml
 from xds.fhir.described import Description, completed, missing
 from xds.fhir.exchange import Facade, Resource
 from xds.fhir.outcome import Issue
+from xds.fhir.problems import Problems
 from xds.fhir.subjects import subjects_of
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.metadata import vocabulary as v
@@ -48,7 +49,9 @@ class Reader:
                     media_type=FHIR_JSON,
                     base=BASE,
                     systems=SYSTEMS,
-                    subjects=lambda references: subjects_of(self.facade, references, view),
+                    subjects=lambda references: subjects_of(
+                        self.facade, references, view, Problems()
+                    ),
                 )
             )
 

@@ -498,6 +498,14 @@ def test_a_patient_without_identifier_gets_one_where_anyone_may_come(deploy: Dep
     with there.domain.registry.view(ANYTHING) as view:
         (known,) = view.patients([patient_id])
     assert locations(answer)[3] == f"Patient/{known.number}"
+    (told,) = [
+        issue
+        for entry in answer["entry"]
+        for issue in entry["response"].get("outcome", {}).get("issue", ())
+        if "was given a new one of 2.999.1.1" in issue["diagnostics"]
+    ]
+    assert (told["severity"], told["expression"]) == ("warning", ["Bundle.entry[3].resource"])
+    assert patient_id.partition("^")[0] not in told["diagnostics"]
 
 
 # --- documents -----------------------------------------------------------------------------------

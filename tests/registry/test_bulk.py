@@ -191,7 +191,8 @@ def test_a_registry_with_something_in_it_is_refused(tmp_path: Path, databases: D
         result = load(databases.url(tmp_path), "--entries", "5")
         assert result.exit_code == 1
         assert result.stderr == (
-            "Error: Only an empty registry is filled, and here there are rows in patient.\n"
+            "Error: Only an empty registry is filled, and here there are rows in patient. "
+            "Name a new folder by --data, or an empty database by --database.\n"
         )
         assert rows(database) == before
 

@@ -41,6 +41,7 @@ from xds.registry.filling import NotEmpty, filling
 def command(config: Config, entries: int, patients: int | None, seed: int, processes: int) -> None:
     """Fill an empty registry with patients and the metadata of their documents.
 
+    Give it a data folder of its own (--data), or an empty database, for only such is filled.
     All is as if it had been registered over two years, one submission after the other, but it is
     copied straight into the tables: a million entries take some minutes. The documents themselves
     are not made: the entries name a repository that is not there (2.999.1.30), so `xds verify` has
@@ -56,7 +57,10 @@ def command(config: Config, entries: int, patients: int | None, seed: int, proce
     try:
         _load(config.database_url, population, processes)
     except NotEmpty as error:
-        raise click.ClickException(f"Only an empty registry is filled, and here {error}.") from None
+        raise click.ClickException(
+            f"Only an empty registry is filled, and here {error}. Name a new folder by --data, or "
+            "an empty database by --database."
+        ) from None
     except KeyboardInterrupt:
         raise click.ClickException(
             "It was broken off. Drop the database, or its file, and make it anew."

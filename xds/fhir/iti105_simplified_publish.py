@@ -133,7 +133,7 @@ def _read(facade: Facade, call: Call, problems: Problems) -> _Read | None:
         patient_id = ""
         if subject:
             with problems.gathering():
-                subjects = subjects_of(facade, references, view)
+                subjects = subjects_of(facade, references, view, problems)
                 wanted = Subject(subject, call.resource, f"{_PATH}.subject")
                 patient_id = subjects.patient_id(wanted)
         entry = _entry(facade, call, patient_id, problems)

@@ -196,7 +196,7 @@ def _described(facade: Facade, call: Call, view: RegistryView, received: _Receiv
                 media_type=received.media_type,
                 base=call.base,
                 systems=facade.domain.systems,
-                subjects=lambda references: subjects_of(facade, references, view),
+                subjects=lambda references: subjects_of(facade, references, view, Problems()),
             )
         )
     defaults = generate_defaults.read(facade.config.generate_defaults)

@@ -101,7 +101,7 @@ def _read(
     provided = MetadataReader(
         bundle=bundle,
         references=references,
-        subjects=subjects_of(facade, references, view),
+        subjects=subjects_of(facade, references, view, problems),
         view=view,
         systems=systems,
         problems=problems,

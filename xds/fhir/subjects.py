@@ -17,6 +17,7 @@ from xds.fhir.fetching import CannotFetch, Fetching, fetching_of
 from xds.fhir.mapping import identifier_in_use, identifier_of_patient
 from xds.fhir.outcome import Refused
 from xds.fhir.patient_choice import AmbiguousPatient, Known, only
+from xds.fhir.problems import Problems
 from xds.fhir.references import (
     Contained,
     Dangling,
@@ -35,6 +36,10 @@ from xds.registry.views import RegistryView
 
 _UNKNOWN: Final = "XDSUnknownPatientId"
 _LONGEST_NUMBER: Final = 18
+_GIVEN: Final = (
+    "the patient has no identifier, and was given a new one of {}: whatever comes without it is of "
+    "somebody else. With minimal_metadata = refuse, or unknown_patients = known, this is refused"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,8 @@ class Subjects:
     assign: Callable[[], str] | None = None
     """Makes an id for a patient who comes without; None refuses such patients."""
     fetching: Fetching = field(default_factory=Fetching)
+    problems: Problems = field(default_factory=Problems)
+    """Where it is told that a patient was given an id."""
     _assigned: dict[int, str] = field(default_factory=dict)
 
     def patient_id(self, subject: Subject) -> str:
@@ -142,7 +149,10 @@ class Subjects:
                 path,
                 error_code=_UNKNOWN,
             )
-        return self.assign()
+        patient_id = self.assign()
+        authority = CX.parse(patient_id).assigning_authority
+        self.problems.warn(_GIVEN.format(authority), path)
+        return patient_id
 
     def _chosen(self, patient: Resource, path: str) -> str:
         """Choose among a Patient's identifiers: of the affinity domain, or the only one."""
@@ -234,11 +244,13 @@ def known_to(view: RegistryView) -> Known:
     return lambda ids: {one.patient_id for one in view.patients(ids) if one.survivor is None}
 
 
-def subjects_of(facade: Facade, references: References, view: RegistryView) -> Subjects:
+def subjects_of(
+    facade: Facade, references: References, view: RegistryView, problems: Problems
+) -> Subjects:
     """Return the patients of one request, by the options of the deployment.
 
     A patient who comes without identifier gets one only where a submission may have Minimal
-    Metadata and be about anyone.
+    Metadata and be about anyone, and ``problems`` has a warning of it.
     """
     config = facade.config
     assigns = config.minimal_metadata == "accept" and config.unknown_patients == "open"
@@ -250,6 +262,7 @@ def subjects_of(facade: Facade, references: References, view: RegistryView) -> S
         assigning_authority=config.assigning_authority,
         assign=partial(_assigned, authority) if assigns else None,
         fetching=fetching_of(config),
+        problems=problems,
     )
 
 
