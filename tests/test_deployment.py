@@ -41,7 +41,7 @@ def test_options_and_commands_that_are_named_exist(path: Path) -> None:
     text = path.read_text()
     named = set(re.findall(r"\bXDS_[A-Z_]+[A-Z]\b", text)) - TESTS_OWN - NOT_OPTIONS
     assert {one.removeprefix("XDS_").lower() for one in named} <= Config.model_fields.keys()
-    for command in set(re.findall(r"(?:bin/|`)xds ([a-z]+)", text)):
+    for command in set(re.findall(r"(?:bin/|`)xds ([a-z-]+)", text)):
         assert CliRunner().invoke(main, [command, "--help"]).exit_code == 0, command
 
 

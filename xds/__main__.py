@@ -19,6 +19,7 @@ COMMANDS: Final = MappingProxyType(
         "sweep": "Remove stored documents that were never registered.",
         "backup": "Copy the embedded database and its documents, while it serves or not.",
         "restore": "Bring back what a backup has copied.",
+        "copy-database": "Copy the embedded database to a PostgreSQL server, with nothing lost.",
         "audit": "Search the audit records: who has done what.",
         "certs": "Make an authority and certificates for trials of TLS.",
         "load": "Fill an empty registry with a population, for trials and measurements.",
@@ -38,7 +39,7 @@ class _Commands(click.Group):
         """Import the module of the command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"xds.commands.{cmd_name}").command
+        command: click.Command = import_module(f"xds.commands.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

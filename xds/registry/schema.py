@@ -20,6 +20,9 @@ from xds.database import Database, DatabaseUnavailable
 HEAD: Final = "2.3"
 """The revision that this program is made for."""
 
+FILLED: Final = frozenset({"audit_chain"})
+"""The tables that have rows where nothing was registered yet: a migration puts them there."""
+
 _TABLE: Final = "alembic_version"
 # no PRAGMA: prepared before the table was made, it would not see it afterwards
 _IS_THERE: Final = {

@@ -1,0 +1,182 @@
+"""`xds copy-database`: what SQLite has is on PostgreSQL, every row, and can be gone on with."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import select, text
+
+from tests.databases import POSTGRESQL, Databases, databases_of
+from tests.test_backup import provide
+from xds.__main__ import main
+from xds.affinity_domain import AffinityDomain
+from xds.audit import office
+from xds.config import Config
+from xds.database import METADATA, Database, copying
+
+pytestmark = pytest.mark.on_files
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Databases]:
+    with databases_of(POSTGRESQL) as found:
+        yield found
+
+
+@pytest.fixture
+def target(servers: Databases, tmp_path: Path) -> Iterator[str]:
+    yield servers.empty(tmp_path)
+    servers.drop(tmp_path)
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, list(map(str, arguments)))
+
+
+def copied(data: Path, target: str) -> Result:
+    url = f"sqlite:///{data}/registry.sqlite3"
+    return run("copy-database", target, "--data", data, "--database", url)
+
+
+def rows(url: str) -> dict[str, list[Any]]:
+    """Return all rows of all tables."""
+    database = Database(url, connections=2)
+    try:
+        with database.read() as connection:
+            return {
+                table.name: sorted(map(tuple, connection.execute(select(table))), key=repr)
+                for table in METADATA.sorted_tables
+            }
+    finally:
+        database.close()
+
+
+def filled(data: Path) -> str:
+    """Make a deployment with something in every table, and return the URL of its database."""
+    url = f"sqlite:///{data}/registry.sqlite3"
+    made = run("load", "--entries", "300", "--data", data, "--database", url, "--processes", "1")
+    assert made.exit_code == 0, made.output
+    config = Config(data=data, database=url, audit="on")
+    domain = AffinityDomain.open(config, serves=True)
+    provide(domain, b"a document")
+    domain.close()
+    record(config, url)
+    with closing(sqlite3.connect(f"{data}/registry.sqlite3")) as connection, connection:
+        connection.execute("INSERT INTO used_once VALUES ('Ä <key>', 9999999999)")
+        connection.execute("INSERT INTO swept VALUES ('gone', 9999999999)")
+        connection.execute("INSERT INTO registration VALUES ('2.999.77', 'attempt', 7)")
+        connection.execute("INSERT INTO audit_lease VALUES ('shipper', 'nobody', 1)")
+    return url
+
+
+def record(config: Config, url: str) -> None:
+    """Have an audit record in the database, and in its chain."""
+    office.note_application(config, starts=True)
+    database = Database(url)
+    office.catch_up(config, database, None)
+    database.close()
+
+
+def test_everything_is_there_and_goes_on(tmp_path: Path, target: str) -> None:
+    data = tmp_path / "var"
+    url = filled(data)
+    before = rows(url)
+    done = copied(data, target)
+    assert done.exit_code == 0, done.output
+    assert rows(target) == before == rows(url)
+    assert all(before.values()), "each table has something to lose"
+    counts = dict(line.split("\t") for line in done.stdout.splitlines()[1:])
+    assert counts == {name: str(len(found)) for name, found in before.items()}
+
+    domain = AffinityDomain.open(Config(data=data, database=target))
+    try:
+        provide(domain, b"one more")  # its keys come after those that were copied
+    finally:
+        domain.close()
+    after = rows(target)
+    assert len(after["document_entry"]) == len(before["document_entry"]) + 1
+    assert {row[0] for row in before["event"]} < {row[0] for row in after["event"]}
+    assert run("audit", "--verify", "--data", data, "--database", target).exit_code == 0
+    assert run("verify", "--data", data, "--database", target).exit_code == 0
+
+
+def test_a_target_with_rows_is_refused_and_stays(tmp_path: Path, target: str) -> None:
+    data, other = tmp_path / "var", tmp_path / "other"
+    for folder in (data, other):
+        domain = AffinityDomain.open(Config(data=folder, database=_url(folder)))
+        provide(domain, b"a document")
+        domain.close()
+    assert copied(other, target).exit_code == 0
+    before = rows(target)
+    again = copied(data, target)
+    assert again.exit_code == 1
+    assert (
+        "Nothing was copied: the server's database is not empty: there are rows in" in again.stderr
+    )
+    assert rows(target) == before
+
+
+def _url(data: Path) -> str:
+    return f"sqlite:///{data}/registry.sqlite3"
+
+
+def test_a_file_that_is_in_use_is_refused(tmp_path: Path, target: str) -> None:
+    data = tmp_path / "var"
+    domain = AffinityDomain.open(Config(data=data, database=_url(data)))
+    try:
+        done = copied(data, target)
+    finally:
+        domain.close()
+    assert done.exit_code == 1
+    assert "stop the server" in done.stderr
+    assert not any(rows(target)["patient"])
+    assert copied(data, target).exit_code == 0
+
+
+def test_what_differs_after_the_copy_is_told_and_leaves_the_target_empty(
+    tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "var"
+    domain = AffinityDomain.open(Config(data=data, database=_url(data)))
+    provide(domain, b"a document")
+    domain.close()
+    monkeypatch.setattr(copying, "_plain", lambda value: value)  # a UUID is no text then
+    done = copied(data, target)
+    assert done.exit_code == 1
+    assert "are not the same after the copy" in done.stderr
+    assert not any(found for name, found in rows(target).items() if name != "audit_chain")
+
+
+def test_a_table_of_someone_else_is_not_left_behind(tmp_path: Path, target: str) -> None:
+    data = tmp_path / "var"
+    AffinityDomain.open(Config(data=data, database=_url(data))).close()
+    database = Database(_url(data))
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE theirs (a INTEGER)"))
+    database.close()
+    done = copied(data, target)
+    assert done.exit_code == 1
+    assert "none of this program: theirs" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["sqlite:///other"], "URL is of the form postgresql://USER@HOST/NAME"),
+        (["postgresql://h/x", "--database", "postgresql://h/y"], "is on a server already"),
+    ],
+)
+def test_only_from_a_file_to_a_server(tmp_path: Path, arguments: list[str], said: str) -> None:
+    done = run("copy-database", *arguments, "--data", tmp_path)
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
+def test_no_file_is_made_where_there_is_none(tmp_path: Path, target: str) -> None:
+    done = copied(tmp_path / "none", target)
+    assert done.exit_code == 1
+    assert not (tmp_path / "none").exists()
