@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from click.testing import CliRunner
-from sqlalchemy import Table, func, inspect, select, text
+from sqlalchemy import Connection, Table, delete, func, inspect, literal, select, text, update
 
 from tests.databases import Databases
 from tests.registry import released
@@ -23,13 +24,15 @@ from xds.errors import TransactionFailure
 from xds.metadata import vocabulary as v
 from xds.metadata.demands import ANYTHING
 from xds.metadata.ebrim import Slot
-from xds.metadata.objects import DocumentEntry
+from xds.metadata.objects import Association, DocumentEntry
 from xds.registry import schema
 from xds.registry.fragments import FoundObject, parsed
 from xds.registry.queries import QueryRequest
+from xds.registry.refilling import refill
 from xds.registry.registry import DocumentRegistry
+from xds.registry.rows import TABLES, prepared
 from xds.registry.schema import HEAD, OURS, Migrations, SchemaMismatch
-from xds.registry.tables import document_entry
+from xds.registry.tables import VALUES, document_entry, document_entry_value
 from xds.repository import index
 
 FIRST = Migrations(head=released.REVISION)
@@ -204,6 +207,97 @@ def test_what_the_first_released_program_wrote_can_be_built_upon(old: Database) 
     told = registry.events(last)
     assert "content updated" in {one.kind for one in told}
     assert told[0].number == last + 1
+
+
+def searched(database: Database) -> dict[str, list[tuple[Any, ...]]]:
+    """Read what is searched of every object: each column of a declared attribute, and values."""
+    found = {}
+    with database.read() as connection:
+        for kind, table in TABLES.items():
+            names = [name for name in kind.indexes() if name in table.c]
+            wanted = [table.c[name] for name in ("pk", *sorted(names))]
+            found[table.name] = [tuple(r) for r in connection.execute(select(*wanted))]
+        for table in VALUES.values():
+            rows = connection.execute(select(table.c.owner, table.c.attribute, table.c.value))
+            found[table.name] = sorted(tuple(row) for row in rows)
+    return found
+
+
+def registered_anew(database: Database) -> dict[str, list[tuple[Any, ...]]]:
+    """Return what registering the objects of a database now would have written of them."""
+    given = {"availability_status", "last_update_time", "patient_id"}  # by the registry
+    there = searched(database)
+    with database.read() as connection:
+        for kind, table in TABLES.items():
+            names = sorted(name for name in kind.indexes() if name in table.c)
+            rows = connection.execute(select(table.c.pk, table.c.entry_uuid, table.c.fragment))
+            texts, parts = {}, []
+            for row in rows:
+                one = FoundObject(kind, row.pk, row.entry_uuid, None, v.APPROVED)
+                ends = {}
+                if kind is Association:
+                    query = select(table.c.source, table.c.target).where(table.c.pk == row.pk)
+                    ends = dict(connection.execute(query).mappings().one())
+                (thing,) = parsed([replace(one, fragment=row.fragment, **ends)])
+                ready = prepared(thing, "20260101")
+                texts[row.pk] = ready.row
+                parts += [(row.pk, name, value) for name, value in ready.values]
+            types = {name: table.c[name].type for name in names}
+            there[table.name] = [
+                (
+                    pk,
+                    *(
+                        old if name in given else as_read(types[name], texts[pk][name], connection)
+                        for name, old in zip(names, rest, strict=True)
+                    ),
+                )
+                for pk, *rest in there[table.name]
+            ]
+            if table.name in VALUES:
+                there[VALUES[table.name].name] = sorted(parts)
+    return there
+
+
+def as_read(kind: Any, value: Any, connection: Connection) -> Any:
+    """Return a value as it is read back from a column of a type."""
+    return connection.scalar(select(literal(value, kind)))
+
+
+def test_an_upgraded_database_has_what_registering_anew_would_write(old: Database) -> None:
+    schema.migrate(old)
+    assert searched(old) == registered_anew(old)
+
+
+def test_what_an_older_program_registers_during_an_upgrade_is_refilled(old: Database) -> None:
+    schema.migrate(old)
+    DocumentRegistry(database=old).register(submission(World(2), "iti42/several_authors"))
+    whole = searched(old)
+    assert whole == registered_anew(old)
+    assert "author_institution" in {row[1] for row in whole["document_entry_value"]}
+    optional = {c.name: None for c in document_entry.c if c.nullable and c.name != "fragment"}
+    with old.write() as connection:  # as a program that knows nothing of what is searched
+        connection.execute(update(document_entry).values(search_version=0, **optional))
+        connection.execute(delete(document_entry_value))
+    assert searched(old) != whole
+    schema.prepare(old)  # the start of any program
+    assert searched(old) == whole
+    with old.read() as connection:
+        versions = set(connection.scalars(select(document_entry.c.search_version)))
+    assert versions == {1}
+
+
+def test_several_refill_at_once(old: Database, tmp_path: Path, databases: Databases) -> None:
+    schema.migrate(old)
+    whole = searched(old)
+    with old.write() as connection:
+        connection.execute(update(document_entry).values(search_version=0, title=None))
+    others = [Database(databases.url(tmp_path)) for _ in range(3)]
+    with ThreadPoolExecutor(3) as threads:
+        counts = list(threads.map(refill, others))
+    for other in others:
+        other.close()
+    assert sum(counts) == len(whole["document_entry"])
+    assert searched(old) == whole
 
 
 def test_a_later_step_keeps_the_data(old: Database, later: Callable[[str], Migrations]) -> None:

@@ -5,6 +5,7 @@ A declaration in :mod:`xds.metadata.objects` is an instance of one of these (ITI
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Final, Generic, TypeVar, cast, overload
 
 from xds.metadata import ebrim
@@ -16,6 +17,7 @@ from xds.metadata.ebrim import (
     RegistryObject,
     Slot,
 )
+from xds.metadata.searched import Index, Searched
 
 T = TypeVar("T")
 O = TypeVar("O", bound=RegistryObject)  # noqa: E741 - one letter, as T
@@ -66,7 +68,8 @@ class Attribute(Generic[T]):
     """One declared attribute: a view of the carrier, readable as ``entry.class_code``.
 
     ``required_in`` and ``forbidden_in`` name transactions; ``data_type`` a row of
-    :data:`xds.metadata.datatypes.DATA_TYPES`, or none where any text will do.
+    :data:`xds.metadata.datatypes.DATA_TYPES`, or none where any text will do. ``searched`` says
+    that the registry is searched by it, and as what.
     """
 
     def __init__(
@@ -76,11 +79,13 @@ class Attribute(Generic[T]):
         *,
         required_in: frozenset[str] = NOWHERE,
         forbidden_in: frozenset[str] = NOWHERE,
+        searched: Searched | None = None,
     ) -> None:
         self.tf_name = tf_name
         self.data_type = data_type
         self.required_in = required_in
         self.forbidden_in = forbidden_in
+        self.searched = searched
         self.name = ""
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -103,6 +108,11 @@ class Attribute(Generic[T]):
         if value is None:
             return ()
         return tuple(str(item) for item in value) if isinstance(value, tuple) else (str(value),)
+
+    def indexes(self) -> Iterator[tuple[str, Index]]:
+        """Yield what is searched of it, by name."""
+        if self.searched is not None:
+            yield self.name, Index(self.searched, self.single, self.texts)
 
     def occurrences(self, carrier: RegistryObject) -> int:
         """Return how often the carrier holds it, for the rule of cardinality."""
@@ -336,15 +346,35 @@ class FlagAttribute(Attribute["bool | None"]):
 
 
 class AuthorAttribute(ClassificationAttribute[tuple[Author, ...]]):
-    """Authors, any number; each is one Classification with the slots of AUTHOR_SLOTS."""
+    """Authors, any number; each is one Classification with the slots of AUTHOR_SLOTS.
+
+    They are searched by their persons, and where ``institution_searched``, by their institutions
+    too, under a name of their own.
+    """
 
     single = False
+
+    def __init__(
+        self, tf_name: str, scheme: str, *, institution_searched: bool = False, **more: Any
+    ) -> None:
+        super().__init__(tf_name, scheme, **more)
+        self.institution_searched = institution_searched
 
     def read(self, carrier: RegistryObject) -> tuple[Author, ...]:
         return tuple(_author(c) for c in carrier.classified_by(self.scheme))
 
     def texts(self, carrier: RegistryObject) -> tuple[str, ...]:
-        return tuple(person for author in self.read(carrier) for person in author.person)
+        return self._texts_of("person", carrier)
+
+    def indexes(self) -> Iterator[tuple[str, Index]]:
+        """Yield persons under the attribute's own name, and institutions beside it."""
+        yield from super().indexes()
+        if self.institution_searched:
+            institutions = partial(self._texts_of, "institution")
+            yield f"{self.name}_institution", Index(Searched.TEXT, self.single, institutions)
+
+    def _texts_of(self, part: str, carrier: RegistryObject) -> tuple[str, ...]:
+        return tuple(text for author in self.read(carrier) for text in getattr(author, part))
 
     def written(self, carrier: O, value: tuple[Author, ...]) -> O:
         return self._replaced(

@@ -36,6 +36,7 @@ from xds.metadata.ebrim import (
     RegistryObject,
     RegistryPackage,
 )
+from xds.metadata.searched import Index, Searched
 
 O = TypeVar("O", bound="MetadataObject")  # noqa: E741 - one letter, as T elsewhere
 
@@ -53,14 +54,23 @@ class MetadataObject(RegistryObject):
     KIND: ClassVar[str]
     """The TF's name of the object, used in messages."""
 
-    entry_uuid = XmlAttribute[str]("entryUUID", "id")
-    home_community_id = XmlAttribute["str | None"]("homeCommunityId", "home", "OIDURN")
-    availability_status = XmlAttribute["str | None"]("availabilityStatus", "status")
+    entry_uuid = XmlAttribute[str]("entryUUID", "id", searched=Searched.REFERENCE)
+    home_community_id = XmlAttribute["str | None"](
+        "homeCommunityId", "home", "OIDURN", searched=Searched.TEXT
+    )
+    availability_status = XmlAttribute["str | None"](
+        "availabilityStatus", "status", searched=Searched.CODE
+    )
 
     @classmethod
     def attributes(cls) -> Mapping[str, Attribute[Any]]:
         """Return the declared attributes by their Python name."""
         return _declared(cast("Hashable", cls))
+
+    @classmethod
+    def indexes(cls) -> Mapping[str, Index]:
+        """Return what is searched of such objects, by name."""
+        return _indexes(cast("Hashable", cls))
 
     @classmethod
     def create(cls: type[O], **values: object) -> O:
@@ -91,58 +101,98 @@ def _declared(kind: Hashable) -> Mapping[str, Attribute[Any]]:
     return found
 
 
+@cache
+def _indexes(kind: Hashable) -> Mapping[str, Index]:
+    return dict(index for one in _declared(kind).values() for index in one.indexes())
+
+
 class DocumentEntry(ExtrinsicObject, MetadataObject):
     """The metadata of one document (ITI TF-3 4.2.3.2)."""
 
     __slots__ = ()
     KIND = "DocumentEntry"
 
-    author = AuthorAttribute("author", v.DOCUMENT_ENTRY_AUTHOR)
-    class_code = CodeAttribute("classCode", v.DOCUMENT_ENTRY_CLASS_CODE, required_in=REGISTERED)
+    author = AuthorAttribute(
+        "author", v.DOCUMENT_ENTRY_AUTHOR, searched=Searched.TEXT, institution_searched=True
+    )
+    class_code = CodeAttribute(
+        "classCode", v.DOCUMENT_ENTRY_CLASS_CODE, required_in=REGISTERED, searched=Searched.CODE
+    )
     comments = TextAttribute("comments", "description")
     confidentiality_code = CodeListAttribute(
-        "confidentialityCode", v.DOCUMENT_ENTRY_CONFIDENTIALITY_CODE, required_in=REGISTERED
+        "confidentialityCode",
+        v.DOCUMENT_ENTRY_CONFIDENTIALITY_CODE,
+        required_in=REGISTERED,
+        searched=Searched.CODE,
     )
     creation_time = SlotAttribute(
-        "creationTime", "DTM", required_in=REGISTER, forbidden_in=ON_DEMAND
+        "creationTime", "DTM", required_in=REGISTER, forbidden_in=ON_DEMAND, searched=Searched.TIME
     )
     document_availability = SlotAttribute(v.DOCUMENT_AVAILABILITY, "DocumentAvailability")
-    event_code_list = CodeListAttribute("eventCodeList", v.DOCUMENT_ENTRY_EVENT_CODE_LIST)
+    event_code_list = CodeListAttribute(
+        "eventCodeList", v.DOCUMENT_ENTRY_EVENT_CODE_LIST, searched=Searched.CODE
+    )
     fhir_elements = SlotListAttribute(v.FHIR_ELEMENTS)
-    further_codes = SlotListAttribute(v.FURTHER_CODES)
-    further_identifiers = FurtherIdentifiers(v.FURTHER_IDENTIFIERS)
-    format_code = CodeAttribute("formatCode", v.DOCUMENT_ENTRY_FORMAT_CODE, required_in=REGISTERED)
-    hash = SlotAttribute("hash", "SHA1", required_in=REGISTER, forbidden_in=ON_DEMAND)
+    further_codes = SlotListAttribute(v.FURTHER_CODES, searched=Searched.TEXT)
+    further_identifiers = FurtherIdentifiers(v.FURTHER_IDENTIFIERS, searched=Searched.TEXT)
+    format_code = CodeAttribute(
+        "formatCode", v.DOCUMENT_ENTRY_FORMAT_CODE, required_in=REGISTERED, searched=Searched.CODE
+    )
+    hash = SlotAttribute(
+        "hash", "SHA1", required_in=REGISTER, forbidden_in=ON_DEMAND, searched=Searched.TEXT
+    )
     healthcare_facility_type_code = CodeAttribute(
         "healthcareFacilityTypeCode",
         v.DOCUMENT_ENTRY_HEALTHCARE_FACILITY_TYPE_CODE,
         required_in=REGISTERED,
+        searched=Searched.CODE,
     )
     language_code = SlotAttribute("languageCode", "Language", required_in=REGISTERED)
     legal_authenticator = SlotAttribute("legalAuthenticator", "XCN")
     limited_metadata = FlagAttribute("limitedMetadata", v.DOCUMENT_ENTRY_LIMITED_METADATA)
-    logical_id = XmlAttribute["str | None"]("logicalID", "lid", "UUID")
+    logical_id = XmlAttribute["str | None"]("logicalID", "lid", "UUID", searched=Searched.REFERENCE)
     mime_type = XmlAttribute["str | None"](
         "mimeType", "mimeType", "MimeType", required_in=REGISTERED
     )
-    object_type = XmlAttribute["str | None"]("objectType", "objectType", required_in=REGISTERED)
+    object_type = XmlAttribute["str | None"](
+        "objectType", "objectType", required_in=REGISTERED, searched=Searched.CODE
+    )
     patient_id = IdentifierAttribute(
-        "patientId", v.DOCUMENT_ENTRY_PATIENT_ID, "CX", required_in=REGISTERED
+        "patientId",
+        v.DOCUMENT_ENTRY_PATIENT_ID,
+        "CX",
+        required_in=REGISTERED,
+        searched=Searched.REFERENCE,
     )
     practice_setting_code = CodeAttribute(
-        "practiceSettingCode", v.DOCUMENT_ENTRY_PRACTICE_SETTING_CODE, required_in=REGISTERED
+        "practiceSettingCode",
+        v.DOCUMENT_ENTRY_PRACTICE_SETTING_CODE,
+        required_in=REGISTERED,
+        searched=Searched.CODE,
     )
-    reference_id_list = SlotListAttribute(v.REFERENCE_ID_LIST, "CXi")
-    repository_unique_id = SlotAttribute("repositoryUniqueId", "OID", required_in=REGISTERED)
-    service_start_time = SlotAttribute("serviceStartTime", "DTM")
-    service_stop_time = SlotAttribute("serviceStopTime", "DTM")
-    size = SlotAttribute("size", "Size", required_in=REGISTER, forbidden_in=ON_DEMAND)
-    source_patient_id = SlotAttribute("sourcePatientId", "CX", required_in=REGISTERED)
+    reference_id_list = SlotListAttribute(v.REFERENCE_ID_LIST, "CXi", searched=Searched.TEXT)
+    repository_unique_id = SlotAttribute(
+        "repositoryUniqueId", "OID", required_in=REGISTERED, searched=Searched.TEXT
+    )
+    service_start_time = SlotAttribute("serviceStartTime", "DTM", searched=Searched.TIME)
+    service_stop_time = SlotAttribute("serviceStopTime", "DTM", searched=Searched.TIME)
+    size = SlotAttribute(
+        "size", "Size", required_in=REGISTER, forbidden_in=ON_DEMAND, searched=Searched.NUMBER
+    )
+    source_patient_id = SlotAttribute(
+        "sourcePatientId", "CX", required_in=REGISTERED, searched=Searched.TEXT
+    )
     source_patient_info = SlotListAttribute("sourcePatientInfo", "SourcePatientInfo")
-    title = TextAttribute("title", "name")
-    type_code = CodeAttribute("typeCode", v.DOCUMENT_ENTRY_TYPE_CODE, required_in=REGISTERED)
+    title = TextAttribute("title", "name", searched=Searched.TEXT)
+    type_code = CodeAttribute(
+        "typeCode", v.DOCUMENT_ENTRY_TYPE_CODE, required_in=REGISTERED, searched=Searched.CODE
+    )
     unique_id = IdentifierAttribute(
-        "uniqueId", v.DOCUMENT_ENTRY_UNIQUE_ID, "Identifier", required_in=REGISTERED
+        "uniqueId",
+        v.DOCUMENT_ENTRY_UNIQUE_ID,
+        "Identifier",
+        required_in=REGISTERED,
+        searched=Searched.TEXT,
     )
     uri = SlotAttribute("URI")
 
@@ -190,26 +240,43 @@ class SubmissionSet(Package):
     KIND = "SubmissionSet"
     NODE = v.SUBMISSION_SET_NODE
 
-    author = AuthorAttribute("author", v.SUBMISSION_SET_AUTHOR)
+    author = AuthorAttribute("author", v.SUBMISSION_SET_AUTHOR, searched=Searched.TEXT)
     comments = TextAttribute("comments", "description")
     content_type_code = CodeAttribute(
-        "contentTypeCode", v.SUBMISSION_SET_CONTENT_TYPE_CODE, required_in=REGISTERED
+        "contentTypeCode",
+        v.SUBMISSION_SET_CONTENT_TYPE_CODE,
+        required_in=REGISTERED,
+        searched=Searched.CODE,
     )
     fhir_elements = SlotListAttribute(v.FHIR_ELEMENTS)
-    further_codes = SlotListAttribute(v.FURTHER_CODES)
-    further_identifiers = FurtherIdentifiers(v.FURTHER_IDENTIFIERS)
+    further_codes = SlotListAttribute(v.FURTHER_CODES, searched=Searched.TEXT)
+    further_identifiers = FurtherIdentifiers(v.FURTHER_IDENTIFIERS, searched=Searched.TEXT)
     intended_recipient = SlotListAttribute("intendedRecipient", "IntendedRecipient")
     limited_metadata = FlagAttribute("limitedMetadata", v.SUBMISSION_SET_LIMITED_METADATA)
     patient_id = IdentifierAttribute(
-        "patientId", v.SUBMISSION_SET_PATIENT_ID, "CX", required_in=REGISTERED
+        "patientId",
+        v.SUBMISSION_SET_PATIENT_ID,
+        "CX",
+        required_in=REGISTERED,
+        searched=Searched.REFERENCE,
     )
     source_id = IdentifierAttribute(
-        "sourceId", v.SUBMISSION_SET_SOURCE_ID, "OID", required_in=REGISTERED
+        "sourceId",
+        v.SUBMISSION_SET_SOURCE_ID,
+        "OID",
+        required_in=REGISTERED,
+        searched=Searched.TEXT,
     )
-    submission_time = SlotAttribute("submissionTime", "DTM", required_in=REGISTERED)
+    submission_time = SlotAttribute(
+        "submissionTime", "DTM", required_in=REGISTERED, searched=Searched.TIME
+    )
     title = TextAttribute("title", "name")
     unique_id = IdentifierAttribute(
-        "uniqueId", v.SUBMISSION_SET_UNIQUE_ID, "UniqueOID", required_in=REGISTERED
+        "uniqueId",
+        v.SUBMISSION_SET_UNIQUE_ID,
+        "UniqueOID",
+        required_in=REGISTERED,
+        searched=Searched.TEXT,
     )
 
 
@@ -220,18 +287,22 @@ class Folder(Package):
     KIND = "Folder"
     NODE = v.FOLDER_NODE
 
-    code_list = CodeListAttribute("codeList", v.FOLDER_CODE_LIST, required_in=REGISTERED)
+    code_list = CodeListAttribute(
+        "codeList", v.FOLDER_CODE_LIST, required_in=REGISTERED, searched=Searched.CODE
+    )
     comments = TextAttribute("comments", "description")
     fhir_elements = SlotListAttribute(v.FHIR_ELEMENTS)
-    further_codes = SlotListAttribute(v.FURTHER_CODES)
-    further_identifiers = FurtherIdentifiers(v.FURTHER_IDENTIFIERS)
-    last_update_time = SlotAttribute("lastUpdateTime", "DTM")
+    further_codes = SlotListAttribute(v.FURTHER_CODES, searched=Searched.TEXT)
+    further_identifiers = FurtherIdentifiers(v.FURTHER_IDENTIFIERS, searched=Searched.TEXT)
+    last_update_time = SlotAttribute("lastUpdateTime", "DTM", searched=Searched.TIME)
     limited_metadata = FlagAttribute("limitedMetadata", v.FOLDER_LIMITED_METADATA)
-    logical_id = XmlAttribute["str | None"]("logicalID", "lid", "UUID")
-    patient_id = IdentifierAttribute("patientId", v.FOLDER_PATIENT_ID, "CX", required_in=REGISTERED)
+    logical_id = XmlAttribute["str | None"]("logicalID", "lid", "UUID", searched=Searched.REFERENCE)
+    patient_id = IdentifierAttribute(
+        "patientId", v.FOLDER_PATIENT_ID, "CX", required_in=REGISTERED, searched=Searched.REFERENCE
+    )
     title = TextAttribute("title", "name", required_in=REGISTERED)
     unique_id = IdentifierAttribute(
-        "uniqueId", v.FOLDER_UNIQUE_ID, "UniqueOID", required_in=REGISTERED
+        "uniqueId", v.FOLDER_UNIQUE_ID, "UniqueOID", required_in=REGISTERED, searched=Searched.TEXT
     )
 
     version = DocumentEntry.version
@@ -243,9 +314,11 @@ class Association(AssociationObject, MetadataObject):
     __slots__ = ()
     KIND = "Association"
 
-    association_type = XmlAttribute[str]("associationType", "associationType")
-    source = XmlAttribute[str]("sourceObject", "sourceObject")
-    target = XmlAttribute[str]("targetObject", "targetObject")
+    association_type = XmlAttribute[str](
+        "associationType", "associationType", searched=Searched.CODE
+    )
+    source = XmlAttribute[str]("sourceObject", "sourceObject", searched=Searched.REFERENCE)
+    target = XmlAttribute[str]("targetObject", "targetObject", searched=Searched.REFERENCE)
     submission_set_status = SlotAttribute(v.SUBMISSION_SET_STATUS, "SubmissionSetStatus")
     documentation = CodeAttribute("documentation", v.ASSOCIATION_DOCUMENTATION)
 

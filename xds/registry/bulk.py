@@ -76,7 +76,7 @@ class _Stamp:
         for name in _TIMES & row.keys():
             row[name] = now
         if self.size is not None:
-            row["size"] = int(self.size.filled(values))
+            row["size"] = self.size.filled(values)
         ends = [values[name] for name in self.ends]
         row["fragment"] = kept(self.text.filled(escaped(values)), draft.id, *ends)
         return row

@@ -12,6 +12,7 @@ from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObj
 from xds.registry.fragments import FIRST_VERSION, fragment
 from xds.registry.patients import Patients
 from xds.registry.tables import (
+    SEARCH_VERSIONS,
     VALUE_ATTRIBUTES,
     VALUES,
     association,
@@ -29,18 +30,26 @@ TABLES: Final[Mapping[type[MetadataObject], Table]] = {
 }
 
 
-def _columns(kind: type[MetadataObject]) -> tuple[str, ...]:
-    """Return the columns that a declared attribute of the same name fills."""
-    special = {"patient", "availability_status", "logical_id", "last_update_time"}
-    declared = kind.attributes()
-    return tuple(c.name for c in TABLES[kind].columns if c.name in declared.keys() - special)
+KINDS: Final[Mapping[str, type[MetadataObject]]] = {t.name: kind for kind, t in TABLES.items()}
+"""The kind of object in each table, by the table's name."""
 
 
-_COLUMNS: Final = {kind: _columns(kind) for kind in TABLES}
-_VALUE_ATTRIBUTES: Final = {
-    kind: tuple(name for name in VALUE_ATTRIBUTES.terms if name in kind.attributes())
+def _valued(kind: type[MetadataObject]) -> Iterator[str]:
+    return (name for name in VALUE_ATTRIBUTES.terms if name in kind.indexes())
+
+
+_OF_REGISTRY: Final = frozenset({"availability_status", "logical_id", "last_update_time"})
+"""Columns of attributes whose value the registry decides."""
+_COLUMNS: Final = {
+    kind: tuple(
+        (name, index.texts)
+        for name, index in kind.indexes().items()
+        if name in TABLES[kind].c and name not in _OF_REGISTRY and index.single
+    )
     for kind in TABLES
-    if kind is not Association
+}
+_VALUES: Final = {
+    kind: tuple((name, kind.indexes()[name].texts) for name in _valued(kind)) for kind in TABLES
 }
 
 
@@ -56,29 +65,32 @@ class Prepared:
 def prepared(thing: MetadataObject, now: str, version: int = FIRST_VERSION) -> Prepared:
     """Render an object and pick out what is searched; ``now`` is the time of registration."""
     kind = type(thing)
-    declared = kind.attributes()
-    row: dict[str, Any] = {
-        name: searchable(texts[0]) if any(texts := declared[name].texts(thing)) else None
-        for name in _COLUMNS[kind]
-    }
+    row = columns(thing)
     row["availability_status"] = v.APPROVED
     row["fragment"] = fragment(thing, version)
     if kind is not Association:
         row["registered_at"] = row["last_updated_at"] = now
+        row["search_version"] = SEARCH_VERSIONS[TABLES[kind].name]
     if isinstance(thing, DocumentEntry | Folder):
         row["logical_id"] = thing.logical_id or thing.id
         row["version"] = version
-    if isinstance(thing, DocumentEntry):
-        row["size"] = int(thing.size) if thing.size else None
     if isinstance(thing, Folder):
         row["last_update_time"] = now
-    return Prepared(thing, row, tuple(_values(thing)))
+    return Prepared(thing, row, tuple(values(thing)))
 
 
-def _values(thing: MetadataObject) -> Iterator[tuple[str, str]]:
-    declared = type(thing).attributes()
-    for name in _VALUE_ATTRIBUTES.get(type(thing), ()):
-        for text in dict.fromkeys(map(searchable, declared[name].texts(thing))):
+def columns(thing: MetadataObject) -> dict[str, Any]:
+    """Return what is searched of an object and stands in columns."""
+    return {
+        name: searchable(found[0]) if any(found := texts(thing)) else None
+        for name, texts in _COLUMNS[type(thing)]
+    }
+
+
+def values(thing: MetadataObject) -> Iterator[tuple[str, str]]:
+    """Yield what is searched of an object and stands in rows: the attribute, and a value."""
+    for name, texts in _VALUES[type(thing)]:
+        for text in dict.fromkeys(map(searchable, texts(thing))):
             yield name, text
 
 

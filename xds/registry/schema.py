@@ -16,8 +16,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from xds.database import Database, DatabaseUnavailable
+from xds.registry.refilling import refill
 
-HEAD: Final = "2.3"
+HEAD: Final = "2.4"
 """The revision that this program is made for."""
 
 FILLED: Final = frozenset({"audit_chain"})
@@ -71,10 +72,12 @@ def _current(connection: Connection) -> str | None:
 def prepare(database: Database, migrations: Migrations = OURS) -> None:
     """See to it that the database can be served: SchemaMismatch where a person must act.
 
-    An embedded database is brought up to date; a server's is left to ``xds migrate``.
+    An embedded database is brought up to date; a server's is left to ``xds migrate``. What another
+    program registered that knew less of what is searched is refilled.
     """
     found = current(database)
     if not _is_older(found, migrations.head):
+        _refill(database)
         return
     if not database.is_sqlite:
         raise SchemaMismatch(
@@ -136,8 +139,22 @@ def migrate(database: Database, migrations: Migrations = OURS) -> tuple[str | No
     """Bring a database up to date; return the revisions that it had and has.
 
     Any number may do so at once: one does it, the others wait for it. SchemaMismatch where the
-    database is newer than this program.
+    database is newer than this program. What is searched of registered objects is up to date
+    afterwards, also of those that programs of before have registered since the last time.
     """
+    revisions = _migrated(database, migrations)
+    _refill(database)
+    return revisions
+
+
+def _refill(database: Database) -> None:
+    """Refill a database that has what this program searches; a test has others too."""
+    revision = current(database)
+    if revision is not None and is_served_by(revision, HEAD):
+        refill(database)
+
+
+def _migrated(database: Database, migrations: Migrations) -> tuple[str | None, str]:
     with _alone(database) as connection:
         found = _current(connection)
         if found is not None and not _is_older(found, migrations.head):

@@ -3,11 +3,12 @@
 What never changes of an object is rendered once, at registration, and kept in ``fragment``; what
 does change (availabilityStatus, patientId after a merge, a Folder's lastUpdateTime) stands in
 columns alone and is filled in on the way out (:mod:`xds.registry.fragments`). Columns beside those
-exist to be searched.
+exist to be searched: there is one for each attribute that is declared as searched and has one value
+at most. Those with more values have rows in a table of values.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -33,6 +34,8 @@ from xds.database import METADATA
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.demands import searchable as searchable
+from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
+from xds.metadata.searched import Searched
 from xds.metadata.unique_ids import normal
 
 FromDatabase = Callable[[Any], str | None]
@@ -117,6 +120,17 @@ class Instant(TypeDecorator[str]):
         return None if value is None else f"{value:014d}"
 
 
+class Number(TypeDecorator[int]):
+    """A number, of which a query has the digits."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: str | int | None, dialect: Dialect) -> int | None:
+        """To the database."""
+        return None if value is None else int(value)
+
+
 Key: Final = BigInteger().with_variant(Integer, "sqlite")
 """A row's number; SQLite counts only its own INTEGER PRIMARY KEY."""
 
@@ -156,85 +170,121 @@ Index(
 )
 
 
-def _object(name: str, *columns: Column[Any]) -> Table:
-    return Table(
-        name,
-        METADATA,
+_TYPES: Final[Mapping[Searched, type[TypeEngine[Any]]]] = {
+    Searched.TEXT: Text,
+    Searched.CODE: Text,
+    Searched.TIME: Instant,
+    Searched.NUMBER: Number,
+    Searched.REFERENCE: EntryUUID,
+}
+_ELSEWHERE: Final = frozenset({"patient_id"})
+"""Searched in a table beside."""
+
+
+def _object(name: str, kind: type[MetadataObject], *special: Column[Any]) -> Table:
+    """Return the table of a kind; ``special`` are columns of which more is to be said."""
+    first: tuple[Column[Any], ...] = (
         Column("pk", Key, primary_key=True),
         Column("entry_uuid", EntryUUID, nullable=False, unique=True),
         Column("availability_status", STATUSES, nullable=False),
-        *columns,
-        Column("fragment", LargeBinary, nullable=False),
+        *special,
     )
+    there = {column.name for column in first}
+    searched = _searched(kind, there)
+    return Table(name, METADATA, *first, *searched, Column("fragment", LargeBinary, nullable=False))
+
+
+def _searched(kind: type[MetadataObject], there: set[str]) -> Iterator[Column[Any]]:
+    """Yield a column for each attribute that is searched and has one value at most."""
+    for name, index in kind.indexes().items():
+        if index.single and name not in there | _ELSEWHERE:
+            yield Column(name, _TYPES[index.searched])
 
 
 def _patient() -> Column[Any]:
     return Column("patient", Key, ForeignKey("patient.pk"), nullable=False)
 
 
-def _times() -> tuple[Column[Any], Column[Any]]:
-    """Return when an object was registered, and when anything of it last changed."""
+def _kept() -> tuple[Column[Any], ...]:
+    """Return what the registry itself knows: when an object was registered and last changed.
+
+    And of which search version the row is (:data:`SEARCH_VERSIONS`).
+    """
     return (
         Column("registered_at", Instant, nullable=False),
         Column("last_updated_at", Instant, nullable=False),
+        Column("search_version", SmallInteger, nullable=False, server_default="0"),
     )
 
 
 document_entry = _object(
     "document_entry",
+    DocumentEntry,
     Column("object_type", DOCUMENT_ENTRY_TYPES, nullable=False),
     _patient(),
-    Column("source_patient_id", Text),
     Column("unique_id", UniqueId, nullable=False, index=True),
     Column("logical_id", EntryUUID, nullable=False, index=True),
     Column("version", Integer, nullable=False),
-    Column("home_community_id", Text),
-    Column("creation_time", Instant),
-    Column("service_start_time", Instant),
-    Column("service_stop_time", Instant),
     Column("class_code", Text, index=True),
-    Column("type_code", Text),
-    Column("format_code", Text),
-    Column("practice_setting_code", Text),
     Column("healthcare_facility_type_code", Text, index=True),
-    Column("hash", Text),
-    Column("size", BigInteger),
-    Column("repository_unique_id", Text),
-    *_times(),
+    *_kept(),
 )
 Index("ix_document_entry_patient", document_entry.c.patient, document_entry.c.pk)
 
 submission_set = _object(
     "submission_set",
+    SubmissionSet,
     _patient(),
     Column("unique_id", UniqueId, nullable=False, unique=True),
-    Column("home_community_id", Text),
     Column("source_id", Text, nullable=False),
     Column("submission_time", Instant, nullable=False),
-    Column("content_type_code", Text),
-    *_times(),
+    *_kept(),
 )
 Index("ix_submission_set_patient", submission_set.c.patient, submission_set.c.pk)
 
 folder = _object(
     "folder",
+    Folder,
     _patient(),
     Column("unique_id", UniqueId, nullable=False, index=True),
     Column("logical_id", EntryUUID, nullable=False, index=True),
     Column("version", Integer, nullable=False),
-    Column("home_community_id", Text),
     Column("last_update_time", Instant, nullable=False),
-    *_times(),
+    *_kept(),
 )
 Index("ix_folder_patient", folder.c.patient, folder.c.pk)
 
 association = _object(
     "association",
+    Association,
     Column("association_type", ASSOCIATION_TYPES, nullable=False),
     Column("source", EntryUUID, nullable=False, index=True),
     Column("target", EntryUUID, nullable=False, index=True),
-    Column("home_community_id", Text),
 )
+
+SEARCH_VERSIONS: Final[Mapping[str, int]] = {"document_entry": 1, "submission_set": 0, "folder": 0}
+"""Of each table, how often what is searched of its objects has changed.
+
+A row has the version of the program that wrote it. Those of a lower version lack something, which
+:mod:`xds.registry.refilling` puts in: whoever has an attribute searched counts its table one up,
+and has a migration make the index of such rows anew.
+"""
+
+
+def is_behind(table: Table) -> ColumnElement[bool]:
+    """Return the condition on rows of a lower version: without parameters, as its index needs."""
+    version: ColumnElement[int] = literal_column(str(SEARCH_VERSIONS[table.name]))
+    return type_coerce(table.c.search_version, SmallInteger) < version
+
+
+for _table in (document_entry, submission_set, folder):
+    if SEARCH_VERSIONS[_table.name]:
+        Index(
+            f"ix_{_table.name}_behind",
+            _table.c.pk,
+            sqlite_where=is_behind(_table),
+            postgresql_where=is_behind(_table),
+        )
 
 
 VALUE_ATTRIBUTES: Final = Term(
@@ -246,9 +296,19 @@ VALUE_ATTRIBUTES: Final = Term(
         "code_list",
         "further_codes",
         "further_identifiers",
+        "author_institution",
     )
 )
 """Attributes with any number of values that queries search; new ones go to the end."""
+
+_SEVERAL: Final = {
+    name
+    for kind in (DocumentEntry, SubmissionSet, Folder)
+    for name, index in kind.indexes().items()
+    if not index.single
+}
+if set(VALUE_ATTRIBUTES.terms) != _SEVERAL:
+    raise TypeError(f"searched, but not of VALUE_ATTRIBUTES, or the other way: {_SEVERAL}")
 
 
 def _values(owner: Table) -> Table:
