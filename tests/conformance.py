@@ -19,7 +19,6 @@ from lxml import etree
 
 from xds import errors
 from xds.hl7v2.feed import EVENTS
-from xds.metadata import vocabulary as v
 from xds.metadata.rules import SUBMISSION_RULES, Rule
 from xds.registry.parameters import Parameter
 from xds.registry.queries import STORED_QUERIES
@@ -134,15 +133,6 @@ UNSHOWN: Final[Mapping[str, str]] = {
 }
 """Rows that no test shows, and why."""
 
-_QUERIES: Final = (
-    *(v.FIND_DOCUMENTS, v.FIND_SUBMISSION_SETS, v.FIND_FOLDERS, v.GET_ALL, v.GET_DOCUMENTS),
-    *(v.GET_FOLDERS, v.GET_ASSOCIATIONS, v.GET_DOCUMENTS_AND_ASSOCIATIONS),
-    *(v.GET_SUBMISSION_SETS, v.GET_SUBMISSION_SET_AND_CONTENTS, v.GET_FOLDER_AND_CONTENTS),
-    *(v.GET_FOLDERS_FOR_DOCUMENT, v.GET_RELATED_DOCUMENTS, v.FIND_DOCUMENTS_BY_REFERENCE_ID),
-)
-"""The order in which ITI TF-2 3.18.4.1.2.3.7 describes its queries."""
-
-
 # --- rows ----------------------------------------------------------------------------------------
 
 
@@ -183,22 +173,15 @@ def _transactions() -> Iterator[Row]:
         )
 
 
-def section_of(query: StoredQuery) -> str:
-    """Say where the TF describes a query."""
-    if query.query_id in _QUERIES:
-        return f"ITI TF-2 3.18.4.1.2.3.7.{_QUERIES.index(query.query_id) + 1}"
-    return f"{_tf2(query.transaction)}.4.1.2.3"
-
-
 def _queries() -> Iterator[Row]:
     for query in STORED_QUERIES.values():
-        cells = (query.name, query.transaction, f"`{query.query_id}`", section_of(query))
+        cells = (query.name, query.transaction, f"`{query.query_id}`", query.section)
         yield Row(f"query {query.name}", cells)
 
 
 def _parameters(query: StoredQuery) -> Iterator[Row]:
     for parameter in query.parameters:
-        cells = (f"`{parameter.name}`", *_parameter_cells(query, parameter), section_of(query))
+        cells = (f"`{parameter.name}`", *_parameter_cells(query, parameter), query.section)
         yield Row(f"parameter {query.name} {parameter.name}", cells)
 
 

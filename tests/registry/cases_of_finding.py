@@ -224,19 +224,18 @@ _FIND_DOCUMENTS: Final = (
     ),
 )
 
-_WITH_REFERENCES: Final = tuple(
-    replace(
-        case,
-        query="FindDocumentsByReferenceId",
-        parameters={
-            **case.parameters,
-            "$XDSDocumentEntryReferenceIdList": f"({REFERENCE_A},{REFERENCE_B})",
-        },
-        found=", ".join(name for name in case.expected if name in ("report", "letter")),
+
+def _with(query: str, parameter: str, value: str, *found: str) -> tuple[Case, ...]:
+    """Return the cases of FindDocuments for a query that has one more parameter."""
+    return tuple(
+        replace(
+            case,
+            query=query,
+            parameters={**case.parameters, f"$XDSDocumentEntry{parameter}": value},
+            found=", ".join(name for name in case.expected if name in found),
+        )
+        for case in _FIND_DOCUMENTS
     )
-    for case in _FIND_DOCUMENTS
-)
-"""Every parameter of FindDocuments is one of FindDocumentsByReferenceId."""
 
 
 def _references(name: str, value: Values, found: str, *shows: str) -> Case:
@@ -246,11 +245,46 @@ def _references(name: str, value: Values, found: str, *shows: str) -> Case:
 
 
 _BY_REFERENCE: Final = (
+    *_with(
+        "FindDocumentsByReferenceId",
+        "ReferenceIdList",
+        f"({REFERENCE_A},{REFERENCE_B})",
+        "report",
+        "letter",
+    ),
     _references("a reference", f"({REFERENCE_A})", "report"),
     _references("either reference", f"({REFERENCE_A},{REFERENCE_B})", "report, letter", "OR"),
     _references("both references", [f"({REFERENCE_A})", f"({REFERENCE_B})"], "report", "AND"),
     _references("a part of a reference", "('A')", "", "exact"),
     _references("no pattern", f"('%^{v.REFERENCE_ACCESSION}')", "", "exact"),
+)
+
+
+def _titled(name: str, value: Values, found: str, *shows: str, **other: str) -> Case:
+    more = {f"$XDSDocumentEntry{parameter}": given for parameter, given in other.items()}
+    given = {**DOCUMENTS, "$XDSDocumentEntryTitle": value, **more}
+    rows = tuple(f"behaviour {one}" for one in shows)
+    return Case(name, "FindDocumentsByTitle", given, found, rows)
+
+
+_BY_TITLE: Final = (
+    *_with("FindDocumentsByTitle", "Title", "('%')", "report", "letter"),
+    _titled("a title", "('Referral letter')", "letter", "LIKE"),
+    _titled("a title of any case", "('referral letter')", "", "LIKE", "exact"),
+    _titled("a part of a title", "('%report%')", "report", "LIKE"),
+    _titled("a part without wildcards", "('report')", "", "LIKE"),
+    _titled("a title by one character", "('Referral_letter')", "letter", "LIKE"),
+    _titled("a percent sign is wild", "('%100\\%%')", "", "LIKE"),
+    _titled("an apostrophe", "('%O''Hara')", "report", "quotes"),
+    _titled("decomposed characters", "('%u\u0308ber%')", "report", "exact"),
+    _titled("either title", "('%letter','Discharge%')", "report, letter", "OR"),
+    _titled("either in several Values", ("('%letter')", "('Discharge%')"), "report, letter"),
+    _titled("of one institution", "('%')", "letter", AuthorInstitution="('Heart Practice')"),
+    _titled("of institutions", "('%')", "report, letter", AuthorInstitution="('Heart%')"),
+    _titled(
+        "of its second institution", "('%')", "report", AuthorInstitution="('%^^1.2.276.0.76.4711')"
+    ),
+    _titled("of a person, no institution", "('%')", "", AuthorInstitution="('%Okafor%')"),
 )
 
 
@@ -349,8 +383,8 @@ _MULTIPLE: Final = (
 
 CASES: Final = (
     *_FIND_DOCUMENTS,
-    *_WITH_REFERENCES,
     *_BY_REFERENCE,
+    *_BY_TITLE,
     *_FIND_SETS,
     *_FIND_FOLDERS,
     *_MULTIPLE,

@@ -219,7 +219,14 @@ def _first(made: Population) -> Made:
         creation_time="2025",
         service_start_time="202501",
         service_stop_time="20250315",
-        author=_by("77^Ruiz^Elena", "^Okafor^Ngozi"),
+        author=(
+            Author(
+                person=("77^Ruiz^Elena",),
+                institution=("Heart Clinic", "St. Mary^^^^^^^^^1.2.276.0.76.4711"),
+            ),
+            *_by("^Okafor^Ngozi"),
+        ),
+        title="Discharge report, 100% \u00fcber O'Hara",
         reference_id_list=(_reference("A"), _reference("B")),
     )
     letter = made.entry(
@@ -234,7 +241,8 @@ def _first(made: Population) -> Made:
         creation_time="20250630",
         service_start_time=None,
         service_stop_time="",
-        author=_by("^Ruiz_^Ana"),
+        author=(Author(person=("^Ruiz_^Ana",), institution=("Heart Practice",)),),
+        title="Referral letter",
         reference_id_list=(_reference("B"),),
     )
     heart = made.folder("heart", 1, _coded(8, "cardiology"), _coded(8, "surgery"), made.own("here"))

@@ -59,6 +59,7 @@ BASES: Final[dict[str, Parameters]] = {
         **DOCUMENTS,
         "$XDSDocumentEntryReferenceIdList": f"({REFERENCE_A})",
     },
+    "FindDocumentsByTitle": {**DOCUMENTS, "$XDSDocumentEntryTitle": "('%')"},
     "FindSubmissionSets": SETS,
     "FindFolders": FOLDERS,
     "GetAll": ALL,
@@ -82,6 +83,7 @@ BASES: Final[dict[str, Parameters]] = {
 MESSAGES: Final = {
     "iti18/find_documents_with_every_parameter": "report",
     "iti18/find_documents_by_reference_id_with_every_parameter": "report",
+    "iti18/find_documents_by_title_with_every_parameter": "report",
     "iti18/find_submission_sets_with_every_parameter": "first",
     "iti18/find_folders_with_every_parameter": "heart",
     "iti18/get_all_with_every_parameter": "letter, first>letter, heart>letter",

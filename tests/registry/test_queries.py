@@ -1,6 +1,7 @@
 """Every stored query with every parameter through the wire, for both kinds of answer."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,9 @@ from tests.registry.query_cases import ALL, BASES, DOCUMENTS, MESSAGES, Case
 from tests.registry.wire import Answer, Parameters, World
 from tests.serving import Server
 from xds.metadata import vocabulary as v
+from xds.registry.parameters import Match, Parameter
 from xds.registry.queries import STORED_QUERIES
+from xds.registry.tables import document_entry
 
 shows = pytest.mark.shows
 CASES = (*cases_of_finding.CASES, *cases_of_getting.CASES)
@@ -125,6 +128,20 @@ def test_every_query_has_a_message_with_all_that_goes_together() -> None:
     for row in STORED_QUERIES.values():
         alternatives = set(row.alternatives.names) if row.alternatives else set()
         assert {p.name for p in row.parameters} - given[row.name] <= alternatives, row.name
+
+
+def test_a_wrong_row_ends_the_program_at_its_start() -> None:
+    row = QUERIES["FindDocuments"]
+    for parameter, reason in (
+        (Parameter(name="$a", attribute="comments"), "is not searched"),
+        (Parameter(name="$b", attribute="comment"), "is not searched"),
+        (Parameter(name="$c", attribute="size"), "is searched as number"),
+        (Parameter(name="$d", attribute="unique_id", match=Match.FROM), "is searched as text"),
+        (Parameter(name="$e", attribute="patient_id", match=Match.LIKE), "as reference"),
+        (Parameter(name="$f", attribute="creation_time"), "is searched as time"),
+    ):
+        with pytest.raises(ValueError, match=rf"FindDocuments: \{parameter.name} .*{reason}"):
+            replace(row, on={document_entry: (parameter,)})
 
 
 # --- what an answer looks like -------------------------------------------------------------------

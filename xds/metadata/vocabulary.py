@@ -162,6 +162,8 @@ GET_SUBMISSION_SET_AND_CONTENTS: Final = "urn:uuid:e8e3cb2c-e39c-46b9-99e4-c12f5
 GET_FOLDER_AND_CONTENTS: Final = "urn:uuid:b909a503-523d-4517-8acf-8e5834dfc4c7"
 GET_FOLDERS_FOR_DOCUMENT: Final = "urn:uuid:10cae35a-c7f9-4cf5-b61e-fc3278ffb578"
 GET_RELATED_DOCUMENTS: Final = "urn:uuid:d90e5407-b356-4d91-a89f-873917b4b0e6"
+FIND_DOCUMENTS_BY_TITLE: Final = "urn:uuid:ab474085-82b5-402d-8115-3f37cb1e2405"
+"""Of the German electronic patient record (gematik)."""
 FIND_DOCUMENTS_BY_REFERENCE_ID: Final = "urn:uuid:12941a89-e02e-4be5-967c-ce4bfc8fe492"
 # from CP-ITI-1323, later than revision 19 of the TF
 FIND_DOCUMENTS_EXCLUDE: Final = "urn:uuid:4308b1df-36de-4bef-8e2e-ba91f593c435"

@@ -98,6 +98,10 @@ def _times(name: str, attribute: str) -> tuple[Parameter, Parameter]:
     )
 
 
+def _like(name: str, attribute: str) -> Parameter:
+    return Parameter(name=name, attribute=attribute, kind=PATTERN, match=Match.LIKE, multiple=True)
+
+
 def _patient(name: str) -> Parameter:
     return Parameter(name=name, attribute="patient_id", required=True)
 
@@ -142,13 +146,7 @@ FIND_DOCUMENTS: Final = (
     _FACILITY_TYPE_CODE,
     _EVENT_CODE_LIST,
     _CONFIDENTIALITY_CODE,
-    Parameter(
-        name="$XDSDocumentEntryAuthorPerson",
-        attribute="author",
-        kind=PATTERN,
-        match=Match.LIKE,
-        multiple=True,
-    ),
+    _like("$XDSDocumentEntryAuthorPerson", "author"),
     _FORMAT_CODE,
     _STABLE_BY_DEFAULT,
 )
@@ -195,45 +193,68 @@ _FD: Final = "$XDSFolder"
 
 # --- queries -------------------------------------------------------------------------------------
 
+
+def _with(
+    query: StoredQuery, *parameters: Parameter, query_id: str, name: str, section: str
+) -> StoredQuery:
+    """Return a query of one table that is another one with further parameters."""
+    ((table, own),) = query.on.items()
+    on = {table: (*own, *parameters)}
+    return replace(query, on=on, query_id=query_id, name=name, section=section)
+
+
+_FIND_DOCUMENTS: Final = StoredQuery(
+    query_id=v.FIND_DOCUMENTS,
+    name="FindDocuments",
+    section="ITI TF-2 3.18.4.1.2.3.7.1",
+    step=steps.find,
+    on={document_entry: FIND_DOCUMENTS},
+)
+
 _ROWS: Final = (
-    StoredQuery(
-        query_id=v.FIND_DOCUMENTS,
-        name="FindDocuments",
-        step=steps.find,
-        on={document_entry: FIND_DOCUMENTS},
-    ),
-    StoredQuery(
+    _FIND_DOCUMENTS,
+    _with(
+        _FIND_DOCUMENTS,
+        _REFERENCE_ID_LIST,
         query_id=v.FIND_DOCUMENTS_BY_REFERENCE_ID,
         name="FindDocumentsByReferenceId",
-        step=steps.find,
-        on={document_entry: (*FIND_DOCUMENTS, _REFERENCE_ID_LIST)},
+        section="ITI TF-2 3.18.4.1.2.3.7.14",
+    ),
+    _with(
+        _FIND_DOCUMENTS,
+        replace(_like(f"{_DE}Title", "title"), required=True),
+        _like(f"{_DE}AuthorInstitution", "author_institution"),
+        query_id=v.FIND_DOCUMENTS_BY_TITLE,
+        name="FindDocumentsByTitle",
+        section="gematik gemSpec_Aktensystem_ePAfueralle",
     ),
     StoredQuery(
         query_id=v.FIND_SUBMISSION_SETS,
         name="FindSubmissionSets",
+        section="ITI TF-2 3.18.4.1.2.3.7.2",
         step=steps.find,
         on={
             submission_set: (
                 _patient("$XDSSubmissionSetPatientId"),
                 Parameter(name="$XDSSubmissionSetSourceId", attribute="source_id", multiple=True),
                 *_times("$XDSSubmissionSetSubmissionTime", "submission_time"),
-                Parameter(
-                    name="$XDSSubmissionSetAuthorPerson",
-                    attribute="author",
-                    kind=PATTERN,
-                    match=Match.LIKE,
-                ),
+                replace(_like("$XDSSubmissionSetAuthorPerson", "author"), multiple=False),
                 _codes("$XDSSubmissionSetContentType", "content_type_code"),
                 _status("$XDSSubmissionSetStatus"),
             )
         },
     ),
     StoredQuery(
-        query_id=v.FIND_FOLDERS, name="FindFolders", step=steps.find, on={folder: FIND_FOLDERS}
+        query_id=v.FIND_FOLDERS,
+        name="FindFolders",
+        section="ITI TF-2 3.18.4.1.2.3.7.3",
+        step=steps.find,
+        on={folder: FIND_FOLDERS},
     ),
     StoredQuery(
         query_id=v.GET_ALL,
         name="GetAll",
+        section="ITI TF-2 3.18.4.1.2.3.7.4",
         step=steps.get_all,
         on={
             submission_set: (_ALL_OF_PATIENT, _status("$XDSSubmissionSetStatus")),
@@ -250,6 +271,7 @@ _ROWS: Final = (
     StoredQuery(
         query_id=v.GET_DOCUMENTS,
         name="GetDocuments",
+        section="ITI TF-2 3.18.4.1.2.3.7.5",
         step=steps.find,
         on={document_entry: _by_id(_DE, multiple=True)},
         alternatives=_either(_DE),
@@ -258,6 +280,7 @@ _ROWS: Final = (
     StoredQuery(
         query_id=v.GET_FOLDERS,
         name="GetFolders",
+        section="ITI TF-2 3.18.4.1.2.3.7.6",
         step=steps.find,
         on={folder: _by_id(_FD, multiple=True)},
         alternatives=_either(_FD),
@@ -266,6 +289,7 @@ _ROWS: Final = (
     StoredQuery(
         query_id=v.GET_ASSOCIATIONS,
         name="GetAssociations",
+        section="ITI TF-2 3.18.4.1.2.3.7.7",
         step=steps.get_associations,
         on={},
         free=(_UUIDS,),
@@ -273,6 +297,7 @@ _ROWS: Final = (
     StoredQuery(
         query_id=v.GET_DOCUMENTS_AND_ASSOCIATIONS,
         name="GetDocumentsAndAssociations",
+        section="ITI TF-2 3.18.4.1.2.3.7.8",
         step=steps.get_documents_and_associations,
         on={document_entry: _by_id(_DE, multiple=True)},
         alternatives=_either(_DE),
@@ -281,6 +306,7 @@ _ROWS: Final = (
     StoredQuery(
         query_id=v.GET_SUBMISSION_SETS,
         name="GetSubmissionSets",
+        section="ITI TF-2 3.18.4.1.2.3.7.9",
         step=steps.get_submission_sets,
         on={},
         free=(_UUIDS,),
@@ -289,6 +315,7 @@ _ROWS: Final = (
     StoredQuery(
         query_id=v.GET_SUBMISSION_SET_AND_CONTENTS,
         name="GetSubmissionSetAndContents",
+        section="ITI TF-2 3.18.4.1.2.3.7.10",
         step=steps.get_submission_set_and_contents,
         on={submission_set: _by_id(_SS, multiple=False), document_entry: _CONTENT_FILTERS},
         alternatives=_either(_SS),
@@ -297,6 +324,7 @@ _ROWS: Final = (
     StoredQuery(
         query_id=v.GET_FOLDER_AND_CONTENTS,
         name="GetFolderAndContents",
+        section="ITI TF-2 3.18.4.1.2.3.7.11",
         step=steps.get_folder_and_contents,
         on={folder: _by_id(_FD, multiple=False), document_entry: _CONTENT_FILTERS},
         alternatives=_either(_FD),
@@ -305,6 +333,7 @@ _ROWS: Final = (
     StoredQuery(
         query_id=v.GET_FOLDERS_FOR_DOCUMENT,
         name="GetFoldersForDocument",
+        section="ITI TF-2 3.18.4.1.2.3.7.12",
         step=steps.get_folders_for_document,
         on={document_entry: _by_id(_DE, multiple=False)},
         alternatives=_either(_DE),
@@ -312,6 +341,7 @@ _ROWS: Final = (
     StoredQuery(
         query_id=v.GET_RELATED_DOCUMENTS,
         name="GetRelatedDocuments",
+        section="ITI TF-2 3.18.4.1.2.3.7.13",
         step=steps.get_related_documents,
         on={
             document_entry: _by_id(_DE, multiple=False),
@@ -330,6 +360,7 @@ _ROWS: Final = (
     StoredQuery(
         query_id=v.FIND_DOCUMENTS_FOR_MULTIPLE_PATIENTS,
         name="FindDocumentsForMultiplePatients",
+        section="ITI TF-2 3.51.4.1.2.3",
         step=steps.find,
         on={document_entry: _of_any_patient(FIND_DOCUMENTS)},
         alternatives=Alternatives(
@@ -346,6 +377,7 @@ _ROWS: Final = (
     StoredQuery(
         query_id=v.FIND_FOLDERS_FOR_MULTIPLE_PATIENTS,
         name="FindFoldersForMultiplePatients",
+        section="ITI TF-2 3.51.4.1.2.3",
         step=steps.find,
         on={folder: _of_any_patient(FIND_FOLDERS)},
         alternatives=Alternatives(("$XDSFolderPatientId", _FOLDER_CODE_LIST.name), exclusive=False),

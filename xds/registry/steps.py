@@ -11,20 +11,37 @@ from typing import Final
 from sqlalchemy import Table
 
 from xds.metadata import vocabulary as v
+from xds.metadata.searched import TEXTS, Searched
 from xds.registry.fragments import FoundObject
-from xds.registry.parameters import Alternatives, Arguments, Parameter
+from xds.registry.parameters import Alternatives, Arguments, Match, Parameter
+from xds.registry.rows import KINDS
 from xds.registry.search import Filter, Search, filtered, in_order
 from xds.registry.tables import association, document_entry, folder, submission_set
 
 Step = Callable[["StoredQuery", Search, Arguments], list[FoundObject]]
 
 
+_SUITABLE: Final[Mapping[Match, frozenset[Searched]]] = {
+    Match.EQUAL: TEXTS | {Searched.REFERENCE},
+    Match.LIKE: TEXTS,
+    Match.FROM: frozenset({Searched.TIME}),
+    Match.TO: frozenset({Searched.TIME}),
+}
+"""As what an attribute is searched that parameters can be compared with in each way."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredQuery:
-    """One stored query: a row of :data:`xds.registry.queries.STORED_QUERIES`."""
+    """One stored query: a row of :data:`xds.registry.queries.STORED_QUERIES`.
+
+    Raises ValueError where a parameter is compared with an attribute that is not searched, or not
+    in that way: so a wrong row ends the program at its start.
+    """
 
     query_id: str
     name: str
+    section: str
+    """Where it is described: of the TF, or of a national specification."""
     step: Step
     on: Mapping[Table, tuple[Parameter, ...]]
     """The parameters that look at attributes, by the table that they look at."""
@@ -34,6 +51,17 @@ class StoredQuery:
     single_patient: bool = False
     """Whether a LeafClass answer must be of one patient (ITI TF-2 3.18.4.1.2.3.8)."""
     transaction: str = "ITI-18"
+
+    def __post_init__(self) -> None:
+        for table, parameters in self.on.items():
+            indexes = KINDS[table.name].indexes()
+            for one in parameters:
+                index = indexes.get(one.attribute)
+                if index is None or index.searched not in _SUITABLE[one.match]:
+                    how = "not searched" if index is None else f"searched as {index.searched.value}"
+                    compared = f"{one.name} is compared ({one.match.value})"
+                    attribute = f"{table.name}.{one.attribute}"
+                    raise ValueError(f"{self.name}: {compared} with {attribute}, which is {how}")
 
     @property
     def parameters(self) -> Iterator[Parameter]:
