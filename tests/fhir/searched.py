@@ -91,7 +91,9 @@ class Population:
     def _provide(self, submission: Submission) -> None:
         repository = self.facade.domain.repository
         staged = {
-            entry.id: repository.stage([entry.id.encode()]) for entry in submission.document_entries
+            # report and rescan have 60 bytes, letter 62 and scan 58
+            one.id: repository.stage([f"{one.id}{one.title}{one.unique_id}".encode()])
+            for one in submission.document_entries
         }
         completed = [
             thing.updated(hash=staged[thing.id].hash, size=str(staged[thing.id].size))

@@ -6,11 +6,23 @@ from pathlib import Path
 import pytest
 
 from tests.databases import Databases
-from tests.fhir.searched import Population, by, entry, matches, opened, populate, resource
+from tests.fhir.searched import (
+    ANNA,
+    Population,
+    by,
+    entry,
+    has_member,
+    matches,
+    opened,
+    populate,
+    resource,
+    submission_set,
+)
 from xds.fhir.iti67_find_document_references import find, read
 from xds.fhir.outcome import Refused
 from xds.metadata.objects import Association
-from xds.metadata.vocabulary import RPLC
+from xds.metadata.submission import Submission
+from xds.metadata.vocabulary import ON_DEMAND_DOCUMENT_ENTRY, ORIGINAL, RPLC
 
 ALL = ["report", "letter", "scan", "rescan"]
 
@@ -29,6 +41,9 @@ def made(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iter
         ("-creation", ["letter", "report", "scan", "rescan"]),
         ("period", ["report", "letter", "scan", "rescan"]),
         ("-period", ["letter", "report", "scan", "rescan"]),
+        ("size", ["scan", "report", "rescan", "letter"]),
+        ("-size", ["letter", "report", "rescan", "scan"]),
+        ("size,creation", ["scan", "rescan", "report", "letter"]),
         ("nonsense,-creation", ["letter", "report", "scan", "rescan"]),
         ("-_lastUpdated,creation", ["rescan", "scan", "report", "letter"]),
     ],
@@ -134,6 +149,9 @@ def walk(made: Population, query: str) -> tuple[list[list[str]], list[list[str]]
         ("_count=1&_sort=period", [["report"], ["letter"], ["scan"], ["rescan"]]),
         ("_count=1&_sort=-period", [["letter"], ["report"], ["scan"], ["rescan"]]),
         ("_count=1&_sort=period,-creation", [["report"], ["letter"], ["scan"], ["rescan"]]),
+        ("_count=1&_sort=size", [["scan"], ["report"], ["rescan"], ["letter"]]),
+        ("_count=2&_sort=-size", [["letter", "report"], ["rescan", "scan"]]),
+        ("_count=1&_sort=size,creation", [["scan"], ["rescan"], ["report"], ["letter"]]),
         ("_count=1&author.family=smith", [["letter"], ["scan"]]),
         ("_count=1&_sort=creation&author.family=smith", [["scan"], ["letter"]]),
     ],
@@ -159,6 +177,34 @@ def test_a_page_of_another_order_is_refused(made: Population) -> None:
     (url,) = (link["url"] for link in first["link"] if link["relation"] == "next")
     with pytest.raises(Refused):
         made.ask(find, url.partition("?")[2] + "&_sort=creation")
+
+
+def test_what_has_no_size_comes_last(tmp_path: Path, databases: Databases) -> None:
+    with opened(tmp_path, databases) as made:
+        populate(made)
+        on_demand = entry(
+            "on demand",
+            "2.999.3.9",
+            object_type=ON_DEMAND_DOCUMENT_ENTRY,
+            creation_time=None,
+            author=by("^Smithson^Al"),
+        )
+        chosen = submission_set(ANNA, 99, title="offer")
+        member = has_member(chosen, on_demand, ORIGINAL)
+        offered = Submission((chosen, on_demand, member))
+        made.facade.domain.registry.register(offered, transaction="ITI-61")
+        made._name(on_demand)
+        for sort in ("size", "-size"):
+            there, back = walk(made, f"patient={{anna}}&_count=1&_sort={sort}")
+            assert there[-1] == ["on demand"]
+            assert list(reversed(back)) == there
+
+
+def test_a_page_by_size_does_not_lead_through_times(made: Population) -> None:
+    first = resource(made.ask(find, "patient={anna}&_count=1&_sort=size"))
+    (url,) = (link["url"] for link in first["link"] if link["relation"] == "next")
+    with pytest.raises(Refused):
+        made.ask(find, url.partition("?")[2].replace("_sort=size", "_sort=creation"))
 
 
 def test_what_happens_between_pages_shifts_nothing(tmp_path: Path, databases: Databases) -> None:

@@ -1,8 +1,14 @@
-"""Tokens, dates, references and escapes in search values."""
+"""Tokens, dates, numbers, references and escapes in search values."""
+
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from xds.fhir.search_values import Span, Token, reference_id, split, unescape
+from xds.fhir import search_demands as compare
+from xds.fhir.search import SEARCH_PARAMETERS
+from xds.fhir.search_values import Span, Token, number_span, reference_id, split, unescape
+from xds.metadata.objects import DocumentEntry
 
 BASE = "https://hub.example/fhir"
 
@@ -63,11 +69,53 @@ def test_a_token_that_says_nothing_is_refused(text: str) -> None:
     ],
 )
 def test_spans(text: str, prefix: str, first: str, end: str) -> None:
-    assert Span.parse(text) == Span(prefix, first, end)
+    assert Span.of_date(text) == Span(prefix, first, end)
+
+
+@pytest.mark.parametrize(
+    ("text", "prefix", "first", "end"),
+    [
+        ("100", "eq", "100", "101"),
+        ("100.0", "eq", "100", "101"),
+        ("100.5", "eq", "101", "101"),
+        ("1e2", "eq", "50", "150"),
+        ("1.2e3", "eq", "1150", "1250"),
+        ("ne-3", "ne", "-3", "-2"),
+        ("gt100.5", "gt", "101", "101"),
+        ("le1e2", "le", "100", "101"),
+        ("ap1000", "ap", "900", "1100"),
+        ("lt1e20", "lt", str(2**63 - 1), str(2**63 - 1)),
+    ],
+)
+def test_spans_of_numbers(text: str, prefix: str, first: str, end: str) -> None:
+    assert number_span(text) == Span(prefix, first, end)
+
+
+@pytest.mark.parametrize("text", ["", "gt", "one", "1,5", "0x10", "1e999", "NaN", "1.", "²"])
+def test_what_is_no_number_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a number"):
+        number_span(text)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"attributes": {DocumentEntry: "comments"}}, "comments .* is not searched"),
+        ({"attributes": {DocumentEntry: "sise"}}, "has no sise"),
+        ({"attributes": {DocumentEntry: "hash"}}, "hash .* is searched as text, not as number"),
+        ({"compare": compare.dates}, "size .* is searched as number, not as time"),
+        ({"compare": compare.texts, "attributes": {DocumentEntry: "hash"}}, "not as number, time"),
+        ({"compare": lambda *_: None}, "not in COMPARED_WITH"),
+    ],
+)
+def test_a_wrong_row_ends_the_program_at_its_start(changed: Any, reason: str) -> None:
+    (row,) = (one for one in SEARCH_PARAMETERS["DocumentReference"] if one.name == "size")
+    with pytest.raises(ValueError, match=f"size: .*{reason}"):
+        replace(row, **changed)
 
 
 def test_approximately_reaches_further_the_longer_ago_it_is() -> None:
-    span = Span.parse("ap1000")
+    span = Span.of_date("ap1000")
     assert span.first < "09500101000000"
     assert span.end > "10500101000000"
 
@@ -79,7 +127,7 @@ def test_approximately_reaches_further_the_longer_ago_it_is() -> None:
 )  # fmt: skip
 def test_what_is_no_date_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="date"):
-        Span.parse(text)
+        Span.of_date(text)
 
 
 @pytest.mark.parametrize(

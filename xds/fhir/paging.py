@@ -23,6 +23,7 @@ from xds.fhir.search_values import split
 from xds.metadata import datatypes
 from xds.metadata.demands import All, Condition, Demand, Either, Find, Unless
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
+from xds.metadata.searched import OF_REGISTRY, Searched
 from xds.registry.search import Page
 from xds.registry.views import Found, Order, RegistryView
 
@@ -30,7 +31,7 @@ T = TypeVar("T")
 
 _RESULT: Final = {
     "_count": ("number", "At most so many matches on a page; 0 as _summary=count."),
-    "_sort": ("string", "What to sort by, - for descending: dates; else by registration."),
+    "_sort": ("string", "What to sort by, - for descending: dates, size; else by registration."),
     "_total": ("token", "none, estimate or accurate; the total is always there and accurate."),
     "_summary": ("token", "true, text, data, count or false."),
     "_elements": ("string", "The elements wanted, with commas between."),
@@ -56,6 +57,12 @@ class Sort:
     row: SearchParameter
     descending: bool = False
 
+    @property
+    def is_of_times(self) -> bool:
+        """Whether times are sorted, and else numbers."""
+        kinds = self.row.attributes.items()
+        return all(kind.searched_as(name) is Searched.TIME for kind, name in kinds)
+
     def __str__(self) -> str:
         return f"{'-' if self.descending else ''}{self.row.name}"
 
@@ -65,7 +72,7 @@ class Position:
     """The place of an object in the order of a result."""
 
     keys: tuple[str | None, ...]
-    """What it is sorted by: times of 14 digits."""
+    """What it is sorted by: digits, of a time 14."""
     kind: int
     number: int
 
@@ -139,7 +146,7 @@ def wishes(call: Call, rows: Sequence[SearchParameter]) -> tuple[Wishes, list[st
         given["_sort"] = ",".join(map(str, values["sort"]))
     stated = tuple((name, value) for name, value in (given | forms).items() if value)
     made = Wishes(**values, stated=stated)
-    if made.position is not None and len(made.position.keys) != len(made.sort):
+    if made.position is not None and not _is_of_sort(made.position, made.sort):
         issues.append(problem(PAGE, "value", "not a page of this search"))
     return made, others, issues
 
@@ -183,15 +190,33 @@ def _page(value: str, rows: Sequence[SearchParameter]) -> dict[str, Any]:
         backwards, kind, number, keys = orjson.loads(base64.urlsafe_b64decode(padded))
     except (ValueError, TypeError, binascii.Error):
         raise ValueError("not a page of this search") from None
-    texts = isinstance(keys, list) and all(key is None or _is_time(key) for key in keys)
+    texts = isinstance(keys, list) and all(key is None or _is_digits(key) for key in keys)
     numbers = type(kind) is type(number) is int and 0 <= number < 1 << 62
     if not (texts and numbers and isinstance(backwards, bool)):
         raise ValueError("not a page of this search")
     return {"position": Position(tuple(keys), kind, number), "backwards": backwards}
 
 
-def _is_time(key: object) -> bool:
-    return isinstance(key, str) and len(key) == 14 and key.isascii() and key.isdecimal()
+_MOST: Final = 2**63 - 1
+"""What a database has no number beyond."""
+
+
+def _is_digits(key: object) -> bool:
+    """Tell whether it is a number of which there is a next one."""
+    if not (isinstance(key, str) and len(key) <= len(str(_MOST)) and key.isascii()):
+        return False
+    return key.isdecimal() and int(key) < _MOST
+
+
+def _is_of_sort(position: Position, sort: Sequence[Sort]) -> bool:
+    """Tell whether a position has what such a result is sorted by."""
+    return len(position.keys) == len(sort) and all(
+        key is None or not one.is_of_times or len(key) == _DIGITS_OF_TIME
+        for key, one in zip(position.keys, sort, strict=True)
+    )
+
+
+_DIGITS_OF_TIME: Final = 14
 
 
 def _token(position: Position, *, backwards: bool) -> str:
@@ -276,15 +301,17 @@ def position_of(found: Found[Any], wishes: Wishes) -> Position:
     return Position(tuple(keys), _KINDS.index(kind), found.number)
 
 
-_OF_REGISTRY: Final = frozenset({"registered_at", "last_updated_at"})
-
-
 def _key(found: Found[Any], attribute: str) -> str | None:
-    if attribute in _OF_REGISTRY:
+    """Return what an object is sorted by, as the registry compares it."""
+    if attribute in OF_REGISTRY:
         time: str = getattr(found, attribute)
         return time
-    value = getattr(found.thing, attribute)
-    return datatypes.earliest(value) if value else None
+    value: str | None = getattr(found.thing, attribute)
+    if not value:
+        return None
+    if type(found.thing).searched_as(attribute) is Searched.TIME:
+        return datatypes.earliest(value)
+    return str(int(value))
 
 
 def _rank(position: Position, wishes: Wishes) -> tuple[Any, ...]:
@@ -391,7 +418,7 @@ def _differing(kind: Kind, position: Position, wishes: Wishes) -> Iterator[Deman
 def _further(attribute: str, key: str | None, *, later: bool) -> Demand:
     if key is None:
         return NOTHING
-    # times compare as numbers, so a second 60 is as good as the next minute
+    # times compare as numbers too, so a second 60 is as good as the next minute
     return (
         Condition(attribute, Find.FROM, (_next(key),))
         if later

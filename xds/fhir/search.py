@@ -4,7 +4,7 @@
 it (:mod:`xds.fhir.search_requests`), and the CapabilityStatement is written from it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,6 +12,7 @@ from xds.fhir import search_demands as compare
 from xds.fhir.search_demands import Comparison, Kind
 from xds.fhir.vocabulary import MHD
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
+from xds.metadata.searched import ORDERED, TEXTS, Searched
 
 _R4: Final = "http://hl7.org/fhir/SearchParameter/"
 _MHD: Final = f"{MHD}/SearchParameter/"
@@ -23,9 +24,37 @@ KINDS: Final[Mapping[str, tuple[Kind, ...]]] = {
 """The objects that a resource type stands for, in the order of their results."""
 
 
+_BY_OBJECT: Final[frozenset[Searched]] = frozenset()
+COMPARED_WITH: Final[Mapping[Comparison, frozenset[Searched]]] = {
+    compare.codes: TEXTS,
+    compare.statuses: TEXTS,
+    compare.list_codes: _BY_OBJECT,
+    compare.logical_ids: frozenset({Searched.REFERENCE}),
+    compare.identifiers: TEXTS,
+    compare.source_ids: TEXTS,
+    compare.references: TEXTS,
+    compare.encounters: TEXTS,
+    compare.communities: _BY_OBJECT,
+    compare.patients: frozenset({Searched.REFERENCE}),
+    compare.patient_identifiers: frozenset({Searched.REFERENCE}),
+    compare.plain_codes: _BY_OBJECT,
+    compare.texts: _BY_OBJECT,
+    compare.dates: frozenset({Searched.TIME}),
+    compare.periods: frozenset({Searched.TIME}),
+    compare.numbers: frozenset({Searched.NUMBER}),
+    compare.family_names: TEXTS,
+    compare.given_names: TEXTS,
+}
+"""As what an attribute has to be searched to be compared so; empty where no row is asked for it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchParameter:
-    """One row: a parameter of one resource type."""
+    """One row: a parameter of one resource type.
+
+    Raises ValueError where an attribute is not searched, or not so as the row compares or sorts it:
+    so a wrong row ends the program at its start.
+    """
 
     name: str
     type: str
@@ -46,6 +75,30 @@ class SearchParameter:
     """Whether results can be sorted by it."""
     finds: bool = False
     """Whether a search may stand on it, since it leads to few objects."""
+
+    def __post_init__(self) -> None:
+        for kind, attribute in self.attributes.items():
+            searched = kind.searched_as(attribute)
+            if attribute not in kind.attributes() and searched is None:
+                raise ValueError(f"{self.name}: {kind.KIND} has no {attribute}")
+            for admitted in self._needs():
+                if searched not in admitted:
+                    how = "not searched" if searched is None else f"searched as {searched.value}"
+                    wanted = ", ".join(sorted(one.value for one in admitted))
+                    raise ValueError(
+                        f"{self.name}: {attribute} of a {kind.KIND} is {how}, not as {wanted}"
+                    )
+
+    def _needs(self) -> Iterator[frozenset[Searched]]:
+        """Yield as what its attributes have to be searched, for each use that it makes of them."""
+        if self.compare is None or self.compare not in COMPARED_WITH:
+            raise ValueError(f"{self.name}: its comparison is not in COMPARED_WITH")
+        if admitted := COMPARED_WITH[self.compare]:
+            yield admitted
+        if self.sort:
+            yield ORDERED
+        if "missing" in self.modifiers:
+            yield frozenset(Searched)
 
 
 _CODED: Final = frozenset({"not", "missing"})
@@ -239,6 +292,15 @@ _DOCUMENT_REFERENCE: Final = (
         aliases=("encounter.identifier",),
         compare=compare.encounters,
         attributes=_entry("reference_id_list"),
+    ),
+    SearchParameter(
+        name="size",
+        type="number",
+        documentation="The size of the document in bytes (content.attachment.size).",
+        compare=compare.numbers,
+        attributes=_entry("size"),
+        modifiers=_PRESENT,
+        sort=True,
     ),
     SearchParameter(
         name="contenttype",

@@ -14,7 +14,7 @@ from typing import Final
 from xds.fhir.exchange import Facade
 from xds.fhir.mapping.identifiers import package_unique_id, unique_id_of
 from xds.fhir.outcome import Issue
-from xds.fhir.search_values import Span, Token, reference_id, unescape
+from xds.fhir.search_values import Span, Token, number_span, reference_id, unescape
 from xds.fhir.vocabulary import (
     CURRENT,
     ENTERED_IN_ERROR,
@@ -369,7 +369,7 @@ def _looked_at(attribute: str, fits: Callable[[str], bool]) -> Sought:
     return Sought(EVERYTHING, lambda thing: fits(getattr(thing, attribute) or ""))
 
 
-# --- dates ---------------------------------------------------------------------------------------
+# --- dates and numbers ---------------------------------------------------------------------------
 
 
 def _from(attribute: str, time: str) -> Condition:
@@ -382,8 +382,13 @@ def _before(attribute: str, time: str) -> Condition:
 
 def dates(asked: Asked, attribute: str, where: Where) -> Sought:
     """Compare a time; one of less precision counts as its first second, as in ITI-18."""
-    spans = [Span.parse(value) for value in asked.values]
-    return Sought(_any(_time(attribute, span) for span in spans))
+    spans = [Span.of_date(value) for value in asked.values]
+    return Sought(_any(_within(attribute, span) for span in spans))
+
+
+def numbers(asked: Asked, attribute: str, where: Where) -> Sought:
+    """Compare a whole number; what has none is not found."""
+    return Sought(_any(_within(attribute, number_span(value)) for value in asked.values))
 
 
 def _any(demands: Iterable[Demand]) -> Demand:
@@ -391,7 +396,7 @@ def _any(demands: Iterable[Demand]) -> Demand:
     return listed[0] if len(listed) == 1 else Either(*listed)
 
 
-def _time(attribute: str, span: Span) -> Demand:
+def _within(attribute: str, span: Span) -> Demand:
     match span.prefix:
         case "ne":
             return Either(_before(attribute, span.first), _from(attribute, span.end))
@@ -415,7 +420,7 @@ def periods(asked: Asked, attribute: str, where: Where) -> Sought:
 
     Where one end is not known it is open; where both are not, there is no period to compare.
     """
-    spans = [Span.parse(value) for value in asked.values]
+    spans = [Span.of_date(value) for value in asked.values]
     return Sought(_any(_period(span) for span in spans))
 
 

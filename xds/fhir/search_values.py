@@ -1,8 +1,10 @@
 """How the values of search parameters are written (FHIR R4 search; ITI TF-2 Appendix Z.2)."""
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from xds.fhir.vocabulary import of_today
@@ -63,16 +65,16 @@ _APPROXIMATE: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A date as a search compares it: from its first second until before another one, in UTC."""
+    """A date or number as a search compares it: what is from one value until before another."""
 
     prefix: str
     first: str
-    """DTM of 14 digits."""
+    """A DTM of 14 digits in UTC, or an integer."""
     end: str
-    """DTM of the first second that is no longer of the span."""
+    """The first second, or the first integer, that is no longer of the span."""
 
     @classmethod
-    def parse(cls, text: str) -> "Span":
+    def of_date(cls, text: str) -> "Span":
         """Read ``[prefix]date``; a time without a zone is UTC. Fractions of seconds do not count.
 
         ValueError where it is none.
@@ -133,6 +135,46 @@ def _plus(time: datetime, distance: timedelta) -> datetime:
 def _dtm(time: datetime) -> str:
     # strftime does not pad years before 1000 everywhere
     return f"{time.year:04}{time:%m%d%H%M%S}"
+
+
+# --- numbers -------------------------------------------------------------------------------------
+
+_NUMBER: Final = re.compile(
+    r"(?P<prefix>eq|ne|gt|ge|lt|le|sa|eb|ap)?"
+    r"(?P<number>[ +-]?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,2})?)"
+)
+_MOST: Final = 2**63 - 1
+"""What a database has no number beyond."""
+_TENTH: Final = Decimal("0.1")
+
+
+def number_span(text: str) -> Span:
+    """Read ``[prefix]number`` as the span of integers that it stands for (FHIR R4 search, number).
+
+    Without a prefix, or with ``ne``, a number is as precise as it is written, so that ``1.2e3``
+    stands for 1150 up to 1249; ``ap`` reaches a tenth of it further. ValueError where it is none.
+    """
+    match = _NUMBER.fullmatch(unescape(text).strip())
+    if match is None:
+        raise ValueError("not a number such as 1024, gt1024 or le1e6")
+    prefix, number = match["prefix"] or "eq", Decimal(match["number"].strip())
+    if prefix not in ("eq", "ne", "ap"):
+        return Span(prefix, _integer(math.ceil(number)), _integer(math.floor(number) + 1))
+    reach = _half_of_last_digit(number)
+    if prefix == "ap":
+        reach = max(reach, abs(number) * _TENTH)
+    first, end = math.ceil(number - reach), math.ceil(number + reach)
+    return Span(prefix, _integer(first), _integer(end))
+
+
+def _half_of_last_digit(number: Decimal) -> Decimal:
+    exponent = number.as_tuple().exponent
+    assert isinstance(exponent, int), "the pattern admits no infinity"
+    return Decimal(5).scaleb(exponent - 1)
+
+
+def _integer(number: int) -> str:
+    return str(max(-_MOST, min(number, _MOST)))
 
 
 # --- references ----------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ from xds.metadata.ebrim import (
     RegistryObject,
     RegistryPackage,
 )
-from xds.metadata.searched import Index, Searched
+from xds.metadata.searched import OF_REGISTRY, Index, Searched
 
 O = TypeVar("O", bound="MetadataObject")  # noqa: E741 - one letter, as T elsewhere
 
@@ -71,6 +71,12 @@ class MetadataObject(RegistryObject):
     def indexes(cls) -> Mapping[str, Index]:
         """Return what is searched of such objects, by name."""
         return _indexes(cast("Hashable", cls))
+
+    @classmethod
+    def searched_as(cls, name: str) -> Searched | None:
+        """Return as what something of such objects is searched, if it is."""
+        index = cls.indexes().get(name)
+        return OF_REGISTRY.get(name) if index is None else index.searched
 
     @classmethod
     def create(cls: type[O], **values: object) -> O:
