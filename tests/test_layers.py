@@ -17,7 +17,7 @@ LAYERS: Final = (
     ("__main__",),
     ("commands",),
     ("server", "round_trip"),
-    ("workers",),
+    ("workers", "preloaded"),
     ("worker",),
     ("app", "certificates"),
     ("server_metrics",),

@@ -4,6 +4,7 @@ Each process writes to files of its own in a folder that their supervisor makes;
 adds them up. Where there is no such folder, a process counts for itself.
 """
 
+import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -183,7 +184,10 @@ class Metrics:
     @property
     def supervisor(self) -> int | None:
         """The number of the process that has started the others, where there is one."""
-        return os.getppid() if _FOLDER in os.environ else None
+        if _FOLDER not in os.environ:
+            return None
+        parent = multiprocessing.parent_process()
+        return parent.pid if parent else None
 
     def processes(self) -> Iterator[tuple[str, str]]:
         """Yield what each process is that counts, and its number."""

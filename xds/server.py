@@ -66,8 +66,10 @@ def serve(
     configuration with the port in use. Where it raises, the server says why and stops with
     exit code 1.
     """
-    # a fork of a process with threads may hang; a worker that starts afresh cannot
-    multiprocessing.set_start_method("spawn", force=True)
+    # a fork of a process with threads may hang; the server of forks has one thread, and has read
+    # the program once for all workers
+    multiprocessing.set_start_method("forkserver", force=True)
+    multiprocessing.set_forkserver_preload(["xds.preloaded"])
     os.umask(_PRIVATE)
     with ExitStack() as stack:
         stack.callback(_write_back, config)

@@ -111,7 +111,7 @@ class Workers:
         self._certificates = certificates
         self._counted = counted
         self._tls = self._taken(certificates.folder) if certificates else NO_TLS
-        self._context = multiprocessing.get_context("spawn")
+        self._context = multiprocessing.get_context("forkserver")
         self._left = self._context.Semaphore(0)
         self._first = self._context.Semaphore(1)
         self._notice = notice

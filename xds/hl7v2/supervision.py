@@ -61,7 +61,7 @@ class PatientFeed:
                 self._pipe.send(self.folder())
 
     def _started(self) -> BaseProcess:
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("forkserver")
         theirs, self._pipe = context.Pipe(duplex=False)
         if self.folder:
             self._pipe.send(self.folder())
