@@ -18,12 +18,11 @@ import pytest
 from lxml import etree
 
 from xds import errors
-from xds.hl7v2.feed import EVENTS
+from xds.metadata.catalogue import CATALOGUE
 from xds.metadata.rules import SUBMISSION_RULES, Rule
 from xds.registry.parameters import Parameter
 from xds.registry.queries import STORED_QUERIES
 from xds.registry.steps import StoredQuery
-from xds.transactions import TRANSACTIONS
 
 PACKAGE: Final = Path(errors.__file__).parent
 MOST_TESTS: Final = 6
@@ -160,17 +159,16 @@ def _tf2(transaction: str) -> str:
 
 
 def _transactions() -> Iterator[Row]:
-    names = [row.name for row in TRANSACTIONS]
-    for row in TRANSACTIONS:
-        element = etree.QName(row.request_element).localname
-        key = row.name if names.count(row.name) == 1 else f"{row.name} {element}"
-        yield Row(key, (row.name, row.title, f"`{element}`", row.actor, _tf2(row.name)))
-    for event in EVENTS.values():
-        message = f"`ADT^{event.trigger}`"
-        key = f"{event.transaction} {event.trigger}"
-        yield Row(
-            key, (event.transaction, event.title, message, "registry", _tf2(event.transaction))
-        )
+    for row in CATALOGUE:
+        for messages in row.soap:
+            element = etree.QName(messages.element).localname
+            key = row.name if len(row.soap) == 1 else f"{row.name} {element}"
+            title = f"{row.title}: {messages.title}" if messages.title else row.title
+            yield Row(key, (row.name, title, f"`{element}`", row.actor, _tf2(row.name)))
+    for row in CATALOGUE:
+        for event in row.hl7v2:
+            cells = (row.name, event.title, f"`ADT^{event.code}`", row.actor, _tf2(row.name))
+            yield Row(f"{row.name} {event.code}", cells)
 
 
 def _queries() -> Iterator[Row]:

@@ -22,6 +22,7 @@ from xds.client import (
 )
 from xds.client.submitting import entry_of_file
 from xds.config import Config
+from xds.metadata.catalogue import ITI_18, ITI_41, ITI_43, TransactionRow
 from xds.metadata.datatypes import CX
 from xds.metadata.objects import DocumentEntry
 from xds.tls import contexts
@@ -80,7 +81,7 @@ class _RoundTrip:
         ]
         documents = dict(zip((entry.entry_uuid for entry in entries), self.paths, strict=True))
         self._step(
-            "ITI-41  Provide and Register Document Set-b",
+            _named(ITI_41),
             lambda: source.provide_and_register(submission_of(entries), documents),
             lambda _: f"{_counted(entries)} accepted",
         )
@@ -101,7 +102,7 @@ class _RoundTrip:
             return found
 
         return self._step(
-            "ITI-18  Registry Stored Query, FindDocuments", find, lambda e: f"{_counted(e)} found"
+            f"{_named(ITI_18)}, FindDocuments", find, lambda e: f"{_counted(e)} found"
         )
 
     def _retrieve(self, consumer: DocumentConsumer, entries: Sequence[DocumentEntry]) -> None:
@@ -118,7 +119,7 @@ class _RoundTrip:
             return received
 
         received = self._step(
-            "ITI-43  Retrieve Document Set",
+            _named(ITI_43),
             retrieve,
             lambda e: f"{_counted(e)} received, hashes and sizes equal",
         )
@@ -142,6 +143,10 @@ class _RoundTrip:
 
 def _counted(things: Sequence[object]) -> str:
     return "1 document" if len(things) == 1 else f"{len(things)} documents"
+
+
+def _named(row: TransactionRow) -> str:
+    return f"{row.name}  {row.title}"
 
 
 def _registered(entry: DocumentEntry) -> tuple[int, str]:

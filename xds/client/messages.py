@@ -18,6 +18,14 @@ from lxml import etree
 from xds.client.errors import ClientError, MalformedAnswer, SoapFaultReceived, TransportFailed
 from xds.client.transport import Answer, Endpoint, Message
 from xds.metadata import vocabulary as v
+from xds.metadata.catalogue import (
+    ITI_18,
+    ITI_41,
+    ITI_42,
+    ITI_43,
+    TransactionKind,
+    TransactionRow,
+)
 from xds.metadata.ebrim import escape, new_uuid
 from xds.parsing import MalformedXML, parse
 from xds.soap import mtom
@@ -42,34 +50,25 @@ class Operation:
     action: str
     answer: str
     """The body element of the answer, ``{namespace}name``."""
-    is_mtom: bool = False
-    only_reads: bool = False
+    is_mtom: bool
+    only_reads: bool
 
 
-PROVIDE_AND_REGISTER: Final = Operation(
-    name="ITI-41",
-    action="urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b",
-    answer=f"{{{v.NS_RS}}}RegistryResponse",
-    is_mtom=True,
-)
-REGISTER: Final = Operation(
-    name="ITI-42",
-    action="urn:ihe:iti:2007:RegisterDocumentSet-b",
-    answer=f"{{{v.NS_RS}}}RegistryResponse",
-)
-STORED_QUERY: Final = Operation(
-    name="ITI-18",
-    action="urn:ihe:iti:2007:RegistryStoredQuery",
-    answer=f"{{{v.NS_QUERY}}}AdhocQueryResponse",
-    only_reads=True,
-)
-RETRIEVE: Final = Operation(
-    name="ITI-43",
-    action="urn:ihe:iti:2007:RetrieveDocumentSet",
-    answer=f"{{{v.NS_XDS}}}RetrieveDocumentSetResponse",
-    is_mtom=True,
-    only_reads=True,
-)
+def _operation(row: TransactionRow, answer: str) -> Operation:
+    (messages,) = row.soap
+    return Operation(
+        name=row.name,
+        action=messages.action,
+        answer=answer,
+        is_mtom=messages.is_mtom,
+        only_reads=row.kind in (TransactionKind.QUERY, TransactionKind.RETRIEVE),
+    )
+
+
+PROVIDE_AND_REGISTER: Final = _operation(ITI_41, f"{{{v.NS_RS}}}RegistryResponse")
+REGISTER: Final = _operation(ITI_42, f"{{{v.NS_RS}}}RegistryResponse")
+STORED_QUERY: Final = _operation(ITI_18, f"{{{v.NS_QUERY}}}AdhocQueryResponse")
+RETRIEVE: Final = _operation(ITI_43, f"{{{v.NS_XDS}}}RetrieveDocumentSetResponse")
 
 
 # --- writing -------------------------------------------------------------------------------------

@@ -36,7 +36,6 @@ class Event:
     """MSH-9 component 2: ``A04``."""
     transaction: str
     """As in the TF: ``ITI-8``."""
-    title: str
     handler: Handler
 
 

@@ -6,6 +6,7 @@ from xds.hl7v2.event import Event, Feed, require_segment
 from xds.hl7v2.identifiers import AssigningAuthority, patient_id
 from xds.hl7v2.messages import Message, Problem, Refused
 from xds.metadata import datatypes
+from xds.metadata.catalogue import ITI_64
 from xds.registry.link_changes import LinkChange
 from xds.security.access import Access
 
@@ -56,11 +57,4 @@ def _source_id(message: Message) -> str:
     raise Refused(Problem("102", "MSH^1^3", "the sending application is not named by its OID"))
 
 
-EVENTS: Final = (
-    Event(
-        trigger="A43",
-        transaction="ITI-64",
-        title="Change of the link of a local patient id",
-        handler=change_link,
-    ),
-)
+EVENTS: Final = (Event(trigger="A43", transaction=ITI_64.name, handler=change_link),)

@@ -5,6 +5,7 @@ from typing import Final
 
 from xds.hl7v2.event import Event, Feed, require_segment
 from xds.hl7v2.messages import Message, Problem, Refused
+from xds.metadata.catalogue import ITI_8
 from xds.security.access import Access
 
 
@@ -46,9 +47,9 @@ def _domain(patient_id: str) -> str:
 
 
 EVENTS: Final = (
-    Event(trigger="A01", transaction="ITI-8", title="Admission of an in-patient", handler=add),
-    Event(trigger="A04", transaction="ITI-8", title="Registration of an out-patient", handler=add),
-    Event(trigger="A05", transaction="ITI-8", title="Pre-admission of an in-patient", handler=add),
-    Event(trigger="A08", transaction="ITI-8", title="Update of a patient's data", handler=update),
-    Event(trigger="A40", transaction="ITI-8", title="Merge of two patients", handler=merge),
+    Event(trigger="A01", transaction=ITI_8.name, handler=add),
+    Event(trigger="A04", transaction=ITI_8.name, handler=add),
+    Event(trigger="A05", transaction=ITI_8.name, handler=add),
+    Event(trigger="A08", transaction=ITI_8.name, handler=update),
+    Event(trigger="A40", transaction=ITI_8.name, handler=merge),
 )

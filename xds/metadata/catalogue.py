@@ -67,6 +67,11 @@ class SoapMessages:
     title: str = ""
     """What the request does, where a transaction has several."""
 
+    @property
+    def operation(self) -> str:
+        """The last part of the request's action, which tells apart the messages of one name."""
+        return self.action.rpartition(":")[2]
+
 
 @dataclass(frozen=True, slots=True)
 class TriggerEvent:

@@ -42,7 +42,7 @@ class SoapEndpoint:
         )
         self._config = config
         self._keeper: Keeper | None = (
-            _Staging(domain) if any(row.requires_mtom for row in rows) else None
+            _Staging(domain) if any(row.messages.is_mtom for row in rows) else None
         )
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""TRANSACTIONS: a row for each ITI transaction that the server answers, a file for each below here.
+"""TRANSACTIONS: a row for each SOAP message that is answered, a file for each transaction.
 
 A transaction takes the request's body element and gives the response's body; it knows neither SOAP
 nor HTTP. What the row names, every binding, audit and policy can rely on.

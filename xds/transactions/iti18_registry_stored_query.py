@@ -10,6 +10,7 @@ from xds.affinity_domain import AffinityDomain
 from xds.errors import RegistryError, XDSRegistryBusy, XDSRegistryError
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
+from xds.metadata.catalogue import ITI_18
 from xds.metadata.white_space import trimmed
 from xds.registry.queries import QueryRequest, QueryResult
 from xds.registry.search import Page
@@ -70,12 +71,8 @@ def refused(errors: Sequence[RegistryError]) -> Response:
 
 
 TRANSACTION: Final = Transaction(
-    name="ITI-18",
-    title="Registry Stored Query",
-    actor="registry",
-    request_action="urn:ihe:iti:2007:RegistryStoredQuery",
-    response_action="urn:ihe:iti:2007:RegistryStoredQueryResponse",
-    request_element=f"{{{v.NS_QUERY}}}AdhocQueryRequest",
+    catalogued=ITI_18,
+    messages=ITI_18.soap[0],
     handler=stored_query,
     refusal=refused,
     invalid=XDSRegistryError,

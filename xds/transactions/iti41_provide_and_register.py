@@ -14,6 +14,7 @@ from xds.errors import (
     XDSRepositoryMetadataError,
 )
 from xds.metadata import vocabulary as v
+from xds.metadata.catalogue import ITI_41
 from xds.metadata.submission import Submission
 from xds.metadata.white_space import trimmed
 from xds.repository.store import StagedDocument
@@ -79,16 +80,11 @@ def _received(
 
 
 TRANSACTION: Final = Transaction(
-    name="ITI-41",
-    title="Provide and Register Document Set-b",
-    actor="repository",
-    request_action="urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b",
-    response_action="urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-bResponse",
-    request_element=f"{{{v.NS_XDS}}}ProvideAndRegisterDocumentSetRequest",
+    catalogued=ITI_41,
+    messages=ITI_41.soap[0],
     handler=provide_and_register,
     refusal=refused,
     invalid=XDSRepositoryMetadataError,
     failed=XDSRepositoryError,
     busy=XDSRepositoryBusy,
-    requires_mtom=True,
 )

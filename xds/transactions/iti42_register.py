@@ -4,7 +4,7 @@ from typing import Final
 
 from xds.affinity_domain import AffinityDomain
 from xds.errors import XDSRegistryBusy, XDSRegistryError, XDSRegistryMetadataError
-from xds.metadata import vocabulary as v
+from xds.metadata.catalogue import ITI_42
 from xds.metadata.submission import Submission
 from xds.transactions.responses import refused, registry_response
 from xds.transactions.transaction import Request, Response, Transaction
@@ -28,12 +28,8 @@ def registered(domain: AffinityDomain, request: Request, transaction: Transactio
 
 
 TRANSACTION: Final = Transaction(
-    name="ITI-42",
-    title="Register Document Set-b",
-    actor="registry",
-    request_action="urn:ihe:iti:2007:RegisterDocumentSet-b",
-    response_action="urn:ihe:iti:2007:RegisterDocumentSet-bResponse",
-    request_element=f"{{{v.NS_LCM}}}SubmitObjectsRequest",
+    catalogued=ITI_42,
+    messages=ITI_42.soap[0],
     handler=register,
     refusal=refused,
     invalid=XDSRegistryMetadataError,

@@ -9,6 +9,7 @@ from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.errors import RegistryError, TransactionFailure, XDSRepositoryBusy, XDSRepositoryError
 from xds.metadata import vocabulary as v
+from xds.metadata.catalogue import ITI_43
 from xds.metadata.ebrim import escape
 from xds.metadata.white_space import trimmed
 from xds.repository.registering import RegistryUnavailable
@@ -110,16 +111,11 @@ def refused(errors: Sequence[RegistryError]) -> Response:
 
 
 TRANSACTION: Final = Transaction(
-    name="ITI-43",
-    title="Retrieve Document Set",
-    actor="repository",
-    request_action="urn:ihe:iti:2007:RetrieveDocumentSet",
-    response_action="urn:ihe:iti:2007:RetrieveDocumentSetResponse",
-    request_element=f"{{{v.NS_XDS}}}RetrieveDocumentSetRequest",
+    catalogued=ITI_43,
+    messages=ITI_43.soap[0],
     handler=retrieve,
     refusal=refused,
     invalid=XDSRepositoryError,
     failed=XDSRepositoryError,
     busy=XDSRepositoryBusy,
-    requires_mtom=True,
 )

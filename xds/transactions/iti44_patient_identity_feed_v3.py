@@ -24,6 +24,7 @@ from xds.errors import (
 )
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
+from xds.metadata.catalogue import ITI_44, SoapMessages
 from xds.metadata.datatypes import CX
 from xds.metadata.ebrim import escape
 from xds.metadata.white_space import trimmed
@@ -161,7 +162,7 @@ def _handler(act: Act) -> Callable[[AffinityDomain, Request], Response]:
         except IdentityRefused as refusal:
             details = [_Detail(one.fault.code, str(one)) for one in refusal.findings]
         except DatabaseUnavailable as error:
-            _log.error("not available", transaction="ITI-44", exc_info=error)
+            _log.error("not available", transaction=ITI_44.name, exc_info=error)
             refused_as, details = kind_of(error), [_Detail("207", BUSY)]
         access.refused_as = refused_as
         access.breaches = tuple(Breach(one.code, one.location) for one in details)
@@ -222,14 +223,10 @@ def _detail(detail: _Detail) -> str:
     )
 
 
-def _transaction(interaction: str, title: str, act: Act) -> Transaction:
+def _transaction(messages: SoapMessages, act: Act) -> Transaction:
     return Transaction(
-        name="ITI-44",
-        title=title,
-        actor="registry",
-        request_action=f"urn:hl7-org:v3:{interaction}",
-        response_action=f"urn:hl7-org:v3:{_ANSWER}",
-        request_element=f"{_HL7}{interaction}",
+        catalogued=ITI_44,
+        messages=messages,
         handler=_handler(act),
         refusal=refused,
         invalid=XDSRegistryError,
@@ -238,6 +235,7 @@ def _transaction(interaction: str, title: str, act: Act) -> Transaction:
     )
 
 
-ADD: Final = _transaction("PRPA_IN201301UV02", "Patient Identity Feed HL7 V3: add", _add)
-REVISE: Final = _transaction("PRPA_IN201302UV02", "Patient Identity Feed HL7 V3: revise", _revise)
-MERGE: Final = _transaction("PRPA_IN201304UV02", "Patient Identity Feed HL7 V3: merge", _merge)
+_MESSAGES: Final = {one.operation: one for one in ITI_44.soap}
+ADD: Final = _transaction(_MESSAGES["PRPA_IN201301UV02"], _add)
+REVISE: Final = _transaction(_MESSAGES["PRPA_IN201302UV02"], _revise)
+MERGE: Final = _transaction(_MESSAGES["PRPA_IN201304UV02"], _merge)

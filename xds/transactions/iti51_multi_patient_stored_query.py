@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from xds.affinity_domain import AffinityDomain
+from xds.metadata.catalogue import ITI_51
 from xds.transactions import iti18_registry_stored_query as iti18
 from xds.transactions.transaction import Request, Response, Transaction
 
@@ -15,9 +16,7 @@ def multi_patient_stored_query(domain: AffinityDomain, request: Request) -> Resp
 
 TRANSACTION: Final[Transaction] = replace(
     iti18.TRANSACTION,
-    name="ITI-51",
-    title="Multi-Patient Stored Query",
-    request_action="urn:ihe:iti:2009:MultiPatientStoredQuery",
-    response_action="urn:ihe:iti:2009:MultiPatientStoredQueryResponse",
+    catalogued=ITI_51,
+    messages=ITI_51.soap[0],
     handler=multi_patient_stored_query,
 )

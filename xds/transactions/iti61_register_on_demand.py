@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from xds.affinity_domain import AffinityDomain
+from xds.metadata.catalogue import ITI_61
 from xds.transactions import iti42_register as iti42
 from xds.transactions.transaction import Request, Response, Transaction
 
@@ -15,9 +16,7 @@ def register_on_demand(domain: AffinityDomain, request: Request) -> Response:
 
 TRANSACTION: Final[Transaction] = replace(
     iti42.TRANSACTION,
-    name="ITI-61",
-    title="Register On-Demand Document Entry",
-    request_action="urn:ihe:iti:2010:RegisterOnDemandDocumentEntry",
-    response_action="urn:ihe:iti:2010:RegisterOnDemandDocumentResponse",
+    catalogued=ITI_61,
+    messages=ITI_61.soap[0],
     handler=register_on_demand,
 )

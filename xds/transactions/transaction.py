@@ -10,6 +10,7 @@ from lxml import etree
 from xds import contract, logs
 from xds.affinity_domain import AffinityDomain
 from xds.errors import FailureKind, RegistryError, TransactionFailure, kind_of
+from xds.metadata.catalogue import SoapMessages, TransactionRow
 from xds.repository.store import StagedDocument
 from xds.security.access import Access, AccessDenied
 
@@ -71,17 +72,11 @@ Refusal = Callable[[Sequence[RegistryError]], Response]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction:
-    """One row of TRANSACTIONS."""
+    """One row of TRANSACTIONS: how a request of a transaction in the catalogue is answered."""
 
-    name: str
-    """As in the TF: ``ITI-42``."""
-    title: str
-    actor: str
-    """``registry`` or ``repository``: the path that it is served at."""
-    request_action: str
-    response_action: str
-    request_element: str
-    """The body element of the request, ``{namespace}name``."""
+    catalogued: TransactionRow
+    messages: SoapMessages
+    """One of those of its row in the catalogue."""
     handler: Handler
     refusal: Refusal
     """Renders a response that says why the transaction was refused."""
@@ -91,12 +86,36 @@ class Transaction:
     """The error for a server that cannot answer."""
     busy: type[RegistryError]
     """The error for a server that cannot answer now."""
-    requires_mtom: bool = False
+
+    @property
+    def name(self) -> str:
+        """As in the TF: ``ITI-42``."""
+        return self.catalogued.name
+
+    @property
+    def actor(self) -> str:
+        """``registry`` or ``repository``: the path that it is served at."""
+        return self.catalogued.actor
+
+    @property
+    def request_action(self) -> str:
+        """wsa:Action of the request."""
+        return self.messages.action
+
+    @property
+    def request_element(self) -> str:
+        """The body element of the request, ``{namespace}name``."""
+        return self.messages.element
+
+    @property
+    def response_action(self) -> str:
+        """wsa:Action of the response."""
+        return self.messages.response_action
 
     @property
     def operation(self) -> str:
         """The last part of the request's action, which tells apart the messages of one name."""
-        return self.request_action.rpartition(":")[2]
+        return self.messages.operation
 
     def answer(self, domain: AffinityDomain, request: Request) -> Response:
         """Answer a request; whatever its content is, a response of this transaction comes back."""
