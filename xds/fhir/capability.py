@@ -3,7 +3,7 @@
 It is made from INTERACTIONS and SEARCH_PARAMETERS, by which requests are answered.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from xds import __version__
@@ -17,12 +17,21 @@ from xds.fhir.interactions import (
     OPERATION,
     SEARCH_SYSTEM,
     TRANSACTION,
-    TRANSACTIONS_OF_FHIR,
     VREAD,
     Interaction,
 )
 from xds.fhir.paging import RESULT_PARAMETERS
 from xds.fhir.search import SEARCH_PARAMETERS, SearchParameter
+from xds.metadata.catalogue import (
+    CATALOGUE,
+    ITI_65,
+    ITI_66,
+    ITI_67,
+    ITI_68,
+    ITI_78,
+    ITI_105,
+    ITI_106,
+)
 from xds.security.issuers import TokenIssuer
 from xds.security.requirements import NOTHING_ASKED, Requirement, UserRequirements
 
@@ -38,11 +47,14 @@ _PROFILES: Final = {
         v.MINIMAL_FOLDER,
     ),
 }
-_OF_TRANSACTIONS: Final = {
-    "ITI-65": ("DocumentRecipient", "DocumentRecipient.Comprehensive", "DocumentRecipient.Fdoc"),
-    "ITI-105": ("DocumentRecipient.Simplified",),
-    "ITI-106": ("DocumentRecipient.Generate",),
-    "ITI-67": ("DocumentResponder",),
+MHD_ACTORS: Final[Mapping[str, Sequence[str]]] = {
+    ITI_65.name: ("DocumentRecipient", "DocumentRecipient.Comprehensive", "DocumentRecipient.Fdoc"),
+    ITI_105.name: ("DocumentRecipient.Simplified",),
+    ITI_106.name: ("DocumentRecipient.Generate",),
+    ITI_66.name: (),
+    ITI_67.name: ("DocumentResponder",),
+    ITI_68.name: (),
+    ITI_78.name: (),
 }
 """The actors and options of MHD that a transaction stands for (MHD 1:33.2)."""
 
@@ -75,10 +87,10 @@ def statement(
 def _instantiated(rows: Iterable[Interaction], config: Config) -> list[str]:
     names = {row.name for row in rows}
     if not can_generate(config):
-        names.discard("ITI-106")
+        names.discard(ITI_106.name)
     return [
         f"{v.CAPABILITIES}IHE.MHD.{stated}"
-        for name, all_stated in _OF_TRANSACTIONS.items()
+        for name, all_stated in MHD_ACTORS.items()
         if name in names
         for stated in all_stated
     ]
@@ -104,7 +116,7 @@ def _security(config: Config, requirements: UserRequirements) -> Resource:
     stated: Resource = {"cors": bool(config.fhir_cors_origins)}
     asked = {
         name: requirements.of_transaction(name)
-        for name in sorted(TRANSACTIONS_OF_FHIR, key=lambda name: int(name.partition("-")[2]))
+        for name in (row.name for row in CATALOGUE if row.fhir is not None)
     }
     if not any(asked.values()):
         return {**stated, "description": "The server itself does not ask who a client is."}

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from xds.fhir.generate_defaults import CONFIGURED, OPTION, Defaults
 from xds.fhir.outcome import Issue, Refused
+from xds.metadata.catalogue import ITI_42
 from xds.metadata.objects import Code, DocumentEntry
 
 H = TypeVar("H")
@@ -88,7 +89,7 @@ _GIVEN_ELSEWHERE: Final = frozenset({"hash", "size", "repository_unique_id", "ob
 _REQUIRED: Final = tuple(
     name
     for name, attribute in DocumentEntry.attributes().items()
-    if "ITI-42" in attribute.required_in and name not in _GIVEN_ELSEWHERE
+    if ITI_42.name in attribute.required_in and name not in _GIVEN_ELSEWHERE
 )
 
 

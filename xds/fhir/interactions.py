@@ -18,6 +18,7 @@ from xds.fhir import (
     search_system,
 )
 from xds.fhir.exchange import Answer, Call, Facade
+from xds.metadata.catalogue import ITI_65, ITI_66, ITI_67, ITI_68, ITI_78, ITI_105, ITI_106
 
 Handler = Callable[[Facade, Call], Answer]
 
@@ -75,7 +76,7 @@ class Interaction:
 
 INTERACTIONS: Final = (
     Interaction(
-        "ITI-65",
+        ITI_65.name,
         TRANSACTION,
         "POST",
         "",
@@ -84,7 +85,7 @@ INTERACTIONS: Final = (
         body="Bundle",
     ),
     Interaction(
-        "ITI-105",
+        ITI_105.name,
         CREATE,
         "POST",
         "/DocumentReference",
@@ -94,7 +95,7 @@ INTERACTIONS: Final = (
         body="DocumentReference",
     ),
     Interaction(
-        "ITI-106",
+        ITI_106.name,
         OPERATION,
         "POST",
         "/DocumentReference/$generate-metadata",
@@ -104,7 +105,7 @@ INTERACTIONS: Final = (
         body="Parameters",
     ),
     Interaction(
-        "ITI-66",
+        ITI_66.name,
         SEARCH,
         "GET",
         "/List",
@@ -113,7 +114,7 @@ INTERACTIONS: Final = (
         "List",
     ),
     Interaction(
-        "ITI-66",
+        ITI_66.name,
         SEARCH,
         "POST",
         "/List/_search",
@@ -122,7 +123,7 @@ INTERACTIONS: Final = (
         "List",
     ),
     Interaction(
-        "ITI-66",
+        ITI_66.name,
         READ,
         "GET",
         "/List/{id}",
@@ -131,7 +132,7 @@ INTERACTIONS: Final = (
         "List",
     ),
     Interaction(
-        "ITI-66",
+        ITI_66.name,
         VREAD,
         "GET",
         "/List/{id}/_history/{version}",
@@ -140,7 +141,7 @@ INTERACTIONS: Final = (
         "List",
     ),
     Interaction(
-        "ITI-67",
+        ITI_67.name,
         SEARCH,
         "GET",
         "/DocumentReference",
@@ -149,7 +150,7 @@ INTERACTIONS: Final = (
         "DocumentReference",
     ),
     Interaction(
-        "ITI-67",
+        ITI_67.name,
         SEARCH,
         "POST",
         "/DocumentReference/_search",
@@ -158,7 +159,7 @@ INTERACTIONS: Final = (
         "DocumentReference",
     ),
     Interaction(
-        "ITI-67",
+        ITI_67.name,
         READ,
         "GET",
         "/DocumentReference/{id}",
@@ -167,7 +168,7 @@ INTERACTIONS: Final = (
         "DocumentReference",
     ),
     Interaction(
-        "ITI-67",
+        ITI_67.name,
         VREAD,
         "GET",
         "/DocumentReference/{id}/_history/{version}",
@@ -176,14 +177,14 @@ INTERACTIONS: Final = (
         "DocumentReference",
     ),
     Interaction(
-        "ITI-68",
+        ITI_68.name,
         RETRIEVE,
         "GET",
         "/document/{id}",
         "Retrieve Document: its bytes, at the URL of DocumentReference.content.attachment.",
     ),
     Interaction(
-        "ITI-68",
+        ITI_68.name,
         READ,
         "GET",
         "/Binary/{id}",
@@ -191,7 +192,7 @@ INTERACTIONS: Final = (
         resource_type="Binary",
     ),
     Interaction(
-        "ITI-68",
+        ITI_68.name,
         VREAD,
         "GET",
         "/Binary/{id}/_history/{version}",
@@ -199,7 +200,7 @@ INTERACTIONS: Final = (
         resource_type="Binary",
     ),
     Interaction(
-        "ITI-78",
+        ITI_78.name,
         SEARCH,
         "GET",
         "/Patient",
@@ -208,7 +209,7 @@ INTERACTIONS: Final = (
         "Patient",
     ),
     Interaction(
-        "ITI-78",
+        ITI_78.name,
         SEARCH,
         "POST",
         "/Patient/_search",
@@ -217,7 +218,7 @@ INTERACTIONS: Final = (
         "Patient",
     ),
     Interaction(
-        "ITI-78",
+        ITI_78.name,
         READ,
         "GET",
         "/Patient/{id}",
@@ -226,7 +227,7 @@ INTERACTIONS: Final = (
         "Patient",
     ),
     Interaction(
-        "ITI-78",
+        ITI_78.name,
         VREAD,
         "GET",
         "/Patient/{id}/_history/{version}",
@@ -235,7 +236,7 @@ INTERACTIONS: Final = (
         "Patient",
     ),
     Interaction(
-        "ITI-66, ITI-67",
+        f"{ITI_66.name}, {ITI_67.name}",
         SEARCH_SYSTEM,
         "GET",
         "",
@@ -243,7 +244,7 @@ INTERACTIONS: Final = (
         search_system.find,
     ),
     Interaction(
-        "ITI-66, ITI-67",
+        f"{ITI_66.name}, {ITI_67.name}",
         SEARCH_SYSTEM,
         "POST",
         "/_search",
@@ -275,8 +276,3 @@ INTERACTIONS: Final = (
 
 OPEN: Final = frozenset({CAPABILITIES, DESCRIPTION, SMART})
 """What anyone may ask for: by it a client learns what is asked of it."""
-
-TRANSACTIONS_OF_FHIR: Final = frozenset(
-    name for row in INTERACTIONS if row.code not in OPEN for name in row.name.split(", ")
-)
-"""The names of the transactions whose users tokens vouch for."""

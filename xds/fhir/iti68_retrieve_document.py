@@ -31,6 +31,7 @@ from xds.fhir.rendering import content_type
 from xds.fhir.scopes import RETRIEVE_NEEDS
 from xds.fhir.versions import require_current
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML, UUID_URN
+from xds.metadata.catalogue import ITI_68
 from xds.metadata.demands import ANYTHING, Condition, Demand, Find, is_anything
 from xds.metadata.objects import DocumentEntry
 from xds.repository.index import IndexedDocument
@@ -205,8 +206,8 @@ class RetrieveDocument:
     def _answer(self, environ: dict[str, Any]) -> Sent:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _other_method(environ["REQUEST_METHOD"])
-        environ[failures.INTERACTION] = "ITI-68"
-        access = self._authorization.access(environ, "ITI-68", RETRIEVE_NEEDS)
+        environ[failures.INTERACTION] = ITI_68.name
+        access = self._authorization.access(environ, ITI_68.name, RETRIEVE_NEEDS)
         with self._gates.passing(access):
             return self._retrieved(environ, access)
 

@@ -17,6 +17,7 @@ from xds.fhir.problems import Problems
 from xds.fhir.resource import Resource
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
+from xds.metadata.catalogue import ITI_42, ITI_61
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.metadata.rules.attributes import too_long
 from xds.metadata.submission import Submission
@@ -164,7 +165,7 @@ class Completeness:
         (ITI TF-3 4.2.3.2.31); what is complete all the same is registered as any other.
         """
         on_demand = isinstance(thing, DocumentEntry) and thing.is_on_demand
-        transaction = "ITI-61" if on_demand else "ITI-42"
+        transaction = (ITI_61 if on_demand else ITI_42).name
         missing = absent(thing, path, transaction=transaction, but=_ELSEWHERE)
         if missing and self.is_minimal and self.accepts_minimal:
             missing = absent(thing, path, transaction=transaction, but=_ELSEWHERE | _LIMITED)
@@ -286,7 +287,7 @@ def register(
     try:
         if any(entry.is_on_demand for entry in submission.document_entries):
             domain.registry.register(
-                submission, transaction="ITI-61", joining=access.commit, visible=access.visible
+                submission, transaction=ITI_61.name, joining=access.commit, visible=access.visible
             )
         else:
             domain.repository.provide_and_register(

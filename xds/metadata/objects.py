@@ -29,6 +29,7 @@ from xds.metadata.attributes import (
     TextAttribute,
     XmlAttribute,
 )
+from xds.metadata.catalogue import ITI_42, ITI_61
 from xds.metadata.ebrim import (
     AssociationObject,
     Classification,
@@ -40,8 +41,8 @@ from xds.metadata.searched import OF_REGISTRY, Index, Searched
 
 O = TypeVar("O", bound="MetadataObject")  # noqa: E741 - one letter, as T elsewhere
 
-REGISTER: Final = frozenset({"ITI-42"})
-ON_DEMAND: Final = frozenset({"ITI-61"})
+REGISTER: Final = frozenset({ITI_42.name})
+ON_DEMAND: Final = frozenset({ITI_61.name})
 REGISTERED: Final = REGISTER | ON_DEMAND
 """Where the columns DR and OD of ITI TF-3 table 4.2.3.2-1 (and 4.2.3.3-1, 4.2.3.4-1) say R."""
 

@@ -15,6 +15,7 @@ from xds.errors import (
     XDSUnknownStoredQuery,
 )
 from xds.metadata import vocabulary as v
+from xds.metadata.catalogue import ITI_18, ITI_51
 from xds.metadata.ebrim import Slot
 from xds.metadata.objects import Association
 from xds.metadata.white_space import trimmed_value
@@ -47,7 +48,7 @@ class QueryRequest:
     query_id: str
     slots: Sequence[Slot]
     return_type: str = v.LEAF_CLASS
-    transaction: str = "ITI-18"
+    transaction: str = ITI_18.name
     page: Page | None = None
     """The part of the result that is wanted, where the consumer pages."""
 
@@ -372,7 +373,7 @@ _ROWS: Final = (
             ),
             exclusive=False,
         ),
-        transaction="ITI-51",
+        transaction=ITI_51.name,
     ),
     StoredQuery(
         query_id=v.FIND_FOLDERS_FOR_MULTIPLE_PATIENTS,
@@ -381,7 +382,7 @@ _ROWS: Final = (
         step=steps.find,
         on={folder: _of_any_patient(FIND_FOLDERS)},
         alternatives=Alternatives(("$XDSFolderPatientId", _FOLDER_CODE_LIST.name), exclusive=False),
-        transaction="ITI-51",
+        transaction=ITI_51.name,
     ),
 )
 

@@ -11,6 +11,7 @@ from xds.database import Database, Joining, fetch, retried
 from xds.errors import TransactionFailure
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
+from xds.metadata.catalogue import ITI_42
 from xds.metadata.demands import ANYTHING, Demand
 from xds.metadata.objects import MetadataObject
 from xds.metadata.rules import Case, Known, Policy, breaches
@@ -90,7 +91,7 @@ class DocumentRegistry:
         self,
         submission: Submission,
         *,
-        transaction: str = "ITI-42",
+        transaction: str = ITI_42.name,
         joining: Joining | None = None,
         visible: Demand = ANYTHING,
     ) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import Table
 
 from xds.metadata import vocabulary as v
+from xds.metadata.catalogue import ITI_18
 from xds.metadata.searched import TEXTS, Searched
 from xds.registry.fragments import FoundObject
 from xds.registry.parameters import Alternatives, Arguments, Match, Parameter
@@ -50,7 +51,7 @@ class StoredQuery:
     alternatives: Alternatives | None = None
     single_patient: bool = False
     """Whether a LeafClass answer must be of one patient (ITI TF-2 3.18.4.1.2.3.8)."""
-    transaction: str = "ITI-18"
+    transaction: str = ITI_18.name
 
     def __post_init__(self) -> None:
         for table, parameters in self.on.items():

@@ -12,6 +12,7 @@ from typing import Final
 
 from xds.fhir import vocabulary as f
 from xds.fhir.outcome import Issue
+from xds.metadata.catalogue import ITI_42
 from xds.metadata.objects import (
     Association,
     DocumentEntry,
@@ -418,7 +419,7 @@ def row(kind: type[MetadataObject], attribute: str) -> Row:
 
 
 def absent(
-    thing: MetadataObject, path: str, *, transaction: str = "ITI-42", but: Collection[str] = ()
+    thing: MetadataObject, path: str, *, transaction: str = ITI_42.name, but: Collection[str] = ()
 ) -> list[Issue]:
     """Return an issue for each attribute that a transaction requires and the object has not.
 

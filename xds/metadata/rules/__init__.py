@@ -21,12 +21,13 @@ from xds.errors import (
     XDSRegistryMetadataError,
     XDSUnknownPatientId,
 )
+from xds.metadata.catalogue import ITI_42, ITI_61
 from xds.metadata.rules import attributes, relations, structure
 from xds.metadata.rules.case import Case, Findings, Known, Policy, RegisteredObject, label
 
-BOTH: Final = frozenset({"ITI-42", "ITI-61"})
-STABLE: Final = frozenset({"ITI-42"})
-ON_DEMAND: Final = frozenset({"ITI-61"})
+STABLE: Final = frozenset({ITI_42.name})
+ON_DEMAND: Final = frozenset({ITI_61.name})
+BOTH: Final = STABLE | ON_DEMAND
 
 
 @dataclass(frozen=True, slots=True)

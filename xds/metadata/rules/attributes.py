@@ -15,6 +15,7 @@ from xds.metadata.attributes import (
     XmlAttribute,
     code_of,
 )
+from xds.metadata.catalogue import ITI_42, ITI_61
 from xds.metadata.ebrim import Classification, RegistryObject
 from xds.metadata.objects import (
     Association,
@@ -121,8 +122,8 @@ def object_types(case: Case) -> Findings:
 
 
 _DOCUMENT_ENTRY_TYPES: Final[Mapping[str, tuple[str, str]]] = {
-    "ITI-42": (v.STABLE_DOCUMENT_ENTRY, "a Stable DocumentEntry"),
-    "ITI-61": (v.ON_DEMAND_DOCUMENT_ENTRY, "an On-Demand DocumentEntry"),
+    ITI_42.name: (v.STABLE_DOCUMENT_ENTRY, "a Stable DocumentEntry"),
+    ITI_61.name: (v.ON_DEMAND_DOCUMENT_ENTRY, "an On-Demand DocumentEntry"),
 }
 
 
