@@ -12,7 +12,6 @@ from tests.security.test_user_assertions import holder_of
 from tests.vouching import AUDIENCE, HOLDER_OF_KEY, Asserted, as_text, security, signed, vouching
 from xds.config import Config, ConfigError, load
 from xds.database import Database, UsedOnce
-from xds.fhir.interactions import TRANSACTIONS_OF_FHIR
 from xds.metadata.objects import Code
 from xds.metadata.systems import Systems
 from xds.parsing import parse
@@ -22,10 +21,9 @@ from xds.security.access import Access
 from xds.security.caller import User
 from xds.security.gates import Gates, Outcome
 from xds.security.issuers import BadIssuers, Issuers
-from xds.security.requirements import WITH_USERS, Requirement, UserRequirements
+from xds.security.requirements import Requirement, UserRequirements
 from xds.soap.faults import SoapFault
 from xds.soap.security import Terms, UserAssertions
-from xds.transactions import TRANSACTIONS
 
 
 @dataclass
@@ -156,10 +154,6 @@ def test_every_gate_is_told_of_a_failure(terms: Terms, used: UsedOnce) -> None:
 def test_what_is_no_transaction_or_no_requirement_is_told_at_once(given: str, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         Config.model_validate({"user_assertions_of": given})
-
-
-def test_users_come_with_the_transactions_of_soap_and_fhir() -> None:
-    assert {row.name for row in TRANSACTIONS} | TRANSACTIONS_OF_FHIR == WITH_USERS
 
 
 @pytest.mark.parametrize(
