@@ -298,8 +298,8 @@ def test_a_document_that_was_cut_off_is_not_sent(own: Server) -> None:
         (file,) = set(stored(own)) - before
         os.truncate(file, 3)
         reply = get(own, path)
-        assert reply.status == 503
-        assert reply.codes() == ["transient"]
+        assert reply.status == 500
+        assert reply.codes() == ["exception"]
 
 
 @pytest.mark.on_files
@@ -353,8 +353,8 @@ def test_a_failure_names_its_log_lines_and_no_document(own: Server) -> None:
     assert reply.headers["x-request-id"] == "a-request"
     (line,) = [line for line in own.log.read_text().splitlines() if "a-request" in line]
     logged = json.loads(line)
-    assert (logged["interaction"], logged["status"]) == ("ITI-68", 404)
-    assert logged["issues"] == ["not-found"]
+    assert (logged["transaction"], logged["outcome"]) == ("ITI-68", "failure")
+    assert logged["breaches"] == [{"code": "not-found"}]
     assert NOBODY not in line
 
 

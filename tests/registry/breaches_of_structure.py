@@ -216,6 +216,7 @@ _OF_OBJECTS: Final = (
     _breach(
         name="limitedMetadata of a DocumentEntry",
         rule="limited_metadata",
+        server="domain",
         edit=edits.before(
             f"{DOCUMENT_ENTRY}/rim:ExternalIdentifier",
             _classification("classificationNode", "document", v.DOCUMENT_ENTRY_LIMITED_METADATA),
@@ -225,6 +226,7 @@ _OF_OBJECTS: Final = (
     _breach(
         name="limitedMetadata of a SubmissionSet",
         rule="limited_metadata",
+        server="domain",
         edit=edits.add_object(
             _classification(
                 "classificationNode", "submission-set", v.SUBMISSION_SET_LIMITED_METADATA
@@ -236,6 +238,7 @@ _OF_OBJECTS: Final = (
     _breach(
         name="limitedMetadata of a Folder",
         rule="limited_metadata",
+        server="domain",
         edit=edits.add_object(
             _classification("classificationNode", "folder", v.FOLDER_LIMITED_METADATA)
         ),

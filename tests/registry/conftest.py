@@ -52,6 +52,7 @@ def domain_server(
         "database": databases.url(data),
         "assigning_authority": "2.999.1.1",
         "unknown_patients": "known",
+        "minimal_metadata": "refuse",
         "home_community_id": "2.999.1.40",
         "code_sets": str(data / "codes.toml"),
     }

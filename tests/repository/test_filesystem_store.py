@@ -21,7 +21,13 @@ from tests.suites.document_store import (
     put,
 )
 from xds.repository.filesystem import FilesystemStore
-from xds.repository.store import StoreFull, StoreUnavailable, is_key, open_store
+from xds.repository.store import (
+    DocumentDamaged,
+    StoreFull,
+    StoreUnavailable,
+    is_key,
+    open_store,
+)
 
 BODY = b"<ClinicalDocument/>" * 500
 
@@ -278,7 +284,7 @@ def test_a_document_that_shrinks_while_it_is_read_is_told(
     with store.open(staged.key) as reader:
         next(reader)
         os.truncate(root / staged.key[:2] / staged.key, 300_000)
-        with pytest.raises(StoreUnavailable, match="ends before"):
+        with pytest.raises(DocumentDamaged, match="ends before"):
             list(reader)
 
 

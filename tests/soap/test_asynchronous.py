@@ -299,7 +299,7 @@ def test_what_cannot_be_understood_is_told_on_the_connection(
 
 
 @pytest.mark.on_files
-def test_an_answer_that_cannot_be_finished_is_replaced_by_a_fault(
+def test_a_damaged_document_is_told_in_the_answer(
     replying: Server, receiver: Receiver, path: str
 ) -> None:
     case, document = new_case(), uuid4().bytes * 9
@@ -311,7 +311,8 @@ def test_an_answer_that_cannot_be_finished_is_replaced_by_a_fault(
     send_and_be_accepted(replying, ITI43, message, mtom_type())
     answer = receiver.answer(path)
     check(answer, ITI43, message_id(message))
-    assert answer.fault.code == "s:Receiver"
+    (error,) = answer.body.iter("{*}RegistryError")
+    assert error.get("errorCode") == "XDSRepositoryError"
 
 
 def test_an_answer_that_cannot_be_kept_is_told_of_on_the_connection(

@@ -20,10 +20,10 @@ from pathlib import Path
 import pytest
 
 from xds.repository.store import (
+    DocumentDamaged,
     DocumentNotFound,
     DocumentStore,
     StagedDocument,
-    StoreUnavailable,
     open_store,
 )
 
@@ -257,7 +257,7 @@ class DocumentStoreSuite:
     @pytest.mark.parametrize("size", [0, 9, 11])
     def test_a_document_of_another_size_is_not_read(self, store: DocumentStore, size: int) -> None:
         staged = put(store, b"0123456789")
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(DocumentDamaged):
             store.whole(staged.key, size)
 
     def test_an_unknown_key_is_not_read_at_once(self, store: DocumentStore) -> None:
