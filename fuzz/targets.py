@@ -21,8 +21,11 @@ from xds.errors import TransactionFailure
 from xds.fhir import json, structure, xml
 from xds.fhir.outcome import Issue, Refused
 from xds.fhir.resource import Resource
-from xds.hl7v2.messages import Message, Problem, Unreadable, acknowledgement
+from xds.hl7v2.acknowledgement import acknowledgement
+from xds.hl7v2.encoding import Encoding
+from xds.hl7v2.message import Message, Segment, Unreadable
 from xds.hl7v2.mllp import Decoder, Intolerable, Limits
+from xds.hl7v2.problems import Problem
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import Slot
 from xds.metadata.rules import Case, breaches
@@ -204,6 +207,7 @@ def _read_fhir(data: bytes, read: Callable[[bytes], tuple[Resource, list[Issue]]
 # --- MLLP ----------------------------------------------------------------------------------------
 
 _LIMITS: Final = Limits(message_bytes=4000, noise_bytes=200)
+_MOST_FIELDS: Final = 100
 
 
 def read_mllp(data: bytes) -> None:
@@ -231,14 +235,30 @@ def _acknowledge(payload: bytes) -> None:
         message = Message.read(payload)
     except Unreadable:
         return
-    for segment in ("PID", "MRG"):
-        message.field(segment, 3)
-        message.count(segment)
+    for segment in message.segments():
+        _read_segment(message.encoding, segment)
     answer = acknowledgement(
         message, "AE", [Problem("204", "PID^1^3", "of nobody")], control_id="1"
     )
     if list(Decoder(_LIMITS).feed(b"\x0b" + answer + b"\x1c\r")) != [answer]:
         raise Finding("the acknowledgement does not fit into a frame")
+
+
+def _read_segment(encoding: Encoding, segment: Segment) -> None:
+    """Read all fields as they stand, as values and as text; written again they are the segment."""
+    first = 2 if segment.name == "MSH" else 1
+    numbers = range(first, min(segment.last_field, _MOST_FIELDS) + 1)
+    for number in numbers:
+        found = segment.field(number)
+        if segment.value(number, 1, 1, 1) != found[0][0][0] and number > first:
+            raise Finding("a value is another one by its address")
+        encoding.formatted(segment.raw(number))
+    text = encoding.decoded(segment.data[segment.start : segment.end])
+    written = encoding.field.join((segment.name, *map(segment.raw, numbers)))
+    # another header may have other delimiters
+    is_whole = segment.last_field <= _MOST_FIELDS and (segment.start == 0 or segment.name != "MSH")
+    if is_whole and written != text:
+        raise Finding("a segment that is written again is another one")
 
 
 TARGETS: Final[Mapping[str, Target]] = {

@@ -167,8 +167,9 @@ def _transactions() -> Iterator[Row]:
             yield Row(key, (row.name, title, f"`{element}`", row.actor, _tf2(row.name)))
     for row in CATALOGUE:
         for event in row.hl7v2:
-            cells = (row.name, event.title, f"`ADT^{event.code}`", row.actor, _tf2(row.name))
-            yield Row(f"{row.name} {event.code}", cells)
+            message = f"`{event.code}^{event.trigger}`"
+            cells = (row.name, event.title, message, row.actor, _tf2(row.name))
+            yield Row(f"{row.name} {event.trigger}", cells)
 
 
 def _queries() -> Iterator[Row]:

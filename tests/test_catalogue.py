@@ -58,9 +58,10 @@ def _lacking(row: TransactionRow) -> Iterator[str]:
         yield from _lacking_in_registry(row)
     if row.fhir is not None:
         yield from _lacking_by_fhir(row, row.fhir)
-    for trigger in row.hl7v2:
-        if trigger.code not in EVENTS or EVENTS[trigger.code].transaction != row.name:
-            yield f"hl7v2/feed.py has no handler of ADT^{trigger.code} in EVENTS"
+    for one in row.hl7v2:
+        event = EVENTS.get((one.code, one.trigger))
+        if event is None or event.transaction != row.name:
+            yield f"hl7v2/feed.py has no handler of {one.code}^{one.trigger} in EVENTS"
     yield from _lacking_in_docs(row)
 
 
@@ -170,8 +171,8 @@ def test_nothing_is_answered_that_is_not_in_the_catalogue() -> None:
     assert all(row.catalogued in CATALOGUE for row in TRANSACTIONS)
     assert all(row.messages in row.catalogued.soap for row in TRANSACTIONS)
     assert _BY_FHIR.keys() == {row.name for row in CATALOGUE if row.fhir is not None}
-    assert {(one.transaction, one.trigger) for one in EVENTS.values()} == {
-        (row.name, trigger.code) for row in CATALOGUE for trigger in row.hl7v2
+    assert {(one.transaction, *key) for key, one in EVENTS.items()} == {
+        (row.name, one.code, one.trigger) for row in CATALOGUE for one in row.hl7v2
     }
     for actor in contract.ACTORS:
         actions = {one.action for row in CATALOGUE if row.actor == actor for one in row.soap}
@@ -181,7 +182,7 @@ def test_nothing_is_answered_that_is_not_in_the_catalogue() -> None:
 def test_no_two_rows_have_the_same_name_or_message() -> None:
     _assert_distinct(row.name for row in CATALOGUE)
     _assert_distinct(messages.action for row in CATALOGUE for messages in row.soap)
-    _assert_distinct(trigger.code for row in CATALOGUE for trigger in row.hl7v2)
+    _assert_distinct(f"{one.code}^{one.trigger}" for row in CATALOGUE for one in row.hl7v2)
     numbers = [int(row.name.removeprefix("ITI-")) for row in CATALOGUE]
     assert numbers == sorted(numbers)
 

@@ -114,7 +114,6 @@ LIBRARIES: Final = {
     "psycopg": ("database",),
     "obstore": ("repository.object_storage",),
     "falcon": ("app", "web", "fhir"),
-    "hl7": ("hl7v2.messages",),
     "granian": ("http.granian_worker",),
     "cryptography": ("tls", "certificates", "security", "soap.assertions", "fhir.key_sets"),
     "prometheus_client": ("metrics",),

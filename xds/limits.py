@@ -62,7 +62,7 @@ class LimitOptions(BaseModel):
     max_mllp_bytes: ByteSize = Field(
         ByteSize(256 << 10),
         gt=0,
-        description="Largest message of the patient feed.",
+        description="Largest message of the patient feed; of ADT 1 MiB at most.",
         examples=["1MiB"],
     )
     mllp_connections: int = Field(

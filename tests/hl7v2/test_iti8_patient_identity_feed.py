@@ -210,7 +210,7 @@ def test_a_message_that_is_not_answered_here_is_rejected(
         b"PID|1||1^^^&2.999.1.1&ISO",
         b"\r\r\r",
         b"BHS|^~\\&|\rMSH|^~\\&|",
-        adt("A04", pid("~" * 40_000)),
+        adt("A04", pid(cx("1")), control_id="1" * 40_000),
     ],
     ids=range(9),
 )
@@ -291,6 +291,7 @@ def test_an_update_is_accepted_and_changes_nothing(fed: FedServer, world: World)
     "identifiers",
     [
         "{0}^^^XAD&2.999.1.1&ISO^PI",
+        '{0}^""^""^XAD&""&""',
         "{0}^^^OTHER&2.999.1.1&ISO",
         "{0}^^^&2.999.1.1",
         "{0}^^^XAD",
@@ -317,6 +318,8 @@ def test_the_ids_of_the_domain_are_kept(fed: FedServer, world: World, identifier
         ((pid("1^^^HOSP"),), ("PID^1^3^1^4", "204")),
         ((pid("1^^^&2.999.1.1&UUID"),), ("PID^1^3^1^4", "204")),
         ((pid(cx("1\t2")),), ("PID^1^3^1^1", "102")),
+        ((pid(cx("1\\X09\\2")),), ("PID^1^3^1^1", "102")),
+        ((pid("1^^^XAD~" * 5_000),), ("PID^1^3", "207")),
         ((pid(cx("1")), pid(cx("2"))), ("PID^2", "100")),
     ],
     ids=[
@@ -329,6 +332,8 @@ def test_the_ids_of_the_domain_are_kept(fed: FedServer, world: World, identifier
         "other name",
         "no OID",
         "control character",
+        "control character in hex",
+        "ids without end",
         "two patients",
     ],
 )

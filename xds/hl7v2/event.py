@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from xds.hl7v2.identifiers import AssigningAuthority, patient_ids
-from xds.hl7v2.messages import Message, Problem, Refused
+from xds.hl7v2.message import Message
+from xds.hl7v2.problems import Problem, Refused
 from xds.registry.identities import PatientIdentities
 from xds.security.access import Access
 from xds.security.gates import Gates
@@ -25,6 +27,9 @@ class Feed:
         return patient_ids(message, segment, number, self.authority)
 
 
+ADT_BYTES: Final = 1 << 20
+"""Of a message of the ADT family, which brings no documents; option max_mllp_bytes may say less."""
+
 Handler = Callable[[Feed, Message, Access], None]
 
 
@@ -32,11 +37,22 @@ Handler = Callable[[Feed, Message, Access], None]
 class Event:
     """One row of EVENTS; a handler that returns has done what the message asks."""
 
+    code: str
+    """MSH-9 component 1: ``ADT``."""
     trigger: str
     """MSH-9 component 2: ``A04``."""
+    max_bytes: int
+    """Of a whole message."""
     transaction: str
     """As in the TF: ``ITI-8``."""
     handler: Handler
+
+
+def require_size(message: Message, event: Event) -> None:
+    """Raise Refused for a message that is larger than those of its event may be."""
+    if message.size > event.max_bytes:
+        limit = f"a message of {event.code}^{event.trigger} has {event.max_bytes} bytes at most"
+        raise Refused(Problem("207", "MSH^1", limit))
 
 
 def require_segment(message: Message, segment: str) -> None:

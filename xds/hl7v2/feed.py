@@ -11,29 +11,28 @@ from uuid import uuid4
 from xds import logs, tracing
 from xds.errors import FailureKind, kind_of
 from xds.hl7v2 import iti8_patient_identity_feed, iti64_notify_xad_pid_link_change
-from xds.hl7v2.event import Event, Feed
-from xds.hl7v2.messages import (
+from xds.hl7v2.acknowledgement import (
     ACCEPTED,
-    CHARSETS_TOLD,
     ERROR,
     REJECTED,
-    Message,
-    Problem,
-    Refused,
-    Unreadable,
     acknowledgement,
     rejection_of_noise,
 )
+from xds.hl7v2.encoding import CHARSETS_TOLD
+from xds.hl7v2.event import Event, Feed, require_size
+from xds.hl7v2.message import Message, Unreadable
+from xds.hl7v2.problems import Problem, Refused
 from xds.registry.identities import Finding, IdentityRefused, Role
 from xds.security.access import Access, AccessDenied
 from xds.security.caller import Caller
 from xds.security.node import NOWHERE, Node
 
-EVENTS: Final[Mapping[str, Event]] = {
-    row.trigger: row
+EVENTS: Final[Mapping[tuple[str, str], Event]] = {
+    (row.code, row.trigger): row
     for row in (*iti8_patient_identity_feed.EVENTS, *iti64_notify_xad_pid_link_change.EVENTS)
 }
-"""The trigger events that are answered, by MSH-9 component 2."""
+"""The messages that are answered, by the components 1 and 2 of MSH-9."""
+_CODES: Final = frozenset(code for code, _ in EVENTS)
 
 _LOCATIONS: Final[Mapping[Role, str]] = {
     Role.ADDED: "PID^1^3",
@@ -68,7 +67,7 @@ def _answer(feed: Feed, payload: bytes, node: Node) -> bytes:
         _log.warning("a message of the patient feed cannot be read", reason=error.reason)
         _count(feed, None, REJECTED)
         return rejection_of_noise(control_id, payload.lstrip(), error.reason)
-    event = EVENTS.get(message.trigger_event) if message.message_type == "ADT" else None
+    event = EVENTS.get((message.message_code, message.trigger_event))
     code, problems = _outcome(feed, message, event, node)
     if event is None:  # else the line of the transaction tells it
         _log.warning(
@@ -94,7 +93,7 @@ def _outcome(
         return REJECTED, [problem]  # of no transaction
     assert event is not None
     access = Access(transaction=event.transaction, caller=Caller(node=node))
-    access.facts.message_id = message.raw(10)
+    access.facts.message_id = message.header.raw(10)
     access.facts.sender = _end(message, 4, 3)
     access.facts.receiver = _end(message, 6, 5)
     try:
@@ -102,6 +101,7 @@ def _outcome(
             feed.gates.turned_away(access, Refused(problem))
             return REJECTED, [problem]
         with feed.gates.passing(access):
+            require_size(message, event)
             event.handler(feed, message, access)
     except Refused as refusal:
         return ERROR, refusal.problems
@@ -122,7 +122,7 @@ def _outcome(
 
 def _end(message: Message, facility: int, application: int) -> str:
     """Return what one end is called, as an audit record has it (ITI TF-2 3.8.5.1)."""
-    both = message.raw(facility), message.raw(application)
+    both = message.header.raw(facility), message.header.raw(application)
     return "|".join(both) if any(both) else ""
 
 
@@ -130,15 +130,15 @@ def _not_ours(message: Message) -> Problem | None:
     """Return why the header is not one of a message that is answered here (ITI TF-2x C.2.3)."""
     if message.count("MSH") > 1:
         return Problem("100", "MSH^2", "a frame holds one message")
-    if not message.raw(10):
+    if not message.header.raw(10):
         return Problem("101", "MSH^1^10")
     if not message.is_charset_known:
         return Problem("103", "MSH^1^18", f"the character set is none of {CHARSETS_TOLD}")
     if not message.version.startswith("2."):
         return Problem("203", "MSH^1^12")
-    if message.message_type != "ADT":
+    if message.message_code not in _CODES:
         return Problem("200", "MSH^1^9^1^1")
-    if message.trigger_event not in EVENTS:
+    if (message.message_code, message.trigger_event) not in EVENTS:
         return Problem("201", "MSH^1^9^1^2")
     return None
 
@@ -149,4 +149,4 @@ def _problem(finding: Finding) -> Problem:
 
 def _control_id(message: Message) -> str:
     """Return what names a message in the log: it is no patient's."""
-    return message.raw(10)[:_MOST_LOGGED]
+    return message.header.raw(10)[:_MOST_LOGGED]

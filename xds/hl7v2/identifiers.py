@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from xds.hl7v2.messages import Message, Problem, Refused, Repetition
+from xds.hl7v2.message import Message, Repetition
+from xds.hl7v2.problems import Problem, Refused
 from xds.metadata import datatypes
 from xds.metadata.datatypes import CX
 
-_NULL: Final = '""'
-"""HL7's word for a value that is to be deleted."""
 _FOREIGN: Final = "no patient id is of the assigning authority that it has to be of"
 
 
@@ -52,7 +51,7 @@ def patient_ids(
 ) -> list[str]:
     """Return the ids in a field that are of the affinity domain, as metadata writes them.
 
-    Raises Refused where there is none, or one that cannot be written.
+    Raises Refused where there is none, one that cannot be written, or more than a field may hold.
     """
     listed = [one for one in message.field(segment, number) if _number(one)]
     if not listed:
@@ -79,8 +78,7 @@ def patient_id(
 
 def _number(identifier: Repetition) -> str:
     """Return component 1; a separator of subcomponents that was not escaped is part of it."""
-    text = "&".join(_component(identifier, 0))
-    return "" if text == _NULL else text
+    return "&".join(_component(identifier, 0))
 
 
 def _kept(

@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from xds.hl7v2.event import Event, Feed, require_segment
+from xds.hl7v2.event import ADT_BYTES, Event, Feed, require_segment
 from xds.hl7v2.identifiers import AssigningAuthority, patient_id
-from xds.hl7v2.messages import Message, Problem, Refused
+from xds.hl7v2.message import Message
+from xds.hl7v2.problems import Problem, Refused
 from xds.metadata import datatypes
 from xds.metadata.catalogue import ITI_64
 from xds.registry.link_changes import LinkChange
@@ -57,4 +58,12 @@ def _source_id(message: Message) -> str:
     raise Refused(Problem("102", "MSH^1^3", "the sending application is not named by its OID"))
 
 
-EVENTS: Final = (Event(trigger="A43", transaction=ITI_64.name, handler=change_link),)
+EVENTS: Final = (
+    Event(
+        code="ADT",
+        trigger="A43",
+        max_bytes=ADT_BYTES,
+        transaction=ITI_64.name,
+        handler=change_link,
+    ),
+)

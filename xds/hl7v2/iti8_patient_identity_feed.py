@@ -3,8 +3,9 @@
 from contextlib import suppress
 from typing import Final
 
-from xds.hl7v2.event import Event, Feed, require_segment
-from xds.hl7v2.messages import Message, Problem, Refused
+from xds.hl7v2.event import ADT_BYTES, Event, Feed, Handler, require_segment
+from xds.hl7v2.message import Message
+from xds.hl7v2.problems import Problem, Refused
 from xds.metadata.catalogue import ITI_8
 from xds.security.access import Access
 
@@ -46,10 +47,20 @@ def _domain(patient_id: str) -> str:
     return patient_id.rpartition("^")[2]
 
 
+def _event(trigger: str, handler: Handler) -> Event:
+    return Event(
+        code="ADT",
+        trigger=trigger,
+        max_bytes=ADT_BYTES,
+        transaction=ITI_8.name,
+        handler=handler,
+    )
+
+
 EVENTS: Final = (
-    Event(trigger="A01", transaction=ITI_8.name, handler=add),
-    Event(trigger="A04", transaction=ITI_8.name, handler=add),
-    Event(trigger="A05", transaction=ITI_8.name, handler=add),
-    Event(trigger="A08", transaction=ITI_8.name, handler=update),
-    Event(trigger="A40", transaction=ITI_8.name, handler=merge),
+    _event("A01", add),
+    _event("A04", add),
+    _event("A05", add),
+    _event("A08", update),
+    _event("A40", merge),
 )

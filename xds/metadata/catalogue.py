@@ -75,11 +75,13 @@ class SoapMessages:
 
 @dataclass(frozen=True, slots=True)
 class TriggerEvent:
-    """A message of HL7 v2, ADT."""
+    """A message of HL7 v2."""
 
-    code: str
+    trigger: str
     """MSH-9 component 2: ``A04``."""
     title: str
+    code: str = "ADT"
+    """MSH-9 component 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
