@@ -10,7 +10,7 @@ import pytest
 from tests.databases import Databases
 from tests.fhir.asked import ask
 from tests.hl7v2.conftest import FedServer
-from tests.hl7v2.wire import connected
+from tests.hl7v2.wire import ACCEPTED, adt, connected, cx, outcome, pid
 from tests.ports import free_port
 from tests.serving import Server, serving
 from tests.soap.messages import (
@@ -25,6 +25,7 @@ from tests.soap.messages import (
 )
 from tests.soap.refusal import assert_refused
 from tests.soap.wire import SUCCESS, post
+from xds.hl7v2.event import ADT_BYTES
 
 DEPTH = 20
 
@@ -40,6 +41,7 @@ def fed(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Itera
         "max_fhir_depth": str(DEPTH),
         "mllp_port": str(port),
         "mllp_client_connections": "2",
+        "max_mllp_bytes": "4MiB",  # so that the limit of an event is the lower one
     }
     with serving(data, options, processes=1) as server:
         yield FedServer(server, port)
@@ -93,3 +95,15 @@ def test_connections_of_one_client_to_the_feed(fed: FedServer) -> None:
             assert again.ask(message).code == "AR"
             return
     raise AssertionError("no connection is taken again")
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_size_of_a_message_of_an_event(fed: FedServer, more: int) -> None:
+    known = adt("A04", pid(cx(f"large-{more}")), "NTE|1||")
+    found = fed.ask(known[:-1] + b"x" * (ADT_BYTES + more - len(known)) + b"\r")
+    assert found.msh(9) == "ACK^A04"
+    if more:
+        assert outcome(found) == ("AE", [("MSH^1", "207")])
+        assert f"ADT^A04 has {ADT_BYTES} bytes at most".replace("^", "\\S\\").encode() in found.raw
+    else:
+        assert outcome(found) == ACCEPTED
