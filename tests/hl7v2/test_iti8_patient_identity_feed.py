@@ -512,10 +512,10 @@ def test_the_examples_of_the_facts_are_answered(sender: Sender) -> None:
 def test_the_log_names_no_patient(fed: FedServer, sender: Sender, world: World) -> None:
     sender.ask(adt("A04", pid(cx(number(world, 1)))))
     sender.ask(merge(cx(number(world, 1)), cx("nobody-at-all")))
-    sender.ask(adt("A04", "PID|1||\\Zq\\secret\\X4\\^^^&2.999.1.1&ISO||Doe^Jane"))
+    sender.ask(adt("A04", "PID|1||\\Zq\\secret\\X4\\^^^&2.999.1.1&ISO||Vandermeer^Jane"))
     log = fed.server.log.read_text()
     assert '"code": "204"' in log
-    for word in (number(world, 1), "nobody-at-all", "secret", "Doe"):
+    for word in (number(world, 1), "nobody-at-all", "secret", "Vandermeer"):
         assert word not in log
 
 
