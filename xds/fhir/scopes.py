@@ -17,6 +17,7 @@ from xds.fhir.interactions import (
     INTERACTIONS,
     OPERATION,
     READ,
+    RETRIEVE,
     SEARCH,
     SEARCH_SYSTEM,
     TRANSACTION,
@@ -56,17 +57,16 @@ RETRIEVE_NEEDS: Final = _permissions(Binary="r")
 _OF_SYSTEM: Final[Mapping[str, frozenset[Permission]]] = {
     TRANSACTION: _permissions(DocumentReference="cu", List="cu", Binary="c"),
     SEARCH_SYSTEM: _permissions(DocumentReference="s", List="s", Patient="s"),
+    RETRIEVE: RETRIEVE_NEEDS,
 }
-"""What interactions need that are with several resource types."""
+"""What interactions need that are with several resource types, or with none by name."""
 
 
 def needs(row: Interaction) -> frozenset[Permission]:
     """Return what an interaction needs of SMART's scopes."""
     if row.code in _OF_SYSTEM:
         return _OF_SYSTEM[row.code]
-    if row.code in _OF_CODES:
-        return _permissions(**{row.resource_type: _OF_CODES[row.code]})
-    return RETRIEVE_NEEDS
+    return _permissions(**{row.resource_type: _OF_CODES[row.code]})
 
 
 @dataclass(frozen=True, slots=True)
