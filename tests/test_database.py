@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy.exc import DBAPIError
 
 from bench import machine
 from tests.databases import Databases
@@ -342,6 +343,21 @@ def test_a_database_that_is_not_there_is_told(url: str, said: str) -> None:
         Database(url)
     assert said in str(refused.value).lower()
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "statement", ["SELECT no_such FROM patient", "SELEKT 1", "SELECT nothing(1) FROM patient"]
+)
+def test_a_wrong_statement_is_no_outage(database: Database, statement: str) -> None:
+    with pytest.raises(DBAPIError), database.read() as connection:
+        connection.execute(text(statement))
+    with pytest.raises(DBAPIError), database.write() as connection:
+        connection.execute(text(statement))
+
+
+def test_a_table_that_is_not_there_is_a_damage(database: Database) -> None:
+    with pytest.raises(DatabaseUnavailable), database.read() as connection:
+        connection.execute(text("SELECT 1 FROM taken_away"))
 
 
 def test_a_missing_driver_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

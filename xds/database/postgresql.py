@@ -67,8 +67,8 @@ _CONFLICTS: Final = {
 _READ_ONLY: Final = "25006"
 _BEYOND_ITS_LIMITS: Final = "54"
 """The class of states of a statement that is too much for it, such as a text for an index."""
-_NOT_AS_IT_SHOULD_BE: Final = frozenset({"42501", "42703", "42P01"})
-"""No right to a table, no such column, no such table: of the database, not of what was asked."""
+_NOT_AS_IT_SHOULD_BE: Final = frozenset({"42501", "42P01"})
+"""No right to a table, no such table: of the database, not of what was asked."""
 _MISSING: Final = "PostgreSQL needs the package psycopg: pip install 'xds[postgresql]'"
 
 

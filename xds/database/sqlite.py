@@ -53,6 +53,15 @@ _OF_THE_DATABASE: Final = (sqlite3.DatabaseError, sqlite3.OperationalError)
 """Errors of the database itself, such as a file that is none; others are of what it was asked."""
 
 
+def _is_of_the_statement(error: BaseException) -> bool:
+    """Tell whether a statement cannot be run by any file: it is wrong, or beyond SQLite's limits.
+
+    A table that is not there is a damage of the file.
+    """
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF  # without what extends it
+    return code == sqlite3.SQLITE_ERROR and not str(error).startswith("no such table")
+
+
 _log: Final = logs.get_logger(__name__)
 
 
@@ -94,9 +103,10 @@ class SQLite(Backend):
     def failure(self, error: Exception) -> DatabaseUnavailable | None:
         """Tell what is wrong with the file from what was wrong with a statement."""
         cause = (error.orig if isinstance(error, DBAPIError) else None) or error
-        if isinstance(cause, sqlite3.InterfaceError) or type(cause) in _OF_THE_DATABASE:
-            return DatabaseUnavailable(str(cause))
-        return None
+        of_the_file = isinstance(cause, sqlite3.InterfaceError) or type(cause) in _OF_THE_DATABASE
+        if not of_the_file or _is_of_the_statement(cause):
+            return None
+        return DatabaseUnavailable(str(cause))
 
     def require_same(self) -> None:
         """Raise DatabaseUnavailable where the file's name leads to another file, or to none."""
