@@ -22,6 +22,7 @@ _REVISION: Final = "alembic_version"
 _TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB 'sqlite_*'"
 _MODULUS: Final = 1 << 256
 _PAGE: Final = 2_000
+_LOCK_SECONDS: Final = 1.0
 
 Tell = Callable[[str, int], object]
 """Told the name of a table and how many rows of it are there, once they have been compared."""
@@ -60,7 +61,9 @@ def gather_statistics(target: Database) -> None:
 @contextmanager
 def _alone(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a file that nobody else has open, and keep everyone out of it."""
-    with closing(sqlite3.connect(sqlite_file.uri(path), uri=True, isolation_level=None)) as opened:
+    uri = sqlite_file.uri(path)
+    connecting = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_LOCK_SECONDS)
+    with closing(connecting) as opened:
         try:
             opened.execute("PRAGMA locking_mode = EXCLUSIVE")
             opened.execute("BEGIN EXCLUSIVE")
