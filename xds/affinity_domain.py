@@ -1,6 +1,6 @@
 """What one deployment is: registry, repository, and what they agree on (ITI TF-1 10.4.8)."""
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -133,18 +133,33 @@ class AffinityDomain:
         if self.registry_here is not None:
             with self.registry_here.view(access.visible) as view:
                 return asked - view.documents(asked, self.repository.unique_id)
+        return asked - {
+            unique_id
+            for unique_id, found in self._registered_elsewhere(asked, access).items()
+            if all(meets(entry, access.visible) for entry in found)
+        }
+
+    def note_patients(self, unique_ids: Iterable[str], access: Access) -> None:
+        """Note whose the documents are where a registry elsewhere has to be asked.
+
+        RegistryUnavailable where it does not answer. Those of the registry here come to a record
+        with the rest of it (:mod:`xds.audit.clerk`).
+        """
+        if self.remote_registry is not None:
+            self._registered_elsewhere(frozenset(unique_ids), access)
+
+    def _registered_elsewhere(
+        self, unique_ids: Set[str], access: Access
+    ) -> Mapping[str, Sequence[DocumentEntry]]:
+        """Return the entries of documents by uniqueId, and note their patients."""
         if self.remote_registry is None:
             raise LookupError("there is no registry to ask")
-        registered_now = registered(self.repository, self.remote_registry, asked)
+        registered_now = registered(self.repository, self.remote_registry, unique_ids)
         entries = {one: _latest(found) for one, found in registered_now.items()}
         for unique_id, found in entries.items():
             patient_ids = (entry.patient_id for entry in found if entry.patient_id)
             access.facts.patients_of_documents[unique_id] = tuple(dict.fromkeys(patient_ids))
-        return asked - {
-            unique_id
-            for unique_id, found in entries.items()
-            if all(meets(entry, access.visible) for entry in found)
-        }
+        return entries
 
     def check(self) -> None:
         """Raise when nothing can be written, for the readiness of the server.

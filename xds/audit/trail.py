@@ -24,6 +24,7 @@ from xds.audit.record import (
     now,
 )
 from xds.audit.spool import Spool
+from xds.errors import FailureKind, kind_of
 from xds.metadata.objects import Code
 from xds.security.access import Access, Facts, NodeAuthenticationFailed, RequestedDocument
 from xds.security.caller import Caller
@@ -54,6 +55,8 @@ class AuditTrail:
         """Record what no commit has recorded; NotRecorded where that fails."""
         if outcome.is_success and access.is_recorded:
             return
+        if outcome.denied is not None:
+            _describe(access)
         written = list(records(access, outcome))
         if access.facts.is_forwarded:
             written += records(access, outcome, elsewhere=self.registry)
@@ -69,6 +72,21 @@ class AuditTrail:
             if self.on_failure == "refuse":
                 raise NotRecorded from error
             _log.error("an access was not recorded", exc_info=error)
+
+
+def _describe(access: Access) -> None:
+    """Have the facts of a request noted that was denied unread; its answer stays what it is."""
+    describe, access.describe = access.describe, None
+    if describe is None:
+        return
+    try:
+        describe(access)
+    except Exception as error:
+        told = {"transaction": access.transaction, "reason": type(error).__name__}
+        if kind_of(error) is FailureKind.INTERNAL:
+            _log.error("what a denied request is about cannot be recorded", **told, exc_info=error)
+        else:
+            _log.info("what a denied request is about cannot be read", **told)
 
 
 def _write(access: Access, connection: Any) -> None:
@@ -143,7 +161,7 @@ def _parts(
 ) -> Iterator[tuple[int, str | None, tuple[Thing, ...]]]:
     """Yield outcome, patient and things of each record."""
     facts = access.facts
-    if facts.documents and indicator == SUCCESS:
+    if facts.documents and (indicator == SUCCESS or outcome.denied is not None):
         for released, code in ((True, SUCCESS), (False, MINOR_FAILURE)):
             chosen = [one for one in facts.documents if one.is_released is released]
             for patient_id, of_patient in _by_patient(chosen, facts).items():

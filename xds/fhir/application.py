@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import falcon
@@ -46,6 +46,7 @@ from xds.fhir.iti68_retrieve_document import BINARY_PATH, DOCUMENT_PATH, Retriev
 from xds.fhir.outcome import Issue, Refused, operation_outcome
 from xds.fhir.scopes import needs
 from xds.fhir.vocabulary import FHIR_JSON
+from xds.metadata.demands import ANYTHING
 from xds.security.access import Access
 from xds.security.requirements import NOTHING_ASKED, UserRequirements
 from xds.targets import BadTarget, Target
@@ -170,19 +171,44 @@ class _Responder:
         environ = request.env
         environ[failures.INTERACTION] = self.interaction.name
         gates = self.facade.domain.gates
-        access = self.authorization.access(environ, self.interaction.name, needs(self.interaction))
+        row, describe = self.interaction, partial(self._describe, request, path)
+        access = self.authorization.access(environ, row.name, needs(row), describe)
         access.facts.interaction = self.interaction.code
         try:
             call, form, pretty = self._call(request, access, path)
         except Refused as refused:
             gates.turned_away(access, refused)
             raise
+        access.describe = partial(self._describe_read, call, environ)
         with gates.passing(access):
             if self.interaction.body:
                 call = self._with_resource(call, environ)
             answer = self.handler(self.facade, call)
             answer = _with_warnings(answer, call.warnings)
             _send(answer, environ, response, form, pretty=pretty)
+
+    def _describe(self, request: falcon.Request, path: Mapping[str, str], access: Access) -> None:
+        """Note what a request is about that is denied before its parameters are read."""
+        parameters = self._parameters(request.env)
+        access.transaction = self.interaction.transaction(parameters)
+        call = Call(
+            access=access,
+            base=_base(request, self.facade.config),
+            identifier=path.get("id", ""),
+            parameters=parameters,
+        )
+        self._describe_read(call, request.env, access)
+
+    def _describe_read(self, call: Call, environ: dict[str, Any], access: Access) -> None:
+        """Note what a request is about that is denied before its body is read."""
+        row = self.interaction
+        if row.body:
+            _body(environ)  # of which the answer knows how far it is read, and nothing else
+            call = self._with_resource(call, dict(environ))
+        if row.describer is not None:
+            row.describer(self.facade, call)
+        elif row.handler is not None:
+            row.handler(self.facade, replace(call, access=replace(access, visible=ANYTHING)))
 
     def _call(
         self, request: falcon.Request, access: Access, path: Mapping[str, str]

@@ -27,7 +27,7 @@ from xds.metadata.submission import Submission
 from xds.metadata.systems import Systems
 from xds.registry.registry import DocumentRegistry
 from xds.security import node
-from xds.security.access import Access, AccessDenied
+from xds.security.access import Access, AccessDenied, Describe
 from xds.security.caller import Caller, User, resource_id
 from xds.security.gates import Gates
 from xds.security.issuers import Issuers
@@ -94,15 +94,21 @@ class Authorization:
         )
 
     def access(
-        self, environ: Mapping[str, Any], transaction: str, needed: frozenset[Permission]
+        self,
+        environ: Mapping[str, Any],
+        transaction: str,
+        needed: frozenset[Permission],
+        describe: Describe | None = None,
     ) -> Access:
         """Return the access of a request, limited to what the scopes of its token grant.
 
-        ``needed`` is what the interaction needs of SMART's scopes. Refused where the user is not as
+        ``needed`` is what the interaction needs of SMART's scopes; ``describe`` notes what the
+        request is about, for the record of one that is denied. Refused where the user is not as
         the options want it. NotRecorded where a failure cannot be recorded, DatabaseUnavailable
         where a first use cannot be told from a second. Every gate knows of any of these.
         """
-        access = Access(transaction=transaction, caller=Caller(node=node.of_environment(environ)))
+        caller = Caller(node=node.of_environment(environ))
+        access = Access(transaction=transaction, caller=caller, describe=describe)
         try:
             self._identify(environ, access, needed)
         except DatabaseUnavailable as error:

@@ -6,6 +6,7 @@ made from it; so what is not here is neither answered nor stated.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from xds.fhir import (
@@ -16,11 +17,13 @@ from xds.fhir import (
     iti106_generate_metadata,
     patients,
     search_system,
+    searchset,
 )
 from xds.fhir.exchange import Answer, Call, Facade
 from xds.metadata.catalogue import ITI_65, ITI_66, ITI_67, ITI_68, ITI_78, ITI_105, ITI_106
 
 Handler = Callable[[Facade, Call], Answer]
+Describer = Callable[[Facade, Call], None]
 
 SEARCH: Final = "search-type"
 """The codes of FHIR's interactions (R4, restful-interaction)."""
@@ -60,6 +63,9 @@ class Interaction:
     """Of what is found, read or made; empty where that is no resource type in particular."""
     body: str = ""
     """The resource type of the body; empty where there is none, or a form."""
+    describer: Describer | None = None
+    """Notes in the facts of the access whom a request is about, for the record of one that is
+    denied. None where the handler, which reads one resource, does just that."""
 
     def transaction(self, parameters: Sequence[tuple[str, str]]) -> str:
         """Return the transaction that a request is: a search of the whole system is one of several.
@@ -83,6 +89,7 @@ INTERACTIONS: Final = (
         "Provide Document Bundle: publish documents with their metadata, all or none.",
         iti65_provide_document_bundle.provide,
         body="Bundle",
+        describer=iti65_provide_document_bundle.describe,
     ),
     Interaction(
         ITI_105.name,
@@ -93,6 +100,7 @@ INTERACTIONS: Final = (
         iti105_simplified_publish.publish,
         "DocumentReference",
         body="DocumentReference",
+        describer=iti105_simplified_publish.describe,
     ),
     Interaction(
         ITI_106.name,
@@ -103,6 +111,7 @@ INTERACTIONS: Final = (
         iti106_generate_metadata.generate,
         "DocumentReference",
         body="Parameters",
+        describer=iti106_generate_metadata.describe,
     ),
     Interaction(
         ITI_66.name,
@@ -112,6 +121,7 @@ INTERACTIONS: Final = (
         "Find Document Lists: SubmissionSets and Folders.",
         _FIND_LISTS,
         "List",
+        describer=partial(searchset.describe, "List"),
     ),
     Interaction(
         ITI_66.name,
@@ -121,6 +131,7 @@ INTERACTIONS: Final = (
         "Find Document Lists, with the parameters in a form.",
         _FIND_LISTS,
         "List",
+        describer=partial(searchset.describe, "List"),
     ),
     Interaction(
         ITI_66.name,
@@ -148,6 +159,7 @@ INTERACTIONS: Final = (
         "Find Document References.",
         _FIND_REFERENCES,
         "DocumentReference",
+        describer=partial(searchset.describe, "DocumentReference"),
     ),
     Interaction(
         ITI_67.name,
@@ -157,6 +169,7 @@ INTERACTIONS: Final = (
         "Find Document References, with the parameters in a form.",
         _FIND_REFERENCES,
         "DocumentReference",
+        describer=partial(searchset.describe, "DocumentReference"),
     ),
     Interaction(
         ITI_67.name,
@@ -207,6 +220,7 @@ INTERACTIONS: Final = (
         "Find patients by an identifier.",
         patients.find,
         "Patient",
+        describer=patients.describe,
     ),
     Interaction(
         ITI_78.name,
@@ -216,6 +230,7 @@ INTERACTIONS: Final = (
         "Find patients, with the parameters in a form.",
         patients.find,
         "Patient",
+        describer=patients.describe,
     ),
     Interaction(
         ITI_78.name,
@@ -242,6 +257,7 @@ INTERACTIONS: Final = (
         "",
         "Find resources of the one type that _type names.",
         search_system.find,
+        describer=search_system.describe,
     ),
     Interaction(
         f"{ITI_66.name}, {ITI_67.name}",
@@ -250,6 +266,7 @@ INTERACTIONS: Final = (
         "/_search",
         "Find resources of the one type that _type names, with the parameters in a form.",
         search_system.find,
+        describer=search_system.describe,
     ),
     Interaction(
         "capabilities",

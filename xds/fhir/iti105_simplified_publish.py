@@ -33,7 +33,7 @@ from xds.fhir.publishing import (
     staging,
 )
 from xds.fhir.references import References
-from xds.fhir.subjects import Subject, subjects_of
+from xds.fhir.subjects import Subject, note_subjects, subjects_of
 from xds.fhir.vocabulary import CURRENT, ENTRY_UUID
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry
@@ -63,6 +63,11 @@ def publish(facade: Facade, call: Call) -> Answer:
     data = attachment_of(call.resource)["data"]
     content = Content(chunks=partial(decoded, data), path=f"{_ATTACHMENT}.data")
     return published(facade, call, read.entry, content, problems, associations=read.associations)
+
+
+def describe(facade: Facade, call: Call) -> None:
+    """Note whose document a DocumentReference brings."""
+    note_subjects(facade, call, (Entry.alone(call.resource),))
 
 
 def published(

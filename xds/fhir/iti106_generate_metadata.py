@@ -1,6 +1,6 @@
 """ITI-106 Generate Metadata: a structured document, which itself says its metadata (2:3.106)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha1
 from typing import Final
@@ -17,10 +17,10 @@ from xds.fhir.negotiation import MediaType
 from xds.fhir.outcome import Issue, Refused
 from xds.fhir.problems import Problems
 from xds.fhir.publishing import BadBase64, Content, decoded
-from xds.fhir.subjects import known_to, subjects_of
+from xds.fhir.subjects import Subjects, known_to, stated_subjects, subjects_of
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import Condition, Demand, Find
+from xds.metadata.demands import ANYTHING, Condition, Demand, Find
 from xds.metadata.objects import Association, DocumentEntry
 from xds.registry.views import RegistryView
 
@@ -76,6 +76,13 @@ def generate(facade: Facade, call: Call) -> Answer:
         path=_RESOURCE,
     )
     return _answer(facade, entry, made.headers)
+
+
+def describe(facade: Facade, call: Call) -> None:
+    """Note whose document is brought, as the document tells."""
+    with facade.domain.registry.view(ANYTHING) as view:
+        described = _described(facade, call, view, _received(call), stated_subjects)
+    call.access.facts.patient(described.values.get("patient_id"))
 
 
 def _answer(facade: Facade, entry: DocumentEntry, headers: Mapping[str, str]) -> Answer:
@@ -188,7 +195,13 @@ def _of_bundle(data: bytes, bundle: Resource, media_type: str) -> _Received:
 # Its metadata
 
 
-def _described(facade: Facade, call: Call, view: RegistryView, received: _Received) -> Description:
+def _described(
+    facade: Facade,
+    call: Call,
+    view: RegistryView,
+    received: _Received,
+    subjects: Callable[..., Subjects] = subjects_of,
+) -> Description:
     if isinstance(received.content, dict):
         return documents.describe(
             documents.Document(
@@ -196,7 +209,7 @@ def _described(facade: Facade, call: Call, view: RegistryView, received: _Receiv
                 media_type=received.media_type,
                 base=call.base,
                 systems=facade.domain.systems,
-                subjects=lambda references: subjects_of(facade, references, view, Problems()),
+                subjects=lambda references: subjects(facade, references, view, Problems()),
             )
         )
     defaults = generate_defaults.read(facade.config.generate_defaults)

@@ -32,7 +32,7 @@ from xds.fhir.publishing import (
     staging,
 )
 from xds.fhir.references import References
-from xds.fhir.subjects import subjects_of
+from xds.fhir.subjects import note_subjects, subjects_of
 from xds.fhir.vocabulary import PROVIDE_BUNDLE_RESPONSE
 from xds.metadata.objects import Association, DocumentEntry
 from xds.metadata.submission import Submission
@@ -70,6 +70,12 @@ def provide(facade: Facade, call: Call) -> Answer:
             raise
         issues = retold(refused.issues, bundle.submission_set.path)
         raise Refused(refused.status, issues, refused.headers) from None
+
+
+def describe(facade: Facade, call: Call) -> None:
+    """Note whose documents a Bundle brings."""
+    bundle = ProvideBundle.read(call.resource, base=call.base, problems=Problems())
+    note_subjects(facade, call, bundle.entries)
 
 
 def _provided(facade: Facade, call: Call, bundle: ProvideBundle, problems: Problems) -> Answer:

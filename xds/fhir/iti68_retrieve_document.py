@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import formatdate
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from mimetypes import MimeTypes
 from typing import Any, Final, NamedTuple
@@ -131,6 +131,11 @@ class Documents:
         access.facts.documents.append(found.asked)
         return found
 
+    def note(self, identifier: str, access: Access) -> None:
+        """Note a document that is not given out; Refused where there is none."""
+        asked = self._facts(identifier).asked
+        access.facts.documents.append(replace(asked, is_released=False))
+
     def _require_visible(self, identifier: str, visible: Demand) -> None:
         """Refuse as unknown what the caller may not know of, whatever there is to say of it."""
         if is_anything(visible) or not _UUID.fullmatch(identifier):
@@ -207,9 +212,16 @@ class RetrieveDocument:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _other_method(environ["REQUEST_METHOD"])
         environ[failures.INTERACTION] = ITI_68.name
-        access = self._authorization.access(environ, ITI_68.name, RETRIEVE_NEEDS)
+        describe = partial(self._describe, environ["PATH_INFO"])
+        access = self._authorization.access(environ, ITI_68.name, RETRIEVE_NEEDS, describe)
         with self._gates.passing(access):
             return self._retrieved(environ, access)
+
+    def _describe(self, path: str, access: Access) -> None:
+        """Note which document a denied request is about."""
+        prefix = BINARY_PATH if path.startswith(BINARY_PATH) else DOCUMENT_PATH
+        identifier = path[len(prefix) :].removesuffix("/").partition(_HISTORY)[0]
+        self._documents.note(identifier, access)
 
     def _retrieved(self, environ: Mapping[str, Any], access: Access) -> Sent:
         path: str = environ["PATH_INFO"]

@@ -4,6 +4,7 @@ There is no list of all patients, and no more is known of one than its id and it
 of whom all documents are withheld from the caller is as one who is not known.
 """
 
+from collections.abc import Iterable
 from functools import partial
 from urllib.parse import urlencode
 
@@ -16,6 +17,7 @@ from xds.fhir.search_demands import identifying, patient_ids, patient_number
 from xds.fhir.search_requests import Selection, problem
 from xds.fhir.searchset import Search
 from xds.fhir.versions import versioned
+from xds.metadata.demands import ANYTHING
 from xds.registry.views import KnownPatient, RegistryView
 
 
@@ -28,16 +30,27 @@ def find(facade: Facade, call: Call) -> Answer:
         numbers = set.intersection(*(set(known) for known in found))
         everything = [patient for number, patient in sorted(found[0].items()) if number in numbers]
         page = cut(everything, _position, search.wishes, view.most)
-    facts = call.access.facts
-    facts.query_id = "Patient"
-    facts.query = lambda: f"Patient?{urlencode(call.parameters)}"
-    facts.patient(*(patient.patient_id for patient in page.found))
-    facts.results = len(page.found)
+    _note(call, (patient.patient_id for patient in page.found))
+    call.access.facts.results = len(page.found)
     resources = [
         facade.kept.rendered((patient, call.base), partial(_resource, patient, writing))
         for patient in page.found
     ]
     return Answer(resource=search.searchset(None, page, resources))
+
+
+def describe(facade: Facade, call: Call) -> None:
+    """Note who is searched for, known or not; Refused where the request is wrong."""
+    search = Search.read(call, "Patient")
+    with facade.domain.registry.view(ANYTHING) as view:
+        _note(call, (one for each in search.selections for one in _named(each, facade, view)))
+
+
+def _note(call: Call, of: Iterable[str]) -> None:
+    facts = call.access.facts
+    facts.query_id = "Patient"
+    facts.query = lambda: f"Patient?{urlencode(call.parameters)}"
+    facts.patient(*of)
 
 
 def read(facade: Facade, call: Call) -> Answer:
@@ -56,18 +69,21 @@ def _resource(patient: KnownPatient, writing: Writing) -> Resource:
 
 def _found(selection: Selection, facade: Facade, view: RegistryView) -> dict[int, KnownPatient]:
     """Return the patients that one parameter names, by their numbers."""
+    known = view.patients(_named(selection, facade, view))
+    return {patient.number: patient for patient in view.not_all_withheld(known)}
+
+
+def _named(selection: Selection, facade: Facade, view: RegistryView) -> list[str]:
+    """Return the patient ids (CX) that one parameter may stand for."""
     asked = selection.asked
     if selection.row.name == "_id":
         numbers = [number for value in asked.values if (number := patient_number(value.strip()))]
-        known = view.patients_by_number(numbers)
-    else:
-        try:
-            tokens = identifying(asked)
-        except ValueError as reason:
-            raise Refused(400, [problem(asked.name, "value", str(reason))]) from None
-        wanted = {one for token in tokens for one in patient_ids(token, facade, view)}
-        known = view.patients(sorted(wanted))
-    return {patient.number: patient for patient in view.not_all_withheld(known)}
+        return [known.patient_id for known in view.patients_by_number(numbers)]
+    try:
+        tokens = identifying(asked)
+    except ValueError as reason:
+        raise Refused(400, [problem(asked.name, "value", str(reason))]) from None
+    return sorted({one for token in tokens for one in patient_ids(token, facade, view)})
 
 
 def _position(patient: KnownPatient) -> Position:

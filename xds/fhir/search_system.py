@@ -7,7 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from xds.fhir import iti66_find_document_lists, iti67_find_document_references, patients
+from xds.fhir import (
+    iti66_find_document_lists,
+    iti67_find_document_references,
+    patients,
+    searchset,
+)
 from xds.fhir.exchange import Answer, Call, Facade
 from xds.fhir.outcome import Issue, Refused
 
@@ -24,6 +29,17 @@ def find(facade: Facade, call: Call) -> Answer:
     """Answer as the search of the one type that ``_type`` names; else Refused."""
     others = tuple(pair for pair in call.parameters if pair[0] != TYPE)
     return FINDS[resource_type(call.parameters)](facade, replace(call, parameters=others))
+
+
+def describe(facade: Facade, call: Call) -> None:
+    """Note whom the search of the one type is about."""
+    others = tuple(pair for pair in call.parameters if pair[0] != TYPE)
+    searched = resource_type(call.parameters)
+    call = replace(call, parameters=others)
+    if searched == "Patient":
+        patients.describe(facade, call)
+    else:
+        searchset.describe(searched, facade, call)
 
 
 def resource_type(parameters: Sequence[tuple[str, str]]) -> str:

@@ -29,7 +29,7 @@ from xds.fhir.search_requests import (
 )
 from xds.fhir.subsets import subset
 from xds.fhir.versions import etag, require_current
-from xds.metadata.demands import equal_to
+from xds.metadata.demands import ANYTHING, equal_to
 from xds.registry.views import Found, RegistryView
 
 Render = Callable[[Facade, str, RegistryView, Sequence[Found[Any]]], list[Rendered]]
@@ -137,6 +137,14 @@ def find(facade: Facade, call: Call, resource_type: str, profile: str, render: R
     except TransactionFailure as failure:
         raise refusal(failure) from failure
     return Answer(resource=search.searchset(profile, found, resources))
+
+
+def describe(resource_type: str, facade: Facade, call: Call) -> None:
+    """Note what is asked, and of whom, without a search; Refused where the request is wrong."""
+    search = Search.read(call, resource_type)
+    with facade.domain.registry.view(ANYTHING) as view:
+        planned = plan(call, search.selections, KINDS[resource_type], facade, view)
+    _note(call, resource_type, planned.plans)
 
 
 def _note(call: Call, resource_type: str, planned: Iterable[Plan]) -> None:

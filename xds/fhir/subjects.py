@@ -5,14 +5,15 @@ say it, refer to a Patient that has it, or to one of this server by its number.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 from uuid import uuid4
 
 from xds.fhir import json
 from xds.fhir.bundles import Entry, Kind
-from xds.fhir.exchange import Facade, Resource
+from xds.fhir.exchange import Call, Facade, Resource
 from xds.fhir.fetching import CannotFetch, Fetching, fetching_of
 from xds.fhir.mapping import identifier_in_use, identifier_of_patient
 from xds.fhir.outcome import Refused
@@ -31,11 +32,13 @@ from xds.fhir.references import (
 )
 from xds.fhir.vocabulary import FHIR_JSON
 from xds.metadata.datatypes import CX
+from xds.metadata.demands import ANYTHING
 from xds.metadata.systems import Systems
 from xds.registry.views import RegistryView
 
 _UNKNOWN: Final = "XDSUnknownPatientId"
 _LONGEST_NUMBER: Final = 18
+_BEARERS: Final = frozenset({Kind.SUBMISSION_SET, Kind.DOCUMENT, Kind.FOLDER})
 _GIVEN: Final = (
     "the patient has no identifier, and was given a new one of {}: whatever comes without it is of "
     "somebody else. With minimal_metadata = refuse, or unknown_patients = known, this is refused"
@@ -264,6 +267,30 @@ def subjects_of(
         fetching=fetching_of(config),
         problems=problems,
     )
+
+
+def stated_subjects(
+    facade: Facade, references: References, view: RegistryView, problems: Problems
+) -> Subjects:
+    """Return the patients as far as a request says them: no other server is asked, none gets an id.
+
+    So are they noted of a request that is denied.
+    """
+    subjects = subjects_of(facade, references, view, problems)
+    return replace(subjects, assign=None, fetching=Fetching())
+
+
+def note_subjects(facade: Facade, call: Call, entries: tuple[Entry, ...]) -> None:
+    """Note the patients of a submission that is denied."""
+    references = References(call.base, entries)
+    with facade.domain.registry.view(ANYTHING) as view:
+        subjects = stated_subjects(facade, references, view, Problems())
+        for entry in entries:
+            reference = entry.resource.get("subject")
+            if entry.kind in _BEARERS and reference:
+                subject = Subject(reference, entry.resource, entry.path, entry.full_url)
+                with suppress(Refused):
+                    call.access.facts.patient(subjects.patient_id(subject))
 
 
 def _assigned(authority: str) -> str:

@@ -46,6 +46,8 @@ class Event:
     transaction: str
     """As in the TF: ``ITI-8``."""
     handler: Handler
+    describe: Callable[[Feed, Message, Access], object]
+    """Notes the patients of a message in the facts of its access, and does no more."""
 
 
 def require_size(message: Message, event: Event) -> None:

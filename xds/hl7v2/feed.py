@@ -5,6 +5,7 @@ that is not one of EVENTS, or that cannot be handled now, is a rejection (AR).
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
@@ -100,6 +101,7 @@ def _outcome(
         if problem:
             feed.gates.turned_away(access, Refused(problem))
             return REJECTED, [problem]
+        access.describe = partial(event.describe, feed, message)
         with feed.gates.passing(access):
             require_size(message, event)
             event.handler(feed, message, access)

@@ -21,6 +21,10 @@ def change_link(feed: Feed, message: Message, access: Access) -> None:
     PID-3 is the new id of the affinity domain and the local one, MRG-1 the previous id of the
     affinity domain and, where the source merged two patients, the subsumed local one.
     """
+    feed.identities.change_link(_noted(feed, message, access), joining=access.commit)
+
+
+def _noted(feed: Feed, message: Message, access: Access) -> LinkChange:
     require_segment(message, "PID")
     require_segment(message, "MRG")
     subsumed = len(message.field("MRG", 1)) > 1
@@ -32,7 +36,7 @@ def change_link(feed: Feed, message: Message, access: Access) -> None:
         source_id=_source_id(message),
     )
     _note(access, change)
-    feed.identities.change_link(change, joining=access.commit)
+    return change
 
 
 def _note(access: Access, change: LinkChange) -> None:
@@ -65,5 +69,6 @@ EVENTS: Final = (
         max_bytes=ADT_BYTES,
         transaction=ITI_64.name,
         handler=change_link,
+        describe=_noted,
     ),
 )

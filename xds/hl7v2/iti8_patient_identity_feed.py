@@ -1,5 +1,6 @@
 """ITI-8 Patient Identity Feed (ITI TF-2 3.8): ADT A01, A04, A05, A08 and A40."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -12,10 +13,14 @@ from xds.security.access import Access
 
 def add(feed: Feed, message: Message, access: Access) -> None:
     """Make the patient's ids known; those of other domains are ignored (ITI TF-2 3.8.4.1.3)."""
+    feed.identities.add(*_noted(feed, message, access), joining=access.commit)
+
+
+def _noted(feed: Feed, message: Message, access: Access) -> list[str]:
     require_segment(message, "PID")
     patient_ids = feed.patient_ids(message, "PID", 3)
     access.facts.patient(*patient_ids)
-    feed.identities.add(*patient_ids, joining=access.commit)
+    return patient_ids
 
 
 def update(feed: Feed, message: Message, access: Access) -> None:
@@ -27,7 +32,13 @@ def update(feed: Feed, message: Message, access: Access) -> None:
 
 
 def merge(feed: Feed, message: Message, access: Access) -> None:
-    """Merge the patient of MRG-1 into the one of PID-3 (ITI TF-2 3.8.4.2.3).
+    """Merge the patient of MRG-1 into the one of PID-3 (ITI TF-2 3.8.4.2.3)."""
+    old, new = _noted_merge(feed, message, access)
+    feed.identities.merge(subsumed=old, surviving=new, joining=access.commit)
+
+
+def _noted_merge(feed: Feed, message: Message, access: Access) -> tuple[str, str]:
+    """Return the subsumed and the surviving id.
 
     Where several domains are admitted, the two are the ids of the domain that both fields name.
     """
@@ -40,20 +51,25 @@ def merge(feed: Feed, message: Message, access: Access) -> None:
         raise Refused(Problem("204", "MRG^1^1", "PID-3 and MRG-1 do not name one id each"))
     old, new = pairs[0]
     access.facts.merged(subsumed=old, surviving=new)
-    feed.identities.merge(subsumed=old, surviving=new, joining=access.commit)
+    return old, new
 
 
 def _domain(patient_id: str) -> str:
     return patient_id.rpartition("^")[2]
 
 
-def _event(trigger: str, handler: Handler) -> Event:
+def _event(
+    trigger: str,
+    handler: Handler,
+    describe: Callable[[Feed, Message, Access], object] = _noted,
+) -> Event:
     return Event(
         code="ADT",
         trigger=trigger,
         max_bytes=ADT_BYTES,
         transaction=ITI_8.name,
         handler=handler,
+        describe=describe,
     )
 
 
@@ -61,6 +77,6 @@ EVENTS: Final = (
     _event("A01", add),
     _event("A04", add),
     _event("A05", add),
-    _event("A08", update),
-    _event("A40", merge),
+    _event("A08", update, update),
+    _event("A40", merge, _noted_merge),
 )

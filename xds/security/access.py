@@ -124,6 +124,9 @@ class Access:
     facts: Facts = field(default_factory=Facts)
     checks: list["Check"] = field(default_factory=list)
     """What gates want asked of a submission before anything of it is stored."""
+    describe: "Describe | None" = None
+    """Notes in the facts what the request is about, before a handler has read it: for the record of
+    one that is denied. Where the handler has begun, there is none any more."""
     on_commit: list[Committing] = field(default_factory=list)
     """What gates want written in the same commit as a change that the request brings about."""
 
@@ -162,6 +165,9 @@ class Access:
         for write in self.on_commit:
             write(connection)
 
+
+Describe = Callable[[Access], object]
+"""Reads a request no further than its facts need; raises whatever is wrong with it."""
 
 Check = Callable[[Access], None]
 """Looks at the facts of a request; raises AccessDenied."""

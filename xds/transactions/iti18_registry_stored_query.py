@@ -14,6 +14,7 @@ from xds.metadata.catalogue import ITI_18
 from xds.metadata.white_space import trimmed
 from xds.registry.queries import QueryRequest, QueryResult
 from xds.registry.search import Page
+from xds.security.access import Access
 from xds.transactions.responses import query_response
 from xds.transactions.transaction import Request, Response, Transaction
 
@@ -27,7 +28,7 @@ def answered(domain: AffinityDomain, request: Request, transaction: Transaction)
     """Answer a stored query of this transaction or of another that has the same messages."""
     transaction.check(request.body)
     asked = query_request(request.body, transaction.name)
-    _note(request, asked)
+    _note(request.body, asked, request.access)
     result = domain.registry.query(asked, request.access.visible)
     request.access.facts.results = len(result.objects)
     if asked.return_type == v.OBJECT_REF:
@@ -37,10 +38,16 @@ def answered(domain: AffinityDomain, request: Request, transaction: Transaction)
     return Response(query_response(rendered, result.warnings, paging=_paging(asked, result)))
 
 
-def _note(request: Request, asked: QueryRequest) -> None:
-    facts = request.access.facts
+def describe(domain: AffinityDomain, body: etree._Element, access: Access) -> None:
+    """Note what is asked, by this transaction or by another that has the same messages."""
+    TRANSACTION.check(body)
+    _note(body, query_request(body, TRANSACTION.name), access)
+
+
+def _note(body: etree._Element, asked: QueryRequest, access: Access) -> None:
+    facts = access.facts
     facts.query_id = asked.query_id
-    facts.query = partial(etree.tostring, request.body, encoding="unicode")
+    facts.query = partial(etree.tostring, body, encoding="unicode")
     facts.patients_of_query = asked.patient_ids
 
 
@@ -74,6 +81,7 @@ TRANSACTION: Final = Transaction(
     catalogued=ITI_18,
     messages=ITI_18.soap[0],
     handler=stored_query,
+    describer=describe,
     refusal=refused,
     invalid=XDSRegistryError,
     failed=XDSRegistryError,

@@ -18,6 +18,7 @@ from xds.metadata.catalogue import ITI_41
 from xds.metadata.submission import Submission
 from xds.metadata.white_space import trimmed
 from xds.repository.store import StagedDocument
+from xds.security.access import Access
 from xds.transactions.responses import refused, registry_response
 from xds.transactions.transaction import Documents, Request, Response, Transaction
 
@@ -39,6 +40,13 @@ def provide_and_register(domain: AffinityDomain, request: Request) -> Response:
         submission, documents, access.commit, access.visible
     )
     return Response([registry_response(warnings, v.SUCCESS)])
+
+
+def _describe(domain: AffinityDomain, body: etree._Element, access: Access) -> None:
+    for _ in _detached(body):
+        pass
+    TRANSACTION.check(body)
+    access.facts.submitted(Submission.read(body[0]))
 
 
 def _detached(body: etree._Element) -> Iterator[tuple[str, str | None, str]]:
@@ -83,6 +91,7 @@ TRANSACTION: Final = Transaction(
     catalogued=ITI_41,
     messages=ITI_41.soap[0],
     handler=provide_and_register,
+    describer=_describe,
     refusal=refused,
     invalid=XDSRepositoryMetadataError,
     failed=XDSRepositoryError,

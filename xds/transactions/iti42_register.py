@@ -2,10 +2,13 @@
 
 from typing import Final
 
+from lxml import etree
+
 from xds.affinity_domain import AffinityDomain
 from xds.errors import XDSRegistryBusy, XDSRegistryError, XDSRegistryMetadataError
 from xds.metadata.catalogue import ITI_42
 from xds.metadata.submission import Submission
+from xds.security.access import Access
 from xds.transactions.responses import refused, registry_response
 from xds.transactions.transaction import Request, Response, Transaction
 
@@ -27,10 +30,17 @@ def registered(domain: AffinityDomain, request: Request, transaction: Transactio
     return Response([registry_response()])
 
 
+def describe(domain: AffinityDomain, body: etree._Element, access: Access) -> None:
+    """Note what is submitted, by this transaction or by another that has the same messages."""
+    TRANSACTION.check(body)
+    access.facts.submitted(Submission.read(body))
+
+
 TRANSACTION: Final = Transaction(
     catalogued=ITI_42,
     messages=ITI_42.soap[0],
     handler=register,
+    describer=describe,
     refusal=refused,
     invalid=XDSRegistryMetadataError,
     failed=XDSRegistryError,

@@ -14,7 +14,7 @@ from xds.metadata.ebrim import escape
 from xds.metadata.white_space import trimmed
 from xds.repository.registering import RegistryUnavailable
 from xds.repository.repository import DocumentRequest, Retrieval, RetrievedDocument
-from xds.security.access import RequestedDocument
+from xds.security.access import Access, RequestedDocument
 from xds.transactions.responses import registry_response, status_of
 from xds.transactions.transaction import BUSY, AttachedDocument, Request, Response, Transaction
 
@@ -51,6 +51,22 @@ def _note(request: Request, asked: Sequence[DocumentRequest], retrieval: Retriev
         )
         for one in asked
     )
+
+
+def _describe(domain: AffinityDomain, body: etree._Element, access: Access) -> None:
+    """Note the documents; a registry elsewhere tells their patients, the one here tells later."""
+    TRANSACTION.check(body)
+    asked = [_document_request(element) for element in body]
+    access.facts.documents.extend(
+        RequestedDocument(
+            one.repository_unique_id,
+            one.document_unique_id,
+            one.home_community_id,
+            is_released=False,
+        )
+        for one in asked
+    )
+    domain.note_patients((one.document_unique_id for one in asked), access)
 
 
 def _withheld(
@@ -114,6 +130,7 @@ TRANSACTION: Final = Transaction(
     catalogued=ITI_43,
     messages=ITI_43.soap[0],
     handler=retrieve,
+    describer=_describe,
     refusal=refused,
     invalid=XDSRepositoryError,
     failed=XDSRepositoryError,

@@ -5,6 +5,7 @@ message may lack what the Technical Framework's own samples lack; nothing depend
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
@@ -30,7 +31,7 @@ from xds.metadata.ebrim import escape
 from xds.metadata.white_space import trimmed
 from xds.registry.identities import IdentityRefused, PatientIdentities
 from xds.security.access import Access
-from xds.transactions.transaction import BUSY, Request, Response, Transaction
+from xds.transactions.transaction import BUSY, Describer, Request, Response, Transaction
 
 _HL7: Final = f"{{{v.NS_HL7V3}}}"
 _ANSWER: Final = "MCCI_IN000002UV01"
@@ -80,23 +81,29 @@ class _Refused(Exception):
 # --- what is asked -------------------------------------------------------------------------------
 
 
-Act = Callable[[PatientIdentities, etree._Element, Access], None]
+Note = Callable[[PatientIdentities, etree._Element, Access], Sequence[str]]
+"""Reads the patients of a subject, notes them as facts, and returns them."""
+Act = Callable[[PatientIdentities, Sequence[str], Access], None]
 
 
-def _add(identities: PatientIdentities, subject: etree._Element, access: Access) -> None:
-    """Make the patient's ids known; a revision may be the first that is heard of a patient."""
+def _noted(identities: PatientIdentities, subject: etree._Element, access: Access) -> Sequence[str]:
+    """Read the patient's ids."""
     patient_ids = _kept(identities, subject, _PATIENT_IDS)
     access.facts.patient(*patient_ids)
-    identities.add(*patient_ids, joining=access.commit)
+    return patient_ids
 
 
-def _revise(identities: PatientIdentities, subject: etree._Element, access: Access) -> None:
+def _revised(
+    identities: PatientIdentities, subject: etree._Element, access: Access
+) -> Sequence[str]:
     access.facts.action = "U"
-    _add(identities, subject, access)
+    return _noted(identities, subject, access)
 
 
-def _merge(identities: PatientIdentities, subject: etree._Element, access: Access) -> None:
-    """Merge the prior registration's patient into the surviving one (ITI TF-2 3.44.4.2.3)."""
+def _merged(
+    identities: PatientIdentities, subject: etree._Element, access: Access
+) -> Sequence[str]:
+    """Read the id of the prior registration and that of the surviving one."""
     surviving = _kept(identities, subject, _PATIENT_IDS)
     subsumed = _kept(identities, subject, _PRIOR_IDS)
     pairs = [(old, new) for old in subsumed for new in surviving if _domain(old) == _domain(new)]
@@ -106,6 +113,17 @@ def _merge(identities: PatientIdentities, subject: etree._Element, access: Acces
         )
     old, new = pairs[0]
     access.facts.merged(subsumed=old, surviving=new)
+    return pairs[0]
+
+
+def _add(identities: PatientIdentities, patient_ids: Sequence[str], access: Access) -> None:
+    """Make the patient's ids known; a revision may be the first that is heard of a patient."""
+    identities.add(*patient_ids, joining=access.commit)
+
+
+def _merge(identities: PatientIdentities, patient_ids: Sequence[str], access: Access) -> None:
+    """Merge the prior registration's patient into the surviving one (ITI TF-2 3.44.4.2.3)."""
+    old, new = patient_ids
     identities.merge(subsumed=old, surviving=new, joining=access.commit)
 
 
@@ -147,7 +165,7 @@ def _subject(message: etree._Element) -> etree._Element:
 # --- the answer ----------------------------------------------------------------------------------
 
 
-def _handler(act: Act) -> Callable[[AffinityDomain, Request], Response]:
+def _handler(note: Note, act: Act) -> Callable[[AffinityDomain, Request], Response]:
     """Return the handler of a row: the act, and the acknowledgement of what came of it."""
 
     def handle(domain: AffinityDomain, request: Request) -> Response:
@@ -155,7 +173,7 @@ def _handler(act: Act) -> Callable[[AffinityDomain, Request], Response]:
         access.facts.message_id = _message_id(request.body)
         refused_as = FailureKind.REFUSED
         try:
-            act(domain.identities, _subject(request.body), access)
+            act(domain.identities, note(domain.identities, _subject(request.body), access), access)
             return _acknowledged(request.body, _COMMITTED)
         except _Refused as refusal:
             details: Sequence[_Detail] = refusal.details
@@ -169,6 +187,15 @@ def _handler(act: Act) -> Callable[[AffinityDomain, Request], Response]:
         return _acknowledged(request.body, _ERROR, details)
 
     return handle
+
+
+def _describer(note: Note) -> Describer:
+    def describe(domain: AffinityDomain, body: etree._Element, access: Access) -> None:
+        access.facts.message_id = _message_id(body)
+        with suppress(_Refused):
+            note(domain.identities, _subject(body), access)
+
+    return describe
 
 
 def _message_id(message: etree._Element) -> str:
@@ -223,11 +250,12 @@ def _detail(detail: _Detail) -> str:
     )
 
 
-def _transaction(messages: SoapMessages, act: Act) -> Transaction:
+def _transaction(messages: SoapMessages, note: Note, act: Act) -> Transaction:
     return Transaction(
         catalogued=ITI_44,
         messages=messages,
-        handler=_handler(act),
+        handler=_handler(note, act),
+        describer=_describer(note),
         refusal=refused,
         invalid=XDSRegistryError,
         failed=XDSRegistryError,
@@ -236,6 +264,6 @@ def _transaction(messages: SoapMessages, act: Act) -> Transaction:
 
 
 _MESSAGES: Final = {one.operation: one for one in ITI_44.soap}
-ADD: Final = _transaction(_MESSAGES["PRPA_IN201301UV02"], _add)
-REVISE: Final = _transaction(_MESSAGES["PRPA_IN201302UV02"], _revise)
-MERGE: Final = _transaction(_MESSAGES["PRPA_IN201304UV02"], _merge)
+ADD: Final = _transaction(_MESSAGES["PRPA_IN201301UV02"], _noted, _add)
+REVISE: Final = _transaction(_MESSAGES["PRPA_IN201302UV02"], _revised, _add)
+MERGE: Final = _transaction(_MESSAGES["PRPA_IN201304UV02"], _merged, _merge)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
 
 from lxml import etree
@@ -67,6 +68,7 @@ class Response:
 
 
 Handler = Callable[[AffinityDomain, Request], Response]
+Describer = Callable[[AffinityDomain, etree._Element, Access], None]
 Refusal = Callable[[Sequence[RegistryError]], Response]
 
 
@@ -78,6 +80,9 @@ class Transaction:
     messages: SoapMessages
     """One of those of its row in the catalogue."""
     handler: Handler
+    describer: Describer
+    """Notes in the facts of an access what the body of a request is about: for the record of one
+    that is denied. Raises TransactionFailure where the body is not valid."""
     refusal: Refusal
     """Renders a response that says why the transaction was refused."""
     invalid: type[RegistryError]
@@ -120,6 +125,7 @@ class Transaction:
     def answer(self, domain: AffinityDomain, request: Request) -> Response:
         """Answer a request; whatever its content is, a response of this transaction comes back."""
         response: Response | None = None
+        request.access.describe = partial(self.describer, domain, request.body)
         try:
             with domain.gates.passing(request.access):
                 response = self.handler(domain, request)
