@@ -161,6 +161,7 @@ class Metrics:
             ("reason",),
             registry=self._registry,
         )
+        self._begin_at_zero()
         self._looks: list[Callable[[], None]] = []
         self._build = Gauge(
             "xds_build_info",
@@ -283,6 +284,17 @@ class Metrics:
         self._transaction(transaction, outcome.result).inc()
         if seconds is not None:
             self._duration(transaction).observe(seconds)
+
+    def _begin_at_zero(self) -> None:
+        """Show counters that alerts stand on from the start: else their first is no increase."""
+        for counter, labels in (
+            (self._missing, ("gone", "damaged", "unreadable", "unknown")),
+            (self._certificates_read, ("taken", "refused")),
+            (self._refused_handshakes, ("feed",)),
+            (self._restarts, ("died", "memory")),
+        ):
+            for label in labels:
+                counter.labels(label)
 
     def missing(self, reason: str) -> None:
         """Count a registered document that cannot be given out."""
