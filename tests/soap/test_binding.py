@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import machine
 from tests.serving import Server
 from tests.soap.messages import (
     BOUNDARY,
@@ -486,16 +487,16 @@ def test_retrieve_in_simple_soap_has_the_document_in_base64(
     assert int(answer.raw.headers["content-length"]) == len(answer.raw.body)
 
 
-def _workers(server: Server) -> Iterator[str]:
+def _all_processes(server: Server) -> Iterator[int]:
     for process in server.processes:
-        parent = process.pid
-        yield from Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        yield from machine.family(process.pid)
 
 
 def open_documents(server: Server) -> list[Path]:
-    """Return the documents that the workers of a server have open."""
+    """Return the documents that the processes of a server have open."""
     opened = []
-    for file in [file for pid in _workers(server) for file in Path(f"/proc/{pid}/fd").iterdir()]:
+    files = [file for pid in _all_processes(server) for file in Path(f"/proc/{pid}/fd").iterdir()]
+    for file in files:
         with suppress(OSError):  # it may be closed at this moment
             opened.append(file.readlink())
     return [path for path in opened if path.is_relative_to(server.data / "documents")]
