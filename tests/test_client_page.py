@@ -35,12 +35,13 @@ def code(heading: str, language: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def example(server: Server) -> Server:
-    """A server with a document of the page's patient."""
-    submit = ["submit", str(REPORT), "--patient", PATIENT, "--url", server.url]
-    done = CliRunner().invoke(main, submit)
-    assert done.exit_code == 0, done.output
-    return server
+def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with one document, of the page's patient."""
+    with serving(tmp_path_factory.mktemp("page"), {}) as own:
+        submit = ["submit", str(REPORT), "--patient", PATIENT, "--url", own.url]
+        done = CliRunner().invoke(main, submit)
+        assert done.exit_code == 0, done.output
+        yield own
 
 
 def here(text: str, server: Server) -> str:

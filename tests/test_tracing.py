@@ -22,11 +22,12 @@ from tests.soap.messages import FIXTURES, http_request
 from tests.soap.receiver import Receiver, receiving, until
 from tests.soap.wire import connected
 from tests.test_outcomes import provided, retrieve
-from xds import config, tracing
+from xds import tracing
 from xds.client import ClientError, DocumentConsumer
 from xds.config import ConfigError, load
 from xds.fhir.fetching import Fetching
 from xds.metadata import vocabulary as v
+from xds.options import values
 from xds.targets import prefixes
 from xds.trace_context import TraceParent
 
@@ -196,6 +197,6 @@ def test_nothing_of_it_is_imported_where_it_is_off() -> None:
 
 
 def test_the_option_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(config, "find_spec", lambda _: None)
+    monkeypatch.setattr(values, "find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"xds\[telemetry\]"):
         load({"data": tmp_path, "telemetry_url": "http://127.0.0.1:4318"})

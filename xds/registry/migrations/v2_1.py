@@ -19,8 +19,14 @@ _DOCUMENTS: Final = sa.table("document", sa.column("unique_id"))
 
 
 def upgrade() -> None:
-    """Rewrite the columns of those that are written otherwise: few, if any."""
-    connection = op.get_bind()
+    """Bring the columns into the normal form, and index further identifiers."""
+    normalise(op.get_bind())
+    for owner in ("document_entry", "submission_set", "folder"):
+        _index(f"{owner}_value")
+
+
+def normalise(connection: sa.Connection) -> None:
+    """Rewrite the columns of uniqueIds that are written otherwise: few, if any."""
     entries = connection.execute(
         sa.select(_ENTRIES.c.pk, _ENTRIES.c.unique_id).where(_is_urn(_ENTRIES))
     ).all()
@@ -30,8 +36,6 @@ def upgrade() -> None:
     kept_now = connection.scalars(sa.select(_DOCUMENTS.c.unique_id).where(_is_urn(_DOCUMENTS)))
     for kept in kept_now.all():
         _rename(connection, kept, normal(kept))
-    for owner in ("document_entry", "submission_set", "folder"):
-        _index(f"{owner}_value")
 
 
 def _index(table: str) -> None:
