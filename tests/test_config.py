@@ -1,5 +1,6 @@
 """The options: where a value comes from, what is refused, and how that is told."""
 
+import os
 import pickle
 import re
 import tomllib
@@ -248,6 +249,78 @@ def test_help_lists_every_command_and_every_option() -> None:
     assert all(name in listed for name in COMMANDS)
     served = run("serve", "--help").output
     assert all("--" + name.replace("_", "-") in served for name in option_fields())
+    assert "Undefined" not in served
+
+
+@pytest.mark.parametrize(
+    "command", ["serve", "verify", "sweep", "audit", "migrate", "config", "backup"]
+)
+def test_what_may_not_be_opened_is_told_in_a_line(tmp_path: Path, command: str) -> None:
+    run(command, "--help")  # imports it, which another user may not be able to
+    data = tmp_path / "private" / "data"
+    data.mkdir(parents=True)
+    arguments = ["--config", str(file(data, "port = 81"))]
+    data.parent.chmod(0)
+    user = os.geteuid()
+    try:
+        os.seteuid(user or 65534)  # to root nothing is closed
+        refused = run(
+            command, *arguments, *([str(tmp_path / "copy")] if command == "backup" else [])
+        )
+    finally:
+        os.seteuid(user)
+        data.parent.chmod(0o700)
+    assert refused.exit_code == 2
+    assert "Permission denied" in refused.output
+    assert isinstance(refused.exception, SystemExit)
+
+
+@pytest.mark.parametrize("command", ["verify", "sweep", "audit", "migrate"])
+def test_data_that_may_not_be_opened_are_told_in_a_line(tmp_path: Path, command: str) -> None:
+    run(command, "--help")
+    data = tmp_path / "private" / "data"
+    run("migrate", "--data", str(data))
+    data.parent.chmod(0)
+    user = os.geteuid()
+    try:
+        os.seteuid(user or 65534)
+        refused = run(command, "--data", str(data))
+    finally:
+        os.seteuid(user)
+        data.parent.chmod(0o700)
+    assert refused.exit_code == 1
+    assert refused.output.startswith("Error: ")
+    assert len(refused.output.splitlines()) == 1
+
+
+def test_the_audit_trail_is_searched_by_an_id_with_its_authority(tmp_path: Path) -> None:
+    refused = run("audit", "--data", str(tmp_path), "--patient", "M4001")
+    assert refused.exit_code == 2
+    assert "such as P1^^^&2.999.1.1&ISO" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("transactions", "proxies", "is_told"),
+    [
+        ('["ITI-67"]', (), True),
+        ('["ITI-8"]', (), False),
+        ('["ITI-67"]', ("--trusted-proxies", "192.0.2.10"), False),
+    ],
+)
+def test_a_policy_of_nodes_that_nobody_tells_is_warned_of(
+    tmp_path: Path, transactions: str, proxies: tuple[str, ...], is_told: bool
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        '[[rule]]\nname = "a"\ndecision = "permit"\nnodes = ["CN=a"]\n'
+        f"transactions = {transactions}\n"
+    )
+    # it warns, and ends, since no port may be public without TLS
+    warned = run(
+        "serve", "--data", str(tmp_path), "--host", "0.0.0.0", "--policy", str(policy), *proxies
+    )
+    assert warned.exit_code == 1
+    assert ("rules of the policy name nodes" in warned.output) is is_told
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

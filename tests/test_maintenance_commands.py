@@ -188,6 +188,7 @@ def test_a_folder_without_a_database_stays_without(tmp_path: Path, command: str)
 
 @pytest.mark.parametrize("command", ["verify", "sweep"])
 def test_a_database_that_cannot_be_opened_is_told(tmp_path: Path, command: str) -> None:
+    (tmp_path / "documents").mkdir()
     result = run(tmp_path, command, "--database", f"sqlite:///{tmp_path}")
     assert result.exit_code == 1
     assert result.stderr == "Error: The database is not available: unable to open database file.\n"
@@ -226,3 +227,14 @@ def test_beside_the_index_of_other_documents_nothing_is_removed(
     assert result.exit_code == 1
     assert "none is in the index of this database" in result.stderr
     assert [stored.key for stored in domain.repository.store.list()] == [key]
+
+
+@pytest.mark.parametrize("command", ["verify", "sweep"])
+def test_a_folder_of_documents_that_is_not_there_is_not_made(
+    domain: AffinityDomain, data: Path, tmp_path: Path, command: str
+) -> None:
+    provide(domain, b"one")
+    result = run(data, command, "--documents", f"file://{tmp_path}/typo")
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: There is no folder of documents {tmp_path}/typo.\n"
+    assert not (tmp_path / "typo").exists()

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -41,6 +41,13 @@ class _Commands(click.Group):
             return None
         command: click.Command = import_module(f"xds.commands.{cmd_name.replace('-', '_')}").command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a file that this user may not open ends it with a sentence."""
+        try:
+            return super().invoke(ctx)
+        except PermissionError as error:
+            raise click.ClickException(f"{error.filename or 'A file'}: {error.strerror}.") from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table."""

@@ -239,9 +239,9 @@ def _file_of_environment() -> Path | None:
 
 
 def _read_file(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ConfigError(f"the configuration file {path} is not there")
     try:
+        if not path.is_file():
+            raise ConfigError(f"the configuration file {path} is not there")
         return TomlConfigSettingsSource(_Sources, path).toml_data
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"the configuration file {path} cannot be read: {error}") from error

@@ -11,6 +11,7 @@ from xds.audit import anchor, chain, office, table
 from xds.audit.message import render
 from xds.audit.record import AuditRecord, Thing, milliseconds
 from xds.audit.table import Wanted
+from xds.commands.client_options import parsed_by
 from xds.commands.options import with_config
 from xds.commands.terminal import print_table, printable
 from xds.config import Config
@@ -22,11 +23,22 @@ from xds.sqlite_file import path_of
 _OUTCOMES: Final = {0: "ok", 4: "refused", 8: "failed", 12: "failed"}
 
 
+def _patient(text: str) -> str:
+    if "^" not in text:
+        raise ValueError("a bare id: write who assigned it as well, such as P1^^^&2.999.1.1&ISO")
+    return text
+
+
 @click.command("audit")
 @with_config(
     "data", "database", "audit_source_id", "audit_enterprise_site_id", "public_url", "host", "port"
 )
-@click.option("--patient", metavar="CX", help="Of this patient, such as P1^^^&2.999.1.1&ISO.")
+@click.option(
+    "--patient",
+    metavar="CX",
+    callback=parsed_by(_patient),
+    help="Of this patient, such as P1^^^&2.999.1.1&ISO.",
+)
 @click.option("--user", metavar="NAME", help="Of this user, as the assertion or token names it.")
 @click.option(
     "--since", metavar="TIME", help="From then on, such as 2026-11-25 or 2026-11-25T09:30."

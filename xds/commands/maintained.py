@@ -10,7 +10,7 @@ from xds.config import Config
 from xds.database import DatabaseUnavailable
 from xds.remote_registry import open_domain
 from xds.repository.registering import RegistryUnavailable
-from xds.repository.store import StoreError
+from xds.repository.store import StoreError, folder_of
 from xds.sqlite_file import path_of
 
 
@@ -19,8 +19,8 @@ def maintained(config: Config) -> Iterator[AffinityDomain]:
     """Open what is there; what goes wrong ends the command with a sentence."""
     if config.serve_repository == "no":
         raise click.ClickException("There is no repository here, and so are no documents.")
-    _require_data(config)
     try:
+        _require_data(config)
         domain = open_domain(config)
         try:
             yield domain
@@ -37,7 +37,10 @@ def maintained(config: Config) -> Iterator[AffinityDomain]:
 
 
 def _require_data(config: Config) -> None:
-    """Refuse a folder without a database: opening it would make one, and find nothing amiss."""
+    """Refuse what is not there: opening a database or a folder of documents would make it."""
     embedded = path_of(config.database_url)
     if embedded is not None and not embedded.exists():
         raise click.ClickException(f"There is no database {embedded}.")
+    documents = folder_of(config.documents_url)
+    if documents is not None and not documents.exists():
+        raise click.ClickException(f"There is no folder of documents {documents}.")

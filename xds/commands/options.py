@@ -70,7 +70,8 @@ class ConfigFailure(click.ClickException):
 
 def _flag(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     # values go to the configuration as text: one place checks them, wherever they come from
-    default = "" if field.default is None else f"  [default: {human(field.default)}]"
+    has_default = field.default is not None and field.default_factory is None
+    default = f"  [default: {human(field.default)}]" if has_default else ""
     return click.option(
         flag_name(name), name, metavar=metavar(field), help=f"{field.description}{default}"
     )

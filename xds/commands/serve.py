@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -10,6 +11,8 @@ from xds.commands.files import wrong_files
 from xds.commands.options import with_config
 from xds.config import EXAMPLES, Config, environment_name, unknown_environment
 from xds.sqlite_file import path_of
+
+_MLLP: Final = frozenset({"ITI-8", "ITI-64"})
 
 
 @click.command("serve")
@@ -89,6 +92,12 @@ def _warn(config: Config) -> None:
             "ends here does not tell the client's certificate; a proxy in trusted_proxies does",
             option="trusted_proxies",
         )
+    if config.policy and not config.trusted_proxies and _names_nodes(config.policy):
+        log.warning(
+            "rules of the policy name nodes, and over HTTP none is known by its certificate: TLS "
+            "that ends here does not tell it; a proxy in trusted_proxies does",
+            option="trusted_proxies",
+        )
     for issuer in Issuers.read(config.user_issuers).unprotected:
         log.warning(
             "the keys of an issuer come by plain http, where anyone between can change them: "
@@ -98,6 +107,17 @@ def _warn(config: Config) -> None:
         )
     for name in unknown_environment():
         log.warning("an environment variable is set that is no option", environment=name)
+
+
+def _names_nodes(policy: Path) -> bool:
+    """Whether a rule names nodes for more than the feed over MLLP, which knows certificates."""
+    from xds.metadata.systems import Systems
+    from xds.security import policy_file
+
+    rules = policy_file.read(policy.read_bytes(), Systems.of(())).rules
+    return any(
+        rule.nodes and not (rule.transactions and rule.transactions <= _MLLP) for rule in rules
+    )
 
 
 def _example_oids(config: Config) -> Iterator[str]:

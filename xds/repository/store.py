@@ -226,6 +226,11 @@ def _open_object_store(url: str, options: Mapping[str, str]) -> DocumentStore:
     return ObjectStorage(url, options)
 
 
+def folder_of(url: str) -> Path | None:
+    """Return the folder that a URL names, None for another store; ValueError if it is wrong."""
+    return _folder_of(url) if urlsplit(url).scheme == "file" else None
+
+
 def _folder_of(url: str) -> Path:
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
