@@ -103,6 +103,7 @@ class _Worker:
             self._shared.left.release()
         if self.service is None:
             os._exit(0)
+        _take_no_more(self._shared.listening.fileno())
         self.service.stop()
 
     def _leave_with_supervisor(self) -> None:

@@ -308,9 +308,8 @@ class Workers:
     def _end_all(self) -> None:
         """Tell all workers to stop, and end those that do not."""
         there = [place.process for place in self._places if place.process]
-        with suppress(OSError):
-            # for all processes: else connections would wait at it for workers that have gone
-            self._listening.shutdown(socket.SHUT_RDWR)
+        # as the workers do: else connections would wait at it for workers that have gone
+        self._listening.close()
         for process in there:
             process.terminate()
         until = time.monotonic() + self._config.grace_seconds
