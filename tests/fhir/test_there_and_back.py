@@ -125,6 +125,8 @@ def told(resource: dict[str, Any], server: Server) -> dict[str, Any]:
     text = json.dumps(resource).replace(server.url, "http://here")
     plain: dict[str, Any] = json.loads(text)
     del plain["meta"]["lastUpdated"]
+    version = plain["meta"]["versionId"]
+    plain["meta"]["versionId"] = version.partition("-")[0]  # the rest is a digest of all of it
     del plain["subject"]["reference"]  # patients are numbered by each server
     if plain["resourceType"] == "DocumentReference":
         del plain["date"]  # of registration

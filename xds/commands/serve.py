@@ -10,9 +10,10 @@ from xds import logs
 from xds.commands.files import wrong_files
 from xds.commands.options import with_config
 from xds.config import EXAMPLES, Config, environment_name, unknown_environment
+from xds.metadata.catalogue import CATALOGUE
 from xds.sqlite_file import path_of
 
-_MLLP: Final = frozenset({"ITI-8", "ITI-64"})
+_MLLP: Final = frozenset(row.name for row in CATALOGUE if row.hl7v2)
 
 
 @click.command("serve")
