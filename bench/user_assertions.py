@@ -18,10 +18,10 @@ from tests import vouching as made
 from xds.database import Database, UsedOnce
 from xds.fhir.authorization import Authorization
 from xds.fhir.authorization import Terms as TokenTerms
-from xds.fhir.key_sets import KeySet
 from xds.registry import schema
 from xds.security.gates import Gates
 from xds.security.issuers import Issuers
+from xds.security.key_sets import KeySet
 from xds.security.requirements import Requirement, UserRequirements
 from xds.soap.security import Terms, UserAssertions
 

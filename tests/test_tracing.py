@@ -25,9 +25,9 @@ from tests.test_outcomes import provided, retrieve
 from xds import tracing
 from xds.client import ClientError, DocumentConsumer
 from xds.config import ConfigError, load
-from xds.fhir.fetching import Fetching
 from xds.metadata import vocabulary as v
 from xds.options import values
+from xds.outgoing.fetching import Fetching
 from xds.targets import prefixes
 from xds.trace_context import TraceParent
 

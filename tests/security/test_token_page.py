@@ -19,8 +19,8 @@ from tests.fhir.asked import Reply, ask
 from tests.serving import Server, serving
 from tests.vouching import Asserted, attribute, coded
 from xds.client import DocumentConsumer, Settings, SoapFaultReceived, TransactionRefused
-from xds.fhir.tokens import user_of
 from xds.metadata.systems import Systems
+from xds.security.tokens import user_of
 
 PAGE: Final = (Path(__file__).parents[2] / "docs" / "tokens.md").read_text()
 SEARCH: Final = "/DocumentReference?patient.identifier=urn:oid:2.999.1.1%7CP1&status=current"

@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.fhir.asked import Reply, ask
 from tests.serving import Server
 from tests.vouching import AUDIENCE, HOSTED_ISSUER, TOKEN_ISSUER, claims, token, vouching
-from xds.fhir.key_sets import KeySet
-from xds.fhir.tokens import TokenRefused, verify
 from xds.metadata.objects import Code
 from xds.metadata.systems import Systems
 from xds.security.issuers import Issuers, TokenIssuer
+from xds.security.key_sets import KeySet
+from xds.security.tokens import TokenRefused, verify
 
 SEARCH: Final = "/DocumentReference?patient.identifier=urn:oid:2.999.1.1|T1&status=current"
 INVALID: Final = 'Bearer realm="xds", error="invalid_token", error_description='

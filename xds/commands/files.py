@@ -40,8 +40,8 @@ def _readings(config: Config) -> Mapping[str, Callable[[], object]]:
 
 
 def _read_issuers(path: Path) -> None:
-    from xds.fhir.key_sets import keys_of
     from xds.security.issuers import BadIssuers, Issuers
+    from xds.security.key_sets import keys_of
 
     for name, issuer in Issuers.read(path).tokens.items():
         if issuer.file is None:

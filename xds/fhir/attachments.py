@@ -14,11 +14,11 @@ from typing import Final
 from xds.fhir.bundles import Entry, Kind, ProvideBundle
 from xds.fhir.documents import document_bytes, problems
 from xds.fhir.exchange import Resource
-from xds.fhir.fetching import Fetching
 from xds.fhir.problems import Problems
 from xds.fhir.publishing import Content, decoded, media_type
 from xds.fhir.references import Foreign, InRequest, References
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
+from xds.outgoing.fetching import Fetching
 
 _MISSING: Final = "XDSMissingDocument"
 _FORMS: Final = {

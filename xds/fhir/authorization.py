@@ -16,10 +16,8 @@ from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.database import DatabaseUnavailable, UsedOnce
-from xds.fhir.key_sets import KeySet
 from xds.fhir.outcome import Issue, Refused
 from xds.fhir.scopes import Permission, as_scopes, grant
-from xds.fhir.tokens import TokenRefused, VerifiedToken, verify
 from xds.metadata.datatypes import CX
 from xds.metadata.demands import ANYTHING, Condition, Find, meets
 from xds.metadata.objects import MetadataObject
@@ -31,8 +29,10 @@ from xds.security.access import Access, AccessDenied, Describe
 from xds.security.caller import Caller, User, resource_id
 from xds.security.gates import Gates
 from xds.security.issuers import Issuers
+from xds.security.key_sets import KeySet
 from xds.security.remembered import Remembered
 from xds.security.requirements import Requirement, UserRequirements
+from xds.security.tokens import TokenRefused, VerifiedToken, verify
 
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*) *", re.IGNORECASE)
 _IS_BEARER: Final = re.compile(r"bearer(?: |$)", re.IGNORECASE)

@@ -10,7 +10,6 @@ from uuid import uuid4
 
 from xds.errors import RegistryError, TransactionFailure
 from xds.fhir.exchange import Facade
-from xds.fhir.fetching import CannotFetch
 from xds.fhir.mapping.table import absent, element
 from xds.fhir.outcome import refusal
 from xds.fhir.problems import Problems
@@ -21,6 +20,7 @@ from xds.metadata.catalogue import ITI_42, ITI_61
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.metadata.rules.attributes import too_long
 from xds.metadata.submission import Submission
+from xds.outgoing.fetching import CannotFetch
 from xds.repository.repository import DocumentRepository
 from xds.repository.store import StagedDocument, StoreError
 from xds.security.access import Access, AccessDenied

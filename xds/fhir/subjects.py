@@ -14,7 +14,6 @@ from uuid import uuid4
 from xds.fhir import json
 from xds.fhir.bundles import Entry, Kind
 from xds.fhir.exchange import Call, Facade, Resource
-from xds.fhir.fetching import CannotFetch, Fetching, fetching_of
 from xds.fhir.mapping import identifier_in_use, identifier_of_patient
 from xds.fhir.outcome import Refused
 from xds.fhir.patient_choice import AmbiguousPatient, Known, only
@@ -34,6 +33,7 @@ from xds.fhir.vocabulary import FHIR_JSON
 from xds.metadata.datatypes import CX
 from xds.metadata.demands import ANYTHING
 from xds.metadata.systems import Systems
+from xds.outgoing.fetching import CannotFetch, Fetching, fetching_of
 from xds.registry.views import RegistryView
 
 _UNKNOWN: Final = "XDSUnknownPatientId"

@@ -10,11 +10,11 @@ from typing import Any, Final
 import jwt
 from jwt.exceptions import PyJWTError
 
-from xds.fhir.key_sets import ALGORITHMS, Key, KeySet
 from xds.metadata.objects import Code
 from xds.metadata.systems import Systems
 from xds.security.access import AuthenticationFailed
 from xds.security.caller import User, resource_id
+from xds.security.key_sets import ALGORITHMS, Key, KeySet
 from xds.security.texts import UnacceptableText
 
 _MOST_CHARACTERS: Final = 64 * 1024

@@ -12,7 +12,7 @@ from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
 from xds import logs
-from xds.fhir.fetching import CannotFetch, Fetching
+from xds.outgoing.fetching import CannotFetch, Fetching
 from xds.security.issuers import TokenIssuer
 from xds.targets import prefixes
 

@@ -1,0 +1,1 @@
+"""What goes out: nothing is fetched but from where the options allow."""
