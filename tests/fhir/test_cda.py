@@ -12,13 +12,13 @@ from lxml import etree
 
 from tests.fhir.genomics import CDA, NHS_NUMBERS, edited
 from xds import parsing
-from xds.fhir import cda, cda_values, generate_defaults
-from xds.fhir.described import Description, completed, missing
+from xds.content import cda, cda_values, defaults
+from xds.content.description import Description, completed, missing
 from xds.fhir.outcome import Issue
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Author, Code
 
-SHIPPED = generate_defaults.read(None)
+SHIPPED = defaults.read(None)
 LOINC, SNOMED = "2.16.840.1.113883.6.1", "2.16.840.1.113883.6.96"
 ROLE = "/ClinicalDocument/recordTarget/patientRole"
 

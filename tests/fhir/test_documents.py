@@ -17,8 +17,10 @@ from tests.fhir.genomics import (
     opened,
 )
 from xds import parsing
-from xds.fhir import cda, documents, generate_defaults, json, structure, xml
-from xds.fhir.described import Description, completed, missing
+from xds.content import cda, defaults
+from xds.content import fhir_document as documents
+from xds.content.description import Description, completed, missing
+from xds.fhir import json, structure, xml
 from xds.fhir.exchange import Facade, Resource
 from xds.fhir.outcome import Issue
 from xds.fhir.problems import Problems
@@ -30,7 +32,7 @@ from xds.metadata.objects import Author, Code
 from xds.metadata.systems import Systems
 
 SYSTEMS = Systems.read()
-SHIPPED = generate_defaults.read(None)
+SHIPPED = defaults.read(None)
 COMPOSITION = "Bundle.entry[0].resource"
 SNOMED = "2.16.840.1.113883.6.96"
 
@@ -313,7 +315,7 @@ def test_the_format_is_the_profile_of_the_bundle(read: Reader) -> None:
 )
 def test_a_document_of_no_profile_has_a_sufficient_mime_type(read: Reader, meta: Resource) -> None:
     found = completed(read.described(fhir_document() | {"meta": meta}), SHIPPED)["format_code"]
-    assert found == generate_defaults.MIME_TYPE_SUFFICIENT
+    assert found == defaults.MIME_TYPE_SUFFICIENT
 
 
 # The example of the guide

@@ -7,12 +7,12 @@ import pytest
 
 from tests.fhir.genomics import CDA, DEFAULTS, NHS_NUMBERS, edited
 from xds import parsing
-from xds.fhir import cda, generate_defaults
-from xds.fhir.described import Description, completed, missing
-from xds.fhir.generate_defaults import MIME_TYPE_SUFFICIENT, Defaults, DefaultsError
+from xds.content import cda, defaults
+from xds.content.defaults import MIME_TYPE_SUFFICIENT, Defaults, DefaultsError
+from xds.content.description import Description, completed, missing
 from xds.metadata.objects import Code
 
-SHIPPED = generate_defaults.read(None)
+SHIPPED = defaults.read(None)
 TYPE = Code("51969-4", "2.16.840.1.113883.6.1", "Genetic analysis report")
 OF_TYPE = """
 [types."51969-4^^2.16.840.1.113883.6.1".{}]
@@ -34,11 +34,11 @@ def read(tmp_path: Path, text: str) -> Defaults:
     folder.mkdir()
     file = folder / "defaults.toml"
     file.write_text(text, "utf-8")
-    return generate_defaults.read(file)
+    return defaults.read(file)
 
 
 def test_without_a_file_only_formats_are_known() -> None:
-    found = generate_defaults.read(None)
+    found = defaults.read(None)
     assert (found.codes, found.language_code, found.time_zone) == ({}, None, UTC)
     assert len(found.formats) > 20
 
@@ -59,7 +59,7 @@ def test_formats_of_the_deployment_come_first(tmp_path: Path) -> None:
     found = read(tmp_path, FORMAT)
     declared = {"1.3.6.1.4.1.19376.1.3.3"}
     assert found.format_code(declared) == Code("urn:example:genomics", "2.999.9", "Genomics")
-    assert str(generate_defaults.read(None).format_code(declared)).startswith("urn:ihe:lab:xd-lab")
+    assert str(defaults.read(None).format_code(declared)).startswith("urn:ihe:lab:xd-lab")
 
 
 def test_codes_of_a_type_translate_those_of_the_document(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_mistake_in_the_file(tmp_path: Path, text: str, told: str) -> None:
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DefaultsError):
-        generate_defaults.read(tmp_path / "absent.toml")
+        defaults.read(tmp_path / "absent.toml")
 
 
 def test_what_a_document_does_not_say_is_asked_of_the_deployment() -> None:

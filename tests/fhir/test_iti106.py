@@ -26,7 +26,8 @@ from tests.fhir.genomics import (
     parameters,
 )
 from tests.serving import serving
-from xds.fhir import documents, json
+from xds.content import fhir_document as documents
+from xds.fhir import json
 from xds.fhir.exchange import Answer, Call, Facade, Resource
 from xds.fhir.iti106_generate_metadata import generate
 from xds.fhir.outcome import Issue, Refused

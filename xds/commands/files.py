@@ -21,14 +21,14 @@ def wrong_files(config: Config) -> list[str]:
 
 
 def _readings(config: Config) -> Mapping[str, Callable[[], object]]:
-    from xds.fhir import generate_defaults
+    from xds.content import defaults
     from xds.metadata import code_sets
     from xds.metadata.systems import Systems
 
     readings: dict[str, Callable[[Path], object]] = {
         "code_sets": lambda path: code_sets.read(path.name, path.read_bytes()),
         "identifier_systems": Systems.read,
-        "generate_defaults": generate_defaults.read,
+        "generate_defaults": defaults.read,
         "user_issuers": _read_issuers,
         "policy": _read_policy,
     }

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from xds.content.fhir_document import document_bytes, problems
 from xds.fhir.bundles import Entry, Kind, ProvideBundle
-from xds.fhir.documents import document_bytes, problems
 from xds.fhir.exchange import Resource
 from xds.fhir.problems import Problems
 from xds.fhir.publishing import Content, decoded, media_type

@@ -8,8 +8,9 @@ from typing import Final
 from lxml import etree
 
 from xds import parsing
-from xds.fhir import cda, documents, generate_defaults, json, structure, xml
-from xds.fhir.described import Description, Related, completed, missing
+from xds.content import cda, defaults, fhir_document
+from xds.content.description import Description, Related, completed, missing
+from xds.fhir import json, structure, xml
 from xds.fhir.exchange import Answer, Call, Facade, Resource
 from xds.fhir.iti105_simplified_publish import published
 from xds.fhir.mapping.identifiers import resource_id, unique_identifier
@@ -102,9 +103,9 @@ def _answer(facade: Facade, entry: DocumentEntry, headers: Mapping[str, str]) ->
 def _received(call: Call) -> _Received:
     resource = _document(call.resource)
     if resource.get("resourceType") == "Bundle":
-        if found := documents.problems(resource, _RESOURCE):
+        if found := fhir_document.problems(resource, _RESOURCE):
             raise Refused(400, found)
-        data = documents.document_bytes(resource, call.media_type)
+        data = fhir_document.document_bytes(resource, call.media_type)
         return _Received(data, resource, call.media_type, is_inline=True)
     return _of_binary(resource)
 
@@ -187,7 +188,7 @@ def _of_xml(data: bytes, charset: str | None) -> _Received:
 def _of_bundle(data: bytes, bundle: Resource, media_type: str) -> _Received:
     issues = structure.problems(bundle, expected="Bundle")
     found = [issue for issue in issues if issue.severity != "warning"]
-    if found := found or documents.problems(bundle):
+    if found := found or fhir_document.problems(bundle):
         raise Refused(400, found)
     return _Received(data, bundle, media_type, is_inline=False)
 
@@ -203,8 +204,8 @@ def _described(
     subjects: Callable[..., Subjects] = subjects_of,
 ) -> Description:
     if isinstance(received.content, dict):
-        return documents.describe(
-            documents.Document(
+        return fhir_document.describe(
+            fhir_document.Document(
                 bundle=received.content,
                 media_type=received.media_type,
                 base=call.base,
@@ -212,9 +213,9 @@ def _described(
                 subjects=lambda references: subjects(facade, references, view, Problems()),
             )
         )
-    defaults = generate_defaults.read(facade.config.generate_defaults)
+    known = defaults.read(facade.config.generate_defaults)
     authority = facade.config.assigning_authority
-    return cda.describe(received.content, defaults, authority, known_to(view))
+    return cda.describe(received.content, known, authority, known_to(view))
 
 
 def _entry(facade: Facade, received: _Received, described: Description) -> DocumentEntry:
@@ -222,7 +223,7 @@ def _entry(facade: Facade, received: _Received, described: Description) -> Docum
 
     What lacks something is limitedMetadata, where the deployment takes that.
     """
-    values = completed(described, generate_defaults.read(facade.config.generate_defaults))
+    values = completed(described, defaults.read(facade.config.generate_defaults))
     is_minimal = facade.config.minimal_metadata == "accept"
     lacking = tuple(missing(described, values))
     refusing = tuple(missing(described, values, is_minimal=is_minimal))

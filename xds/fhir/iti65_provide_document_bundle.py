@@ -13,6 +13,7 @@ from xds.fhir.attachments import (
 )
 from xds.fhir.bundles import Entry, Kind, ProvideBundle
 from xds.fhir.exchange import Answer, Call, Facade, Resource
+from xds.fhir.fetching import fetching_of
 from xds.fhir.links import Links, check_patch
 from xds.fhir.manifests import retold
 from xds.fhir.mapping import Writing, patient_resource, resource_id
@@ -35,7 +36,6 @@ from xds.fhir.subjects import note_subjects, subjects_of
 from xds.fhir.vocabulary import PROVIDE_BUNDLE_RESPONSE
 from xds.metadata.objects import Association, DocumentEntry
 from xds.metadata.submission import Submission
-from xds.outgoing.fetching import fetching_of
 from xds.registry.views import KnownPatient, RegistryView
 from xds.repository.store import StagedDocument
 

@@ -11,12 +11,13 @@ from functools import partial
 from typing import Final
 from uuid import uuid4
 
+from xds.content.patient_choice import AmbiguousPatient, Known, only
 from xds.fhir import json
 from xds.fhir.bundles import Entry, Kind
 from xds.fhir.exchange import Call, Facade, Resource
+from xds.fhir.fetching import fetching_of
 from xds.fhir.mapping import identifier_in_use, identifier_of_patient
 from xds.fhir.outcome import Refused
-from xds.fhir.patient_choice import AmbiguousPatient, Known, only
 from xds.fhir.problems import Problems
 from xds.fhir.references import (
     Contained,
@@ -33,7 +34,7 @@ from xds.fhir.vocabulary import FHIR_JSON
 from xds.metadata.datatypes import CX
 from xds.metadata.demands import ANYTHING
 from xds.metadata.systems import Systems
-from xds.outgoing.fetching import CannotFetch, Fetching, fetching_of
+from xds.outgoing.fetching import CannotFetch, Fetching
 from xds.registry.views import RegistryView
 
 _UNKNOWN: Final = "XDSUnknownPatientId"

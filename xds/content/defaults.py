@@ -16,7 +16,7 @@ part of it may be absent::
     codingScheme = "2.16.840.1.113883.6.96"
     displayName = "Laboratory report"
 
-    [[formats]]                     # as in xds/fhir/formats.toml, and taken before its rows
+    [[formats]]                     # as in xds/content/formats.toml, and taken before its rows
     code = "urn:example:genomics-report:1"
     display = "Genomics report"
     scheme = "2.999.9"

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from lxml import etree
 
-from xds.fhir.described import unreadable
+from xds.content.description import unreadable
 from xds.metadata import datatypes
 from xds.metadata.datatypes import CX, XCN, XON, XTN, is_oid
 from xds.metadata.objects import Code

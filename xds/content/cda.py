@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final
 
-from xds.fhir import cda_values as hl7
-from xds.fhir.cda_values import Element, Identifier
-from xds.fhir.described import Description, Related, gather, unreadable
-from xds.fhir.generate_defaults import MIME_TYPE_SUFFICIENT, Defaults
-from xds.fhir.patient_choice import AmbiguousPatient, Known, nobody, only
+from xds.content import cda_values as hl7
+from xds.content.cda_values import Element, Identifier
+from xds.content.defaults import MIME_TYPE_SUFFICIENT, Defaults
+from xds.content.description import Description, Related, gather, unreadable
+from xds.content.patient_choice import AmbiguousPatient, Known, nobody, only
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.datatypes import HD, CXi, SourcePatientInfo, is_oid

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Final
 
+from xds.content.defaults import MIME_TYPE_SUFFICIENT
+from xds.content.description import Description, Related, gather, unreadable
 from xds.fhir import rendering
 from xds.fhir.bundles import Entry, Kind, canonical
-from xds.fhir.described import Description, Related, gather, unreadable
 from xds.fhir.exchange import Resource
-from xds.fhir.generate_defaults import MIME_TYPE_SUFFICIENT
 from xds.fhir.mapping import times
 from xds.fhir.mapping.authors import NOBODY, Actors
 from xds.fhir.mapping.codes import Codes

@@ -1,14 +1,14 @@
 """What a document says of itself, and what becomes of it: the attributes of a DocumentEntry.
 
-A CDA header (:mod:`xds.fhir.cda`) and a FHIR document (:mod:`xds.fhir.documents`) are described in
-the same terms; the affinity domain adds what documents do not say (PCC TF-2 4.1.1).
+A CDA header (:mod:`xds.content.cda`) and a FHIR document (:mod:`xds.content.fhir_document`) are
+described in the same terms; the affinity domain adds what documents do not say (PCC TF-2 4.1.1).
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from xds.fhir.generate_defaults import CONFIGURED, OPTION, Defaults
+from xds.content.defaults import CONFIGURED, OPTION, Defaults
 from xds.fhir.outcome import Issue, Refused
 from xds.metadata.catalogue import ITI_42
 from xds.metadata.objects import Code, DocumentEntry
