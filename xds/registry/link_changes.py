@@ -5,16 +5,15 @@ Folder that holds none but them; Associations whose two ends are then of one pat
 between the new versions. All of it comes with one SubmissionSet of the registry's own making.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row, bindparam, or_, select, union_all, update
+from sqlalchemy import Connection, Row, bindparam, select, union_all
 
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
-from xds.metadata.ebrim import RegistryObject
 from xds.metadata.objects import (
     Association,
     Code,
@@ -24,19 +23,17 @@ from xds.metadata.objects import (
     SubmissionSet,
 )
 from xds.metadata.submission import Submission
-from xds.registry import events
+from xds.registry import events, versions
 from xds.registry.events import DEPRECATED, REGISTERED, UPDATED, Happening
-from xds.registry.fragments import FIRST_VERSION, FoundObject, parsed
+from xds.registry.fragments import FIRST_VERSION
 from xds.registry.patients import Patients
-from xds.registry.rows import TABLES, insert_objects, prepared, settle
-from xds.registry.surroundings import chunks
+from xds.registry.rows import insert_objects, prepared, settle
 from xds.registry.tables import association, document_entry, folder, patient, searchable
+from xds.registry.versions import Versioned, each, uuids_in
 
 LINK_CHANGE: Final = "Patient identity link change"
 """The display name of the contentTypeCode of generated SubmissionSets."""
 _CONTENT_TYPE: Final = Code("XPID", "urn:ihe:iti:xpid:2017", LINK_CHANGE)
-
-_COPIED: Final = (v.HAS_MEMBER, *sorted(v.RELATIONSHIPS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +64,6 @@ class LinkPolicy:
     """The contentTypeCode of the SubmissionSet; IHE leaves it to the affinity domain."""
 
 
-def _uuids(column: Any) -> Any:
-    return column.in_(bindparam("uuids", expanding=True))
-
-
 _ENTRIES: Final = (
     select(document_entry)
     .join(patient, document_entry.c.patient == patient.c.pk)
@@ -86,7 +79,7 @@ _HOLDERS: Final = (
     .distinct()
     .join(association, association.c.source == folder.c.entry_uuid)
     .where(
-        _uuids(association.c.target),
+        uuids_in(association.c.target),
         association.c.association_type == v.HAS_MEMBER,
         association.c.availability_status == v.APPROVED,
         folder.c.availability_status == v.APPROVED,
@@ -97,26 +90,17 @@ _MEMBERS: Final = (
     select(association.c.source, document_entry.c.source_patient_id)
     .join(document_entry, association.c.target == document_entry.c.entry_uuid)
     .where(
-        _uuids(association.c.source),
+        uuids_in(association.c.source),
         association.c.association_type == v.HAS_MEMBER,
         association.c.availability_status == v.APPROVED,
         document_entry.c.availability_status == v.APPROVED,
     )
 )
-_ASSOCIATIONS: Final = (
-    select(association)
-    .where(
-        or_(_uuids(association.c.source), _uuids(association.c.target)),
-        association.c.association_type.in_(_COPIED),
-        association.c.availability_status == v.APPROVED,
-    )
-    .order_by(association.c.pk)
-)
 _ENDS: Final = union_all(
     *(
         select(table.c.entry_uuid, patient.c.patient_id)
         .join(patient, table.c.patient == patient.c.pk)
-        .where(_uuids(table.c.entry_uuid), table.c.availability_status == v.APPROVED)
+        .where(uuids_in(table.c.entry_uuid), table.c.availability_status == v.APPROVED)
         for table in (document_entry, folder)
     )
 )
@@ -126,7 +110,7 @@ _ENDS: Final = union_all(
 class _Old:
     """An object that gets a new version, with its row."""
 
-    thing: DocumentEntry | Folder
+    thing: Versioned
     row: Row[Any]
 
     @property
@@ -135,15 +119,8 @@ class _Old:
         return f"next {self.thing.id}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Versions:
-    """All that gets a new version, by entryUUID."""
-
-    old: Mapping[str, _Old] = field(default_factory=dict)
-
-    def end(self, entry_uuid: str) -> str:
-        """Return what stands for an end of an Association from now on."""
-        return self.old[entry_uuid].next_id if entry_uuid in self.old else entry_uuid
+_OldVersions = Mapping[str, _Old]
+"""All that gets a new version, by entryUUID."""
 
 
 def apply(
@@ -158,97 +135,61 @@ def apply(
     if not entries:
         return
     folders = _folders(connection, [old.thing.id for old in entries], wanted["source_patient_id"])
-    versions = _Versions({old.thing.id: old for old in (*entries, *folders)})
-    copies = list(_copies(connection, versions, change))
-    submission = _submission(versions, copies, change, policy, now).with_uuids()
-    _insert(connection, submission, versions, patients, now)
-    _deprecate(connection, versions, now)
+    found = {old.thing.id: old for old in (*entries, *folders)}
+    copies = list(_copies(connection, found, change))
+    submission = _submission(found, copies, change, policy, now).with_uuids()
+    _insert(connection, submission, found, patients, now)
+    for kind in (DocumentEntry, Folder):
+        of_kind = [uuid for uuid, old in found.items() if isinstance(old.thing, kind)]
+        versions.deprecate(connection, kind, of_kind, now=now)
 
 
 # --- what is concerned ---------------------------------------------------------------------------
 
 
-def _read(
-    kind: type[DocumentEntry] | type[Folder], rows: Sequence[Row[Any]], patient_id: str
-) -> list[_Old]:
-    things: list[Any] = parsed(
-        FoundObject(
-            kind=kind,
-            number=row.pk,
-            entry_uuid=row.entry_uuid,
-            home_community_id=row.home_community_id,
-            availability_status=row.availability_status,
-            patient_id=patient_id,
-            last_update_time=getattr(row, "last_update_time", None),
-            fragment=row.fragment,
-        )
-        for row in rows
-    )
-    return [_Old(thing, row) for thing, row in zip(things, rows, strict=True)]
+def _read(kind: type[Versioned], rows: Sequence[Row[Any]], patient_id: str) -> list[_Old]:
+    found = versions.things(kind, rows, patient_id)
+    return [_Old(thing, row) for thing, row in zip(found, rows, strict=True)]
 
 
 def _folders(connection: Connection, entries: list[str], source_patient_id: str) -> list[_Old]:
     """Return the Folders that hold some of the entries, and Approved ones of no other local id."""
-    rows = {row.pk: row for row in _each(connection, _HOLDERS, entries)}
+    rows = {row.pk: row for row in each(connection, _HOLDERS, entries)}
     uuids = [row.entry_uuid for row in rows.values()]
     mixed = {
         row.source
-        for row in _each(connection, _MEMBERS, uuids)
+        for row in each(connection, _MEMBERS, uuids)
         if row.source_patient_id != source_patient_id
     }
     return _read(Folder, [row for row in rows.values() if row.entry_uuid not in mixed], "")
 
 
-def _each(connection: Connection, query: Any, uuids: Iterable[str]) -> Iterator[Row[Any]]:
-    for chunk in chunks(uuids):
-        yield from connection.execute(query, {"uuids": chunk})
-
-
-def _copies(
-    connection: Connection, versions: _Versions, change: LinkChange
-) -> Iterator[Association]:
+def _copies(connection: Connection, old: _OldVersions, change: LinkChange) -> Iterator[Association]:
     """Yield the Associations between new versions, or to an Approved object of the new patient."""
-    rows = {row.pk: row for row in _each(connection, _ASSOCIATIONS, versions.old)}
-    others = {end for row in rows.values() for end in (row.source, row.target)} - set(versions.old)
-    patients = {row.entry_uuid: row.patient_id for row in _each(connection, _ENDS, others)}
-    patients.update(dict.fromkeys(versions.old, change.new))
-    chosen = [
-        FoundObject(
-            kind=Association,
-            number=row.pk,
-            entry_uuid=row.entry_uuid,
-            home_community_id=row.home_community_id,
-            availability_status=v.APPROVED,
-            source=row.source,
-            target=row.target,
-            fragment=row.fragment,
-        )
-        for _, row in sorted(rows.items())
-        if patients.get(row.source) == patients.get(row.target) == change.new
-    ]
-    copied: list[Any] = parsed(chosen)
-    for number, found in enumerate(copied):
-        yield ebrim.changed(
-            _with_new_parts(found),
-            id=f"copy {number}",
-            sourceObject=versions.end(found.source),
-            targetObject=versions.end(found.target),
-        )
+    found = versions.associations(connection, old)
+    others = {end for one in found for end in (one.source, one.target)} - set(old)
+    patients = {row.entry_uuid: row.patient_id for row in each(connection, _ENDS, others)}
+    patients.update(dict.fromkeys(old, change.new))
+    ends = {entry_uuid: one.next_id for entry_uuid, one in old.items()}
+    for number, one in enumerate(found):
+        if patients.get(one.source) == patients.get(one.target) == change.new:
+            yield versions.made_again(one, ends, f"copy {number}")
 
 
 # --- what is made --------------------------------------------------------------------------------
 
 
 def _submission(
-    versions: _Versions,
+    old: _OldVersions,
     copies: Sequence[Association],
     change: LinkChange,
     policy: LinkPolicy,
     now: str,
 ) -> Submission:
     """Return the generated SubmissionSet with all that comes with it; ids are symbolic."""
-    new = [_next(old, change) for old in versions.old.values()]
-    members = [one for one in copies if one.association_type == v.HAS_MEMBER]
+    new = [_next(one, change) for one in old.values()]
+    memberships = [one for one in copies if one.association_type == v.HAS_MEMBER]
+    home = policy.home_community_id
     submission_set = SubmissionSet.create(
         entry_uuid="submission set",
         patient_id=change.new,
@@ -256,50 +197,27 @@ def _submission(
         unique_id=f"2.25.{uuid4().int}",
         submission_time=now,
         content_type_code=policy.content_type,
-        home_community_id=policy.home_community_id,
+        home_community_id=home,
     )
-    held = [
-        Association.create(
-            entry_uuid=f"member {number}",
-            association_type=v.HAS_MEMBER,
-            source=submission_set.id,
-            target=one.id,
-            submission_set_status=v.ORIGINAL if isinstance(one, DocumentEntry) else None,
-            home_community_id=policy.home_community_id,
-        )
-        for number, one in enumerate((*new, *members))
-    ]
+    held = versions.members(submission_set.id, (*new, *memberships), home)
     return Submission((submission_set, *new, *copies, *held))
 
 
-def _next(old: _Old, change: LinkChange) -> DocumentEntry | Folder:
-    thing: DocumentEntry | Folder = ebrim.changed(_with_new_parts(old.thing), id=old.next_id)
+def _next(old: _Old, change: LinkChange) -> Versioned:
+    thing: Versioned = ebrim.changed(versions.with_new_parts(old.thing), id=old.next_id)
     if isinstance(thing, DocumentEntry) and change.subsumed_local is not None:
         thing = thing.updated(source_patient_id=change.local)
     return thing.updated(patient_id=change.new)
 
 
-def _with_new_parts(thing: Any) -> Any:
-    """Give the parts of an object symbolic ids: a part belongs to one version."""
-
-    def renamed(parts: Sequence[RegistryObject]) -> tuple[RegistryObject, ...]:
-        return tuple(ebrim.changed(part, id=f"part {i}") for i, part in enumerate(parts))
-
-    return ebrim.changed(
-        thing,
-        classifications=renamed(thing.classifications),
-        external_identifiers=renamed(thing.external_identifiers),
-    )
-
-
 def _insert(
     connection: Connection,
     submission: Submission,
-    versions: _Versions,
+    found: _OldVersions,
     patients: Patients,
     now: str,
 ) -> None:
-    numbers = {old.row.logical_id: old.row.version + 1 for old in versions.old.values()}
+    numbers = {old.row.logical_id: old.row.version + 1 for old in found.values()}
     things = [thing for thing in submission.objects if isinstance(thing, MetadataObject)]
     objects = [prepared(one, now, numbers.get(one.lid or "", FIRST_VERSION)) for one in things]
     settle(objects, patients)
@@ -316,19 +234,7 @@ def _insert(
     ]
     gone = [
         Happening(DEPRECATED, type(old.thing), old.thing.id, old.row.patient)
-        for old in versions.old.values()
+        for old in found.values()
     ]
     made_by = submission.submission_set.id
     events.write(connection, [*happenings, *gone], at=now, submission_set=made_by)
-
-
-def _deprecate(connection: Connection, versions: _Versions, now: str) -> None:
-    for kind in (DocumentEntry, Folder):
-        table = TABLES[kind]
-        uuids = [uuid for uuid, old in versions.old.items() if isinstance(old.thing, kind)]
-        for chunk in chunks(uuids):
-            connection.execute(
-                update(table)
-                .where(table.c.entry_uuid.in_(chunk))
-                .values(availability_status=v.DEPRECATED, last_updated_at=now)
-            )
