@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
@@ -23,6 +24,7 @@ from xds.database import (
     DatabaseConflict,
     DatabaseUnavailable,
     Locks,
+    announce,
     retried,
 )
 from xds.registry import schema
@@ -77,6 +79,37 @@ def test_what_fails_leaves_nothing_behind(database: Database) -> None:
         fail()
     with database.read() as connection:
         assert count(connection) == 0
+
+
+def test_a_commit_calls_the_listeners_of_what_it_announced(database: Database) -> None:
+    called: list[int] = []
+
+    def listener() -> None:
+        with database.read() as connection:  # after the commit: it sees it
+            called.append(count(connection))
+
+    database.listen("patients", listener)
+    with database.write() as connection:
+        add(connection, A)
+    assert called == []
+    with suppress(LookupError), database.write() as connection:
+        announce(connection, "patients")
+        raise LookupError
+    with database.write() as connection:
+        announce(connection, "patients")
+        announce(connection, "patients")
+        announce(connection, "nobody's")
+        add(connection, B)
+        assert called == []
+    assert called == [2]
+
+
+def test_the_time_of_the_database_is_the_machines_here(database: Database) -> None:
+    before = time.time_ns() // 1_000_000
+    with database.read() as connection:
+        told = database.milliseconds(connection)
+    after = time.time_ns() // 1_000_000
+    assert before - 2 <= told <= after + 2
 
 
 def test_a_reader_cannot_write(server: Database) -> None:

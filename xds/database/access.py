@@ -1,5 +1,6 @@
 """The one way to the database: transactions that read, and transactions that write."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
@@ -27,6 +28,16 @@ Joining = Callable[[Connection], None]
 _ATTEMPTS: Final = 5
 _LOCKS: Final = "xds_locks"
 """The execution option that tells the beginning of a transaction what it is to lock."""
+_ANNOUNCED: Final = "xds_announced"
+"""Where a connection keeps the topics that its transaction has announced."""
+
+
+def announce(connection: Connection, topic: str) -> None:
+    """Call this process's listeners of a topic once the transaction of the connection commits.
+
+    A transaction that is rolled back calls nobody. Other processes are not told: they have to look.
+    """
+    connection.info.setdefault(_ANNOUNCED, set()).add(topic)
 
 
 def retried(act: Callable[[], T]) -> T:
@@ -48,6 +59,7 @@ class Database:
         """Connect; ``patience`` is how many seconds a server may take for one answer."""
         self._backend = _backend(url, connections, patience)
         self.is_sqlite = isinstance(self._backend, SQLite)
+        self._listeners: dict[str, list[Callable[[], None]]] = defaultdict(list)
         event.listen(self._backend.engine, "begin", self._begin)
         try:
             with self._backend.queue():
@@ -71,6 +83,7 @@ class Database:
         have. DatabaseConflict when another transaction was in the way, and nothing has happened.
         """
         ended = False
+        announced: frozenset[str] = frozenset()
         try:
             with (
                 part("database write"),
@@ -78,6 +91,7 @@ class Database:
                 self._transaction(locks) as connection,
             ):
                 yield connection
+                announced = frozenset(connection.info.get(_ANNOUNCED, ()))
                 ended = True
         except DatabaseConflict:
             raise
@@ -85,6 +99,19 @@ class Database:
             if ended:
                 raise CommitUnknown(str(error)) from error
             raise
+        self._call_listeners(announced)
+
+    def listen(self, topic: str, listener: Callable[[], None]) -> None:
+        """Have a listener called after each commit of this process that has announced a topic.
+
+        It is called by the thread that has committed, so it returns at once and raises nothing.
+        """
+        self._listeners[topic].append(listener)
+
+    def _call_listeners(self, topics: frozenset[str]) -> None:
+        for topic in topics:
+            for listener in self._listeners.get(topic, ()):
+                listener()
 
     @contextmanager
     def administer(self) -> Iterator[Connection]:
@@ -96,6 +123,7 @@ class Database:
     def _transaction(self, locks: Locks | None) -> Iterator[Connection]:
         with self._availability(), self._backend.engine.connect() as connection:
             connection.execution_options(**{_LOCKS: locks})
+            connection.info.pop(_ANNOUNCED, None)
             with connection.begin():
                 yield connection
 
@@ -118,6 +146,10 @@ class Database:
     def clock(self, connection: Connection) -> int:
         """Return the database's time in seconds since 1970: it is the same for all processes."""
         return int(connection.scalar(text(f"SELECT {self._backend.clock}")))
+
+    def milliseconds(self, connection: Connection) -> int:
+        """Return the database's time in milliseconds since 1970: the same for all processes."""
+        return int(connection.scalar(text(f"SELECT {self._backend.clock_milliseconds}")))
 
     def check(self) -> None:
         """Raise DatabaseUnavailable when the database does not answer, or its file has gone."""

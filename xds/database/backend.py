@@ -16,6 +16,8 @@ class Backend(ABC):
     engine: Engine
     clock: str
     """The SQL for the time in whole seconds since 1970."""
+    clock_milliseconds: str
+    """The SQL for the time in whole milliseconds since 1970."""
 
     def queue(self) -> AbstractContextManager[None]:
         """Wait for a writer's turn, where writers take turns."""

@@ -76,6 +76,7 @@ class PostgreSQL(Backend):
     """A server, or several of which one takes writes."""
 
     clock = "CAST(extract(epoch FROM clock_timestamp()) AS bigint)"
+    clock_milliseconds = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"
 
     def __init__(self, url: URL, connections: int, patience: float | None = None) -> None:
         self._url = url.set(drivername="postgresql+psycopg")

@@ -69,6 +69,7 @@ class SQLite(Backend):
     """A file, which is made where it is not there."""
 
     clock = "CAST(strftime('%s', 'now') AS INTEGER)"
+    clock_milliseconds = "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
 
     def __init__(self, url: URL, connections: int) -> None:
         if not url.database:
