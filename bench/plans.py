@@ -10,7 +10,7 @@ from bench.deployment import Deployment
 from bench.figures import Figure
 from xds.database import Database
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import ANYTHING, Demand
+from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.ebrim import Slot
 from xds.registry import schema
 from xds.registry.parameters import CODE, ENTRY_TYPE, STATUS, TIME, Parameter
@@ -26,7 +26,7 @@ _TABLES: Final = {
 }
 
 
-def scans(database: Database, query: StoredQuery, visible: Demand = ANYTHING) -> list[str]:
+def scans(database: Database, query: StoredQuery, visible: Criterion = ANYTHING) -> list[str]:
     """Return what the plans of a query scan, whichever of its parameters are given.
 
     ``visible`` is the demand on what the one who asks may see.
@@ -59,7 +59,7 @@ def _postgresql_scans(connection: Connection, statement: str, parameters: Any) -
 
 
 def _statements(
-    database: Database, query: StoredQuery, visible: Demand
+    database: Database, query: StoredQuery, visible: Criterion
 ) -> Sequence[tuple[str, Any]]:
     """Ask the query in every form, and return the SELECTs that it came to."""
     seen: list[tuple[str, Any]] = []

@@ -11,7 +11,7 @@ from xds.database import Database, Joining
 from xds.errors import RegistryError
 from xds.metadata import code_sets
 from xds.metadata.code_sets import CodeSets
-from xds.metadata.demands import Demand, is_anything, meets
+from xds.metadata.criteria import Criterion, evaluate, is_anything
 from xds.metadata.objects import Code, DocumentEntry
 from xds.metadata.rules import Policy
 from xds.metadata.submission import Submission
@@ -136,7 +136,7 @@ class AffinityDomain:
         return asked - {
             unique_id
             for unique_id, found in self._registered_elsewhere(asked, access).items()
-            if all(meets(entry, access.visible) for entry in found)
+            if all(evaluate(access.visible, entry) for entry in found)
         }
 
     def note_patients(self, unique_ids: Iterable[str], access: Access) -> None:
@@ -272,7 +272,7 @@ def _policy(config: Config) -> Policy:
 
 
 def _register(
-    registry: DocumentRegistry, submission: Submission, joining: Joining, visible: Demand
+    registry: DocumentRegistry, submission: Submission, joining: Joining, visible: Criterion
 ) -> Sequence[RegistryError]:
     registry.register(submission, joining=joining, visible=visible)
     return ()

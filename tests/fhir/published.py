@@ -17,7 +17,7 @@ from xds.fhir.exchange import Answer, Call, Facade, Resource
 from xds.fhir.iti65_provide_document_bundle import provide
 from xds.fhir.iti105_simplified_publish import publish
 from xds.fhir.outcome import Issue, Refused
-from xds.metadata.demands import ANYTHING, Condition, Find
+from xds.metadata.criteria import ANYTHING, Comparison, Operator
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.registry.views import Found
 from xds.repository.repository import DocumentRequest
@@ -121,7 +121,7 @@ class Deployment:
         return found
 
     def _found(self, kind: Any, identifier: str) -> Any:
-        wanted = Condition("entry_uuid", Find.EQUAL, (f"urn:uuid:{identifier}",))
+        wanted = Comparison("entry_uuid", Operator.EQUAL, (f"urn:uuid:{identifier}",))
         with self.domain.registry.view(ANYTHING) as view:
             (found,) = view.find(kind, [wanted])
             assert found.thing

@@ -14,7 +14,7 @@ from xds.config import Config
 from xds.fhir import json
 from xds.fhir.exchange import Answer, Call, Facade, Resource
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import ANYTHING
+from xds.metadata.criteria import ANYTHING
 from xds.metadata.objects import (
     Association,
     Author,

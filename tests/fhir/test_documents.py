@@ -27,7 +27,7 @@ from xds.fhir.problems import Problems
 from xds.fhir.subjects import subjects_of
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import ANYTHING
+from xds.metadata.criteria import ANYTHING
 from xds.metadata.objects import Author, Code
 from xds.metadata.systems import Systems
 

@@ -24,7 +24,7 @@ from xds.fhir.exchange import Call, Resource
 from xds.fhir.iti67_find_document_references import read
 from xds.fhir.outcome import Issue
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import ANYTHING
+from xds.metadata.criteria import ANYTHING
 from xds.metadata.objects import SubmissionSet
 
 A = "DocumentReference.content[0].attachment"

@@ -33,7 +33,7 @@ from xds.fhir.iti106_generate_metadata import generate
 from xds.fhir.outcome import Issue, Refused
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import ANYTHING, Condition, Find
+from xds.metadata.criteria import ANYTHING, Comparison, Operator
 from xds.metadata.objects import DocumentEntry, SubmissionSet
 from xds.repository.repository import DocumentRequest
 from xds.repository.store import DocumentReader
@@ -252,7 +252,7 @@ def test_a_fhir_document_that_replaces_another(facade: Facade) -> None:
     composition["identifier"]["value"] = "GLH-2026-118803"
     composition["relatesTo"] = [{"code": "replaces", "targetIdentifier": target}]
     generate(facade, call(document))
-    wanted = Condition("unique_id", Find.EQUAL, (UNIQUE_ID,))
+    wanted = Comparison("unique_id", Operator.EQUAL, (UNIQUE_ID,))
     with facade.domain.registry.view(ANYTHING) as view:
         (found,) = view.find(DocumentEntry, [wanted])
     assert found.thing.availability_status == v.DEPRECATED

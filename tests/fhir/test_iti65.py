@@ -36,7 +36,7 @@ from tests.fhir.published import (
 from xds.fhir.exchange import Resource
 from xds.fhir.vocabulary import FHIR_XML
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import ANYTHING
+from xds.metadata.criteria import ANYTHING
 
 
 @pytest.fixture

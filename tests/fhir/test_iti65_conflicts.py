@@ -27,7 +27,7 @@ from tests.fhir.published import (
     told,
 )
 from xds.fhir.exchange import Resource
-from xds.metadata.demands import ANYTHING
+from xds.metadata.criteria import ANYTHING
 
 
 @pytest.fixture

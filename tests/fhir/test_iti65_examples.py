@@ -24,7 +24,7 @@ from tests.fhir.published import (
 )
 from xds.fhir.exchange import Resource
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import ANYTHING
+from xds.metadata.criteria import ANYTHING
 
 FOLDER = Path(__file__).parent.parent.parent.parent / "shared" / "reference" / "fhir" / "mhd-4.2.4"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the reference is not here")

@@ -18,7 +18,7 @@ from tests.fhir.searched import (
 )
 from xds.fhir.outcome import Refused
 from xds.fhir.patients import find, read
-from xds.metadata.demands import ANYTHING
+from xds.metadata.criteria import ANYTHING
 
 OTHER = f"anna^^^&{AUTHORITY}.9&ISO"
 CARL = f"c_rl^^^&{AUTHORITY}&ISO"

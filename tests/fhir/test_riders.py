@@ -37,7 +37,7 @@ from xds.fhir.mapping import (
 )
 from xds.fhir.mapping.riders import MOST, Rider
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import ANYTHING
+from xds.metadata.criteria import ANYTHING
 from xds.metadata.ebrim import Slot
 from xds.metadata.objects import DocumentEntry
 from xds.registry.fragments import parsed

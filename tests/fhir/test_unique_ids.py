@@ -12,7 +12,7 @@ from tests.fhir.searched import Population, entry, matches, opened, resource
 from xds.errors import TransactionFailure
 from xds.fhir.iti67_find_document_references import find
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import ANYTHING
+from xds.metadata.criteria import ANYTHING
 from xds.metadata.ebrim import Slot
 from xds.metadata.unique_ids import normal, spellings
 from xds.registry.fragments import parsed

@@ -14,7 +14,7 @@ from tests.registry.wire import World
 from xds.database import Database
 from xds.errors import TransactionFailure
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import ANYTHING
+from xds.metadata.criteria import ANYTHING
 from xds.metadata.ebrim import Slot, new_uuid
 from xds.metadata.submission import Submission
 from xds.registry.identities import Fault, Finding, IdentityRefused, PatientIdentities, Role

@@ -12,7 +12,7 @@ from xds.database import Database
 from xds.errors import TransactionFailure
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import ANYTHING, Condition, Find
+from xds.metadata.criteria import ANYTHING, Comparison, Operator
 from xds.metadata.ebrim import Slot, VersionInfo
 from xds.metadata.objects import (
     Association,
@@ -145,7 +145,7 @@ def test_a_document_is_given_out_to_its_new_patient_alone(registry: Registry) ->
     unique_id, repository = entry.unique_id or "", entry.repository_unique_id or ""
     registry.change()
     for number, is_new in ((1, False), (2, True)):
-        own = Condition("patient_id", Find.EQUAL, (registry.patient(number),))
+        own = Comparison("patient_id", Operator.EQUAL, (registry.patient(number),))
         with registry.registry.view(own) as view:
             assert bool(view.documents([unique_id], repository)) is is_new
     recorded = registry.registry.patients_of_documents([unique_id])

@@ -19,7 +19,7 @@ from xds.database import Database, DatabaseConflict, Locks
 from xds.errors import TransactionFailure
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import ANYTHING
+from xds.metadata.criteria import ANYTHING
 from xds.metadata.ebrim import Slot, new_uuid
 from xds.metadata.objects import Association, Code, DocumentEntry, Folder, SubmissionSet
 from xds.metadata.submission import Submission

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from bench.plans import scans
 from tests.databases import Databases
 from xds.database import Database
-from xds.metadata.demands import All, Condition, Find, Unless
+from xds.metadata.criteria import And, Comparison, Not, Operator
 from xds.registry.queries import STORED_QUERIES
 from xds.registry.steps import StoredQuery
 
@@ -67,9 +67,9 @@ def test_a_query_scans_no_table(database: Database, query: StoredQuery) -> None:
 def test_a_policy_of_codes_makes_no_query_scan_a_table(
     database: Database, query: StoredQuery
 ) -> None:
-    normal = Condition("confidentiality_code", Find.EQUAL, ("N^^2.16.840.1.113883.5.25",))
-    mental_health = Condition("class_code", Find.EQUAL, ("c7", "c8"))
-    assert scans(database, query, All(normal, Unless(mental_health))) == []
+    normal = Comparison("confidentiality_code", Operator.EQUAL, ("N^^2.16.840.1.113883.5.25",))
+    mental_health = Comparison("class_code", Operator.EQUAL, ("c7", "c8"))
+    assert scans(database, query, And(normal, Not(mental_health))) == []
 
 
 def test_a_scan_would_be_seen(database: Database) -> None:

@@ -22,7 +22,7 @@ from xds.__main__ import main
 from xds.database import METADATA, Database
 from xds.errors import TransactionFailure
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import ANYTHING
+from xds.metadata.criteria import ANYTHING
 from xds.metadata.ebrim import Slot
 from xds.metadata.objects import Association, DocumentEntry
 from xds.registry import schema

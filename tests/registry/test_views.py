@@ -8,7 +8,7 @@ import pytest
 from xds.database import Database
 from xds.errors import TransactionFailure
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import ANYTHING, All, Condition, Demand, Either, Find, Unless
+from xds.metadata.criteria import ANYTHING, And, Comparison, Criterion, Not, Operator, Or
 from xds.metadata.objects import Association, Author, Code, DocumentEntry, Folder, SubmissionSet
 from xds.metadata.submission import Submission
 from xds.registry.queries import ResultLimits
@@ -74,45 +74,45 @@ def register(
     return chosen
 
 
-def found(registry: DocumentRegistry, *demands: Demand, **more: Any) -> list[str]:
+def found(registry: DocumentRegistry, *criteria: Criterion, **more: Any) -> list[str]:
     with registry.view(ANYTHING) as view:
         return [
-            (one.thing.unique_id or "")[8:] for one in view.find(DocumentEntry, demands, **more)
+            (one.thing.unique_id or "")[8:] for one in view.find(DocumentEntry, criteria, **more)
         ]
 
 
-def equal(attribute: str, *values: str) -> Condition:
-    return Condition(attribute, Find.EQUAL, values)
+def equal(attribute: str, *values: str) -> Comparison:
+    return Comparison(attribute, Operator.EQUAL, values)
 
 
-STARTED = Condition("service_start_time", Find.FROM, ("2026",))
-ENDED = Condition("service_start_time", Find.BEFORE, ("2026",))
+STARTED = Comparison("service_start_time", Operator.FROM, ("2026",))
+ENDED = Comparison("service_start_time", Operator.BEFORE, ("2026",))
 MEDICAL, SURGICAL = "medical^^2.999.5", "surgical^^2.999.5"
 
 
 @pytest.mark.parametrize(
-    ("demand", "expected"),
+    ("criterion", "expected"),
     [
         (equal("patient_id", BERT), ["3"]),
         (equal("patient_id", ANNA, BERT), ["1", "2", "3"]),
         (equal("event_code_list", MEDICAL), ["1", "2"]),
-        (All(equal("event_code_list", MEDICAL), equal("event_code_list", SURGICAL)), ["2"]),
-        (Condition("author", Find.LIKE, ("%^JO\\_n%",)), ["1"]),
-        (Condition("class_code", Find.LIKE, ("usual^^%",)), ["1", "2", "3"]),
-        (Condition("class_code", Find.LIKE, ("usua_",)), []),
+        (And(equal("event_code_list", MEDICAL), equal("event_code_list", SURGICAL)), ["2"]),
+        (Comparison("author", Operator.LIKE, ("%^JO\\_n%",)), ["1"]),
+        (Comparison("class_code", Operator.LIKE, ("usual^^%",)), ["1", "2", "3"]),
+        (Comparison("class_code", Operator.LIKE, ("usua_",)), []),
         (STARTED, ["2"]),
         (ENDED, ["1"]),
-        (Either(STARTED, ENDED), ["1", "2"]),
-        (Unless(STARTED), ["1", "3"]),
-        (Condition("service_start_time", Find.GIVEN), ["1", "2"]),
-        (Condition("number", Find.FROM, ("2",)), ["2", "3"]),
-        (Either(), []),
+        (Or(STARTED, ENDED), ["1", "2"]),
+        (Not(STARTED), ["1", "3"]),
+        (Comparison("service_start_time", Operator.GIVEN), ["1", "2"]),
+        (Comparison("number", Operator.FROM, ("2",)), ["2", "3"]),
+        (Or(), []),
         (equal("patient_id", "an\0na"), []),
-        (Condition("class_code", Find.LIKE, ("us\0ual%",)), []),
+        (Comparison("class_code", Operator.LIKE, ("us\0ual%",)), []),
     ],
 )
-def test_demands_choose_entries(
-    registry: DocumentRegistry, demand: Demand, expected: list[str]
+def test_criteria_choose_entries(
+    registry: DocumentRegistry, criterion: Criterion, expected: list[str]
 ) -> None:
     register(
         registry,
@@ -130,7 +130,7 @@ def test_demands_choose_entries(
         ),
     )
     register(registry, entry(3, BERT), patient_id=BERT, unique_id="2.999.2.2")
-    assert found(registry, demand) == expected
+    assert found(registry, criterion) == expected
 
 
 def test_a_result_is_sorted_and_paged(registry: DocumentRegistry) -> None:

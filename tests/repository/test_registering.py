@@ -21,7 +21,7 @@ from xds.errors import (
     XDSRegistryNotAvailable,
     XDSUnknownPatientId,
 )
-from xds.metadata.demands import Condition, Find
+from xds.metadata.criteria import Comparison, Operator
 from xds.metadata.objects import Code, DocumentEntry
 from xds.metadata.submission import Submission
 from xds.repository import index, settling
@@ -319,7 +319,7 @@ def labelled(unique_id: str, label: str, repository: str = REPOSITORY) -> Docume
     )
 
 
-NORMAL = Condition("confidentiality_code", Find.EQUAL, ("N^^2.16.840.1.113883.5.25",))
+NORMAL = Comparison("confidentiality_code", Operator.EQUAL, ("N^^2.16.840.1.113883.5.25",))
 
 
 def provide_normal(house: House, unique_id: str, content: bytes) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from tests.databases import Databases
 from xds.client import entry_of, submission_of
 from xds.database import Database, Joining
 from xds.errors import RegistryError, TransactionFailure, XDSRepositoryBusy
-from xds.metadata.demands import Demand
+from xds.metadata.criteria import Criterion
 from xds.metadata.submission import Submission
 from xds.repository import index, maintenance
 from xds.repository.filesystem import FilesystemStore
@@ -41,7 +41,7 @@ class House:
         )
 
     def _register(
-        self, _submission: Submission, joining: Joining, _visible: Demand
+        self, _submission: Submission, joining: Joining, _visible: Criterion
     ) -> Sequence[RegistryError]:
         self.meanwhile()
         with self.repository.database.write() as connection:

@@ -28,7 +28,7 @@ from xds.fhir.failures import as_refused
 from xds.fhir.iti68_retrieve_document import Documents
 from xds.fhir.outcome import Refused
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import ANYTHING
+from xds.metadata.criteria import ANYTHING
 from xds.metadata.ebrim import Slot
 from xds.metadata.objects import Association, Code, DocumentEntry
 from xds.metadata.submission import Submission

@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from xds.audit.record import AuditRecord, Told, line_of, milliseconds
 from xds.database import METADATA
-from xds.metadata.demands import searchable
+from xds.metadata.criteria import searchable
 
 audit_record = Table(
     "audit_record",

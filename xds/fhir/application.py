@@ -46,7 +46,7 @@ from xds.fhir.iti68_retrieve_document import BINARY_PATH, DOCUMENT_PATH, Retriev
 from xds.fhir.outcome import Issue, Refused, operation_outcome
 from xds.fhir.scopes import needs
 from xds.fhir.vocabulary import FHIR_JSON
-from xds.metadata.demands import ANYTHING
+from xds.metadata.criteria import ANYTHING
 from xds.security.access import Access
 from xds.security.requirements import NOTHING_ASKED, UserRequirements
 from xds.targets import BadTarget, Target

@@ -18,8 +18,8 @@ from xds.config import Config
 from xds.database import DatabaseUnavailable, UsedOnce
 from xds.fhir.outcome import Issue, Refused
 from xds.fhir.scopes import Permission, as_scopes, grant
+from xds.metadata.criteria import ANYTHING, Comparison, Operator, evaluate
 from xds.metadata.datatypes import CX
-from xds.metadata.demands import ANYTHING, Condition, Find, meets
 from xds.metadata.objects import MetadataObject
 from xds.metadata.submission import Submission
 from xds.metadata.systems import Systems
@@ -180,7 +180,7 @@ class Authorization:
             patient_ids = self._patient_ids(user)
             if not patient_ids:
                 raise self._insufficient(access, needed, _NO_PATIENT)
-            access.visible = Condition("patient_id", Find.EQUAL, patient_ids)
+            access.visible = Comparison("patient_id", Operator.EQUAL, patient_ids)
             access.checks.append(_check_patient)
 
     def _insufficient(
@@ -220,7 +220,7 @@ def _check_patient(access: Access) -> None:
     """Refuse a submission that is about another patient than the token."""
     submission = access.facts.submission
     for one in () if submission is None else _submitted(submission):
-        if not meets(one, access.visible):
+        if not evaluate(access.visible, one):
             raise AccessDenied("the scopes of the token are for another patient")
 
 

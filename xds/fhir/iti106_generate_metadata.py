@@ -21,7 +21,7 @@ from xds.fhir.publishing import BadBase64, Content, decoded
 from xds.fhir.subjects import Subjects, known_to, stated_subjects, subjects_of
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import ANYTHING, Condition, Demand, Find
+from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator
 from xds.metadata.objects import Association, DocumentEntry
 from xds.registry.views import RegistryView
 
@@ -242,16 +242,16 @@ def _registered(
     Of two requests at once with the same document both may register it, as XDS allows.
     """
     hash_ = sha1(received.data, usedforsecurity=False).hexdigest()
-    wanted = Condition("hash", Find.EQUAL, (hash_,))
+    wanted = Comparison("hash", Operator.EQUAL, (hash_,))
     return next(_found(view, (entry.unique_id or "",), wanted), None)
 
 
 def _found(
-    view: RegistryView, unique_ids: tuple[str, ...], *more: Demand
+    view: RegistryView, unique_ids: tuple[str, ...], *more: Criterion
 ) -> Iterator[DocumentEntry]:
     """Yield the entries of documents; those that were replaced only where there are no others."""
-    demands = (Condition("unique_id", Find.EQUAL, unique_ids), *more)
-    entries = [found.thing for found in view.find(DocumentEntry, demands)]
+    criteria = (Comparison("unique_id", Operator.EQUAL, unique_ids), *more)
+    entries = [found.thing for found in view.find(DocumentEntry, criteria)]
     yield from [one for one in entries if one.availability_status == v.APPROVED] or entries
 
 

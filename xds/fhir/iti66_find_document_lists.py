@@ -13,7 +13,7 @@ from xds.fhir.mapping import Writing, folder_list, submission_set_list
 from xds.fhir.search import KINDS
 from xds.fhir.versions import versioned
 from xds.fhir.vocabulary import FIND_LISTS_RESPONSE, UUID_URN
-from xds.metadata.demands import Condition, Find
+from xds.metadata.criteria import Comparison, Operator
 from xds.metadata.objects import Folder
 from xds.registry.views import Found, Member, RegistryView
 
@@ -25,7 +25,7 @@ def find(facade: Facade, call: Call) -> Answer:
 
 def read(facade: Facade, call: Call) -> Answer:
     """Read one List by its id."""
-    by_id = Condition("entry_uuid", Find.EQUAL, (UUID_URN + call.identifier,))
+    by_id = Comparison("entry_uuid", Operator.EQUAL, (UUID_URN + call.identifier,))
     with facade.domain.registry.view(call.access.visible) as view:
         for kind in KINDS["List"]:
             sought: Any = kind

@@ -9,7 +9,7 @@ from xds.fhir.json import Rendered
 from xds.fhir.mapping import Writing, document_reference
 from xds.fhir.versions import versioned
 from xds.fhir.vocabulary import FIND_REFERENCES_RESPONSE, UUID_URN
-from xds.metadata.demands import Condition, Find
+from xds.metadata.criteria import Comparison, Operator
 from xds.metadata.objects import DocumentEntry
 from xds.registry.views import Found, RegistryView, Relation
 
@@ -21,7 +21,7 @@ def find(facade: Facade, call: Call) -> Answer:
 
 def read(facade: Facade, call: Call) -> Answer:
     """Read one DocumentReference by its id."""
-    by_id = Condition("entry_uuid", Find.EQUAL, (UUID_URN + call.identifier,))
+    by_id = Comparison("entry_uuid", Operator.EQUAL, (UUID_URN + call.identifier,))
     with facade.domain.registry.view(call.access.visible) as view:
         found = view.find(DocumentEntry, [by_id])
         resources = rendered(facade, call.base, view, found)

@@ -32,7 +32,7 @@ from xds.fhir.scopes import RETRIEVE_NEEDS
 from xds.fhir.versions import require_current
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML, UUID_URN
 from xds.metadata.catalogue import ITI_68
-from xds.metadata.demands import ANYTHING, Condition, Demand, Find, is_anything
+from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator, is_anything
 from xds.metadata.objects import DocumentEntry
 from xds.repository.index import IndexedDocument
 from xds.repository.store import DocumentNotFound, DocumentReader
@@ -136,7 +136,7 @@ class Documents:
         asked = self._facts(identifier).asked
         access.facts.documents.append(replace(asked, is_released=False))
 
-    def _require_visible(self, identifier: str, visible: Demand) -> None:
+    def _require_visible(self, identifier: str, visible: Criterion) -> None:
         """Refuse as unknown what the caller may not know of, whatever there is to say of it."""
         if is_anything(visible) or not _UUID.fullmatch(identifier):
             return
@@ -367,8 +367,8 @@ def _extension(media_type: str) -> str:
     return known or (f".{suffix}" if suffix in ("json", "xml") else "")
 
 
-def _of_id(identifier: str) -> Condition:
-    return Condition("entry_uuid", Find.EQUAL, (UUID_URN + identifier.lower(),))
+def _of_id(identifier: str) -> Comparison:
+    return Comparison("entry_uuid", Operator.EQUAL, (UUID_URN + identifier.lower(),))
 
 
 def _gone() -> Refused:

@@ -29,7 +29,7 @@ from xds.fhir.references import (
 )
 from xds.fhir.vocabulary import ENTRY_UUID
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import Condition, Either, Find
+from xds.metadata.criteria import Comparison, Operator, Or
 from xds.metadata.objects import Association, DocumentEntry, Folder
 from xds.metadata.systems import Systems
 from xds.metadata.unique_ids import normal
@@ -169,8 +169,9 @@ class Links:
         raise Refused.because(missing, "not-found", reason, path, error_code=_UNRESOLVED)
 
     def _find(self, kind: Member, names: tuple[str, ...]) -> list[DocumentEntry] | list[Folder]:
-        either = Either(
-            Condition("entry_uuid", Find.EQUAL, names), Condition("unique_id", Find.EQUAL, names)
+        either = Or(
+            Comparison("entry_uuid", Operator.EQUAL, names),
+            Comparison("unique_id", Operator.EQUAL, names),
         )
         if kind is Folder:
             return [one.thing for one in self.view.find(Folder, [either])]

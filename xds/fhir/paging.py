@@ -21,7 +21,7 @@ from xds.fhir.search_demands import NOTHING, Kind
 from xds.fhir.search_requests import Plan, passed_over, problem
 from xds.fhir.search_values import split
 from xds.metadata import datatypes
-from xds.metadata.demands import All, Condition, Demand, Either, Find, Unless
+from xds.metadata.criteria import And, Comparison, Criterion, Not, Operator, Or
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.metadata.searched import OF_REGISTRY, Searched
 from xds.registry.search import Page
@@ -338,14 +338,14 @@ def _merged(
 def _passed(view: RegistryView, plan: Plan, wishes: Wishes) -> list[Found[Any]]:
     """Return all that meets a plan, with what the registry cannot decide."""
     order = [Order(one.row.attributes[plan.kind], one.descending) for one in wishes.sort]
-    found: list[Found[Any]] = view.find(plan.kind, plan.demands, order=order)
+    found: list[Found[Any]] = view.find(plan.kind, plan.criteria, order=order)
     return [one for one in found if all(check(one.thing) for check in plan.checks)]
 
 
 def _fetched(view: RegistryView, plan: Plan, wishes: Wishes, size: int) -> list[Found[Any]]:
     """Return what comes next of one kind, from the position in the direction wanted."""
-    demands = _demands(plan, wishes, beyond=True)
-    if demands is None:
+    criteria = _criteria(plan, wishes, beyond=True)
+    if criteria is None:
         return []
     order = [
         Order(one.row.attributes[plan.kind], one.descending != wishes.backwards, wishes.backwards)
@@ -353,31 +353,31 @@ def _fetched(view: RegistryView, plan: Plan, wishes: Wishes, size: int) -> list[
     ]
     if wishes.backwards:
         order.append(Order("number", descending=True))
-    return view.find(plan.kind, demands, order=order, page=Page(size=size))
+    return view.find(plan.kind, criteria, order=order, page=Page(size=size))
 
 
 def _counted(view: RegistryView, plans: Sequence[Plan], wishes: Wishes, *, beyond: bool) -> int:
     total = 0
     for plan in plans:
-        demands = _demands(plan, wishes, beyond=beyond)
-        if demands is not None:
+        criteria = _criteria(plan, wishes, beyond=beyond)
+        if criteria is not None:
             kind: Any = plan.kind
-            total += view.count(kind, demands)
+            total += view.count(kind, criteria)
     return total
 
 
-def _demands(plan: Plan, wishes: Wishes, *, beyond: bool) -> Sequence[Demand] | None:
+def _criteria(plan: Plan, wishes: Wishes, *, beyond: bool) -> Sequence[Criterion] | None:
     """Return what is demanded of one kind, None where nothing of it can be left."""
     if not beyond or wishes.position is None:
-        return plan.demands
+        return plan.criteria
     further = _beyond(plan.kind, wishes.position, wishes)
-    return None if further is NOTHING else (*plan.demands, further)
+    return None if further is NOTHING else (*plan.criteria, further)
 
 
 # --- beyond a position ---------------------------------------------------------------------------
 
 
-def _beyond(kind: Kind, position: Position, wishes: Wishes) -> Demand:
+def _beyond(kind: Kind, position: Position, wishes: Wishes) -> Criterion:
     """Demand what comes after a position, or before it."""
     alternatives = list(_differing(kind, position, wishes))
     equal = [
@@ -388,48 +388,48 @@ def _beyond(kind: Kind, position: Position, wishes: Wishes) -> Demand:
     if step == 0:
         number = position.number
         tie = (
-            Condition("number", Find.BEFORE, (str(number),))
+            Comparison("number", Operator.BEFORE, (str(number),))
             if wishes.backwards
-            else Condition("number", Find.FROM, (str(number + 1),))
+            else Comparison("number", Operator.FROM, (str(number + 1),))
         )
-        alternatives.append(All(*equal, tie))
+        alternatives.append(And(*equal, tie))
     elif (step < 0) == wishes.backwards:
-        alternatives.append(All(*equal))
-    return Either(*alternatives) if alternatives else NOTHING
+        alternatives.append(And(*equal))
+    return Or(*alternatives) if alternatives else NOTHING
 
 
-def _differing(kind: Kind, position: Position, wishes: Wishes) -> Iterator[Demand]:
+def _differing(kind: Kind, position: Position, wishes: Wishes) -> Iterator[Criterion]:
     """Demand what is equal in the first things to sort by and differs in the next."""
-    equal: list[Demand] = []
+    equal: list[Criterion] = []
     for one, key in zip(wishes.sort, position.keys, strict=True):
         attribute = one.row.attributes[kind]
         further = _further(attribute, key, later=one.descending == wishes.backwards)
-        present: Demand = Condition(attribute, Find.GIVEN)
+        present: Criterion = Comparison(attribute, Operator.GIVEN)
         if key is None:
             # the absent come last: behind them is nothing, before them all the others
             further = present if wishes.backwards else NOTHING
         elif not wishes.backwards:
-            further = Either(further, Unless(present))
+            further = Or(further, Not(present))
         if further is not NOTHING:
-            yield All(*equal, further)
+            yield And(*equal, further)
         equal.append(_at(attribute, key))
 
 
-def _further(attribute: str, key: str | None, *, later: bool) -> Demand:
+def _further(attribute: str, key: str | None, *, later: bool) -> Criterion:
     if key is None:
         return NOTHING
     # times compare as numbers too, so a second 60 is as good as the next minute
     return (
-        Condition(attribute, Find.FROM, (_next(key),))
+        Comparison(attribute, Operator.FROM, (_next(key),))
         if later
-        else Condition(attribute, Find.BEFORE, (key,))
+        else Comparison(attribute, Operator.BEFORE, (key,))
     )
 
 
-def _at(attribute: str, key: str | None) -> Demand:
+def _at(attribute: str, key: str | None) -> Criterion:
     if key is None:
-        return Unless(Condition(attribute, Find.GIVEN))
-    return Condition(attribute, Find.EQUAL, (key,))
+        return Not(Comparison(attribute, Operator.GIVEN))
+    return Comparison(attribute, Operator.EQUAL, (key,))
 
 
 def _next(key: str) -> str:

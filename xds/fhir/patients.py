@@ -17,7 +17,7 @@ from xds.fhir.search_demands import identifying, patient_ids, patient_number
 from xds.fhir.search_requests import Selection, problem
 from xds.fhir.searchset import Search
 from xds.fhir.versions import versioned
-from xds.metadata.demands import ANYTHING
+from xds.metadata.criteria import ANYTHING
 from xds.registry.views import KnownPatient, RegistryView
 
 

@@ -22,7 +22,7 @@ from xds.fhir.references import Held, InRequest, References, Sought, entry_uuid
 from xds.fhir.subjects import Subject, Subjects
 from xds.fhir.vocabulary import CURRENT, ENTRY_UUID, UNIQUE_ID
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import Condition, Find
+from xds.metadata.criteria import Comparison, Operator
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.metadata.systems import Systems
 from xds.registry.views import Found, RegistryView
@@ -227,7 +227,7 @@ class MetadataReader:
             return False  # the mapping says so
         if any(thing.id == uuid for thing in self._things.values()):
             return True
-        wanted = Condition("entry_uuid", Find.EQUAL, (uuid,))
+        wanted = Comparison("entry_uuid", Operator.EQUAL, (uuid,))
         whole = self.view.whole
         return bool(
             whole.count(DocumentEntry, [wanted])
@@ -276,7 +276,7 @@ class MetadataReader:
             return ""
 
     def _folder(self, attribute: str, value: str) -> Found[Folder] | None:
-        found = self.view.find(Folder, [Condition(attribute, Find.EQUAL, (value,))])
+        found = self.view.find(Folder, [Comparison(attribute, Operator.EQUAL, (value,))])
         return found[0] if found else None
 
     def _check_update(self, entry: Entry, folder: Found[Folder], patient_id: str | None) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from xds.fhir import search_demands as compare
-from xds.fhir.search_demands import Comparison, Kind
+from xds.fhir.search_demands import Compare, Kind
 from xds.fhir.vocabulary import MHD
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.metadata.searched import ORDERED, TEXTS, Searched
@@ -25,7 +25,7 @@ KINDS: Final[Mapping[str, tuple[Kind, ...]]] = {
 
 
 _BY_OBJECT: Final[frozenset[Searched]] = frozenset()
-COMPARED_WITH: Final[Mapping[Comparison, frozenset[Searched]]] = {
+COMPARED_WITH: Final[Mapping[Compare, frozenset[Searched]]] = {
     compare.codes: TEXTS,
     compare.statuses: TEXTS,
     compare.list_codes: _BY_OBJECT,
@@ -64,7 +64,7 @@ class SearchParameter:
     """The canonical URL of the SearchParameter, where there is one."""
     aliases: tuple[str, ...] = ()
     """Other names under which clients send it."""
-    compare: Comparison | None = None
+    compare: Compare | None = None
     """How values become a demand; None for what is read by the interaction itself."""
     attributes: Mapping[Kind, str] = field(default_factory=dict)
     """The attribute that it looks at, for each kind that has one."""

@@ -29,8 +29,8 @@ from xds.fhir.vocabulary import (
 )
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
+from xds.metadata.criteria import And, Comparison, Criterion, Not, Operator, Or
 from xds.metadata.datatypes import CX
-from xds.metadata.demands import All, Condition, Demand, Either, Find, Unless
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.registry.views import RegistryView
 
@@ -66,16 +66,16 @@ class Asked:
 class Sought:
     """What a parameter demands of an object to be found."""
 
-    demand: Demand
+    criterion: Criterion
     check: Check | None = None
     """What the registry cannot decide: looked at in each object that meets the demand."""
     warning: Issue | None = None
 
 
-EVERYTHING: Final = All()
-NOTHING: Final = Either()
+EVERYTHING: Final = And()
+NOTHING: Final = Or()
 
-Comparison = Callable[[Asked, str, Where], Sought]
+Compare = Callable[[Asked, str, Where], Sought]
 """Takes the parameter, the attribute that it looks at, and where; ValueError for a bad value."""
 
 
@@ -83,21 +83,21 @@ def _tokens(asked: Asked) -> list[Token]:
     return [Token.parse(value) for value in asked.values]
 
 
-def _equal(attribute: str, values: Iterable[str]) -> Demand:
+def _equal(attribute: str, values: Iterable[str]) -> Criterion:
     """Demand one of the values; nothing at all where there is none."""
     listed = tuple(dict.fromkeys(values))
-    return Condition(attribute, Find.EQUAL, listed) if listed else NOTHING
+    return Comparison(attribute, Operator.EQUAL, listed) if listed else NOTHING
 
 
 # A database counts each alternative of an OR as one step down; in groups it stays shallow.
 _GROUP: Final = 50
 
 
-def _like(attribute: str, patterns: Iterable[str]) -> Demand:
+def _like(attribute: str, patterns: Iterable[str]) -> Criterion:
     listed = tuple(dict.fromkeys(patterns))
     groups = [listed[i : i + _GROUP] for i in range(0, len(listed), _GROUP)]
-    conditions = [Condition(attribute, Find.LIKE, group) for group in groups]
-    return conditions[0] if len(conditions) == 1 else Either(*conditions)
+    conditions = [Comparison(attribute, Operator.LIKE, group) for group in groups]
+    return conditions[0] if len(conditions) == 1 else Or(*conditions)
 
 
 def _literal(text: str) -> str:
@@ -111,12 +111,12 @@ def _literal(text: str) -> str:
 def codes(asked: Asked, attribute: str, where: Where) -> Sought:
     """Compare codes with an attribute that holds them as ``code^^codingScheme``."""
     patterns = [pattern for token in _tokens(asked) for pattern in _code(token, where)]
-    demand = _like(attribute, patterns)
+    criterion = _like(attribute, patterns)
     if attribute not in _WITH_FURTHER:
-        return Sought(demand)
+        return Sought(criterion)
     name = _literal(where.kind.attributes()[attribute].tf_name)
     further = _like("further_codes", (f"{name}|{pattern}" for pattern in patterns))
-    return Sought(Either(demand, further))
+    return Sought(Or(criterion, further))
 
 
 _WITH_FURTHER: Final = frozenset(
@@ -196,16 +196,16 @@ def identifiers(asked: Asked, attribute: str, where: Where) -> Sought:
     """Compare uniqueId and entryUUID, with their system or without (ITI TF-2 Z.9.1)."""
     tokens = identifying(asked)
     unique_ids = [text for token in tokens for text in _unique_ids(token, where)]
-    demands = [_equal("unique_id", unique_ids)]
+    criteria = [_equal("unique_id", unique_ids)]
     uuids = [token.value.lower() for token in tokens if _is_uuid(token)]
     uuids += where.view.bearers(where.kind, [_further(token) for token in tokens])
     if uuids:
-        demands.append(_equal("entry_uuid", uuids))
+        criteria.append(_equal("entry_uuid", uuids))
     extensions = [t.value for t in tokens if t.system is None and "^" not in t.value]
     if extensions and where.kind is DocumentEntry and where.has_patient:
         # without a patient this would look at every document there is
-        demands.append(_like("unique_id", (f"%^{_literal(text)}" for text in extensions)))
-    return Sought(demands[0] if len(demands) == 1 else Either(*demands))
+        criteria.append(_like("unique_id", (f"%^{_literal(text)}" for text in extensions)))
+    return Sought(criteria[0] if len(criteria) == 1 else Or(*criteria))
 
 
 def _further(token: Token) -> str:
@@ -372,12 +372,12 @@ def _looked_at(attribute: str, fits: Callable[[str], bool]) -> Sought:
 # --- dates and numbers ---------------------------------------------------------------------------
 
 
-def _from(attribute: str, time: str) -> Condition:
-    return Condition(attribute, Find.FROM, (time,))
+def _from(attribute: str, time: str) -> Comparison:
+    return Comparison(attribute, Operator.FROM, (time,))
 
 
-def _before(attribute: str, time: str) -> Condition:
-    return Condition(attribute, Find.BEFORE, (time,))
+def _before(attribute: str, time: str) -> Comparison:
+    return Comparison(attribute, Operator.BEFORE, (time,))
 
 
 def dates(asked: Asked, attribute: str, where: Where) -> Sought:
@@ -391,15 +391,15 @@ def numbers(asked: Asked, attribute: str, where: Where) -> Sought:
     return Sought(_any(_within(attribute, number_span(value)) for value in asked.values))
 
 
-def _any(demands: Iterable[Demand]) -> Demand:
-    listed = list(demands)
-    return listed[0] if len(listed) == 1 else Either(*listed)
+def _any(criteria: Iterable[Criterion]) -> Criterion:
+    listed = list(criteria)
+    return listed[0] if len(listed) == 1 else Or(*listed)
 
 
-def _within(attribute: str, span: Span) -> Demand:
+def _within(attribute: str, span: Span) -> Criterion:
     match span.prefix:
         case "ne":
-            return Either(_before(attribute, span.first), _from(attribute, span.end))
+            return Or(_before(attribute, span.first), _from(attribute, span.end))
         case "gt" | "sa":
             return _from(attribute, span.end)
         case "ge":
@@ -408,7 +408,7 @@ def _within(attribute: str, span: Span) -> Demand:
             return _before(attribute, span.first)
         case "le":
             return _before(attribute, span.end)
-    return All(_from(attribute, span.first), _before(attribute, span.end))
+    return And(_from(attribute, span.first), _before(attribute, span.end))
 
 
 _START: Final = "service_start_time"
@@ -424,40 +424,40 @@ def periods(asked: Asked, attribute: str, where: Where) -> Sought:
     return Sought(_any(_period(span) for span in spans))
 
 
-def _period(span: Span) -> Demand:
-    given = Either(_given(_START), _given(_STOP))
+def _period(span: Span) -> Criterion:
+    given = Or(_given(_START), _given(_STOP))
     match span.prefix:
         case "ne":
-            return All(given, Unless(_overlap(span)))
+            return And(given, Not(_overlap(span)))
         case "gt":
-            return All(given, _ends_from(span.end))
+            return And(given, _ends_from(span.end))
         case "ge":
-            return All(given, _ends_from(span.first))
+            return And(given, _ends_from(span.first))
         case "lt":
-            return All(given, _begins_before(span.first))
+            return And(given, _begins_before(span.first))
         case "le":
-            return All(given, _begins_before(span.end))
+            return And(given, _begins_before(span.end))
         case "sa":
             return _from(_START, span.end)
         case "eb":
             return _before(_STOP, span.first)
-    return All(given, _overlap(span))
+    return And(given, _overlap(span))
 
 
-def _given(attribute: str) -> Condition:
-    return Condition(attribute, Find.GIVEN)
+def _given(attribute: str) -> Comparison:
+    return Comparison(attribute, Operator.GIVEN)
 
 
-def _overlap(span: Span) -> Demand:
-    return All(_begins_before(span.end), _ends_from(span.first))
+def _overlap(span: Span) -> Criterion:
+    return And(_begins_before(span.end), _ends_from(span.first))
 
 
-def _begins_before(time: str) -> Demand:
-    return Either(_before(_START, time), Unless(_given(_START)))
+def _begins_before(time: str) -> Criterion:
+    return Or(_before(_START, time), Not(_given(_START)))
 
 
-def _ends_from(time: str) -> Demand:
-    return Either(_from(_STOP, time), Unless(_given(_STOP)))
+def _ends_from(time: str) -> Criterion:
+    return Or(_from(_STOP, time), Not(_given(_STOP)))
 
 
 # --- names ---------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from xds.fhir.search_demands import (
     list_codes,
 )
 from xds.fhir.search_values import split
-from xds.metadata.demands import Condition, Demand, Find, Unless
+from xds.metadata.criteria import Comparison, Criterion, Not, Operator
 from xds.registry.views import RegistryView
 
 
@@ -43,7 +43,7 @@ class Plan:
     """What objects of one kind must be like to be found."""
 
     kind: Kind
-    demands: tuple[Demand, ...]
+    criteria: tuple[Criterion, ...]
     checks: tuple[Check, ...] = ()
 
 
@@ -156,7 +156,7 @@ def plan(
             except ValueError as reason:
                 issues[selection.asked.name] = problem(selection.asked.name, "value", str(reason))
         issues |= {each.warning.diagnostics: each.warning for each in sought if each.warning}
-        if all(each.demand is not NOTHING for each in sought):
+        if all(each.criterion is not NOTHING for each in sought):
             made.append(_plan(one.kind, sought))
     problems = Problems()
     problems.sort(issues.values())
@@ -187,7 +187,7 @@ def _is_barred(selections: Iterable[Selection], where: Where) -> bool:
     """Tell whether the code of a List rules this kind out."""
     coded = [one for one in selections if one.row.compare is list_codes]
     with suppress(ValueError):
-        return any(_sought(one, where).demand is NOTHING for one in coded)
+        return any(_sought(one, where).criterion is NOTHING for one in coded)
     return False
 
 
@@ -200,29 +200,31 @@ def _sought(selection: Selection, where: Where) -> Sought:
         return Sought(_missing(asked, attribute))
     assert row.compare is not None, "a parameter of an object says how it compares"
     sought = row.compare(asked, attribute, where)
-    return replace(sought, demand=_negated(sought.demand)) if asked.modifier == "not" else sought
+    return (
+        replace(sought, criterion=_negated(sought.criterion)) if asked.modifier == "not" else sought
+    )
 
 
-def _missing(asked: Asked, attribute: str) -> Demand:
-    given = Condition(attribute, Find.GIVEN)
+def _missing(asked: Asked, attribute: str) -> Criterion:
+    given = Comparison(attribute, Operator.GIVEN)
     match asked.values:
         case ("true",):
-            return Unless(given)
+            return Not(given)
         case ("false",):
             return given
     raise ValueError("neither true nor false")
 
 
-def _negated(demand: Demand) -> Demand:
-    if demand is NOTHING:
+def _negated(criterion: Criterion) -> Criterion:
+    if criterion is NOTHING:
         return EVERYTHING
-    return NOTHING if demand is EVERYTHING else Unless(demand)
+    return NOTHING if criterion is EVERYTHING else Not(criterion)
 
 
 def _plan(kind: Kind, sought: Iterable[Sought]) -> Plan:
     listed = list(sought)
     return Plan(
         kind,
-        tuple(one.demand for one in listed if one.demand is not EVERYTHING),
+        tuple(one.criterion for one in listed if one.criterion is not EVERYTHING),
         tuple(one.check for one in listed if one.check is not None),
     )

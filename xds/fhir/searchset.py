@@ -29,7 +29,7 @@ from xds.fhir.search_requests import (
 )
 from xds.fhir.subsets import subset
 from xds.fhir.versions import etag, require_current
-from xds.metadata.demands import ANYTHING, equal_to
+from xds.metadata.criteria import ANYTHING, values_equal_to
 from xds.registry.views import Found, RegistryView
 
 Render = Callable[[Facade, str, RegistryView, Sequence[Found[Any]]], list[Rendered]]
@@ -152,8 +152,8 @@ def _note(call: Call, resource_type: str, planned: Iterable[Plan]) -> None:
     facts = call.access.facts
     facts.query_id = resource_type
     facts.query = lambda: f"{resource_type}?{urlencode(call.parameters)}"
-    demands = (demand for plan in planned for demand in plan.demands)
-    facts.patient(*equal_to(demands, "patient_id"))
+    criteria = (criterion for plan in planned for criterion in plan.criteria)
+    facts.patient(*values_equal_to(criteria, "patient_id"))
 
 
 def state(found: Found[Any], base: str) -> tuple[Hashable, ...]:

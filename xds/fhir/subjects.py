@@ -31,8 +31,8 @@ from xds.fhir.references import (
     is_elsewhere,
 )
 from xds.fhir.vocabulary import FHIR_JSON
+from xds.metadata.criteria import ANYTHING
 from xds.metadata.datatypes import CX
-from xds.metadata.demands import ANYTHING
 from xds.metadata.systems import Systems
 from xds.outgoing.fetching import CannotFetch, Fetching
 from xds.registry.views import RegistryView

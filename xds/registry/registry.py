@@ -12,7 +12,7 @@ from xds.errors import TransactionFailure
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_42
-from xds.metadata.demands import ANYTHING, Demand
+from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.objects import MetadataObject
 from xds.metadata.rules import Case, Known, Policy, breaches
 from xds.metadata.submission import Submission
@@ -93,7 +93,7 @@ class DocumentRegistry:
         *,
         transaction: str = ITI_42.name,
         joining: Joining | None = None,
-        visible: Demand = ANYTHING,
+        visible: Criterion = ANYTHING,
     ) -> None:
         """Register a submission in one database transaction (ITI TF-2 3.42.4.1.3, 3.61.4.1.3).
 
@@ -168,7 +168,7 @@ class DocumentRegistry:
         objects = [prepared(thing, now) for thing in things]
         return _Lawful(now, named.submission_set.id, objects, planned)
 
-    def query(self, request: QueryRequest, visible: Demand) -> QueryResult:
+    def query(self, request: QueryRequest, visible: Criterion) -> QueryResult:
         """Answer a stored query (ITI TF-2 3.18.4.1.3) to someone to whom that much is visible.
 
         Raises TransactionFailure.
@@ -177,7 +177,7 @@ class DocumentRegistry:
             return answer(connection, request, self.result_limits, Visibility.of(visible))
 
     @contextmanager
-    def view(self, visible: Demand) -> Iterator[RegistryView]:
+    def view(self, visible: Criterion) -> Iterator[RegistryView]:
         """Open the registry for reading, in one consistent state, by the names of attributes.
 
         ``visible`` is the demand on DocumentEntries that the reader may know of.

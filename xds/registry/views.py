@@ -34,10 +34,10 @@ from xds.database import fetch
 from xds.errors import TransactionFailure, XDSTooManyResults
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import Demand
+from xds.metadata.criteria import Criterion
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.metadata.unique_ids import normal
-from xds.registry.demanded import Clause, Shape, clause, column, parted
+from xds.registry.conditions import Clause, Shape, bind, clause, column
 from xds.registry.fragments import FoundObject, parsed
 from xds.registry.search import WHOLE, Page
 from xds.registry.surroundings import chunks
@@ -143,17 +143,17 @@ class RegistryView:
     def find(
         self,
         kind: type[T],
-        demands: Sequence[Demand],
+        criteria: Sequence[Criterion],
         *,
         order: Sequence[Order] = (),
         page: Page = WHOLE,
     ) -> list[Found[T]]:
-        """Return the objects that meet every demand, by ``order`` and then in that of registration.
+        """Return the objects that meet every criterion, by ``order`` and then by registration.
 
         Raises TransactionFailure with XDSTooManyResults where they are more than the limit, and
         KeyError for an attribute that is not searched.
         """
-        wanted = parted(demands)
+        wanted = bind(criteria)
         query = _selection(_TABLES[kind].name, wanted.shapes, tuple(order), self.visible.sight)
         size = self.most + 1 if page.size is None else min(page.size, self.most + 1)
         bound = {**wanted.values, "most": size, "start": page.start}
@@ -164,9 +164,9 @@ class RegistryView:
             )
         return [Found(FoundObject(kind, *row[:9]), *row[9:]) for row in rows]
 
-    def count(self, kind: type[T], demands: Sequence[Demand]) -> int:
-        """Return how many objects meet every demand."""
-        wanted = parted(demands)
+    def count(self, kind: type[T], criteria: Sequence[Criterion]) -> int:
+        """Return how many objects meet every criterion."""
+        wanted = bind(criteria)
         query = _count(_TABLES[kind].name, wanted.shapes, self.visible.sight)
         ((found,),) = self._rows(query, wanted.values)
         return int(found)
@@ -367,9 +367,9 @@ def _held(table: Table, kind: int, sight: Sight) -> Select[Any]:
     )
 
 
-def _known(*demanded: Clause, sight: Sight) -> Select[Any]:
+def _known(*conditions: Clause, sight: Sight) -> Select[Any]:
     columns = (patient.c.pk, patient.c.patient_id, patient.c.survivor)
-    return select(*columns).where(*demanded, *seen(patient, sight)).order_by(patient.c.pk)
+    return select(*columns).where(*conditions, *seen(patient, sight)).order_by(patient.c.pk)
 
 
 @lru_cache(maxsize=100)

@@ -1,9 +1,9 @@
 """What a caller may know of, as conditions on every kind of object.
 
-The demand is on DocumentEntries. It reaches further: a SubmissionSet or Folder is withheld where
-the demand is on patients and theirs is not among them, and where it holds DocumentEntries and all
-of these are withheld, since its title or its author may tell what they are; an Association, where
-one of its ends is withheld. A search for patients withholds those of whom every entry is
+The criterion is one for DocumentEntries. It reaches further: a SubmissionSet or Folder is withheld
+where the criterion is of patients and theirs is not among them, and where it holds DocumentEntries
+and all of these are withheld, since its title or its author may tell what they are; an Association,
+where one of its ends is withheld. A search for patients withholds those of whom every entry is
 (:func:`not_all_withheld`). Whoever may see everything is asked nothing.
 """
 
@@ -15,13 +15,13 @@ from typing import Final
 from sqlalchemy import FromClause, Select, Table, and_, exists, func, or_, select
 
 from xds.metadata import vocabulary as v
-from xds.metadata.demands import ANYTHING, Demand, is_anything, of_patient
-from xds.registry.demanded import Clause, Shape, clause, fails, parted
+from xds.metadata.criteria import ANYTHING, Criterion, is_anything, of_patient
+from xds.registry.conditions import Clause, Shape, bind, clause, fails
 from xds.registry.tables import association, document_entry, folder, patient, submission_set
 
 _PREFIX: Final = "seen"
 _KEPT: Final = 1_000
-"""Demands that are kept in parts: a policy makes the same of all callers whom it treats alike."""
+"""Criteria that are kept bound: a policy makes the same of all callers whom it treats alike."""
 _DEEPEST: Final = 2
 """A SubmissionSet holds Associations, which may be memberships of a Folder."""
 
@@ -31,30 +31,30 @@ Sight = tuple[Shape, ...]
 
 @dataclass(frozen=True, slots=True)
 class Visibility:
-    """A demand on DocumentEntries, parted as every demand is."""
+    """A criterion for DocumentEntries, bound as every criterion is."""
 
     sight: Sight = ()
     values: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, demand: Demand) -> "Visibility":
+    def of(cls, criterion: Criterion) -> "Visibility":
         """Part what a caller may know of."""
-        return EVERYTHING if is_anything(demand) else _parted(demand)
+        return EVERYTHING if is_anything(criterion) else _bind(criterion)
 
 
 EVERYTHING: Final = Visibility()
 
 
 @lru_cache(_KEPT)
-def _parted(demand: Demand) -> Visibility:
-    both = parted([demand, of_patient(demand)], _PREFIX)
+def _bind(criterion: Criterion) -> Visibility:
+    both = bind([criterion, of_patient(criterion)], _PREFIX)
     return Visibility(both.shapes, both.values)
 
 
 def seen(table: Table, sight: Sight, row: FromClause | None = None) -> list[Clause]:
     """Return the conditions by which a row of the table is visible; none where everything is.
 
-    ``row`` as for :func:`xds.registry.demanded.clause`.
+    ``row`` as for :func:`xds.registry.conditions.clause`.
     """
     if not sight:
         return []
@@ -69,18 +69,18 @@ def seen(table: Table, sight: Sight, row: FromClause | None = None) -> list[Clau
     return found
 
 
-_ANYTHING: Final = parted([ANYTHING]).shapes[0]
+_ANYTHING: Final = bind([ANYTHING]).shapes[0]
 
 
 def _is_of_patients(shape: Shape) -> bool:
-    """Tell whether a demand is on patients alone, so that a set's is that of all its entries."""
+    """Tell whether a criterion is of patients alone, so that a set's is that of all its entries."""
     if isinstance(shape[0], str):
         return shape[0] == "patient_id"
     return all(map(_is_of_patients, shape[1:]))
 
 
 def _of_members(holder: FromClause, entries: Shape) -> Clause:
-    """Demand a visible entry among those that are held, where there are any."""
+    """Require a visible entry among those that are held, where there are any."""
     entry = document_entry.alias()
     member = association.alias()
     held = (
@@ -113,7 +113,7 @@ def not_all_withheld(sight: Sight) -> list[Clause]:
 
 
 def _of_ends(row: FromClause, sight: Sight, depth: int) -> Iterator[Clause]:
-    """Demand that neither end is withheld."""
+    """Require that neither end is withheld."""
     for table in (document_entry, submission_set, folder):
         end = table.alias()
         yield ~_any(_end(row, end).where(fails(and_(*seen(table, sight, end)))))

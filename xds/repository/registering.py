@@ -35,7 +35,7 @@ from xds.errors import (
     XDSRepositoryDuplicateUniqueIdInMessage,
     XDSRepositoryError,
 )
-from xds.metadata.demands import Demand, is_anything, meets
+from xds.metadata.criteria import Criterion, evaluate, is_anything
 from xds.metadata.ebrim import new_uuid
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.submission import Submission
@@ -82,7 +82,7 @@ class RemoteRegistration:
     registry: RemoteRegistry
 
     def __call__(
-        self, submission: Submission, joining: Joining, visible: Demand
+        self, submission: Submission, joining: Joining, visible: Criterion
     ) -> Sequence[RegistryError]:
         """Register a submission whose documents are published; ``joining`` enters them.
 
@@ -130,7 +130,7 @@ class RemoteRegistration:
             index.announce(connection, attempt, unique_ids - settled, since)
         return frozenset()
 
-    def _require_visible(self, submission: Submission, held: Set[str], visible: Demand) -> None:
+    def _require_visible(self, submission: Submission, held: Set[str], visible: Criterion) -> None:
         """Refuse uniqueIds of entries that are withheld, whatever their documents are.
 
         A document that is held and has no entry yet may be a former attempt of the same submitter.
@@ -140,7 +140,7 @@ class RemoteRegistration:
         except RegistryUnavailable as error:
             _log.warning("the registry cannot be asked who may see documents", reason=str(error))
             raise TransactionFailure([XDSRegistryNotAvailable(_NOT_ASKED)]) from error
-        withheld = {normal(one.unique_id or "") for one in entries if not meets(one, visible)}
+        withheld = {normal(one.unique_id or "") for one in entries if not evaluate(visible, one)}
         entries = submission.document_entries
         if taken := [one for one in entries if normal(one.unique_id or "") in withheld]:
             raise TransactionFailure(

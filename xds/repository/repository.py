@@ -21,7 +21,7 @@ from xds.errors import (
     XDSUnknownCommunity,
     XDSUnknownRepositoryId,
 )
-from xds.metadata.demands import ANYTHING, Demand
+from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.ebrim import RegistryObject
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.submission import Submission
@@ -40,7 +40,7 @@ from xds.repository.store import (
 )
 from xds.tracing import part
 
-Register = Callable[[Submission, Joining, Demand], Sequence[RegistryError]]
+Register = Callable[[Submission, Joining, Criterion], Sequence[RegistryError]]
 """Registers a submission as by ITI-42, and returns the registry's warnings.
 
 The Demand is what is visible to the submitter, who can refer to nothing else.
@@ -117,7 +117,7 @@ class DocumentRepository:
         submission: Submission,
         documents: Mapping[str, StagedDocument],
         joining: Joining | None = None,
-        visible: Demand = ANYTHING,
+        visible: Criterion = ANYTHING,
     ) -> Sequence[RegistryError]:
         """Store staged documents, by the id of their entries, and register them (TF-2 3.41.4.1.3).
 
@@ -196,7 +196,7 @@ class DocumentRepository:
         submission: Submission,
         documents: Mapping[str, StagedDocument],
         also: Joining | None,
-        visible: Demand,
+        visible: Criterion,
     ) -> tuple[Sequence[RegistryError], list[StagedDocument]]:
         """Register; return warnings, and the documents that are held under their uniqueId."""
         unused: list[StagedDocument] = []

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xds.errors import Breach, FailureKind, RegistryError, kind_of_errors
-from xds.metadata.demands import ANYTHING, Demand
+from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.submission import Submission
 from xds.security.caller import UNKNOWN, Caller
 
@@ -115,7 +115,7 @@ class Access:
     transaction: str
     """As in the TF: ``ITI-42``."""
     caller: Caller = UNKNOWN
-    visible: Demand = ANYTHING
+    visible: Criterion = ANYTHING
     """The demand on DocumentEntries that the caller may know of."""
     permitted_by: tuple[str, ...] = ()
     """The names of the rules of the policy that permit it."""

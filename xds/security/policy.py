@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from xds.metadata.catalogue import TransactionKind, names_of
-from xds.metadata.demands import (
+from xds.metadata.criteria import (
     ANYTHING,
-    Condition,
-    Demand,
-    Find,
-    either,
-    every,
-    unless,
+    Comparison,
+    Criterion,
+    Operator,
+    all_of,
+    any_of,
+    negated,
 )
 from xds.metadata.objects import Code
 from xds.security.access import AccessDenied
@@ -96,17 +96,17 @@ class Rule:
             return False
         return bool(user.resource_ids) or not self.own_patient
 
-    def demand(self, caller: Caller) -> Demand:
-        """Return the demand on the DocumentEntries that it covers."""
-        demands = [demand for one in self.codes.items() for demand in self._of_codes(*one)]
+    def criterion(self, caller: Caller) -> Criterion:
+        """Return the criterion of the DocumentEntries that it covers."""
+        criteria = [criterion for one in self.codes.items() for criterion in self._of_codes(*one)]
         if self.own_patient and caller.user is not None:
-            demands.append(Condition("patient_id", Find.EQUAL, caller.user.resource_ids))
-        return every(demands)
+            criteria.append(Comparison("patient_id", Operator.EQUAL, caller.user.resource_ids))
+        return all_of(criteria)
 
-    def _of_codes(self, attribute: str, codes: tuple[str, ...]) -> Iterable[Demand]:
-        yield Condition(attribute, Find.EQUAL, codes)
+    def _of_codes(self, attribute: str, codes: tuple[str, ...]) -> Iterable[Criterion]:
+        yield Comparison(attribute, Operator.EQUAL, codes)
         if self.permits:
-            yield unless(Condition(attribute, Find.OTHER, codes))
+            yield negated(Comparison(attribute, Operator.OTHER, codes))
 
 
 def _named(code: Code) -> str:
@@ -120,9 +120,9 @@ class Grant:
 
     permitted_by: tuple[str, ...]
     """The names of the rules that permit it, for documents that they cover."""
-    visible: Demand
+    visible: Criterion
     break_glass: bool
-    denials: tuple[tuple[str, Demand], ...] = ()
+    denials: tuple[tuple[str, Criterion], ...] = ()
     """The rules that take documents away from it, by their names."""
 
 
@@ -148,12 +148,12 @@ class AccessPolicy:
             raise AccessDenied(
                 DENIED, rule=NO_RULE, needs_user=self._would_know_a_user(transaction, caller)
             )
-        denials = tuple((rule.name, rule.demand(caller)) for rule in denying)
-        permitted = either(rule.demand(caller) for rule in permitting)
-        denied = either(demand for _, demand in denials)
+        denials = tuple((rule.name, rule.criterion(caller)) for rule in denying)
+        permitted = any_of(rule.criterion(caller) for rule in permitting)
+        denied = any_of(criterion for _, criterion in denials)
         return Grant(
             permitted_by=tuple(rule.name for rule in permitting),
-            visible=every([permitted, unless(denied)]) if has_documents else ANYTHING,
+            visible=all_of([permitted, negated(denied)]) if has_documents else ANYTHING,
             break_glass=any(rule.break_glass for rule in permitting),
             denials=denials,
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
-from xds.metadata.demands import every, meets, of_patient
+from xds.metadata.criteria import all_of, evaluate, of_patient
 from xds.metadata.submission import Submission
 from xds.security.access import Access, AccessDenied
 from xds.security.gates import Outcome
@@ -25,7 +25,7 @@ class PolicyGate:
         grant = self._grant(access.transaction, access.caller)
         access.permitted_by = grant.permitted_by
         access.break_glass = grant.break_glass
-        access.visible = every([access.visible, grant.visible])
+        access.visible = all_of([access.visible, grant.visible])
         access.checks.append(lambda one: _check_submission(one, grant))
 
     def leave(self, access: Access, outcome: Outcome) -> None:
@@ -42,10 +42,10 @@ def _check_submission(access: Access, grant: Grant) -> None:
 def _broken(submission: Submission, access: Access, grant: Grant) -> Iterator[str]:
     """Yield the rule that stands against each object of a submission."""
     for entry in submission.document_entries:
-        if not meets(entry, access.visible):
-            denials = (name for name, demand in grant.denials if meets(entry, demand))
+        if not evaluate(access.visible, entry):
+            denials = (name for name, criterion in grant.denials if evaluate(criterion, entry))
             yield next(denials, NO_RULE)
     of_patients = of_patient(access.visible)
     for package in (*submission.submission_sets, *submission.folders):
-        if not meets(package, of_patients):
+        if not evaluate(of_patients, package):
             yield NO_RULE

@@ -1,6 +1,6 @@
-"""Demands as SQL: the one place where what is demanded by attributes' names becomes conditions.
+"""Criteria as SQL: the one place where comparisons of attributes become conditions on rows.
 
-A demand is parted into its shape and its values, so that a statement which was built once for a
+A criterion is separated into its shape and its values, so that a statement built once for a
 shape serves whatever values there are.
 """
 
@@ -24,42 +24,42 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from xds.metadata.demands import All, Condition, Demand, Either, Find, Unless
+from xds.metadata.criteria import And, Comparison, Criterion, Not, Operator, Or
 from xds.registry.tables import VALUE_ATTRIBUTES, VALUES, patient, searchable, value_attribute
 
 Clause = ColumnElement[bool]
 Shape = tuple[Any, ...]
-"""A demand without its values: what statements are kept by."""
+"""A criterion without its values: the key by which statements are cached."""
 
 
 @dataclass(frozen=True, slots=True)
-class Parted:
-    """Demands, parted into shapes and values."""
+class Bound:
+    """Criteria, separated into shapes and values."""
 
     shapes: tuple[Shape, ...] = ()
     values: Mapping[str, object] = field(default_factory=dict)
 
 
-def parted(demands: Sequence[Demand], prefix: str = "v") -> Parted:
-    """Part demands from their values, whose names are the prefix and a number."""
+def bind(criteria: Sequence[Criterion], prefix: str = "v") -> Bound:
+    """Separate criteria from their values, whose names are the prefix and a number."""
     values: dict[str, object] = {}
-    return Parted(tuple(_shape(demand, values, prefix) for demand in demands), values)
+    return Bound(tuple(_shape(criterion, values, prefix) for criterion in criteria), values)
 
 
-def _shape(demand: Demand, values: dict[str, object], prefix: str) -> Shape:
-    if isinstance(demand, Either | All):
-        return (type(demand), *(_shape(part, values, prefix) for part in demand))
-    if isinstance(demand, Unless):
-        return (Unless, _shape(demand.demand, values, prefix))
-    assert isinstance(demand, Condition)
-    texts = [searchable(text) for text in demand.values]
+def _shape(criterion: Criterion, values: dict[str, object], prefix: str) -> Shape:
+    if isinstance(criterion, Or | And):
+        return (type(criterion), *(_shape(part, values, prefix) for part in criterion))
+    if isinstance(criterion, Not):
+        return (Not, _shape(criterion.criterion, values, prefix))
+    assert isinstance(criterion, Comparison)
+    texts = [searchable(text) for text in criterion.values]
     first = f"{prefix}{len(values)}"
-    if demand.find in (Find.EQUAL, Find.OTHER):
+    if criterion.operator in (Operator.EQUAL, Operator.OTHER):
         values[first] = texts
-        return (demand.attribute, demand.find, (first,))
+        return (criterion.attribute, criterion.operator, (first,))
     names = tuple(f"{first}_{i}" for i in range(len(texts)))
     values.update(zip(names, texts, strict=True))
-    return (demand.attribute, demand.find, names)
+    return (criterion.attribute, criterion.operator, names)
 
 
 def clause(table: Table, shape: Shape, row: FromClause | None = None) -> Clause:
@@ -68,11 +68,11 @@ def clause(table: Table, shape: Shape, row: FromClause | None = None) -> Clause:
     ``row`` is an alias that stands for the table within a larger statement; no patient is joined
     there.
     """
-    if shape[0] in (Either, All):
-        join = or_ if shape[0] is Either else and_
+    if shape[0] in (Or, And):
+        join = or_ if shape[0] is Or else and_
         parts = [clause(table, part, row) for part in shape[1:]]
-        return join(*parts) if parts else literal(shape[0] is All)
-    if shape[0] is Unless:
+        return join(*parts) if parts else literal(shape[0] is And)
+    if shape[0] is Not:
         return fails(clause(table, shape[1], row))
     attribute, find, names = shape
     columns = table if row is None else row
@@ -90,9 +90,9 @@ def clause(table: Table, shape: Shape, row: FromClause | None = None) -> Clause:
     return _compared(column(columns, attribute), find, names)
 
 
-def fails(demanded: Clause) -> Clause:
+def fails(conditions: Clause) -> Clause:
     """Return the condition that another does not hold, be it for an absent value."""
-    return not_(func.coalesce(demanded, literal(False)))
+    return not_(func.coalesce(conditions, literal(False)))
 
 
 def column(table: FromClause, attribute: str) -> ColumnElement[Any]:
@@ -102,16 +102,16 @@ def column(table: FromClause, attribute: str) -> ColumnElement[Any]:
     return table.c["pk" if attribute == "number" else attribute]
 
 
-def _compared(value: ColumnElement[Any], find: Find, names: Sequence[str]) -> Clause:
-    if find is Find.GIVEN:
+def _compared(value: ColumnElement[Any], find: Operator, names: Sequence[str]) -> Clause:
+    if find is Operator.GIVEN:
         return value.is_not(None)
-    if find is Find.EQUAL:
+    if find is Operator.EQUAL:
         return value.in_(bindparam(names[0], expanding=True))
-    if find is Find.OTHER:
+    if find is Operator.OTHER:
         return value.not_in(bindparam(names[0], expanding=True))
     values = [bindparam(name, type_=value.type) for name in names]
-    if find is Find.LIKE:
+    if find is Operator.LIKE:
         # both by the database, whatever letters its lower() knows
         return or_(*(func.lower(value).like(func.lower(one), escape="\\") for one in values))
-    compare: Callable[[Any], Clause] = value.__ge__ if find is Find.FROM else value.__lt__
+    compare: Callable[[Any], Clause] = value.__ge__ if find is Operator.FROM else value.__lt__
     return or_(*map(compare, values))
