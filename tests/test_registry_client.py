@@ -115,7 +115,7 @@ def test_what_cannot_be_sent_is_not() -> None:
 def test_a_registry_that_answers_for_a_part_is_not_believed() -> None:
     partly = query_response(status=v.PARTIAL_SUCCESS)
     with (
-        odd_server(answer(envelope(partly))) as odd,
+        odd_server(*[answer(envelope(partly))] * 2, closing=True) as odd,
         closing(RegistryClient(odd.url, Settings())) as client,
         pytest.raises(RegistryUnavailable, match="does not answer for all"),
     ):
