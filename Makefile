@@ -88,7 +88,7 @@ docs: mapping ## write what docs/ has of the code: the options, the mapping tabl
 	$(VENV)/bin/python -m xds.commands.configuration_page docs/configuration.md
 
 mapping: $(VENV)/installed ## write docs/mhd-mapping.md from the mapping table
-	$(VENV)/bin/python -m xds.fhir.mapping docs/mhd-mapping.md
+	$(VENV)/bin/python -m xds.mhd.mapping docs/mhd-mapping.md
 
 constraints: $(VENV)/installed-dev ## write constraints.txt: every dependency by its version and hashes
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \

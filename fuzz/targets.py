@@ -18,9 +18,9 @@ from xds import contract
 from xds.app import WSGIApplication, create_app
 from xds.config import Config
 from xds.errors import TransactionFailure
-from xds.fhir import json, structure, xml
-from xds.fhir.outcome import Issue, Refused
-from xds.fhir.resource import Resource
+from xds.fhir.r4 import json, structure, xml
+from xds.fhir.r4.outcome import Issue, Refused
+from xds.fhir.r4.resource import Resource
 from xds.hl7v2.acknowledgement import acknowledgement
 from xds.hl7v2.encoding import Encoding
 from xds.hl7v2.message import Message, Segment, Unreadable

@@ -19,10 +19,10 @@ from lxml import etree
 from xds import contract
 from xds.audit import vocabulary as av
 from xds.fhir.capability import MHD_ACTORS
-from xds.fhir.interactions import INTERACTIONS, OPEN
 from xds.hl7v2.feed import EVENTS
 from xds.metadata.catalogue import CATALOGUE, SoapMessages, TransactionKind, TransactionRow
 from xds.metadata.rules import SUBMISSION_RULES
+from xds.mhd.interactions import INTERACTIONS, OPEN
 from xds.registry.queries import STORED_QUERIES
 from xds.security import policy
 from xds.transactions import TRANSACTIONS

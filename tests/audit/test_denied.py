@@ -34,9 +34,9 @@ from xds.client import (
     submission_of,
 )
 from xds.config import Config
-from xds.fhir.interactions import INTERACTIONS
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import DocumentEntry
+from xds.mhd.interactions import INTERACTIONS
 
 _SECONDS: Final = 20
 POLICY: Final = """

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.fhir.published import Change, attachment, resource
-from xds.fhir.exchange import Resource
+from xds.fhir.r4.resource import Resource
 
 
 def about(subject: Resource, *entries: Resource) -> Change:

@@ -1,6 +1,6 @@
-"""Writes ``xds/fhir/elements.txt`` from the R4 definitions in the npm package ``fhir``.
+"""Writes ``xds/fhir/r4/elements.txt`` from the R4 definitions in the npm package ``fhir``.
 
-    python -m tests.fhir.definitions > xds/fhir/elements.txt
+    python -m tests.fhir.definitions > xds/fhir/r4/elements.txt
 
 The package was chosen because its tables are those of R4 as published: other copies of the
 definitions have had elements of R5 and of their makers added. What it has lost is added here.

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 from lxml import etree
 
-from xds.fhir import xml
+from xds.fhir.r4 import xml
 
 FOLDER: Final = Path(__file__).parent.parent.parent.parent / "shared" / "reference" / "fhir"
 

@@ -6,10 +6,10 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from xds.fhir import elements
-from xds.fhir.elements import Element, Type
-from xds.fhir.exchange import Resource
-from xds.fhir.json import Decimal, number
+from xds.fhir.r4 import elements
+from xds.fhir.r4.elements import Element, Type
+from xds.fhir.r4.json import Decimal, number
+from xds.fhir.r4.resource import Resource
 
 # What MHD is about, with the types in which elements, choices and resources nest most oddly.
 TYPES: Final = (

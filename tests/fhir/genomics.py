@@ -9,8 +9,9 @@ from typing import Final
 from tests.fhir.asked import ANYONE
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
-from xds.fhir import json
-from xds.fhir.exchange import Call, Facade, Resource
+from xds.fhir.exchange import Call, Facade
+from xds.fhir.r4 import json
+from xds.fhir.r4.resource import Resource
 from xds.fhir.vocabulary import FHIR_JSON
 
 DOCUMENTS: Final = Path(__file__).parents[2] / "fixtures" / "documents"

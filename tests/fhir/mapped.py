@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from xds.fhir.exchange import Resource
-from xds.fhir.mapping import Reading, Writing
+from xds.fhir.datatypes.context import Reading, Writing
+from xds.fhir.r4.resource import Resource
 from xds.metadata.objects import MetadataObject
 from xds.metadata.systems import Systems
 

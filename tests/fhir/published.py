@@ -12,13 +12,14 @@ import pytest
 from tests.fhir.asked import ANYONE
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
-from xds.fhir import structure
-from xds.fhir.exchange import Answer, Call, Facade, Resource
-from xds.fhir.iti65_provide_document_bundle import provide
-from xds.fhir.iti105_simplified_publish import publish
-from xds.fhir.outcome import Issue, Refused
+from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.r4 import structure
+from xds.fhir.r4.outcome import Issue, Refused
+from xds.fhir.r4.resource import Resource
 from xds.metadata.criteria import ANYTHING, Comparison, Operator
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
+from xds.mhd.iti65_provide_document_bundle import provide
+from xds.mhd.iti105_simplified_publish import publish
 from xds.registry.views import Found
 from xds.repository.repository import DocumentRequest
 from xds.repository.store import DocumentReader

@@ -11,8 +11,9 @@ from tests.databases import Databases
 from tests.fhir.asked import ANYONE
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
-from xds.fhir import json
-from xds.fhir.exchange import Answer, Call, Facade, Resource
+from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.r4 import json
+from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING
 from xds.metadata.objects import (

@@ -18,8 +18,8 @@ from xds.database import DatabaseUnavailable
 from xds.errors import TransactionFailure, XDSDuplicateUniqueIdInRegistry, XDSRegistryError
 from xds.fhir import application
 from xds.fhir.exchange import Answer, Call, Facade
-from xds.fhir.interactions import Handler, Interaction
-from xds.fhir.outcome import Issue, Refused
+from xds.fhir.r4.outcome import Issue, Refused
+from xds.mhd.interactions import Handler, Interaction
 from xds.repository.store import StoreFull, StoreUnavailable
 
 Serve = Callable[..., Any]

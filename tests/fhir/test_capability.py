@@ -13,10 +13,11 @@ from tests.fhir import schema
 from tests.fhir.asked import FHIR_JSON, FHIR_XML, ask
 from tests.serving import Server
 from xds.config import Config
-from xds.fhir import capability, openapi, structure
-from xds.fhir.interactions import INTERACTIONS
-from xds.fhir.paging import RESULT_PARAMETERS
-from xds.fhir.search import SEARCH_PARAMETERS
+from xds.fhir import capability, openapi
+from xds.fhir.r4 import structure
+from xds.fhir.search.paging import RESULT_PARAMETERS
+from xds.mhd.interactions import INTERACTIONS
+from xds.mhd.search.parameters import SEARCH_PARAMETERS
 
 BASE = "https://share.example/fhir"
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "fhir"

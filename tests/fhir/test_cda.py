@@ -14,7 +14,7 @@ from tests.fhir.genomics import CDA, NHS_NUMBERS, edited
 from xds import parsing
 from xds.content import cda, cda_values, defaults
 from xds.content.description import Description, completed, missing
-from xds.fhir.outcome import Issue
+from xds.fhir.r4.outcome import Issue
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Author, Code
 

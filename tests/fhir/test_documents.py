@@ -20,16 +20,17 @@ from xds import parsing
 from xds.content import cda, defaults
 from xds.content import fhir_document as documents
 from xds.content.description import Description, completed, missing
-from xds.fhir import json, structure, xml
-from xds.fhir.exchange import Facade, Resource
-from xds.fhir.outcome import Issue
-from xds.fhir.problems import Problems
-from xds.fhir.subjects import subjects_of
+from xds.fhir.exchange import Facade
+from xds.fhir.r4 import json, structure, xml
+from xds.fhir.r4.outcome import Issue
+from xds.fhir.r4.problems import Problems
+from xds.fhir.r4.resource import Resource
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING
 from xds.metadata.objects import Author, Code
 from xds.metadata.systems import Systems
+from xds.mhd.provide.subjects import subjects_of
 
 SYSTEMS = Systems.read()
 SHIPPED = defaults.read(None)

@@ -9,8 +9,8 @@ import pytest
 from tests.fhir import definitions
 from tests.fhir.examples import FOLDER
 from tests.fhir.node import node_packages
-from xds.fhir import elements
-from xds.fhir.elements import Element
+from xds.fhir.r4 import elements
+from xds.fhir.r4.elements import Element
 
 SCHEMA: Final = FOLDER / "fhir.schema.json"
 

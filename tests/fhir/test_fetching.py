@@ -7,7 +7,7 @@ import pytest
 
 from tests.fhir.elsewhere import Elsewhere, serving_elsewhere
 from xds.config import Config
-from xds.fhir.fetching import fetching_of
+from xds.mhd.provide.fetching import fetching_of
 from xds.outgoing.fetching import CannotFetch, Fetching, NotAllowed, TooLarge
 from xds.targets import prefixes
 

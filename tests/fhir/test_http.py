@@ -15,8 +15,8 @@ from tests.fhir.asked import FHIR_JSON, FHIR_XML, Reply, ask
 from tests.serving import Server, serving
 from xds.config import Config
 from xds.fhir import application
-from xds.fhir.interactions import INTERACTIONS, Interaction
-from xds.fhir.outcome import Refused
+from xds.fhir.r4.outcome import Refused
+from xds.mhd.interactions import INTERACTIONS, Interaction
 
 FORM = "application/x-www-form-urlencoded"
 LIMIT = 100_000

@@ -20,12 +20,13 @@ from tests.fhir.published import (
     message,
     told,
 )
-from xds.fhir.exchange import Call, Resource
-from xds.fhir.iti67_find_document_references import read
-from xds.fhir.outcome import Issue
+from xds.fhir.exchange import Call
+from xds.fhir.r4.outcome import Issue
+from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING
 from xds.metadata.objects import SubmissionSet
+from xds.mhd.iti67_find_document_references import read
 
 A = "DocumentReference.content[0].attachment"
 

@@ -27,14 +27,15 @@ from tests.fhir.genomics import (
 )
 from tests.serving import serving
 from xds.content import fhir_document as documents
-from xds.fhir import json
-from xds.fhir.exchange import Answer, Call, Facade, Resource
-from xds.fhir.iti106_generate_metadata import generate
-from xds.fhir.outcome import Issue, Refused
+from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.r4 import json
+from xds.fhir.r4.outcome import Issue, Refused
+from xds.fhir.r4.resource import Resource
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING, Comparison, Operator
 from xds.metadata.objects import DocumentEntry, SubmissionSet
+from xds.mhd.iti106_generate_metadata import generate
 from xds.repository.repository import DocumentRequest
 from xds.repository.store import DocumentReader
 

@@ -33,7 +33,7 @@ from tests.fhir.published import (
     statuses,
     warnings,
 )
-from xds.fhir.exchange import Resource
+from xds.fhir.r4.resource import Resource
 from xds.fhir.vocabulary import FHIR_XML
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING

@@ -26,7 +26,7 @@ from tests.fhir.published import (
     resource,
     told,
 )
-from xds.fhir.exchange import Resource
+from xds.fhir.r4.resource import Resource
 from xds.metadata.criteria import ANYTHING
 
 

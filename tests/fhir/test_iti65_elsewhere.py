@@ -33,7 +33,7 @@ from tests.fhir.published import (
     told,
     warnings,
 )
-from xds.fhir.exchange import Resource
+from xds.fhir.r4.resource import Resource
 
 
 @pytest.fixture

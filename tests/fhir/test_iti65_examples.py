@@ -22,7 +22,7 @@ from tests.fhir.published import (
     statuses,
     told,
 )
-from xds.fhir.exchange import Resource
+from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING
 

@@ -6,9 +6,9 @@ import pytest
 
 from tests.databases import Databases
 from tests.fhir.searched import BASE, Population, matches, opened, populate, resource, told
-from xds.fhir.iti66_find_document_lists import find, read
-from xds.fhir.outcome import Refused
+from xds.fhir.r4.outcome import Refused
 from xds.fhir.vocabulary import FIND_LISTS_RESPONSE, LIST_TYPES
+from xds.mhd.iti66_find_document_lists import find, read
 
 SETS = ["first", "second", "third"]
 ALL = [*SETS, "heart"]

@@ -17,11 +17,11 @@ from tests.fhir.searched import (
     resource,
     told,
 )
-from xds.fhir.iti67_find_document_references import find, read
-from xds.fhir.outcome import Refused
+from xds.fhir.r4.outcome import Refused
 from xds.fhir.vocabulary import FIND_REFERENCES_RESPONSE
 from xds.metadata.objects import Association
 from xds.metadata.vocabulary import RPLC
+from xds.mhd.iti67_find_document_references import find, read
 
 HOME = "urn:oid:2.999.9.1"
 ALL = ["report", "letter", "scan", "rescan"]

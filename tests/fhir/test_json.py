@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.fhir import generated
-from xds.fhir import json
-from xds.fhir.exchange import Resource
-from xds.fhir.json import DEEPEST, Decimal
-from xds.fhir.outcome import Refused
+from xds.fhir.r4 import json
+from xds.fhir.r4.json import DEEPEST, Decimal
+from xds.fhir.r4.outcome import Refused
+from xds.fhir.r4.resource import Resource
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])

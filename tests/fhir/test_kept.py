@@ -1,6 +1,6 @@
 """Resources that were written lately."""
 
-from xds.fhir.kept import Kept
+from xds.fhir.search.kept import Kept
 
 
 def test_a_resource_is_written_once() -> None:

@@ -7,20 +7,16 @@ import pytest
 from tests.fhir.mapped import PATIENT, READING, SYSTEMS, WRITING
 from tests.fhir.test_mapping_table import ENTRY
 from xds.fhir import vocabulary as f
-from xds.fhir.exchange import Resource
-from xds.fhir.mapping import (
-    Mapped,
-    Reading,
-    document_reference,
-    patient_resource,
-    read_document_reference,
-    read_relates_to,
-)
-from xds.fhir.mapping.identifiers import uuid_identifier
-from xds.fhir.outcome import Refused
+from xds.fhir.datatypes.context import Mapped, Reading
+from xds.fhir.datatypes.identifiers import uuid_identifier
+from xds.fhir.datatypes.relations import read_relates_to
+from xds.fhir.r4.outcome import Refused
+from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import new_uuid
 from xds.metadata.objects import Author, Code, DocumentEntry
+from xds.mhd.mapping.document_references import document_reference, read_document_reference
+from xds.mhd.mapping.patients import patient_resource
 from xds.registry.views import KnownPatient, Relation
 
 RFC = "urn:ietf:rfc:3986"

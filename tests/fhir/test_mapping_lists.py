@@ -7,18 +7,13 @@ import pytest
 from tests.fhir.mapped import PATIENT, READING, SYSTEMS, WRITING
 from tests.fhir.test_mapping_table import FOLDER, SET
 from xds.fhir import vocabulary as f
-from xds.fhir.exchange import Resource
-from xds.fhir.mapping import (
-    Mapped,
-    folder_list,
-    read_folder,
-    read_submission_set,
-    submission_set_list,
-)
-from xds.fhir.mapping.identifiers import unique_identifier
-from xds.fhir.outcome import Refused
+from xds.fhir.datatypes.context import Mapped
+from xds.fhir.datatypes.identifiers import unique_identifier
+from xds.fhir.r4.outcome import Refused
+from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Author, DocumentEntry, Folder, SubmissionSet
+from xds.mhd.mapping.lists import folder_list, read_folder, read_submission_set, submission_set_list
 from xds.registry.views import Member
 
 RFC = "urn:ietf:rfc:3986"

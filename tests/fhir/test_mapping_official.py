@@ -13,18 +13,12 @@ from tests.fhir import metadata_made as made
 from tests.fhir import profiles
 from tests.fhir.mapped import PATIENT, READING, SYSTEMS, WRITING, differences, unfolded
 from xds.fhir import vocabulary as f
-from xds.fhir.exchange import Resource
-from xds.fhir.mapping import (
-    Reading,
-    document_reference,
-    folder_list,
-    read_document_reference,
-    read_folder,
-    read_submission_set,
-    submission_set_list,
-)
+from xds.fhir.datatypes.context import Reading
+from xds.fhir.r4.resource import Resource
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.metadata.submission import Submission
+from xds.mhd.mapping.document_references import document_reference, read_document_reference
+from xds.mhd.mapping.lists import folder_list, read_folder, read_submission_set, submission_set_list
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SHARED: Final = ROOT.parent / "shared"

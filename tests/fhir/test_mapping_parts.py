@@ -4,18 +4,13 @@ import pytest
 
 from tests.fhir.mapped import PATIENT, SYSTEMS
 from xds.fhir import vocabulary as f
-from xds.fhir.exchange import Resource
-from xds.fhir.mapping import identifiers, times
-from xds.fhir.mapping.codes import (
-    coded_concept,
-    coding,
-    read_coded_concept,
-    read_coding,
-)
-from xds.fhir.mapping.demographics import patient, read_patient
-from xds.fhir.mapping.exact import kept
-from xds.fhir.mapping.people import organization, person, read_organization, read_person
-from xds.fhir.mapping.telecoms import contact_point, read_contact_point
+from xds.fhir.datatypes import identifiers, times
+from xds.fhir.datatypes.codes import coded_concept, coding, read_coded_concept, read_coding
+from xds.fhir.datatypes.demographics import patient, read_patient
+from xds.fhir.datatypes.exact import kept
+from xds.fhir.datatypes.people import organization, person, read_organization, read_person
+from xds.fhir.datatypes.telecoms import contact_point, read_contact_point
+from xds.fhir.r4.resource import Resource
 from xds.metadata.objects import Code
 
 NHS = "https://fhir.nhs.uk/Id/nhs-number"

@@ -8,18 +8,12 @@ from hypothesis import strategies as st
 
 from tests.fhir import metadata_made as made
 from tests.fhir.mapped import READING, WRITING, differences, unfolded
-from xds.fhir import json as fhir_json
-from xds.fhir import structure, xml
-from xds.fhir.exchange import Resource
-from xds.fhir.mapping import (
-    document_reference,
-    folder_list,
-    read_document_reference,
-    read_folder,
-    read_submission_set,
-    submission_set_list,
-)
+from xds.fhir.r4 import json as fhir_json
+from xds.fhir.r4 import structure, xml
+from xds.fhir.r4.resource import Resource
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
+from xds.mhd.mapping.document_references import document_reference, read_document_reference
+from xds.mhd.mapping.lists import folder_list, read_folder, read_submission_set, submission_set_list
 
 often = settings(
     max_examples=100,

@@ -6,17 +6,7 @@ from typing import Any
 import pytest
 
 from tests.fhir.mapped import PATIENT, READING, WRITING, differences
-from xds.fhir.exchange import Resource
-from xds.fhir.mapping import (
-    document_reference,
-    folder_list,
-    read_document_reference,
-    read_folder,
-    read_submission_set,
-    submission_set_list,
-)
-from xds.fhir.mapping.documentation import render
-from xds.fhir.mapping.table import ROWS, Direction, Row, absent
+from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import (
     Association,
@@ -27,6 +17,10 @@ from xds.metadata.objects import (
     MetadataObject,
     SubmissionSet,
 )
+from xds.mhd.mapping.document_references import document_reference, read_document_reference
+from xds.mhd.mapping.documentation import render
+from xds.mhd.mapping.lists import folder_list, read_folder, read_submission_set, submission_set_list
+from xds.mhd.mapping.table import ROWS, Direction, Row, absent
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "mhd-mapping.md"
 CODE = Code("A", "2.999.5", "What it means")

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.fhir.asked import FHIR_JSON, FHIR_XML
-from xds.fhir import negotiation
+from xds.fhir.http import negotiation
 
 
 @pytest.mark.parametrize(

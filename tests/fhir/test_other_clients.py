@@ -12,7 +12,7 @@ from tests.fhir.asked import FHIR_JSON, Reply, ask
 from tests.fhir.changes import IDENTIFIER, UNKNOWN, put
 from tests.fhir.published import Change, ids, message, statuses, warnings
 from tests.serving import Server
-from xds.fhir.exchange import Resource
+from xds.fhir.r4.resource import Resource
 from xds.fhir.vocabulary import MHD
 
 BEFORE = "http://profiles.ihe.net/ITI/MHD"

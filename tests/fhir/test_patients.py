@@ -16,9 +16,9 @@ from tests.fhir.searched import (
     resource,
     told,
 )
-from xds.fhir.outcome import Refused
-from xds.fhir.patients import find, read
+from xds.fhir.r4.outcome import Refused
 from xds.metadata.criteria import ANYTHING
+from xds.mhd.iti78_patient_demographics_query import find, read
 
 OTHER = f"anna^^^&{AUTHORITY}.9&ISO"
 CARL = f"c_rl^^^&{AUTHORITY}&ISO"

@@ -10,8 +10,8 @@ import pytest
 from tests.fhir.asked import FHIR_JSON, FHIR_XML, Reply, ask
 from tests.fhir.published import NOTE, Change, locations, message, statuses
 from tests.serving import Server
-from xds.fhir import structure, xml
-from xds.fhir.exchange import Resource
+from xds.fhir.r4 import structure, xml
+from xds.fhir.r4.resource import Resource
 
 
 def _new(name: str, *changes: Change) -> Resource:

@@ -8,11 +8,11 @@ import pytest
 
 from tests.fhir.asked import ANYONE
 from tests.fhir.published import BASE, Deploy, Deployment, deploying, message
-from xds.fhir import publishing
 from xds.fhir.exchange import Call
-from xds.fhir.iti105_simplified_publish import publish
-from xds.fhir.outcome import Refused
-from xds.fhir.publishing import BadBase64, decoded, media_type, staging
+from xds.fhir.r4.outcome import Refused
+from xds.mhd.iti105_simplified_publish import publish
+from xds.mhd.provide import publishing
+from xds.mhd.provide.publishing import BadBase64, decoded, media_type, staging
 
 
 @pytest.fixture

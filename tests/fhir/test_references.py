@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from xds.fhir.bundles import Entry, Kind
 from xds.fhir.references import (
     Contained,
     Dangling,
@@ -16,6 +15,7 @@ from xds.fhir.references import (
     Sought,
     entry_uuid,
 )
+from xds.mhd.provide.bundle import Entry, Kind
 
 BASE = "https://hub.example/fhir"
 UUID = "urn:uuid:aaaaaaaa-0000-4000-8000-000000000001"

@@ -19,7 +19,7 @@ from tests.registry import wire
 from tests.serving import Server, serving
 from xds.client import Content, DocumentSource, entry_of, submission_of
 from xds.config import EXAMPLE_REPOSITORY
-from xds.fhir import conditional
+from xds.fhir.http import conditional
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association
 

@@ -21,25 +21,20 @@ from tests.fhir.published import (
     warnings,
 )
 from tests.fhir.searched import resource as of_answer
-from xds.fhir import iti66_find_document_lists as lists
-from xds.fhir import iti67_find_document_references as references
-from xds.fhir import structure
-from xds.fhir.bundles import list_type
-from xds.fhir.exchange import Call, Resource
-from xds.fhir.mapping import (
-    Reading,
-    document_reference,
-    folder_list,
-    read_document_reference,
-    read_folder,
-    read_submission_set,
-    submission_set_list,
-)
-from xds.fhir.mapping.riders import MOST, Rider
+from xds.fhir.datatypes.context import Reading
+from xds.fhir.exchange import Call
+from xds.fhir.r4 import structure
+from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING
 from xds.metadata.ebrim import Slot
 from xds.metadata.objects import DocumentEntry
+from xds.mhd import iti66_find_document_lists as lists
+from xds.mhd import iti67_find_document_references as references
+from xds.mhd.mapping.document_references import document_reference, read_document_reference
+from xds.mhd.mapping.lists import folder_list, read_folder, read_submission_set, submission_set_list
+from xds.mhd.mapping.riders import MOST, Rider
+from xds.mhd.provide.bundle import list_type
 from xds.registry.fragments import parsed
 from xds.registry.queries import QueryRequest
 

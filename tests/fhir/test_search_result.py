@@ -18,11 +18,11 @@ from tests.fhir.searched import (
     resource,
     submission_set,
 )
-from xds.fhir.iti67_find_document_references import find, read
-from xds.fhir.outcome import Refused
+from xds.fhir.r4.outcome import Refused
 from xds.metadata.objects import Association
 from xds.metadata.submission import Submission
 from xds.metadata.vocabulary import ON_DEMAND_DOCUMENT_ENTRY, ORIGINAL, RPLC
+from xds.mhd.iti67_find_document_references import find, read
 
 ALL = ["report", "letter", "scan", "rescan"]
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from xds.fhir import search_demands as compare
-from xds.fhir.search import SEARCH_PARAMETERS
-from xds.fhir.search_values import Span, Token, number_span, reference_id, split, unescape
+from xds.fhir.search.values import Span, Token, number_span, reference_id, split, unescape
 from xds.metadata.objects import DocumentEntry
+from xds.mhd.search import criteria as compare
+from xds.mhd.search.parameters import SEARCH_PARAMETERS
 
 BASE = "https://hub.example/fhir"
 

@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.fhir import generated, schema
 from tests.fhir.examples import FOLDER, official
-from xds.fhir import elements, xml
-from xds.fhir import json as fhir_json
-from xds.fhir.exchange import Resource
-from xds.fhir.findings import MOST
-from xds.fhir.json import Decimal
-from xds.fhir.outcome import operation_outcome
-from xds.fhir.structure import problems
+from xds.fhir.r4 import elements, xml
+from xds.fhir.r4 import json as fhir_json
+from xds.fhir.r4.findings import MOST
+from xds.fhir.r4.json import Decimal
+from xds.fhir.r4.outcome import operation_outcome
+from xds.fhir.r4.resource import Resource
+from xds.fhir.r4.structure import problems
 
 XHTML: Final = "http://www.w3.org/1999/xhtml"
 

@@ -10,11 +10,11 @@ from sqlalchemy import text
 from tests.databases import Databases
 from tests.fhir.searched import Population, entry, matches, opened, resource
 from xds.errors import TransactionFailure
-from xds.fhir.iti67_find_document_references import find
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING
 from xds.metadata.ebrim import Slot
 from xds.metadata.unique_ids import normal, spellings
+from xds.mhd.iti67_find_document_references import find
 from xds.registry.fragments import parsed
 from xds.registry.migrations import v2_1
 from xds.registry.queries import QueryRequest

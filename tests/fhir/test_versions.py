@@ -11,11 +11,11 @@ from tests.databases import Databases
 from tests.fhir.asked import ANYONE, Reply, ask, provide
 from tests.fhir.searched import ANNA, Population, code, entry, has_member, matches, opened, resource
 from tests.serving import Server
-from xds.fhir import iti66_find_document_lists as lists
-from xds.fhir import iti67_find_document_references as references
 from xds.fhir.exchange import Call
 from xds.metadata.objects import Association, Folder
 from xds.metadata.vocabulary import RPLC
+from xds.mhd import iti66_find_document_lists as lists
+from xds.mhd import iti67_find_document_references as references
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from tests.fhir import generated
 from tests.fhir.examples import OFFICIAL, canonical, official
 from tests.fhir.node import node, node_packages
-from xds.fhir import json as fhir_json
-from xds.fhir import xml
-from xds.fhir.exchange import Resource
-from xds.fhir.json import DEEPEST, Decimal
-from xds.fhir.outcome import Issue, Refused
-from xds.fhir.structure import problems
+from xds.fhir.r4 import json as fhir_json
+from xds.fhir.r4 import xml
+from xds.fhir.r4.json import DEEPEST, Decimal
+from xds.fhir.r4.outcome import Issue, Refused
+from xds.fhir.r4.resource import Resource
+from xds.fhir.r4.structure import problems
 
 XHTML: Final = "http://www.w3.org/1999/xhtml"
 

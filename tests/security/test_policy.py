@@ -9,16 +9,16 @@ import pytest
 
 from tests.databases import Databases
 from tests.fhir.searched import ANNA, BASE, BERT, CONFIDENTIALITY, Population, code, entry, opened
-from xds.fhir import iti66_find_document_lists as iti66
-from xds.fhir import iti67_find_document_references as iti67
-from xds.fhir import json
 from xds.fhir.exchange import Call
-from xds.fhir.outcome import Refused
+from xds.fhir.r4 import json
+from xds.fhir.r4.outcome import Refused
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import Slot
 from xds.metadata.objects import Code, DocumentEntry
 from xds.metadata.submission import Submission
 from xds.metadata.systems import Systems
+from xds.mhd import iti66_find_document_lists as iti66
+from xds.mhd import iti67_find_document_references as iti67
 from xds.registry.queries import QueryRequest
 from xds.security import policy_file
 from xds.security.access import Access, AccessDenied

@@ -20,18 +20,16 @@ from xds.affinity_domain import AffinityDomain
 from xds.client.submitting import entry_of, submission_of
 from xds.config import Config
 from xds.errors import TransactionFailure
-from xds.fhir import (
-    iti66_find_document_lists,
-)
 from xds.fhir.exchange import Call, Facade
-from xds.fhir.failures import as_refused
-from xds.fhir.iti68_retrieve_document import Documents
-from xds.fhir.outcome import Refused
+from xds.fhir.http.failures import as_refused
+from xds.fhir.r4.outcome import Refused
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING
 from xds.metadata.ebrim import Slot
 from xds.metadata.objects import Association, Code, DocumentEntry
 from xds.metadata.submission import Submission
+from xds.mhd import iti66_find_document_lists
+from xds.mhd.iti68_retrieve_document import Documents
 from xds.registry.queries import QueryRequest
 from xds.security.access import Access, AccessDenied
 from xds.security.caller import Caller, User

@@ -11,7 +11,7 @@ from tests.fhir.published import message
 from tests.serving import Server
 from tests.vouching import TOKEN_ISSUER, claims, token
 from xds.fhir import scopes
-from xds.fhir.interactions import INTERACTIONS
+from xds.mhd.interactions import INTERACTIONS
 
 AUTHORITY: Final = "2.999.1.1"
 OURS: Final = "M4001"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from xds.content.defaults import CONFIGURED, OPTION, Defaults
-from xds.fhir.outcome import Issue, Refused
+from xds.fhir.r4.outcome import Issue, Refused
 from xds.metadata.catalogue import ITI_42
 from xds.metadata.objects import Code, DocumentEntry
 

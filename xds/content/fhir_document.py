@@ -11,25 +11,25 @@ from typing import Any, Final
 
 from xds.content.defaults import MIME_TYPE_SUFFICIENT
 from xds.content.description import Description, Related, gather, unreadable
-from xds.fhir import rendering
-from xds.fhir.bundles import Entry, Kind, canonical
-from xds.fhir.exchange import Resource
-from xds.fhir.mapping import times
-from xds.fhir.mapping.authors import NOBODY, Actors
-from xds.fhir.mapping.codes import Codes
-from xds.fhir.mapping.context import Notes, Reading
-from xds.fhir.mapping.demographics import read_patient
-from xds.fhir.mapping.identifiers import reference_id, unique_id_of
-from xds.fhir.mapping.relations import read_relates_to
-from xds.fhir.outcome import Issue, Refused
+from xds.fhir.datatypes import times
+from xds.fhir.datatypes.authors import NOBODY, Actors
+from xds.fhir.datatypes.codes import Codes
+from xds.fhir.datatypes.context import Notes, Reading
+from xds.fhir.datatypes.demographics import read_patient
+from xds.fhir.datatypes.identifiers import reference_id, unique_id_of
+from xds.fhir.datatypes.relations import read_relates_to
+from xds.fhir.r4 import rendering
+from xds.fhir.r4.outcome import Issue, Refused
+from xds.fhir.r4.resource import Resource
+from xds.fhir.r4.structure import is_document
 from xds.fhir.references import Held, References, Sought
-from xds.fhir.structure import is_document
-from xds.fhir.subjects import Subject, Subjects
 from xds.fhir.vocabulary import OID_URN, URI_SYSTEM, UUID_URN
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Author, Code
 from xds.metadata.systems import Systems
+from xds.mhd.provide.bundle import Entry, Kind, canonical
+from xds.mhd.provide.subjects import Subject, Subjects
 
 __all__ = ["Document", "describe", "document_bytes", "is_document", "problems"]
 

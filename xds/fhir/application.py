@@ -1,7 +1,7 @@
 """The WSGI application below /fhir: HTTP becomes calls of INTERACTIONS, and answers become HTTP.
 
 Whatever fails is answered with an OperationOutcome in the form that the client takes. Documents
-are served beside this, by :mod:`xds.fhir.iti68_retrieve_document`.
+are served beside this, by :mod:`xds.mhd.iti68_retrieve_document`.
 """
 
 import re
@@ -19,21 +19,19 @@ from falcon.constants import COMBINED_METHODS
 from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
-from xds.fhir import (
-    bodies,
-    capability,
-    conditional,
-    failures,
-    negotiation,
-    openapi,
-    rendering,
-    smart,
-)
+from xds.fhir import capability, openapi, smart
 from xds.fhir.authorization import Authorization
-from xds.fhir.bodies import Body
-from xds.fhir.cors import Cors
-from xds.fhir.exchange import Answer, Call, Facade, Resource
-from xds.fhir.interactions import (
+from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.http import bodies, conditional, failures, negotiation
+from xds.fhir.http.bodies import Body
+from xds.fhir.http.cors import Cors
+from xds.fhir.r4 import rendering
+from xds.fhir.r4.outcome import Issue, Refused, operation_outcome
+from xds.fhir.r4.resource import Resource
+from xds.fhir.scopes import needs
+from xds.fhir.vocabulary import FHIR_JSON
+from xds.metadata.criteria import ANYTHING
+from xds.mhd.interactions import (
     CAPABILITIES,
     DESCRIPTION,
     INTERACTIONS,
@@ -42,11 +40,7 @@ from xds.fhir.interactions import (
     Handler,
     Interaction,
 )
-from xds.fhir.iti68_retrieve_document import BINARY_PATH, DOCUMENT_PATH, RetrieveDocument
-from xds.fhir.outcome import Issue, Refused, operation_outcome
-from xds.fhir.scopes import needs
-from xds.fhir.vocabulary import FHIR_JSON
-from xds.metadata.criteria import ANYTHING
+from xds.mhd.iti68_retrieve_document import BINARY_PATH, DOCUMENT_PATH, RetrieveDocument
 from xds.security.access import Access
 from xds.security.requirements import NOTHING_ASKED, UserRequirements
 from xds.targets import BadTarget, Target

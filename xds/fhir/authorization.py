@@ -16,7 +16,7 @@ from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.database import DatabaseUnavailable, UsedOnce
-from xds.fhir.outcome import Issue, Refused
+from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.scopes import Permission, as_scopes, grant
 from xds.metadata.criteria import ANYTHING, Comparison, Operator, evaluate
 from xds.metadata.datatypes import CX

@@ -10,18 +10,8 @@ from xds import __version__
 from xds.config import Config
 from xds.fhir import smart
 from xds.fhir import vocabulary as v
-from xds.fhir.exchange import Resource
-from xds.fhir.interactions import (
-    CREATE,
-    INTERACTIONS,
-    OPERATION,
-    SEARCH_SYSTEM,
-    TRANSACTION,
-    VREAD,
-    Interaction,
-)
-from xds.fhir.paging import RESULT_PARAMETERS
-from xds.fhir.search import SEARCH_PARAMETERS, SearchParameter
+from xds.fhir.r4.resource import Resource
+from xds.fhir.search.paging import RESULT_PARAMETERS
 from xds.metadata.catalogue import (
     CATALOGUE,
     ITI_65,
@@ -32,6 +22,16 @@ from xds.metadata.catalogue import (
     ITI_105,
     ITI_106,
 )
+from xds.mhd.interactions import (
+    CREATE,
+    INTERACTIONS,
+    OPERATION,
+    SEARCH_SYSTEM,
+    TRANSACTION,
+    VREAD,
+    Interaction,
+)
+from xds.mhd.search.parameters import SEARCH_PARAMETERS, SearchParameter
 from xds.security.issuers import TokenIssuer
 from xds.security.requirements import NOTHING_ASKED, Requirement, UserRequirements
 

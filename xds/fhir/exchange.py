@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
-from xds.fhir.kept import Kept
-from xds.fhir.outcome import Issue
-from xds.fhir.resource import Resource as Resource
+from xds.fhir.r4.outcome import Issue
+from xds.fhir.r4.resource import Resource as Resource
+from xds.fhir.search.kept import Kept
 from xds.fhir.vocabulary import FHIR_JSON
 from xds.security.access import Access
 

@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from xds import __version__
-from xds.fhir.exchange import Resource
-from xds.fhir.interactions import (
+from xds.fhir.http.negotiation import FORM
+from xds.fhir.r4.resource import Resource
+from xds.fhir.search.paging import OF_PARTS, RESULT_PARAMETERS
+from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
+from xds.mhd.interactions import (
     DESCRIPTION,
     INTERACTIONS,
     OPEN,
@@ -20,11 +23,8 @@ from xds.fhir.interactions import (
     VREAD,
     Interaction,
 )
-from xds.fhir.negotiation import FORM
-from xds.fhir.paging import OF_PARTS, RESULT_PARAMETERS
-from xds.fhir.search import SEARCH_PARAMETERS, SearchParameter
-from xds.fhir.search_system import FINDS, TYPE
-from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
+from xds.mhd.search.parameters import SEARCH_PARAMETERS, SearchParameter
+from xds.mhd.search.system import FINDS, TYPE
 from xds.security.requirements import NOTHING_ASKED, Requirement, UserRequirements
 
 _FORMATS: Final = (FHIR_JSON, FHIR_XML)

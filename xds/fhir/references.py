@@ -13,8 +13,8 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from xds.fhir import vocabulary as v
-from xds.fhir.bundles import Entry, Kind
-from xds.fhir.exchange import Resource
+from xds.fhir.r4.resource import Resource
+from xds.mhd.provide.bundle import Entry, Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from xds.fhir.interactions import (
+from xds.mhd.interactions import (
     CREATE,
     INTERACTIONS,
     OPERATION,

@@ -1,0 +1,1 @@
+"""The data types of FHIR R4 as those of XDS metadata, and back."""

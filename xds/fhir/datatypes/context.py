@@ -1,0 +1,70 @@
+"""What writing and reading are told, and what reading tells."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from xds.fhir.r4.outcome import Issue, Refused
+from xds.fhir.r4.resource import Resource
+from xds.metadata.systems import Systems
+
+T = TypeVar("T")
+
+CACHED: Final = 10_000
+"""How many texts a cache of a pure function keeps: the same persons come again and again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What is needed to write a resource."""
+
+    systems: Systems
+    base: str
+    """The absolute URL of the FHIR base, without a slash at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is needed to read a resource."""
+
+    systems: Systems
+    path: str
+    """The FHIRPath of the resource in the request, such as ``Bundle.entry[1].resource``."""
+    resolve: Callable[[Resource], Resource | None]
+    """Leads from a Reference to a resource elsewhere in the request; None where it is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped(Generic[T]):
+    """An object read from a resource, and what was dropped or guessed in reading it."""
+
+    thing: T
+    warnings: tuple[Issue, ...] = ()
+
+
+class Notes:
+    """The issues of one resource, collected while it is read."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._issues: list[Issue] = []
+
+    def error(self, code: str, diagnostics: str, *where: str) -> None:
+        """Note what refuses the request; ``where`` are paths within the resource."""
+        self._note("error", code, diagnostics, where)
+
+    def warn(self, diagnostics: str, *where: str, code: str = "incomplete") -> None:
+        """Note what is lost or guessed."""
+        self._note("warning", code, diagnostics, where)
+
+    def _note(self, severity: str, code: str, diagnostics: str, where: tuple[str, ...]) -> None:
+        expression = tuple(f"{self._path}.{one}" if one else self._path for one in where)
+        self._issues.append(
+            Issue(code=code, diagnostics=diagnostics, expression=expression, severity=severity)
+        )
+
+    def mapped(self, thing: T) -> Mapped[T]:
+        """Return what was read with its warnings; Refused where anything was wrong."""
+        if any(issue.severity == "error" for issue in self._issues):
+            raise Refused(400, self._issues)
+        return Mapped(thing, tuple(self._issues))

@@ -1,0 +1,135 @@
+"""The body of a request: read no further than it may be long, whether its length is said or not."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+from xds.fhir.http import negotiation
+from xds.fhir.http.tidying import tidied
+from xds.fhir.r4 import json, structure, xml
+from xds.fhir.r4.outcome import Issue, Refused
+from xds.fhir.r4.resource import Resource
+from xds.fhir.vocabulary import FHIR_XML
+from xds.http.slow_clients import TooMany, TooSlow
+from xds.metadata.white_space import trimmed
+
+_BLOCK: Final = 256 * 1024
+_MOST_DRAINED: Final = 64 * 1024 * 1024
+_NOT_ERRORS: Final = frozenset({"warning", "information"})
+
+
+class Body:
+    """The body of one request; belongs to one thread."""
+
+    def __init__(self, environ: Mapping[str, Any]) -> None:
+        # not the environment, which holds this
+        self._stream = environ["wsgi.input"]
+        self._coding = environ.get("HTTP_CONTENT_ENCODING") or "identity"
+        self._is_chunked = "HTTP_TRANSFER_ENCODING" in environ
+        self._awaits_word = environ.get("HTTP_EXPECT", "").lower() == "100-continue"
+        length = environ.get("CONTENT_LENGTH") or ""
+        self._declared = int(length) if length.isdigit() else None
+        self._count = 0
+
+    def read(self, most: int) -> bytes:
+        """Read the whole body; Refused 413 when it is longer, 400 when it ends too early."""
+        if self._coding.strip().lower() != "identity":
+            raise Refused.because(415, "not-supported", "a compressed body is not supported")
+        if (self._declared or 0) > most:
+            raise _too_long(most)
+        data = b"".join(self._blocks(most))
+        if self._count < (self._declared or 0):
+            raise _incomplete()
+        return data
+
+    def _blocks(self, most: int) -> Iterator[bytes]:
+        try:
+            while block := self._read():
+                if self._count > most:
+                    raise _too_long(most)
+                yield block
+        except TooSlow as error:
+            raise Refused.because(408, "timeout", "the body came too slowly") from error
+        except TooMany as error:
+            raise _too_many() from error
+        except OSError as error:
+            raise _incomplete() from error
+
+    def drain(self) -> None:
+        """Read on to the end, within bounds, so that a sender in full flow hears the answer."""
+        if not (self._declared or self._is_chunked):
+            return
+        # to read would be the word that such a client waits for before it sends
+        if self._count == 0 and self._awaits_word:
+            return
+        end = self._count + _MOST_DRAINED
+        with suppress(OSError):
+            while self._count < end and self._read():
+                pass
+
+    def _read(self) -> bytes:
+        size = _BLOCK if self._declared is None else min(_BLOCK, self._declared - self._count)
+        data: bytes = self._stream.read(size) if size else b""
+        self._count += len(data)
+        return data
+
+
+def resource_of(
+    data: bytes, content_type: str, expected: str, deepest: int
+) -> tuple[Resource, str, list[Issue]]:
+    """Read a resource: itself, its form, and the warnings; Refused with every problem it has.
+
+    White space round its strings is no part of them (:mod:`xds.metadata.white_space`). In a URI or
+    a code R4 admits none, which is a problem, and documents are kept as they are.
+    """
+    form = negotiation.body_form(content_type) or negotiation.guessed_form(data)
+    if form == FHIR_XML:
+        resource, issues = xml.read(data, deepest)
+    else:
+        resource, issues = json.read(data, deepest), []
+    issues = [*issues, *structure.problems(resource, expected=expected)]
+    if any(issue.severity not in _NOT_ERRORS for issue in issues):
+        raise Refused(400, issues)
+    _trim(resource)
+    return resource, form, [*issues, *tidied(resource)]
+
+
+def _trim(thing: Resource) -> None:
+    """Take the white space off every string in place; one of nothing else is absent then."""
+    if structure.is_document(thing):
+        return
+    for name, value in list(thing.items()):
+        if type(value) is str:
+            if name not in _AS_THEY_ARE and (kept := trimmed(value)) is not value:
+                thing[name] = kept
+                if not kept:
+                    del thing[name]
+        elif isinstance(value, dict):
+            _trim(value)
+        elif isinstance(value, list):
+            _trim_each(value)
+
+
+def _trim_each(values: list[Any]) -> None:
+    for place, value in enumerate(values):
+        if isinstance(value, dict):
+            _trim(value)
+        elif type(value) is str:
+            values[place] = trimmed(value)
+
+
+_AS_THEY_ARE: Final = frozenset({"data", "div"})
+"""Elements that hold a document's content or a narrative."""
+
+
+def _incomplete() -> Refused:
+    return Refused.because(400, "incomplete", "the body ends before it is complete")
+
+
+def _too_many() -> Refused:
+    told = "too many requests wait for their clients at the moment; try again later"
+    return Refused.because(503, "throttled", told)
+
+
+def _too_long(most: int) -> Refused:
+    return Refused.because(413, "too-long", f"the body is longer than {most} bytes")

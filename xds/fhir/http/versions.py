@@ -1,0 +1,49 @@
+"""Versions of resources: ``meta.versionId``, the ETag, and what a vread answers (FHIR R4 http).
+
+A versionId is the version number of the metadata (ITI TF-3 4.2.3.2.34) and, behind a hyphen, a
+digest of the resource itself. It changes as soon as anything of the resource does: its status, its
+patient, what it relates to, what a Folder holds. It is computed and not stored, so every process
+gives the same one. The address by which a client reaches the server has no part in it.
+
+Only the current version can be read.
+"""
+
+from hashlib import blake2b
+from typing import Final
+
+from xds.fhir.r4 import json
+from xds.fhir.r4.outcome import Refused
+from xds.fhir.r4.resource import Resource
+
+_FIRST: Final = "1"
+_DIGEST_BYTES: Final = 8
+
+
+def versioned(resource: Resource, base: str) -> Resource:
+    """Return a resource with its versionId; ``meta.versionId`` has the version number, if any.
+
+    ``base`` is the absolute URL of the FHIR base that its URLs begin with.
+    """
+    meta = resource.get("meta", {})
+    content = json.render(resource).replace(base.encode(), b"")
+    digest = blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
+    version = f"{meta.get('versionId', _FIRST)}-{digest}"
+    kind, identifier = resource["resourceType"], resource["id"]
+    own = {"resourceType": kind, "id": identifier, "meta": {**meta, "versionId": version}}
+    return {**own, **{name: value for name, value in resource.items() if name not in own}}
+
+
+def etag(resource: Resource) -> str:
+    """Return the ETag of a resource that has a versionId."""
+    return f'W/"{resource["meta"]["versionId"]}"'
+
+
+def require_current(wanted: str, *current: str) -> None:
+    """Refuse the read of any version but the current one; of it there may be several names."""
+    if wanted and wanted not in current:
+        raise Refused.because(
+            404,
+            "not-found",
+            f"the version is not the current one, which is {current[0]}: only the current version "
+            "can be read",
+        )

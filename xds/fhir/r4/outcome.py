@@ -1,0 +1,243 @@
+"""OperationOutcome: what fails says why, and where in the request (MHD ITI-65 2:3.65.4.2).
+
+No table maps XDS errors to FHIR (MHD open issue 65). Here each RegistryError becomes an issue
+whose ``details`` have the XDS code both as coding and as text, and whose ``diagnostics`` have the
+code context, so that clients of every known gateway find it where they look.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from typing import Final, NamedTuple
+
+from xds.errors import (
+    WARNING_SEVERITY,
+    Breach,
+    FailureKind,
+    RegistryError,
+    RequestRefused,
+    TransactionFailure,
+)
+from xds.fhir.r4.characters import legible
+from xds.fhir.r4.elements import is_name
+from xds.fhir.r4.resource import Resource
+from xds.fhir.vocabulary import OWN_ERROR_CODES
+
+_STEP: Final = re.compile(r"([A-Za-z]+?)((?:[A-Z][A-Za-z0-9]*)?)(?:\[[0-9]+\])?")
+"""An element, perhaps a choice of types with the name of one."""
+_HTTP: Final = "http."
+
+
+def _known(place: str, *, is_parameter: bool) -> str:
+    """Return a place as far as its names are FHIR's, or those of a parameter that there is."""
+    if place.startswith(_HTTP):
+        return place if is_parameter else _HTTP.rstrip(".")
+    steps = takewhile(_is_known, place.split("."))
+    return ".".join(steps)
+
+
+def _is_known(step: str) -> bool:
+    bare = step.partition("[")[0]
+    if is_name(bare):
+        return True
+    found = _STEP.fullmatch(step)
+    if found is None or not found[2]:
+        return False
+    kind = found[2]
+    return is_name(found[1]) and (is_name(kind) or is_name(kind[0].lower() + kind[1:]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """One issue of an OperationOutcome."""
+
+    code: str
+    """Of the value set IssueType: ``invalid``, ``required``, ``not-found`` and so on."""
+    diagnostics: str
+    """What is wrong, for the engineer who reads it; never a patient's data."""
+    expression: tuple[str, ...] = ()
+    """FHIRPath of the elements that are wrong, such as ``Bundle.entry[1].resource.subject``."""
+    severity: str = "error"
+    error_code: str = ""
+    """The XDS error code, where there is one."""
+    attribute: str = ""
+    """The attribute of XDS metadata that is wrong, for the log."""
+    rule: str = ""
+    """The rule that is broken, for the log."""
+
+    @property
+    def breach(self) -> Breach:
+        """What of it may be logged: of a place the names that are not the client's own."""
+        place = self.attribute or next(iter(self.expression), "")
+        if not self.attribute:
+            place = _known(place, is_parameter=self.code != "not-supported")
+        return Breach(self.error_code or self.code, place, self.rule)
+
+    def render(self) -> Resource:
+        """Return the element ``OperationOutcome.issue``."""
+        found: Resource = {"severity": self.severity, "code": self.code}
+        if self.error_code:
+            coding = {"system": OWN_ERROR_CODES, "code": self.error_code}
+            found["details"] = {"coding": [coding], "text": self.error_code}
+        # they may quote a name that the client sent, in whatever characters
+        found["diagnostics"] = legible(self.diagnostics)
+        if self.expression:
+            found["expression"] = [legible(one) for one in self.expression]
+        return found
+
+
+def operation_outcome(issues: Iterable[Issue]) -> Resource:
+    """Return an OperationOutcome; with no issue at all it says that all is well."""
+    rendered = [issue.render() for issue in issues]
+    if not rendered:
+        rendered = [{"severity": "information", "code": "informational", "diagnostics": "all ok"}]
+    return {"resourceType": "OperationOutcome", "issue": rendered}
+
+
+_KINDS: Final[Mapping[int, FailureKind]] = {
+    401: FailureKind.DENIED,
+    403: FailureKind.DENIED,
+    408: FailureKind.SLOW,
+    503: FailureKind.UNAVAILABLE,
+    507: FailureKind.FULL,
+}
+"""By the status of an answer; others are by its first digit."""
+
+
+class Refused(RequestRefused):
+    """The request fails as a whole, and nothing of it was stored.
+
+    The text has no diagnostics, which may name a patient, since exceptions end up in logs.
+    """
+
+    def __init__(
+        self, status: int, issues: Sequence[Issue], headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(status, [issue.error_code or issue.code for issue in issues])
+        self.status = status
+        self.issues = tuple(issues)
+        self.headers = dict(headers or {})
+
+    @classmethod
+    def because(
+        cls, status: int, code: str, diagnostics: str, *expression: str, error_code: str = ""
+    ) -> "Refused":
+        """Refuse for one reason."""
+        issue = Issue(
+            code=code, diagnostics=diagnostics, expression=expression, error_code=error_code
+        )
+        return cls(status, [issue])
+
+    @property
+    def failure_kind(self) -> FailureKind:  # type: ignore[override]
+        """Whose fault it is."""
+        usual = FailureKind.REFUSED if self.status < 500 else FailureKind.INTERNAL
+        return _KINDS.get(self.status, usual)
+
+    @property
+    def breaches(self) -> Sequence[Breach]:
+        """What is wrong, as far as a log may tell."""
+        return tuple(issue.breach for issue in self.issues if issue.severity != "warning")
+
+    def at(self, expression: str) -> "Refused":
+        """Return the same, its issues without a place pointing at this one."""
+        issues = [replace(one, expression=one.expression or (expression,)) for one in self.issues]
+        return Refused(self.status, issues, self.headers)
+
+
+class Told(NamedTuple):
+    """How one XDS error is told."""
+
+    status: int
+    code: str
+
+
+_OF_REQUEST: Final = Told(400, "invalid")
+_OF_SERVER: Final = Told(500, "exception")
+_MAPPED: Final[Mapping[str, Told]] = {
+    "XDSMissingDocument": Told(400, "required"),
+    "XDSMissingDocumentMetadata": Told(400, "required"),
+    "XDSUnknownPatientId": Told(400, "not-found"),
+    "XDSPatientIdDoesNotMatch": Told(400, "invariant"),
+    "XDSDuplicateUniqueIdInRegistry": Told(409, "duplicate"),
+    "XDSRegistryDuplicateUniqueIdInMessage": Told(400, "duplicate"),
+    "XDSRepositoryDuplicateUniqueIdInMessage": Told(400, "duplicate"),
+    "XDSNonIdenticalHash": Told(409, "conflict"),
+    "XDSNonIdenticalSize": Told(409, "conflict"),
+    "XDSRegistryDeprecatedDocumentError": Told(422, "business-rule"),
+    "UnresolvedReferenceException": Told(422, "not-found"),
+    "XDSUnknownStoredQuery": Told(400, "not-supported"),
+    "XDSStoredQueryMissingParam": Told(400, "required"),
+    "XDSTooManyResults": Told(400, "too-costly"),
+    "XDSResultNotSinglePatient": Told(400, "business-rule"),
+    "XDSUnknownRepositoryId": Told(404, "not-found"),
+    "XDSDocumentUniqueIdError": Told(404, "not-found"),
+    "XDSUnknownCommunity": Told(400, "not-found"),
+    "XDSUnavailableCommunity": Told(503, "transient"),
+    "XDSRegistryNotAvailable": Told(503, "transient"),
+    "XDSMissingHomeCommunityId": Told(400, "required"),
+    "XDSRegistryBusy": Told(503, "throttled"),
+    "XDSRepositoryBusy": Told(503, "throttled"),
+    "XDSRegistryOutOfResources": Told(507, "no-store"),
+    "XDSRepositoryOutOfResources": Told(507, "no-store"),
+    "XDSRegistryError": _OF_SERVER,
+    "XDSRepositoryError": _OF_SERVER,
+    "XDSMetadataVersionError": Told(409, "conflict"),
+    "XDSMetadataUpdateError": Told(422, "business-rule"),
+    "XDSMetadataUpdateOperationError": Told(422, "business-rule"),
+    "XDSMetadataIdentifierError": Told(422, "business-rule"),
+    "UnmodifiableMetadataError": Told(422, "business-rule"),
+    "XDSPatientIDReconciliationError": Told(422, "business-rule"),
+    "ReferencesExistException": Told(409, "conflict"),
+    "XDSRemoveDocumentsError": Told(409, "conflict"),
+}
+"""By error code (ITI TF-3 4.2.4.1); any other is the request's fault."""
+
+RETRY_AFTER_SECONDS: Final = 5
+
+
+def mapped(error: RegistryError) -> Told:
+    """Return how an error is told."""
+    return _MAPPED.get(error.code, _OF_REQUEST)
+
+
+_OF_RULE: Final[Mapping[str, str]] = {
+    "required": "required",
+    "codes_of_the_domain": "code-invalid",
+    "mime_types_of_the_domain": "code-invalid",
+}
+"""The code of an issue by the rule that was broken, where it says more than the error code."""
+
+Where = Callable[[RegistryError], str]
+"""Tells the FHIRPath of what an error is about, empty where it is not known."""
+
+
+def _nowhere(_: RegistryError) -> str:
+    return ""
+
+
+def issue_of(error: RegistryError, where: Where = _nowhere) -> Issue:
+    """Tell one RegistryError."""
+    warning = error.severity == WARNING_SEVERITY
+    path = where(error)
+    return Issue(
+        code="incomplete" if warning else _OF_RULE.get(error.rule, mapped(error).code),
+        diagnostics=error.code_context,
+        expression=(path,) if path else (),
+        severity="warning" if warning else "error",
+        error_code=error.code,
+        attribute=error.attribute,
+        rule=error.rule,
+    )
+
+
+def refusal(failure: TransactionFailure, where: Where = _nowhere) -> Refused:
+    """Turn the errors of a refused transaction into the answer's: one issue each.
+
+    The status is that of the first error that is not the request's fault, else of the first.
+    """
+    told = [mapped(error) for error in failure.errors if error.severity != WARNING_SEVERITY]
+    status = next((one.status for one in told if one.status >= 500), told[0].status)
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {}
+    return Refused(status, [issue_of(error, where) for error in failure.errors], headers)

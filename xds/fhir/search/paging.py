@@ -1,0 +1,436 @@
+"""What a search wants of its result, and the page of it that is given (FHIR R4 search, 3.1.1.5).
+
+A page begins after an object, not at a number: the link to the next one holds what that object is
+sorted by and when it was registered. So no later submission shifts a page, and nothing that goes
+away makes a client miss the object behind it. Without ``_count`` a page is all that a query may
+return, so that who does not page is told everything or sees that there is more.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+import orjson
+
+from xds.fhir.exchange import Call
+from xds.fhir.r4.outcome import Issue
+from xds.fhir.search.requests import Plan, passed_over, problem
+from xds.fhir.search.values import split
+from xds.metadata import datatypes
+from xds.metadata.criteria import And, Comparison, Criterion, Not, Operator, Or
+from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
+from xds.metadata.searched import OF_REGISTRY, Searched
+from xds.mhd.search.criteria import NOTHING, Kind
+from xds.mhd.search.parameters import SearchParameter
+from xds.registry.search import Page
+from xds.registry.views import Found, Order, RegistryView
+
+T = TypeVar("T")
+
+_RESULT: Final = {
+    "_count": ("number", "At most so many matches on a page; 0 as _summary=count."),
+    "_sort": ("string", "What to sort by, - for descending: dates, size; else by registration."),
+    "_total": ("token", "none, estimate or accurate; the total is always there and accurate."),
+    "_summary": ("token", "true, text, data, count or false."),
+    "_elements": ("string", "The elements wanted, with commas between."),
+}
+RESULT_PARAMETERS: Final = tuple(
+    SearchParameter(name=name, type=kind, documentation=documentation)
+    for name, (kind, documentation) in _RESULT.items()
+)
+"""What every search takes beside the parameters of its resource type."""
+OF_PARTS: Final = frozenset({"_summary", "_elements"})
+"""Those that a read takes as well."""
+
+PAGE: Final = "_page"
+"""The parameter by which links lead to a page; it means nothing to clients."""
+_FORMS: Final = frozenset({"_format", "_pretty"})
+"""Read by the binding, and kept in links."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """One thing to sort by."""
+
+    row: SearchParameter
+    descending: bool = False
+
+    @property
+    def is_of_times(self) -> bool:
+        """Whether times are sorted, and else numbers."""
+        kinds = self.row.attributes.items()
+        return all(kind.searched_as(name) is Searched.TIME for kind, name in kinds)
+
+    def __str__(self) -> str:
+        return f"{'-' if self.descending else ''}{self.row.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The place of an object in the order of a result."""
+
+    keys: tuple[str | None, ...]
+    """What it is sorted by: digits, of a time 14."""
+    kind: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What is wanted of a result."""
+
+    size: int | None = None
+    sort: tuple[Sort, ...] = ()
+    summary: str = "false"
+    elements: frozenset[str] = frozenset()
+    position: Position | None = None
+    """The object that the page begins after."""
+    backwards: bool = False
+    """Whether it ends before that object instead."""
+    stated: tuple[tuple[str, str], ...] = ()
+    """The parameters that say all this, as far as they are applied."""
+
+    @property
+    def only_counts(self) -> bool:
+        """Whether nothing but the total is wanted."""
+        return self.summary == "count" or self.size == 0
+
+    @property
+    def parts(self) -> bool:
+        """Whether parts of the resources are wanted, not all of them."""
+        return bool(self.elements) or self.summary in ("true", "text", "data")
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet(Generic[T]):
+    """One page of a result."""
+
+    found: tuple[T, ...]
+    total: int
+    previous: str | None = None
+    """What leads to the page before this one, where there is one."""
+    following: str | None = None
+
+
+# --- reading what is wanted ----------------------------------------------------------------------
+
+
+def wishes(call: Call, rows: Sequence[SearchParameter]) -> tuple[Wishes, list[str], list[Issue]]:
+    """Read the result parameters of a request: also the names of all that are none, and issues.
+
+    An issue is a warning where something was passed over. Of a parameter that is given several
+    times, the last counts, and the first of those of _FORMS.
+    """
+    given: dict[str, str] = {}
+    forms: dict[str, str] = {}
+    others: list[str] = []
+    for name, value in call.parameters:
+        if name in _READERS and value.strip():
+            given[name] = value.strip()
+        elif name in _FORMS and value.strip():
+            forms.setdefault(name, value)
+        elif name not in _READERS and name not in _FORMS:
+            others.append(name)
+    values: dict[str, Any] = {}
+    issues: list[Issue] = []
+    for name, value in given.items():
+        try:
+            values |= _READERS[name](value, rows)
+        except ValueError as reason:
+            issues.append(problem(name, "value", str(reason)))
+    unsorted = values.pop("unsorted", ())
+    if unsorted:
+        issues.append(passed_over(call, "_sort", f"not sorted by {', '.join(unsorted)}"))
+        given["_sort"] = ",".join(map(str, values["sort"]))
+    stated = tuple((name, value) for name, value in (given | forms).items() if value)
+    made = Wishes(**values, stated=stated)
+    if made.position is not None and not _is_of_sort(made.position, made.sort):
+        issues.append(problem(PAGE, "value", "not a page of this search"))
+    return made, others, issues
+
+
+def _count(value: str, rows: Sequence[SearchParameter]) -> dict[str, Any]:
+    if not (value.isascii() and value.isdecimal()):
+        raise ValueError("not a number of matches")
+    return {"size": int(value[:12])}
+
+
+def _sort(value: str, rows: Sequence[SearchParameter]) -> dict[str, Any]:
+    sort: list[Sort] = []
+    unsorted: list[str] = []
+    for piece in filter(None, (one.strip() for one in split(value, ","))):
+        name = piece.removeprefix("-")
+        row = next((r for r in rows if r.sort and (name == r.name or name in r.aliases)), None)
+        if row is None:
+            unsorted.append(name)
+        elif all(row is not one.row for one in sort):
+            sort.append(Sort(row, descending=piece.startswith("-")))
+    return {"sort": tuple(sort), "unsorted": unsorted}
+
+
+def _one_of(field: str, *codes: str) -> "_Reader":
+    def read(value: str, rows: Sequence[SearchParameter]) -> dict[str, Any]:
+        if value not in codes:
+            raise ValueError(f"not one of {', '.join(codes)}")
+        return {field: value} if field else {}
+
+    return read
+
+
+def _elements(value: str, rows: Sequence[SearchParameter]) -> dict[str, Any]:
+    names = (one.strip().partition(".")[0] for one in value.split(","))
+    return {"elements": frozenset(name for name in names if name)}
+
+
+def _page(value: str, rows: Sequence[SearchParameter]) -> dict[str, Any]:
+    try:
+        padded = value + "=" * (-len(value) % 4)
+        backwards, kind, number, keys = orjson.loads(base64.urlsafe_b64decode(padded))
+    except (ValueError, TypeError, binascii.Error):
+        raise ValueError("not a page of this search") from None
+    texts = isinstance(keys, list) and all(key is None or _is_digits(key) for key in keys)
+    numbers = type(kind) is type(number) is int and 0 <= number < 1 << 62
+    if not (texts and numbers and isinstance(backwards, bool)):
+        raise ValueError("not a page of this search")
+    return {"position": Position(tuple(keys), kind, number), "backwards": backwards}
+
+
+_MOST: Final = 2**63 - 1
+"""What a database has no number beyond."""
+
+
+def _is_digits(key: object) -> bool:
+    """Tell whether it is a number of which there is a next one."""
+    if not (isinstance(key, str) and len(key) <= len(str(_MOST)) and key.isascii()):
+        return False
+    return key.isdecimal() and int(key) < _MOST
+
+
+def _is_of_sort(position: Position, sort: Sequence[Sort]) -> bool:
+    """Tell whether a position has what such a result is sorted by."""
+    return len(position.keys) == len(sort) and all(
+        key is None or not one.is_of_times or len(key) == _DIGITS_OF_TIME
+        for key, one in zip(position.keys, sort, strict=True)
+    )
+
+
+_DIGITS_OF_TIME: Final = 14
+
+
+def _token(position: Position, *, backwards: bool) -> str:
+    content = orjson.dumps([backwards, position.kind, position.number, position.keys])
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+_Reader = Callable[[str, Sequence[SearchParameter]], dict[str, Any]]
+_READERS: Final[dict[str, _Reader]] = {
+    "_count": _count,
+    "_sort": _sort,
+    "_total": _one_of("", "none", "estimate", "accurate"),
+    "_summary": _one_of("summary", "true", "text", "data", "count", "false"),
+    "_elements": _elements,
+    PAGE: _page,
+}
+
+
+# --- giving a page -------------------------------------------------------------------------------
+
+_KINDS: Final[tuple[Kind, ...]] = (DocumentEntry, SubmissionSet, Folder)
+
+
+def sheet(view: RegistryView, plans: Sequence[Plan], wishes: Wishes) -> Sheet[Found[Any]]:
+    """Return the page that is wanted of what meets the plans.
+
+    Raises TransactionFailure where there is too much to look through.
+    """
+    if any(plan.checks for plan in plans):
+        everything = _merged((_passed(view, plan, wishes) for plan in plans), wishes)
+        return cut(everything, lambda one: position_of(one, wishes), wishes, view.most)
+    if wishes.only_counts:
+        return Sheet((), _counted(view, plans, wishes, beyond=False))
+    size = min(wishes.size or view.most, view.most)
+    parts = [_fetched(view, plan, wishes, size) for plan in plans]
+    found = _merged(parts, wishes, backwards=wishes.backwards)[:size]
+    if wishes.position is None and all(len(part) < size for part in parts) and len(found) < size:
+        return Sheet(tuple(found), len(found))
+    total = _counted(view, plans, wishes, beyond=False)
+    left = total if wishes.position is None else _counted(view, plans, wishes, beyond=True)
+    return _sheet(found, total, lambda one: position_of(one, wishes), wishes, left > len(found))
+
+
+def cut(
+    everything: Sequence[T], position: Callable[[T], Position], wishes: Wishes, most: int
+) -> Sheet[T]:
+    """Return a page of a result that is there as a whole, in its order."""
+    if wishes.only_counts:
+        return Sheet((), len(everything))
+    size = min(wishes.size or most, most)
+    rest = list(everything)
+    if wishes.backwards:
+        rest.reverse()
+    if wishes.position is not None:
+        begin = _rank(wishes.position, wishes)
+        ranked = [(_rank(position(one), wishes), one) for one in rest]
+        rest = [one for rank, one in ranked if (rank < begin if wishes.backwards else rank > begin)]
+    return _sheet(rest[:size], len(everything), position, wishes, len(rest) > size)
+
+
+def _sheet(
+    found: Sequence[T], total: int, position: Callable[[T], Position], wishes: Wishes, more: bool
+) -> Sheet[T]:
+    """Make a sheet of what was found on the way from the position in the direction wanted."""
+    shown = tuple(reversed(found)) if wishes.backwards else tuple(found)
+    has_previous = more if wishes.backwards else wishes.position is not None
+    has_following = wishes.backwards or more
+    first = position(shown[0]) if shown else wishes.position
+    last = position(shown[-1]) if shown else wishes.position
+    return Sheet(
+        shown,
+        total,
+        _token(first, backwards=True) if has_previous and first else None,
+        _token(last, backwards=False) if has_following and last else None,
+    )
+
+
+def position_of(found: Found[Any], wishes: Wishes) -> Position:
+    """Return the place of an object in the order that is wanted."""
+    kind: Any = found.found.kind
+    keys = [_key(found, one.row.attributes[kind]) for one in wishes.sort]
+    return Position(tuple(keys), _KINDS.index(kind), found.number)
+
+
+def _key(found: Found[Any], attribute: str) -> str | None:
+    """Return what an object is sorted by, as the registry compares it."""
+    if attribute in OF_REGISTRY:
+        time: str = getattr(found, attribute)
+        return time
+    value: str | None = getattr(found.thing, attribute)
+    if not value:
+        return None
+    if type(found.thing).searched_as(attribute) is Searched.TIME:
+        return datatypes.earliest(value)
+    return str(int(value))
+
+
+def _rank(position: Position, wishes: Wishes) -> tuple[Any, ...]:
+    """Return what compares as the order is: what is absent comes last, whatever the direction."""
+    keys = [
+        (key is None, (-1 if one.descending else 1) * int(key or 0))
+        for key, one in zip(position.keys, wishes.sort, strict=True)
+    ]
+    return (*keys, position.kind, position.number)
+
+
+def _merged(
+    parts: Iterable[list[Found[Any]]], wishes: Wishes, *, backwards: bool = False
+) -> list[Found[Any]]:
+    filled = [part for part in parts if part]
+    if len(filled) == 1:
+        return filled[0]
+    everything = [one for part in filled for one in part]
+    return sorted(
+        everything, key=lambda one: _rank(position_of(one, wishes), wishes), reverse=backwards
+    )
+
+
+def _passed(view: RegistryView, plan: Plan, wishes: Wishes) -> list[Found[Any]]:
+    """Return all that meets a plan, with what the registry cannot decide."""
+    order = [Order(one.row.attributes[plan.kind], one.descending) for one in wishes.sort]
+    found: list[Found[Any]] = view.find(plan.kind, plan.criteria, order=order)
+    return [one for one in found if all(check(one.thing) for check in plan.checks)]
+
+
+def _fetched(view: RegistryView, plan: Plan, wishes: Wishes, size: int) -> list[Found[Any]]:
+    """Return what comes next of one kind, from the position in the direction wanted."""
+    criteria = _criteria(plan, wishes, beyond=True)
+    if criteria is None:
+        return []
+    order = [
+        Order(one.row.attributes[plan.kind], one.descending != wishes.backwards, wishes.backwards)
+        for one in wishes.sort
+    ]
+    if wishes.backwards:
+        order.append(Order("number", descending=True))
+    return view.find(plan.kind, criteria, order=order, page=Page(size=size))
+
+
+def _counted(view: RegistryView, plans: Sequence[Plan], wishes: Wishes, *, beyond: bool) -> int:
+    total = 0
+    for plan in plans:
+        criteria = _criteria(plan, wishes, beyond=beyond)
+        if criteria is not None:
+            kind: Any = plan.kind
+            total += view.count(kind, criteria)
+    return total
+
+
+def _criteria(plan: Plan, wishes: Wishes, *, beyond: bool) -> Sequence[Criterion] | None:
+    """Return what is demanded of one kind, None where nothing of it can be left."""
+    if not beyond or wishes.position is None:
+        return plan.criteria
+    further = _beyond(plan.kind, wishes.position, wishes)
+    return None if further is NOTHING else (*plan.criteria, further)
+
+
+# --- beyond a position ---------------------------------------------------------------------------
+
+
+def _beyond(kind: Kind, position: Position, wishes: Wishes) -> Criterion:
+    """Demand what comes after a position, or before it."""
+    alternatives = list(_differing(kind, position, wishes))
+    equal = [
+        _at(one.row.attributes[kind], key)
+        for one, key in zip(wishes.sort, position.keys, strict=True)
+    ]
+    step = _KINDS.index(kind) - position.kind
+    if step == 0:
+        number = position.number
+        tie = (
+            Comparison("number", Operator.BEFORE, (str(number),))
+            if wishes.backwards
+            else Comparison("number", Operator.FROM, (str(number + 1),))
+        )
+        alternatives.append(And(*equal, tie))
+    elif (step < 0) == wishes.backwards:
+        alternatives.append(And(*equal))
+    return Or(*alternatives) if alternatives else NOTHING
+
+
+def _differing(kind: Kind, position: Position, wishes: Wishes) -> Iterator[Criterion]:
+    """Demand what is equal in the first things to sort by and differs in the next."""
+    equal: list[Criterion] = []
+    for one, key in zip(wishes.sort, position.keys, strict=True):
+        attribute = one.row.attributes[kind]
+        further = _further(attribute, key, later=one.descending == wishes.backwards)
+        present: Criterion = Comparison(attribute, Operator.GIVEN)
+        if key is None:
+            # the absent come last: behind them is nothing, before them all the others
+            further = present if wishes.backwards else NOTHING
+        elif not wishes.backwards:
+            further = Or(further, Not(present))
+        if further is not NOTHING:
+            yield And(*equal, further)
+        equal.append(_at(attribute, key))
+
+
+def _further(attribute: str, key: str | None, *, later: bool) -> Criterion:
+    if key is None:
+        return NOTHING
+    # times compare as numbers too, so a second 60 is as good as the next minute
+    return (
+        Comparison(attribute, Operator.FROM, (_next(key),))
+        if later
+        else Comparison(attribute, Operator.BEFORE, (key,))
+    )
+
+
+def _at(attribute: str, key: str | None) -> Criterion:
+    if key is None:
+        return Not(Comparison(attribute, Operator.GIVEN))
+    return Comparison(attribute, Operator.EQUAL, (key,))
+
+
+def _next(key: str) -> str:
+    return f"{int(key) + 1:014}"

@@ -1,0 +1,230 @@
+"""How a search request is read by the tables of :mod:`xds.mhd.search.parameters`.
+
+What is not in the table is passed over with a warning, or refused where the client prefers strict
+handling (FHIR R4 search, 3.1.1.3.1); what is there and wrong is refused, with an issue for each
+parameter.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Final
+
+from xds.fhir.exchange import Call, Facade
+from xds.fhir.r4.outcome import Issue, Refused
+from xds.fhir.r4.problems import Problems
+from xds.fhir.search.values import split
+from xds.metadata.criteria import Comparison, Criterion, Not, Operator
+from xds.mhd.search.criteria import (
+    EVERYTHING,
+    NOTHING,
+    Asked,
+    Check,
+    Kind,
+    Sought,
+    Where,
+    list_codes,
+)
+from xds.mhd.search.parameters import SearchParameter
+from xds.registry.views import RegistryView
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """One parameter of a request with its row."""
+
+    row: SearchParameter
+    asked: Asked
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What objects of one kind must be like to be found."""
+
+    kind: Kind
+    criteria: tuple[Criterion, ...]
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A search as it can be made."""
+
+    plans: tuple[Plan, ...]
+    applied: tuple[Selection, ...]
+    """The parameters that have a part in what is found."""
+    warnings: tuple[Issue, ...]
+
+
+_NAME: Final = re.compile(r"([^:.]+)(?::([^:.]+))?(?:\.([^:.]+)(?::([^:.]+))?)?")
+_MOST_VALUES: Final = 1_000
+_MOST_QUOTED: Final = 100
+"""Characters of a parameter's name that are told."""
+
+
+def problem(name: str, code: str, diagnostics: str) -> Issue:
+    """Return what is wrong with a parameter; the expression is FHIR's for a request's own part."""
+    name = name[:_MOST_QUOTED]
+    return Issue(code=code, diagnostics=f"{name}: {diagnostics}", expression=(f"http.{name}",))
+
+
+def is_strict(call: Call) -> bool:
+    """Tell whether the client wants an error for what is not understood (Prefer: handling)."""
+    return call.prefer.get("handling") == "strict"
+
+
+def passed_over(call: Call, name: str, diagnostics: str) -> Issue:
+    """Return the issue for what has no part in the search: an error where handling is strict."""
+    issue = problem(name, "not-supported", diagnostics)
+    return issue if is_strict(call) else replace(issue, severity="warning")
+
+
+def select(
+    parameters: Iterable[tuple[str, str]], rows: Sequence[SearchParameter]
+) -> tuple[list[Selection], list[str], list[Issue]]:
+    """Take parameters apart: what is in the table, the names that are not, and what is wrong."""
+    found: list[Selection] = []
+    unknown: list[str] = []
+    issues: list[Issue] = []
+    for name, value in parameters:
+        read = _named(name, rows)
+        if read is None:
+            unknown.append(name)
+            continue
+        row, modifier, fault = read
+        values = tuple(piece for piece in split(value, ",") if piece.strip())
+        if fault:
+            issues.append(problem(name, "not-supported", fault))
+        elif values:
+            found.append(Selection(row, Asked(name, modifier, values)))
+    if sum(len(one.asked.values) for one in found) > _MOST_VALUES:
+        issues.append(Issue(code="too-costly", diagnostics=f"more than {_MOST_VALUES} values"))
+    return found, unknown, issues
+
+
+def _named(name: str, rows: Sequence[SearchParameter]) -> tuple[SearchParameter, str, str] | None:
+    """Return the row that a name means, the modifier, and what is wrong with it."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    base, middle, chained, last = (part or "" for part in match.groups())
+    if middle == "identifier" and not chained:
+        chained, middle = middle, ""
+    target, modifier = (middle, last) if chained or middle[:1].isupper() else ("", middle)
+    full = f"{base}.{chained}" if chained else base
+    row = next((row for row in rows if full == row.name or full in row.aliases), None)
+    if row is None:
+        return None
+    if target and target not in row.targets:
+        return row, modifier, f"a reference to {target} is not searched by it"
+    if modifier and modifier not in row.modifiers:
+        return row, modifier, f"the modifier {modifier} is not supported"
+    return row, modifier, ""
+
+
+def require_subject(selections: Iterable[Selection], rows: Iterable[SearchParameter]) -> None:
+    """Refuse a search that would look at everybody's objects (MHD 2:3.67.4.1.2)."""
+    if any(one.row.finds and not one.asked.modifier for one in selections):
+        return
+    names = [row.name for row in rows if row.finds]
+    raise Refused.because(400, "required", f"one of {', '.join(names)} is required")
+
+
+def plan(
+    call: Call,
+    selections: Sequence[Selection],
+    kinds: Sequence[Kind],
+    facade: Facade,
+    view: RegistryView,
+) -> Planned:
+    """Return what is demanded of each kind that can be found.
+
+    Raises Refused with an issue for every parameter whose value is wrong.
+    """
+    has_patient = any(one.row.name.startswith("patient") for one in selections)
+    where = [Where(facade, view, call.base, kind, has_patient=has_patient) for kind in kinds]
+    where = [one for one in where if not _is_barred(selections, one)] or where
+    applied, left_out = _applicable(call, selections, where)
+    issues: dict[str, Issue] = {one.diagnostics: one for one in left_out}
+    made: list[Plan] = []
+    for one in where:
+        sought = []
+        for selection in applied:
+            try:
+                sought.append(_sought(selection, one))
+            except ValueError as reason:
+                issues[selection.asked.name] = problem(selection.asked.name, "value", str(reason))
+        issues |= {each.warning.diagnostics: each.warning for each in sought if each.warning}
+        if all(each.criterion is not NOTHING for each in sought):
+            made.append(_plan(one.kind, sought))
+    problems = Problems()
+    problems.sort(issues.values())
+    problems.settle()
+    return Planned(tuple(made), tuple(applied), tuple(problems.warnings))
+
+
+def _applicable(
+    call: Call, selections: Iterable[Selection], where: Sequence[Where]
+) -> tuple[list[Selection], list[Issue]]:
+    """Part parameters from those that do not apply to the only kind that can be found.
+
+    MHD passes over source and sourceId where Folders are asked for (2:3.66.4.1.3).
+    """
+    kinds = [one.kind for one in where]
+    applied: list[Selection] = []
+    issues: list[Issue] = []
+    for one in selections:
+        if len(kinds) == 1 and kinds[0] not in one.row.attributes:
+            told = f"passed over, a {kinds[0].__name__} does not have it"
+            issues.append(passed_over(call, one.asked.name, told))
+        else:
+            applied.append(one)
+    return applied, issues
+
+
+def _is_barred(selections: Iterable[Selection], where: Where) -> bool:
+    """Tell whether the code of a List rules this kind out."""
+    coded = [one for one in selections if one.row.compare is list_codes]
+    with suppress(ValueError):
+        return any(_sought(one, where).criterion is NOTHING for one in coded)
+    return False
+
+
+def _sought(selection: Selection, where: Where) -> Sought:
+    row, asked = selection.row, selection.asked
+    attribute = row.attributes.get(where.kind)
+    if attribute is None:
+        return Sought(NOTHING)
+    if asked.modifier == "missing":
+        return Sought(_missing(asked, attribute))
+    assert row.compare is not None, "a parameter of an object says how it compares"
+    sought = row.compare(asked, attribute, where)
+    return (
+        replace(sought, criterion=_negated(sought.criterion)) if asked.modifier == "not" else sought
+    )
+
+
+def _missing(asked: Asked, attribute: str) -> Criterion:
+    given = Comparison(attribute, Operator.GIVEN)
+    match asked.values:
+        case ("true",):
+            return Not(given)
+        case ("false",):
+            return given
+    raise ValueError("neither true nor false")
+
+
+def _negated(criterion: Criterion) -> Criterion:
+    if criterion is NOTHING:
+        return EVERYTHING
+    return NOTHING if criterion is EVERYTHING else Not(criterion)
+
+
+def _plan(kind: Kind, sought: Iterable[Sought]) -> Plan:
+    listed = list(sought)
+    return Plan(
+        kind,
+        tuple(one.criterion for one in listed if one.criterion is not EVERYTHING),
+        tuple(one.check for one in listed if one.check is not None),
+    )

@@ -1,0 +1,180 @@
+"""A search from request to Bundle: what ITI-66, ITI-67 and the search of Patients share.
+
+The answer is a searchset (MHD 2:3.66.4.2, 2:3.67.4.2): every match with its absolute URL, the
+total, links that lead on, and what there is to warn of in an OperationOutcome.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+from uuid import uuid4
+
+from xds.errors import TransactionFailure
+from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.http.versions import etag, require_current
+from xds.fhir.r4.json import Rendered
+from xds.fhir.r4.outcome import Issue, Refused, operation_outcome, refusal
+from xds.fhir.r4.problems import Problems
+from xds.fhir.r4.resource import Resource
+from xds.fhir.search.paging import PAGE, Sheet, Wishes, sheet, wishes
+from xds.fhir.search.requests import Plan, Selection, passed_over, plan, require_subject, select
+from xds.fhir.search.subsets import subset
+from xds.metadata.criteria import ANYTHING, values_equal_to
+from xds.mhd.search.parameters import KINDS, SEARCH_PARAMETERS
+from xds.registry.views import Found, RegistryView
+
+Render = Callable[[Facade, str, RegistryView, Sequence[Found[Any]]], list[Rendered]]
+"""Makes resources of what was found, for the FHIR base that is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search request, read."""
+
+    call: Call
+    resource_type: str
+    selections: tuple[Selection, ...]
+    wishes: Wishes
+    warnings: tuple[Issue, ...] = ()
+    """What of the request has no part in the search."""
+
+    @classmethod
+    def read(cls, call: Call, resource_type: str) -> "Search":
+        """Read a search of one resource type; Refused with all that is wrong with its names."""
+        rows = SEARCH_PARAMETERS[resource_type]
+        wanted, names, issues = wishes(call, rows)
+        others = [(name, value) for name, value in call.parameters if name in names]
+        selections, unknown, wrong = select(others, rows)
+        told = f"passed over, a search of {resource_type} has no such parameter"
+        problems = Problems()
+        problems.sort([*issues, *wrong, *(passed_over(call, name, told) for name in unknown)])
+        problems.settle()
+        require_subject(selections, rows)
+        warnings = tuple(dict.fromkeys(problems.warnings))
+        return cls(call, resource_type, tuple(selections), wanted, warnings)
+
+    def searchset(
+        self,
+        profile: str | None,
+        found: Sheet[Any],
+        resources: Iterable[Rendered],
+    ) -> Resource:
+        """Return the Bundle of a page; with parts of resources it does not follow the profile."""
+        entries = [self._entry(resource) for resource in resources]
+        if self.warnings:
+            entries.append(_outcome(self.warnings))
+        bundle: Resource = {"resourceType": "Bundle"}
+        if profile and not self.wishes.parts:
+            bundle["meta"] = {"profile": [profile]}
+        bundle |= {"type": "searchset", "total": found.total, "link": list(self._links(found))}
+        if entries:
+            bundle["entry"] = entries
+        return bundle
+
+    def _entry(self, rendered: Rendered) -> Resource:
+        whole = not self.wishes.parts
+        return {
+            "fullUrl": f"{self.call.base}/{self.resource_type}/{rendered.identifier}",
+            "resource": rendered if whole else subset(rendered.resource(), self.wishes),
+            "search": {"mode": "match"},
+        }
+
+    def _links(self, found: Sheet[Any]) -> Iterator[Resource]:
+        asked = [(one.asked.name, ",".join(one.asked.values)) for one in self.selections]
+        parameters = [*asked, *self.wishes.stated]
+        plain = [(name, value) for name, value in parameters if name != PAGE]
+        yield self._link("self", parameters)
+        if found.previous or found.following:
+            yield self._link("first", plain)
+        if found.previous:
+            yield self._link("previous", [*plain, (PAGE, found.previous)])
+        if found.following:
+            yield self._link("next", [*plain, (PAGE, found.following)])
+
+    def _link(self, relation: str, parameters: Iterable[tuple[str, str]]) -> Resource:
+        query = "&".join(f"{quote(n, _PLAIN)}={quote(v, _PLAIN)}" for n, v in parameters)
+        url = f"{self.call.base}/{self.resource_type}"
+        return {"relation": relation, "url": f"{url}?{query}" if query else url}
+
+
+_PLAIN: Final = ":/,@$"
+"""What stands for itself in a query (RFC 3986 3.4), and is part of FHIR's way to write values."""
+
+
+def _outcome(warnings: Iterable[Issue]) -> Resource:
+    return {
+        "fullUrl": uuid4().urn,
+        "resource": operation_outcome(warnings),
+        "search": {"mode": "outcome"},
+    }
+
+
+def find(facade: Facade, call: Call, resource_type: str, profile: str, render: Render) -> Answer:
+    """Answer a search of what is registered; Refused where the request is wrong."""
+    search = Search.read(call, resource_type)
+    try:
+        with facade.domain.registry.view(call.access.visible) as view:
+            planned = plan(call, search.selections, KINDS[resource_type], facade, view)
+            search = replace(
+                search,
+                selections=planned.applied,
+                warnings=(*search.warnings, *planned.warnings),
+            )
+            _note(call, resource_type, planned.plans)
+            found = sheet(view, planned.plans, search.wishes)
+            call.access.facts.patient(*(one.found.patient_id for one in found.found))
+            call.access.facts.results = len(found.found)
+            resources = render(facade, call.base, view, found.found)
+    except TransactionFailure as failure:
+        raise refusal(failure) from failure
+    return Answer(resource=search.searchset(profile, found, resources))
+
+
+def describe(resource_type: str, facade: Facade, call: Call) -> None:
+    """Note what is asked, and of whom, without a search; Refused where the request is wrong."""
+    search = Search.read(call, resource_type)
+    with facade.domain.registry.view(ANYTHING) as view:
+        planned = plan(call, search.selections, KINDS[resource_type], facade, view)
+    _note(call, resource_type, planned.plans)
+
+
+def _note(call: Call, resource_type: str, planned: Iterable[Plan]) -> None:
+    """Note for policy and audit what is asked, and of whom."""
+    facts = call.access.facts
+    facts.query_id = resource_type
+    facts.query = lambda: f"{resource_type}?{urlencode(call.parameters)}"
+    criteria = (criterion for plan in planned for criterion in plan.criteria)
+    facts.patient(*values_equal_to(criteria, "patient_id"))
+
+
+def state(found: Found[Any], base: str) -> tuple[Hashable, ...]:
+    """Return everything in which the resource of an object may differ, but for its relations."""
+    one = found.found
+    return (
+        base,
+        one.entry_uuid,
+        one.availability_status,
+        one.patient_id,
+        found.patient,
+        one.last_update_time,
+        found.last_updated_at,
+    )
+
+
+def read(call: Call, resource: Resource | None, last_updated_at: str | None = None) -> Answer:
+    """Answer the read of one resource, or of parts of it; Refused where it is not there."""
+    if resource is None:
+        raise Refused.because(404, "not-found", "there is no such resource")
+    wanted, _, issues = wishes(call, SEARCH_PARAMETERS[resource["resourceType"]])
+    problems = Problems()
+    problems.sort(issues)
+    problems.settle()
+    require_current(call.version, resource["meta"]["versionId"])
+    headers = {"ETag": etag(resource)}
+    if last_updated_at:
+        time = datetime.strptime(last_updated_at, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        headers["Last-Modified"] = format_datetime(time, usegmt=True)
+    return Answer(resource=subset(resource, wanted), headers=headers)

@@ -1,0 +1,269 @@
+"""ITI-65 Provide Document Bundle: documents with their metadata in one transaction (2:3.65)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from xds.fhir.datatypes.context import Writing
+from xds.fhir.datatypes.identifiers import resource_id
+from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.r4.outcome import Issue, Refused, operation_outcome
+from xds.fhir.r4.problems import Problems
+from xds.fhir.r4.resource import Resource
+from xds.fhir.references import References
+from xds.fhir.vocabulary import PROVIDE_BUNDLE_RESPONSE
+from xds.metadata.objects import Association, DocumentEntry
+from xds.metadata.submission import Submission
+from xds.mhd.mapping.patients import patient_resource
+from xds.mhd.provide.associations import Links, check_patch
+from xds.mhd.provide.attachments import (
+    Attachments,
+    OnDemand,
+    attachment_path,
+    check_every_content_is_used,
+)
+from xds.mhd.provide.bundle import Entry, Kind, ProvideBundle
+from xds.mhd.provide.document_manifest import retold
+from xds.mhd.provide.fetching import fetching_of
+from xds.mhd.provide.publishing import (
+    Completeness,
+    Content,
+    Places,
+    check_lengths,
+    fitted,
+    on_demand,
+    register,
+    stage,
+    staging,
+)
+from xds.mhd.provide.subjects import note_subjects, subjects_of
+from xds.mhd.provide.submitted_objects import MetadataReader, Provided, Thing
+from xds.registry.views import KnownPatient, RegistryView
+from xds.repository.store import StagedDocument
+
+_CREATED: Final = "201 Created"
+_OK: Final = "200 OK"
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A request that was read and resolved."""
+
+    provided: Provided
+    associations: Sequence[Association]
+    expressions: Mapping[str, str]
+    """FHIRPaths by the ids of objects and Associations."""
+    contents: Mapping[int, Content]
+    """The documents, by the index of the entry with their DocumentReference."""
+    patched: Mapping[int, str]
+    """The entryUUID that each PATCH is about, by the index of its entry."""
+
+
+def provide(facade: Facade, call: Call) -> Answer:
+    """Store and register what a Bundle brings, all or nothing, and name what was made of it."""
+    problems = Problems()
+    problems.warnings.extend(call.warnings)
+    bundle = ProvideBundle.read(call.resource, base=call.base, problems=problems)
+    problems.settle()
+    try:
+        return _provided(facade, call, bundle, problems)
+    except Refused as refused:
+        if bundle.submission_set.resource_type == "List":
+            raise
+        issues = retold(refused.issues, bundle.submission_set.path)
+        raise Refused(refused.status, issues, refused.headers) from None
+
+
+def describe(facade: Facade, call: Call) -> None:
+    """Note whose documents a Bundle brings."""
+    bundle = ProvideBundle.read(call.resource, base=call.base, problems=Problems())
+    note_subjects(facade, call, bundle.entries)
+
+
+def _provided(facade: Facade, call: Call, bundle: ProvideBundle, problems: Problems) -> Answer:
+    references = References(call.base, bundle.entries)
+    with facade.domain.registry.view(call.access.visible) as view:
+        plan = _read(facade, bundle, references, view, problems)
+    problems.settle()
+    with staging(facade.domain.repository) as documents:
+        things = _staged(facade, plan, documents, problems)
+        problems.settle()
+    places = Places(plan.expressions, {thing.id: thing for thing in things})
+    submission = Submission((*things, *plan.associations))
+    register(facade, call.access, submission, documents, places)
+    return _answer(facade, call, bundle, plan, problems.warnings)
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+def _read(
+    facade: Facade,
+    bundle: ProvideBundle,
+    references: References,
+    view: RegistryView,
+    problems: Problems,
+) -> _Plan:
+    systems = facade.domain.systems
+    fetching = fetching_of(facade.config)
+    provided = MetadataReader(
+        bundle=bundle,
+        references=references,
+        subjects=subjects_of(facade, references, view, problems),
+        view=view,
+        systems=systems,
+        problems=problems,
+    ).read()
+    links = Links(
+        bundle=bundle,
+        provided=provided,
+        references=references,
+        view=view,
+        systems=systems,
+        problems=problems,
+    )
+    links.read()
+    patches = {entry.index: check_patch(entry, links) for entry in bundle.of(Kind.PATCH)}
+    contents = _contents(facade, bundle, provided, Attachments(references, fetching, problems))
+    check_every_content_is_used(bundle, references, problems)
+    _complete(facade, bundle, provided, problems)
+    places = {entry.index: entry.path for entry in bundle.entries}
+    of_things = {thing.id: places[index] for index, thing in provided.things.items()}
+    patched = {index: end.uuid for index, end in patches.items() if end}
+    return _Plan(
+        provided, links.associations, {**of_things, **links.expressions}, contents, patched
+    )
+
+
+def _contents(
+    facade: Facade, bundle: ProvideBundle, provided: Provided, attachments: Attachments
+) -> Mapping[int, Content]:
+    """Find the documents; entries of documents made on demand become On-Demand entries."""
+    found = [(entry, attachments.source(entry)) for entry in bundle.of(Kind.DOCUMENT)]
+    contents = {e.index: source for e, source in found if isinstance(source, Content)}
+    for entry, source in found:
+        if not isinstance(source, OnDemand):
+            continue
+        thing = provided.things.get(entry.index)
+        if isinstance(thing, DocumentEntry):
+            repository = facade.domain.repository.unique_id
+            provided.things[entry.index] = on_demand(thing, source.url, repository)
+        if contents:
+            attachments.problems.add(
+                "not-supported",
+                "documents made on demand and others cannot be submitted together",
+                f"{attachment_path(entry.path)}.url",
+            )
+    return contents
+
+
+def _complete(
+    facade: Facade, bundle: ProvideBundle, provided: Provided, problems: Problems
+) -> None:
+    completeness = Completeness(
+        is_minimal=bundle.is_minimal,
+        accepts_minimal=facade.config.minimal_metadata == "accept",
+    )
+    for entry in bundle.of(Kind.SUBMISSION_SET, Kind.DOCUMENT, Kind.FOLDER):
+        if entry.index in provided.things:
+            thing = provided.things[entry.index]
+            check_lengths(thing, entry.path, problems, mapped=True)
+            if entry.kind is Kind.DOCUMENT:
+                completeness.check_source_patient(entry.resource, entry.path, problems)
+            provided.things[entry.index] = completeness.checked(thing, entry.path, problems)
+
+
+# --- storing -------------------------------------------------------------------------------------
+
+
+def _staged(
+    facade: Facade, plan: _Plan, documents: dict[str, StagedDocument], problems: Problems
+) -> list[Thing]:
+    """Take the documents in, and return the objects as they are to be registered."""
+    things: list[Thing] = []
+    for index, thing in plan.provided.things.items():
+        content = plan.contents.get(index)
+        if content is not None and isinstance(thing, DocumentEntry):
+            attachment = attachment_path(plan.expressions[thing.id])
+            staged = stage(facade, content, attachment, problems)
+            if staged is not None:
+                documents[thing.id] = staged
+                thing = fitted(thing, staged, attachment, problems, is_rendered=content.is_rendered)
+        things.append(thing)
+    return things
+
+
+# --- answering -----------------------------------------------------------------------------------
+
+
+def _answer(
+    facade: Facade, call: Call, bundle: ProvideBundle, plan: _Plan, warnings: Sequence[Issue]
+) -> Answer:
+    patient = _patient(facade, call, plan) if any(bundle.of(Kind.PATIENT)) else None
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    told = _by_entry(bundle, warnings)
+    entries = []
+    for entry in bundle.entries:
+        is_part = entry.kind is Kind.OTHER or entry.index in plan.provided.sources
+        is_new = entry.method == "POST" and not is_part
+        is_made = entry.method == "PUT" and entry.index in plan.provided.things
+        response: Resource = {
+            "status": _CREATED if is_new or is_made else _OK,
+            "location": _location(entry, bundle, plan, patient),
+            "lastModified": now,
+        }
+        if issues := told.get(entry.index):
+            response["outcome"] = operation_outcome(issues)
+        answered: Resource = {"response": response}
+        if entry.method == "GET" and patient is not None:
+            writing = Writing(facade.domain.systems, call.base)
+            answered["resource"] = patient_resource(patient, context=writing)
+        entries.append(answered)
+    return Answer(
+        resource={
+            "resourceType": "Bundle",
+            "meta": {"profile": [PROVIDE_BUNDLE_RESPONSE]},
+            "type": "transaction-response",
+            "link": [{"relation": "self", "url": call.base}],
+            "entry": entries,
+        }
+    )
+
+
+def _patient(facade: Facade, call: Call, plan: _Plan) -> KnownPatient:
+    with facade.domain.registry.view(call.access.visible) as view:
+        (patient,) = view.patients([plan.provided.patient_id or ""])
+    return patient
+
+
+def _location(
+    entry: Entry, bundle: ProvideBundle, plan: _Plan, patient: KnownPatient | None
+) -> str:
+    """Return where that can be read which an entry has become; relative to the base."""
+    if entry.kind is Kind.PATCH:
+        return f"DocumentReference/{resource_id(plan.patched[entry.index])}"
+    is_subject = entry.kind is Kind.PATIENT and entry.index not in plan.provided.sources
+    if is_subject and patient is not None:
+        return f"Patient/{patient.number}"
+    if updated := plan.provided.updated.get(entry.index):
+        return f"List/{resource_id(updated.thing.id)}"
+    if thing := plan.provided.things.get(entry.index):
+        kind = "DocumentReference" if isinstance(thing, DocumentEntry) else "List"
+        return f"{kind}/{resource_id(thing.id)}"
+    for index, content in plan.contents.items():
+        if content.entry == entry.index:
+            return f"Binary/{resource_id(plan.provided.things[index].id)}"
+    # what others refer to became part of them, and the SubmissionSet leads to all of these
+    submission_set = plan.provided.things[bundle.submission_set.index]
+    return f"List/{resource_id(submission_set.id)}"
+
+
+def _by_entry(bundle: ProvideBundle, warnings: Sequence[Issue]) -> Mapping[int, list[Issue]]:
+    """Sort warnings by the entry that their expression begins with, or the SubmissionSet's."""
+    found: dict[int, list[Issue]] = {}
+    places = {entry.place: entry.index for entry in bundle.entries}
+    for issue in dict.fromkeys(warnings):
+        place = next((one.partition("]")[0] + "]" for one in issue.expression), "")
+        found.setdefault(places.get(place, bundle.submission_set.index), []).append(issue)
+    return found

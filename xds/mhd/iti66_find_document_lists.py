@@ -1,0 +1,67 @@
+"""Find Document Lists [ITI-66], and the read of one (MHD 2:3.66).
+
+A List is a SubmissionSet or a Folder, which its code tells.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from xds.fhir.datatypes.context import Writing
+from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.http.versions import versioned
+from xds.fhir.r4.json import Rendered
+from xds.fhir.search import searchset
+from xds.fhir.vocabulary import FIND_LISTS_RESPONSE, UUID_URN
+from xds.metadata.criteria import Comparison, Operator
+from xds.metadata.objects import Folder
+from xds.mhd.mapping.lists import folder_list, submission_set_list
+from xds.mhd.search.parameters import KINDS
+from xds.registry.views import Found, Member, RegistryView
+
+
+def find(facade: Facade, call: Call) -> Answer:
+    """Search Lists."""
+    return searchset.find(facade, call, "List", FIND_LISTS_RESPONSE, rendered)
+
+
+def read(facade: Facade, call: Call) -> Answer:
+    """Read one List by its id."""
+    by_id = Comparison("entry_uuid", Operator.EQUAL, (UUID_URN + call.identifier,))
+    with facade.domain.registry.view(call.access.visible) as view:
+        for kind in KINDS["List"]:
+            sought: Any = kind
+            found = view.find(sought, [by_id])
+            if found:
+                call.access.facts.patient(found[0].found.patient_id)
+                (resource,) = rendered(facade, call.base, view, found)
+                return searchset.read(call, resource.resource(), found[0].last_updated_at)
+    return searchset.read(call, None)
+
+
+def rendered(
+    facade: Facade, base: str, view: RegistryView, found: Sequence[Found[Any]]
+) -> list[Rendered]:
+    """Write SubmissionSets and Folders as Lists of what they hold."""
+    members: dict[str, list[Member]] = {one.found.entry_uuid: [] for one in found}
+    for member in view.members(members):
+        members[member.holder].append(member)
+    writing = Writing(facade.domain.systems, base)
+
+    def written(one: Found[Any]) -> Rendered:
+        held = members[one.found.entry_uuid]
+        write = folder_list if one.found.kind is Folder else submission_set_list
+        return facade.kept.rendered(
+            (*searchset.state(one, base), *held),
+            lambda: versioned(
+                write(
+                    one.thing,
+                    context=writing,
+                    members=held,
+                    last_updated_at=one.last_updated_at,
+                    patient=one.patient,
+                ),
+                base,
+            ),
+        )
+
+    return [written(one) for one in found]

@@ -1,0 +1,381 @@
+"""ITI-68 Retrieve Document: the bytes of a document over plain HTTP (MHD 2:3.68; RFC 9110).
+
+The URL is that of the DocumentReference's attachment, ``/fhir/document/{id}``, which says nothing
+but the entryUUID. ``/fhir/Binary/{id}`` is the same document for a client that follows FHIR: it is
+a Binary resource where a FHIR type is asked for, else the bytes. Deprecated documents are given out
+as they are by ITI-43.
+
+This is a WSGI application beside Falcon's, so that a small document costs no more than a route of
+Falcon that returns its bytes. For that, what never changes of a registered document is remembered:
+see :class:`Documents`.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import formatdate
+from functools import lru_cache, partial
+from http import HTTPStatus
+from mimetypes import MimeTypes
+from typing import Any, Final, NamedTuple
+
+from xds import logs
+from xds.affinity_domain import AffinityDomain
+from xds.fhir.authorization import Authorization
+from xds.fhir.http import conditional, failures, negotiation
+from xds.fhir.http.bodies import Body
+from xds.fhir.http.versions import require_current
+from xds.fhir.r4.outcome import Issue, Refused
+from xds.fhir.r4.rendering import content_type
+from xds.fhir.scopes import RETRIEVE_NEEDS
+from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML, UUID_URN
+from xds.metadata.catalogue import ITI_68
+from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator, is_anything
+from xds.metadata.objects import DocumentEntry
+from xds.mhd.binaries import BinaryResource
+from xds.repository.index import IndexedDocument
+from xds.repository.store import DocumentNotFound, DocumentReader
+from xds.security.access import Access, RequestedDocument
+
+Headers = list[tuple[str, str]]
+StartResponse = Callable[..., Any]
+
+DOCUMENT_PATH: Final = "/fhir/document/"
+BINARY_PATH: Final = "/fhir/Binary/"
+
+_REMEMBERED: Final = 8_192
+_SMALL: Final = 64 * 1024
+"""Bytes that are read at once, and not streamed."""
+_CONDITIONS: Final = frozenset(
+    {
+        "HTTP_RANGE",
+        "HTTP_IF_NONE_MATCH",
+        "HTTP_IF_MODIFIED_SINCE",
+        "HTTP_IF_MATCH",
+        "HTTP_IF_UNMODIFIED_SINCE",
+    }
+)
+_OF_LIBRARIES: Final = frozenset({"*/*", FHIR_JSON, FHIR_XML, "application/json"})
+"""What libraries for FHIR send with every request, told apart without parsing."""
+_ALLOWED: Final = "GET, HEAD, OPTIONS"
+_OK: Final = "200 OK"
+_HISTORY: Final = "/_history/"
+_ONLY_VERSION: Final = "1"
+_FIRST_VERSION: Final = f'W/"{_ONLY_VERSION}"'
+_OF_NOT_MODIFIED: Final = frozenset({"ETag", "Last-Modified", "Cache-Control", "Vary"})
+_NOWHERE: Final = "there is no document of this id"
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_MEDIA_TYPE: Final = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:[ \t]*;[\x20-\x7e]*)?", re.ASCII)
+_ACTIVE: Final = frozenset(
+    {"text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml"}
+)
+"""Types that a browser may run scripts from, with the rights of this server's pages."""
+_EXTENSIONS: Final = MimeTypes(())
+
+
+class Sent(NamedTuple):
+    """What is handed to the server."""
+
+    status: str
+    headers: Headers
+    blocks: Iterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class ServedDocument:
+    """What never changes of a registered document: entryUUID, bytes and type belong together."""
+
+    identifier: str
+    asked: RequestedDocument
+    """Its ids, as an audit record has them."""
+    held: IndexedDocument
+    etag: str
+    mime_type: str
+    registered: int
+    """In seconds."""
+    headers: tuple[tuple[str, str], ...]
+
+    @property
+    def size(self) -> int:
+        """The number of its bytes."""
+        return self.held.size
+
+
+class Documents:
+    """The documents by their entryUUID.
+
+    Facts of some thousand are remembered in each process, since they cannot change: an entry keeps
+    its uniqueId, repository and type, and the repository keeps a document as it is. The store is
+    asked each time, so that a document which was removed is not given out. Who may see a document
+    is not among the facts: it is decided for each access, before them. Whoever comes to remove
+    metadata and to leave the document has to forget the facts as well.
+    """
+
+    def __init__(self, domain: AffinityDomain) -> None:
+        self._domain = domain
+        self._documents = domain.repository.documents
+        self._facts: Callable[[str], ServedDocument] = lru_cache(_REMEMBERED)(self._find)
+
+    def find(self, identifier: str, access: Access) -> ServedDocument:
+        """Return what is known of a document; Refused where it may not be known, or is not."""
+        try:
+            found = self._facts(identifier)
+        except Refused:
+            self._require_visible(identifier, access.visible)
+            raise
+        unique_id = found.asked.document_unique_id
+        if self._domain.withheld([unique_id], access):
+            access.facts.documents.append(replace(found.asked, is_released=False))
+            raise _unknown(_NOWHERE)
+        access.facts.documents.append(found.asked)
+        return found
+
+    def note(self, identifier: str, access: Access) -> None:
+        """Note a document that is not given out; Refused where there is none."""
+        asked = self._facts(identifier).asked
+        access.facts.documents.append(replace(asked, is_released=False))
+
+    def _require_visible(self, identifier: str, visible: Criterion) -> None:
+        """Refuse as unknown what the caller may not know of, whatever there is to say of it."""
+        if is_anything(visible) or not _UUID.fullmatch(identifier):
+            return
+        with self._domain.registry.view(visible) as view:
+            if not view.count(DocumentEntry, [_of_id(identifier)]):
+                raise _unknown(_NOWHERE)
+
+    def whole(self, found: ServedDocument) -> bytes:
+        """Read a small document; Refused 410 when it is gone."""
+        try:
+            return self._documents.whole(found.held)
+        except DocumentNotFound as error:
+            raise _gone() from error
+
+    def open(
+        self, found: ServedDocument, start: int = 0, length: int | None = None
+    ) -> DocumentReader:
+        """Open a document, or a part of it; Refused 410 when it is gone."""
+        try:
+            return self._documents.open(found.held, start, length)
+        except DocumentNotFound as error:
+            raise _gone() from error
+
+    def _find(self, identifier: str) -> ServedDocument:
+        """Find what is registered; Refused 404 where nothing is, or elsewhere (MHD 2:3.68.4.2)."""
+        entry, registered_at = self._entry(identifier)
+        repository = self._domain.repository
+        if entry.is_on_demand:
+            raise _unknown(
+                "the document would be made on demand, which this repository does not do",
+                "XDSDocumentUniqueIdError",
+            )
+        if entry.repository_unique_id != repository.unique_id:
+            raise _unknown("the document is kept by another repository", "XDSUnknownRepositoryId")
+        held = repository.locate(entry.unique_id or "")
+        if held is None:
+            self._documents.tell_unknown(identifier.lower())
+            raise _unknown("the repository has no such document", "XDSDocumentUniqueIdError")
+        asked = RequestedDocument(
+            repository.unique_id, entry.unique_id or "", entry.home_community_id
+        )
+        return _served(identifier.lower(), asked, entry, held, registered_at)
+
+    def _entry(self, identifier: str) -> tuple[DocumentEntry, str]:
+        if not _UUID.fullmatch(identifier):
+            raise _unknown("the id of a document is a UUID")
+        with self._domain.registry.view(ANYTHING) as view:
+            for found in view.find(DocumentEntry, [_of_id(identifier)]):
+                return found.thing, found.registered_at
+        raise _unknown(_NOWHERE)
+
+
+class RetrieveDocument:
+    """The WSGI application of ``/fhir/document/{id}`` and ``/fhir/Binary/{id}``."""
+
+    def __init__(self, domain: AffinityDomain, authorization: Authorization) -> None:
+        self._documents = Documents(domain)
+        self._authorization = authorization
+        self._gates = domain.gates
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        try:
+            status, headers, blocks = self._answer(environ)
+            if request_id := failures.request_id(environ):
+                headers.append((failures.REQUEST_ID, request_id))
+        except Exception as error:
+            status, headers, blocks = _failure(error, environ)
+        start_response(status, headers)
+        return blocks
+
+    def _answer(self, environ: dict[str, Any]) -> Sent:
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return _other_method(environ["REQUEST_METHOD"])
+        environ[failures.INTERACTION] = ITI_68.name
+        describe = partial(self._describe, environ["PATH_INFO"])
+        access = self._authorization.access(environ, ITI_68.name, RETRIEVE_NEEDS, describe)
+        with self._gates.passing(access):
+            return self._retrieved(environ, access)
+
+    def _describe(self, path: str, access: Access) -> None:
+        """Note which document a denied request is about."""
+        prefix = BINARY_PATH if path.startswith(BINARY_PATH) else DOCUMENT_PATH
+        identifier = path[len(prefix) :].removesuffix("/").partition(_HISTORY)[0]
+        self._documents.note(identifier, access)
+
+    def _retrieved(self, environ: Mapping[str, Any], access: Access) -> Sent:
+        path: str = environ["PATH_INFO"]
+        accept: str = environ.get("HTTP_ACCEPT", "*/*")
+        if path.startswith(BINARY_PATH):
+            identifier, _, version = path[len(BINARY_PATH) :].removesuffix("/").partition(_HISTORY)
+            found = self._documents.find(identifier, access)
+            require_current(version, _ONLY_VERSION, found.etag.strip('"'))
+            return self._binary(found, accept, environ)
+        found = self._documents.find(path[len(DOCUMENT_PATH) :].removesuffix("/"), access)
+        if accept not in _OF_LIBRARIES and not (
+            negotiation.admits(accept, found.mime_type) or negotiation.is_of_library(accept)
+        ):
+            raise Refused.because(
+                406, "not-supported", f"the document can be had as {found.mime_type}"
+            )
+        return self._bytes(found, environ)
+
+    def _bytes(self, found: ServedDocument, environ: Mapping[str, Any]) -> Sent:
+        is_get = environ["REQUEST_METHOD"] == "GET"
+        if is_get and found.size <= _SMALL and environ.keys().isdisjoint(_CONDITIONS):
+            return Sent(_OK, [*found.headers], [self._documents.whole(found)])
+        verdict = conditional.precondition(environ, found.etag, found.registered)
+        part = _part(found, environ) if is_get and verdict is None else None
+        if part is None:
+            reader = self._documents.open(found)
+            sent = Sent(_OK, [*found.headers], reader)
+        else:
+            reader = self._documents.open(found, *part)
+            sent = Sent(_status(206), _of_part(found, *part), reader)
+        return _settled(sent, reader, verdict, is_get=is_get)
+
+    def _binary(self, found: ServedDocument, accept: str, environ: Mapping[str, Any]) -> Sent:
+        given = dict(negotiation.parameters(environ.get("QUERY_STRING", "").encode("latin-1")))
+        if wanted := given.get("_format"):
+            form: str | None = negotiation.answer_form(accept, wanted)
+        else:
+            form = negotiation.binary_form(accept, found.mime_type)
+        if form is None:
+            status, headers, blocks = self._bytes(found, environ)
+            return Sent(status, [*headers, ("Vary", "Accept")], blocks)
+        pretty = given.get("_pretty") == "true"
+        resource = BinaryResource.around(
+            found.identifier, found.mime_type, found.registered, found.size, form, pretty=pretty
+        )
+        return self._resource(found, resource, form, environ)
+
+    def _resource(
+        self, found: ServedDocument, resource: BinaryResource, form: str, environ: Mapping[str, Any]
+    ) -> Sent:
+        headers = [
+            ("Content-Type", content_type(form)),
+            ("Content-Length", str(resource.length(found.size))),
+            ("ETag", _FIRST_VERSION),
+            ("Last-Modified", formatdate(found.registered, usegmt=True)),
+            ("Cache-Control", "private"),
+            ("Vary", "Accept"),
+        ]
+        verdict = conditional.precondition(environ, _FIRST_VERSION, found.registered)
+        reader = self._documents.open(found)
+        sent = Sent(_OK, headers, resource.blocks(reader))
+        return _settled(sent, reader, verdict, is_get=environ["REQUEST_METHOD"] == "GET")
+
+
+def _settled(sent: Sent, reader: DocumentReader, verdict: int | None, *, is_get: bool) -> Sent:
+    """Send all, or the headers alone to HEAD, or what a precondition demands."""
+    if is_get and verdict is None:
+        return sent
+    reader.close()
+    if verdict == conditional.PRECONDITION_FAILED:
+        raise Refused.because(412, "conflict", "the document is not as the request demands it")
+    if verdict == conditional.NOT_MODIFIED:
+        kept = [header for header in sent.headers if header[0] in _OF_NOT_MODIFIED]
+        return Sent(_status(304), kept, [])
+    return Sent(sent.status, sent.headers, [])
+
+
+def _part(found: ServedDocument, environ: Mapping[str, Any]) -> tuple[int, int] | None:
+    try:
+        return conditional.part(environ, found.size, found.etag, found.registered)
+    except conditional.RangeNotSatisfiable:
+        issue = Issue(code="value", diagnostics=f"the document has {found.size} bytes")
+        raise Refused(416, [issue], {"Content-Range": f"bytes */{found.size}"}) from None
+
+
+def _of_part(found: ServedDocument, start: int, length: int) -> Headers:
+    kept = [header for header in found.headers if header[0] != "Content-Length"]
+    where = f"bytes {start}-{start + length - 1}/{found.size}"
+    return [*kept, ("Content-Length", str(length)), ("Content-Range", where)]
+
+
+def _other_method(method: str) -> Sent:
+    if method == "OPTIONS":
+        return Sent(_status(204), [("Allow", _ALLOWED)], [])
+    issue = Issue(code="not-supported", diagnostics="a document is there to be read alone")
+    raise Refused(405, [issue], {"Allow": _ALLOWED})
+
+
+def _failure(error: Exception, environ: dict[str, Any]) -> Sent:
+    with logs.correlation(failures.request_id(environ)):
+        Body(environ).drain()
+        told = failures.tell(error, environ)
+    headers = [*told.headers.items(), ("Content-Length", str(len(told.body)))]
+    blocks = [] if environ["REQUEST_METHOD"] == "HEAD" else [told.body]
+    return Sent(_status(told.status), headers, blocks)
+
+
+def _status(code: int) -> str:
+    return f"{code} {HTTPStatus(code).phrase}"
+
+
+def _served(
+    identifier: str,
+    asked: RequestedDocument,
+    entry: DocumentEntry,
+    held: IndexedDocument,
+    registered_at: str,
+) -> ServedDocument:
+    registered = datetime.strptime(registered_at, "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()
+    stated = entry.mime_type or ""
+    mime_type = stated if _MEDIA_TYPE.fullmatch(stated) else "application/octet-stream"
+    bare = negotiation.MediaType.parse(mime_type).name
+    etag = f'"{held.hash}"'
+    headers = [
+        ("Content-Type", mime_type),
+        ("Content-Length", str(held.size)),
+        ("ETag", etag),
+        ("Last-Modified", formatdate(registered, usegmt=True)),
+        ("Accept-Ranges", "bytes"),
+        ("Cache-Control", "private, no-transform"),
+        # neither a title nor a uniqueId, which may tell of the patient
+        ("Content-Disposition", f'inline; filename="{identifier}{_extension(bare)}"'),
+        ("X-Content-Type-Options", "nosniff"),
+    ]
+    if bare in _ACTIVE:
+        headers.append(("Content-Security-Policy", "sandbox"))
+    return ServedDocument(identifier, asked, held, etag, mime_type, int(registered), tuple(headers))
+
+
+def _extension(media_type: str) -> str:
+    known = _EXTENSIONS.guess_extension(media_type)
+    suffix = media_type.rpartition("+")[2]
+    return known or (f".{suffix}" if suffix in ("json", "xml") else "")
+
+
+def _of_id(identifier: str) -> Comparison:
+    return Comparison("entry_uuid", Operator.EQUAL, (UUID_URN + identifier.lower(),))
+
+
+def _gone() -> Refused:
+    return Refused.because(
+        410, "deleted", "the document is no longer there", error_code="XDSDocumentUniqueIdError"
+    )
+
+
+def _unknown(diagnostics: str, error_code: str = "") -> Refused:
+    return Refused.because(404, "not-found", diagnostics, error_code=error_code)

@@ -1,0 +1,176 @@
+"""DocumentEntry and DocumentReference (MHD 4.2.4, the table of docs/mhd-mapping.md)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from xds.fhir import vocabulary as f
+from xds.fhir.datatypes.context import Mapped, Notes, Reading, Writing
+from xds.fhir.datatypes.identifiers import unique_id_of
+from xds.fhir.r4.resource import Resource
+from xds.metadata.objects import DocumentEntry
+from xds.metadata.unique_ids import normal
+from xds.mhd.mapping.common import (
+    beside_its_own,
+    claiming,
+    further,
+    further_identifiers,
+    given,
+    meta,
+    nowhere,
+)
+from xds.mhd.mapping.riders import FURTHER, Shape, at, restored, rider_of
+
+if TYPE_CHECKING:
+    from xds.registry.views import Relation
+
+from xds.mhd.mapping.reading_documents import read
+from xds.mhd.mapping.writing_documents import document_url, written
+
+__all__ = ["document_reference", "document_url", "read_document_reference"]
+
+_COMPREHENSIVE: Final = ("type", "category", "subject", "securityLabel")
+_COMPREHENSIVE_CONTEXT: Final = ("facilityType", "practiceSetting", "sourcePatientInfo")
+"""What the profile Comprehensive.DocumentReference demands beside the content."""
+
+
+def document_reference(
+    entry: DocumentEntry,
+    *,
+    context: Writing,
+    relations: "Sequence[Relation]" = (),
+    registered_at: str | None = None,
+    last_updated_at: str | None = None,
+    patient: int | None = None,
+) -> Resource:
+    """Return a DocumentEntry as DocumentReference, with what rode along with it.
+
+    ``relations`` are the associations whose source it is; ``patient`` is the number of its patient
+    in the registry; both times are DTMs of 14 digits.
+    """
+    found = written(entry, context, relations, registered_at, patient)
+    found["meta"] = meta(last_updated_at, entry.version)
+    made = restored(
+        {name: value for name, value in found.items() if value},
+        entry,
+        SHAPE,
+        lambda resource, patient_id: read(
+            resource, Reading(context.systems, "", nowhere), Notes(""), patient_id
+        ),
+    )
+    return claiming(made, _profile(made, entry))
+
+
+def _profile(made: Resource, entry: DocumentEntry) -> str | None:
+    """Return the profile that a resource keeps; None where what rode along keeps none."""
+    if "docStatus" in made or len(made.get("category", ())) > 1:
+        return None
+    if entry.limited_metadata or not _is_comprehensive(made):
+        return f.MINIMAL_DOCUMENT_REFERENCE
+    actors = [
+        *made.get("author", ()),
+        made.get("authenticator"),
+        made["context"].get("sourcePatientInfo"),
+    ]
+    if all(one.get("reference", "").startswith("#") for one in actors if one):
+        return f.COMPREHENSIVE_DOCUMENT_REFERENCE
+    return f.UNCONTAINED_DOCUMENT_REFERENCE
+
+
+def _is_comprehensive(found: Resource) -> bool:
+    content, surroundings = found["content"][0], found.get("context", {})
+    attachment = content["attachment"]
+    return (
+        all(found.get(name) for name in _COMPREHENSIVE)
+        and all(name in surroundings for name in _COMPREHENSIVE_CONTEXT)
+        and "language" in attachment
+        and "creation" in attachment
+        and "format" in content
+    )
+
+
+_OF_TARGET: Final = frozenset({"reference", "identifier", "type", "id"})
+_CODED: Final = {
+    "class_code": "category",
+    "type_code": "type",
+    "event_code_list": "context.event",
+    "healthcare_facility_type_code": "context.facilityType",
+    "practice_setting_code": "context.practiceSetting",
+}
+"""Where codings beside the code of an attribute may stand."""
+
+SHAPE: Final = Shape(
+    elements={
+        "masterIdentifier": ("unique_id",),
+        FURTHER: ("unique_id", "entry_uuid"),
+        "docStatus": (),
+        "type": ("type_code",),
+        "category": ("class_code",),
+        "securityLabel": ("confidentiality_code",),
+        "author": ("author",),
+        "authenticator": ("legal_authenticator",),
+        "custodian": (),
+        "description": ("comments",),
+        "content[0].format": ("format_code",),
+        "content[0].attachment.contentType": ("mime_type",),
+        "content[0].attachment.language": ("language_code",),
+        "content[0].attachment.title": ("title",),
+        "content[0].attachment.creation": ("creation_time",),
+        "content[0].attachment.id": (),
+        "content[0].attachment.extension": (),
+        "content[0].id": (),
+        "content[0].extension": (),
+        "context.encounter": ("reference_id_list",),
+        "context.event": ("event_code_list",),
+        "context.period": ("service_start_time", "service_stop_time"),
+        "context.facilityType": ("healthcare_facility_type_code",),
+        "context.practiceSetting": ("practice_setting_code",),
+        "context.sourcePatientInfo": ("source_patient_id", "source_patient_info"),
+        "context.related": ("reference_id_list",),
+        "context.id": (),
+        "context.extension": (),
+        "extension": (),
+        "subject.display": (),
+        "language": (),
+        "implicitRules": (),
+        "meta.security": (),
+        "meta.tag": (),
+        "text": (),
+    },
+    written=frozenset({f.HOME_COMMUNITY_ID}),
+)
+"""What of a DocumentReference may ride with its entry."""
+
+
+def read_document_reference(
+    resource: Resource, reading: Reading, *, patient_id: str
+) -> Mapped[DocumentEntry]:
+    """Return a DocumentReference as DocumentEntry; Refused with everything that is wrong with it.
+
+    It is a stable entry without repositoryUniqueId: where the document is, and whether it is made
+    on demand, is for whoever has the rest of the request. Hash and size are what the attachment
+    says.
+    """
+    notes = Notes(reading.path)
+    entry = read(resource, reading, notes, patient_id)
+    own = (normal(entry.unique_id or ""), entry.entry_uuid, entry.logical_id)
+    others = beside_its_own(
+        resource.get("identifier", ()), own, lambda one: unique_id_of(one, reading.systems)
+    )
+    for place, one in enumerate(resource.get("relatesTo", ())):
+        if one.keys() - {"code", "target", "id"} or one.get("target", {}).keys() - _OF_TARGET:
+            notes.warn("of a relation its code and target are kept", f"relatesTo[{place}]")
+    as_written = written(entry, Writing(reading.systems, ""))
+    rider = rider_of(resource, as_written, SHAPE, reading, notes, others)
+    concepts = {name: _concepts(resource, path) for name, path in _CODED.items()}
+    kept = {
+        "fhir_elements": replace(rider, patient=patient_id).values(),
+        "further_codes": further(concepts, entry, reading.systems),
+        "further_identifiers": further_identifiers(others),
+    }
+    return notes.mapped(entry.updated(**given(kept)))
+
+
+def _concepts(resource: Resource, path: str) -> Sequence[Resource]:
+    found: Any = at(resource, path)
+    return found if isinstance(found, list) else [found] if found else []

@@ -1,0 +1,280 @@
+"""The Bundle of ITI-65 taken apart: which entry is what, and may it be (MHD 2:3.65.4.1.2)."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from typing import Final
+
+from xds.fhir import vocabulary as v
+from xds.fhir.r4.problems import Problems
+from xds.fhir.r4.resource import Resource
+from xds.mhd.provide.document_manifest import as_list
+
+
+class Kind(Enum):
+    """What an entry is for."""
+
+    SUBMISSION_SET = "SubmissionSet"
+    DOCUMENT = "DocumentReference"
+    FOLDER = "Folder"
+    PATCH = "FHIRPath Patch"
+    BINARY = "Binary"
+    FHIR_DOCUMENT = "FHIR document"
+    PATIENT = "Patient"
+    OTHER = "resource that others refer to"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry of the request."""
+
+    index: int
+    place: str
+    """The FHIRPath of the entry, such as ``Bundle.entry[0]``."""
+    path: str
+    """The FHIRPath of the entry's resource."""
+    kind: Kind
+    method: str
+    url: str
+    """``request.url`` without the server's base and outer slashes, such as ``List``."""
+    full_url: str
+    resource: Resource
+    resource_type: str
+    """The type of the resource as the client sent it: a DocumentManifest is read as List."""
+
+    @classmethod
+    def alone(cls, resource: Resource) -> "Entry":
+        """Return a DocumentReference that comes without a Bundle (ITI-105) as if in one."""
+        path = "DocumentReference"
+        return cls(
+            index=0,
+            place=path,
+            path=path,
+            kind=Kind.DOCUMENT,
+            method="POST",
+            url=path,
+            full_url="",
+            resource=resource,
+            resource_type=path,
+        )
+
+    @property
+    def type(self) -> str:
+        """The type of the resource that the entry is about."""
+        return self.url.partition("?")[0].partition("/")[0]
+
+    @property
+    def identity(self) -> str:
+        """``Type/id`` where the request names an instance, else nothing."""
+        return self.url if "/" in self.url and "?" not in self.url else ""
+
+
+_METHODS: Final[Mapping[Kind, frozenset[str]]] = {
+    Kind.SUBMISSION_SET: frozenset({"POST"}),
+    Kind.DOCUMENT: frozenset({"POST"}),
+    Kind.FOLDER: frozenset({"POST", "PUT"}),
+    Kind.PATCH: frozenset({"PATCH"}),
+    Kind.BINARY: frozenset({"POST"}),
+    Kind.FHIR_DOCUMENT: frozenset({"POST"}),
+    Kind.PATIENT: frozenset({"GET", "POST", "PUT"}),
+    Kind.OTHER: frozenset({"POST", "PUT"}),
+}
+_BY_TYPE: Final[Mapping[str, Kind]] = {
+    "DocumentManifest": Kind.SUBMISSION_SET,
+    "DocumentReference": Kind.DOCUMENT,
+    "Parameters": Kind.PATCH,
+    "Binary": Kind.BINARY,
+    "Bundle": Kind.FHIR_DOCUMENT,
+    "Patient": Kind.PATIENT,
+    "Practitioner": Kind.OTHER,
+    "PractitionerRole": Kind.OTHER,
+    "Organization": Kind.OTHER,
+    "Device": Kind.OTHER,
+    "RelatedPerson": Kind.OTHER,
+    "Group": Kind.OTHER,
+    "Location": Kind.OTHER,
+    "Encounter": Kind.OTHER,
+}
+_LISTS: Final[Mapping[str, Kind]] = {
+    v.SUBMISSION_SET: Kind.SUBMISSION_SET,
+    v.FOLDER: Kind.FOLDER,
+}
+
+_MINIMAL: Final = "Minimal"
+_PROFILES: Final[Mapping[str, str]] = {
+    v.MINIMAL_PROVIDE_BUNDLE: _MINIMAL,
+    v.COMPREHENSIVE_PROVIDE_BUNDLE: "Comprehensive",
+    v.UNCONTAINED_PROVIDE_BUNDLE: "Comprehensive",
+    "3.xProvide_Minimal_DocumentBundle": _MINIMAL,
+    "3.xProvide_Comprehensive_DocumentBundle": "Comprehensive",
+}
+
+
+@dataclass(frozen=True)
+class ProvideBundle:
+    """The entries of one ITI-65 request, in their order."""
+
+    entries: tuple[Entry, ...]
+    is_minimal: bool
+    """Whether it claims Minimal Metadata and no more."""
+
+    @classmethod
+    def read(cls, bundle: Resource, *, base: str, problems: Problems) -> "ProvideBundle":
+        """Take a Bundle apart; what is wrong with it goes to ``problems``."""
+        if bundle.get("type") != "transaction":
+            problems.add("value", "Bundle.type must be transaction", "Bundle.type")
+        entries = tuple(_entries(bundle, base, problems))
+        found = cls(entries, _is_minimal(bundle, problems))
+        sets = list(found.of(Kind.SUBMISSION_SET))
+        if not sets:
+            problems.add("required", "there is no entry with the SubmissionSet List", "Bundle")
+        for extra in sets[1:]:
+            problems.add("invalid", "a Bundle has exactly one SubmissionSet", extra.path)
+        return found
+
+    def of(self, *kinds: Kind) -> Iterator[Entry]:
+        """Yield the entries of these kinds."""
+        return (entry for entry in self.entries if entry.kind in kinds)
+
+    @cached_property
+    def submission_set(self) -> Entry:
+        """The entry with the SubmissionSet."""
+        return next(self.of(Kind.SUBMISSION_SET))
+
+
+def canonical(profile: str) -> str:
+    """Return a profile as this version of MHD names it, whatever version the client is of."""
+    name = profile.partition("|")[0]
+    for start, now in v.BASES_OF_OTHER_VERSIONS.items():
+        if name.startswith(start):
+            return now + name.removeprefix(start)
+    return name
+
+
+def _is_minimal(bundle: Resource, problems: Problems) -> bool:
+    """Read the profiles; the fullest of those claimed counts (MHD 2:3.65.4.1.2.1)."""
+    claimed = (bundle.get("meta") or {}).get("profile") or ()
+    known = {_PROFILES[name] for profile in claimed if (name := canonical(profile)) in _PROFILES}
+    if not known:
+        problems.add(
+            "value" if claimed else "required",
+            "meta.profile must name a profile of MHD's Provide Document Bundle, such as "
+            + v.COMPREHENSIVE_PROVIDE_BUNDLE,
+            "Bundle.meta.profile",
+        )
+    return known == {_MINIMAL}
+
+
+def _entries(bundle: Resource, base: str, problems: Problems) -> Iterator[Entry]:
+    given = bundle.get("entry") or ()
+    count = Counter(full_url for one in given if (full_url := _full_url(one)))
+    for index, one in enumerate(given):
+        if count[_full_url(one)] > 1:
+            place = f"Bundle.entry[{index}].fullUrl"
+            problems.add("duplicate", "fullUrl stands on several entries", place)
+        if entry := _entry(index, one, base, problems):
+            yield entry
+
+
+def _full_url(entry: Resource) -> str:
+    """Return the fullUrl in the form in which it compares: UUIDs know no case."""
+    full_url: str = entry.get("fullUrl") or ""
+    return full_url.lower() if full_url[:9].lower() == v.UUID_URN else full_url.rstrip("/")
+
+
+def _entry(index: int, one: Resource, base: str, problems: Problems) -> Entry | None:
+    place = f"Bundle.entry[{index}]"
+    request, resource = one.get("request") or {}, one.get("resource") or {}
+    method, url = request.get("method") or "", _relative(request.get("url") or "", base)
+    if method == "POST" and url[: len(_URN)].lower() == _URN:
+        told = "request.url of a POST is the resource type: the urn is passed over"
+        problems.warn(told, f"{place}.request.url")
+        url = resource.get("resourceType") or ""
+    kind = _kind(resource, url, method)
+    if kind is None:
+        problems.add(
+            "not-supported",
+            f"an entry of this kind ({resource.get('resourceType') or 'without resource'}) has no "
+            "place in a Provide Document Bundle",
+            f"{place}.resource" if resource else place,
+        )
+        return None
+    resource_type = resource.get("resourceType") or "Patient"
+    entry = Entry(
+        index=index,
+        place=place,
+        path=f"{place}.resource",
+        kind=kind,
+        method=method,
+        url=url,
+        full_url=_full_url(one),
+        resource=as_list(resource) if resource_type == "DocumentManifest" else resource,
+        resource_type=resource_type,
+    )
+    _check_request(entry, request, problems)
+    return entry
+
+
+_URN: Final = "urn:"
+
+
+def _relative(url: str, base: str) -> str:
+    return url.removeprefix(base).strip("/")
+
+
+def _kind(resource: Resource, url: str, method: str) -> Kind | None:
+    resource_type = resource.get("resourceType")
+    if resource_type == "List":
+        return _LISTS.get(list_type(resource))
+    if resource_type == "Bundle" and resource.get("type") != "document":
+        return None
+    if resource_type is None:
+        asks_for_patient = method == "GET" and url.partition("?")[0].partition("/")[0] == "Patient"
+        return Kind.PATIENT if asks_for_patient else None
+    return _BY_TYPE.get(resource_type)
+
+
+def list_type(resource: Resource) -> str:
+    """Return ``submissionset`` or ``folder`` as List.code says, else nothing."""
+    for coding in (resource.get("code") or {}).get("coding") or ():
+        known = (coding.get("system") or v.LIST_TYPES).rpartition("/")[2] == "MHDlistTypes"
+        if known and coding.get("code") in _LISTS:
+            code: str = coding["code"]
+            return code
+    return ""
+
+
+def _check_request(entry: Entry, request: Resource, problems: Problems) -> None:
+    allowed = _METHODS[entry.kind]
+    if entry.method not in allowed:
+        problems.add(
+            "not-supported" if entry.method else "required",
+            f"request.method of a {entry.kind.value} must be {' or '.join(sorted(allowed))}",
+            f"{entry.place}.request.method",
+        )
+        return
+    if not _fits(entry):
+        problems.add(
+            "value",
+            f"request.url does not fit a {entry.method} of a {entry.kind.value}",
+            f"{entry.place}.request.url",
+        )
+    if request.get("ifNoneExist") and entry.kind is not Kind.PATIENT:
+        problems.add(
+            "not-supported",
+            "a conditional create is supported for Patients only",
+            f"{entry.place}.request.ifNoneExist",
+        )
+
+
+def _fits(entry: Entry) -> bool:
+    """Tell whether the URL is one that the method is used at (FHIR R4 http).
+
+    MHD's own example has a Folder PUT at ``List``, without id.
+    """
+    about = "DocumentReference" if entry.kind is Kind.PATCH else entry.resource_type
+    if entry.method == "POST":
+        return entry.url == about
+    return entry.type == about and (entry.url != about or entry.kind is Kind.FOLDER)
