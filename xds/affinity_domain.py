@@ -1,7 +1,7 @@
 """What one deployment is: registry, repository, and what they agree on (ITI TF-1 10.4.8)."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 
@@ -29,10 +29,19 @@ from xds.repository.repository import DocumentRepository, Register
 from xds.repository.settling import registered
 from xds.repository.store import DocumentStore, open_store
 from xds.security import policy_file
-from xds.security.access import Access
+from xds.security.details import distinct
 from xds.security.gates import Gate, Gates
 from xds.security.policy_gate import PolicyGate
 from xds.tracing import Tracer
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Which of some documents are not given out."""
+
+    unique_ids: Set[str] = frozenset()
+    patient_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The patients (CX) of documents, withheld or not, as a registry elsewhere has told them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,48 +127,44 @@ class AffinityDomain:
         here = {"registry": self.registry_here, "repository": self.repository_here}
         return [actor for actor, found in here.items() if found is not None]
 
-    def withheld(self, unique_ids: Iterable[str], access: Access) -> Set[str]:
-        """Return the uniqueIds whose documents the repository here does not give out.
+    def withheld(self, unique_ids: Iterable[str], visible: Criterion) -> Withheld:
+        """Return the documents that the repository here does not give out to a caller.
 
         One is given out where all DocumentEntries of its uniqueId that name this repository, each
         in its latest version, are visible, and there is one: whoever may register metadata could
         else describe a document anew that is withheld. A registry that is elsewhere is asked for
-        the metadata, and whose the documents are is noted; RegistryUnavailable where it does not
-        answer.
+        the metadata; RegistryUnavailable where it does not answer.
         """
-        if is_anything(access.visible):
-            return frozenset()
+        if is_anything(visible):
+            return Withheld()
         asked = frozenset(unique_ids)
         if self.registry_here is not None:
-            with self.registry_here.view(access.visible) as view:
-                return asked - view.documents(asked, self.repository.unique_id)
-        return asked - {
+            with self.registry_here.view(visible) as view:
+                return Withheld(asked - view.documents(asked, self.repository.unique_id))
+        entries = self._registered_elsewhere(asked)
+        released = (
             unique_id
-            for unique_id, found in self._registered_elsewhere(asked, access).items()
-            if all(evaluate(access.visible, entry) for entry in found)
-        }
+            for unique_id, found in entries.items()
+            if all(evaluate(visible, entry) for entry in found)
+        )
+        return Withheld(asked.difference(released), _patients(entries))
 
-    def note_patients(self, unique_ids: Iterable[str], access: Access) -> None:
-        """Note whose the documents are where a registry elsewhere has to be asked.
+    def patients_elsewhere(self, unique_ids: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+        """Return the patients (CX) of documents by uniqueId as a registry elsewhere tells them.
 
         RegistryUnavailable where it does not answer. Those of the registry here come to a record
         with the rest of it (:mod:`xds.audit.clerk`).
         """
-        if self.remote_registry is not None:
-            self._registered_elsewhere(frozenset(unique_ids), access)
+        if self.remote_registry is None:
+            return {}
+        return _patients(self._registered_elsewhere(frozenset(unique_ids)))
 
-    def _registered_elsewhere(
-        self, unique_ids: Set[str], access: Access
-    ) -> Mapping[str, Sequence[DocumentEntry]]:
-        """Return the entries of documents by uniqueId, and note their patients."""
+    def _registered_elsewhere(self, unique_ids: Set[str]) -> Mapping[str, Sequence[DocumentEntry]]:
+        """Return the entries of documents by uniqueId."""
         if self.remote_registry is None:
             raise LookupError("there is no registry to ask")
         registered_now = registered(self.repository, self.remote_registry, unique_ids)
-        entries = {one: _latest(found) for one, found in registered_now.items()}
-        for unique_id, found in entries.items():
-            patient_ids = (entry.patient_id for entry in found if entry.patient_id)
-            access.facts.patients_of_documents[unique_id] = tuple(dict.fromkeys(patient_ids))
-        return entries
+        return {one: _latest(found) for one, found in registered_now.items()}
 
     def check(self) -> None:
         """Raise when nothing can be written, for the readiness of the server.
@@ -191,6 +196,15 @@ def _latest(entries: Iterable[DocumentEntry]) -> Sequence[DocumentEntry]:
         return int(stated) if stated.isdecimal() else 0
 
     return list({one.logical_id or one.id: one for one in sorted(entries, key=number)}.values())
+
+
+def _patients(
+    entries: Mapping[str, Sequence[DocumentEntry]],
+) -> Mapping[str, tuple[str, ...]]:
+    return {
+        unique_id: distinct(entry.patient_id for entry in found)
+        for unique_id, found in entries.items()
+    }
 
 
 def _registry(database: Database, config: Config) -> DocumentRegistry:

@@ -14,6 +14,7 @@ from xds.errors import Breach
 from xds.metadata.objects import Code
 from xds.metrics import Metrics
 from xds.security.access import Access
+from xds.security.details import QueryDetails, RetrieveDetails, SubmissionDetails
 from xds.security.gates import Outcome, Result
 from xds.tracing import Tracer, trace_id_of
 
@@ -78,8 +79,8 @@ class TransactionObserver:
             told["trace_id"] = trace_id_of(access.span)
         if user := access.caller.user:
             told["roles"] = _codes(user.roles)
-        if access.facts.message_id:
-            told["message_id"] = access.facts.message_id[:_LONGEST_ID]
+        if access.message.message_id:
+            told["message_id"] = access.message.message_id[:_LONGEST_ID]
         if outcome.denied is not None:
             self._log.warning(EVENT, **told, **_denial(access, outcome))
             return
@@ -93,17 +94,17 @@ class TransactionObserver:
 
 def _counts(access: Access) -> Iterator[tuple[str, int]]:
     """Yield how much was submitted, asked for, given out or found."""
-    facts = access.facts
-    if facts.submission is not None:
-        yield "entries", len(facts.submission.document_entries)
-        if facts.provided:
-            yield "documents", facts.provided
-    elif facts.documents:
-        yield "requested", len(facts.documents)
-        if access.refused_as is None:
-            yield "documents", sum(one.is_released for one in facts.documents)
-    if facts.results is not None:
-        yield "results", facts.results
+    match access.details:
+        case SubmissionDetails(submission, documents):
+            yield "entries", len(submission.document_entries)
+            if documents:
+                yield "documents", documents
+        case RetrieveDetails(requested):
+            yield "requested", len(requested)
+            if access.refused_as is None:
+                yield "documents", sum(one.is_released for one in requested)
+        case QueryDetails(results=int(results)):
+            yield "results", results
 
 
 def _denial(access: Access, outcome: Outcome) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import base64
 import socket
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -16,16 +17,39 @@ from xds.audit.message import AuditSource, render
 from xds.audit.record import AuditRecord
 from xds.audit.spool import Spool
 from xds.audit.syslog import Sender
+from xds.metadata.catalogue import CATALOGUE, TransactionKind
 from xds.metadata.objects import SubmissionSet
 from xds.metadata.submission import Submission
-from xds.security.access import Access, AuthenticationFailed, NodeAuthenticationFailed
+from xds.security.access import (
+    Access,
+    AuthenticationFailed,
+    MessageHeader,
+    NodeAuthenticationFailed,
+)
 from xds.security.caller import Caller
+from xds.security.details import (
+    Details,
+    FeedDetails,
+    PatientDetails,
+    QueryDetails,
+    RequestedDocument,
+    RetrieveDetails,
+    SubmissionDetails,
+)
 from xds.security.gates import Outcome, Result
 from xds.security.node import Node
 from xds.targets import SyslogTarget
 
 SOURCE: Final = AuditSource(source_id="hub", base="http://hub:8080", address="hub")
 PATIENT: Final = "P1^^^&2.999.1.1&ISO"
+DETAILS: Final[Mapping[TransactionKind, Details]] = {
+    TransactionKind.QUERY: QueryDetails("List", lambda: "a=1", lambda: (PATIENT,), 1),
+    TransactionKind.SUBMIT: SubmissionDetails(
+        Submission((SubmissionSet.create(unique_id="2.999.7", patient_id=PATIENT),))
+    ),
+    TransactionKind.RETRIEVE: RetrieveDetails((RequestedDocument("2.999.1", "2.999.2"),)),
+    TransactionKind.FEED: FeedDetails.of([PATIENT]),
+}
 SCHEMA: Final = REFERENCE / "atna" / "dicom2017c.xsd"
 
 
@@ -54,20 +78,41 @@ def points(root: etree._Element) -> list[tuple[str | None, ...]]:
 @pytest.mark.parametrize("refused", [False, True])
 def test_each_is_valid(transaction: str, refused: bool) -> None:
     access = asked(transaction)
-    access.facts.patient(PATIENT)
-    access.facts.query = lambda: "a=1"
+    access.details = DETAILS[next(row.kind for row in CATALOGUE if row.name == transaction)]
     (record,) = trail.records(access, Outcome(Result.FAILURE if refused else Result.SUCCESS))
     root = message(record)
     assert root.find("EventIdentification").get("EventOutcomeIndicator") == (
         "4" if refused else "0"
     )
+    assert record.patient_id == PATIENT or isinstance(access.details, RetrieveDetails)
+    assert len(record.things) == (0 if isinstance(access.details, FeedDetails) else 1)
+
+
+def test_a_read_of_one_resource_is_recorded_with_its_patient_alone() -> None:
+    access = asked("ITI-67")
+    access.interaction, access.details = "read", PatientDetails((PATIENT, None, PATIENT))
+    (record,) = trail.records(access, Outcome())
+    assert (record.action, record.patient_id, record.things) == ("R", PATIENT, ())
+    message(record)
+
+
+def test_a_merge_deletes_one_patient_and_updates_the_other() -> None:
+    access = asked("ITI-8")
+    access.details = FeedDetails.merge(subsumed="P2", surviving=PATIENT)
+    told = [(one.patient_id, one.action) for one in trail.records(access, Outcome())]
+    assert told == [("P2", "D"), (PATIENT, "U")]
+
+
+def test_a_patient_of_a_query_and_of_its_result_is_recorded_once() -> None:
+    access = asked("ITI-67")
+    access.details = QueryDetails("List", lambda: "a=1", lambda: (PATIENT, None, "P2", PATIENT))
+    assert [one.patient_id for one in trail.records(access, Outcome())] == [PATIENT, "P2"]
 
 
 def test_a_message_of_a_feed_has_its_patient_once_and_the_names_of_both_ends() -> None:
     access = asked("ITI-8")
-    access.facts.patient(PATIENT)
-    access.facts.message_id = "M1"
-    access.facts.sender, access.facts.receiver = "NORTH|PAS", "HUB|REG"
+    access.details = FeedDetails.of([PATIENT])
+    access.message = MessageHeader("M1", "NORTH|PAS", "HUB|REG")
     (record,) = trail.records(access, Outcome())
     root = message(record)
     (patient,) = root.iter("ParticipantObjectIdentification")
@@ -81,7 +126,7 @@ def test_a_message_of_a_feed_has_its_patient_once_and_the_names_of_both_ends() -
 
 def test_a_search_and_a_read_by_fhir_are_told_apart() -> None:
     found, read = asked("ITI-67"), asked("ITI-67")
-    found.facts.interaction, read.facts.interaction = "search-type", "read"
+    found.interaction, read.interaction = "search-type", "read"
     ((search,), (single,)) = (tuple(trail.records(one, Outcome())) for one in (found, read))
     assert (search.action, single.action) == ("E", "R")
     of_fhir, of_ihe = "http://hl7.org/fhir/restful-interaction", "urn:ihe:event-type-code"

@@ -15,7 +15,8 @@ from xds.audit.record import Actor, AuditRecord, told_in
 from xds.audit.spool import SET_ASIDE, Spool
 from xds.audit.table import Wanted
 from xds.database import Database
-from xds.security.access import Access, RequestedDocument
+from xds.security.access import Access
+from xds.security.details import RequestedDocument, RetrieveDetails
 from xds.security.gates import Outcome
 
 LONG = "".join(chr(0x4E00 + i * 7919 % 20_000) for i in range(9_000))
@@ -90,7 +91,7 @@ def test_documents_whose_patients_cannot_be_told_are_set_aside(
     files = Spool(tmp_path)
     for name in ("good", "bad", "good"):
         access = Access(transaction="ITI-43")
-        access.facts.documents.append(RequestedDocument("2.999.1", name))
+        access.details = RetrieveDetails((RequestedDocument("2.999.1", name),))
         files.write(list(trail.records(access, Outcome())))
     (segment,) = files.taken()
     move(database, segment, whose)

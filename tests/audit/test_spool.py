@@ -11,7 +11,8 @@ from xds.audit.record import Told
 from xds.audit.spool import Spool, left_behind
 from xds.database import Database, DatabaseUnavailable
 from xds.registry import schema
-from xds.security.access import Access, RequestedDocument
+from xds.security.access import Access
+from xds.security.details import RequestedDocument, RetrieveDetails
 from xds.security.gates import Outcome
 
 
@@ -50,7 +51,7 @@ def test_records_wait_while_their_patients_cannot_be_asked_for(tmp_path: Path) -
     database = Database(f"sqlite:///{tmp_path / 'a.sqlite3'}")
     schema.migrate(database)
     access = Access(transaction="ITI-43")
-    access.facts.documents.append(RequestedDocument("2.999.1", "2.999.2"))
+    access.details = RetrieveDetails((RequestedDocument("2.999.1", "2.999.2"),))
     spool = Spool(tmp_path / "audit")
     spool.write(list(trail.records(access, Outcome())))
     (segment,) = spool.taken()
@@ -66,7 +67,8 @@ def test_a_retrieval_is_recorded_for_every_patient_that_a_document_is_of(tmp_pat
     database = Database(f"sqlite:///{tmp_path / 'a.sqlite3'}")
     schema.migrate(database)
     access = Access(transaction="ITI-43")
-    access.facts.documents += [RequestedDocument("2.999.1", f"2.999.2.{i}") for i in range(3)]
+    documents = (RequestedDocument("2.999.1", f"2.999.2.{i}") for i in range(3))
+    access.details = RetrieveDetails(tuple(documents))
     of = {"2.999.2.0": ["P1"], "2.999.2.1": ["P1", "P2"]}
     spool = Spool(tmp_path / "audit")
     spool.write(list(trail.records(access, Outcome())))
@@ -88,7 +90,8 @@ def test_a_retrieval_is_recorded_for_every_patient_that_a_document_is_of(tmp_pat
 
 def test_patients_that_a_registry_elsewhere_has_told_are_recorded() -> None:
     access = Access(transaction="ITI-43")
-    access.facts.documents.append(RequestedDocument("2.999.1", "2.999.2.1"))
-    access.facts.patients_of_documents["2.999.2.1"] = ("P1", "P2")
+    access.details = RetrieveDetails(
+        (RequestedDocument("2.999.1", "2.999.2.1"),), {"2.999.2.1": ("P1", "P2")}
+    )
     written = [one.patient_id for one in trail.records(access, Outcome())]
     assert written == ["P1", "P2"]

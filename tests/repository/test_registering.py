@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.databases import Databases
-from xds.affinity_domain import AffinityDomain
+from xds.affinity_domain import AffinityDomain, Withheld
 from xds.client import entry_of, new_oid, submission_of
 from xds.config import Config
 from xds.database import Database
@@ -21,7 +21,7 @@ from xds.errors import (
     XDSRegistryNotAvailable,
     XDSUnknownPatientId,
 )
-from xds.metadata.criteria import Comparison, Operator
+from xds.metadata.criteria import ANYTHING, Comparison, Operator
 from xds.metadata.objects import Code, DocumentEntry
 from xds.metadata.submission import Submission
 from xds.repository import index, settling
@@ -33,7 +33,6 @@ from xds.repository.registering import (
 )
 from xds.repository.repository import DocumentRepository
 from xds.repository.store import StoredDocument
-from xds.security.access import Access
 
 REPOSITORY = "2.999.1.31"
 PATIENT = "R0001^^^&2.999.1.1&ISO"
@@ -382,10 +381,10 @@ def test_a_registry_elsewhere_is_asked_for_all_entries_of_a_document(
     )
     domain = AffinityDomain.open(config, registry)
     try:
-        access = Access(transaction="ITI-43", visible=NORMAL)
-        assert domain.withheld(["2.999.5"], access) == ({"2.999.5"} if withheld else set())
+        found = domain.withheld(["2.999.5"], NORMAL)
+        assert found.unique_ids == ({"2.999.5"} if withheld else set())
         known = {"2.999.5": (PATIENT,)} if any(one == REPOSITORY for _, one in labels) else {}
-        assert access.facts.patients_of_documents == known, "for the record of a retrieval"
-        assert domain.withheld(["2.999.5"], Access(transaction="ITI-43")) == set()
+        assert found.patient_ids == known, "for the record of a retrieval"
+        assert domain.withheld(["2.999.5"], ANYTHING) == Withheld()
     finally:
         domain.close()

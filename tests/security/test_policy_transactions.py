@@ -33,6 +33,7 @@ from xds.mhd.iti68_retrieve_document import Documents
 from xds.registry.queries import QueryRequest
 from xds.security.access import Access, AccessDenied
 from xds.security.caller import Caller, User
+from xds.security.details import RetrieveDetails
 from xds.security.node import Node
 from xds.transactions import TRANSACTIONS, Request
 
@@ -196,7 +197,8 @@ def test_a_withheld_document_is_not_retrieved(record: Record) -> None:
         head = response.pieces[0].decode()
         assert f"ResponseStatusType:{status}" in head
         assert ("XDSDocumentUniqueIdError" in head) is (status == "Failure")
-        assert [one.is_released for one in access.facts.documents] == [status == "Success"]
+        assert isinstance(access.details, RetrieveDetails)
+        assert [one.is_released for one in access.details.documents] == [status == "Success"]
 
 
 def test_a_withheld_document_is_not_there_for_iti68(record: Record) -> None:

@@ -1,16 +1,17 @@
 """The gate that records every access (ITI TF-2 3.20)."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 from xds import logs
 from xds.audit import table
 from xds.audit import vocabulary as av
+from xds.audit.participants import recorded_patients
 from xds.audit.record import (
     MINOR_FAILURE,
     SECURITY_RESOURCE,
@@ -26,14 +27,10 @@ from xds.audit.record import (
 from xds.audit.spool import Spool
 from xds.errors import FailureKind, kind_of
 from xds.metadata.objects import Code
-from xds.security.access import Access, Facts, NodeAuthenticationFailed, RequestedDocument
+from xds.security.access import Access, NodeAuthenticationFailed
 from xds.security.caller import Caller
 from xds.security.gates import SUCCESS as DONE
 from xds.security.gates import NotRecorded, Outcome, Result
-
-_PATIENT_KIND: Final = "urn:ihe:iti:xpid:2017:patientIdentifierType"
-_HOME_OF_DOCUMENT: Final = "ihe:homeCommunityID"
-_REPOSITORY: Final = "Repository Unique ID"
 
 _log = logs.get_logger(__name__)
 
@@ -58,7 +55,7 @@ class AuditTrail:
         if outcome.denied is not None:
             _describe(access)
         written = list(records(access, outcome))
-        if access.facts.is_forwarded:
+        if access.is_forwarded:
             written += records(access, outcome, elsewhere=self.registry)
         self.record(written)
 
@@ -75,7 +72,7 @@ class AuditTrail:
 
 
 def _describe(access: Access) -> None:
-    """Have the facts of a request noted that was denied unread; its answer stays what it is."""
+    """Have the details of a request set that was denied unread; its answer stays what it is."""
     describe, access.describe = access.describe, None
     if describe is None:
         return
@@ -96,7 +93,7 @@ def _write(access: Access, connection: Any) -> None:
 
 def _note_forwarding(access: Access, _connection: Any) -> None:
     """Note that ITI-42 is about to be sent: its documents are entered just before that."""
-    access.facts.is_forwarded = True
+    access.is_forwarded = True
 
 
 # --- what is recorded ----------------------------------------------------------------------------
@@ -113,10 +110,7 @@ def records(access: Access, outcome: Outcome, *, elsewhere: str = "") -> Iterato
     event = av.EVENTS.get(access.transaction) if not elsewhere else av.REGISTERING
     if event is None:
         return
-    facts = access.facts
-    if facts.patients_of_query is not None:
-        facts.patient(*facts.patients_of_query())
-    read = av.READS.get(facts.interaction)
+    read = av.READS.get(access.interaction)
     indicator, description = _told(access, outcome)
     made = partial(
         _record,
@@ -131,14 +125,15 @@ def records(access: Access, outcome: Outcome, *, elsewhere: str = "") -> Iterato
     if elsewhere:
         host = urlsplit(elsewhere).hostname or ""
         made = partial(made, node=elsewhere, address=host, initiates=True)
-    for code, patient_id, things in _parts(access, outcome, event, indicator):
-        patient_action = facts.actions.get(patient_id or "", facts.action)
+    tells_release = indicator == SUCCESS or outcome.denied is not None
+    for one in recorded_patients(access, event, tells_release=tells_release):
+        code = indicator if one.outcome is None else one.outcome
         yield made(
-            action=patient_action or ("R" if read else event.action),
+            action=one.action or ("R" if read else event.action),
             outcome=code,
             description=description or ("" if code == SUCCESS else "not all was released"),
-            patient_id=patient_id,
-            things=things,
+            patient_id=one.patient_id,
+            things=one.things,
         )
 
 
@@ -154,79 +149,6 @@ def _told(access: Access, outcome: Outcome) -> tuple[int, str]:
     if access.break_glass:
         return SUCCESS, f"emergency access, permitted by: {', '.join(access.permitted_by)}"
     return SUCCESS, ""
-
-
-def _parts(
-    access: Access, outcome: Outcome, event: av.AuditEvent, indicator: int
-) -> Iterator[tuple[int, str | None, tuple[Thing, ...]]]:
-    """Yield outcome, patient and things of each record."""
-    facts = access.facts
-    if facts.documents and (indicator == SUCCESS or outcome.denied is not None):
-        for released, code in ((True, SUCCESS), (False, MINOR_FAILURE)):
-            chosen = [one for one in facts.documents if one.is_released is released]
-            for patient_id, of_patient in _by_patient(chosen, facts).items():
-                yield code, patient_id, tuple(map(_document, of_patient))
-        return
-    patients: Sequence[str | None] = facts.patient_ids or (None,)
-    for patient_id in patients:
-        yield indicator, patient_id, tuple(_things(facts, event, patient_id))
-
-
-def _by_patient(
-    documents: Iterable[RequestedDocument], facts: Facts
-) -> Mapping[str | None, list[RequestedDocument]]:
-    """Sort documents by their patients, as far as they are known by now."""
-    usual = (facts.patient_ids[0] if facts.patient_ids else None,)
-    found: dict[str | None, list[RequestedDocument]] = {}
-    for one in documents:
-        for patient_id in facts.patients_of_documents.get(one.document_unique_id) or usual:
-            found.setdefault(patient_id, []).append(one)
-    return found
-
-
-def _things(facts: Facts, event: av.AuditEvent, patient_id: str | None) -> Iterator[Thing]:
-    if details := tuple(_of_patient(facts, event, patient_id)):
-        yield Thing(
-            type_code=1, role=1, id=patient_id or "", id_type=av.PATIENT_NUMBER, details=details
-        )
-    if facts.submission is not None:
-        for one in facts.submission.submission_sets:
-            yield Thing(
-                type_code=2,
-                role=event.submission_role,
-                id=one.unique_id or "",
-                id_type=av.SUBMISSION_SET,
-            )
-    if facts.query is not None:
-        yield Thing(
-            type_code=2,
-            role=24,
-            id=facts.query_id,
-            id_type=event.event_type,
-            query=facts.query(),
-            details=(Detail("QueryEncoding", "UTF-8"),),
-        )
-    yield from map(_document, facts.documents)
-
-
-def _of_patient(facts: Facts, event: av.AuditEvent, patient_id: str | None) -> Iterator[Detail]:
-    if facts.message_id and patient_id is not None:
-        yield Detail(event.message_id, facts.message_id)
-    if kind := facts.patient_kinds.get(patient_id or ""):
-        yield Detail(_PATIENT_KIND, kind)
-
-
-def _document(one: RequestedDocument) -> Thing:
-    details = [Detail(_REPOSITORY, one.repository_unique_id)]
-    if one.home_community_id:
-        details.append(Detail(_HOME_OF_DOCUMENT, one.home_community_id))
-    return Thing(
-        type_code=2,
-        role=3,
-        id=one.document_unique_id,
-        id_type=av.REPORT_NUMBER,
-        details=tuple(details),
-    )
 
 
 def _unauthenticated(access: Access, outcome: Outcome) -> AuditRecord:
@@ -248,15 +170,15 @@ def _record(
     access: Access, *, node: str | None = None, address: str | None = None, **told: Any
 ) -> AuditRecord:
     """Return a record of what is told, with who asked; unless named, that is the node itself."""
-    caller, facts = access.caller, access.facts
+    caller, message = access.caller, access.message
     if node is None:
-        node = facts.sender or caller.node.certificate_subject or ""
+        node = message.sender or caller.node.certificate_subject or ""
     return AuditRecord(
         id=str(uuid4()),
         at=now(),
         address=caller.node.address if address is None else address,
         node=node,
-        server=facts.receiver,
+        server=message.receiver,
         process=os.getpid(),
         actor=_actor(caller),
         purposes=tuple(map(_coded, caller.user.purposes_of_use)) if caller.user else (),
@@ -317,7 +239,7 @@ def of_use(person: str, log: str, asked: str) -> AuditRecord:
 def _of_server(
     kind: str, event: Coded, event_type: Coded, description: str = "", **more: Any
 ) -> AuditRecord:
-    facts = {"action": "E", "outcome": SUCCESS, "description": description, **more}
+    told = {"action": "E", "outcome": SUCCESS, "description": description, **more}
     return AuditRecord(
         id=str(uuid4()),
         at=now(),
@@ -325,5 +247,5 @@ def _of_server(
         event=event,
         event_type=event_type,
         process=os.getpid(),
-        **facts,
+        **told,
     )

@@ -167,7 +167,7 @@ class _Responder:
         gates = self.facade.domain.gates
         row, describe = self.interaction, partial(self._describe, request, path)
         access = self.authorization.access(environ, row.name, needs(row), describe)
-        access.facts.interaction = self.interaction.code
+        access.interaction = self.interaction.code
         try:
             call, form, pretty = self._call(request, access, path)
         except Refused as refused:
@@ -202,7 +202,11 @@ class _Responder:
         if row.describer is not None:
             row.describer(self.facade, call)
         elif row.handler is not None:
-            row.handler(self.facade, replace(call, access=replace(access, visible=ANYTHING)))
+            unlimited = replace(access, visible=ANYTHING)
+            try:
+                row.handler(self.facade, replace(call, access=unlimited))
+            finally:
+                access.details = unlimited.details
 
     def _call(
         self, request: falcon.Request, access: Access, path: Mapping[str, str]

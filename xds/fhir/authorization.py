@@ -216,10 +216,9 @@ def _is_cx(text: str) -> bool:
     return True
 
 
-def _check_patient(access: Access) -> None:
+def _check_patient(access: Access, submission: Submission) -> None:
     """Refuse a submission that is about another patient than the token."""
-    submission = access.facts.submission
-    for one in () if submission is None else _submitted(submission):
+    for one in _submitted(submission):
         if not evaluate(access.visible, one):
             raise AccessDenied("the scopes of the token are for another patient")
 

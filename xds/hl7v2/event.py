@@ -47,7 +47,7 @@ class Event:
     """As in the TF: ``ITI-8``."""
     handler: Handler
     describe: Callable[[Feed, Message, Access], object]
-    """Notes the patients of a message in the facts of its access, and does no more."""
+    """Sets the details of an access from a message, and does no more."""
 
 
 def require_size(message: Message, event: Event) -> None:

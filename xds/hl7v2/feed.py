@@ -24,7 +24,7 @@ from xds.hl7v2.event import Event, Feed, require_size
 from xds.hl7v2.message import Message, Unreadable
 from xds.hl7v2.problems import Problem, Refused
 from xds.registry.identities import Finding, IdentityRefused, Role
-from xds.security.access import Access, AccessDenied
+from xds.security.access import Access, AccessDenied, MessageHeader
 from xds.security.caller import Caller
 from xds.security.node import NOWHERE, Node
 
@@ -93,10 +93,9 @@ def _outcome(
     if problem and event is None:
         return REJECTED, [problem]  # of no transaction
     assert event is not None
-    access = Access(transaction=event.transaction, caller=Caller(node=node))
-    access.facts.message_id = message.header.raw(10)
-    access.facts.sender = _end(message, 4, 3)
-    access.facts.receiver = _end(message, 6, 5)
+    access = Access(
+        transaction=event.transaction, caller=Caller(node=node), message=_header(message)
+    )
     try:
         if problem:
             feed.gates.turned_away(access, Refused(problem))
@@ -120,6 +119,10 @@ def _outcome(
             return REJECTED, [Problem("207", "MSH^1", reason)]
         return REJECTED, [Problem("207", "MSH^1", "an error in the server, which its log tells of")]
     return ACCEPTED, []
+
+
+def _header(message: Message) -> MessageHeader:
+    return MessageHeader(message.header.raw(10), _end(message, 4, 3), _end(message, 6, 5))
 
 
 def _end(message: Message, facility: int, application: int) -> str:

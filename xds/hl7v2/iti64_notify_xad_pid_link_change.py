@@ -10,6 +10,7 @@ from xds.metadata import datatypes
 from xds.metadata.catalogue import ITI_64
 from xds.registry.link_changes import LinkChange
 from xds.security.access import Access
+from xds.security.details import FeedDetails, FeedPatient
 
 _ANY: Final = AssigningAuthority()
 """Local ids are of domains that the registry does not know; they come with their OID."""
@@ -35,22 +36,23 @@ def _noted(feed: Feed, message: Message, access: Access) -> LinkChange:
         subsumed_local=patient_id(message, "MRG", 1, 2, _ANY) if subsumed else None,
         source_id=_source_id(message),
     )
-    _note(access, change)
+    access.details = _details(change)
     return change
 
 
-def _note(access: Access, change: LinkChange) -> None:
-    """Note the patients, and what each is in the change (ITI TF-2 3.64.5.1)."""
-    kinds = {
-        "newPatientId": change.new,
-        "previousPatientId": change.previous,
-        "localPatientId": change.local,
-        "subsumedPatientId": change.subsumed_local,
-    }
-    for kind, patient_id_ in kinds.items():
+def _details(change: LinkChange) -> FeedDetails:
+    """Return the patients, and what each is in the change (ITI TF-2 3.64.5.1)."""
+    kinds = (
+        ("newPatientId", change.new),
+        ("previousPatientId", change.previous),
+        ("localPatientId", change.local),
+        ("subsumedPatientId", change.subsumed_local),
+    )
+    patients: dict[str, FeedPatient] = {}
+    for kind, patient_id_ in kinds:
         if patient_id_:
-            access.facts.patient(patient_id_)
-            access.facts.patient_kinds.setdefault(patient_id_, kind)
+            patients.setdefault(patient_id_, FeedPatient(patient_id_, kind=kind))
+    return FeedDetails(tuple(patients.values()))
 
 
 def _source_id(message: Message) -> str:

@@ -9,6 +9,7 @@ from xds.hl7v2.message import Message
 from xds.hl7v2.problems import Problem, Refused
 from xds.metadata.catalogue import ITI_8
 from xds.security.access import Access
+from xds.security.details import FeedDetails
 
 
 def add(feed: Feed, message: Message, access: Access) -> None:
@@ -19,16 +20,16 @@ def add(feed: Feed, message: Message, access: Access) -> None:
 def _noted(feed: Feed, message: Message, access: Access) -> list[str]:
     require_segment(message, "PID")
     patient_ids = feed.patient_ids(message, "PID", 3)
-    access.facts.patient(*patient_ids)
+    access.details = FeedDetails.of(patient_ids)
     return patient_ids
 
 
 def update(feed: Feed, message: Message, access: Access) -> None:
     """Change nothing: a registry keeps ids, and an A08 changes everything but them."""
-    access.facts.action = "U"
+    access.details = FeedDetails(action="U")
     if message.count("PID") == 1:
         with suppress(Refused):
-            access.facts.patient(*feed.patient_ids(message, "PID", 3))
+            access.details = FeedDetails.of(feed.patient_ids(message, "PID", 3), "U")
 
 
 def merge(feed: Feed, message: Message, access: Access) -> None:
@@ -50,7 +51,7 @@ def _noted_merge(feed: Feed, message: Message, access: Access) -> tuple[str, str
     if len(pairs) != 1:
         raise Refused(Problem("204", "MRG^1^1", "PID-3 and MRG-1 do not name one id each"))
     old, new = pairs[0]
-    access.facts.merged(subsumed=old, surviving=new)
+    access.details = FeedDetails.merge(subsumed=old, surviving=new)
     return old, new
 
 

@@ -64,8 +64,8 @@ class Interaction:
     body: str = ""
     """The resource type of the body; empty where there is none, or a form."""
     describer: Describer | None = None
-    """Notes in the facts of the access whom a request is about, for the record of one that is
-    denied. None where the handler, which reads one resource, does just that."""
+    """Sets the details of the access from a request, for the record of one that is denied. None
+    where the handler, which reads one resource, does just that."""
 
     def transaction(self, parameters: Sequence[tuple[str, str]]) -> str:
         """Return the transaction that a request is: a search of the whole system is one of several.

@@ -25,6 +25,7 @@ from xds.mhd.iti105_simplified_publish import published
 from xds.mhd.provide.publishing import BadBase64, Content, decoded
 from xds.mhd.provide.subjects import Subjects, known_to, stated_subjects, subjects_of
 from xds.registry.views import RegistryView
+from xds.security.details import PatientDetails
 
 _RESOURCE: Final = "Parameters.parameter[0].resource"
 _DATA: Final = f"{_RESOURCE}.data"
@@ -81,10 +82,10 @@ def generate(facade: Facade, call: Call) -> Answer:
 
 
 def describe(facade: Facade, call: Call) -> None:
-    """Note whose document is brought, as the document tells."""
+    """Say whose document is brought, as the document tells."""
     with facade.domain.registry.view(ANYTHING) as view:
         described = _described(facade, call, view, _received(call), stated_subjects)
-    call.access.facts.patient(described.values.get("patient_id"))
+    call.access.details = PatientDetails((described.values.get("patient_id"),))
 
 
 def _answer(facade: Facade, entry: DocumentEntry, headers: Mapping[str, str]) -> Answer:

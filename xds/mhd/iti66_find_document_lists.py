@@ -17,6 +17,7 @@ from xds.metadata.objects import Folder
 from xds.mhd.mapping.lists import folder_list, submission_set_list
 from xds.mhd.search.parameters import KINDS
 from xds.registry.views import Found, Member, RegistryView
+from xds.security.details import PatientDetails
 
 
 def find(facade: Facade, call: Call) -> Answer:
@@ -32,7 +33,7 @@ def read(facade: Facade, call: Call) -> Answer:
             sought: Any = kind
             found = view.find(sought, [by_id])
             if found:
-                call.access.facts.patient(found[0].found.patient_id)
+                call.access.details = PatientDetails((found[0].found.patient_id,))
                 (resource,) = rendered(facade, call.base, view, found)
                 return searchset.read(call, resource.resource(), found[0].last_updated_at)
     return searchset.read(call, None)

@@ -13,6 +13,7 @@ from xds.metadata.criteria import Comparison, Operator
 from xds.metadata.objects import DocumentEntry
 from xds.mhd.mapping.document_references import document_reference
 from xds.registry.views import Found, RegistryView, Relation
+from xds.security.details import PatientDetails
 
 
 def find(facade: Facade, call: Call) -> Answer:
@@ -26,7 +27,7 @@ def read(facade: Facade, call: Call) -> Answer:
     with facade.domain.registry.view(call.access.visible) as view:
         found = view.find(DocumentEntry, [by_id])
         resources = rendered(facade, call.base, view, found)
-    call.access.facts.patient(*(one.found.patient_id for one in found))
+    call.access.details = PatientDetails(tuple(one.found.patient_id for one in found))
     if not found:
         return searchset.read(call, None)
     return searchset.read(call, resources[0].resource(), found[0].last_updated_at)

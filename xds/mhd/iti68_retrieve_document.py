@@ -36,7 +36,8 @@ from xds.metadata.objects import DocumentEntry
 from xds.mhd.binaries import BinaryResource
 from xds.repository.index import IndexedDocument
 from xds.repository.store import DocumentNotFound, DocumentReader
-from xds.security.access import Access, RequestedDocument
+from xds.security.access import Access
+from xds.security.details import RequestedDocument, RetrieveDetails
 
 Headers = list[tuple[str, str]]
 StartResponse = Callable[..., Any]
@@ -105,36 +106,36 @@ class ServedDocument:
 class Documents:
     """The documents by their entryUUID.
 
-    Facts of some thousand are remembered in each process, since they cannot change: an entry keeps
-    its uniqueId, repository and type, and the repository keeps a document as it is. The store is
-    asked each time, so that a document which was removed is not given out. Who may see a document
-    is not among the facts: it is decided for each access, before them. Whoever comes to remove
-    metadata and to leave the document has to forget the facts as well.
+    What is known of some thousand is remembered in each process, since it cannot change: an entry
+    keeps its uniqueId, repository and type, and the repository keeps a document as it is. The store
+    is asked each time, so that a document which was removed is not given out. Who may see a
+    document is not remembered: it is decided for each access, before. Whoever comes to remove
+    metadata and to leave the document has to forget what is remembered as well.
     """
 
     def __init__(self, domain: AffinityDomain) -> None:
         self._domain = domain
         self._documents = domain.repository.documents
-        self._facts: Callable[[str], ServedDocument] = lru_cache(_REMEMBERED)(self._find)
+        self._remembered: Callable[[str], ServedDocument] = lru_cache(_REMEMBERED)(self._find)
 
     def find(self, identifier: str, access: Access) -> ServedDocument:
         """Return what is known of a document; Refused where it may not be known, or is not."""
         try:
-            found = self._facts(identifier)
+            found = self._remembered(identifier)
         except Refused:
             self._require_visible(identifier, access.visible)
             raise
         unique_id = found.asked.document_unique_id
-        if self._domain.withheld([unique_id], access):
-            access.facts.documents.append(replace(found.asked, is_released=False))
+        if self._domain.withheld([unique_id], access.visible).unique_ids:
+            access.details = RetrieveDetails((replace(found.asked, is_released=False),))
             raise _unknown(_NOWHERE)
-        access.facts.documents.append(found.asked)
+        access.details = RetrieveDetails((found.asked,))
         return found
 
     def note(self, identifier: str, access: Access) -> None:
-        """Note a document that is not given out; Refused where there is none."""
-        asked = self._facts(identifier).asked
-        access.facts.documents.append(replace(asked, is_released=False))
+        """Say which document is not given out; Refused where there is none."""
+        asked = self._remembered(identifier).asked
+        access.details = RetrieveDetails((replace(asked, is_released=False),))
 
     def _require_visible(self, identifier: str, visible: Criterion) -> None:
         """Refuse as unknown what the caller may not know of, whatever there is to say of it."""

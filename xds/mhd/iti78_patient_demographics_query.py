@@ -4,7 +4,8 @@ There is no list of all patients, and no more is known of one than its id and it
 of whom all documents are withheld from the caller is as one who is not known.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from urllib.parse import urlencode
 
@@ -21,6 +22,7 @@ from xds.metadata.criteria import ANYTHING
 from xds.mhd.mapping.patients import patient_resource
 from xds.mhd.search.criteria import identifying, patient_ids, patient_number
 from xds.registry.views import KnownPatient, RegistryView
+from xds.security.details import PatientDetails, QueryDetails
 
 
 def find(facade: Facade, call: Call) -> Answer:
@@ -32,8 +34,8 @@ def find(facade: Facade, call: Call) -> Answer:
         numbers = set.intersection(*(set(known) for known in found))
         everything = [patient for number, patient in sorted(found[0].items()) if number in numbers]
         page = cut(everything, _position, search.wishes, view.most)
-    _note(call, (patient.patient_id for patient in page.found))
-    call.access.facts.results = len(page.found)
+    patient_ids = [patient.patient_id for patient in page.found]
+    call.access.details = replace(_details(call, patient_ids), results=len(patient_ids))
     resources = [
         facade.kept.rendered((patient, call.base), partial(_resource, patient, writing))
         for patient in page.found
@@ -42,17 +44,17 @@ def find(facade: Facade, call: Call) -> Answer:
 
 
 def describe(facade: Facade, call: Call) -> None:
-    """Note who is searched for, known or not; Refused where the request is wrong."""
+    """Say who is searched for, known or not; Refused where the request is wrong."""
     search = Search.read(call, "Patient")
     with facade.domain.registry.view(ANYTHING) as view:
-        _note(call, (one for each in search.selections for one in _named(each, facade, view)))
+        named = [one for each in search.selections for one in _named(each, facade, view)]
+    call.access.details = _details(call, named)
 
 
-def _note(call: Call, of: Iterable[str]) -> None:
-    facts = call.access.facts
-    facts.query_id = "Patient"
-    facts.query = lambda: f"Patient?{urlencode(call.parameters)}"
-    facts.patient(*of)
+def _details(call: Call, patient_ids: Sequence[str]) -> QueryDetails:
+    return QueryDetails(
+        "Patient", lambda: f"Patient?{urlencode(call.parameters)}", lambda: patient_ids
+    )
 
 
 def read(facade: Facade, call: Call) -> Answer:
@@ -60,7 +62,7 @@ def read(facade: Facade, call: Call) -> Answer:
     number = patient_number(call.identifier)
     with facade.domain.registry.view(call.access.visible) as view:
         known = view.not_all_withheld(view.patients_by_number([] if number is None else [number]))
-    call.access.facts.patient(*(patient.patient_id for patient in known))
+    call.access.details = PatientDetails(tuple(patient.patient_id for patient in known))
     writing = Writing(facade.domain.systems, call.base)
     return searchset.read(call, _resource(known[0], writing) if known else None)
 

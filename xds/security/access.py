@@ -1,13 +1,14 @@
 """One request for access: who asks for what, what they may see, and what it turned out to touch."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from xds.errors import Breach, FailureKind, RegistryError, kind_of_errors
 from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.submission import Submission
 from xds.security.caller import UNKNOWN, Caller
+from xds.security.details import Details, SubmissionDetails
 
 Committing = Callable[[Any], None]
 """Writes by the connection it is handed, in the commit of a change."""
@@ -44,68 +45,18 @@ class NodeAuthenticationFailed(AuthenticationFailed):
 
 
 @dataclass(frozen=True, slots=True)
-class RequestedDocument:
-    """A document that was asked for, and whether it was given out."""
+class MessageHeader:
+    """What the header of a message says of itself and of its two ends; empty where it is silent."""
 
-    repository_unique_id: str
-    document_unique_id: str
-    home_community_id: str | None = None
-    is_released: bool = True
-
-
-@dataclass(slots=True)
-class Facts:
-    """What a request has touched, as the handlers come to know it: for policy and for audit."""
-
-    patient_ids: list[str] = field(default_factory=list)
-    """CX, each once."""
-    submission: Submission | None = None
-    query_id: str = ""
-    """The UUID of a stored query, or what a FHIR client searched for."""
-    query: Callable[[], str] | None = None
-    """Gives the query as it was asked."""
-    patients_of_query: Callable[[], Iterable[str]] | None = None
-    """Gives the patients (CX) that it names."""
-    documents: list[RequestedDocument] = field(default_factory=list)
-    patients_of_documents: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """The patients (CX) of some of them by uniqueId, where the registry is elsewhere."""
     message_id: str = ""
-    """The id of an HL7 message."""
+    """The id of an HL7 message: MSH-10, or root and extension of HL7 V3 with ^ between."""
     sender: str = ""
-    """What who asks is called in the message: wsa:ReplyTo, or MSH-4 and MSH-3 with | between."""
+    """wsa:ReplyTo, or MSH-4 and MSH-3 with | between."""
     receiver: str = ""
-    """What this server is called in an HL7 message: MSH-6 and MSH-5 with | between."""
-    interaction: str = ""
-    """The code of FHIR's interaction (R4, restful-interaction): ``read``, ``search-type``."""
-    is_forwarded: bool = False
-    """Whether the submission was sent on to a registry elsewhere, as far as is known."""
-    action: str = ""
-    """What an HL7 message does, where that is not what its transaction does: C, U or D."""
-    actions: dict[str, str] = field(default_factory=dict)
-    """The same of single patients, by their ids."""
-    patient_kinds: dict[str, str] = field(default_factory=dict)
-    """What patient ids are in a link change (ITI TF-2 3.64.5.1)."""
-    provided: int = 0
-    """How many documents came with a submission."""
-    results: int | None = None
-    """How many objects or resources a query is answered with."""
+    """MSH-6 and MSH-5 with | between."""
 
-    def patient(self, *patient_ids: str | None) -> None:
-        """Note that the request is about these patients."""
-        new = (one for one in patient_ids if one and one not in self.patient_ids)
-        self.patient_ids.extend(dict.fromkeys(new))
 
-    def merged(self, *, subsumed: str, surviving: str) -> None:
-        """Note a merge, which does away with one patient (ITI TF-2 3.8.5.1)."""
-        self.patient(subsumed, surviving)
-        self.actions |= {subsumed: "D", surviving: "U"}
-
-    def submitted(self, submission: Submission) -> None:
-        """Note what is submitted, and its patients."""
-        self.submission = submission
-        self.patient(*(one.patient_id for one in submission.submission_sets))
-        self.patient(*(one.patient_id for one in submission.document_entries))
-        self.patient(*(one.patient_id for one in submission.folders))
+NO_HEADER: Final = MessageHeader()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -121,12 +72,16 @@ class Access:
     """The names of the rules of the policy that permit it."""
     break_glass: bool = False
     """Whether one of them permits it as an emergency access, which the record has to say."""
-    facts: Facts = field(default_factory=Facts)
+    message: MessageHeader = NO_HEADER
+    interaction: str = ""
+    """The code of FHIR's interaction (R4, restful-interaction): ``read``, ``search-type``."""
+    details: Details | None = None
+    """What the request is about, as far as the handler has read it."""
     checks: list["Check"] = field(default_factory=list)
     """What gates want asked of a submission before anything of it is stored."""
     describe: "Describe | None" = None
-    """Notes in the facts what the request is about, before a handler has read it: for the record of
-    one that is denied. Where the handler has begun, there is none any more."""
+    """Sets the details before a handler has read the request: for the record of one that is
+    denied. Where the handler has begun, there is none any more."""
     on_commit: list[Committing] = field(default_factory=list)
     """What gates want written in the same commit as a change that the request brings about."""
 
@@ -142,12 +97,17 @@ class Access:
     """The span of the transaction, where spans are recorded."""
     is_recorded: bool = False
     """Whether a commit has the record of this access, once it is durable."""
+    is_forwarded: bool = False
+    """Whether the submission was sent on to a registry elsewhere, as far as is known."""
 
-    def submits(self, submission: Submission) -> None:
-        """Say what is submitted, once it is read; AccessDenied where a gate does not let it in."""
-        self.facts.submitted(submission)
+    def submits(self, submission: Submission, *, documents: int = 0) -> None:
+        """Say what is submitted, once it is read, and how many documents came with it.
+
+        AccessDenied where a gate does not let it in.
+        """
+        self.details = SubmissionDetails(submission, documents)
         for check in self.checks:
-            check(self)
+            check(self, submission)
 
     def answers_with(self, errors: Sequence[RegistryError], *, partial: bool) -> None:
         """Say that the answer tells of errors: a failure, unless it has a part of what was asked.
@@ -167,7 +127,7 @@ class Access:
 
 
 Describe = Callable[[Access], object]
-"""Reads a request no further than its facts need; raises whatever is wrong with it."""
+"""Reads a request no further than its details need; raises whatever is wrong with it."""
 
-Check = Callable[[Access], None]
-"""Looks at the facts of a request; raises AccessDenied."""
+Check = Callable[[Access, Submission], None]
+"""Looks at a submission; raises AccessDenied."""

@@ -145,7 +145,7 @@ class Gates:
         try:
             for gate in self.gates:
                 gate.enter(access)
-            access.describe = None  # from here on the handler notes the facts
+            access.describe = None  # from here on the handler sets the details
             yield
         except BaseException as error:
             self._leave(access, Outcome.of(error))

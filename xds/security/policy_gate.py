@@ -1,7 +1,7 @@
 """The gate of authorisation: the one place where a policy is put to every request."""
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from xds.metadata.criteria import all_of, evaluate, of_patient
@@ -26,16 +26,15 @@ class PolicyGate:
         access.permitted_by = grant.permitted_by
         access.break_glass = grant.break_glass
         access.visible = all_of([access.visible, grant.visible])
-        access.checks.append(lambda one: _check_submission(one, grant))
+        access.checks.append(partial(_check_submission, grant=grant))
 
     def leave(self, access: Access, outcome: Outcome) -> None:
         """Do nothing: what has become of the request is for the record."""
 
 
-def _check_submission(access: Access, grant: Grant) -> None:
+def _check_submission(access: Access, submission: Submission, grant: Grant) -> None:
     """Admit only what the caller could also see: the same rules cover reading and writing."""
-    submission = access.facts.submission
-    for broken in () if submission is None else _broken(submission, access, grant):
+    for broken in _broken(submission, access, grant):
         raise AccessDenied(DENIED, rule=broken)
 
 

@@ -13,7 +13,7 @@ from xds import logs
 from xds.errors import FailureKind, TransactionFailure, kind_of
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
-from xds.security.access import Access
+from xds.security.access import Access, MessageHeader
 from xds.security.caller import Caller
 from xds.security.gates import Gates, NotRecorded
 from xds.soap import addressing, envelope, faults
@@ -185,7 +185,7 @@ class XdsSoap12(Soap12):
         transaction = self._by_operation[ctx.descriptor.name]
         access = Access(transaction=transaction.name, caller=exchange.caller)
         if not exchange.addressing.reply_to.is_anonymous:
-            access.facts.sender = exchange.addressing.reply_to.address
+            access.message = MessageHeader(sender=exchange.addressing.reply_to.address)
         exchange.is_told_of = True
         ctx.in_object = Request(ctx.in_body_doc, exchange, access)
 

@@ -1,6 +1,7 @@
 """ITI-18 Registry Stored Query (ITI TF-2 3.18)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -15,6 +16,7 @@ from xds.metadata.white_space import trimmed
 from xds.registry.queries import QueryRequest, QueryResult
 from xds.registry.search import Page
 from xds.security.access import Access
+from xds.security.details import QueryDetails
 from xds.transactions.responses import query_response
 from xds.transactions.transaction import Request, Response, Transaction
 
@@ -28,9 +30,9 @@ def answered(domain: AffinityDomain, request: Request, transaction: Transaction)
     """Answer a stored query of this transaction or of another that has the same messages."""
     transaction.check(request.body)
     asked = query_request(request.body, transaction.name)
-    _note(request.body, asked, request.access)
+    request.access.details = details = _details(request.body, asked)
     result = domain.registry.query(asked, request.access.visible)
-    request.access.facts.results = len(result.objects)
+    request.access.details = replace(details, results=len(result.objects))
     if asked.return_type == v.OBJECT_REF:
         rendered = [one.object_ref() for one in result.objects]
     else:
@@ -41,14 +43,12 @@ def answered(domain: AffinityDomain, request: Request, transaction: Transaction)
 def describe(domain: AffinityDomain, body: etree._Element, access: Access) -> None:
     """Note what is asked, by this transaction or by another that has the same messages."""
     TRANSACTION.check(body)
-    _note(body, query_request(body, TRANSACTION.name), access)
+    access.details = _details(body, query_request(body, TRANSACTION.name))
 
 
-def _note(body: etree._Element, asked: QueryRequest, access: Access) -> None:
-    facts = access.facts
-    facts.query_id = asked.query_id
-    facts.query = partial(etree.tostring, body, encoding="unicode")
-    facts.patients_of_query = asked.patient_ids
+def _details(body: etree._Element, asked: QueryRequest) -> QueryDetails:
+    text = partial(etree.tostring, body, encoding="unicode")
+    return QueryDetails(asked.query_id, text, asked.patient_ids)
 
 
 def query_request(body: etree._Element, transaction: str) -> QueryRequest:

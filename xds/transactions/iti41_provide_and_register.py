@@ -19,6 +19,7 @@ from xds.metadata.submission import Submission
 from xds.metadata.white_space import trimmed
 from xds.repository.store import StagedDocument
 from xds.security.access import Access
+from xds.security.details import SubmissionDetails
 from xds.transactions.responses import refused, registry_response
 from xds.transactions.transaction import Documents, Request, Response, Transaction
 
@@ -33,8 +34,7 @@ def provide_and_register(domain: AffinityDomain, request: Request) -> Response:
     _require_distinct(content)
     submission = Submission.read(request.body[0])
     access = request.access
-    access.submits(submission)
-    access.facts.provided = len(content)
+    access.submits(submission, documents=len(content))
     documents = {one[0]: _received(request.documents, *one) for one in content}
     warnings = domain.repository.provide_and_register(
         submission, documents, access.commit, access.visible
@@ -46,7 +46,7 @@ def _describe(domain: AffinityDomain, body: etree._Element, access: Access) -> N
     for _ in _detached(body):
         pass
     TRANSACTION.check(body)
-    access.facts.submitted(Submission.read(body[0]))
+    access.details = SubmissionDetails(Submission.read(body[0]))
 
 
 def _detached(body: etree._Element) -> Iterator[tuple[str, str | None, str]]:

@@ -9,6 +9,7 @@ from xds.errors import XDSRegistryBusy, XDSRegistryError, XDSRegistryMetadataErr
 from xds.metadata.catalogue import ITI_42
 from xds.metadata.submission import Submission
 from xds.security.access import Access
+from xds.security.details import SubmissionDetails
 from xds.transactions.responses import refused, registry_response
 from xds.transactions.transaction import Request, Response, Transaction
 
@@ -33,7 +34,7 @@ def registered(domain: AffinityDomain, request: Request, transaction: Transactio
 def describe(domain: AffinityDomain, body: etree._Element, access: Access) -> None:
     """Note what is submitted, by this transaction or by another that has the same messages."""
     TRANSACTION.check(body)
-    access.facts.submitted(Submission.read(body))
+    access.details = SubmissionDetails(Submission.read(body))
 
 
 TRANSACTION: Final = Transaction(

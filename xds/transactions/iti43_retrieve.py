@@ -1,12 +1,12 @@
 """ITI-43 Retrieve Document Set (ITI TF-2 3.43)."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Final
 
 from lxml import etree
 
 from xds import logs
-from xds.affinity_domain import AffinityDomain
+from xds.affinity_domain import AffinityDomain, Withheld
 from xds.errors import RegistryError, TransactionFailure, XDSRepositoryBusy, XDSRepositoryError
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_43
@@ -14,7 +14,8 @@ from xds.metadata.ebrim import escape
 from xds.metadata.white_space import trimmed
 from xds.repository.registering import RegistryUnavailable
 from xds.repository.repository import DocumentRequest, Retrieval, RetrievedDocument
-from xds.security.access import Access, RequestedDocument
+from xds.security.access import Access
+from xds.security.details import RequestedDocument, RetrieveDetails
 from xds.transactions.responses import registry_response, status_of
 from xds.transactions.transaction import BUSY, AttachedDocument, Request, Response, Transaction
 
@@ -29,8 +30,10 @@ def retrieve(domain: AffinityDomain, request: Request) -> Response:
     """Give out the documents asked for, with an error for each that is not there."""
     TRANSACTION.check(request.body)
     requests = [_document_request(element) for element in request.body]
-    retrieval = domain.repository.retrieve(requests, withheld=_withheld(domain, request, requests))
-    _note(request, requests, retrieval)
+    withheld = _withheld(domain, request, requests)
+    retrieval = domain.repository.retrieve(requests, withheld=withheld.unique_ids)
+    released = {document.request for document in retrieval.documents}
+    request.access.details = _details(requests, released, withheld.patient_ids)
     if retrieval.errors:
         request.access.answers_with(retrieval.errors, partial=bool(retrieval.documents))
     head = _OPEN + registry_response(retrieval.errors, _status(retrieval))
@@ -40,9 +43,12 @@ def retrieve(domain: AffinityDomain, request: Request) -> Response:
     )
 
 
-def _note(request: Request, asked: Sequence[DocumentRequest], retrieval: Retrieval) -> None:
-    released = {document.request for document in retrieval.documents}
-    request.access.facts.documents.extend(
+def _details(
+    asked: Sequence[DocumentRequest],
+    released: Set[DocumentRequest],
+    patient_ids: Mapping[str, tuple[str, ...]],
+) -> RetrieveDetails:
+    documents = tuple(
         RequestedDocument(
             one.repository_unique_id,
             one.document_unique_id,
@@ -51,31 +57,25 @@ def _note(request: Request, asked: Sequence[DocumentRequest], retrieval: Retriev
         )
         for one in asked
     )
+    return RetrieveDetails(documents, patient_ids)
 
 
 def _describe(domain: AffinityDomain, body: etree._Element, access: Access) -> None:
-    """Note the documents; a registry elsewhere tells their patients, the one here tells later."""
+    """Set the details; a registry elsewhere tells the patients, the one here tells them later."""
     TRANSACTION.check(body)
     asked = [_document_request(element) for element in body]
-    access.facts.documents.extend(
-        RequestedDocument(
-            one.repository_unique_id,
-            one.document_unique_id,
-            one.home_community_id,
-            is_released=False,
-        )
-        for one in asked
-    )
-    domain.note_patients((one.document_unique_id for one in asked), access)
+    access.details = _details(asked, frozenset(), {})
+    patient_ids = domain.patients_elsewhere(one.document_unique_id for one in asked)
+    access.details = _details(asked, frozenset(), patient_ids)
 
 
 def _withheld(
     domain: AffinityDomain, request: Request, requests: Sequence[DocumentRequest]
-) -> Set[str]:
+) -> Withheld:
     """Return the documents that the caller may not know of, by what is registered of them."""
     unique_ids = [one.document_unique_id for one in requests]
     try:
-        return domain.withheld(unique_ids, request.access)
+        return domain.withheld(unique_ids, request.access.visible)
     except RegistryUnavailable as error:
         _log.warning("the registry cannot be asked who may see documents", reason=str(error))
         raise TransactionFailure([TRANSACTION.busy(BUSY)]) from error

@@ -6,7 +6,7 @@ message may lack what the Technical Framework's own samples lack; nothing depend
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import uuid4
 
@@ -30,7 +30,8 @@ from xds.metadata.datatypes import CX
 from xds.metadata.ebrim import escape
 from xds.metadata.white_space import trimmed
 from xds.registry.identities import IdentityRefused, PatientIdentities
-from xds.security.access import Access
+from xds.security.access import Access, MessageHeader
+from xds.security.details import FeedDetails
 from xds.transactions.transaction import BUSY, Describer, Request, Response, Transaction
 
 _HL7: Final = f"{{{v.NS_HL7V3}}}"
@@ -82,22 +83,24 @@ class _Refused(Exception):
 
 
 Note = Callable[[PatientIdentities, etree._Element, Access], Sequence[str]]
-"""Reads the patients of a subject, notes them as facts, and returns them."""
+"""Reads the patients of a subject, sets the details of the access, and returns the patients."""
 Act = Callable[[PatientIdentities, Sequence[str], Access], None]
 
 
 def _noted(identities: PatientIdentities, subject: etree._Element, access: Access) -> Sequence[str]:
     """Read the patient's ids."""
     patient_ids = _kept(identities, subject, _PATIENT_IDS)
-    access.facts.patient(*patient_ids)
+    access.details = FeedDetails.of(patient_ids)
     return patient_ids
 
 
 def _revised(
     identities: PatientIdentities, subject: etree._Element, access: Access
 ) -> Sequence[str]:
-    access.facts.action = "U"
-    return _noted(identities, subject, access)
+    access.details = FeedDetails(action="U")
+    patient_ids = _kept(identities, subject, _PATIENT_IDS)
+    access.details = FeedDetails.of(patient_ids, "U")
+    return patient_ids
 
 
 def _merged(
@@ -112,7 +115,7 @@ def _merged(
             _Detail("204", "the message does not name one subsumed and one surviving id")
         )
     old, new = pairs[0]
-    access.facts.merged(subsumed=old, surviving=new)
+    access.details = FeedDetails.merge(subsumed=old, surviving=new)
     return pairs[0]
 
 
@@ -170,7 +173,7 @@ def _handler(note: Note, act: Act) -> Callable[[AffinityDomain, Request], Respon
 
     def handle(domain: AffinityDomain, request: Request) -> Response:
         access = request.access
-        access.facts.message_id = _message_id(request.body)
+        access.message = _header(access.message, request.body)
         refused_as = FailureKind.REFUSED
         try:
             act(domain.identities, note(domain.identities, _subject(request.body), access), access)
@@ -191,18 +194,18 @@ def _handler(note: Note, act: Act) -> Callable[[AffinityDomain, Request], Respon
 
 def _describer(note: Note) -> Describer:
     def describe(domain: AffinityDomain, body: etree._Element, access: Access) -> None:
-        access.facts.message_id = _message_id(body)
+        access.message = _header(access.message, body)
         with suppress(_Refused):
             note(domain.identities, _subject(body), access)
 
     return describe
 
 
-def _message_id(message: etree._Element) -> str:
-    """Return the id of a message as an audit record has it: ``root^extension``."""
+def _header(of_soap: MessageHeader, message: etree._Element) -> MessageHeader:
+    """Add the id of the message as an audit record has it: ``root^extension``."""
     element = message.find(f"{_HL7}id")
     parts = () if element is None else (element.get("root", ""), element.get("extension", ""))
-    return "^".join(filter(None, parts))
+    return replace(of_soap, message_id="^".join(filter(None, parts)))
 
 
 def refused(errors: Sequence[RegistryError]) -> Response:

@@ -81,8 +81,8 @@ class Transaction:
     """One of those of its row in the catalogue."""
     handler: Handler
     describer: Describer
-    """Notes in the facts of an access what the body of a request is about: for the record of one
-    that is denied. Raises TransactionFailure where the body is not valid."""
+    """Sets the details of an access from the body of a request: for the record of one that is
+    denied. Raises TransactionFailure where the body is not valid."""
     refusal: Refusal
     """Renders a response that says why the transaction was refused."""
     invalid: type[RegistryError]

@@ -25,6 +25,7 @@ from xds.fhir.search.subsets import subset
 from xds.metadata.criteria import ANYTHING, values_equal_to
 from xds.mhd.search.parameters import KINDS, SEARCH_PARAMETERS
 from xds.registry.views import Found, RegistryView
+from xds.security.details import QueryDetails
 
 Render = Callable[[Facade, str, RegistryView, Sequence[Found[Any]]], list[Rendered]]
 """Makes resources of what was found, for the FHIR base that is given."""
@@ -123,10 +124,15 @@ def find(facade: Facade, call: Call, resource_type: str, profile: str, render: R
                 selections=planned.applied,
                 warnings=(*search.warnings, *planned.warnings),
             )
-            _note(call, resource_type, planned.plans)
+            details = _details(call, resource_type, planned.plans)
+            call.access.details = details
             found = sheet(view, planned.plans, search.wishes)
-            call.access.facts.patient(*(one.found.patient_id for one in found.found))
-            call.access.facts.results = len(found.found)
+            patient_ids = [one.found.patient_id for one in found.found]
+            call.access.details = replace(
+                details,
+                patient_ids=lambda: (*details.patient_ids(), *patient_ids),
+                results=len(patient_ids),
+            )
             resources = render(facade, call.base, view, found.found)
     except TransactionFailure as failure:
         raise refusal(failure) from failure
@@ -134,20 +140,20 @@ def find(facade: Facade, call: Call, resource_type: str, profile: str, render: R
 
 
 def describe(resource_type: str, facade: Facade, call: Call) -> None:
-    """Note what is asked, and of whom, without a search; Refused where the request is wrong."""
+    """Say what is asked, and of whom, without a search; Refused where the request is wrong."""
     search = Search.read(call, resource_type)
     with facade.domain.registry.view(ANYTHING) as view:
         planned = plan(call, search.selections, KINDS[resource_type], facade, view)
-    _note(call, resource_type, planned.plans)
+    call.access.details = _details(call, resource_type, planned.plans)
 
 
-def _note(call: Call, resource_type: str, planned: Iterable[Plan]) -> None:
-    """Note for policy and audit what is asked, and of whom."""
-    facts = call.access.facts
-    facts.query_id = resource_type
-    facts.query = lambda: f"{resource_type}?{urlencode(call.parameters)}"
-    criteria = (criterion for plan in planned for criterion in plan.criteria)
-    facts.patient(*values_equal_to(criteria, "patient_id"))
+def _details(call: Call, resource_type: str, planned: Sequence[Plan]) -> QueryDetails:
+    criteria = [criterion for plan in planned for criterion in plan.criteria]
+    return QueryDetails(
+        resource_type,
+        lambda: f"{resource_type}?{urlencode(call.parameters)}",
+        lambda: values_equal_to(criteria, "patient_id"),
+    )
 
 
 def state(found: Found[Any], base: str) -> tuple[Hashable, ...]:

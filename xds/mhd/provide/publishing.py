@@ -277,9 +277,8 @@ def register(
     Raises Refused with what registry and repository find wrong; then nothing is stored.
     """
     domain = facade.domain
-    access.facts.provided = len(documents)
     try:
-        access.submits(submission)
+        access.submits(submission, documents=len(documents))
     except AccessDenied:
         with suppress(StoreError):
             domain.repository.store.discard(documents.values())

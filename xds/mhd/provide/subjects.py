@@ -37,6 +37,7 @@ from xds.mhd.provide.bundle import Entry, Kind
 from xds.mhd.provide.fetching import fetching_of
 from xds.outgoing.fetching import CannotFetch, Fetching
 from xds.registry.views import RegistryView
+from xds.security.details import PatientDetails
 
 _UNKNOWN: Final = "XDSUnknownPatientId"
 _LONGEST_NUMBER: Final = 18
@@ -283,8 +284,9 @@ def stated_subjects(
 
 
 def note_subjects(facade: Facade, call: Call, entries: tuple[Entry, ...]) -> None:
-    """Note the patients of a submission that is denied."""
+    """Say whose documents a submission brings that is denied."""
     references = References(call.base, entries)
+    patient_ids: list[str] = []
     with facade.domain.registry.view(ANYTHING) as view:
         subjects = stated_subjects(facade, references, view, Problems())
         for entry in entries:
@@ -292,7 +294,8 @@ def note_subjects(facade: Facade, call: Call, entries: tuple[Entry, ...]) -> Non
             if entry.kind in _BEARERS and reference:
                 subject = Subject(reference, entry.resource, entry.path, entry.full_url)
                 with suppress(Refused):
-                    call.access.facts.patient(subjects.patient_id(subject))
+                    patient_ids.append(subjects.patient_id(subject))
+    call.access.details = PatientDetails(tuple(patient_ids))
 
 
 def _assigned(authority: str) -> str:

@@ -1,0 +1,154 @@
+"""The patients and other objects of an audit record: one function for each type of details.
+
+(ITI TF-2 3.x.5.1, "Participant Object Identification"; MHD 2:3.x.5.1)
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from xds.audit import vocabulary as av
+from xds.audit.record import MINOR_FAILURE, SUCCESS, Detail, Thing
+from xds.security.access import Access
+from xds.security.details import (
+    NO_ACTION,
+    FeedDetails,
+    FeedPatient,
+    PatientDetails,
+    QueryDetails,
+    RequestedDocument,
+    RetrieveDetails,
+    SubmissionDetails,
+    distinct,
+)
+
+_PATIENT_KIND: Final = "urn:ihe:iti:xpid:2017:patientIdentifierType"
+_HOME_OF_DOCUMENT: Final = "ihe:homeCommunityID"
+_REPOSITORY: Final = "Repository Unique ID"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPatient:
+    """One record of an access: that of one patient, or of none that is known."""
+
+    patient_id: str | None = None
+    """CX."""
+    things: tuple[Thing, ...] = ()
+    action: str = NO_ACTION
+    """EventActionCode, where it is not that of the transaction."""
+    outcome: int | None = None
+    """EventOutcomeIndicator, where it is not that of the access."""
+
+
+_NOBODY: Final = RecordedPatient()
+
+
+def recorded_patients(
+    access: Access, event: av.AuditEvent, *, tells_release: bool
+) -> Iterable[RecordedPatient]:
+    """Return what the details of an access say: each is one record.
+
+    ``tells_release`` tells that documents which were given out and others are told apart: so it is
+    unless the whole request has failed.
+    """
+    match access.details:
+        case None:
+            return (_NOBODY,)
+        case QueryDetails() as query:
+            return _of_query(query, event)
+        case SubmissionDetails() as submission:
+            return _of_submission(submission, event)
+        case RetrieveDetails() as retrieval:
+            tells_release = tells_release and bool(retrieval.documents)
+            return _of_release(retrieval) if tells_release else _of_failed_retrieval(retrieval)
+        case FeedDetails() as feed:
+            return _of_feed(feed, event, access.message.message_id)
+        case PatientDetails(patient_ids):
+            return _each(patient_ids)
+
+
+def _each(
+    patient_ids: Iterable[str | None], things: tuple[Thing, ...] = ()
+) -> Iterable[RecordedPatient]:
+    """Return a record for each patient, or one where there is none."""
+    known = distinct(patient_ids) or (None,)
+    return [RecordedPatient(patient_id, things) for patient_id in known]
+
+
+def _of_query(details: QueryDetails, event: av.AuditEvent) -> Iterable[RecordedPatient]:
+    query = Thing(
+        type_code=2,
+        role=24,
+        id=details.query_id,
+        id_type=event.event_type,
+        query=details.text(),
+        details=(Detail("QueryEncoding", "UTF-8"),),
+    )
+    return _each(details.patient_ids(), (query,))
+
+
+def _of_submission(details: SubmissionDetails, event: av.AuditEvent) -> Iterable[RecordedPatient]:
+    submission_sets = tuple(
+        Thing(
+            type_code=2,
+            role=event.submission_role,
+            id=one.unique_id or "",
+            id_type=av.SUBMISSION_SET,
+        )
+        for one in details.submission.submission_sets
+    )
+    return _each(details.patient_ids(), submission_sets)
+
+
+def _of_release(details: RetrieveDetails) -> Iterator[RecordedPatient]:
+    """Yield the documents by outcome and patient, as far as patients are known by now."""
+    for is_released, outcome in ((True, SUCCESS), (False, MINOR_FAILURE)):
+        by_patient: dict[str | None, list[Thing]] = {}
+        for one in details.documents:
+            if one.is_released is is_released:
+                for patient_id in details.patient_ids.get(one.document_unique_id) or (None,):
+                    by_patient.setdefault(patient_id, []).append(_document(one))
+        for patient_id, documents in by_patient.items():
+            yield RecordedPatient(patient_id, tuple(documents), outcome=outcome)
+
+
+def _of_failed_retrieval(details: RetrieveDetails) -> Iterable[RecordedPatient]:
+    return _each((), tuple(map(_document, details.documents)))
+
+
+def _of_feed(
+    details: FeedDetails, event: av.AuditEvent, message_id: str
+) -> Iterator[RecordedPatient]:
+    if not details.patients:
+        yield RecordedPatient(action=details.action)
+    for patient in details.patients:
+        told = tuple(_of_patient(patient, event, message_id))
+        thing = Thing(
+            type_code=1,
+            role=1,
+            id=patient.patient_id,
+            id_type=av.PATIENT_NUMBER,
+            details=told,
+        )
+        action = patient.action or details.action
+        yield RecordedPatient(patient.patient_id, (thing,) if told else (), action)
+
+
+def _of_patient(patient: FeedPatient, event: av.AuditEvent, message_id: str) -> Iterator[Detail]:
+    if message_id:
+        yield Detail(event.message_id, message_id)
+    if patient.kind:
+        yield Detail(_PATIENT_KIND, patient.kind)
+
+
+def _document(one: RequestedDocument) -> Thing:
+    details = [Detail(_REPOSITORY, one.repository_unique_id)]
+    if one.home_community_id:
+        details.append(Detail(_HOME_OF_DOCUMENT, one.home_community_id))
+    return Thing(
+        type_code=2,
+        role=3,
+        id=one.document_unique_id,
+        id_type=av.REPORT_NUMBER,
+        details=tuple(details),
+    )
