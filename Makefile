@@ -19,7 +19,7 @@ FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-slow test-postgresql test-everywhere test-all check lint types layers format bench bench-scale fuzz conformance docs mapping constraints audit-dependencies size clean
+.PHONY: help run test test-slow test-postgresql test-everywhere test-all check lint types layers format bench bench-scale fuzz conformance docs mapping constraints reference audit-dependencies size clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -80,6 +80,9 @@ bench-scale: $(VENV)/installed-test ## measure a registry of a million entries o
 
 fuzz: $(VENV)/installed-fuzz ## fuzz each reader of what comes from outside for SECONDS=60
 	$(VENV)/bin/python -m fuzz $(SECONDS) $(ARGS)
+
+reference: $(VENV)/installed-test ## list what tests compare with, where it is from and whether it is here
+	$(VENV)/bin/python -m tests.reference
 
 conformance: $(VENV)/installed-test ## write docs/conformance.md from a run of all tests
 	$(VENV)/bin/python -m pytest --database=sqlite --conformance=docs/conformance.md $(ARGS)

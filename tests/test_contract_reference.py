@@ -14,14 +14,13 @@ from random import Random
 import pytest
 from lxml import etree
 
+from tests.reference import REFERENCE, SHARED, needs
 from xds import contract
 from xds.metadata import vocabulary as v
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = ROOT.parent / "shared"
-REFERENCE = SHARED / "reference"
 
-pytestmark = pytest.mark.skipif(not REFERENCE.is_dir(), reason="the official files are not here")
+pytestmark = needs(REFERENCE / "schema")
 
 # how many of the odd breaks of one message are tried, so that the file stays quick
 SAMPLE = 150

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from tests.reference import MESSAGES, needs
 from tests.serving import Server, serving
 from tests.soap.messages import (
     ITI18,
@@ -22,9 +23,7 @@ from tests.soap.messages import (
 )
 from tests.soap.wire import NS, PARTIAL_SUCCESS, SUCCESS, Answer, name_of, post
 
-MESSAGES = Path(__file__).resolve().parents[2] / "shared" / "spec" / "messages"
-
-pytestmark = pytest.mark.skipif(not MESSAGES.is_dir(), reason="the example messages are not here")
+pytestmark = needs(MESSAGES)
 
 DOMAIN = {"home_community_id": "2.999.1.4", "assigning_authority": "2.999.1.1"}
 DOCUMENT = b"Discharge note for patient P0001.\r\nNo further action.\n"

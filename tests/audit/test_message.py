@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 from lxml import etree
 
-from tests.registry.wire import REFERENCE
+from tests.reference import REFERENCE
 from xds.audit import trail
 from xds.audit import vocabulary as av
 from xds.audit.message import AuditSource, render

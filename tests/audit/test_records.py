@@ -26,9 +26,9 @@ from tests.databases import Databases
 from tests.fhir.asked import ask
 from tests.hl7v2.wire import connected
 from tests.ports import free_port
+from tests.reference import REFERENCE
 from tests.registry.wire import (
     BOTH_STATUSES,
-    REFERENCE,
     World,
     envelope,
     get_all,

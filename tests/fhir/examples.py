@@ -1,21 +1,20 @@
 """The official examples of MHD 4.2.4 and of its profiles, where the reference data is present."""
 
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from lxml import etree
 
+from tests.reference import FHIR as FOLDER
+from tests.reference import absent
 from xds.fhir.r4 import xml
-
-FOLDER: Final = Path(__file__).parent.parent.parent.parent / "shared" / "reference" / "fhir"
 
 OFFICIAL: Final = sorted(FOLDER.glob("*/*.json"))
 """All resources of the reference data."""
 
 official = pytest.mark.parametrize(
     "path",
-    OFFICIAL or [pytest.param(None, marks=pytest.mark.skip(reason="no reference data here"))],
+    OFFICIAL or [pytest.param(None, marks=pytest.mark.skip(reason=absent(FOLDER)))],
     ids=lambda path: path and path.stem,
 )
 """Runs a test with each of them."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.fhir.asked import ANYONE
+from tests.reference import FHIR
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.fhir.exchange import Call, Facade
@@ -15,7 +16,7 @@ from xds.fhir.r4.resource import Resource
 from xds.fhir.vocabulary import FHIR_JSON
 
 DOCUMENTS: Final = Path(__file__).parents[2] / "fixtures" / "documents"
-REFERENCE: Final = Path(__file__).parents[3] / "shared" / "reference" / "fhir" / "mhd-4.2.4"
+REFERENCE: Final = FHIR / "mhd-4.2.4"
 
 CDA: Final = (DOCUMENTS / "genomics_report.xml").read_text("utf-8")
 FHIR_DOCUMENT_JSON: Final = (DOCUMENTS / "genomics_report.fhir.json").read_bytes()

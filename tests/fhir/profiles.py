@@ -7,14 +7,13 @@ where it must be. Empty where the reference data is absent: see :data:`present`.
 import json
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any, Final
 
-import pytest
+from tests.reference import FHIR, needs
 
-_FOLDER: Final = Path(__file__).resolve().parents[3] / "shared" / "reference" / "fhir" / "profiles"
+_FOLDER: Final = FHIR / "profiles"
 
-present = pytest.mark.skipif(not _FOLDER.is_dir(), reason="the profiles of MHD are not here")
+present = needs(_FOLDER)
 
 # how a slice is told by what its type's profile fixes
 _IDENTIFIERS: Final = {"entryUUID": "entryUUID", "uniqueId": "uniqueId"}

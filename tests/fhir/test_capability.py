@@ -11,6 +11,7 @@ from lxml import etree
 
 from tests.fhir import schema
 from tests.fhir.asked import FHIR_JSON, FHIR_XML, ask
+from tests.reference import FHIR, absent
 from tests.serving import Server
 from xds.config import Config
 from xds.fhir import capability, openapi
@@ -20,7 +21,6 @@ from xds.mhd.interactions import INTERACTIONS
 from xds.mhd.search.parameters import SEARCH_PARAMETERS
 
 BASE = "https://share.example/fhir"
-REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "fhir"
 STATED = capability.statement(BASE, Config())
 DESCRIBED = openapi.description(BASE)
 ACTORS = "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD."
@@ -43,9 +43,9 @@ def test_the_statement_is_sound() -> None:
 
 
 def test_the_statement_is_valid_by_the_schema_of_r4() -> None:
-    path = REFERENCE / "fhir.schema.json"
+    path = FHIR / "fhir.schema.json"
     if not path.exists():
-        pytest.skip("the schema of R4 is not there")
+        pytest.skip(absent(path))
     assert schema.accepts(json.loads(path.read_bytes())["definitions"], STATED)
 
 
@@ -104,9 +104,9 @@ def test_the_search_parameters_are_those_of_the_table(resource_type: str) -> Non
 
 @pytest.mark.parametrize("actor", ["DocumentResponder", "DocumentRecipient.Generate"])
 def test_everything_that_mhd_asks_of_the_actor_is_stated(actor: str) -> None:
-    path = REFERENCE / "conformance" / f"CapabilityStatement-IHE.MHD.{actor}.json"
+    path = FHIR / "conformance" / f"CapabilityStatement-IHE.MHD.{actor}.json"
     if not path.exists():
-        pytest.skip("the official statements are not there")
+        pytest.skip(absent(path))
     for wanted in resources(json.loads(path.read_bytes())).values():
         stated = resources()[wanted["type"]]
         assert {one["code"] for one in wanted.get("interaction", ())} <= codes(wanted["type"])

@@ -7,8 +7,9 @@ from typing import Any, Final
 import pytest
 
 from tests.fhir import definitions
-from tests.fhir.examples import FOLDER
 from tests.fhir.node import node_packages
+from tests.reference import FHIR as FOLDER
+from tests.reference import absent
 from xds.fhir.r4 import elements
 from xds.fhir.r4.elements import Element
 
@@ -37,7 +38,7 @@ def test_the_table_is_what_the_definitions_make() -> None:
 @pytest.fixture(scope="module")
 def schema() -> dict[str, Any]:
     if not SCHEMA.exists():
-        pytest.skip("no reference data here")
+        pytest.skip(absent(SCHEMA))
     found: dict[str, Any] = json.loads(SCHEMA.read_bytes())["definitions"]
     return found
 

@@ -22,12 +22,13 @@ from tests.fhir.published import (
     statuses,
     told,
 )
+from tests.reference import FHIR, needs
 from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING
 
-FOLDER = Path(__file__).parent.parent.parent.parent / "shared" / "reference" / "fhir" / "mhd-4.2.4"
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the reference is not here")
+FOLDER = FHIR / "mhd-4.2.4"
+pytestmark = needs(FOLDER)
 
 PATIENT = "M4001^^^&2.999.1.1&ISO"
 

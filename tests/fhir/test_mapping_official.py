@@ -12,6 +12,7 @@ from lxml import etree
 from tests.fhir import metadata_made as made
 from tests.fhir import profiles
 from tests.fhir.mapped import PATIENT, READING, SYSTEMS, WRITING, differences, unfolded
+from tests.reference import SHARED, absent
 from xds.fhir import vocabulary as f
 from xds.fhir.datatypes.context import Reading
 from xds.fhir.r4.resource import Resource
@@ -21,7 +22,6 @@ from xds.mhd.mapping.document_references import document_reference, read_documen
 from xds.mhd.mapping.lists import folder_list, read_folder, read_submission_set, submission_set_list
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-SHARED: Final = ROOT.parent / "shared"
 MHD: Final = SHARED / "reference" / "fhir" / "mhd-4.2.4"
 MESSAGES: Final = [
     *sorted(ROOT.glob("fixtures/iti4[12]/*.xml")),
@@ -150,7 +150,7 @@ COMPREHENSIVE: Final = [
 
 def each(examples: list[tuple[str, Reading, Resource]]) -> pytest.MarkDecorator:
     """Run a test with each example; skipped where there is none."""
-    skipped = pytest.mark.skip(reason="IHE's examples are not here")
+    skipped = pytest.mark.skip(reason=absent(MHD))
     cases = [pytest.param(reading, resource, id=name) for name, reading, resource in examples]
     return pytest.mark.parametrize(
         ("reading", "resource"), cases or [pytest.param(None, None, marks=skipped)]

@@ -8,7 +8,6 @@ from typing import Any, Final
 import pytest
 
 from tests.fhir.asked import ANYONE
-from tests.fhir.examples import FOLDER as REFERENCE
 from tests.fhir.mapped import PATIENT, READING, WRITING, unfolded
 from tests.fhir.published import (
     REGISTERED,
@@ -21,6 +20,8 @@ from tests.fhir.published import (
     warnings,
 )
 from tests.fhir.searched import resource as of_answer
+from tests.reference import FHIR as REFERENCE
+from tests.reference import absent
 from xds.fhir.datatypes.context import Reading
 from xds.fhir.exchange import Call
 from xds.fhir.r4 import structure
@@ -109,7 +110,7 @@ def _written(thing: Any) -> Resource:
 
 @pytest.mark.parametrize(
     "path",
-    EXAMPLES or [pytest.param(None, marks=pytest.mark.skip(reason="no reference data here"))],
+    EXAMPLES or [pytest.param(None, marks=pytest.mark.skip(reason=absent(REFERENCE)))],
     ids=lambda path: path and path.stem,
 )
 def test_a_published_example_is_read_as_it_was_sent(path: Path) -> None:

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.fhir import generated, schema
-from tests.fhir.examples import FOLDER, official
+from tests.fhir.examples import official
+from tests.reference import FHIR as FOLDER
+from tests.reference import absent
 from xds.fhir.r4 import elements, xml
 from xds.fhir.r4 import json as fhir_json
 from xds.fhir.r4.findings import MOST
@@ -254,7 +256,7 @@ def test_the_schema_finds_the_same(
 @pytest.fixture(scope="module")
 def definitions() -> dict[str, Any]:
     if not FOLDER.exists():
-        pytest.skip("no reference data here")
+        pytest.skip(absent(FOLDER))
     found: dict[str, Any] = json.loads((FOLDER / "fhir.schema.json").read_bytes())["definitions"]
     return found
 

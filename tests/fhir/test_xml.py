@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.fhir import generated
 from tests.fhir.examples import OFFICIAL, canonical, official
 from tests.fhir.node import node, node_packages
+from tests.reference import FHIR, needs
 from xds.fhir.r4 import json as fhir_json
 from xds.fhir.r4 import xml
 from xds.fhir.r4.json import DEEPEST, Decimal
@@ -407,7 +408,7 @@ def answers() -> Sequence[dict[str, Any]]:
     return [json.loads(line) for line in run.stdout.splitlines()]
 
 
-@pytest.mark.skipif(not OFFICIAL, reason="no reference data here")
+@needs(FHIR)
 def test_another_converter_reads_and_writes_the_same(answers: Sequence[dict[str, Any]]) -> None:
     for path, answer in zip(OFFICIAL, answers, strict=True):
         ours = _comparable(json.loads(path.read_bytes()))

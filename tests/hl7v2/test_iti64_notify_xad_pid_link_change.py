@@ -1,17 +1,15 @@
 """ITI-64 through the wire: an A43, its acknowledgement, and the documents afterwards."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.hl7v2.conftest import FedServer
 from tests.hl7v2.wire import ACCEPTED, Sender, adt, cx, mrg, outcome
+from tests.reference import MESSAGES, needs
 from tests.registry import wire
 from tests.registry.wire import World
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import DocumentEntry, SubmissionSet
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
 MANAGER = "2.999.9.5"
 
 pytestmark = pytest.mark.shows("ITI-64 A43")
@@ -135,8 +133,8 @@ def test_the_message_of_the_fixtures_is_accepted(sender: Sender, world: World) -
     assert outcome(sender.ask(own.replace("\n", "\r").encode())) == ACCEPTED
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the facts are not here")
+@needs(MESSAGES)
 def test_the_example_of_the_facts_is_answered(sender: Sender) -> None:
-    example = (SHARED / "spec" / "messages" / "iti64-a43.hl7").read_bytes()
+    example = (MESSAGES / "iti64-a43.hl7").read_bytes()
     assert outcome(sender.ask(adt("A04", "PID|1||P0001^^^&2.999.1.1&ISO"))) == ACCEPTED
     assert outcome(sender.ask(example)) == ACCEPTED

@@ -30,13 +30,13 @@ from tests.hl7v2.wire import (
     pid,
 )
 from tests.ports import free_port
+from tests.reference import MESSAGES, needs
 from tests.registry import wire
 from tests.registry.wire import World
 from tests.serving import Server, serving
 
 ROUNDS = 100
 ROOT = Path(__file__).resolve().parents[2]
-SHARED = ROOT.parent / "shared"
 ELSEWHERE = "2.999.1.2"
 UNKNOWN = ["XDSUnknownPatientId"]
 
@@ -497,10 +497,10 @@ def test_a_merge_against_a_submission_has_one_consistent_end(fed: FedServer) -> 
 # --- the server ----------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the facts are not here")
+@needs(MESSAGES)
 def test_the_examples_of_the_facts_are_answered(sender: Sender) -> None:
     def example(name: str) -> bytes:
-        return (SHARED / "spec" / "messages" / name).read_bytes()
+        return (MESSAGES / name).read_bytes()
 
     first = example("iti8-a04.hl7")
     assert outcome(sender.ask(first)) == ACCEPTED

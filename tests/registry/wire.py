@@ -15,6 +15,7 @@ from typing import Final
 
 from lxml import etree
 
+from tests.reference import REFERENCE
 from tests.serving import Server
 from xds import contract
 from xds.metadata import ebrim
@@ -26,7 +27,6 @@ from xds.transactions import TRANSACTIONS, Transaction
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FIXTURES: Final = ROOT / "fixtures"
-REFERENCE: Final = ROOT.parent / "shared" / "reference"
 NAMESPACES: Final = {prefix: uri for uri, prefix in contract.PREFIXES.items()}
 RIM: Final = ebrim.RIM
 _SOAP: Final = f"{{{v.NS_SOAP12}}}"

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from tests.ports import free_port
+from tests.reference import MESSAGES, needs
 from tests.serving import Server, serving
 from tests.soap.messages import (
     DOCUMENT_ID,
@@ -48,7 +49,7 @@ from tests.soap.wire import (
     take_apart,
 )
 
-SAMPLE = Path(__file__).parents[3] / "shared" / "spec" / "messages" / "iti42-request-async.xml"
+SAMPLE = MESSAGES / "iti42-request-async.xml"
 ANONYMOUS = "http://www.w3.org/2005/08/addressing/anonymous"
 NONE = "http://www.w3.org/2005/08/addressing/none"
 ADDRESS = f"<wsa:Address>{ANONYMOUS}</wsa:Address>"
@@ -172,7 +173,7 @@ def test_a_large_document_arrives_whole(replying: Server, receiver: Receiver, pa
     assert answer.documents == {case.document: document}
 
 
-@pytest.mark.skipif(not SAMPLE.is_file(), reason="the sample is not here")
+@needs(SAMPLE)
 def test_the_sample_of_the_facts_is_answered_as_it_would_be_at_once(
     replying: Server, receiver: Receiver, path: str
 ) -> None:

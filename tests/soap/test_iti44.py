@@ -9,6 +9,7 @@ import pytest
 from lxml import etree
 from zeep import Client
 
+from tests.reference import MESSAGES, REFERENCE, needs
 from tests.registry import wire
 from tests.registry.wire import World
 from tests.serving import Server, serving
@@ -16,8 +17,7 @@ from xds import contract
 from xds.metadata import vocabulary as v
 
 ROOT = Path(__file__).resolve().parents[2]
-SHARED = ROOT.parent / "shared"
-HL7V3 = SHARED / "reference" / "schema" / "HL7V3" / "NE2008" / "multicacheschemas"
+HL7V3 = REFERENCE / "schema" / "HL7V3" / "NE2008" / "multicacheschemas"
 DOMAIN = "2.999.1.1"
 ADD, REVISE, MERGE = (f"PRPA_IN2013{number}UV02" for number in ("01", "02", "04"))
 ANSWER = "MCCI_IN000002UV01"
@@ -273,10 +273,10 @@ def test_the_messages_of_the_fixtures_are_valid_and_accepted(
     assert outcome(post(known_only, text.encode())) == ("CA", [])
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the facts are not here")
+@needs(MESSAGES)
 def test_the_examples_of_the_facts_are_answered(known_only: Server) -> None:
     def example(name: str) -> bytes:
-        return (SHARED / "spec" / "messages" / f"iti44-{name}-request.xml").read_bytes()
+        return (MESSAGES / f"iti44-{name}-request.xml").read_bytes()
 
     for name in ("add", "revise"):
         assert outcome(post(known_only, example(name))) == ("CA", [])

@@ -4,13 +4,13 @@ import base64
 import itertools
 import tracemalloc
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.reference import MESSAGES, needs
 from xds.soap import mime, mtom
 from xds.soap.mime import ContentType, Limits, MalformedMessage, MultipartReader, action_of
 from xds.soap.mtom import Attachment, Encoded, PartsByCid, cid_of, encode, href_of
@@ -18,7 +18,6 @@ from xds.soap.mtom import Attachment, Encoded, PartsByCid, cid_of, encode, href_
 ACTION = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"
 BOUNDARY = "MIMEBoundary_41"
 STEPS = [1, 7, 1 << 20]
-SAMPLES = Path(__file__).parents[3] / "shared" / "spec" / "messages"
 
 
 class Trickle:
@@ -757,9 +756,9 @@ def test_whatever_is_written_is_read_byte_for_byte(
 
 
 @pytest.mark.parametrize("name", ["iti41-request", "iti43-response-partial"])
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the example messages are not here")
+@needs(MESSAGES)
 def test_example_messages_are_read(name: str) -> None:
-    head, _, body = (SAMPLES / f"{name}.http").read_bytes().partition(b"\r\n\r\n")
+    head, _, body = (MESSAGES / f"{name}.http").read_bytes().partition(b"\r\n\r\n")
     header = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-type:"))
     content_type = ContentType.parse(header.partition(b":")[2].decode())
     parts: PartsByCid[bytes] = PartsByCid()
@@ -770,4 +769,4 @@ def test_example_messages_are_read(name: str) -> None:
         else:
             parts.add(part.content_id or "", b"".join(part.chunks()))
     assert (content_type.action or "").encode() in envelope
-    assert parts.find("cid:doc1@xds.example.org") == (SAMPLES / "doc1.txt").read_bytes()
+    assert parts.find("cid:doc1@xds.example.org") == (MESSAGES / "doc1.txt").read_bytes()

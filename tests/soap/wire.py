@@ -19,6 +19,7 @@ from typing import Final
 
 from lxml import etree
 
+from tests.reference import REFERENCE
 from tests.serving import Server
 from tests.soap.messages import (
     ITI41,
@@ -33,7 +34,7 @@ from tests.soap.messages import (
     part,
     root_part,
 )
-from tests.test_contract_reference import REFERENCE, REFERENCE_SCHEMAS, Local
+from tests.test_contract_reference import REFERENCE_SCHEMAS, Local
 from xds import contract
 
 SECONDS: Final = 20
