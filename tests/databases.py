@@ -23,6 +23,7 @@ ON_BOTH: Final = frozenset(
     {
         "audit/test_chain.py",
         "audit/test_poisoned.py",
+        "outgoing/test_dispatcher.py",
         "registry/test_bulk.py",
         "registry/test_effects.py",
         "registry/test_events.py",

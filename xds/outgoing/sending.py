@@ -1,0 +1,195 @@
+"""What a dispatcher keeps in memory: targets that are sent to, room for more, and the time."""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import dataclass
+from typing import Final
+
+from xds.outgoing.delivery import Delivery
+from xds.outgoing.leases import Failure, Taken
+
+LOADED: Final = 50
+"""Messages of a target that are loaded at a time."""
+_LOW: Final = LOADED // 2
+"""Messages in hand at which more are loaded."""
+_SET_BACK: Final = 5_000
+"""Milliseconds by which the database's clock must fall behind to count as set back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is done at once in one process."""
+
+    senders: int = 48
+    """Threads, and so targets that are sent to at a time."""
+    of_host: int = 4
+    """Targets of one host."""
+    of_failing_host: int = 1
+    failing: int = 24
+    """Targets of all hosts that do not answer, so that they leave senders to the others."""
+    poll_seconds: float = 1.0
+    """How often the queue is looked at for what other processes have put into it."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What has become of messages of a target since it was last noted."""
+
+    sending: "Sending"
+    done: Sequence[Delivery]
+    failure: Failure | None
+    ended: bool
+    had_failed: bool
+    """Whether the database has failures of the target."""
+
+
+class Sending:
+    """A target that a sender is at work on, between its thread and the dispatcher's."""
+
+    def __init__(self, taken: Taken, first: Sequence[Delivery], wake: Callable[[], None]) -> None:
+        self.taken = taken
+        self.attempts = taken.attempts
+        """Failures since a message was delivered."""
+        self._had_failed = taken.attempts > 0
+        self._waiting = deque(first)
+        self._done: list[Delivery] = []
+        self._failure: Failure | None = None
+        self._lock = threading.Lock()
+        self._wake = wake
+        self._has_more = len(first) == LOADED
+        self._takes_more = True
+        self._ended = False
+        self._since = time.monotonic()
+        self.last = first[-1].pk if first else 0
+        """The key of the last message that was loaded."""
+
+    # --- for the sender's thread
+
+    def next(self) -> Delivery | None:
+        """Return the next message; None where there is none in hand, and then none will come."""
+        with self._lock:
+            if self._waiting:
+                self._since = time.monotonic()
+                return self._waiting.popleft()
+            self._takes_more = False
+            return None
+
+    def delivered(self, delivery: Delivery) -> None:
+        """Note that a message was taken."""
+        with self._lock:
+            self._done.append(delivery)
+            self.attempts = 0
+            is_low = self._has_more and len(self._waiting) == _LOW
+        if is_low:
+            self._wake()
+
+    def end(self, failure: Failure | None) -> None:
+        """Stop work on the target, after a failure or where there is nothing in hand."""
+        with self._lock:
+            self._failure = failure
+            self._takes_more = False
+            self._ended = True
+        self._wake()
+
+    # --- for the dispatcher's thread
+
+    @property
+    def seconds(self) -> float:
+        """How long the message under way has been."""
+        return time.monotonic() - self._since
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the sender has stopped."""
+        return self._ended
+
+    @property
+    def has_done(self) -> bool:
+        """Whether messages were delivered that are not noted yet."""
+        return bool(self._done)
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether more messages are to be loaded."""
+        return self._takes_more and self._has_more and len(self._waiting) <= _LOW
+
+    def news(self) -> News:
+        """Return what is to be noted."""
+        with self._lock:
+            return News(self, tuple(self._done), self._failure, self._ended, self._had_failed)
+
+    def noted(self, news: News) -> None:
+        """Forget what has been noted."""
+        with self._lock:
+            del self._done[: len(news.done)]
+            self._had_failed = self._had_failed and not news.done
+
+    def add(self, more: Sequence[Delivery]) -> None:
+        """Hand over more messages, unless the sender has stopped meanwhile."""
+        with self._lock:
+            self._has_more = len(more) == LOADED
+            if self._takes_more:
+                self._waiting.extend(more)
+                self.last = more[-1].pk if more else self.last
+
+    def stop(self) -> None:
+        """Send nothing after the message under way."""
+        with self._lock:
+            self._waiting.clear()
+            self._takes_more = False
+
+
+class Room:
+    """For which hosts there are senders."""
+
+    def __init__(self, limits: Limits, failing: Set[str], held: Iterable[Taken]) -> None:
+        self._limits = limits
+        self._failing = failing
+        self._of_host = Counter(one.host for one in held)
+        self._of_failing = sum(self._of_host[host] for host in failing)
+        self.total = limits.senders - self._of_host.total()
+        """Senders that are free."""
+
+    @property
+    def busy(self) -> list[str]:
+        """The hosts that have none."""
+        return [host for host in {*self._of_host, *self._failing} if not self._has_for(host)]
+
+    def admit(self, host: str) -> bool:
+        """Take a sender for a host; tell whether there was one."""
+        if self.total <= 0 or not self._has_for(host):
+            return False
+        self.total -= 1
+        self._of_host[host] += 1
+        self._of_failing += host in self._failing
+        return True
+
+    def _has_for(self, host: str) -> bool:
+        if host not in self._failing:
+            return self._of_host[host] < self._limits.of_host
+        has_own = self._of_host[host] < self._limits.of_failing_host
+        return has_own and self._of_failing < self._limits.failing
+
+
+class DatabaseClock:
+    """The database's time between two looks at it, and whether it was set back meanwhile."""
+
+    def __init__(self) -> None:
+        self._seen: tuple[int, float] | None = None
+        self.was_set_back = False
+        """Until it is heeded."""
+
+    def saw(self, now: int) -> None:
+        """Note what the database has told."""
+        if self._seen is not None and now < self.now() - _SET_BACK:
+            self.was_set_back = True
+        self._seen = (now, time.monotonic())
+
+    def now(self) -> int:
+        """Return its time as far as is known, in milliseconds since 1970."""
+        if self._seen is None:
+            return time.time_ns() // 1_000_000
+        told, at = self._seen
+        return told + round((time.monotonic() - at) * 1000)
