@@ -13,7 +13,7 @@ from bench.steady import Steady
 from tests.serving import configured, serving
 from xds.__main__ import main
 from xds.affinity_domain import AffinityDomain
-from xds.audit import office
+from xds.audit import audit_log
 from xds.client import entry_of, submission_of
 from xds.config import Config
 from xds.metadata.objects import DocumentEntry
@@ -56,7 +56,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 def test_what_was_copied_comes_back(domain: AffinityDomain, data: Path, tmp_path: Path) -> None:
     entries = [provide(domain, content) for content in (b"one", b"three")]
     domain.repository.stage([b"still arriving"])
-    office.note_application(Config(data=data), starts=True)
+    audit_log.note_application(Config(data=data), starts=True)
     copy, again = tmp_path / "deep" / "copy", tmp_path / "again"
 
     made = run("backup", copy, "--data", data)

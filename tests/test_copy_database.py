@@ -14,7 +14,7 @@ from tests.databases import POSTGRESQL, Databases, databases_of
 from tests.test_backup import provide
 from xds.__main__ import main
 from xds.affinity_domain import AffinityDomain
-from xds.audit import office
+from xds.audit import audit_log
 from xds.config import Config
 from xds.database import METADATA, Database, copying
 
@@ -75,9 +75,9 @@ def filled(data: Path) -> str:
 
 def record(config: Config, url: str) -> None:
     """Have an audit record in the database, and in its chain."""
-    office.note_application(config, starts=True)
+    audit_log.note_application(config, starts=True)
     database = Database(url)
-    office.catch_up(config, database, None)
+    audit_log.catch_up(config, database, None)
     database.close()
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 
-from xds.audit.office import Office
+from xds.audit.audit_log import AuditLog
 from xds.config import Config
 from xds.database import Database, Joining
 from xds.errors import RegistryError
@@ -59,7 +59,7 @@ class AffinityDomain:
     """The patients of the registry."""
     gates: Gates
     """What every transaction passes."""
-    office: Office | None
+    audit_log: AuditLog | None
     """Who keeps the audit records, where this process serves and the options want them."""
     systems: Systems
     """What code systems and identifier systems are called in XDS and in FHIR."""
@@ -91,9 +91,11 @@ class AffinityDomain:
             register: Register = partial(_register, registry)
         else:
             register = RemoteRegistration(database, remote)
-        office = None
+        audit_log = None
         if serves and config.audit == "on":
-            office = Office(config, database, registry.patients_of_documents if registry else None)
+            audit_log = AuditLog(
+                config, database, registry.patients_of_documents if registry else None
+            )
         return cls(
             database=database,
             registry_here=registry,
@@ -102,8 +104,8 @@ class AffinityDomain:
             identities=PatientIdentities(
                 database, config.assigning_authority, _link_policy(config)
             ),
-            gates=Gates(tuple(_gates(config, office, metrics, systems, serves=serves))),
-            office=office,
+            gates=Gates(tuple(_gates(config, audit_log, metrics, systems, serves=serves))),
+            audit_log=audit_log,
             systems=systems,
         )
 
@@ -153,7 +155,7 @@ class AffinityDomain:
         """Return the patients (CX) of documents by uniqueId as a registry elsewhere tells them.
 
         RegistryUnavailable where it does not answer. Those of the registry here come to a record
-        with the rest of it (:mod:`xds.audit.clerk`).
+        with the rest of it (:mod:`xds.audit.spool_mover`).
         """
         if self.remote_registry is None:
             return {}
@@ -176,13 +178,13 @@ class AffinityDomain:
         self.database.check_writing()
         if self.repository_here is not None:
             self.repository_here.store.check()
-        if self.office is not None:
-            self.office.check()
+        if self.audit_log is not None:
+            self.audit_log.check()
 
     def close(self) -> None:
         """Close every connection."""
-        if self.office is not None:
-            self.office.close()
+        if self.audit_log is not None:
+            self.audit_log.close()
         self.database.close()
         if self.remote_registry is not None:
             self.remote_registry.close()
@@ -240,7 +242,7 @@ def _repository(
 
 def _gates(
     config: Config,
-    office: Office | None,
+    audit_log: AuditLog | None,
     metrics: Metrics | None,
     systems: Systems,
     *,
@@ -255,9 +257,9 @@ def _gates(
     text = None if config.policy is None else config.policy.read_bytes()
     if text is not None:
         yield PolicyGate(policy_file.read(text, systems))
-    if office is not None:
-        office.note_configuration("" if text is None else sha256(text).hexdigest())
-        yield office.trail
+    if audit_log is not None:
+        audit_log.note_configuration("" if text is None else sha256(text).hexdigest())
+        yield audit_log.trail
 
 
 def _store(config: Config) -> DocumentStore | None:

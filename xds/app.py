@@ -32,10 +32,10 @@ def create_app(config: Config) -> WSGIApplication:
     """
     metrics = Metrics() if config.metrics == "yes" else None
     domain = remote_registry.open_domain(config, serves=True, metrics=metrics)
-    if metrics and domain.office and domain.office.ships:
-        metrics.watch_audit(domain.office.backlog)
-    if metrics and domain.office:
-        metrics.watch_spool(domain.office.spooled)
+    if metrics and domain.audit_log and domain.audit_log.ships:
+        metrics.watch_audit(domain.audit_log.backlog)
+    if metrics and domain.audit_log:
+        metrics.watch_spool(domain.audit_log.spooled)
     if metrics and domain.database.is_sqlite:
         metrics.watch_wal(domain.database.wal_bytes)
     replies = Replies.open(config)

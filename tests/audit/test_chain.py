@@ -13,9 +13,9 @@ from tests.databases import Databases
 from xds.audit import anchor, chain, table, trail
 from xds.audit import vocabulary as av
 from xds.audit.chain import Break, Link, Verdict
-from xds.audit.clerk import move, nobody
 from xds.audit.record import AuditRecord
 from xds.audit.spool import Spool
+from xds.audit.spool_mover import move, nobody
 from xds.database import Database
 
 
@@ -39,12 +39,12 @@ def record(number: int = 0) -> AuditRecord:
 
 
 def ten(database: Database) -> Link:
-    return chain.append(database, [record(number).told() for number in range(1, 11)])
+    return chain.append(database, [record(number).json() for number in range(1, 11)])
 
 
 def test_what_is_as_it_was_written(database: Database) -> None:
     end = ten(database)
-    assert chain.append(database, [record(11).told()]).sequence == 11
+    assert chain.append(database, [record(11).json()]).sequence == 11
     verdict = chain.verify(database, [end])
     assert verdict == Verdict(11, 0, verdict.end)
     assert verdict.end.sequence == 11
@@ -98,7 +98,7 @@ def swapped(connection: Connection, one: int, other: int) -> None:
 
 def put_in(connection: Connection) -> None:
     moved_up(connection, 5)
-    row = table.row_of(record(50).told())
+    row = table.row_of(record(50).json())
     table.insert_rows(connection, [row], [Link(4, "0" * 64).next(row[-1])])
 
 
@@ -136,7 +136,7 @@ def test_a_chain_that_was_made_anew_does_not_fit_what_was_noted(database: Databa
 def test_records_of_commits_are_chained_after_them(database: Database) -> None:
     ten(database)
     with database.write() as connection:
-        table.insert(connection, [record(11).told()])
+        table.insert(connection, [record(11).json()])
     with database.read() as connection:
         assert chain.has_unchained(connection)
     assert chain.append(database, []).sequence == 11
@@ -146,9 +146,9 @@ def test_records_of_commits_are_chained_after_them(database: Database) -> None:
 
 
 def test_records_that_come_again_are_not_chained_twice(database: Database) -> None:
-    told = [record(number).told() for number in range(3)]
+    told = [record(number).json() for number in range(3)]
     chain.append(database, told)
-    assert chain.append(database, [*told, record(4).told(), *told]).sequence == 4
+    assert chain.append(database, [*told, record(4).json(), *told]).sequence == 4
     assert chain.verify(database).chained == 4
 
 
@@ -158,10 +158,10 @@ def test_several_processes_write_one_chain(database: Database, tmp_path: Path) -
         for number in range(5):
             files.write([record(number), record(number)])
             with database.write() as connection:
-                table.insert(connection, [record(number).told()])
-            (segment,) = files.taken()
-            move(database, segment, nobody)
-            files.moved(segment)
+                table.insert(connection, [record(number).json()])
+            (spool_file,) = files.taken()
+            move(database, spool_file, nobody)
+            files.moved(spool_file)
         files.close()
 
     threads = [threading.Thread(target=work, args=(tmp_path / str(i),)) for i in range(4)]
@@ -176,7 +176,7 @@ def test_several_processes_write_one_chain(database: Database, tmp_path: Path) -
 
 def test_records_of_before_the_chain_are_not_looked_at(database: Database) -> None:
     with database.write() as connection:
-        table.insert(connection, [record(1).told(), record(2).told()])
+        table.insert(connection, [record(1).json(), record(2).json()])
         connection.execute(
             text("INSERT INTO audit_chain SELECT 'before', max(pk), '' FROM audit_record")
         )
@@ -196,7 +196,7 @@ def test_old_records_leave_the_chain_from_its_beginning(database: Database) -> N
     with database.write() as connection:
         connection.execute(text("UPDATE audit_record SET shipped = true"))
         assert chain.forget(connection, tomorrow) == 6
-    assert chain.append(database, [record(11).told()]).sequence == 11
+    assert chain.append(database, [record(11).json()]).sequence == 11
     assert chain.verify(database).chained == 1
     with database.write() as connection:
         connection.execute(text("DELETE FROM audit_chain"))

@@ -161,9 +161,9 @@ def test_what_is_registered_elsewhere_is_recorded_as_sent_there(tmp_path: Path) 
     gate.enter(access)
     access.commit(None)  # as the repository does before it sends
     gate.leave(access, Outcome())
-    (segment,) = spool.taken()
-    taken_in, sent = map(AuditRecord.load, segment.lines())
-    segment.close()
+    (spool_file,) = spool.taken()
+    taken_in, sent = map(AuditRecord.load, spool_file.lines())
+    spool_file.close()
     spool.close()
     assert (taken_in.transaction, taken_in.event.code, taken_in.action) == ("ITI-41", "110107", "C")
     assert (sent.transaction, sent.event.code, sent.action) == ("ITI-42", "110106", "R")
@@ -180,9 +180,9 @@ def test_an_attempt_that_was_refused_before_was_not_sent(tmp_path: Path) -> None
     access = asked("ITI-41")
     gate.enter(access)
     gate.leave(access, Outcome(Result.FAILURE))
-    (segment,) = spool.taken()
-    assert [AuditRecord.load(line).transaction for line in segment.lines()] == ["ITI-41"]
-    segment.close()
+    (spool_file,) = spool.taken()
+    assert [AuditRecord.load(line).transaction for line in spool_file.lines()] == ["ITI-41"]
+    spool_file.close()
     spool.close()
 
 

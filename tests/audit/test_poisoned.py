@@ -10,10 +10,10 @@ import pytest
 from tests.databases import Databases
 from xds.audit import spool, table, trail
 from xds.audit import vocabulary as av
-from xds.audit.clerk import move, nobody
-from xds.audit.record import Actor, AuditRecord, told_in
+from xds.audit.record import ActiveParticipant, AuditRecord, read_json
 from xds.audit.spool import SET_ASIDE, Spool
-from xds.audit.table import Wanted
+from xds.audit.spool_mover import move, nobody
+from xds.audit.table import RecordFilter
 from xds.database import Database
 from xds.security.access import Access
 from xds.security.details import RequestedDocument, RetrieveDetails
@@ -36,17 +36,17 @@ def record(**changes: object) -> AuditRecord:
 def moved(database: Database, folder: Path, records: Sequence[AuditRecord]) -> None:
     files = Spool(folder)
     files.write(records)
-    (segment,) = files.taken()
+    (spool_file,) = files.taken()
     assert spool.oldest(folder) > 0
-    move(database, segment, nobody)
-    files.moved(segment)
+    move(database, spool_file, nobody)
+    files.moved(spool_file)
     files.close()
     assert spool.oldest(folder) == 0
 
 
 def found(database: Database, **wanted: str) -> list[AuditRecord]:
     with database.read() as connection:
-        return list(table.search(connection, Wanted(most=10_000, **wanted)))  # type: ignore[arg-type]
+        return list(table.search(connection, RecordFilter(most=10_000, **wanted)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("text", ["a\0b", LONG, "a\ud800b"], ids=["NUL", "long", "half"])
@@ -57,7 +57,7 @@ def test_texts_that_no_column_takes_are_found_all_the_same(
         patient_id=text,
         node=text,
         description=text,
-        actor=Actor(user_id=text, user_name=text),
+        actor=ActiveParticipant(user_id=text, user_name=text),
     )
     moved(database, tmp_path, [record(), poisoned, record()])
     asked = text.replace("\ud800", "\N{REPLACEMENT CHARACTER}")
@@ -73,7 +73,7 @@ def test_a_record_that_is_not_taken_is_set_aside(database: Database, tmp_path: P
     moved(database, tmp_path, [before, *bad, after])
     kept = {one.id for one in found(database)}
     assert {before.id, after.id} <= kept
-    aside = [told_in(line) for line in (tmp_path / SET_ASIDE).read_bytes().splitlines()]
+    aside = [read_json(line) for line in (tmp_path / SET_ASIDE).read_bytes().splitlines()]
     assert spool.count_set_aside(tmp_path) == len(aside)
     assert not kept & {one["id"] for one in aside}
     assert {one.id for one in bad} == {one["id"] for one in aside} | (kept & {b.id for b in bad})
@@ -93,9 +93,9 @@ def test_documents_whose_patients_cannot_be_told_are_set_aside(
         access = Access(transaction="ITI-43")
         access.details = RetrieveDetails((RequestedDocument("2.999.1", name),))
         files.write(list(trail.records(access, Outcome())))
-    (segment,) = files.taken()
-    move(database, segment, whose)
-    segment.close()
+    (spool_file,) = files.taken()
+    move(database, spool_file, whose)
+    spool_file.close()
     files.close()
     (aside,) = map(json.loads, (tmp_path / SET_ASIDE).read_text().splitlines())
     assert [one["id"] for one in aside["things"]] == ["bad"]

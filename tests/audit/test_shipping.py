@@ -148,7 +148,7 @@ def test_one_process_ships_at_a_time(tmp_path: Path, receiver: Rsyslog, database
         records = [of_configuration(f"{number:03}") for number in range(100)]
         for one in records:
             with database.write() as connection:
-                table.insert(connection, [one.told()])
+                table.insert(connection, [one.json()])
         lines = receiver.wait_for(100)
     finally:
         for shipper in shippers:
@@ -161,7 +161,7 @@ def test_a_record_is_inserted_once(database: Database) -> None:
     record = of_configuration("1")
     for _ in range(2):
         with database.write() as connection:
-            table.insert(connection, [record.told()])
+            table.insert(connection, [record.json()])
     with database.read() as connection:
         assert len(table.to_ship(connection, 10)) == 1
 

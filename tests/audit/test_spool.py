@@ -6,9 +6,9 @@ import pytest
 
 from xds.audit import table, trail
 from xds.audit import vocabulary as av
-from xds.audit.clerk import move, whole
-from xds.audit.record import Told
+from xds.audit.record import RecordJson
 from xds.audit.spool import Spool, left_behind
+from xds.audit.spool_mover import move, whole
 from xds.database import Database, DatabaseUnavailable
 from xds.registry import schema
 from xds.security.access import Access
@@ -16,11 +16,11 @@ from xds.security.details import RequestedDocument, RetrieveDetails
 from xds.security.gates import Outcome
 
 
-def read(folder: Path) -> list[Told]:
-    found: list[Told] = []
-    for segment in left_behind(folder):
-        found += whole(segment.lines())
-        segment.close()
+def read(folder: Path) -> list[RecordJson]:
+    found: list[RecordJson] = []
+    for spool_file in left_behind(folder):
+        found += whole(spool_file.lines())
+        spool_file.close()
     return found
 
 
@@ -31,17 +31,17 @@ def test_a_record_behind_one_that_was_never_written_is_read(tmp_path: Path) -> N
     spool._place(300)  # of a thread that is killed before it writes
     spool.write([second])
     spool.close()
-    assert read(tmp_path) == [first.told(), second.told()]
+    assert read(tmp_path) == [first.json(), second.json()]
 
 
 def test_a_line_that_was_cut_off_hides_no_other(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     record = trail.of_application(av.APPLICATION_START)
-    segment, offset = spool._place(300)
-    segment.write(record.dump()[:100], offset)
+    spool_file, offset = spool._place(300)
+    spool_file.write(record.dump()[:100], offset)
     spool.write([record])
     spool.close()
-    assert read(tmp_path) == [record.told()]
+    assert read(tmp_path) == [record.json()]
 
 
 def test_records_wait_while_their_patients_cannot_be_asked_for(tmp_path: Path) -> None:
@@ -54,11 +54,11 @@ def test_records_wait_while_their_patients_cannot_be_asked_for(tmp_path: Path) -
     access.details = RetrieveDetails((RequestedDocument("2.999.1", "2.999.2"),))
     spool = Spool(tmp_path / "audit")
     spool.write(list(trail.records(access, Outcome())))
-    (segment,) = spool.taken()
+    (spool_file,) = spool.taken()
     with pytest.raises(DatabaseUnavailable):
-        move(database, segment, nobody_answers)
-    assert len(list(segment.lines())) == 1
-    segment.close()
+        move(database, spool_file, nobody_answers)
+    assert len(list(spool_file.lines())) == 1
+    spool_file.close()
     spool.close()
     database.close()
 
@@ -72,10 +72,10 @@ def test_a_retrieval_is_recorded_for_every_patient_that_a_document_is_of(tmp_pat
     of = {"2.999.2.0": ["P1"], "2.999.2.1": ["P1", "P2"]}
     spool = Spool(tmp_path / "audit")
     spool.write(list(trail.records(access, Outcome())))
-    (segment,) = spool.taken()
-    move(database, segment, lambda _: of)
+    (spool_file,) = spool.taken()
+    move(database, spool_file, lambda _: of)
     with database.read() as connection:
-        records = list(table.search(connection, table.Wanted()))
+        records = list(table.search(connection, table.RecordFilter()))
     told = {one.patient_id: [thing.id for thing in one.things] for one in records}
     assert told == {
         "P1": ["2.999.2.0", "2.999.2.1"],
@@ -83,7 +83,7 @@ def test_a_retrieval_is_recorded_for_every_patient_that_a_document_is_of(tmp_pat
         None: ["2.999.2.2"],
     }
     assert len(records) == 3
-    segment.close()
+    spool_file.close()
     spool.close()
     database.close()
 

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import uuid4
 
 from xds.audit.chain import Link
-from xds.audit.record import line_of, told_in
+from xds.audit.record import line_of, read_json
 
 FILE: Final = "chain-end.json"
 
@@ -33,7 +33,7 @@ def note(folder: Path, end: Link) -> None:
 def noted(folder: Path) -> Link | None:
     """Return the end of the chain that was noted last; None where there is none to be read."""
     with suppress(OSError, ValueError, TypeError):
-        return Link(**told_in((folder / FILE).read_bytes()))
+        return Link(**read_json((folder / FILE).read_bytes()))
     return None
 
 

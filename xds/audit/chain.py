@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 
 from xds.audit import table
-from xds.audit.record import AuditRecord, Told, milliseconds, told_in
+from xds.audit.record import AuditRecord, RecordJson, milliseconds, read_json
 from xds.audit.table import audit_record
 from xds.database import METADATA, Database, Locks, retried
 
@@ -93,7 +93,7 @@ class Link(NamedTuple):
 _NOTHING: Final = Link(0, "")
 
 
-def append(database: Database, records: Sequence[Told]) -> Link:
+def append(database: Database, records: Sequence[RecordJson]) -> Link:
     """Write records at the end of the chain, durably, and return that end.
 
     Those that are there already stay as they are. What has come in commits of its own since is
@@ -102,7 +102,7 @@ def append(database: Database, records: Sequence[Told]) -> Link:
     return retried(lambda: _appended(database, records))
 
 
-def _appended(database: Database, records: Sequence[Told]) -> Link:
+def _appended(database: Database, records: Sequence[RecordJson]) -> Link:
     with database.write(ALONE) as connection:
         end = _chained(connection, head(connection))
         if not records:
@@ -251,7 +251,7 @@ def _break(end: Link, row: Any, following: Any) -> Break | None:
         return Break(number, "removed", f"{which} of the chain: not there any more")
     if end.next(row.record).hash != row.hash:
         return Break(number, *_kind(end, row, following))
-    if _columns(row) != table.row_of(told_in(row.record.encode())):
+    if _columns(row) != table.row_of(read_json(row.record.encode())):
         return Break(number, "changed", f"{_named(row)}: its columns do not say what it says")
     return None
 

@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from xds.audit.record import SECURITY_RESOURCE, Actor, AuditRecord, Coded, Thing
+from xds.audit.record import (
+    SECURITY_RESOURCE,
+    ActiveParticipant,
+    AuditRecord,
+    Coded,
+    ParticipantObject,
+)
 from xds.audit.vocabulary import APPLICATION, DESTINATION, PATIENT_NUMBER, SOURCE
 from xds.metadata.ebrim import escape
 
@@ -60,16 +66,16 @@ def _parts(record: AuditRecord, source: AuditSource) -> Iterator[str]:
     )
     if record.patient_id is not None:
         yield _object(_patient(record))
-    for thing in record.things:
-        if thing.type_code != _PERSON:  # that is the patient, who stands before
-            yield _object(thing)
+    for participant in record.things:
+        if participant.type_code != _PERSON:  # that is the patient, who stands before
+            yield _object(participant)
     yield "</AuditMessage>"
 
 
-def _patient(record: AuditRecord) -> Thing:
+def _patient(record: AuditRecord) -> ParticipantObject:
     """Return the patient, with the details that the rest of the record has no other place for."""
     details = next((one.details for one in record.things if one.type_code == _PERSON), ())
-    return Thing(
+    return ParticipantObject(
         type_code=_PERSON,
         role=1,
         id=record.patient_id or "",
@@ -123,7 +129,7 @@ def _flag(value: bool) -> str:
     return "true" if value else "false"
 
 
-def _user(actor: Actor) -> str:
+def _user(actor: ActiveParticipant) -> str:
     roles = "".join(_coded("RoleIDCode", role) for role in actor.roles)
     return (
         f'<ActiveParticipant UserID="{_text(actor.user_id)}" UserName="{_text(actor.user_name)}" '
@@ -131,19 +137,19 @@ def _user(actor: Actor) -> str:
     )
 
 
-def _object(thing: Thing) -> str:
-    named = f"<ParticipantObjectName>{_NAMES.get(thing.role, '')}</ParticipantObjectName>"
-    query = f"<ParticipantObjectQuery>{_base64(thing.query)}</ParticipantObjectQuery>"
+def _object(participant: ParticipantObject) -> str:
+    named = f"<ParticipantObjectName>{_NAMES.get(participant.role, '')}</ParticipantObjectName>"
+    query = f"<ParticipantObjectQuery>{_base64(participant.query)}</ParticipantObjectQuery>"
     details = "".join(
         f'<ParticipantObjectDetail type="{_text(one.type)}" value="{_base64(one.value)}"/>'
-        for one in thing.details
+        for one in participant.details
     )
     return (
-        f'<ParticipantObjectIdentification ParticipantObjectID="{_text(thing.id)}" '
-        f'ParticipantObjectTypeCode="{thing.type_code}" '
-        f'ParticipantObjectTypeCodeRole="{thing.role}">'
-        f"{_coded('ParticipantObjectIDTypeCode', thing.id_type)}"
-        f"{named if thing.query is None else query}{details}"
+        f'<ParticipantObjectIdentification ParticipantObjectID="{_text(participant.id)}" '
+        f'ParticipantObjectTypeCode="{participant.type_code}" '
+        f'ParticipantObjectTypeCodeRole="{participant.role}">'
+        f"{_coded('ParticipantObjectIDTypeCode', participant.id_type)}"
+        f"{named if participant.query is None else query}{details}"
         "</ParticipantObjectIdentification>"
     )
 

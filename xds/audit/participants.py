@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from xds.audit import vocabulary as av
-from xds.audit.record import MINOR_FAILURE, SUCCESS, Detail, Thing
+from xds.audit.record import MINOR_FAILURE, SUCCESS, ParticipantObject, ParticipantObjectDetail
 from xds.security.access import Access
 from xds.security.details import (
     NO_ACTION,
@@ -33,7 +33,7 @@ class RecordedPatient:
 
     patient_id: str | None = None
     """CX."""
-    things: tuple[Thing, ...] = ()
+    objects: tuple[ParticipantObject, ...] = ()
     action: str = NO_ACTION
     """EventActionCode, where it is not that of the transaction."""
     outcome: int | None = None
@@ -68,28 +68,28 @@ def recorded_patients(
 
 
 def _each(
-    patient_ids: Iterable[str | None], things: tuple[Thing, ...] = ()
+    patient_ids: Iterable[str | None], objects: tuple[ParticipantObject, ...] = ()
 ) -> Iterable[RecordedPatient]:
     """Return a record for each patient, or one where there is none."""
     known = distinct(patient_ids) or (None,)
-    return [RecordedPatient(patient_id, things) for patient_id in known]
+    return [RecordedPatient(patient_id, objects) for patient_id in known]
 
 
 def _of_query(details: QueryDetails, event: av.AuditEvent) -> Iterable[RecordedPatient]:
-    query = Thing(
+    query = ParticipantObject(
         type_code=2,
         role=24,
         id=details.query_id,
         id_type=event.event_type,
         query=details.text(),
-        details=(Detail("QueryEncoding", "UTF-8"),),
+        details=(ParticipantObjectDetail("QueryEncoding", "UTF-8"),),
     )
     return _each(details.patient_ids(), (query,))
 
 
 def _of_submission(details: SubmissionDetails, event: av.AuditEvent) -> Iterable[RecordedPatient]:
     submission_sets = tuple(
-        Thing(
+        ParticipantObject(
             type_code=2,
             role=event.submission_role,
             id=one.unique_id or "",
@@ -103,7 +103,7 @@ def _of_submission(details: SubmissionDetails, event: av.AuditEvent) -> Iterable
 def _of_release(details: RetrieveDetails) -> Iterator[RecordedPatient]:
     """Yield the documents by outcome and patient, as far as patients are known by now."""
     for is_released, outcome in ((True, SUCCESS), (False, MINOR_FAILURE)):
-        by_patient: dict[str | None, list[Thing]] = {}
+        by_patient: dict[str | None, list[ParticipantObject]] = {}
         for one in details.documents:
             if one.is_released is is_released:
                 for patient_id in details.patient_ids.get(one.document_unique_id) or (None,):
@@ -122,30 +122,32 @@ def _of_feed(
     if not details.patients:
         yield RecordedPatient(action=details.action)
     for patient in details.patients:
-        told = tuple(_of_patient(patient, event, message_id))
-        thing = Thing(
+        of_patient = tuple(_of_patient(patient, event, message_id))
+        participant = ParticipantObject(
             type_code=1,
             role=1,
             id=patient.patient_id,
             id_type=av.PATIENT_NUMBER,
-            details=told,
+            details=of_patient,
         )
         action = patient.action or details.action
-        yield RecordedPatient(patient.patient_id, (thing,) if told else (), action)
+        yield RecordedPatient(patient.patient_id, (participant,) if of_patient else (), action)
 
 
-def _of_patient(patient: FeedPatient, event: av.AuditEvent, message_id: str) -> Iterator[Detail]:
+def _of_patient(
+    patient: FeedPatient, event: av.AuditEvent, message_id: str
+) -> Iterator[ParticipantObjectDetail]:
     if message_id:
-        yield Detail(event.message_id, message_id)
+        yield ParticipantObjectDetail(event.message_id, message_id)
     if patient.kind:
-        yield Detail(_PATIENT_KIND, patient.kind)
+        yield ParticipantObjectDetail(_PATIENT_KIND, patient.kind)
 
 
-def _document(one: RequestedDocument) -> Thing:
-    details = [Detail(_REPOSITORY, one.repository_unique_id)]
+def _document(one: RequestedDocument) -> ParticipantObject:
+    details = [ParticipantObjectDetail(_REPOSITORY, one.repository_unique_id)]
     if one.home_community_id:
-        details.append(Detail(_HOME_OF_DOCUMENT, one.home_community_id))
-    return Thing(
+        details.append(ParticipantObjectDetail(_HOME_OF_DOCUMENT, one.home_community_id))
+    return ParticipantObject(
         type_code=2,
         role=3,
         id=one.document_unique_id,

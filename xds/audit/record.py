@@ -18,19 +18,19 @@ SERIOUS_FAILURE: Final = 8
 SECURITY_RESOURCE: Final = 13
 """ParticipantObjectTypeCodeRole of the records themselves."""
 
-Told = dict[str, Any]
+RecordJson = dict[str, Any]
 """A record as its JSON has it."""
 
 
-def told_in(line: bytes) -> Told:
+def read_json(line: bytes) -> RecordJson:
     """Read a line that dump has written; ValueError where it is not whole."""
-    told: Told = orjson.loads(line)
-    return told
+    fields: RecordJson = orjson.loads(line)
+    return fields
 
 
-def line_of(told: Told) -> str:
+def line_of(fields: RecordJson) -> str:
     """Return the line of JSON again."""
-    return orjson.dumps(told).decode()
+    return orjson.dumps(fields).decode()
 
 
 class Coded(NamedTuple):
@@ -41,7 +41,7 @@ class Coded(NamedTuple):
     text: str
 
 
-class Detail(NamedTuple):
+class ParticipantObjectDetail(NamedTuple):
     """One ParticipantObjectDetail."""
 
     type: str
@@ -49,7 +49,7 @@ class Detail(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Thing:
+class ParticipantObject:
     """What was acted on: one ParticipantObjectIdentification."""
 
     type_code: int
@@ -58,11 +58,11 @@ class Thing:
     id_type: Coded
     query: str | None = None
     """The text of a query."""
-    details: tuple[Detail, ...] = ()
+    details: tuple[ParticipantObjectDetail, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Actor:
+class ActiveParticipant:
     """The user of a request, as an assertion or a token names it."""
 
     user_id: str
@@ -100,37 +100,38 @@ class AuditRecord:
     node: str = ""
     """What that node is called, where its certificate or its message says so."""
     process: int = 0
-    actor: Actor | None = None
+    actor: ActiveParticipant | None = None
     purposes: tuple[Coded, ...] = ()
     patient_id: str | None = None
     """CX."""
-    things: tuple[Thing, ...] = ()
+    things: tuple[ParticipantObject, ...] = ()
+    """What was acted on besides the patient; called so in the stored JSON, which is chained."""
 
     def dump(self) -> bytes:
         """Return the record as one line of JSON; half of a surrogate pair becomes U+FFFD."""
-        # Coded and Detail, which orjson would not take for lists
+        # Coded and ParticipantObjectDetail, which orjson would not take for lists
         try:
             return orjson.dumps(self, default=tuple, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
         except orjson.JSONEncodeError:
             return orjson.dumps(_in_utf8(asdict(self)))
 
-    def told(self) -> Told:
+    def json(self) -> RecordJson:
         """Return the record as its JSON has it."""
-        return told_in(self.dump())
+        return read_json(self.dump())
 
     @classmethod
     def load(cls, text: bytes | str) -> "AuditRecord":
         """Read what dump has written."""
-        told: Told = orjson.loads(text)
+        fields: RecordJson = orjson.loads(text)
         for name in ("event", "event_type"):
-            told[name] = Coded(*told[name])
-        if subtype := told.get("subtype"):
-            told["subtype"] = Coded(*subtype)
-        told["purposes"] = _coded(told, "purposes")
-        told["things"] = tuple(_thing(one) for one in told.get("things", ()))
-        if actor := told.get("actor"):
-            told["actor"] = Actor(**{**actor, "roles": _coded(actor, "roles")})
-        return cls(**told)
+            fields[name] = Coded(*fields[name])
+        if subtype := fields.get("subtype"):
+            fields["subtype"] = Coded(*subtype)
+        fields["purposes"] = _coded(fields, "purposes")
+        fields["things"] = tuple(_thing(one) for one in fields.get("things", ()))
+        if actor := fields.get("actor"):
+            fields["actor"] = ActiveParticipant(**{**actor, "roles": _coded(actor, "roles")})
+        return cls(**fields)
 
 
 def _in_utf8(value: Any) -> Any:
@@ -141,13 +142,13 @@ def _in_utf8(value: Any) -> Any:
     return list(map(_in_utf8, value)) if isinstance(value, list | tuple) else value
 
 
-def _coded(told: Mapping[str, Any], name: str) -> tuple[Coded, ...]:
-    return tuple(Coded(*one) for one in told.get(name, ()))
+def _coded(fields: Mapping[str, Any], name: str) -> tuple[Coded, ...]:
+    return tuple(Coded(*one) for one in fields.get(name, ()))
 
 
-def _thing(told: Mapping[str, Any]) -> Thing:
-    details = tuple(Detail(*one) for one in told.get("details", ()))
-    return Thing(**{**told, "id_type": Coded(*told["id_type"]), "details": details})
+def _thing(fields: Mapping[str, Any]) -> ParticipantObject:
+    details = tuple(ParticipantObjectDetail(*one) for one in fields.get("details", ()))
+    return ParticipantObject(**{**fields, "id_type": Coded(*fields["id_type"]), "details": details})
 
 
 def now() -> str:

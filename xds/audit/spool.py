@@ -2,8 +2,8 @@
 
 A commit of its own for every read would have all readers queue behind one writer. So each process
 appends to a file of its own, whose room was made beforehand: a durable write is then one block,
-and those of several threads and processes go on at the same time. A clerk moves what has come to
-the table (:mod:`xds.audit.clerk`). The files of a process that has gone are moved by any other.
+and those of several threads and processes go on at the same time. What they hold is moved
+to the table (:mod:`xds.audit.spool_mover`), by any other process where theirs has gone.
 """
 
 import fcntl
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from xds.audit.record import AuditRecord, Told, line_of, milliseconds, told_in
+from xds.audit.record import AuditRecord, RecordJson, line_of, milliseconds, read_json
 from xds.folders import make_private_folder
 
 _ROOM: Final = 1 << 20
@@ -26,7 +26,7 @@ SET_ASIDE: Final = "set-aside.jsonl"
 """The file of records that no database took, one a line, for the operator."""
 
 
-class Segment:
+class SpoolFile:
     """One file of records, a line each, and zeros after them; locked by the process that has it."""
 
     def __init__(self, path: Path) -> None:
@@ -79,21 +79,21 @@ class Spool:
         self._folder = folder
         make_private_folder(folder)
         self._lock = threading.Condition()
-        self._segment = self._fresh()
+        self._current = self._fresh()
         self._offset = 0
-        self._writing: dict[Segment, int] = {}
-        self._full: list[Segment] = []
-        self._spare: list[Segment] = []
+        self._writing: dict[SpoolFile, int] = {}
+        self._full: list[SpoolFile] = []
+        self._spare: list[SpoolFile] = []
 
     def write(self, records: Sequence[AuditRecord]) -> None:
         """Make records durable; OSError where that fails."""
         data = b"".join(record.dump() + _END for record in records)
-        segment, offset = self._place(len(data))
+        spool_file, offset = self._place(len(data))
         try:
-            segment.write(data, offset)
+            spool_file.write(data, offset)
         finally:
             with self._lock:
-                self._writing[segment] -= 1
+                self._writing[spool_file] -= 1
                 self._lock.notify_all()
 
     def make_spare(self) -> None:
@@ -105,76 +105,76 @@ class Spool:
         with self._lock:
             self._spare.append(fresh)
 
-    def _place(self, size: int) -> tuple[Segment, int]:
+    def _place(self, size: int) -> tuple[SpoolFile, int]:
         with self._lock:
             if self._offset and self._offset + size > _ROOM:
                 self._turn_over()
-            place = self._segment, self._offset
+            place = self._current, self._offset
             self._offset += size
-            self._writing[self._segment] = self._writing.get(self._segment, 0) + 1
+            self._writing[self._current] = self._writing.get(self._current, 0) + 1
             return place
 
     def _turn_over(self) -> None:
         fresh = self._spare.pop() if self._spare else self._fresh()
-        self._full.append(self._segment)
-        self._segment, self._offset = fresh, 0
+        self._full.append(self._current)
+        self._current, self._offset = fresh, 0
 
-    def _fresh(self) -> Segment:
-        segment = Segment(self._folder / f"{os.getpid()}-{uuid4().hex}{_SUFFIX}")
+    def _fresh(self) -> SpoolFile:
+        spool_file = SpoolFile(self._folder / f"{os.getpid()}-{uuid4().hex}{_SUFFIX}")
         try:
-            segment.clear()
+            spool_file.clear()
             _sync(self._folder)
         except OSError:
-            segment.remove()
+            spool_file.remove()
             raise
-        return segment
+        return spool_file
 
-    def taken(self) -> list[Segment]:
+    def taken(self) -> list[SpoolFile]:
         """Return the files that have records, which are the caller's from now on."""
         with self._lock:
             if self._offset:
                 self._turn_over()
             taken, self._full = self._full, []
-            for segment in taken:
-                self._lock.wait_for(lambda one=segment: not self._writing.get(one))  # type: ignore[misc]
-                self._writing.pop(segment, None)
+            for spool_file in taken:
+                self._lock.wait_for(lambda one=spool_file: not self._writing.get(one))  # type: ignore[misc]
+                self._writing.pop(spool_file, None)
             return taken
 
-    def moved(self, segment: Segment) -> None:
+    def moved(self, spool_file: SpoolFile) -> None:
         """Take back a file whose records stand in the table: a new one costs more than its zeros.
 
         OSError where it cannot be written; its records would be moved again, which does no harm.
         """
-        segment.clear()
+        spool_file.clear()
         with self._lock:
             if len(self._spare) < _SPARE:
-                self._spare.append(segment)
+                self._spare.append(spool_file)
                 return
-        segment.remove()
+        spool_file.remove()
 
-    def give_back(self, segments: Sequence[Segment]) -> None:
+    def give_back(self, spool_files: Sequence[SpoolFile]) -> None:
         """Take files back whose records could not be moved."""
         with self._lock:
-            self._full[:0] = segments
+            self._full[:0] = spool_files
 
     def close(self) -> None:
         """Let go of the files; what is in them stays for another process."""
         with self._lock:
-            for segment in (*self._full, *self._spare, self._segment):
-                segment.close()
+            for spool_file in (*self._full, *self._spare, self._current):
+                spool_file.close()
 
 
-def left_behind(folder: Path) -> Iterator[Segment]:
+def left_behind(folder: Path) -> Iterator[SpoolFile]:
     """Yield the files of processes that have gone."""
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
         try:
-            segment = Segment(path)
+            spool_file = SpoolFile(path)
         except OSError:
             continue  # of a process that is alive
         if path.exists():
-            yield segment
+            yield spool_file
         else:
-            segment.remove()  # moved by another one meanwhile: opening has made it anew
+            spool_file.remove()  # moved by another one meanwhile: opening has made it anew
 
 
 def oldest(folder: Path) -> int:
@@ -191,12 +191,12 @@ def _first(path: Path) -> int:
     try:
         with path.open("rb") as file:
             written = file.read(_ROOM).lstrip(b"\0")
-        return milliseconds(told_in(written.partition(_END)[0])["at"])
+        return milliseconds(read_json(written.partition(_END)[0])["at"])
     except (OSError, ValueError):
         return 0  # removed, empty, or being written at this moment
 
 
-def set_aside(folder: Path, record: Told) -> None:
+def set_aside(folder: Path, record: RecordJson) -> None:
     """Keep a record, durably, that no database takes; OSError where that fails."""
     line = line_of(record).encode() + _END
     descriptor = os.open(folder / SET_ASIDE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

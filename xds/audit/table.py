@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from xds.audit.record import AuditRecord, Told, line_of, milliseconds
+from xds.audit.record import AuditRecord, RecordJson, line_of, milliseconds
 from xds.database import METADATA
 from xds.metadata.criteria import searchable
 
@@ -103,7 +103,7 @@ _LATEST: Final = (
 )
 
 
-def insert(connection: Connection, records: Iterable[Told]) -> None:
+def insert(connection: Connection, records: Iterable[RecordJson]) -> None:
     """Write records, within a transaction; they are chained by whoever moves records next."""
     rows = list(map(row_of, records))
     insert_rows(connection, rows, [_UNCHAINED] * len(rows))
@@ -133,7 +133,7 @@ def _insertion(rows: int, has_question_marks: bool) -> str:
     )
 
 
-def row_of(told: Told) -> tuple[Any, ...]:
+def row_of(told: RecordJson) -> tuple[Any, ...]:
     """Return the values of COLUMNS for a record."""
     actor = told["actor"]
     return (
@@ -180,7 +180,7 @@ def latest(connection: Connection, transaction: str) -> AuditRecord | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class RecordFilter:
     """What is searched for; what is None is not looked at."""
 
     patient_id: str | None = None
@@ -194,13 +194,13 @@ class Wanted:
     most: int = 100
 
 
-def search(connection: Connection, wanted: Wanted) -> Iterator[AuditRecord]:
+def search(connection: Connection, wanted: RecordFilter) -> Iterator[AuditRecord]:
     """Yield the newest records that fit, newest first."""
     for row in connection.execute(_search(wanted)):
         yield AuditRecord.load(row.record)
 
 
-def _search(wanted: Wanted) -> Select[Any]:
+def _search(wanted: RecordFilter) -> Select[Any]:
     columns = audit_record.c
     query = select(columns.record)
     for name in ("patient_id", "user_id", "transaction"):

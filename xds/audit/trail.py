@@ -17,11 +17,11 @@ from xds.audit.record import (
     SECURITY_RESOURCE,
     SERIOUS_FAILURE,
     SUCCESS,
-    Actor,
+    ActiveParticipant,
     AuditRecord,
     Coded,
-    Detail,
-    Thing,
+    ParticipantObject,
+    ParticipantObjectDetail,
     now,
 )
 from xds.audit.spool import Spool
@@ -87,7 +87,7 @@ def _describe(access: Access) -> None:
 
 
 def _write(access: Access, connection: Any) -> None:
-    table.insert(connection, (one.told() for one in records(access, DONE)))
+    table.insert(connection, (one.json() for one in records(access, DONE)))
     access.is_recorded = True
 
 
@@ -133,7 +133,7 @@ def records(access: Access, outcome: Outcome, *, elsewhere: str = "") -> Iterato
             outcome=code,
             description=description or ("" if code == SUCCESS else "not all was released"),
             patient_id=one.patient_id,
-            things=one.things,
+            things=one.objects,
         )
 
 
@@ -186,11 +186,11 @@ def _record(
     )
 
 
-def _actor(caller: Caller) -> Actor | None:
+def _actor(caller: Caller) -> ActiveParticipant | None:
     user = caller.user
     if user is None:
         return None
-    return Actor(
+    return ActiveParticipant(
         user_id=user.name_id, user_name=user.audit_name, roles=tuple(map(_coded, user.roles))
     )
 
@@ -223,14 +223,14 @@ def of_use(person: str, log: str, asked: str) -> AuditRecord:
         av.AUDIT_LOG_USED,
         av.AUDIT_LOG_USED,
         action="R",
-        actor=Actor(user_id=person, user_name=person),
+        actor=ActiveParticipant(user_id=person, user_name=person),
         things=(
-            Thing(
+            ParticipantObject(
                 type_code=2,
                 role=SECURITY_RESOURCE,
                 id=log,
                 id_type=av.URI,
-                details=(Detail("query", asked),),
+                details=(ParticipantObjectDetail("query", asked),),
             ),
         ),
     )

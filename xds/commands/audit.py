@@ -7,10 +7,10 @@ from typing import Final
 
 import click
 
-from xds.audit import anchor, chain, office, table
+from xds.audit import anchor, audit_log, chain, table
 from xds.audit.message import render
-from xds.audit.record import AuditRecord, Thing, milliseconds
-from xds.audit.table import Wanted
+from xds.audit.record import AuditRecord, ParticipantObject, milliseconds
+from xds.audit.table import RecordFilter
 from xds.commands.client_options import parsed_by
 from xds.commands.options import with_config
 from xds.commands.terminal import print_table, printable
@@ -78,7 +78,7 @@ def command(
     were written, and tells the first that is not.
     """
     try:
-        wanted = Wanted(patient_id=patient, user_id=user, **told)  # type: ignore[arg-type]
+        wanted = RecordFilter(patient_id=patient, user_id=user, **told)  # type: ignore[arg-type]
         for found in filter(None, (wanted.since, wanted.until)):
             milliseconds(found)
     except ValueError as error:
@@ -92,7 +92,7 @@ def command(
     if form == "table":
         _show(records)
         return
-    source = office.source_of(config)
+    source = audit_log.source_of(config)
     for record in records:
         click.echo(record.dump() if form == "json" else render(record, source))
 
@@ -103,11 +103,11 @@ def _verify(config: Config, ends: Iterable[str]) -> None:
         anchors = list(map(anchor.parsed, ends))
     except ValueError as error:
         raise click.UsageError(f"--end: {error}") from None
-    if noted := anchor.noted(office.folder_of(config)):
+    if noted := anchor.noted(audit_log.folder_of(config)):
         anchors.append(noted)
     with _opened(config) as database:
         verdict = chain.verify(database, anchors)
-        office.note_use(config, database, "verify")
+        audit_log.note_use(config, database, "verify")
     if verdict.before:
         click.echo(f"{verdict.before} records are of before the chain, and not checked.")
     if verdict.broken is None:
@@ -119,13 +119,13 @@ def _verify(config: Config, ends: Iterable[str]) -> None:
     raise SystemExit(1)
 
 
-def _found(config: Config, wanted: Wanted) -> list[AuditRecord]:
+def _found(config: Config, wanted: RecordFilter) -> list[AuditRecord]:
     told = {name: value for name, value in asdict(wanted).items() if value is not None}
     asked = ", ".join(f"{name} {value}" for name, value in told.items())
     with _opened(config) as database:
         with database.read() as connection:
             found = list(table.search(connection, wanted))
-        office.note_use(config, database, asked)
+        audit_log.note_use(config, database, asked)
         return found
 
 
@@ -140,7 +140,7 @@ def _opened(config: Config) -> Iterator[Database]:
         try:
             schema.prepare(database)
             whose = DocumentRegistry(database=database).patients_of_documents
-            office.catch_up(config, database, None if config.registry_url else whose)
+            audit_log.catch_up(config, database, None if config.registry_url else whose)
             yield database
         finally:
             database.close()
@@ -171,5 +171,5 @@ def _show(records: Iterable[AuditRecord]) -> None:
     print_table(("at", "what", "", "outcome", "who", "patient", "of what"), rows)
 
 
-def _named(thing: Thing) -> str:
+def _named(thing: ParticipantObject) -> str:
     return f"query {thing.id}" if thing.query is not None else thing.id

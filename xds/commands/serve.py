@@ -52,7 +52,7 @@ def command(config: Config, files: tuple[Path, ...]) -> None:
 
 def _note(config: Config, *, starts: bool) -> None:
     """Record that the server starts or has ended, where there is audit."""
-    from xds.audit.office import note_application
+    from xds.audit.audit_log import note_application
 
     if config.audit == "off":
         return

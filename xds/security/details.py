@@ -70,7 +70,7 @@ class RetrieveDetails:
     patient_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The patients (CX) of documents by uniqueId, where a registry elsewhere has told them.
 
-    Those that the registry here knows come to the record later (:mod:`xds.audit.clerk`).
+    Those that the registry here knows come to the record later (:mod:`xds.audit.spool_mover`).
     """
 
 

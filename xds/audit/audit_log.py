@@ -1,4 +1,4 @@
-"""Audit as one process of a deployment has it: the trail, and who works behind it."""
+"""The audit log of one process of a deployment: its gate, its spool and its shipping."""
 
 import getpass
 import os
@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 from xds.audit import chain, spool, table, trail
 from xds.audit import vocabulary as av
-from xds.audit.clerk import Clerk, PatientsOf, collect, nobody
 from xds.audit.message import AuditSource
 from xds.audit.shipping import Shipment, Shipper
 from xds.audit.spool import Spool
+from xds.audit.spool_mover import PatientsOf, SpoolMover, collect, nobody
 from xds.audit.syslog import Sender
 from xds.audit.trail import AuditTrail
 from xds.config import Config
@@ -25,7 +25,7 @@ from xds.tls import contexts
 _FOLDER: Final = "audit"
 
 
-class Office:
+class AuditLog:
     """Records what a process does; :attr:`trail` is the gate."""
 
     def __init__(self, config: Config, database: Database, whose: PatientsOf | None) -> None:
@@ -35,7 +35,7 @@ class Office:
         self._spool = files
         self._refuses = config.audit_failure == "refuse"
         self.trail = AuditTrail(files, config.audit_failure, config.registry_url or "")
-        self._clerk = Clerk(database, files, self._folder, whose or nobody)
+        self._mover = SpoolMover(database, files, self._folder, whose or nobody)
         self._shipper = _shipper(config, database)
 
     def note_configuration(self, digest: str) -> None:
@@ -48,7 +48,7 @@ class Office:
         with self._database.write(alone) as connection:
             before = table.latest(connection, record.transaction)
             if before is None or before.description != record.description:
-                table.insert(connection, [record.told()])
+                table.insert(connection, [record.json()])
 
     def check(self) -> None:
         """Raise NotRecorded where the next records will find no room, and are not done without."""
@@ -84,7 +84,7 @@ class Office:
 
     def close(self) -> None:
         """Finish what is under way."""
-        self._clerk.close()
+        self._mover.close()
         if self._shipper is not None:
             self._shipper.close()
 
@@ -120,7 +120,7 @@ def note_use(config: Config, database: Database, asked: str) -> None:
     where = urlsplit(config.database_url)
     log = f"{where.scheme}://{where.hostname or ''}{where.path}"  # without user and password
     record = trail.of_use(f"{person}@{socket.gethostname()}", log, asked)
-    chain.append(database, [record.told()])
+    chain.append(database, [record.json()])
 
 
 def source_of(config: Config) -> AuditSource:

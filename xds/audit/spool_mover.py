@@ -10,8 +10,8 @@ from uuid import NAMESPACE_OID, uuid5
 
 from xds import logs
 from xds.audit import anchor, chain
-from xds.audit.record import Told, told_in
-from xds.audit.spool import SET_ASIDE, Segment, Spool, left_behind, set_aside
+from xds.audit.record import RecordJson, read_json
+from xds.audit.spool import SET_ASIDE, Spool, SpoolFile, left_behind, set_aside
 from xds.audit.vocabulary import REPORT_NUMBER
 from xds.database import Database, DatabaseUnavailable
 
@@ -33,8 +33,8 @@ def nobody(unique_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
     return {}
 
 
-class Clerk:
-    """Works for one process, in a thread of its own."""
+class SpoolMover:
+    """Moves what one process has spooled to the table, in a thread of its own."""
 
     def __init__(self, database: Database, spool: Spool, folder: Path, whose: PatientsOf) -> None:
         self._database = database
@@ -44,7 +44,7 @@ class Clerk:
         self._noted: chain.Link | None = None
         self._told_again = 0.0
         self._end = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="audit clerk", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="audit spool", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -62,7 +62,7 @@ class Clerk:
         self._tell()
 
     def _round(self, thorough: bool) -> None:
-        taken: list[Segment] = []
+        taken: list[SpoolFile] = []
         try:
             taken = self._spool.taken()
             while taken:
@@ -100,21 +100,21 @@ class Clerk:
 
 def collect(database: Database, folder: Path, whose: PatientsOf) -> None:
     """Move the records of processes that have gone; DatabaseUnavailable where that fails."""
-    for segment in left_behind(folder):
+    for spool_file in left_behind(folder):
         try:
-            move(database, segment, whose)
+            move(database, spool_file, whose)
         except BaseException:
-            segment.close()
+            spool_file.close()
             raise
-        segment.remove()
+        spool_file.remove()
 
 
-def move(database: Database, segment: Segment, whose: PatientsOf) -> None:
+def move(database: Database, spool_file: SpoolFile, whose: PatientsOf) -> None:
     """Write a file's records into the table; those that it does not take are set aside.
 
     DatabaseUnavailable or OSError where that cannot be done now; it may be done again.
     """
-    records = list(whole(segment.lines()))
+    records = list(whole(spool_file.lines()))
     for start in range(0, len(records), _A_COMMIT):
         batch = records[start : start + _A_COMMIT]
         try:
@@ -122,15 +122,15 @@ def move(database: Database, segment: Segment, whose: PatientsOf) -> None:
         except DatabaseUnavailable:
             raise
         except Exception:
-            _insert_each(database, batch, whose, segment.path.parent)
+            _insert_each(database, batch, whose, spool_file.path.parent)
 
 
-def _insert(database: Database, records: Sequence[Told], whose: PatientsOf) -> None:
+def _insert(database: Database, records: Sequence[RecordJson], whose: PatientsOf) -> None:
     chain.append(database, list(_with_patients(records, whose)))
 
 
 def _insert_each(
-    database: Database, records: Sequence[Told], whose: PatientsOf, folder: Path
+    database: Database, records: Sequence[RecordJson], whose: PatientsOf, folder: Path
 ) -> None:
     """Insert records one by one, so that one which cannot be holds up no other."""
     for record in records:
@@ -148,14 +148,14 @@ def _insert_each(
             )
 
 
-def whole(lines: Iterable[bytes]) -> Iterator[Told]:
+def whole(lines: Iterable[bytes]) -> Iterator[RecordJson]:
     """Yield the records among the lines of a file that are whole."""
     for line in lines:
         with suppress(ValueError):  # what a crash has cut off
-            yield told_in(line)
+            yield read_json(line)
 
 
-def _with_patients(records: Sequence[Told], whose: PatientsOf) -> Iterator[Told]:
+def _with_patients(records: Sequence[RecordJson], whose: PatientsOf) -> Iterator[RecordJson]:
     """Give the records of documents their patients: one record for each (ITI TF-2 3.43.5.1.2)."""
     wanted = {thing["id"] for record in records for thing in _documents(record)}
     # where they cannot be asked for now, the records wait: nobody would find them by their patient
@@ -164,14 +164,14 @@ def _with_patients(records: Sequence[Told], whose: PatientsOf) -> Iterator[Told]
         yield from _by_patient(record, patients) if _documents(record) else (record,)
 
 
-def _documents(record: Told) -> Sequence[Told]:
+def _documents(record: RecordJson) -> Sequence[RecordJson]:
     if record["patient_id"] is not None:
         return ()
     return [thing for thing in record["things"] if thing["id_type"] == _OF_DOCUMENT]
 
 
-def _by_patient(record: Told, patients: Mapping[str, Sequence[str]]) -> Iterator[Told]:
-    groups: dict[str | None, list[Told]] = {}
+def _by_patient(record: RecordJson, patients: Mapping[str, Sequence[str]]) -> Iterator[RecordJson]:
+    groups: dict[str | None, list[RecordJson]] = {}
     for thing in record["things"]:
         for patient_id in patients.get(thing["id"]) or (None,):
             groups.setdefault(patient_id, []).append(thing)
