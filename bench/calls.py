@@ -14,9 +14,9 @@ from bench.clients import Call
 from bench.messages import Request
 from bench.trust import NO_TRUST, Trust
 from xds.client import Content
-from xds.client.transport import Endpoint, Message
 from xds.config import EXAMPLE_REPOSITORY
 from xds.metadata import vocabulary as v
+from xds.outgoing.transport import Endpoint, Message
 
 _SUCCESS: Final = f'status="{v.SUCCESS}"'.encode()
 _REFERENCE: Final = b"<rim:ObjectRef "

@@ -18,7 +18,7 @@ from bench.clients import Call, Hammer
 from bench.deployment import DOCUMENT_BYTES, ENTRIES, GIGABYTE, Deployment
 from bench.figures import Figure
 from bench.trust import NO_TRUST, Trust
-from xds.client.connection import Connection
+from xds.outgoing.connection import Connection
 
 _SECONDS: Final = 60
 _SYSTEM: Final = f"urn:oid:{samples.PATIENT_AUTHORITY}"

@@ -9,8 +9,8 @@ from bench import machine, samples
 from bench.deployment import GIGABYTE, Deployment
 from bench.figures import Figure
 from xds.client import Content, DocumentRequest, Settings
-from xds.client.transport import Endpoint, Message
 from xds.config import EXAMPLE_REPOSITORY
+from xds.outgoing.transport import Endpoint, Message
 
 _MEGABYTE: Final = 1_000_000
 

@@ -7,12 +7,12 @@ work, not the server's, and would take from the server the processor time that t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from xds.client.transport import Message
 from xds.config import EXAMPLE_REPOSITORY
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
 from xds.metadata.submission import Submission
+from xds.outgoing.transport import Message
 from xds.soap import mtom
 from xds.soap.envelope import CLOSE, opening
 from xds.transactions import Transaction

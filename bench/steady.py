@@ -26,8 +26,8 @@ from xds.client import (
     TransactionRefused,
     TransportFailed,
 )
-from xds.client.connection import BrokenOff, NotHTTP
 from xds.config import EXAMPLE_REPOSITORY
+from xds.outgoing.connection import BrokenOff, NotHTTP
 
 _PATIENT: Final = "F1"
 _SMALL: Final = 2_000

@@ -54,6 +54,7 @@ LESS: Final = {
         "errors",
     ),
     "client": (
+        "outgoing",
         "soap.mtom",
         "soap.mime",
         "soap.addressing",

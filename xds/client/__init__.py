@@ -38,7 +38,7 @@ from xds.client.submitting import (
     submission_of,
     submission_of_files,
 )
-from xds.client.transport import LOCAL_URL, Settings, tls_context
+from xds.outgoing.transport import LOCAL_URL, Settings, tls_context
 
 __all__ = [
     "LOCAL_URL",

@@ -12,10 +12,10 @@ from xds.client.documents import DocumentRequest, RetrievedDocument
 from xds.client.errors import MalformedAnswer, TransactionRefused
 from xds.client.messages import RETRIEVE, STORED_QUERY, Received
 from xds.client.parameters import DocumentFilters, QueryValue, document_parameters, slots
-from xds.client.transport import Endpoint, Settings
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import Slot, escape
 from xds.metadata.objects import DocumentEntry
+from xds.outgoing.transport import Endpoint, Settings
 from xds.soap import mtom
 from xds.soap.mime import MalformedMessage
 

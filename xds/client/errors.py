@@ -16,25 +16,9 @@ may name a patient and exceptions end up in logs; ``explain`` tells a person eve
 from collections.abc import Sequence
 
 from xds.client.answers import RegistryResponse
-
-
-class ClientError(Exception):
-    """A transaction did not succeed."""
-
-    request_id: str = ""
-    """The X-Request-ID of the answer, under which the server's log tells more; empty without."""
-
-    def explain(self) -> str:
-        """Tell what happened in one or more lines, with all that the server said of it."""
-        return str(self)
-
-
-class TransportFailed(ClientError):
-    """No SOAP message came back."""
-
-
-class NotReached(TransportFailed):
-    """No connection to the server came about, so that nothing was sent."""
+from xds.outgoing.errors import ClientError as ClientError
+from xds.outgoing.errors import NotReached as NotReached
+from xds.outgoing.errors import TransportFailed as TransportFailed
 
 
 class MalformedAnswer(ClientError):

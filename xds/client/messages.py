@@ -16,7 +16,6 @@ from typing import IO, Final
 from lxml import etree
 
 from xds.client.errors import ClientError, MalformedAnswer, SoapFaultReceived, TransportFailed
-from xds.client.transport import Answer, Endpoint, Message
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import (
     ITI_18,
@@ -27,6 +26,7 @@ from xds.metadata.catalogue import (
     TransactionRow,
 )
 from xds.metadata.ebrim import escape, new_uuid
+from xds.outgoing.transport import Answer, Endpoint, Message
 from xds.parsing import MalformedXML, parse
 from xds.soap import mtom
 from xds.soap.envelope import CLOSE, opening

@@ -11,10 +11,10 @@ from xds.client.answers import RegistryResponse
 from xds.client.documents import Content
 from xds.client.errors import TransactionRefused
 from xds.client.messages import PROVIDE_AND_REGISTER, REGISTER, Operation
-from xds.client.transport import Endpoint, Settings
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
 from xds.metadata.submission import Submission
+from xds.outgoing.transport import Endpoint, Settings
 from xds.soap import mtom
 
 

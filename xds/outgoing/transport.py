@@ -11,8 +11,8 @@ from typing import Final, Self
 from urllib.parse import quote, urlsplit
 
 from xds import __version__, tracing
-from xds.client.connection import BrokenOff, Connection, Head, NotHTTP
-from xds.client.errors import NotReached, TransportFailed
+from xds.outgoing.connection import BrokenOff, Connection, Head, NotHTTP
+from xds.outgoing.errors import NotReached, TransportFailed
 
 LOCAL_URL: Final = "http://127.0.0.1:8080"
 """Where `xds serve` serves if nothing else is said."""
