@@ -11,6 +11,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -242,6 +243,7 @@ def _errors() -> Iterator[Row]:
         yield Row(f"error {kind.code}", cells, due=kind.code in issued)
 
 
+@cache
 def tables() -> tuple[Table, ...]:
     """Return every table of the document."""
     return (

@@ -1,5 +1,7 @@
 """Fixtures that every test may use."""
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +25,10 @@ from tests.s3_server import S3, NoServer, s3_server
 from tests.serving import Server, serving, several_as_default
 
 _HERE: Final = Path(__file__).parent
+
+# Tests start servers by the hundred: where this is set, each would compile the program anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 pytest_plugins = ("tests.conformance",)
 

@@ -42,6 +42,7 @@ def growth() -> int:
     return resident() - before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
 def test_names_that_nobody_has_used_before_are_forgotten() -> None:
     """Each of these documents would leave ten megabytes behind in lxml's dictionary.

@@ -83,7 +83,7 @@ def test_metadata_of_messages_are_written_as_the_profiles_demand(path: Path) -> 
 
 @profiles.present
 @settings(
-    max_examples=60,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -16,7 +16,7 @@ from xds.mhd.mapping.document_references import document_reference, read_documen
 from xds.mhd.mapping.lists import folder_list, read_folder, read_submission_set, submission_set_list
 
 often = settings(
-    max_examples=100,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

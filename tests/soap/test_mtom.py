@@ -733,7 +733,7 @@ def cut(body: bytes, size: int) -> list[bytes]:
     steps=st.lists(st.integers(1, 3000), min_size=1, max_size=4),
     skipped=st.sets(st.integers(0, 4)),
 )
-@settings(max_examples=400, deadline=None, database=None)
+@settings(max_examples=100, deadline=None, database=None)
 def test_whatever_is_written_is_read_byte_for_byte(
     root: bytes, documents: list[bytes], size: int, steps: list[int], skipped: set[int]
 ) -> None:
