@@ -33,7 +33,7 @@ from xds.metadata.submission import Submission
 from xds.parsing import MalformedXML, parse
 from xds.registry.parameters import decode
 from xds.registry.queries import STORED_QUERIES
-from xds.soap import mime, mtom
+from xds.wire import mime, mtom
 
 Target = Callable[[bytes], None]
 

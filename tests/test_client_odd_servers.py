@@ -39,8 +39,8 @@ from xds.client import (
 from xds.errors import WARNING_SEVERITY
 from xds.metadata import vocabulary as v
 from xds.parsing import parse
-from xds.soap.mime import ContentType
-from xds.soap.mtom import read_parts
+from xds.wire.mime import ContentType
+from xds.wire.mtom import read_parts
 
 PATIENT = "P0001^^^&2.999.1.1&ISO"
 FOUND = http(envelope(query_response('<rim:ObjectRef id="urn:uuid:1" home="urn:oid:1.2"/>')))

@@ -9,11 +9,11 @@ from lxml import etree
 from tests.odd_server import envelope, error, odd_server, query_response, registry_response
 from tests.odd_server import http as answer
 from xds.client import Settings, entry_of, submission_of
+from xds.client.registry_client import RegistryClient
 from xds.errors import WARNING_SEVERITY, RegistryError, TransactionFailure
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import UnusedObject
 from xds.metadata.submission import Submission
-from xds.remote_registry import RegistryClient
 from xds.repository.registering import OutcomeUnknown, RegistryUnavailable
 from xds.transactions import responses
 

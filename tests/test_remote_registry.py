@@ -30,7 +30,6 @@ from tests.registry.wire import World
 from tests.serving import Server, serving
 from xds import contract
 from xds.__main__ import main
-from xds.affinity_domain import AffinityDomain
 from xds.client import (
     Content,
     DocumentConsumer,
@@ -41,14 +40,14 @@ from xds.client import (
     new_oid,
     submission_of,
 )
-from xds.config import Config, ConfigError, load
+from xds.client.registry_client import RegistryClient
+from xds.config import ConfigError, load
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import UnusedObject
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.submission import Submission
 from xds.parsing import parse
-from xds.remote_registry import RegistryClient
 
 shows = pytest.mark.shows
 
@@ -404,8 +403,3 @@ def test_commands_for_documents_need_a_repository(apart: Apart, tmp_path: Path) 
 def test_options_that_do_not_fit_are_told(options: dict[str, str], complaint: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(complaint)):
         load(options)
-
-
-def test_a_domain_is_not_opened_without_its_registry(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="is opened with that registry"):
-        AffinityDomain.open(Config(data=tmp_path, registry_url="http://registry.example/"))

@@ -31,9 +31,9 @@ from tests.serving import serving as serving_everything
 from tests.test_server import ROOT, SECONDS, Served, serving
 from xds.certificates import Certificates
 from xds.client import DocumentConsumer, Settings, TransportFailed, tls_context
+from xds.client.registry_client import registry_client
 from xds.config import Config
 from xds.folders import private_folder
-from xds.remote_registry import registry_client
 from xds.repository.registering import RegistryUnavailable
 from xds.server import listen
 from xds.soap.delivery import Deliverer

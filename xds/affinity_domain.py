@@ -6,6 +6,7 @@ from functools import partial
 from hashlib import sha256
 
 from xds.audit.audit_log import AuditLog
+from xds.client.registry_client import registry_client
 from xds.config import Config
 from xds.database import Database, Joining
 from xds.errors import RegistryError
@@ -77,10 +78,11 @@ class AffinityDomain:
 
         ``serves`` tells that transactions will be answered, which are recorded then, logged, and
         counted in ``metrics``.
-        ``remote`` is the registry at ``registry_url``, see :mod:`xds.remote_registry`.
+        ``remote`` stands for the registry at ``registry_url``, where that is not to be asked over
+        the network.
         """
-        if (remote is None) != (config.registry_url is None):
-            raise ValueError("a domain with a registry_url is opened with that registry")
+        if config.registry_url and remote is None:
+            remote = registry_client(config, config.registry_url)
         systems = Systems.read(config.identifier_systems)
         store = _store(config)
         database = Database(config.database_url, connections=config.threads + 2)

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from xds import contract, logs, remote_registry, server_metrics, trace_context, tracing, web
+from xds import contract, logs, server_metrics, trace_context, tracing, web
+from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.database import DatabaseUnavailable
 from xds.fhir import application
@@ -31,7 +32,7 @@ def create_app(config: Config) -> WSGIApplication:
     FHIR reads and writes registry and repository at once, and is there where both are.
     """
     metrics = Metrics() if config.metrics == "yes" else None
-    domain = remote_registry.open_domain(config, serves=True, metrics=metrics)
+    domain = AffinityDomain.open(config, serves=True, metrics=metrics)
     if metrics and domain.audit_log and domain.audit_log.ships:
         metrics.watch_audit(domain.audit_log.backlog)
     if metrics and domain.audit_log:
@@ -57,7 +58,7 @@ def create_app(config: Config) -> WSGIApplication:
 
 def tell_surprises(config: Config) -> None:
     """Log what is amiss between database and store, though each of them can be used."""
-    domain = remote_registry.open_domain(config)
+    domain = AffinityDomain.open(config)
     try:
         repository = domain.repository_here
         if repository is not None and not maintenance.holds_some(repository):

@@ -22,8 +22,8 @@ from xds.security.caller import User
 from xds.security.gates import Gates, Outcome
 from xds.security.issuers import BadIssuers, Issuers
 from xds.security.requirements import Requirement, UserRequirements
-from xds.soap.faults import SoapFault
 from xds.soap.security import Terms, UserAssertions
+from xds.wire.faults import SoapFault
 
 
 @dataclass

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.reference import MESSAGES, needs
-from xds.soap import mime, mtom
-from xds.soap.mime import ContentType, Limits, MalformedMessage, MultipartReader, action_of
-from xds.soap.mtom import Attachment, Encoded, PartsByCid, cid_of, encode, href_of
+from xds.wire import mime, mtom
+from xds.wire.mime import ContentType, Limits, MalformedMessage, MultipartReader, action_of
+from xds.wire.mtom import Attachment, Encoded, PartsByCid, cid_of, encode, href_of
 
 ACTION = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"
 BOUNDARY = "MIMEBoundary_41"

@@ -16,8 +16,8 @@ from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import Slot, escape
 from xds.metadata.objects import DocumentEntry
 from xds.outgoing.transport import Endpoint, Settings
-from xds.soap import mtom
-from xds.soap.mime import MalformedMessage
+from xds.wire import mtom
+from xds.wire.mime import MalformedMessage
 
 _XDS: Final = f"{{{v.NS_XDS}}}"
 _INCLUDE: Final = f"{{{v.NS_XOP}}}Include"

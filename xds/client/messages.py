@@ -28,9 +28,9 @@ from xds.metadata.catalogue import (
 from xds.metadata.ebrim import escape, new_uuid
 from xds.outgoing.transport import Answer, Endpoint, Message
 from xds.parsing import MalformedXML, parse
-from xds.soap import mtom
-from xds.soap.envelope import CLOSE, opening
-from xds.soap.mime import ContentType, MalformedMessage, Part
+from xds.wire import mtom
+from xds.wire.envelope import CLOSE, opening
+from xds.wire.mime import ContentType, MalformedMessage, Part
 
 _SOAP: Final = "application/soap+xml"
 _XML: Final = frozenset({_SOAP, "text/xml", "application/xml", "application/xop+xml"})

@@ -15,7 +15,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
 from xds.metadata.submission import Submission
 from xds.outgoing.transport import Endpoint, Settings
-from xds.soap import mtom
+from xds.wire import mtom
 
 
 class DocumentSource:

@@ -8,7 +8,6 @@ import click
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.database import DatabaseUnavailable
-from xds.remote_registry import open_domain
 from xds.repository.registering import RegistryUnavailable
 from xds.repository.store import StoreError, folder_of
 from xds.sqlite_file import path_of
@@ -21,7 +20,7 @@ def maintained(config: Config) -> Iterator[AffinityDomain]:
         raise click.ClickException("There is no repository here, and so are no documents.")
     try:
         _require_data(config)
-        domain = open_domain(config)
+        domain = AffinityDomain.open(config)
         try:
             yield domain
         finally:

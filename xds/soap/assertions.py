@@ -25,7 +25,7 @@ from xds.metadata import vocabulary as v
 from xds.parsing import MalformedXML, parse
 from xds.security.access import AuthenticationFailed
 from xds.security.issuers import AssertionIssuer
-from xds.soap.faults import quotable
+from xds.wire.faults import quotable
 
 UNSUPPORTED_SECURITY_TOKEN: Final = "wsse:UnsupportedSecurityToken"
 """The subcodes of WS-Security (SOAP Message Security 1.1, 12)."""

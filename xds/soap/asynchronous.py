@@ -11,15 +11,15 @@ from typing import Final
 from xds import logs
 from xds.config import Config
 from xds.metrics import Metrics
-from xds.soap import faults
-from xds.soap.addressing import Addressing, Endpoint, Routes
 from xds.soap.delivery import Deliverer
 from xds.soap.exchange import Exchange, Rendered
-from xds.soap.faults import SoapFault
 from xds.soap.outbox import Outbox, OutboxUnavailable
 from xds.targets import Target, admitted, prefixes
 from xds.tls import contexts
 from xds.transactions import Response
+from xds.wire import faults
+from xds.wire.addressing import Addressing, Endpoint, Routes
+from xds.wire.faults import SoapFault
 
 _ACCEPTED: Final = "202 Accepted"
 _REPLY_TO: Final = "<wsa:ProblemHeaderQName>wsa:ReplyTo</wsa:ProblemHeaderQName>"

@@ -14,25 +14,12 @@ from xds.parsing import parse
 from xds.repository.store import StagedDocument
 from xds.security import node
 from xds.security.caller import Caller
-from xds.soap import mtom
-from xds.soap.addressing import (
-    ON_THE_CONNECTION,
-    Addressing,
-    Endpoint,
-    Routes,
-    response_headers,
-)
-from xds.soap.envelope import CLOSE, opening
-from xds.soap.faults import INTERNAL_ERROR, SENDER, SOAP11_TYPE, SoapFault, quotable, sender
-from xds.soap.mime import (
-    ContentType,
-    Limits,
-    MalformedMessage,
-    Part,
-    action_of,
-    charset_of,
-)
 from xds.transactions.transaction import AttachedDocument, Response
+from xds.wire import mtom
+from xds.wire.addressing import ON_THE_CONNECTION, Addressing, Endpoint, Routes, response_headers
+from xds.wire.envelope import CLOSE, opening
+from xds.wire.faults import INTERNAL_ERROR, SENDER, SOAP11_TYPE, SoapFault, quotable, sender
+from xds.wire.mime import ContentType, Limits, MalformedMessage, Part, action_of, charset_of
 
 Stage = Callable[[Iterable[bytes]], StagedDocument]
 

@@ -16,13 +16,13 @@ from xds.metadata.ebrim import escape
 from xds.security.access import Access, MessageHeader
 from xds.security.caller import Caller
 from xds.security.gates import Gates, NotRecorded
-from xds.soap import addressing, envelope, faults
 from xds.soap.asynchronous import Replies
 from xds.soap.exchange import Exchange, Rendered
-from xds.soap.faults import SoapFault
 from xds.soap.security import UserAssertions
 from xds.soap.spyne import Fault, Soap12
 from xds.transactions import Request, Transaction
+from xds.wire import addressing, envelope, faults
+from xds.wire.faults import SoapFault
 
 EXCHANGE: Final = "xds.exchange"
 """The key of the WSGI environment that holds the Exchange."""

@@ -31,7 +31,6 @@ from xds.security.issuers import AssertionIssuer, Issuers
 from xds.security.node import Node
 from xds.security.remembered import Remembered
 from xds.security.requirements import Requirement, UserRequirements
-from xds.soap import envelope, faults
 from xds.soap.assertion_attributes import user_of
 from xds.soap.assertions import (
     DS,
@@ -48,6 +47,7 @@ from xds.soap.assertions import (
     verify,
 )
 from xds.soap.conditions import Conditions, time_of
+from xds.wire import envelope, faults
 
 MESSAGE_EXPIRED: Final = "wsu:MessageExpired"
 

@@ -5,7 +5,7 @@ from typing import Final
 from lxml import etree
 
 from xds.metadata import vocabulary as v
-from xds.soap import faults
+from xds.wire import faults
 
 _S: Final = f"{{{v.NS_SOAP12}}}"
 _ROLES: Final = (

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 from urllib.parse import quote, unquote
 
-from xds.soap.mime import (
+from xds.wire.mime import (
     DEFAULT_LIMITS,
     TOKEN,
     ContentType,

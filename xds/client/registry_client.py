@@ -6,7 +6,6 @@ from functools import partial
 from typing import Final
 
 from xds import logs
-from xds.affinity_domain import AffinityDomain
 from xds.client import (
     ClientError,
     DocumentConsumer,
@@ -38,7 +37,6 @@ from xds.metadata.ebrim import UnusedObject
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.submission import Submission
 from xds.metadata.unique_ids import spellings
-from xds.metrics import Metrics
 from xds.repository.registering import OutcomeUnknown, RegistryUnavailable
 from xds.tls import contexts
 
@@ -58,14 +56,6 @@ _NOT_KNOWN: Final = (
 )
 
 _log = logs.get_logger(__name__)
-
-
-def open_domain(
-    config: Config, *, serves: bool = False, metrics: Metrics | None = None
-) -> AffinityDomain:
-    """Open the affinity domain of a configuration, wherever its registry is."""
-    client = registry_client(config, config.registry_url) if config.registry_url else None
-    return AffinityDomain.open(config, client, serves=serves, metrics=metrics)
 
 
 def registry_client(config: Config, url: str) -> "RegistryClient":

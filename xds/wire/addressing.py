@@ -7,7 +7,7 @@ from lxml import etree
 
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape, new_uuid
-from xds.soap import faults
+from xds.wire import faults
 
 _WSA: Final = f"{{{v.NS_WSA}}}"
 _ADDRESS: Final = f"{_WSA}Address"
