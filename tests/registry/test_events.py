@@ -7,7 +7,7 @@ import pytest
 
 from tests.registry import behind, wire
 from tests.registry.breaches import registered
-from tests.registry.test_effects import (
+from tests.registry.test_consequences import (
     ADDENDUM,
     ADDENDUM_IMAGE,
     HEART,

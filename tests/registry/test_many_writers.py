@@ -24,7 +24,7 @@ from xds.metadata.ebrim import Slot, new_uuid
 from xds.metadata.objects import Association, Code, DocumentEntry, Folder, SubmissionSet
 from xds.metadata.submission import Submission
 from xds.registry import events
-from xds.registry.events import PATIENT_ADDED, Happening
+from xds.registry.events import PATIENT_ADDED, NewEvent
 from xds.registry.identities import IdentityRefused, PatientIdentities
 from xds.registry.patients import added
 from xds.registry.queries import QueryRequest
@@ -303,8 +303,8 @@ def test_events_are_not_seen_before_those_of_lower_numbers(server: Database) -> 
     with server.write() as slow:
         key = added(slow, two)
         assert key is not None
-        happening = Happening(PATIENT_ADDED, None, None, key)
-        events.write(slow, [happening], at=datatypes.now())
+        new_event = NewEvent(PATIENT_ADDED, None, None, key)
+        events.write(slow, [new_event], at=datatypes.now())
         identities.add(three)  # which has a higher number, and is committed before
         assert [told.patient_id for told in registry.events()] == [one]
     assert [told.patient_id for told in registry.events()] == [one, two, three]

@@ -13,7 +13,7 @@ from xds.content import cda_values as hl7
 from xds.content.cda_values import Element, Identifier
 from xds.content.defaults import MIME_TYPE_SUFFICIENT, Defaults
 from xds.content.description import Description, Related, gather, unreadable
-from xds.content.patient_choice import AmbiguousPatient, Known, nobody, only
+from xds.content.patient_choice import AmbiguousPatient, FindKnown, nobody, only
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.datatypes import HD, CXi, SourcePatientInfo, is_oid
@@ -33,12 +33,12 @@ class Header:
     """Of times that state none."""
     assigning_authority: str | None
     """Of the patient ids of the affinity domain; None where the options do not say it."""
-    known: Known = nobody
+    known: FindKnown = nobody
     """Then tells which of several ids is that of a patient of the registry."""
 
 
 def describe(
-    root: Element, defaults: Defaults, assigning_authority: str | None, known: Known = nobody
+    root: Element, defaults: Defaults, assigning_authority: str | None, known: FindKnown = nobody
 ) -> Description:
     """Read a ClinicalDocument element; ``known`` tells the patients of the registry."""
     header = Header(root, defaults.time_zone, assigning_authority, known)
@@ -199,7 +199,7 @@ def _patient_id(header: Header) -> str | None:
     return hl7.cx(fitting[0], where) if fitting else None
 
 
-def _only_patient_id(ids: Sequence[str], known: Known) -> str | None:
+def _only_patient_id(ids: Sequence[str], known: FindKnown) -> str | None:
     try:
         return only(ids, known) if ids else None
     except AmbiguousPatient as reason:

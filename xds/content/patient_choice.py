@@ -10,7 +10,7 @@ from typing import Final
 
 from xds.metadata.datatypes import CX
 
-Known = Callable[[Sequence[str]], Collection[str]]
+FindKnown = Callable[[Sequence[str]], Collection[str]]
 """Returns those patient ids (CX) that are patients of the registry, and were not merged away."""
 
 _MOST_NAMED: Final = 10
@@ -25,7 +25,7 @@ def nobody(_: Sequence[str]) -> Collection[str]:
     return ()
 
 
-def only(candidates: Sequence[str], known: Known) -> str:
+def only(candidates: Sequence[str], known: FindKnown) -> str:
     """Return the patient id (CX) that is meant: the only one, or the only one that is known."""
     distinct = list(dict.fromkeys(candidates))
     if len(distinct) > 1:

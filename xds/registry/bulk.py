@@ -2,9 +2,9 @@
 
 It is for filling an empty registry with what is known to be lawful: nothing is checked against the
 rules, and nobody else is in the way. An object's row is what :mod:`xds.registry.rows` makes of its
-pattern, with the blanks filled in; the effects of a submission on what came before it are those of
-:mod:`xds.registry.effects`, done to rows that are not in the database yet. A test holds the two
-ways of registering against each other.
+pattern, with the blanks filled in; the consequences of a submission for what came before it are
+those of :mod:`xds.registry.consequences`, done to rows that are not in the database yet. A test
+holds the two ways of registering against each other.
 """
 
 from collections import defaultdict

@@ -85,7 +85,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class NewEvent:
     """An event about to be written."""
 
     kind: str
@@ -98,7 +98,7 @@ class Happening:
 
 def write(
     connection: Connection,
-    happenings: Iterable[Happening],
+    new_events: Iterable[NewEvent],
     *,
     at: str,
     submission_set: str | None = None,
@@ -106,15 +106,15 @@ def write(
     """Write events in the order given."""
     rows = [
         {
-            "kind": happening.kind,
+            "kind": event.kind,
             "at": at,
-            "object_kind": happening.object_kind.KIND if happening.object_kind else PATIENT,
-            "entry_uuid": happening.entry_uuid,
-            "patient": happening.patient,
-            "survivor": happening.survivor,
+            "object_kind": event.object_kind.KIND if event.object_kind else PATIENT,
+            "entry_uuid": event.entry_uuid,
+            "patient": event.patient,
+            "survivor": event.survivor,
             "submission_set": submission_set,
         }
-        for happening in happenings
+        for event in new_events
     ]
     if connection.dialect.name == "sqlite":
         insert_rows(connection, event, rows)

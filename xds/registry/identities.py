@@ -16,7 +16,7 @@ from xds.errors import Breach, RequestRefused
 from xds.metadata import datatypes
 from xds.metadata.datatypes import CX
 from xds.registry import events, link_changes, patients
-from xds.registry.events import PATIENT_ADDED, PATIENT_MERGED, Happening
+from xds.registry.events import PATIENT_ADDED, PATIENT_MERGED, NewEvent
 from xds.registry.link_changes import LinkChange, LinkPolicy
 from xds.registry.patients import Patients
 from xds.registry.tables import document_entry, folder, patient, searchable, submission_set
@@ -115,7 +115,7 @@ class PatientIdentities:
                 if key is None:
                     _active(connection, {Role.ADDED: patient_id})
                 else:
-                    _tell(connection, Happening(PATIENT_ADDED, None, None, key))
+                    _tell(connection, NewEvent(PATIENT_ADDED, None, None, key))
             _join(joining, connection)
 
     def merge(self, *, subsumed: str, surviving: str, joining: Joining | None = None) -> None:
@@ -145,7 +145,7 @@ class PatientIdentities:
             connection.execute(_SUBSUME, both)
             _tell(
                 connection,
-                Happening(PATIENT_MERGED, None, None, both["subsumed"], both["surviving"]),
+                NewEvent(PATIENT_MERGED, None, None, both["subsumed"], both["surviving"]),
             )
             _join(joining, connection)
 
@@ -223,5 +223,5 @@ def _join(joining: Joining | None, connection: Connection) -> None:
         joining(connection)
 
 
-def _tell(connection: Connection, happening: Happening) -> None:
-    events.write(connection, [happening], at=datatypes.now())
+def _tell(connection: Connection, event: NewEvent) -> None:
+    events.write(connection, [event], at=datatypes.now())

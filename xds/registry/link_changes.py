@@ -24,7 +24,7 @@ from xds.metadata.objects import (
 )
 from xds.metadata.submission import Submission
 from xds.registry import events, versions
-from xds.registry.events import DEPRECATED, REGISTERED, UPDATED, Happening
+from xds.registry.events import DEPRECATED, REGISTERED, UPDATED, NewEvent
 from xds.registry.fragments import FIRST_VERSION
 from xds.registry.patients import Patients
 from xds.registry.rows import insert_objects, prepared, settle
@@ -222,8 +222,8 @@ def _insert(
     objects = [prepared(one, now, numbers.get(one.lid or "", FIRST_VERSION)) for one in things]
     settle(objects, patients)
     insert_objects(connection, objects)
-    happenings = [
-        Happening(
+    new_events = [
+        NewEvent(
             REGISTERED if isinstance(one.thing, SubmissionSet) else UPDATED,
             type(one.thing),
             one.thing.id,
@@ -233,8 +233,8 @@ def _insert(
         if isinstance(one.thing, events.EVENT_OBJECTS)
     ]
     gone = [
-        Happening(DEPRECATED, type(old.thing), old.thing.id, old.row.patient)
+        NewEvent(DEPRECATED, type(old.thing), old.thing.id, old.row.patient)
         for old in found.values()
     ]
     made_by = submission.submission_set.id
-    events.write(connection, [*happenings, *gone], at=now, submission_set=made_by)
+    events.write(connection, [*new_events, *gone], at=now, submission_set=made_by)

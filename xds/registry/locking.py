@@ -15,37 +15,37 @@ from collections.abc import Iterator
 
 from xds.database import DatabaseConflict, Locks
 from xds.metadata import ebrim
-from xds.metadata.rules import Known
+from xds.metadata.rules import RegistryState
 from xds.metadata.submission import Submission
-from xds.registry import patients, surroundings
+from xds.registry import lookups, patients
 from xds.registry.tables import searchable
 
 
-def relied_on(submission: Submission, known: Known) -> Locks:
+def relied_on(submission: Submission, state: RegistryState) -> Locks:
     """Return the locks of a submission, by what was registered when it was checked."""
     named = frozenset(f"id {searchable(name)}" for name in _ids(submission))
-    of_patients = frozenset(map(patients.lock, _patient_ids(submission, known)))
-    if surroundings.refers(submission):
+    of_patients = frozenset(map(patients.lock, _patient_ids(submission, state)))
+    if lookups.refers(submission):
         return Locks(exclusive=named | of_patients)
     return Locks(shared=of_patients, exclusive=named)
 
 
-def require_locked(locks: Locks, submission: Submission, known: Known) -> None:
+def require_locked(locks: Locks, submission: Submission, state: RegistryState) -> None:
     """Raise DatabaseConflict where what is known by now is of patients that are not locked."""
     held = locks.shared | locks.exclusive
-    if any(patients.lock(one) not in held for one in _patient_ids(submission, known)):
+    if any(patients.lock(one) not in held for one in _patient_ids(submission, state)):
         raise DatabaseConflict("an object has gone to another patient meanwhile")
 
 
 def _ids(submission: Submission) -> Iterator[str]:
-    yield from surroundings.unique_ids(submission)
+    yield from lookups.unique_ids(submission)
     yield from (thing.id for thing in submission.objects if ebrim.is_uuid(thing.id))
 
 
-def _patient_ids(submission: Submission, known: Known) -> Iterator[str]:
-    for thing in surroundings.bearers(submission):
+def _patient_ids(submission: Submission, state: RegistryState) -> Iterator[str]:
+    for thing in lookups.bearers(submission):
         if thing.patient_id:
             yield thing.patient_id
-    for found in known.objects.values():
+    for found in state.objects.values():
         if found.patient_id:
             yield found.patient_id

@@ -14,12 +14,12 @@ from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_42
 from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.objects import MetadataObject
-from xds.metadata.rules import Case, Known, Policy, breaches
+from xds.metadata.rules import Case, Policy, RegistryState, breaches
 from xds.metadata.submission import Submission
 from xds.metadata.unique_ids import normal
-from xds.registry import effects, events, surroundings
-from xds.registry.effects import Effects
-from xds.registry.events import EVENT_OBJECTS, Event, Happening
+from xds.registry import consequences, events, lookups
+from xds.registry.consequences import Consequences
+from xds.registry.events import EVENT_OBJECTS, Event, NewEvent
 from xds.registry.locking import relied_on, require_locked
 from xds.registry.patients import Patients
 from xds.registry.queries import QueryRequest, QueryResult, ResultLimits, answer
@@ -66,13 +66,13 @@ class RegisteredDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lawful:
+class Validated:
     """A submission that keeps the rules, ready to be written."""
 
     now: str
     submission_set: str
     objects: list[Prepared]
-    effects: Effects
+    consequences: Consequences
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,63 +110,65 @@ class DocumentRegistry:
     def _register(
         self, submission: Submission, transaction: str, joining: Joining | None, seen: Visibility
     ) -> None:
-        before, lawful = self._checked(submission, transaction, seen)
+        before, validated = self._checked(submission, transaction, seen)
         locks = relied_on(submission, before)
         with self.database.write(locks) as connection:
-            patients, known = self._known(connection, submission, seen)
-            if known != before:
-                require_locked(locks, submission, known)
-                lawful = self._lawful(submission, transaction, known)
-            settle(lawful.objects, patients)
-            insert_objects(connection, lawful.objects)
-            happenings = effects.apply(connection, lawful.effects, now=lawful.now)
+            patients, state = self._state(connection, submission, seen)
+            if state != before:
+                require_locked(locks, submission, state)
+                validated = self._validate(submission, transaction, state)
+            settle(validated.objects, patients)
+            insert_objects(connection, validated.objects)
+            new_events = consequences.apply(connection, validated.consequences, now=validated.now)
             events.write(
                 connection,
-                [*_registrations(lawful.objects), *happenings],
-                at=lawful.now,
-                submission_set=lawful.submission_set,
+                [*_registrations(validated.objects), *new_events],
+                at=validated.now,
+                submission_set=validated.submission_set,
             )
             if joining is not None:
                 joining(connection)
 
     def _checked(
         self, submission: Submission, transaction: str, seen: Visibility
-    ) -> "tuple[Known, _Lawful]":
+    ) -> "tuple[RegistryState, Validated]":
         """Hold a submission to the rules before the database is locked.
 
         Where it names nothing that is registered, it is taken that nothing of it is known, which
         the lock will prove: that spares nearly every submission a reading.
         """
-        if not surroundings.refers(submission):
+        if not lookups.refers(submission):
             with suppress(TransactionFailure):
-                return Known(), self._lawful(submission, transaction, Known())
+                return RegistryState(), self._validate(submission, transaction, RegistryState())
         with self.database.read() as connection:
-            _, known = self._known(connection, submission, seen)
-        return known, self._lawful(submission, transaction, known)
+            _, state = self._state(connection, submission, seen)
+        return state, self._validate(submission, transaction, state)
 
-    def _known(
+    def _state(
         self, connection: Connection, submission: Submission, seen: Visibility
-    ) -> tuple[Patients, Known]:
-        """Read the surroundings of a submission as they are at the moment."""
-        patient_ids = {p for thing in surroundings.bearers(submission) if (p := thing.patient_id)}
+    ) -> tuple[Patients, RegistryState]:
+        """Read what the registry has of a submission at the moment."""
+        patient_ids = {p for thing in lookups.bearers(submission) if (p := thing.patient_id)}
         patients = Patients(connection, patient_ids, learn=self.learn_patients)
-        known = surroundings.known(connection, submission, patients.refused)
-        return patients, _as_seen(connection, submission, known, seen)
+        state = lookups.registry_state(connection, submission, patients.refused)
+        return patients, _as_seen(connection, submission, state, seen)
 
-    def _lawful(self, submission: Submission, transaction: str, known: Known) -> "_Lawful":
+    def _validate(
+        self, submission: Submission, transaction: str, state: RegistryState
+    ) -> "Validated":
         """Hold a submission to the rules, and make ready what it will write.
 
         This is most of the work of a registration. It is done before the database is locked, and
-        again only where the surroundings have changed in between.
+        again only where the state has changed in between.
         """
-        if errors := breaches(Case(submission, transaction, known, self.policy)):
+        if errors := breaches(Case(submission, transaction, state, self.policy)):
             raise TransactionFailure(errors)
         now = datatypes.now()
         named = self._at_home(submission).with_uuids()
-        planned = effects.plan(named, known)
+        planned = consequences.plan(named, state)
         things = (*_objects(named), *planned.associations)
         objects = [prepared(thing, now) for thing in things]
-        return _Lawful(now, named.submission_set.id, objects, planned)
+        return Validated(now, named.submission_set.id, objects, planned)
 
     def query(self, request: QueryRequest, visible: Criterion) -> QueryResult:
         """Answer a stored query (ITI TF-2 3.18.4.1.3) to someone to whom that much is visible.
@@ -232,17 +234,17 @@ class DocumentRegistry:
 
 
 def _as_seen(
-    connection: Connection, submission: Submission, known: Known, seen: Visibility
-) -> Known:
+    connection: Connection, submission: Submission, state: RegistryState, seen: Visibility
+) -> RegistryState:
     """Leave out what the submission refers to and its submitter may not know of.
 
     What bears an entryUUID of the submission itself stays, since no id can be given twice. What
     bears one of its uniqueIds stays too, and is marked as withheld.
     """
-    ends = known.objects.keys() - submission.by_id.keys()
-    bearers = {one.entry_uuid for found in known.unique_ids.values() for one in found}
+    ends = state.objects.keys() - submission.by_id.keys()
+    bearers = {one.entry_uuid for found in state.unique_ids.values() for one in found}
     if not (seen.sight and (ends or bearers)):
-        return known
+        return state
     wanted = ends | bearers
     search = Search(connection, fragments=False, most=len(wanted), visible=seen)
     withheld = wanted - {
@@ -251,11 +253,11 @@ def _as_seen(
         for one in search.objects_in(table, "entry_uuid", wanted)
     }
     return replace(
-        known,
-        objects={uuid: one for uuid, one in known.objects.items() if uuid not in ends & withheld},
+        state,
+        objects={uuid: one for uuid, one in state.objects.items() if uuid not in ends & withheld},
         unique_ids={
             unique_id: tuple(replace(one, is_withheld=one.entry_uuid in withheld) for one in found)
-            for unique_id, found in known.unique_ids.items()
+            for unique_id, found in state.unique_ids.items()
         },
     )
 
@@ -264,9 +266,9 @@ def _objects(submission: Submission) -> list[MetadataObject]:
     return [thing for thing in submission.objects if isinstance(thing, MetadataObject)]
 
 
-def _registrations(objects: Sequence[Prepared]) -> list[Happening]:
+def _registrations(objects: Sequence[Prepared]) -> list[NewEvent]:
     return [
-        Happening(events.REGISTERED, type(one.thing), one.thing.id, one.row["patient"])
+        NewEvent(events.REGISTERED, type(one.thing), one.thing.id, one.row["patient"])
         for one in objects
         if isinstance(one.thing, EVENT_OBJECTS)
     ]

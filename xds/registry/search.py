@@ -32,8 +32,8 @@ from xds.database import fetch
 from xds.errors import TransactionFailure, XDSTooManyResults
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.registry.fragments import FoundObject
+from xds.registry.lookups import chunks
 from xds.registry.parameters import Arguments, Match, Parameter
-from xds.registry.surroundings import chunks
 from xds.registry.tables import (
     INDEXED_VALUES,
     VALUES,

@@ -39,8 +39,8 @@ from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.metadata.unique_ids import normal
 from xds.registry.conditions import Clause, Shape, bind, clause, column
 from xds.registry.fragments import FoundObject, parsed
+from xds.registry.lookups import chunks
 from xds.registry.search import WHOLE, Page
-from xds.registry.surroundings import chunks
 from xds.registry.tables import (
     VALUES,
     association,

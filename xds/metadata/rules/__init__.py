@@ -23,7 +23,7 @@ from xds.errors import (
 )
 from xds.metadata.catalogue import ITI_42, ITI_61
 from xds.metadata.rules import attributes, relations, structure
-from xds.metadata.rules.case import Case, Findings, Known, Policy, RegisteredObject, label
+from xds.metadata.rules.case import Case, Findings, Policy, RegisteredObject, RegistryState, label
 
 STABLE: Final = frozenset({ITI_42.name})
 ON_DEMAND: Final = frozenset({ITI_61.name})
@@ -124,9 +124,9 @@ def breaches(case: Case) -> list[RegistryError]:
 __all__ = [
     "SUBMISSION_RULES",
     "Case",
-    "Known",
     "Policy",
     "RegisteredObject",
+    "RegistryState",
     "Rule",
     "breaches",
 ]

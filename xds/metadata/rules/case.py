@@ -46,8 +46,8 @@ class RegisteredObject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """The registry's knowledge of one submission's surroundings, read in its transaction."""
+class RegistryState:
+    """What the registry has of the objects that a submission names, read in its transaction."""
 
     objects: Mapping[str, RegisteredObject] = field(default_factory=dict)
     """By entryUUID: every object that the submission refers to or names as its own."""
@@ -86,7 +86,7 @@ class Case:
 
     submission: Submission
     transaction: str
-    known: Known = field(default_factory=Known)
+    known: RegistryState = field(default_factory=RegistryState)
     policy: Policy = field(default_factory=Policy)
 
     @cached_property

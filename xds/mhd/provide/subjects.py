@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 from uuid import uuid4
 
-from xds.content.patient_choice import AmbiguousPatient, Known, only
+from xds.content.patient_choice import AmbiguousPatient, FindKnown, only
 from xds.fhir.datatypes.identifiers import identifier_in_use, identifier_of_patient
 from xds.fhir.exchange import Call, Facade
 from xds.fhir.r4 import json
@@ -245,7 +245,7 @@ class Subjects:
         return self._chosen(json.read(data), path)
 
 
-def known_to(view: RegistryView) -> Known:
+def known_to(view: RegistryView) -> FindKnown:
     """Tell patients of the registry from others."""
     return lambda ids: {one.patient_id for one in view.patients(ids) if one.survivor is None}
 

@@ -8,10 +8,10 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder
-from xds.metadata.rules import Known
+from xds.metadata.rules import RegistryState
 from xds.metadata.submission import Submission
-from xds.registry.events import CONTENT_UPDATED, DEPRECATED, Happening
-from xds.registry.surroundings import chunks
+from xds.registry.events import CONTENT_UPDATED, DEPRECATED, NewEvent
+from xds.registry.lookups import chunks
 from xds.registry.tables import association, document_entry, folder
 
 _DEPENDANTS: Final = select(association.c.source).where(
@@ -30,7 +30,7 @@ _FOLDERS: Final = select(folder.c.pk, folder.c.entry_uuid, folder.c.patient).whe
 
 
 @dataclass(frozen=True, slots=True)
-class Effects:
+class Consequences:
     """The consequences of one submission, planned before anything is written."""
 
     replaced: tuple[str, ...] = ()
@@ -43,20 +43,20 @@ class Effects:
     """entryUUIDs of the registered Folders that receive a DocumentEntry."""
 
 
-def plan(submission: Submission, known: Known) -> Effects:
-    """Work out the effects of a submission whose ids are UUIDs."""
+def plan(submission: Submission, state: RegistryState) -> Consequences:
+    """Work out the consequences of a submission whose ids are UUIDs."""
     replacements = [a for a in submission.relationships() if a.association_type in v.REPLACEMENTS]
     members = {(a.source, a.target) for a in submission.associations}
     inherited = [
         (replacement.source, held.entry_uuid)
         for replacement in replacements
-        for held in known.objects[replacement.target].folders
+        for held in state.objects[replacement.target].folders
         if (held.entry_uuid, replacement.source) not in members
     ]
     associations = tuple(_inherited(submission.submission_set.id, dict.fromkeys(inherited)))
     named = {a.source: None for a in submission.associations}
-    gaining = [u for u in named if u in known.objects and known.objects[u].kind is Folder]
-    return Effects(
+    gaining = [u for u in named if u in state.objects and state.objects[u].kind is Folder]
+    return Consequences(
         replaced=tuple({a.target: None for a in replacements}),
         replacing=frozenset(a.source for a in replacements),
         associations=associations,
@@ -77,32 +77,32 @@ def _has_member(source: str, target: str) -> Association:
     return Association.create(association_type=v.HAS_MEMBER, source=source, target=target)
 
 
-def apply(connection: Connection, effects: Effects, *, now: str) -> list[Happening]:
+def apply(connection: Connection, consequences: Consequences, *, now: str) -> list[NewEvent]:
     """Deprecate what is replaced, with its addenda and transformations, and date the Folders.
 
     The cascade follows addenda and transformations to any depth: a transformation of an addendum
     to a replaced document is no more current than the document.
     """
     return [
-        *_deprecate(connection, _with_dependants(connection, effects), now),
-        *_update_folders(connection, effects.folders, now),
+        *_deprecate(connection, _with_dependants(connection, consequences), now),
+        *_update_folders(connection, consequences.folders, now),
     ]
 
 
-def _with_dependants(connection: Connection, effects: Effects) -> list[str]:
-    found = dict.fromkeys(effects.replaced)
-    frontier = list(effects.replaced)
+def _with_dependants(connection: Connection, consequences: Consequences) -> list[str]:
+    found = dict.fromkeys(consequences.replaced)
+    frontier = list(consequences.replaced)
     while frontier:
         dependants: list[str] = []
         for chunk in chunks(frontier):
             dependants.extend(connection.scalars(_DEPENDANTS, {"uuids": chunk}))
-        new = set(dependants) - found.keys() - effects.replacing
+        new = set(dependants) - found.keys() - consequences.replacing
         frontier = [uuid for uuid in dict.fromkeys(dependants) if uuid in new]
         found |= dict.fromkeys(frontier)
     return list(found)
 
 
-def _deprecate(connection: Connection, uuids: list[str], now: str) -> Iterator[Happening]:
+def _deprecate(connection: Connection, uuids: list[str], now: str) -> Iterator[NewEvent]:
     for chunk in chunks(uuids):
         rows = connection.execute(_APPROVED_ENTRIES, {"uuids": chunk}).all()
         connection.execute(
@@ -111,12 +111,10 @@ def _deprecate(connection: Connection, uuids: list[str], now: str) -> Iterator[H
             .values(availability_status=v.DEPRECATED, last_updated_at=now)
         )
         for row in rows:
-            yield Happening(DEPRECATED, DocumentEntry, row.entry_uuid, row.patient)
+            yield NewEvent(DEPRECATED, DocumentEntry, row.entry_uuid, row.patient)
 
 
-def _update_folders(
-    connection: Connection, uuids: tuple[str, ...], now: str
-) -> Iterator[Happening]:
+def _update_folders(connection: Connection, uuids: tuple[str, ...], now: str) -> Iterator[NewEvent]:
     for chunk in chunks(uuids):
         rows = connection.execute(_FOLDERS, {"uuids": chunk}).all()
         connection.execute(
@@ -125,4 +123,4 @@ def _update_folders(
             .values(last_update_time=now, last_updated_at=now)
         )
         for row in rows:
-            yield Happening(CONTENT_UPDATED, Folder, row.entry_uuid, row.patient)
+            yield NewEvent(CONTENT_UPDATED, Folder, row.entry_uuid, row.patient)

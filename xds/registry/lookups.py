@@ -1,4 +1,4 @@
-"""What the registry knows of a submission's surroundings, read for its rules in its transaction."""
+"""What the registry has of the objects that a submission names, looked up in its transaction."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar
@@ -26,7 +26,7 @@ from xds.database import array, fetch
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
-from xds.metadata.rules import Known, RegisteredObject
+from xds.metadata.rules import RegisteredObject, RegistryState
 from xds.metadata.submission import Submission
 from xds.metadata.unique_ids import normal
 from xds.registry.tables import association, document_entry, folder, patient, submission_set
@@ -127,9 +127,9 @@ def refers(submission: Submission) -> bool:
     return any(ebrim.is_uuid(end) and end not in submission.by_id for end in ends)
 
 
-def known(
+def registry_state(
     connection: Connection, submission: Submission, refused_patients: frozenset[str]
-) -> Known:
+) -> RegistryState:
     """Read what is registered of everything that the submission names."""
     uuids = _uuids(submission)
     relations = {a.target for a in submission.relationships() if ebrim.is_uuid(a.target)}
@@ -142,7 +142,7 @@ def known(
     used = _used(connection, unique_ids(submission))
     for found in _registered(connection, _BY_UNIQUE_ID, "ids", used, (), {}):
         by_unique_id.setdefault(found.unique_id or "", []).append(found)
-    return Known(
+    return RegistryState(
         objects=objects,
         unique_ids={unique_id: tuple(found) for unique_id, found in by_unique_id.items()},
         refused_patients=refused_patients,
