@@ -24,10 +24,10 @@ from xds.registry.identities import PatientIdentities
 from xds.registry.link_changes import LINK_CHANGE, LinkPolicy
 from xds.registry.queries import ResultLimits
 from xds.registry.registry import DocumentRegistry
+from xds.repository.pending_registrations import registered
 from xds.repository.reading import uncounted
 from xds.repository.registering import RemoteRegistration, RemoteRegistry
 from xds.repository.repository import DocumentRepository, Register
-from xds.repository.settling import registered
 from xds.repository.store import DocumentStore, open_store
 from xds.security import policy_file
 from xds.security.details import distinct

@@ -67,7 +67,7 @@ down_revision = "{added}"
 
 
 def upgrade():
-    op.rename_table("event", "new_event")
+    op.rename_table("event", "happening")
 """
 
 

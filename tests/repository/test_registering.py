@@ -24,7 +24,7 @@ from xds.errors import (
 from xds.metadata.criteria import ANYTHING, Comparison, Operator
 from xds.metadata.objects import Code, DocumentEntry
 from xds.metadata.submission import Submission
-from xds.repository import index, settling
+from xds.repository import index, pending_registrations
 from xds.repository.filesystem import FilesystemStore
 from xds.repository.registering import (
     OutcomeUnknown,
@@ -103,18 +103,20 @@ class House:
         with self.repository.store.open(found.key) as reader:
             return b"".join(reader)
 
-    def settle(self, older_than: timedelta = NOW) -> list[str]:
+    def resolve(self, older_than: timedelta = NOW) -> list[str]:
         """Sweep, and return what was withdrawn."""
         asked = (self.repository, self.registry)
-        would = [one.unique_id for one in settling.unregistered(*asked, older_than=older_than)]
-        did = [one.unique_id for one in settling.settle(*asked, older_than=older_than)]
+        unregistered = pending_registrations.unregistered(*asked, older_than=older_than)
+        would = [one.unique_id for one in unregistered]
+        resolved = pending_registrations.resolve(*asked, older_than=older_than)
+        did = [one.unique_id for one in resolved]
         assert would == did
         return did
 
-    def is_settled(self, unique_id: str) -> bool:
+    def is_resolved(self, unique_id: str) -> bool:
         """Whether there is nothing left to be asked about a document."""
         with self.repository.database.read() as connection:
-            return not index.unsettled(connection, [unique_id])
+            return not index.pending(connection, [unique_id])
 
     def stored(self) -> list[StoredDocument]:
         """Return all that lies in the store."""
@@ -151,17 +153,17 @@ def test_what_is_registered_is_settled_and_warnings_are_handed_on(house: House, 
     warning = XDSExtraMetadataNotSaved("urn:x:y")
     house.registry.acts.append(lambda: [warning])
     assert house.provide(one) == [warning]
-    assert house.is_settled(one)
+    assert house.is_resolved(one)
     (entry,) = house.registry.entries
     assert (entry.repository_unique_id, entry.size) == (REPOSITORY, "4")
-    assert house.settle() == []
+    assert house.resolve() == []
     assert house.held(one) == b"good"
 
 
 def test_a_document_can_be_retrieved_before_it_is_registered(house: House, one: str) -> None:
     def look() -> Sequence[RegistryError]:
         assert house.held(one) == b"good"
-        assert not house.is_settled(one)
+        assert not house.is_resolved(one)
         return ()
 
     house.registry.acts.append(look)
@@ -171,14 +173,14 @@ def test_a_document_can_be_retrieved_before_it_is_registered(house: House, one: 
 def test_what_is_refused_leaves_nothing(house: House, one: str) -> None:
     house.registry.acts.append(failing(REFUSED))
     assert house.refuse(one) == "XDSUnknownPatientId"
-    assert (house.held(one), house.is_settled(one), house.stored()) == (None, True, [])
+    assert (house.held(one), house.is_resolved(one), house.stored()) == (None, True, [])
 
 
 def test_what_was_registered_before_stays_when_it_is_refused(house: House, one: str) -> None:
     house.provide(one)
     house.registry.acts.append(failing(REFUSED))
     house.refuse(one)
-    assert (house.held(one), house.is_settled(one), len(house.stored())) == (b"good", True, 1)
+    assert (house.held(one), house.is_resolved(one), len(house.stored())) == (b"good", True, 1)
 
 
 @pytest.mark.parametrize("failure", [SILENT, Crash()], ids=["no answer", "crash"])
@@ -189,15 +191,15 @@ def test_what_may_be_registered_stays_until_the_registry_is_asked(
     house.registry.acts.append(failing(failure))
     with pytest.raises(type(failure)):
         house.provide(one)
-    assert (house.held(one), house.is_settled(one)) == (b"good", False)
+    assert (house.held(one), house.is_resolved(one)) == (b"good", False)
     if was_registered:
         house.registry.entries.append(
             entry_of(PATIENT, "text/plain", unique_id=one, repository_unique_id=REPOSITORY)
         )
-    assert house.settle(LATER) == []
-    assert not house.is_settled(one)
-    assert house.settle() == ([] if was_registered else [one])
-    assert house.is_settled(one)
+    assert house.resolve(LATER) == []
+    assert not house.is_resolved(one)
+    assert house.resolve() == ([] if was_registered else [one])
+    assert house.is_resolved(one)
     assert house.held(one) == (b"good" if was_registered else None)
     assert len(house.stored()) == was_registered
 
@@ -210,21 +212,21 @@ def test_what_is_registered_for_another_repository_is_not_for_this_one(
     house.registry.entries.append(
         entry_of(PATIENT, "text/plain", unique_id=one, repository_unique_id="2.999.1.32")
     )
-    assert house.settle() == [one]
+    assert house.resolve() == [one]
 
 
 def test_a_second_attempt_settles_the_first(house: House, one: str) -> None:
     house.registry.acts.append(failing(SILENT))
     house.refuse(one)
     house.provide(one)
-    assert (house.held(one), house.is_settled(one), len(house.stored())) == (b"good", True, 1)
+    assert (house.held(one), house.is_resolved(one), len(house.stored())) == (b"good", True, 1)
 
 
 def test_a_second_attempt_that_is_refused_leaves_the_first_as_it_is(house: House, one: str) -> None:
     house.registry.acts += [failing(SILENT), failing(REFUSED)]
     house.refuse(one)
     house.refuse(one)
-    assert (house.held(one), house.is_settled(one), len(house.stored())) == (b"good", False, 1)
+    assert (house.held(one), house.is_resolved(one), len(house.stored())) == (b"good", False, 1)
 
 
 def test_another_document_of_the_same_unique_id_is_refused_meanwhile(
@@ -264,7 +266,7 @@ def test_of_two_attempts_at_once_either_keeps_the_document(
     stays = {outer, inner} != {"refused"}
     assert house.held(one) == (b"good" if stays else None)
     assert len(house.stored()) == stays
-    assert house.is_settled(one) == ("registered" in (outer, inner) or not stays)
+    assert house.is_resolved(one) == ("registered" in (outer, inner) or not stays)
 
 
 def test_a_sweep_leaves_alone_what_is_tried_again_meanwhile(house: House, one: str) -> None:
@@ -281,8 +283,8 @@ def test_a_sweep_leaves_alone_what_is_tried_again_meanwhile(house: House, one: s
                 house.provide(one)
             return before
 
-    assert list(settling.settle(house.repository, Slow(), older_than=NOW)) == []
-    assert (house.held(one), house.is_settled(one)) == (b"good", False)
+    assert list(pending_registrations.resolve(house.repository, Slow(), older_than=NOW)) == []
+    assert (house.held(one), house.is_resolved(one)) == (b"good", False)
 
 
 @pytest.mark.shows("error XDSRepositoryDuplicateUniqueIdInMessage")
@@ -305,7 +307,7 @@ def test_more_documents_than_one_question_takes(house: House) -> None:
         entry_of(PATIENT, "text/plain", unique_id=one, repository_unique_id=REPOSITORY)
         for one in ids[::2]
     ]
-    assert house.settle() == ids[1::2]
+    assert house.resolve() == ids[1::2]
 
 
 def labelled(unique_id: str, label: str, repository: str = REPOSITORY) -> DocumentEntry:

@@ -13,7 +13,7 @@ from xds.commands.maintained import maintained
 from xds.commands.options import with_config
 from xds.commands.terminal import human_size
 from xds.config import Config
-from xds.repository import index, maintenance, settling
+from xds.repository import index, maintenance, pending_registrations
 from xds.repository.registering import RemoteRegistry
 from xds.repository.store import StoredDocument
 
@@ -70,10 +70,10 @@ def command(config: Config, older_than: timedelta, dry_run: bool, force: bool) -
             click.echo(_line(orphan, now))
         _tell("orphaned", count, size, dry_run)
         if domain.remote_registry is not None:
-            _settle(domain, domain.remote_registry, older_than, dry_run, force)
+            _resolve(domain, domain.remote_registry, older_than, dry_run, force)
 
 
-def _settle(
+def _resolve(
     domain: AffinityDomain,
     registry: RemoteRegistry,
     older_than: timedelta,
@@ -83,7 +83,7 @@ def _settle(
     """Remove what may have been registered elsewhere, and was not."""
     if not (dry_run or force):
         _require_known(domain, registry)
-    find = settling.unregistered if dry_run else settling.settle
+    find = pending_registrations.unregistered if dry_run else pending_registrations.resolve
     count, size = 0, 0
     for document in find(domain.repository, registry, older_than=older_than):
         count, size = count + 1, size + document.size
@@ -122,8 +122,8 @@ def _require_known(domain: AffinityDomain, registry: RemoteRegistry) -> None:
     """Refuse to believe a registry that has no document at all: it may be the wrong one."""
     some = [found.unique_id for found in islice(index.every(domain.database), _SAMPLE)]
     with domain.database.read() as connection:
-        settled = set(some) - index.unsettled(connection, some)
-    if settled and not settling.registered(domain.repository, registry, settled):
+        resolved = set(some) - index.pending(connection, some)
+    if resolved and not pending_registrations.registered(domain.repository, registry, resolved):
         raise click.ClickException(
             "The registry knows none of the documents that were registered before. Is it the "
             "right one? --dry-run shows what it would have removed, --force removes it."

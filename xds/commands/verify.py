@@ -14,7 +14,7 @@ from xds.commands.terminal import human_size, print_table, printable, progress
 from xds.config import Config
 from xds.metadata.objects import DocumentEntry
 from xds.registry.registry import RegisteredDocument
-from xds.repository import index, maintenance, settling
+from xds.repository import index, maintenance, pending_registrations
 from xds.repository.index import IndexedDocument
 from xds.repository.maintenance import Damage
 from xds.repository.registering import RemoteRegistry
@@ -29,7 +29,7 @@ class _Tally:
     damaged: int = 0
     registered: int = 0
     unmatched: int = 0
-    unsettled: int | None = None
+    pending: int | None = None
     """Documents that may be registered or not; None where the registry is here."""
 
     @property
@@ -93,17 +93,17 @@ def _unregistered(
     domain: AffinityDomain, registry: RemoteRegistry, tally: _Tally
 ) -> Iterator[Damage]:
     """Yield what is held but not registered so, as far as it should be."""
-    tally.unsettled = 0
+    tally.pending = 0
     documents = index.every(domain.database)
     while some := {one.unique_id: one for one in islice(documents, _AT_ONCE)}:
         with domain.database.read() as connection:
-            unsettled = index.unsettled(connection, some)
-        found = settling.registered(domain.repository, registry, some)
+            pending = index.pending(connection, some)
+        found = pending_registrations.registered(domain.repository, registry, some)
         with domain.database.read() as connection:
             held = index.find(connection, sorted(some))  # without what was withdrawn meanwhile
         tally.registered += len(found)
-        tally.unsettled += len(unsettled & held.keys() - found.keys())
-        for unique_id in held.keys() - unsettled | held.keys() & found.keys():
+        tally.pending += len(pending & held.keys() - found.keys())
+        for unique_id in held.keys() - pending | held.keys() & found.keys():
             reason = _difference(found.get(unique_id, ()), held[unique_id])
             if reason is not None:
                 tally.unmatched += 1
@@ -136,6 +136,6 @@ def _summarise(tally: _Tally) -> None:
         ("registered for this repository", str(tally.registered)),
         ("not held as registered", str(tally.unmatched)),
     ]
-    if tally.unsettled is not None:
-        rows.append(("perhaps to be registered yet", str(tally.unsettled)))
+    if tally.pending is not None:
+        rows.append(("perhaps to be registered yet", str(tally.pending)))
     print_table(("what", "number"), rows)

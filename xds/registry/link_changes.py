@@ -27,7 +27,7 @@ from xds.registry import events, versions
 from xds.registry.events import DEPRECATED, REGISTERED, UPDATED, NewEvent
 from xds.registry.fragments import FIRST_VERSION
 from xds.registry.patients import Patients
-from xds.registry.rows import insert_objects, prepared, settle
+from xds.registry.rows import assign_patients, insert_objects, prepared
 from xds.registry.tables import association, document_entry, folder, patient, searchable
 from xds.registry.versions import Versioned, each, uuids_in
 
@@ -220,7 +220,7 @@ def _insert(
     numbers = {old.row.logical_id: old.row.version + 1 for old in found.values()}
     things = [thing for thing in submission.objects if isinstance(thing, MetadataObject)]
     objects = [prepared(one, now, numbers.get(one.lid or "", FIRST_VERSION)) for one in things]
-    settle(objects, patients)
+    assign_patients(objects, patients)
     insert_objects(connection, objects)
     new_events = [
         NewEvent(

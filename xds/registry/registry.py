@@ -23,7 +23,7 @@ from xds.registry.events import EVENT_OBJECTS, Event, NewEvent
 from xds.registry.locking import relied_on, require_locked
 from xds.registry.patients import Patients
 from xds.registry.queries import QueryRequest, QueryResult, ResultLimits, answer
-from xds.registry.rows import TABLES, Prepared, insert_objects, prepared, settle
+from xds.registry.rows import TABLES, Prepared, assign_patients, insert_objects, prepared
 from xds.registry.search import Search
 from xds.registry.tables import document_entry, patient
 from xds.registry.views import LATEST_VERSION, RegistryView
@@ -117,7 +117,7 @@ class DocumentRegistry:
             if state != before:
                 require_locked(locks, submission, state)
                 validated = self._validate(submission, transaction, state)
-            settle(validated.objects, patients)
+            assign_patients(validated.objects, patients)
             insert_objects(connection, validated.objects)
             new_events = consequences.apply(connection, validated.consequences, now=validated.now)
             events.write(
@@ -131,7 +131,7 @@ class DocumentRegistry:
 
     def _checked(
         self, submission: Submission, transaction: str, seen: Visibility
-    ) -> "tuple[RegistryState, Validated]":
+    ) -> tuple[RegistryState, Validated]:
         """Hold a submission to the rules before the database is locked.
 
         Where it names nothing that is registered, it is taken that nothing of it is known, which
@@ -155,7 +155,7 @@ class DocumentRegistry:
 
     def _validate(
         self, submission: Submission, transaction: str, state: RegistryState
-    ) -> "Validated":
+    ) -> Validated:
         """Hold a submission to the rules, and make ready what it will write.
 
         This is most of the work of a registration. It is done before the database is locked, and

@@ -94,7 +94,7 @@ def values(thing: MetadataObject) -> Iterator[tuple[str, str]]:
             yield name, text
 
 
-def settle(objects: Sequence[Prepared], patients: Patients) -> None:
+def assign_patients(objects: Sequence[Prepared], patients: Patients) -> None:
     """Give objects the rows of their patients, some of whom may be learnt by it."""
     for one in objects:
         if not isinstance(one.thing, Association):

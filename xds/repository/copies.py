@@ -72,14 +72,14 @@ def _opened(database: Path) -> sqlite3.Connection:
 
 
 def _copied(
-    store: DocumentStore, target: FilesystemStore, document: IndexedDocument, is_unsettled: bool
+    store: DocumentStore, target: FilesystemStore, document: IndexedDocument, is_pending: bool
 ) -> tuple[IndexedDocument, Damage | None]:
     try:
         with store.open(document.key) as reader:
             kept = target.keep(document.key, reader)
     except DocumentNotFound:
         lost = Damage(document.unique_id, "the document is missing")
-        return document, None if is_unsettled else lost
+        return document, None if is_pending else lost
     if (kept.size, kept.hash) != (document.size, document.hash):
         said = f"size {document.size} and hash {document.hash}"
         held = f"size {kept.size} and hash {kept.hash}"

@@ -71,10 +71,10 @@ __all__ = [
     "every",
     "find",
     "held_keys",
-    "settle",
+    "note_registered",
+    "pending",
+    "pending_since",
     "swept_keys",
-    "unsettled",
-    "unsettled_since",
     "withdraw",
 ]
 
@@ -85,7 +85,7 @@ _BY_KEY: Final = select(document.c.key).where(document.c.key.in_(bindparam("keys
 _SWEPT: Final = select(swept.c.key).where(swept.c.key.in_(bindparam("keys", expanding=True)))
 _OF_DOCUMENTS: Final = registration.c.unique_id.in_(bindparam("unique_ids", expanding=True))
 _OF_ATTEMPTS: Final = registration.c.attempt.in_(bindparam("attempts", expanding=True))
-_UNSETTLED: Final = select(registration.c.unique_id).where(_OF_DOCUMENTS)
+_PENDING: Final = select(registration.c.unique_id).where(_OF_DOCUMENTS)
 _WAITING: Final = (
     select(registration.c.unique_id)
     .where(registration.c.unique_id > bindparam("last"))
@@ -191,15 +191,15 @@ def announce(connection: Connection, attempt: str, unique_ids: Iterable[str], si
         connection.execute(insert(registration), rows)
 
 
-def unsettled(connection: Connection, unique_ids: Collection[str]) -> set[str]:
+def pending(connection: Connection, unique_ids: Collection[str]) -> set[str]:
     """Tell of which of these documents it is not known whether they are registered."""
     found: set[str] = set()
     for chunk in _chunks(unique_ids):
-        found.update(connection.execute(_UNSETTLED, {"unique_ids": chunk}).scalars())
+        found.update(connection.execute(_PENDING, {"unique_ids": chunk}).scalars())
     return found
 
 
-def settle(connection: Connection, unique_ids: Collection[str]) -> None:
+def note_registered(connection: Connection, unique_ids: Collection[str]) -> None:
     """Note that documents are registered, whichever attempt did it."""
     for chunk in _chunks(unique_ids):
         connection.execute(delete(registration).where(_OF_DOCUMENTS), {"unique_ids": chunk})
@@ -212,17 +212,17 @@ def withdraw(
     dropped: list[IndexedDocument] = []
     for chunk in _chunks(unique_ids):
         # what another attempt has settled meanwhile is not among these: it is registered
-        before = unsettled(connection, chunk)
+        before = pending(connection, chunk)
         bound = {"unique_ids": chunk, "attempts": list(attempts)}
         connection.execute(delete(registration).where(_OF_DOCUMENTS, _OF_ATTEMPTS), bound)
-        gone = sorted(before - unsettled(connection, before))
+        gone = sorted(before - pending(connection, before))
         dropped.extend(find(connection, gone).values())
         named = document.c.unique_id.in_(bindparam("unique_ids", expanding=True))
         connection.execute(delete(document).where(named), {"unique_ids": gone})
     return dropped
 
 
-def unsettled_since(database: Database, limit: int) -> Iterator[Mapping[str, Collection[str]]]:
+def pending_since(database: Database, limit: int) -> Iterator[Mapping[str, Collection[str]]]:
     """Yield pages of documents, with their attempts, that nobody has tried to register since."""
     last = ""
     while True:

@@ -8,15 +8,15 @@ that a registered one can as well (ITI TF-2 3.41.4.1.3):
 2. one commit enters them in the index, from where on they can be retrieved, and notes that their
    registration is under way (the rows of ``registration``);
 3. ITI-42 is sent;
-4. its answer settles the registration. Success: the notes go, the documents stay for good. A plain
+4. its answer resolves the registration. Success: the notes go, the documents stay for good. A plain
    refusal: the documents that only this attempt stood behind are withdrawn. Anything else, such as
    silence, a broken connection or a registry that is busy: nobody knows, and all stays as it is.
 
-So a crash leaves, at any point, a document without metadata at worst. What is not settled, `xds
-sweep` settles later by asking the registry (:mod:`xds.repository.settling`). A submitter who tries
-again meanwhile is not in the way: the document is there already, and each attempt has notes of its
-own. If the first attempt was registered after all, the registry refuses the second for its
-uniqueIds, and the document stays on account of the first.
+So a crash leaves, at any point, a document without metadata at worst. `xds sweep` resolves later
+what is pending, by asking the registry (:mod:`xds.repository.pending_registrations`). A submitter
+who tries again meanwhile is not in the way: the document is there already, and each attempt has
+notes of its own. If the first attempt was registered after all, the registry refuses the second for
+its uniqueIds, and the document stays on account of the first.
 """
 
 from collections import Counter
@@ -104,7 +104,7 @@ class RemoteRegistration:
             self._note(unique_ids, lambda one: index.withdraw(one, [attempt], unique_ids))
             raise
         lost: set[str] = set()
-        self._note(unique_ids, lambda connection: lost.update(_settled(connection, unique_ids)))
+        self._note(unique_ids, lambda one: lost.update(_note_registered(one, unique_ids)))
         if lost:
             _log.error("a sweep has removed documents while they were registered", count=len(lost))
             raise OutcomeUnknown(XDSRepositoryError(_WITHDRAWN, one) for one in lost)
@@ -120,14 +120,14 @@ class RemoteRegistration:
         if not unique_ids:
             return frozenset()
         with self.database.write(locked(unique_ids)) as connection:
-            # a document that was settled before stays, whatever becomes of this attempt
+            # a document that was resolved before stays, whatever becomes of this attempt
             held = index.find(connection, list(unique_ids)).keys()
             if unseen := held - seen:
                 return unseen
-            settled = held - index.unsettled(connection, held)
+            resolved = held - index.pending(connection, held)
             joining(connection)
             since = self.database.clock(connection)
-            index.announce(connection, attempt, unique_ids - settled, since)
+            index.announce(connection, attempt, unique_ids - resolved, since)
         return frozenset()
 
     def _require_visible(self, submission: Submission, held: Set[str], visible: Criterion) -> None:
@@ -157,16 +157,16 @@ class RemoteRegistration:
         try:
             retried(lambda: self._noted(unique_ids, note))
         except DatabaseUnavailable as error:
-            _log.error("a registration is not settled", exc_info=error)
+            _log.error("a registration is not resolved", exc_info=error)
 
     def _noted(self, unique_ids: Collection[str], note: Callable[[Connection], Any]) -> None:
         with self.database.write(locked(unique_ids)) as connection:
             note(connection)
 
 
-def _settled(connection: Connection, unique_ids: Set[str]) -> Set[str]:
+def _note_registered(connection: Connection, unique_ids: Set[str]) -> Set[str]:
     """Note that documents are registered, and return those that are no longer held."""
-    index.settle(connection, unique_ids)
+    index.note_registered(connection, unique_ids)
     return unique_ids - index.find(connection, list(unique_ids)).keys()
 
 

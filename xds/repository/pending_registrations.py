@@ -36,13 +36,13 @@ def unregistered(
         yield from found.values()
 
 
-def settle(
+def resolve(
     repository: DocumentRepository, registry: RemoteRegistry, *, older_than: timedelta
 ) -> Iterator[IndexedDocument]:
     """Withdraw the same documents, yielding each, and note that the others are registered."""
     for attempts in _waiting(repository, older_than):
         found = registered(repository, registry, attempts).keys()
-        for withdrawn in _settled(repository, attempts, found):
+        for withdrawn in _resolved(repository, attempts, found):
             with suppress(DocumentNotFound):
                 repository.store.delete(withdrawn.key)
             yield withdrawn
@@ -62,10 +62,10 @@ def registered(
 def _waiting(repository: DocumentRepository, older_than: timedelta) -> Iterator[Attempts]:
     with repository.database.read() as connection:
         limit = repository.database.clock(connection) - int(older_than.total_seconds())
-    return index.unsettled_since(repository.database, limit)
+    return index.pending_since(repository.database, limit)
 
 
-def _settled(
+def _resolved(
     repository: DocumentRepository, attempts: Attempts, found: Collection[str]
 ) -> list[IndexedDocument]:
     missing = {one: attempts[one] for one in attempts if one not in found}
@@ -74,7 +74,7 @@ def _settled(
 
     def act() -> list[IndexedDocument]:
         with repository.database.write(locked(attempts)) as connection:
-            index.settle(connection, found)
+            index.note_registered(connection, found)
             return index.withdraw(connection, failed, missing)
 
     return retried(act)
