@@ -8,7 +8,7 @@ from hashlib import sha256
 from xds.audit.audit_log import AuditLog
 from xds.client.registry_client import registry_client
 from xds.config import Config
-from xds.database import Database, Joining
+from xds.database import Database, InCommit
 from xds.errors import RegistryError
 from xds.metadata import code_sets
 from xds.metadata.code_sets import CodeSets
@@ -290,7 +290,7 @@ def _policy(config: Config) -> Policy:
 
 
 def _register(
-    registry: DocumentRegistry, submission: Submission, joining: Joining, visible: Criterion
+    registry: DocumentRegistry, submission: Submission, in_commit: InCommit, visible: Criterion
 ) -> Sequence[RegistryError]:
-    registry.register(submission, joining=joining, visible=visible)
+    registry.register(submission, in_commit=in_commit, visible=visible)
     return ()

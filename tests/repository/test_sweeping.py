@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from tests.databases import Databases
 from xds.client import entry_of, submission_of
-from xds.database import Database, Joining
+from xds.database import Database, InCommit
 from xds.errors import RegistryError, TransactionFailure, XDSRepositoryBusy
 from xds.metadata.criteria import Criterion
 from xds.metadata.submission import Submission
@@ -41,11 +41,11 @@ class House:
         )
 
     def _register(
-        self, _submission: Submission, joining: Joining, _visible: Criterion
+        self, _submission: Submission, in_commit: InCommit, _visible: Criterion
     ) -> Sequence[RegistryError]:
         self.meanwhile()
         with self.repository.database.write() as connection:
-            joining(connection)
+            in_commit(connection)
         return ()
 
     def provide(self) -> str:

@@ -4,7 +4,7 @@ The same tables and statements serve on both. What differs is how concurrent wri
 apart, and is written down in :mod:`xds.database.sqlite` and :mod:`xds.database.postgresql`.
 """
 
-from xds.database.access import Database, Joining, announce, retried
+from xds.database.access import Database, InCommit, announce, retried
 from xds.database.errors import CommitUnknown, DatabaseConflict, DatabaseUnavailable
 from xds.database.locks import EVERYTHING, NOTHING, Locks
 from xds.database.reading import fetch
@@ -27,8 +27,8 @@ __all__ = [
     "Database",
     "DatabaseConflict",
     "DatabaseUnavailable",
+    "InCommit",
     "Insertion",
-    "Joining",
     "Locks",
     "UsedOnce",
     "announce",

@@ -22,7 +22,7 @@ T = TypeVar("T")
 PATIENCE: Final = 60.0
 """Seconds after which a server that does not answer is given up: it stands still, or a statement
 is far beyond anything that is asked here."""
-Joining = Callable[[Connection], None]
+InCommit = Callable[[Connection], None]
 """Work on the same database that shares the fate of somebody else's transaction."""
 
 _ATTEMPTS: Final = 5

@@ -22,7 +22,7 @@ def change_link(feed: Feed, message: Message, access: Access) -> None:
     PID-3 is the new id of the affinity domain and the local one, MRG-1 the previous id of the
     affinity domain and, where the source merged two patients, the subsumed local one.
     """
-    feed.identities.change_link(_noted(feed, message, access), joining=access.commit)
+    feed.identities.change_link(_noted(feed, message, access), in_commit=access.commit)
 
 
 def _noted(feed: Feed, message: Message, access: Access) -> LinkChange:

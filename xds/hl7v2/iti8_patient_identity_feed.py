@@ -14,7 +14,7 @@ from xds.security.details import FeedDetails
 
 def add(feed: Feed, message: Message, access: Access) -> None:
     """Make the patient's ids known; those of other domains are ignored (ITI TF-2 3.8.4.1.3)."""
-    feed.identities.add(*_noted(feed, message, access), joining=access.commit)
+    feed.identities.add(*_noted(feed, message, access), in_commit=access.commit)
 
 
 def _noted(feed: Feed, message: Message, access: Access) -> list[str]:
@@ -35,7 +35,7 @@ def update(feed: Feed, message: Message, access: Access) -> None:
 def merge(feed: Feed, message: Message, access: Access) -> None:
     """Merge the patient of MRG-1 into the one of PID-3 (ITI TF-2 3.8.4.2.3)."""
     old, new = _noted_merge(feed, message, access)
-    feed.identities.merge(subsumed=old, surviving=new, joining=access.commit)
+    feed.identities.merge(subsumed=old, surviving=new, in_commit=access.commit)
 
 
 def _noted_merge(feed: Feed, message: Message, access: Access) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, or_, select, update
 
-from xds.database import Database, Joining, Locks, retried
+from xds.database import Database, InCommit, Locks, retried
 from xds.errors import Breach, RequestRefused
 from xds.metadata import datatypes
 from xds.metadata.datatypes import CX
@@ -95,19 +95,19 @@ class PatientIdentities:
     """The OID of the domain whose ids are kept; None admits any."""
     link_policy: LinkPolicy = field(default_factory=LinkPolicy)
 
-    def add(self, *patient_ids: str, joining: Joining | None = None) -> None:
+    def add(self, *patient_ids: str, in_commit: InCommit | None = None) -> None:
         """Make patient ids known, all or none; nothing changes of those that are already.
 
-        ``joining`` is what else is to be in the commit, here and below.
+        ``in_commit`` is what else is to be in the commit, here and below.
 
         Raises IdentityRefused for an id of another domain, and for a subsumed one: a merge cannot
         be reversed.
         """
         added = list(dict.fromkeys(map(searchable, patient_ids)))
         _require(self._flaws((Role.ADDED, patient_id) for patient_id in added))
-        retried(lambda: self._add(added, joining))
+        retried(lambda: self._add(added, in_commit))
 
-    def _add(self, patient_ids: Iterable[str], joining: Joining | None) -> None:
+    def _add(self, patient_ids: Iterable[str], in_commit: InCommit | None) -> None:
         with self.database.write(Locks(shared=_locks(patient_ids))) as connection:
             # sorted: who adds the same ids in another order would wait for this one, and it for him
             for patient_id in sorted(patient_ids):
@@ -116,9 +116,9 @@ class PatientIdentities:
                     _active(connection, {Role.ADDED: patient_id})
                 else:
                     _tell(connection, NewEvent(PATIENT_ADDED, None, None, key))
-            _join(joining, connection)
+            _join(in_commit, connection)
 
-    def merge(self, *, subsumed: str, surviving: str, joining: Joining | None = None) -> None:
+    def merge(self, *, subsumed: str, surviving: str, in_commit: InCommit | None = None) -> None:
         """Let the surviving patient have all that the subsumed one had.
 
         Nothing changes where that is so already: feeds repeat what was not acknowledged in time.
@@ -130,12 +130,12 @@ class PatientIdentities:
         _require(self._flaws(named.items()))
         if len(set(named.values())) == 1:
             raise IdentityRefused([Finding(Role.SUBSUMED, Fault.EQUAL)])
-        retried(lambda: self._merge(named, joining))
+        retried(lambda: self._merge(named, in_commit))
 
-    def _merge(self, named: Mapping[Role, str], joining: Joining | None) -> None:
+    def _merge(self, named: Mapping[Role, str], in_commit: InCommit | None) -> None:
         with self.database.write(Locks(exclusive=_locks(named.values()))) as connection:
             if _is_merged(connection, named):
-                _join(joining, connection)
+                _join(in_commit, connection)
                 return
             keys = _active(connection, named)
             both = {"subsumed": keys[Role.SUBSUMED], "surviving": keys[Role.SURVIVING]}
@@ -147,9 +147,9 @@ class PatientIdentities:
                 connection,
                 NewEvent(PATIENT_MERGED, None, None, both["subsumed"], both["surviving"]),
             )
-            _join(joining, connection)
+            _join(in_commit, connection)
 
-    def change_link(self, change: LinkChange, *, joining: Joining | None = None) -> None:
+    def change_link(self, change: LinkChange, *, in_commit: InCommit | None = None) -> None:
         """Give the documents of a local patient id to another patient (ITI TF-2 3.64.4.1.3).
 
         Raises IdentityRefused, and changes nothing, where one of the affinity domain's ids is of
@@ -161,9 +161,9 @@ class PatientIdentities:
         _require(self._flaws(named.items()))
         if change.new == change.previous and change.subsumed_local is None:
             return
-        retried(lambda: self._change_link(change, joining))
+        retried(lambda: self._change_link(change, in_commit))
 
-    def _change_link(self, change: LinkChange, joining: Joining | None) -> None:
+    def _change_link(self, change: LinkChange, in_commit: InCommit | None) -> None:
         locks = Locks(exclusive=_locks((change.new, change.previous)))
         policy = self.link_policy
         with self.database.write(locks) as connection:
@@ -171,7 +171,7 @@ class PatientIdentities:
             if known.refused:
                 _active(connection, {Role.NEW: change.new})
             link_changes.apply(connection, change, policy, known, now=datatypes.now())
-            _join(joining, connection)
+            _join(in_commit, connection)
 
     def _flaws(self, named: Iterable[tuple[Role, str]]) -> Iterator[Finding]:
         for role, patient_id in named:
@@ -218,9 +218,9 @@ def _is_merged(connection: Connection, named: Mapping[Role, str]) -> bool:
     return bool(subsumed.survivor == (surviving.survivor or surviving.pk))
 
 
-def _join(joining: Joining | None, connection: Connection) -> None:
-    if joining is not None:
-        joining(connection)
+def _join(in_commit: InCommit | None, connection: Connection) -> None:
+    if in_commit is not None:
+        in_commit(connection)
 
 
 def _tell(connection: Connection, event: NewEvent) -> None:

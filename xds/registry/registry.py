@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
-from xds.database import Database, Joining, fetch, retried
+from xds.database import Database, InCommit, fetch, retried
 from xds.errors import TransactionFailure
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
@@ -92,7 +92,7 @@ class DocumentRegistry:
         submission: Submission,
         *,
         transaction: str = ITI_42.name,
-        joining: Joining | None = None,
+        in_commit: InCommit | None = None,
         visible: Criterion = ANYTHING,
     ) -> None:
         """Register a submission in one database transaction (ITI TF-2 3.42.4.1.3, 3.61.4.1.3).
@@ -101,14 +101,14 @@ class DocumentRegistry:
         there.
 
         Raises TransactionFailure with every breach of the rules; then nothing has changed. On
-        return the registration is durable, and so is what ``joining`` did with the connection; it
+        return the registration is durable, and so is what ``in_commit`` did with the connection; it
         is called again where another transaction was in the way.
         """
         seen = Visibility.of(visible)
-        retried(lambda: self._register(submission, transaction, joining, seen))
+        retried(lambda: self._register(submission, transaction, in_commit, seen))
 
     def _register(
-        self, submission: Submission, transaction: str, joining: Joining | None, seen: Visibility
+        self, submission: Submission, transaction: str, in_commit: InCommit | None, seen: Visibility
     ) -> None:
         before, validated = self._checked(submission, transaction, seen)
         locks = relied_on(submission, before)
@@ -126,8 +126,8 @@ class DocumentRegistry:
                 at=validated.now,
                 submission_set=validated.submission_set,
             )
-            if joining is not None:
-                joining(connection)
+            if in_commit is not None:
+                in_commit(connection)
 
     def _checked(
         self, submission: Submission, transaction: str, seen: Visibility

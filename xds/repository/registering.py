@@ -26,7 +26,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from xds import logs
-from xds.database import Database, DatabaseUnavailable, Joining, Locks, retried
+from xds.database import Database, DatabaseUnavailable, InCommit, Locks, retried
 from xds.errors import (
     RegistryError,
     TransactionFailure,
@@ -82,9 +82,9 @@ class RemoteRegistration:
     registry: RemoteRegistry
 
     def __call__(
-        self, submission: Submission, joining: Joining, visible: Criterion
+        self, submission: Submission, in_commit: InCommit, visible: Criterion
     ) -> Sequence[RegistryError]:
-        """Register a submission whose documents are published; ``joining`` enters them.
+        """Register a submission whose documents are published; ``in_commit`` enters them.
 
         What it may refer to, the registry decides by a policy of its own. Of a document that is
         held already and not ``visible`` the submitter learns only that its uniqueId is in use.
@@ -92,7 +92,7 @@ class RemoteRegistration:
         unique_ids = _unique_ids(submission)
         attempt = new_uuid()
         seen: Set[str] = frozenset() if not is_anything(visible) else unique_ids
-        announce = partial(self._announce, attempt, unique_ids, joining)
+        announce = partial(self._announce, attempt, unique_ids, in_commit)
         while held := retried(partial(announce, seen)):
             self._require_visible(submission, held, visible)
             seen = seen | held
@@ -111,7 +111,7 @@ class RemoteRegistration:
         return warnings
 
     def _announce(
-        self, attempt: str, unique_ids: Set[str], joining: Joining, seen: Set[str]
+        self, attempt: str, unique_ids: Set[str], in_commit: InCommit, seen: Set[str]
     ) -> Set[str]:
         """Announce a registration, unless documents are held that are not among those ``seen``.
 
@@ -125,7 +125,7 @@ class RemoteRegistration:
             if unseen := held - seen:
                 return unseen
             resolved = held - index.pending(connection, held)
-            joining(connection)
+            in_commit(connection)
             since = self.database.clock(connection)
             index.announce(connection, attempt, unique_ids - resolved, since)
         return frozenset()

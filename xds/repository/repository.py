@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from xds.database import CommitUnknown, Database, DatabaseUnavailable, Joining
+from xds.database import CommitUnknown, Database, DatabaseUnavailable, InCommit
 from xds.errors import (
     RegistryError,
     TransactionFailure,
@@ -40,13 +40,12 @@ from xds.repository.store import (
 )
 from xds.tracing import part
 
-Register = Callable[[Submission, Joining, Criterion], Sequence[RegistryError]]
+Register = Callable[[Submission, InCommit, Criterion], Sequence[RegistryError]]
 """Registers a submission as by ITI-42, and returns the registry's warnings.
 
-The Demand is what is visible to the submitter, who can refer to nothing else.
-
-``joining`` enters the documents in the index. Where the registry is on the same database it is part
-of the registration's commit; where it is elsewhere it comes before (:mod:`registering`). Raises
+The InCommit enters the documents in the index. Where the registry is on the same database it is
+part of the registration's commit; where it is elsewhere it comes before (:mod:`registering`). The
+Criterion is what is visible to the submitter, who can refer to nothing else. Raises
 TransactionFailure when the registry refuses, or cannot be asked.
 """
 
@@ -116,12 +115,12 @@ class DocumentRepository:
         self,
         submission: Submission,
         documents: Mapping[str, StagedDocument],
-        joining: Joining | None = None,
+        in_commit: InCommit | None = None,
         visible: Criterion = ANYTHING,
     ) -> Sequence[RegistryError]:
         """Store staged documents, by the id of their entries, and register them (TF-2 3.41.4.1.3).
 
-        ``joining`` is what else is to be in the commit that enters them in the index, ``visible``
+        ``in_commit`` is what else is to be in the commit that enters them in the index, ``visible``
         what the submission may refer to.
 
         Raises TransactionFailure with the repository's errors or the registry's; then nothing is
@@ -139,7 +138,7 @@ class DocumentRepository:
             raise
         try:
             warnings, unused = self._register(
-                self._completed(submission, documents), documents, joining, visible
+                self._completed(submission, documents), documents, in_commit, visible
             )
         except TransactionFailure:
             self._discard_all_but_held(staged)
@@ -195,13 +194,13 @@ class DocumentRepository:
         self,
         submission: Submission,
         documents: Mapping[str, StagedDocument],
-        also: Joining | None,
+        in_commit: InCommit | None,
         visible: Criterion,
     ) -> tuple[Sequence[RegistryError], list[StagedDocument]]:
         """Register; return warnings, and the documents that are held under their uniqueId."""
         unused: list[StagedDocument] = []
 
-        def joining(connection: Connection) -> None:
+        def enter(connection: Connection) -> None:
             entries = {e.unique_id: e for e in submission.document_entries if e.unique_id}
             held = index.find(connection, list(entries))
             if errors := list(_differences(entries, held, documents)):
@@ -217,10 +216,10 @@ class DocumentRepository:
                     if uid not in held
                 ],
             )
-            if also is not None:
-                also(connection)
+            if in_commit is not None:
+                in_commit(connection)
 
-        return self.register(submission, joining, visible), unused
+        return self.register(submission, enter, visible), unused
 
     def _require_standing(
         self,

@@ -26,7 +26,7 @@ def registered(domain: AffinityDomain, request: Request, transaction: Transactio
     access = request.access
     access.submits(submission)
     domain.registry.register(
-        submission, transaction=transaction.name, joining=access.commit, visible=access.visible
+        submission, transaction=transaction.name, in_commit=access.commit, visible=access.visible
     )
     return Response([registry_response()])
 

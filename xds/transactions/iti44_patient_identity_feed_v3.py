@@ -121,13 +121,13 @@ def _merged(
 
 def _add(identities: PatientIdentities, patient_ids: Sequence[str], access: Access) -> None:
     """Make the patient's ids known; a revision may be the first that is heard of a patient."""
-    identities.add(*patient_ids, joining=access.commit)
+    identities.add(*patient_ids, in_commit=access.commit)
 
 
 def _merge(identities: PatientIdentities, patient_ids: Sequence[str], access: Access) -> None:
     """Merge the prior registration's patient into the surviving one (ITI TF-2 3.44.4.2.3)."""
     old, new = patient_ids
-    identities.merge(subsumed=old, surviving=new, joining=access.commit)
+    identities.merge(subsumed=old, surviving=new, in_commit=access.commit)
 
 
 def _domain(patient_id: str) -> str:

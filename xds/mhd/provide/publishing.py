@@ -286,7 +286,7 @@ def register(
     try:
         if any(entry.is_on_demand for entry in submission.document_entries):
             domain.registry.register(
-                submission, transaction=ITI_61.name, joining=access.commit, visible=access.visible
+                submission, transaction=ITI_61.name, in_commit=access.commit, visible=access.visible
             )
         else:
             domain.repository.provide_and_register(
