@@ -28,7 +28,7 @@ from xds.hl7v2.mllp import Decoder, Intolerable, Limits
 from xds.hl7v2.problems import Problem
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import Slot
-from xds.metadata.rules import Case, breaches
+from xds.metadata.rules import Case, violations
 from xds.metadata.submission import Submission
 from xds.parsing import MalformedXML, parse
 from xds.registry.parameters import decode
@@ -156,7 +156,7 @@ def read_ebrim(data: bytes) -> None:
         return
     submission = Submission.read(root)
     for transaction in ("ITI-42", "ITI-61"):
-        breaches(Case(submission, transaction))
+        violations(Case(submission, transaction))
     if Submission.read(parse(submission.render().encode())) != submission:
         raise Finding("what is written is not what was read")
     submission.with_uuids()

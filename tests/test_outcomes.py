@@ -166,7 +166,7 @@ def test_a_part_of_the_documents_is_a_part_of_a_success(observed: Server) -> Non
     assert seen.outcomes("ITI-43") == ["partial"]
     (line,) = seen.transactions("ITI-43")
     assert (line["requested"], line["documents"]) == (2, 1)
-    assert line["breaches"] == [{"code": "XDSDocumentUniqueIdError"}]
+    assert line["violations"] == [{"code": "XDSDocumentUniqueIdError"}]
 
 
 @pytest.mark.on_files
@@ -238,7 +238,7 @@ def test_a_refused_message_of_the_feed_is_one_line(observed: Server) -> None:
         assert sender.ask(b"MSH|^~\\&|A|B|C|D|20260101||ADT^A04|M2|P|2.3.1\r").code == "AE"
     (line,) = seen.lines
     assert (line["transaction"], line["outcome"], line["message_id"]) == ("ITI-8", "failure", "M2")
-    assert line["breaches"] == [{"code": "100", "attribute": "PID^1"}]
+    assert line["violations"] == [{"code": "100", "attribute": "PID^1"}]
 
 
 def test_a_query_is_refused_by_its_parameter(observed: Server) -> None:
@@ -249,7 +249,7 @@ def test_a_query_is_refused_by_its_parameter(observed: Server) -> None:
     assert {
         "code": "XDSStoredQueryMissingParam",
         "attribute": "$XDSDocumentEntryPatientId",
-    } in line["breaches"]
+    } in line["violations"]
 
 
 def test_a_fhir_search_is_refused_by_its_parameter(observed: Server) -> None:
@@ -257,7 +257,7 @@ def test_a_fhir_search_is_refused_by_its_parameter(observed: Server) -> None:
     assert ask(observed, "GET", "/List?status=none&code=folder", {}).status == 400
     (line,) = seen.lines
     assert (line["transaction"], line["outcome"]) == ("ITI-66", "failure")
-    assert line["breaches"]
+    assert line["violations"]
 
 
 def test_the_metrics_tell_of_processes_connections_and_disks(observed: Server) -> None:

@@ -24,8 +24,8 @@ from tests.odd_server import (
 )
 from tests.odd_server import http as answer
 from tests.ports import free_port
-from tests.registry.breaches import message
-from tests.registry.test_rules import BREACHES
+from tests.registry.test_rules import VIOLATIONS
+from tests.registry.violations import message
 from tests.registry.wire import World
 from tests.serving import Server, serving
 from xds import contract
@@ -257,15 +257,15 @@ def test_what_the_registry_refuses_is_passed_on_and_leaves_nothing(apart: Apart)
 
 def test_a_submission_breaks_the_same_rules_when_it_is_passed_on() -> None:
     passed_on = 0
-    for breach in BREACHES:
-        root = message(World.new(), breach.fixture, breach.edit)
+    for violation in VIOLATIONS:
+        root = message(World.new(), violation.fixture, violation.edit)
         body = next(root.iter(f"{{{v.NS_LCM}}}SubmitObjectsRequest"))
         submission = Submission.read(body)
         if contract.problems(body) or any(isinstance(o, UnusedObject) for o in submission.others):
             continue
         rendered = parse(submission.render().encode())
-        assert contract.problems(rendered) == [], breach.name
-        assert Submission.read(rendered) == submission, breach.name
+        assert contract.problems(rendered) == [], violation.name
+        assert Submission.read(rendered) == submission, violation.name
         passed_on += 1
     assert passed_on > 150
 

@@ -77,7 +77,7 @@ def kind_of(error: BaseException) -> FailureKind:
     return kind
 
 
-class Breach(NamedTuple):
+class Violation(NamedTuple):
     """What one error of a refusal says that may stand in a log: no value of any message."""
 
     code: str
@@ -115,9 +115,9 @@ class RegistryError(Exception):
         return warning
 
     @property
-    def breach(self) -> Breach:
+    def violation(self) -> Violation:
         """What of it may be logged."""
-        return Breach(self.code, self.attribute, self.rule)
+        return Violation(self.code, self.attribute, self.rule)
 
     @staticmethod
     def passed_on(
@@ -159,7 +159,7 @@ class RequestRefused(Exception):
     failure_kind = FailureKind.REFUSED
 
     @property
-    def breaches(self) -> Sequence[Breach]:
+    def violations(self) -> Sequence[Violation]:
         """What is wrong, as far as a log may tell."""
         return ()
 
@@ -181,9 +181,9 @@ class TransactionFailure(Exception):
         return kind_of_errors(self.errors)
 
     @property
-    def breaches(self) -> Sequence[Breach]:
+    def violations(self) -> Sequence[Violation]:
         """What is wrong, as far as a log may tell."""
-        return tuple(error.breach for error in self.errors)
+        return tuple(error.violation for error in self.errors)
 
     def __str__(self) -> str:
         return ", ".join(error.code for error in self.errors)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal
 
 from xds import logs
-from xds.errors import Breach
+from xds.errors import Violation
 from xds.metadata.objects import Code
 from xds.metrics import Metrics
 from xds.security.access import Access
@@ -23,7 +23,7 @@ Lines = Literal["all", "failures", "off"]
 
 EVENT: Final = "transaction"
 
-_MOST_BREACHES: Final = 20
+_MOST_VIOLATIONS: Final = 20
 _LONGEST_ID: Final = 40
 _MILLISECONDS: Final = 1000
 
@@ -84,9 +84,9 @@ class TransactionObserver:
         if outcome.denied is not None:
             self._log.warning(EVENT, **told, **_denial(access, outcome))
             return
-        if outcome.breaches:
-            told["breaches"] = [_told(one) for one in outcome.breaches[:_MOST_BREACHES]]
-            told["breaches_in_all"] = len(outcome.breaches)
+        if outcome.violations:
+            told["violations"] = [_told(one) for one in outcome.violations[:_MOST_VIOLATIONS]]
+            told["violations_in_all"] = len(outcome.violations)
         if outcome.unauthenticated is not None:
             told["reason"] = str(outcome.unauthenticated)
         self._log.info(EVENT, **told)
@@ -121,5 +121,5 @@ def _codes(codes: Iterable[Code]) -> list[str]:
     return [f"{one.code}^^{one.coding_scheme}" for one in codes]
 
 
-def _told(breach: Breach) -> dict[str, str]:
-    return {name: value for name, value in breach._asdict().items() if value}
+def _told(violation: Violation) -> dict[str, str]:
+    return {name: value for name, value in violation._asdict().items() if value}

@@ -26,7 +26,7 @@ _EXTENSIONS: Final = {
 }
 
 
-def breaches(resource: dict[str, Any]) -> list[str]:
+def violations(resource: dict[str, Any]) -> list[str]:
     """Return what a resource breaks of the profiles that it claims in meta.profile."""
     found: list[str] = []
     for url in resource["meta"]["profile"]:

@@ -463,7 +463,7 @@ def test_an_error_of_the_server_is_found_in_its_log(server: Server) -> None:
     logged = json.loads(line)
     assert logged["correlation"] == "look/here:1"
     assert (logged["transaction"], logged["outcome"]) == ("ITI-67", "failure")
-    assert logged["breaches"] == [{"code": "required"}]
+    assert logged["violations"] == [{"code": "required"}]
 
 
 def test_the_trace_of_a_request_is_in_the_log(server: Server) -> None:

@@ -78,7 +78,7 @@ def test_metadata_of_messages_come_back(path: Path) -> None:
 @pytest.mark.parametrize("path", MESSAGES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_metadata_of_messages_are_written_as_the_profiles_demand(path: Path) -> None:
     for thing in objects(path):
-        assert profiles.breaches(written(thing)) == []
+        assert profiles.violations(written(thing)) == []
 
 
 @profiles.present
@@ -92,7 +92,7 @@ def test_whatever_is_written_keeps_the_profiles(
     entry: DocumentEntry, submission_set: SubmissionSet, folder: Folder
 ) -> None:
     for thing in (entry, submission_set, folder):
-        assert profiles.breaches(written(thing)) == []
+        assert profiles.violations(written(thing)) == []
 
 
 @profiles.present
@@ -101,7 +101,7 @@ def test_a_breach_of_a_profile_would_be_seen() -> None:
     resource = written(thing)
     resource["status"], resource["meta"]["profile"] = "retired", [f.COMPREHENSIVE_SUBMISSION_SET]
     resource["extension"] = []
-    found = profiles.breaches(resource)
+    found = profiles.violations(resource)
     assert "List.status is not current" in found
     assert "List.extension:sourceId: 0 of 1..1" in found
 
@@ -163,7 +163,7 @@ def test_examples_of_ihe_are_read(reading: Reading, resource: Resource) -> None:
     again = written(thing)
     # once through XDS, nothing more is lost
     assert differences(thing, read(again, READING, PATIENT)) == {}
-    assert profiles.breaches(again) == []
+    assert profiles.violations(again) == []
     for name in ("type", "category", "securityLabel", "description", "title", "status", "mode"):
         assert again.get(name) == resource.get(name), name
     for name in ("extension", "note"):

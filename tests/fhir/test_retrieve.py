@@ -354,7 +354,7 @@ def test_a_failure_names_its_log_lines_and_no_document(own: Server) -> None:
     (line,) = [line for line in own.log.read_text().splitlines() if "a-request" in line]
     logged = json.loads(line)
     assert (logged["transaction"], logged["outcome"]) == ("ITI-68", "failure")
-    assert logged["breaches"] == [{"code": "not-found"}]
+    assert logged["violations"] == [{"code": "not-found"}]
     assert NOBODY not in line
 
 

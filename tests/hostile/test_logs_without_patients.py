@@ -151,7 +151,7 @@ def test_a_refused_submission_is_found_in_the_log(server: Server) -> None:
             "code": "XDSRegistryMetadataError",
             "attribute": "creationTime",
             "rule": "required",
-        } in line["breaches"]
+        } in line["violations"]
     forged = sent(
         server, "/registry", b"", "X-Request-ID: a b", "Content-Type: application/soap+xml"
     )

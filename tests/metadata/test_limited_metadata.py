@@ -6,7 +6,7 @@ import pytest
 
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, SubmissionSet
-from xds.metadata.rules import Case, Policy, breaches
+from xds.metadata.rules import Case, Policy, violations
 from xds.metadata.submission import Submission
 
 PATIENT = "anna^^^&2.999.1.1&ISO"
@@ -30,7 +30,7 @@ ADMITTED = Policy(limited_metadata=True)
 
 
 def told(policy: Policy, entry: dict[str, Any], submission_set: dict[str, Any]) -> list[str]:
-    """Return the breaches of a submission of one document."""
+    """Return the violations of a submission of one document."""
     made, held = SubmissionSet.create(**submission_set), DocumentEntry.create(**entry)
     member = Association.create(
         association_type=v.HAS_MEMBER,
@@ -39,7 +39,7 @@ def told(policy: Policy, entry: dict[str, Any], submission_set: dict[str, Any]) 
         submission_set_status=v.ORIGINAL,
     )
     case = Case(Submission((made, held, member)), "ITI-42", policy=policy)
-    return [error.code_context.partition(": ")[2] for error in breaches(case)]
+    return [error.code_context.partition(": ")[2] for error in violations(case)]
 
 
 def test_little_is_enough_where_it_is_admitted() -> None:

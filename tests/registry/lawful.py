@@ -5,7 +5,6 @@ from functools import partial
 from typing import Final
 
 from tests.registry import edits
-from tests.registry.breaches import Step, registered
 from tests.registry.edits import (
     DOCUMENT_ENTRY,
     SUBMISSION_SET,
@@ -20,6 +19,7 @@ from tests.registry.edits import (
     slot,
     values,
 )
+from tests.registry.violations import Step, registered
 from xds.metadata import vocabulary as v
 
 _UUID: Final = "urn:uuid:00000000-0000-4000-8000-0000000000"

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from tests.registry import behind, edits, wire
-from tests.registry.breaches import message, registered
+from tests.registry.violations import message, registered
 from tests.registry.wire import ACTIVE, World
 from tests.serving import Server
 from xds.metadata import datatypes, ebrim

@@ -6,7 +6,6 @@ from functools import partial
 import pytest
 
 from tests.registry import behind, wire
-from tests.registry.breaches import registered
 from tests.registry.test_consequences import (
     ADDENDUM,
     ADDENDUM_IMAGE,
@@ -16,6 +15,7 @@ from tests.registry.test_consequences import (
     all_of,
     of,
 )
+from tests.registry.violations import registered
 from tests.registry.wire import World
 from tests.serving import Server
 from xds.metadata import datatypes

@@ -9,7 +9,7 @@ import pytest
 from lxml import etree
 
 from tests.registry import edits, wire
-from tests.registry.breaches import message
+from tests.registry.violations import message
 from tests.registry.wire import Answer, World
 from tests.serving import Server
 from xds.metadata import vocabulary as v

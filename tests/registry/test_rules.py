@@ -6,25 +6,25 @@ import pytest
 from lxml import etree
 
 from tests.registry import (
-    breaches_of_attributes,
-    breaches_of_on_demand,
-    breaches_of_relations,
-    breaches_of_structure,
     edits,
+    violations_of_attributes,
+    violations_of_on_demand,
+    violations_of_relations,
+    violations_of_structure,
     wire,
 )
-from tests.registry.breaches import SCHEMA, Breach, message, registered
 from tests.registry.lawful import LAWFUL, PREDECESSORS, Lawful
+from tests.registry.violations import SCHEMA, Violation, message, registered
 from tests.registry.wire import ACTIVE, World
 from tests.serving import Server
 from xds.metadata import vocabulary as v
 from xds.metadata.rules import SUBMISSION_RULES
 
-BREACHES = (
-    *breaches_of_structure.BREACHES,
-    *breaches_of_attributes.BREACHES,
-    *breaches_of_relations.BREACHES,
-    *breaches_of_on_demand.BREACHES,
+VIOLATIONS = (
+    *violations_of_structure.VIOLATIONS,
+    *violations_of_attributes.VIOLATIONS,
+    *violations_of_relations.VIOLATIONS,
+    *violations_of_on_demand.VIOLATIONS,
 )
 FIXTURES = [
     f"{folder}/{path.stem}"
@@ -37,12 +37,12 @@ FIXTURES = [
 def _breach_cases() -> list[object]:
     return [
         pytest.param(
-            breach,
-            id=f"{breach.rule}: {breach.name}",
-            marks=pytest.mark.shows(f"rule {breach.rule}", f"error {breach.code}"),
+            violation,
+            id=f"{violation.rule}: {violation.name}",
+            marks=pytest.mark.shows(f"rule {violation.rule}", f"error {violation.code}"),
         )
-        for breach in BREACHES
-        if breach.transaction in ACTIVE
+        for violation in VIOLATIONS
+        if violation.transaction in ACTIVE
     ]
 
 
@@ -66,20 +66,20 @@ def _state(server: Server, world: World) -> dict[str, bytes]:
     return found
 
 
-@pytest.mark.parametrize("breach", _breach_cases())
+@pytest.mark.parametrize("violation", _breach_cases())
 def test_a_breach_is_refused_and_changes_nothing(
-    breach: Breach, served: Callable[[str], Server], world: World
+    violation: Violation, served: Callable[[str], Server], world: World
 ) -> None:
-    server = served(breach.server)
-    for step in breach.before:
+    server = served(violation.server)
+    for step in violation.before:
         step(server, world)
     before = _state(server, world)
-    answer = wire.send(server, message(world, breach.fixture, breach.edit))
+    answer = wire.send(server, message(world, violation.fixture, violation.edit))
     assert answer.status == "Failure"
-    assert sorted(answer.codes) == sorted((breach.code, *breach.also)), answer.problems
-    words = [world.text(word) for word in breach.words]
+    assert sorted(answer.codes) == sorted((violation.code, *violation.also)), answer.problems
+    words = [world.text(word) for word in violation.words]
     told = [p for p in answer.problems if all(word in p.context for word in words)]
-    expected = [(breach.code, world.text(breach.at))]
+    expected = [(violation.code, world.text(violation.at))]
     assert [(p.code, p.location) for p in told] == expected, answer.problems
     assert _state(server, world) == before
 
@@ -94,7 +94,8 @@ def test_a_good_message_is_accepted(fixture: str, server: Server, world: World) 
 
 
 @pytest.mark.parametrize(
-    "fixture", sorted({breach.fixture for breach in BREACHES if breach.server == "domain"})
+    "fixture",
+    sorted({one.fixture for one in VIOLATIONS if one.server == "domain"}),
 )
 def test_a_good_message_is_accepted_by_a_domain_that_knows_its_codes_and_patients(
     fixture: str, domain_server: Server, known_world: World
@@ -111,17 +112,17 @@ def test_a_lawful_change_is_accepted(lawful: Lawful, server: Server, world: Worl
 
 def test_every_rule_has_a_breach() -> None:
     rules = {rule.name for rule in SUBMISSION_RULES if rule.transactions & ACTIVE}
-    assert {breach.rule for breach in BREACHES} == rules | {SCHEMA}
+    assert {violation.rule for violation in VIOLATIONS} == rules | {SCHEMA}
 
 
 def test_a_breach_has_the_error_of_its_rule() -> None:
     errors = {rule.name: rule.error.code for rule in SUBMISSION_RULES}
-    for breach in BREACHES:
-        assert breach.code == errors.get(breach.rule, breach.code), breach.name
+    for violation in VIOLATIONS:
+        assert violation.code == errors.get(violation.rule, violation.code), violation.name
 
 
 def test_every_fixture_of_a_breach_is_a_good_message() -> None:
-    assert {b.fixture for b in BREACHES if b.transaction in ACTIVE} <= set(FIXTURES)
+    assert {b.fixture for b in VIOLATIONS if b.transaction in ACTIVE} <= set(FIXTURES)
 
 
 # --- all errors at once --------------------------------------------------------------------------

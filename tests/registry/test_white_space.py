@@ -4,8 +4,8 @@ import pytest
 from lxml import etree
 
 from tests.registry import edits, wire
-from tests.registry.breaches import message
 from tests.registry.edits import DOCUMENT_ENTRY, SUBMISSION_SET, classification, identifier, slot
+from tests.registry.violations import message
 from tests.registry.wire import World, text, texts
 from tests.serving import Server
 from xds.metadata import vocabulary as v

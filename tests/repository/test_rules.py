@@ -71,7 +71,7 @@ def offer(server: Server, text: str, document: bytes = DOCUMENT) -> Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Breach:
+class Violation:
     """One change that makes a good ITI-41 wrong, and the errors that must follow."""
 
     name: str
@@ -105,24 +105,24 @@ def _no_class_code(text: str) -> str:
 
 
 METADATA = "XDSRepositoryMetadataError"
-BREACHES = (
-    Breach("no document", _without_document, (("XDSMissingDocument", "Document01"),)),
-    Breach("a document too many", _one_more, (("XDSMissingDocumentMetadata", "Document02"),)),
-    Breach(
+VIOLATIONS = (
+    Violation("no document", _without_document, (("XDSMissingDocument", "Document01"),)),
+    Violation("a document too many", _one_more, (("XDSMissingDocumentMetadata", "Document02"),)),
+    Violation(
         "a document of another entry",
         _other_document,
         (("XDSMissingDocument", "Document01"), ("XDSMissingDocumentMetadata", "Document02")),
     ),
-    Breach("two documents of one entry", _twice, ((METADATA, "Document01"),)),
-    Breach("another hash", with_slot("hash", "f" * 40), ((METADATA, "Document01"),)),
-    Breach("another size", with_slot("size", "1"), ((METADATA, "Document01"),)),
-    Breach("an On-Demand entry", _on_demand, ((METADATA, "Document01"),)),
-    Breach(
+    Violation("two documents of one entry", _twice, ((METADATA, "Document01"),)),
+    Violation("another hash", with_slot("hash", "f" * 40), ((METADATA, "Document01"),)),
+    Violation("another size", with_slot("size", "1"), ((METADATA, "Document01"),)),
+    Violation("an On-Demand entry", _on_demand, ((METADATA, "Document01"),)),
+    Violation(
         "what the registry refuses",
         _no_class_code,
         (("XDSRegistryMetadataError", "Document01"),),
     ),
-    Breach(
+    Violation(
         "what the schema refuses",
         lambda text: changed(text, '<rim:Slot name="languageCode">', "<rim:Slot>"),
         ((METADATA, ""),),
@@ -131,21 +131,21 @@ BREACHES = (
 
 
 @pytest.mark.parametrize(
-    "breach",
+    "violation",
     [
         pytest.param(
             one, id=one.name, marks=shows("ITI-41", *{f"error {c}" for c, _ in one.errors})
         )
-        for one in BREACHES
+        for one in VIOLATIONS
     ],
 )
 def test_what_cannot_be_provided_is_refused_and_leaves_nothing(
-    server: Server, breach: Breach
+    server: Server, violation: Violation
 ) -> None:
     case = new_case()
     before = stored(server)
-    answer = offer(server, breach.edit(case.provide()))
-    assert (answer.status, tuple(told(answer))) == (FAILURE, breach.errors), answer.errors
+    answer = offer(server, violation.edit(case.provide()))
+    assert (answer.status, tuple(told(answer))) == (FAILURE, violation.errors), answer.errors
     assert (stored(server), found(server, case)) == (before, 0)
 
 

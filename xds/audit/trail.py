@@ -141,7 +141,7 @@ def _told(access: Access, outcome: Outcome) -> tuple[int, str]:
     """Return the EventOutcomeIndicator, and what is said of a failure."""
     if outcome.denied is not None:
         return MINOR_FAILURE, f"denied: {outcome.denied.rule or outcome.denied}"
-    codes = ", ".join(dict.fromkeys(breach.code for breach in outcome.breaches))
+    codes = ", ".join(dict.fromkeys(violation.code for violation in outcome.violations))
     if outcome.result is Result.ERROR:
         return SERIOUS_FAILURE, codes or "the server could not answer"
     if not (outcome.is_success or outcome.result is Result.PARTIAL):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from xds.errors import Breach, RequestRefused
+from xds.errors import RequestRefused, Violation
 
 ERROR_TEXTS: Final = {
     "100": "Segment sequence error",
@@ -41,6 +41,6 @@ class Refused(RequestRefused):
         self.problems = problems
 
     @property
-    def breaches(self) -> Sequence[Breach]:
+    def violations(self) -> Sequence[Violation]:
         """What is wrong, as far as a log may tell."""
-        return tuple(Breach(one.code, one.location) for one in self.problems)
+        return tuple(Violation(one.code, one.location) for one in self.problems)

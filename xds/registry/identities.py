@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, or_, select, update
 
 from xds.database import Database, InCommit, Locks, retried
-from xds.errors import Breach, RequestRefused
+from xds.errors import RequestRefused, Violation
 from xds.metadata import datatypes
 from xds.metadata.datatypes import CX
 from xds.registry import events, link_changes, patients
@@ -81,9 +81,9 @@ class IdentityRefused(RequestRefused):
         super().__init__("; ".join(map(str, self.findings)))
 
     @property
-    def breaches(self) -> Sequence[Breach]:
+    def violations(self) -> Sequence[Violation]:
         """What is wrong, as far as a log may tell."""
-        return tuple(Breach(one.fault.code, one.role) for one in self.findings)
+        return tuple(Violation(one.fault.code, one.role) for one in self.findings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_42
 from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.objects import MetadataObject
-from xds.metadata.rules import Case, Policy, RegistryState, breaches
+from xds.metadata.rules import Case, Policy, RegistryState, violations
 from xds.metadata.submission import Submission
 from xds.metadata.unique_ids import normal
 from xds.registry import consequences, events, lookups
@@ -100,7 +100,7 @@ class DocumentRegistry:
         What it refers to has to be ``visible`` to the submitter, else it is as if it were not
         there.
 
-        Raises TransactionFailure with every breach of the rules; then nothing has changed. On
+        Raises TransactionFailure with every violation of the rules; then nothing has changed. On
         return the registration is durable, and so is what ``in_commit`` did with the connection; it
         is called again where another transaction was in the way.
         """
@@ -161,7 +161,7 @@ class DocumentRegistry:
         This is most of the work of a registration. It is done before the database is locked, and
         again only where the state has changed in between.
         """
-        if errors := breaches(Case(submission, transaction, state, self.policy)):
+        if errors := violations(Case(submission, transaction, state, self.policy)):
             raise TransactionFailure(errors)
         now = datatypes.now()
         named = self._at_home(submission).with_uuids()

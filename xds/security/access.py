@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from xds.errors import Breach, FailureKind, RegistryError, kind_of_errors
+from xds.errors import FailureKind, RegistryError, Violation, kind_of_errors
 from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.submission import Submission
 from xds.security.caller import UNKNOWN, Caller
@@ -87,7 +87,7 @@ class Access:
 
     refused_as: FailureKind | None = None
     """What kind of refusal the answer is, of handlers that answer with one themselves."""
-    breaches: tuple[Breach, ...] = ()
+    violations: tuple[Violation, ...] = ()
     """What that answer tells to be wrong."""
     is_partial: bool = False
     """Whether the answer has a part of what was asked for, and errors (PartialSuccess)."""
@@ -114,7 +114,7 @@ class Access:
 
         For handlers that answer with errors, where others raise TransactionFailure.
         """
-        self.breaches = tuple(error.breach for error in errors)
+        self.violations = tuple(error.violation for error in errors)
         if partial:
             self.is_partial = True
         else:

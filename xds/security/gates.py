@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
-from xds.errors import Breach, FailureKind, kind_of
+from xds.errors import FailureKind, Violation, kind_of
 from xds.security.access import Access, AccessDenied, AuthenticationFailed
 
 
@@ -53,7 +53,7 @@ class Outcome:
     """What became of a transaction: the one value that metrics, log, trace and audit tell."""
 
     result: Result = Result.SUCCESS
-    breaches: tuple[Breach, ...] = ()
+    violations: tuple[Violation, ...] = ()
     """What was wrong, of a failure."""
     denied: AccessDenied | None = None
     unauthenticated: AuthenticationFailed | None = None
@@ -64,7 +64,7 @@ class Outcome:
         """Return the outcome of a request that ended with an exception."""
         return cls(
             _RESULTS[kind_of(error)],
-            tuple(getattr(error, "breaches", ())),
+            tuple(getattr(error, "violations", ())),
             error if isinstance(error, AccessDenied) else None,
             error if isinstance(error, AuthenticationFailed) else None,
         )
@@ -73,8 +73,8 @@ class Outcome:
     def of_answer(cls, access: Access) -> "Outcome":
         """Return the outcome of a request that its handler has answered."""
         if access.refused_as is not None:
-            return cls(_RESULTS[access.refused_as], access.breaches)
-        return cls(Result.PARTIAL, access.breaches) if access.is_partial else SUCCESS
+            return cls(_RESULTS[access.refused_as], access.violations)
+        return cls(Result.PARTIAL, access.violations) if access.is_partial else SUCCESS
 
     @property
     def is_success(self) -> bool:

@@ -57,17 +57,17 @@ class Confirmation:
     certificates: Sequence[bytes]
     """Of a holder of key, DER."""
 
-    def breach(self, node: Node, audiences: frozenset[str], now: float, skew: int) -> str | None:
+    def violation(self, node: Node, audiences: frozenset[str], now: float, skew: int) -> str | None:
         """Return why it does not hold for the sender of a request; nothing where it does."""
         if not self.span.includes(now, skew):
             return "it has expired, or is not valid yet"
         if self.recipient and self.recipient not in audiences:
             return "its Recipient is not in user_audiences"
         if self.method == HOLDER_OF_KEY:
-            return self._breach_of_holder(node)
+            return self._violation_of_holder(node)
         return None if self.method == BEARER else "its Method is neither bearer nor holder-of-key"
 
-    def _breach_of_holder(self, node: Node) -> str | None:
+    def _violation_of_holder(self, node: Node) -> str | None:
         if node.certificate is None:
             return _NO_CERTIFICATE
         known = node.certificate in self.certificates
@@ -117,9 +117,9 @@ class Conditions:
             )
         if not self.audiences or any(one.isdisjoint(audiences) for one in self.audiences):
             raise AssertionRefused(FAILED_AUTHENTICATION, "the audience is not in user_audiences")
-        breaches = [one.breach(node, audiences, now, skew) for one in self.confirmations]
-        if None not in breaches:
-            reasons = "; ".join(dict.fromkeys(filter(None, breaches))) or "there is none"
+        violations = [one.violation(node, audiences, now, skew) for one in self.confirmations]
+        if None not in violations:
+            reasons = "; ".join(dict.fromkeys(filter(None, violations))) or "there is none"
             raise AssertionRefused(
                 FAILED_AUTHENTICATION, f"no confirmation of the subject holds: {reasons}"
             )

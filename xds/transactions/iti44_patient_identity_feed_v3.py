@@ -16,9 +16,9 @@ from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.database import DatabaseUnavailable
 from xds.errors import (
-    Breach,
     FailureKind,
     RegistryError,
+    Violation,
     XDSRegistryBusy,
     XDSRegistryError,
     kind_of,
@@ -186,7 +186,7 @@ def _handler(note: Note, act: Act) -> Callable[[AffinityDomain, Request], Respon
             _log.error("not available", transaction=ITI_44.name, exc_info=error)
             refused_as, details = kind_of(error), [_Detail("207", BUSY)]
         access.refused_as = refused_as
-        access.breaches = tuple(Breach(one.code, one.location) for one in details)
+        access.violations = tuple(Violation(one.code, one.location) for one in details)
         return _acknowledged(request.body, _ERROR, details)
 
     return handle

@@ -143,7 +143,7 @@ class Transaction:
         return response
 
     def check(self, body: etree._Element) -> None:
-        """Raise TransactionFailure with every breach of the schema."""
+        """Raise TransactionFailure with every violation of the schema."""
         if found := contract.problems(body):
             raise TransactionFailure([self.invalid(problem, rule="schema") for problem in found])
 

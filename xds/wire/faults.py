@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from xds.errors import Breach, FailureKind, RequestRefused
+from xds.errors import FailureKind, RequestRefused, Violation
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
 
@@ -65,9 +65,9 @@ class SoapFault(RequestRefused):
         return FailureKind.INTERNAL if self.code == RECEIVER else FailureKind.MALFORMED
 
     @property
-    def breaches(self) -> Sequence[Breach]:
+    def violations(self) -> Sequence[Violation]:
         """What is wrong, as far as a log may tell."""
-        return tuple(Breach(code) for code in self.subcodes or (self.code,))
+        return tuple(Violation(code) for code in self.subcodes or (self.code,))
 
     @property
     def action(self) -> str:

@@ -13,11 +13,11 @@ from typing import Final, NamedTuple
 
 from xds.errors import (
     WARNING_SEVERITY,
-    Breach,
     FailureKind,
     RegistryError,
     RequestRefused,
     TransactionFailure,
+    Violation,
 )
 from xds.fhir.r4.characters import legible
 from xds.fhir.r4.elements import is_name
@@ -67,12 +67,12 @@ class Issue:
     """The rule that is broken, for the log."""
 
     @property
-    def breach(self) -> Breach:
+    def violation(self) -> Violation:
         """What of it may be logged: of a place the names that are not the client's own."""
         place = self.attribute or next(iter(self.expression), "")
         if not self.attribute:
             place = _known(place, is_parameter=self.code != "not-supported")
-        return Breach(self.error_code or self.code, place, self.rule)
+        return Violation(self.error_code or self.code, place, self.rule)
 
     def render(self) -> Resource:
         """Return the element ``OperationOutcome.issue``."""
@@ -136,9 +136,9 @@ class Refused(RequestRefused):
         return _KINDS.get(self.status, usual)
 
     @property
-    def breaches(self) -> Sequence[Breach]:
+    def violations(self) -> Sequence[Violation]:
         """What is wrong, as far as a log may tell."""
-        return tuple(issue.breach for issue in self.issues if issue.severity != "warning")
+        return tuple(issue.violation for issue in self.issues if issue.severity != "warning")
 
     def at(self, expression: str) -> "Refused":
         """Return the same, its issues without a place pointing at this one."""

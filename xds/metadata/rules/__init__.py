@@ -32,7 +32,7 @@ BOTH: Final = STABLE | ON_DEMAND
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule: the check, the error that a breach is, where the TF says so, where it applies."""
+    """One rule: its check, the error of a violation, its section of the TF, where it applies."""
 
     check: Callable[[Case], Findings]
     error: type[RegistryError]
@@ -45,7 +45,7 @@ class Rule:
         return self.check.__name__
 
     def errors(self, case: Case) -> list[RegistryError]:
-        """Return an error for every breach; its location is the object's id as submitted."""
+        """Return an error for every violation; its location is the object's id as submitted."""
         return [
             self.error(
                 f"{label(found.subject)}: {found.message}",
@@ -111,7 +111,7 @@ SUBMISSION_RULES: Final[tuple[Rule, ...]] = (
 )
 
 
-def breaches(case: Case) -> list[RegistryError]:
+def violations(case: Case) -> list[RegistryError]:
     """Return every error of a submission, rule by rule; empty where it is lawful."""
     return [
         error
@@ -128,5 +128,5 @@ __all__ = [
     "RegisteredObject",
     "RegistryState",
     "Rule",
-    "breaches",
+    "violations",
 ]

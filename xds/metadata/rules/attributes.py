@@ -101,11 +101,11 @@ def data_types(case: Case) -> Findings:
             for text in attribute.texts(thing):
                 if attribute.name == "mime_type" and text in listed:
                     continue
-                if text and (reason := _breach(attribute.data_type or "", text)):
+                if text and (reason := _violation(attribute.data_type or "", text)):
                     yield Finding(thing, f"{attribute.tf_name}: {reason}", attribute.tf_name)
 
 
-def _breach(data_type: str, text: str) -> str | None:
+def _violation(data_type: str, text: str) -> str | None:
     try:
         datatypes.DATA_TYPES[data_type](text)
     except ValueError as reason:
@@ -179,7 +179,7 @@ def source_patient_infos(case: Case) -> Findings:
         values = entry.source_patient_info
         try:
             datatypes.check_source_patient_info(
-                value for value in values if _breach("SourcePatientInfo", value) is None
+                value for value in values if _violation("SourcePatientInfo", value) is None
             )
         except ValueError as reason:
             yield Finding(entry, f"sourcePatientInfo: {reason}", "sourcePatientInfo")
@@ -206,7 +206,7 @@ def _author(thing: RegistryObject, author: Classification) -> Findings:
         yield Finding(thing, "author: authorPerson may have one value", "author")
     for name, data_type in AUTHOR_DATA_TYPES.items():
         for text in values.get(name, ()):
-            if text and (reason := _breach(data_type, text)):
+            if text and (reason := _violation(data_type, text)):
                 yield Finding(thing, f"{name}: {reason}", "author")
 
 

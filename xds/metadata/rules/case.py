@@ -13,7 +13,7 @@ from xds.metadata.submission import Submission
 
 
 class Finding(NamedTuple):
-    """One breach of a rule: the object, and a sentence that names the attribute."""
+    """One violation of a rule: the object, and a sentence that names the attribute."""
 
     subject: RegistryObject
     message: str

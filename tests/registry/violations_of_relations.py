@@ -1,18 +1,9 @@
-"""Breaches of the rules that look at what is registered: references, identifiers, patients."""
+"""Violations of the rules that look at what is registered: references, identifiers, patients."""
 
 from functools import partial
 from typing import Final
 
 from tests.registry import behind, edits
-from tests.registry.breaches import (
-    DEPRECATED,
-    METADATA,
-    MISMATCH,
-    UNKNOWN_PATIENT,
-    UNRESOLVED,
-    Breach,
-    registered,
-)
 from tests.registry.edits import (
     DOCUMENT_ENTRY,
     FOLDER,
@@ -26,6 +17,15 @@ from tests.registry.edits import (
     slot,
     values,
 )
+from tests.registry.violations import (
+    DEPRECATED,
+    METADATA,
+    MISMATCH,
+    UNKNOWN_PATIENT,
+    UNRESOLVED,
+    Violation,
+    registered,
+)
 from xds.metadata import vocabulary as v
 
 _UUID: Final = "urn:uuid:00000000-0000-4000-8000-0000000000"
@@ -36,7 +36,7 @@ _REPLACED: Final = (*_REGISTERED, registered("iti42/replacement"))
 _UNIQUE_ID: Final = identifier(DOCUMENT_ENTRY, v.DOCUMENT_ENTRY_UNIQUE_ID)
 _PATIENT_ID: Final = identifier(DOCUMENT_ENTRY, v.DOCUMENT_ENTRY_PATIENT_ID)
 
-_related = partial(Breach, fixture="iti42/replacement", before=_REGISTERED, at="relation")
+_related = partial(Violation, fixture="iti42/replacement", before=_REGISTERED, at="relation")
 
 
 def _ends(source: str | None = None, target: str | None = None) -> edits.Edit:
@@ -71,7 +71,7 @@ _OF_REFERENCES: Final = (
         code=UNRESOLVED,
         words=("sourceObject", f"{_UUID}99"),
     ),
-    Breach(
+    Violation(
         name="Reference to a document that nobody has",
         rule="references_resolve",
         fixture="iti42/reference",
@@ -94,7 +94,7 @@ _OF_REFERENCES: Final = (
         code=UNRESOLVED,
         words=("targetObject", _HEART),
     ),
-    Breach(
+    Violation(
         name="the replacement of a document of the submission",
         rule="relationship_ends",
         fixture="iti42/several_documents",
@@ -103,7 +103,7 @@ _OF_REFERENCES: Final = (
         words=("targetObject report", "not yet registered"),
         at="transforms",
     ),
-    Breach(
+    Violation(
         name="a snapshot of a document of the submission",
         rule="relationship_ends",
         fixture="iti42/several_documents",
@@ -128,7 +128,7 @@ _OF_REFERENCES: Final = (
         code=METADATA,
         words=(_IMAGE, "transformation"),
     ),
-    Breach(
+    Violation(
         name="an addendum to a transformation of the submission",
         rule="no_addendum_to_transformation",
         fixture="iti42/several_documents",
@@ -141,7 +141,7 @@ _OF_REFERENCES: Final = (
 
 _OF_STATUS: Final = (
     *(
-        Breach(
+        Violation(
             name=f"{name} of a deprecated document",
             rule="approved_documents",
             fixture=f"iti42/{name}",
@@ -159,7 +159,7 @@ _OF_STATUS: Final = (
             "reference",
         )
     ),
-    Breach(
+    Violation(
         name="a second replacement",
         rule="approved_documents",
         fixture="iti42/replacement",
@@ -169,7 +169,7 @@ _OF_STATUS: Final = (
         words=(_REPORT, "deprecated"),
         at="relation",
     ),
-    Breach(
+    Violation(
         name="a transformation of what went with a replaced document",
         rule="approved_documents",
         fixture="iti42/transformation",
@@ -179,7 +179,7 @@ _OF_STATUS: Final = (
         words=(f"{_UUID}13", "deprecated"),
         at="relation",
     ),
-    Breach(
+    Violation(
         name="a deprecated document into a Folder",
         rule="approved_documents",
         fixture="iti42/folder_update",
@@ -189,7 +189,7 @@ _OF_STATUS: Final = (
         words=(_REPORT, "deprecated"),
         at="folder-document",
     ),
-    Breach(
+    Violation(
         name="a document into a deprecated Folder",
         rule="approved_folders",
         fixture="iti42/folder_update",
@@ -205,8 +205,8 @@ _DUPLICATE: Final = "XDSRegistryDuplicateUniqueIdInMessage"
 _USED: Final = "XDSDuplicateUniqueIdInRegistry"
 
 
-def _doubled(name: str, edit: edits.Edit, unique_id: str, at: str) -> Breach:
-    return Breach(
+def _doubled(name: str, edit: edits.Edit, unique_id: str, at: str) -> Violation:
+    return Violation(
         name=f"one uniqueId of {name}",
         rule="distinct_unique_ids",
         fixture="iti42/folder",
@@ -217,8 +217,8 @@ def _doubled(name: str, edit: edits.Edit, unique_id: str, at: str) -> Breach:
     )
 
 
-def _used(name: str, path: str, scheme: str, unique_id: str, kind: str, at: str) -> Breach:
-    return Breach(
+def _used(name: str, path: str, scheme: str, unique_id: str, kind: str, at: str) -> Violation:
+    return Violation(
         name=f"a {name} with the uniqueId of a registered {kind}",
         rule="unused_unique_ids",
         fixture="iti42/folder",
@@ -271,7 +271,7 @@ _OF_IDENTIFIERS: Final = (
             ("2.999.4.20", "Folder"),
         )
     ),
-    Breach(
+    Violation(
         name="the same document for another patient",
         rule="patient_of_document",
         fixture="iti42/minimal_document",
@@ -280,7 +280,7 @@ _OF_IDENTIFIERS: Final = (
         code=MISMATCH,
         words=("patientId P2^^^&2.999.1.1&ISO", "2.999.3.10"),
     ),
-    Breach(
+    Violation(
         name="the same document with another hash",
         rule="identical_hash",
         fixture="iti42/minimal_document",
@@ -289,7 +289,7 @@ _OF_IDENTIFIERS: Final = (
         code="XDSNonIdenticalHash",
         words=("2.999.3.10",),
     ),
-    Breach(
+    Violation(
         name="the same document with another size",
         rule="identical_size",
         fixture="iti42/minimal_document",
@@ -299,7 +299,7 @@ _OF_IDENTIFIERS: Final = (
         words=("2.999.3.10",),
     ),
     *(
-        Breach(
+        Violation(
             name=f"the UUID of a registered {kind}",
             rule="unused_uuids",
             fixture="iti42/folder",
@@ -323,7 +323,7 @@ _OF_IDENTIFIERS: Final = (
 )
 
 _OF_PATIENTS: Final = (
-    Breach(
+    Violation(
         name="a patient of another assigning authority",
         rule="assigning_authority",
         fixture="iti42/minimal_document",
@@ -334,7 +334,7 @@ _OF_PATIENTS: Final = (
         also=(UNKNOWN_PATIENT,),
         server="domain",
     ),
-    Breach(
+    Violation(
         name="a patient whom nobody has made known",
         rule="known_patients",
         fixture="iti42/minimal_document",
@@ -344,7 +344,7 @@ _OF_PATIENTS: Final = (
         at="submission-set",
         server="domain",
     ),
-    Breach(
+    Violation(
         name="a patient who was merged into another",
         rule="known_patients",
         fixture="iti42/minimal_document",
@@ -354,7 +354,7 @@ _OF_PATIENTS: Final = (
         at="submission-set",
         server="domain",
     ),
-    Breach(
+    Violation(
         name="a DocumentEntry of another patient",
         rule="one_patient",
         fixture="iti42/folder",
@@ -362,7 +362,7 @@ _OF_PATIENTS: Final = (
         code=MISMATCH,
         words=("P2^^^&2.999.1.1&ISO", "P1^^^&2.999.1.1&ISO"),
     ),
-    Breach(
+    Violation(
         name="a Folder of another patient",
         rule="one_patient",
         fixture="iti42/folder",
@@ -371,7 +371,7 @@ _OF_PATIENTS: Final = (
         words=("P2^^^&2.999.1.1&ISO",),
         at="folder",
     ),
-    Breach(
+    Violation(
         name="a document into the Folder of another patient",
         rule="related_patients",
         fixture="iti42/reference",
@@ -385,7 +385,7 @@ _OF_PATIENTS: Final = (
         at="folder-document",
     ),
     *(
-        Breach(
+        Violation(
             name=f"the {name} of another patient's document",
             rule="related_patients",
             fixture=f"iti42/{name}",
@@ -414,4 +414,4 @@ _OF_PATIENTS: Final = (
     ),
 )
 
-BREACHES: Final = (*_OF_REFERENCES, *_OF_STATUS, *_OF_IDENTIFIERS, *_OF_PATIENTS)
+VIOLATIONS: Final = (*_OF_REFERENCES, *_OF_STATUS, *_OF_IDENTIFIERS, *_OF_PATIENTS)

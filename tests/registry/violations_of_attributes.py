@@ -1,4 +1,4 @@
-"""Breaches of the rules of single attributes; those that follow from a declaration are made of it.
+"""Violations of the rules of single attributes; those of a declaration are made of it.
 
 An attribute declared in :mod:`xds.metadata.objects` has its rows here without further work.
 """
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from tests.registry import edits
-from tests.registry.breaches import METADATA, MISMATCH, Breach, registered
 from tests.registry.edits import (
     DOCUMENT_ENTRY,
     FOLDER,
@@ -21,6 +20,7 @@ from tests.registry.edits import (
     slot,
     values,
 )
+from tests.registry.violations import METADATA, MISMATCH, Violation, registered
 from xds.metadata import vocabulary as v
 from xds.metadata.attributes import (
     AUTHOR_DATA_TYPES,
@@ -102,10 +102,10 @@ def _declared() -> Iterator[tuple[str, Attribute[Any], str, str, str]]:
             yield f"{kind.KIND}.{declared.tf_name}", declared, fixture, path, identity
 
 
-def _required() -> Iterator[Breach]:
+def _required() -> Iterator[Violation]:
     for name, declared, fixture, path, identity in _declared():
         if "ITI-42" in declared.required_in:
-            yield Breach(
+            yield Violation(
                 name=f"no {name}",
                 rule="required",
                 fixture=fixture,
@@ -126,12 +126,12 @@ def _once(path: str, declared: Attribute[Any]) -> Edit | None:
     return edits.another_value(place) if is_slot else edits.repeat(place)
 
 
-def _cardinality() -> Iterator[Breach]:
+def _cardinality() -> Iterator[Violation]:
     for name, declared, fixture, path, identity in _declared():
         if declared.tf_name == "documentation":
             continue  # no membership has it: see below
         if (edit := _once(path, declared)) is not None:
-            yield Breach(
+            yield Violation(
                 name=f"two of {name}",
                 rule="cardinality",
                 fixture=fixture,
@@ -149,12 +149,12 @@ _BESIDES: Final = {
 }
 
 
-def _data_types() -> Iterator[Breach]:
+def _data_types() -> Iterator[Violation]:
     for name, declared, fixture, path, identity in _declared():
         if declared.data_type in (None, "Identifier"):
             continue  # any text is an Identifier; the schema bounds it, and one of blanks is absent
         also = _BESIDES.get(declared.tf_name, ())
-        yield Breach(
+        yield Violation(
             name=f"wrong {name}",
             rule="data_types",
             fixture=fixture,
@@ -178,7 +178,7 @@ _CODED: Final = (
 )
 
 
-def _codes() -> Iterator[Breach]:
+def _codes() -> Iterator[Violation]:
     for name, edit, words in (
         ("without code", attribute(_CLASS_CODE, "nodeRepresentation", None), "nodeRepresentation"),
         ("with empty code", attribute(_CLASS_CODE, "nodeRepresentation", ""), "nodeRepresentation"),
@@ -192,7 +192,7 @@ def _codes() -> Iterator[Breach]:
             "displayName",
         ),
     ):
-        yield Breach(
+        yield Violation(
             name=f"a code {name}",
             rule="codes",
             edit=edit,
@@ -201,7 +201,7 @@ def _codes() -> Iterator[Breach]:
         )
     for name, path, scheme in _CODED:
         kind, _, attribute_name = name.partition(".")
-        yield Breach(
+        yield Violation(
             name=f"a code without scheme in {name}",
             rule="codes",
             fixture="iti42/folder" if path == FOLDER else "iti42/comprehensive_document",
@@ -212,12 +212,12 @@ def _codes() -> Iterator[Breach]:
         )
 
 
-def _author(name: str, edit: Edit, *words: str, at: str = "document") -> Breach:
-    return Breach(name=name, rule="authors", edit=edit, code=METADATA, words=words, at=at)
+def _author(name: str, edit: Edit, *words: str, at: str = "document") -> Violation:
+    return Violation(name=name, rule="authors", edit=edit, code=METADATA, words=words, at=at)
 
 
 _ROWS: Final = (
-    Breach(
+    Violation(
         name="two of Association.documentation",
         rule="cardinality",
         fixture="iti42/signature",
@@ -227,28 +227,28 @@ _ROWS: Final = (
         words=("documentation may stand once, stands 2 times",),
         at="relation",
     ),
-    Breach(
+    Violation(
         name="an empty slot where a value is required",
         rule="required",
         edit=values(slot(DOCUMENT_ENTRY, "languageCode")),
         code=METADATA,
         words=("languageCode is required",),
     ),
-    Breach(
+    Violation(
         name="an empty value where one is required",
         rule="required",
         edit=values(slot(DOCUMENT_ENTRY, "sourcePatientId"), ""),
         code=METADATA,
         words=("sourcePatientId is required",),
     ),
-    Breach(
+    Violation(
         name="a day that the month does not have",
         rule="data_types",
         edit=values(slot(DOCUMENT_ENTRY, "creationTime"), "20260230"),
         code=METADATA,
         words=("creationTime", "no such day"),
     ),
-    Breach(
+    Violation(
         name="a wrong value among good ones",
         rule="data_types",
         edit=values(slot(SUBMISSION_SET, "intendedRecipient"), "|^Lindqvist^Per", "||"),
@@ -256,28 +256,28 @@ _ROWS: Final = (
         words=("intendedRecipient",),
         at="submission-set",
     ),
-    Breach(
+    Violation(
         name="an On-Demand DocumentEntry",
         rule="object_types",
         edit=attribute(DOCUMENT_ENTRY, "objectType", v.ON_DEMAND_DOCUMENT_ENTRY),
         code=METADATA,
         words=("objectType", "Stable", "ITI-42"),
     ),
-    Breach(
+    Violation(
         name="a second birth date",
         rule="source_patient_infos",
         edit=values(slot(DOCUMENT_ENTRY, "sourcePatientInfo"), "PID-7|1961", "PID-7|1962"),
         code=METADATA,
         words=("sourcePatientInfo", "PID-7"),
     ),
-    Breach(
+    Violation(
         name="serviceStopTime before serviceStartTime",
         rule="service_times",
         edit=values(slot(DOCUMENT_ENTRY, "serviceStopTime"), "20260228"),
         code=METADATA,
         words=("serviceStartTime", "serviceStopTime"),
     ),
-    Breach(
+    Violation(
         name="a code outside the value set",
         rule="codes_of_the_domain",
         edit=attribute(_CLASS_CODE, "nodeRepresentation", "poem"),
@@ -285,7 +285,7 @@ _ROWS: Final = (
         words=("classCode", "poem^^2.999.5.1"),
         server="domain",
     ),
-    Breach(
+    Violation(
         name="a code of another scheme",
         rule="codes_of_the_domain",
         edit=values(slot(_CLASS_CODE, "codingScheme"), "2.999.5.2"),
@@ -293,7 +293,7 @@ _ROWS: Final = (
         words=("classCode", "report^^2.999.5.2"),
         server="domain",
     ),
-    Breach(
+    Violation(
         name="a mime type that the domain does not allow",
         rule="mime_types_of_the_domain",
         edit=attribute(DOCUMENT_ENTRY, "mimeType", "application/x-dosexec"),
@@ -341,4 +341,4 @@ _ROWS: Final = (
 )
 
 
-BREACHES: Final = (*_required(), *_cardinality(), *_data_types(), *_codes(), *_ROWS)
+VIOLATIONS: Final = (*_required(), *_cardinality(), *_data_types(), *_codes(), *_ROWS)

@@ -1,6 +1,6 @@
-"""What a breach of a rule is: a good message, one named change, and the error that must follow.
+"""What a violation of a rule is: a good message, one named change, and the error that must follow.
 
-A new rule needs a row in one of the tables that :data:`BREACHES` joins; a test fails until then.
+A new rule needs a row in one of the tables that :data:`VIOLATIONS` joins; a test fails until then.
 """
 
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def message(world: World, fixture: str, edit: Edit | None = None) -> etree._Elem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Breach:
+class Violation:
     """One change that makes a good message wrong, and the error that tells of it."""
 
     name: str

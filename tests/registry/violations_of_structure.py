@@ -1,10 +1,9 @@
-"""Breaches of the schema and of the rules of structure (ITI TF-3 4.1.4, 4.2)."""
+"""Violations of the schema and of the rules of structure (ITI TF-3 4.1.4, 4.2)."""
 
 from functools import partial
 from typing import Final
 
 from tests.registry import edits
-from tests.registry.breaches import METADATA, SCHEMA, UNRESOLVED, Breach, registered
 from tests.registry.edits import (
     DOCUMENT_ENTRY,
     FOLDER,
@@ -19,20 +18,21 @@ from tests.registry.edits import (
     slot,
     values,
 )
+from tests.registry.violations import METADATA, SCHEMA, UNRESOLVED, Violation, registered
 from xds.metadata import vocabulary as v
 
 _UUID: Final = "urn:uuid:00000000-0000-4000-8000-0000000000"
 _REGISTERED: Final = (registered("iti42/preassigned_uuids"),)
 
-_breach = partial(Breach, code=METADATA, fixture="iti42/folder")
+_violation = partial(Violation, code=METADATA, fixture="iti42/folder")
 
 
 def _classification(kind: str, owner: str, value: str) -> str:
     return f'<rim:Classification id="odd" classifiedObject="{owner}" {kind}="{value}"/>'
 
 
-def _schema(name: str, edit: edits.Edit, *words: str) -> Breach:
-    return Breach(name=name, rule=SCHEMA, edit=edit, code=METADATA, words=words, at="")
+def _schema(name: str, edit: edits.Edit, *words: str) -> Violation:
+    return Violation(name=name, rule=SCHEMA, edit=edit, code=METADATA, words=words, at="")
 
 
 _OF_THE_SCHEMA: Final = (
@@ -71,21 +71,21 @@ _OF_THE_SCHEMA: Final = (
 )
 
 _OF_OBJECTS: Final = (
-    _breach(
+    _violation(
         name="a list of objects within a package",
         rule="only_xds_objects",
         edit=edits.add(FOLDER, "<rim:RegistryObjectList/>"),
         words=("rim:RegistryObjectList has no place",),
         at="",
     ),
-    _breach(
+    _violation(
         name="an object that XDS does not know",
         rule="only_xds_objects",
         edit=edits.add_object('<rim:Service id="service"/>'),
         words=("rim:Service",),
         at="service",
     ),
-    _breach(
+    _violation(
         name="a package that is neither SubmissionSet nor Folder",
         rule="only_xds_objects",
         fixture="iti42/sibling_classifications",
@@ -96,7 +96,7 @@ _OF_OBJECTS: Final = (
         at="folder",
         also=(UNRESOLVED, METADATA),
     ),
-    _breach(
+    _violation(
         name="a package that is both SubmissionSet and Folder",
         rule="only_xds_objects",
         fixture="iti42/sibling_classifications",
@@ -108,14 +108,14 @@ _OF_OBJECTS: Final = (
         at="folder",
         also=(UNRESOLVED, METADATA),
     ),
-    _breach(
+    _violation(
         name="the type of a package that is not there",
         rule="only_xds_objects",
         edit=edits.add_object(_classification("classificationNode", "nobody", v.FOLDER_NODE)),
         words=("classifiedObject",),
         at="odd",
     ),
-    _breach(
+    _violation(
         name="no SubmissionSet",
         rule="one_submission_set",
         fixture="iti42/minimal_document",
@@ -124,7 +124,7 @@ _OF_OBJECTS: Final = (
         at="",
         also=(METADATA,),
     ),
-    _breach(
+    _violation(
         name="two SubmissionSets",
         rule="one_submission_set",
         edit=edits.copy_as(
@@ -133,7 +133,7 @@ _OF_OBJECTS: Final = (
         words=("exactly one SubmissionSet",),
         at="second-set",
     ),
-    _breach(
+    _violation(
         name="a SubmissionSet of nothing",
         rule="something_to_share",
         fixture="iti42/minimal_document",
@@ -141,14 +141,14 @@ _OF_OBJECTS: Final = (
         words=("no DocumentEntry, Folder or Folder membership",),
         at="submission-set",
     ),
-    _breach(
+    _violation(
         name="one id of two objects",
         rule="distinct_ids",
         edit=attribute(association("member-folder"), "id", "member-document"),
         words=("id", "several"),
         at="member-document",
     ),
-    _breach(
+    _violation(
         name="a classifiedObject that is another object",
         rule="parts_name_their_owner",
         edit=attribute(
@@ -156,14 +156,14 @@ _OF_OBJECTS: Final = (
         ),
         words=("Classification", "classifiedObject"),
     ),
-    _breach(
+    _violation(
         name="a package whose type is said of another",
         rule="parts_name_their_owner",
         edit=attribute(node(FOLDER), "classifiedObject", "empty-folder"),
         words=("Classification", "classifiedObject"),
         at="folder",
     ),
-    _breach(
+    _violation(
         name="a registryObject that is another object",
         rule="parts_name_their_owner",
         edit=attribute(
@@ -171,7 +171,7 @@ _OF_OBJECTS: Final = (
         ),
         words=("ExternalIdentifier", "registryObject"),
     ),
-    _breach(
+    _violation(
         name="a UUID in upper case",
         rule="uuids_in_lower_case",
         edit=attribute(
@@ -180,28 +180,28 @@ _OF_OBJECTS: Final = (
         words=("lower case",),
         at="urn:uuid:ABCDEF00-0000-4000-8000-000000000001",
     ),
-    _breach(
+    _violation(
         name="an id that only begins as a UUID",
         rule="uuids_in_lower_case",
         edit=attribute(association("member-folder"), "id", "urn:uuid:member-folder"),
         words=("UUID",),
         at="urn:uuid:member-folder",
     ),
-    _breach(
+    _violation(
         name="a part whose UUID is none",
         rule="uuids_in_lower_case",
         edit=attribute(node(FOLDER), "id", "urn:uuid:1"),
         words=("urn:uuid:1", "UUID"),
         at="folder",
     ),
-    _breach(
+    _violation(
         name="a later version",
         rule="first_version",
         edit=attribute(DOCUMENT_ENTRY, "lid", f"{_UUID}99"),
         words=("logicalID",),
     ),
     *(
-        _breach(
+        _violation(
             name=f"a symbolic logicalID of the {kind}",
             rule="first_version",
             edit=attribute(path, "lid", identifier),
@@ -213,7 +213,7 @@ _OF_OBJECTS: Final = (
             ("Association", association("member-document"), "member-document"),
         )
     ),
-    _breach(
+    _violation(
         name="limitedMetadata of a DocumentEntry",
         rule="limited_metadata",
         server="domain",
@@ -223,7 +223,7 @@ _OF_OBJECTS: Final = (
         ),
         words=("limitedMetadata",),
     ),
-    _breach(
+    _violation(
         name="limitedMetadata of a SubmissionSet",
         rule="limited_metadata",
         server="domain",
@@ -235,7 +235,7 @@ _OF_OBJECTS: Final = (
         words=("limitedMetadata",),
         at="submission-set",
     ),
-    _breach(
+    _violation(
         name="limitedMetadata of a Folder",
         rule="limited_metadata",
         server="domain",
@@ -245,19 +245,19 @@ _OF_OBJECTS: Final = (
         words=("limitedMetadata",),
         at="folder",
     ),
-    _breach(
+    _violation(
         name="two Slots of one name",
         rule="slot_names",
         edit=edits.repeat(slot(DOCUMENT_ENTRY, "languageCode")),
         words=("languageCode", "2 times"),
     ),
-    _breach(
+    _violation(
         name="an extra Slot whose name is no URN",
         rule="slot_names",
         edit=edits.add_slot(DOCUMENT_ENTRY, "authorInstitution", "Harbour Hospital"),
         words=("authorInstitution", "URN"),
     ),
-    _breach(
+    _violation(
         name="an extra Slot whose name only begins as a URN",
         rule="slot_names",
         edit=edits.add_slot(SUBMISSION_SET, "urn:", "W3"),
@@ -267,33 +267,33 @@ _OF_OBJECTS: Final = (
 )
 
 _OF_MEMBERSHIP: Final = (
-    _breach(
+    _violation(
         name="a DocumentEntry outside the SubmissionSet",
         rule="member_of_submission_set",
         edit=edits.remove(association("member-document")),
         words=("exactly one HasMember", "has 0"),
     ),
-    _breach(
+    _violation(
         name="a DocumentEntry twice in the SubmissionSet",
         rule="member_of_submission_set",
         edit=edits.repeat(association("member-document"), id="once-more"),
         words=("exactly one HasMember", "has 2"),
     ),
-    _breach(
+    _violation(
         name="a Folder outside the SubmissionSet",
         rule="member_of_submission_set",
         edit=edits.remove(association("member-empty-folder")),
         words=("exactly one HasMember",),
         at="empty-folder",
     ),
-    _breach(
+    _violation(
         name="a Folder membership outside the SubmissionSet",
         rule="member_of_submission_set",
         edit=edits.remove(association("member-folder-document")),
         words=("exactly one HasMember",),
         at="folder-document",
     ),
-    _breach(
+    _violation(
         name="an Association of an unknown type",
         rule="association_types",
         fixture="iti42/several_documents",
@@ -301,7 +301,7 @@ _OF_MEMBERSHIP: Final = (
         words=("urn:example:likes",),
         at="appends",
     ),
-    _breach(
+    _violation(
         name="an Association that only an update may bring",
         rule="association_types",
         fixture="iti42/folder_update",
@@ -312,14 +312,14 @@ _OF_MEMBERSHIP: Final = (
         words=("UpdateAvailabilityStatus",),
         at="update",
     ),
-    _breach(
+    _violation(
         name="a HasMember from a DocumentEntry",
         rule="has_member_ends",
         edit=has_member("odd", "document", "folder"),
         words=("from DocumentEntry to Folder",),
         at="odd",
     ),
-    _breach(
+    _violation(
         name="a Folder in a Folder",
         rule="has_member_ends",
         edit=both(
@@ -329,7 +329,7 @@ _OF_MEMBERSHIP: Final = (
         words=("from Folder to Folder",),
         at="odd",
     ),
-    _breach(
+    _violation(
         name="an addition to a registered SubmissionSet",
         rule="has_member_ends",
         fixture="iti42/folder_update",
@@ -338,7 +338,7 @@ _OF_MEMBERSHIP: Final = (
         words=("registered SubmissionSet",),
         at="late",
     ),
-    _breach(
+    _violation(
         name="a SubmissionSet that holds a registered Folder",
         rule="has_member_ends",
         before=_REGISTERED,
@@ -347,7 +347,7 @@ _OF_MEMBERSHIP: Final = (
         words=("registered Folder",),
         at="odd",
     ),
-    _breach(
+    _violation(
         name="a SubmissionSet that holds a registered Association",
         rule="has_member_ends",
         before=_REGISTERED,
@@ -356,7 +356,7 @@ _OF_MEMBERSHIP: Final = (
         words=("registered Association",),
         at="odd",
     ),
-    Breach(
+    Violation(
         name="a document that transforms itself",
         rule="distinct_ends",
         code=METADATA,
@@ -366,21 +366,21 @@ _OF_MEMBERSHIP: Final = (
         at="transforms",
         also=(METADATA,),
     ),
-    _breach(
+    _violation(
         name="a membership without SubmissionSetStatus",
         rule="submission_set_status",
         edit=edits.remove(slot(association("member-document"), "SubmissionSetStatus")),
         words=("SubmissionSetStatus", "Original"),
         at="member-document",
     ),
-    _breach(
+    _violation(
         name="Reference to a document of the submission",
         rule="submission_set_status",
         edit=values(slot(association("member-document"), "SubmissionSetStatus"), "Reference"),
         words=("SubmissionSetStatus", "Original"),
         at="member-document",
     ),
-    _breach(
+    _violation(
         name="Original of a registered document",
         rule="submission_set_status",
         fixture="iti42/reference",
@@ -391,4 +391,4 @@ _OF_MEMBERSHIP: Final = (
     ),
 )
 
-BREACHES: Final = (*_OF_THE_SCHEMA, *_OF_OBJECTS, *_OF_MEMBERSHIP)
+VIOLATIONS: Final = (*_OF_THE_SCHEMA, *_OF_OBJECTS, *_OF_MEMBERSHIP)
