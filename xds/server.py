@@ -24,6 +24,7 @@ from xds import logs, metrics
 from xds.config import Config
 from xds.folders import private_folder
 from xds.hl7v2.supervision import patient_feed
+from xds.http.spreading import CAN_SPREAD
 from xds.sqlite_file import path_of, write_back
 from xds.worker import CannotStart, CreateApplication
 from xds.workers import BACKLOG, Workers
@@ -77,10 +78,11 @@ def serve(
             stack.enter_context(metrics.shared_folder())
         counted = metrics.Metrics("supervisor") if config.metrics == "yes" else None
         certificates = _certificates(config, counted, stack)
-        listening = stack.enter_context(
-            listen(config.host, config.port, may_be_public=config.has_tls or _is_behind(config))
-        )
-        config = config.model_copy(update={"port": listening.getsockname()[1]})
+        may_be_public = config.has_tls or _is_behind(config)
+        listening = _listen_together(config, may_be_public=may_be_public)
+        for one in listening:
+            stack.enter_context(one)
+        config = config.model_copy(update={"port": listening[0].getsockname()[1]})
         workers = Workers(
             config,
             create or _create_application,
@@ -160,6 +162,19 @@ def listen(host: str, port: int, *, may_be_public: bool, option: str = "host") -
             time.sleep(_POLL_SECONDS)
 
 
+def _listen_together(config: Config, *, may_be_public: bool) -> list[socket.socket]:
+    """Open a listening socket for each worker, all at one address; or one for all of them.
+
+    The first has the address to itself, so that a port in use is told. Raises ServerError.
+    """
+    first = listen(config.host, config.port, may_be_public=may_be_public)
+    if config.workers == 1 or not CAN_SPREAD:
+        return [first]
+    address = first.getsockname()
+    first.close()
+    return [_opened(first.family, address, together=True) for _ in range(config.workers)]
+
+
 def _cannot_listen(host: str, port: int, error: OSError) -> str:
     in_use = error.errno == errno.EADDRINUSE
     said = str(error.strerror).partition(" (while")[0]  # Python repeats the address
@@ -176,7 +191,13 @@ def _bind(host: str, port: int, *, may_be_public: bool, option: str) -> socket.s
             f"{option}: {host} can be reached from other machines, and there is no TLS: set "
             'tls_certificate, or tls_in_front = "yes" if something in front provides it'
         )
-    listening = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    return _opened(family, address)
+
+
+def _opened(family: int, address: tuple[Any, ...], *, together: bool = False) -> socket.socket:
+    listening = socket.create_server(
+        address[:2], family=family, backlog=BACKLOG, reuse_port=together
+    )
     # the sockets of the connections inherit these
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

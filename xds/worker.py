@@ -4,6 +4,7 @@ import atexit
 import gc
 import multiprocessing
 import os
+import select
 import signal
 import socket
 import sys
@@ -19,6 +20,7 @@ from xds import logs
 from xds.config import Config
 from xds.http.granian_worker import HttpSettings
 from xds.http.service import Service, WSGIApplication
+from xds.http.spreading import Places, Share
 
 CreateApplication = Callable[[Config], WSGIApplication]
 
@@ -28,6 +30,9 @@ LEAVE: Final = signal.SIGUSR1
 _SWITCH_SECONDS: Final = 0.0005
 """How long a thread may keep the interpreter to itself: one that comes back from the disk with the
 database's lock should not wait for others that compute."""
+
+_TAKING_SECONDS: Final = 1.0
+_POLL_SECONDS: Final = 0.005
 
 _log = logs.get_logger(__name__)
 
@@ -41,6 +46,10 @@ class Shared:
     """What a worker shares with its supervisor."""
 
     listening: socket.socket
+    """That of the worker's place, or of all workers."""
+    number: int
+    """The worker's place."""
+    places: Places
     ready: Event
     """Set when the application is there."""
     failed: Event
@@ -74,7 +83,8 @@ def run(config: Config, create: CreateApplication, settings: HttpSettings, share
     sys.setswitchinterval(_SWITCH_SECONDS)
     if shared.first and shared.notice and shared.first.acquire(block=False):
         threading.Thread(target=shared.notice, args=(config,), daemon=True).start()
-    worker.service = Service(application, config)
+    share = Share(shared.places, shared.number, shared.listening)
+    worker.service = Service(application, config, share)
     shared.ready.set()
     worker.service.run(shared.listening, settings)
 
@@ -98,7 +108,7 @@ class _Worker:
         # signals come twice: Ctrl-C and service managers reach workers as well as their supervisor
         while signal.sigwait({signal.SIGTERM, LEAVE}) == LEAVE:
             if self.service:
-                self.service.is_leaving = True
+                self.service.leave()
             _take_no_more(self._shared.listening.fileno())
             self._shared.left.release()
         if self.service is None:
@@ -120,8 +130,12 @@ def _take_no_more(listening: int) -> None:
     """Put a socket that nobody connects to in the place of the listening one, in this process.
 
     Granian can only stop listening and end its connections in one go. And the listening socket
-    itself cannot be shut down: the workers that take over are listening at it too.
+    itself cannot be shut down: the workers that take over are listening at it too. Connections that
+    have come and wait to be taken would be reset, so they are taken first.
     """
+    until = time.monotonic() + _TAKING_SECONDS
+    while select.select([listening], [], [], 0)[0] and time.monotonic() < until:
+        time.sleep(_POLL_SECONDS)
     idle = socket.create_server(("127.0.0.1", 0))
     idle.setblocking(False)
     shared = os.fstat(listening)

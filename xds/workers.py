@@ -13,7 +13,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final
 from xds import logs
 from xds.config import Config
 from xds.http.granian_worker import NO_TLS, HttpSettings, Tls
+from xds.http.spreading import Places, deal
 from xds.metrics import Metrics
 from xds.worker import LEAVE, CreateApplication, Shared, run
 
@@ -90,18 +91,18 @@ class _Place:
 
 
 class Workers:
-    """The workers of one server, on its listening socket."""
+    """The workers of one server, each at a listening socket of its own where it can have one."""
 
     def __init__(
         self,
         config: Config,
         create: CreateApplication,
-        listening: socket.socket,
+        listening: Sequence[socket.socket],
         certificates: "Certificates | None" = None,
         counted: Metrics | None = None,
         notice: Callable[[Config], None] | None = None,
     ) -> None:
-        """Prepare to serve, by TLS where there are certificates.
+        """Prepare to serve at a socket for each worker, or at one for all; by TLS if certificates.
 
         One worker calls ``notice`` once it has started, beside serving.
         """
@@ -116,6 +117,7 @@ class Workers:
         self._first = self._context.Semaphore(1)
         self._notice = notice
         self._places = [_Place(number) for number in range(config.workers)]
+        self._connections = Places(config.workers)
         self._leaving: list[threading.Thread] = []
         self._hooks: list[Callable[[], None]] = []
         self._wakes, self._waker = connection.Pipe(duplex=False)
@@ -188,7 +190,10 @@ class Workers:
         config = self._config
         settings = HttpSettings(BACKLOG, config.backpressure, config.header_seconds, self._tls)
         first = None if self.was_ready else self._first
-        shared = Shared(self._listening, ready, failed, self._left, first, self._notice)
+        listening = self._listening[number % len(self._listening)]
+        shared = Shared(
+            listening, number, self._connections, ready, failed, self._left, first, self._notice
+        )
         process = self._context.Process(
             target=run, args=(config, self._create, settings, shared), name=f"worker-{number + 1}"
         )
@@ -202,6 +207,7 @@ class Workers:
         has_failed, code = place.failed.is_set(), place.process.exitcode
         place.process.join()
         place.process = None
+        self._pass_over(place)
         pause = place.pause()
         place.due = time.monotonic() + pause
         if not self.was_ready and (has_failed or place.early_deaths > _MOST_FIRST_DEATHS):
@@ -215,6 +221,12 @@ class Workers:
             exit_code=code,
             seconds=round(pause, 1),
         )
+
+    def _pass_over(self, place: _Place) -> None:
+        """Deal no connections to a place without a worker."""
+        self._connections.left(place.number)
+        if len(self._listening) > 1 and (dealt := self._connections.dealt()):
+            deal(self._listening[0], dealt)
 
     def _count(self, reason: str) -> None:
         if self._counted:
@@ -309,7 +321,8 @@ class Workers:
         """Tell all workers to stop, and end those that do not."""
         there = [place.process for place in self._places if place.process]
         # as the workers do: else connections would wait at it for workers that have gone
-        self._listening.close()
+        for listening in self._listening:
+            listening.close()
         for process in there:
             process.terminate()
         until = time.monotonic() + self._config.grace_seconds

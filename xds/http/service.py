@@ -12,6 +12,7 @@ from xds.http.answers import Answers
 from xds.http.bodies import Bodies, Input
 from xds.http.granian_worker import GranianWorker, HttpSettings, Request
 from xds.http.slow_clients import POLL_SECONDS, SlowClients
+from xds.http.spreading import Share
 from xds.http.threads import Threads
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -22,8 +23,9 @@ _log = logs.get_logger(__name__)
 class Service:
     """One worker's share of the server."""
 
-    def __init__(self, application: WSGIApplication, config: Config) -> None:
+    def __init__(self, application: WSGIApplication, config: Config, share: Share) -> None:
         self._application = application
+        self._share = share
         self._most: Callable[[dict[str, Any]], int] = getattr(
             application, "most_of_body", lambda _: config.max_message_bytes + 1
         )
@@ -34,8 +36,7 @@ class Service:
         self._threads = Threads(config.threads)
         self._bodies = Bodies(self._clients, self._threads, config.data)
         self._answers = Answers(self._clients, self._threads, self._loop)
-        self.is_leaving = False
-        """Whether each answer ends its connection, since the worker is to go."""
+        self._is_leaving = False
         self._granian: GranianWorker | None = None
 
     def run(self, listening: socket.socket, settings: HttpSettings) -> None:
@@ -44,6 +45,10 @@ class Service:
         self._granian.start(self._ended)
         self._look()
         self._loop.run_forever()
+
+    def leave(self) -> None:
+        """End each connection with its next answer: another worker has taken the place."""
+        self._is_leaving = self._share.has_left = True
 
     def stop(self) -> None:
         """Let what is under way end, and stop."""
@@ -55,6 +60,7 @@ class Service:
 
     def _look(self) -> None:
         self._clients.look()
+        self._share.look()
         if self._tell and self._clients.awaited != self._told:
             self._told = self._clients.awaited
             self._tell(self._told)
@@ -62,6 +68,7 @@ class Service:
 
     def _begin(self, request: Request) -> None:
         """Take in a request; in Granian's thread."""
+        request.ends_connection = self._share.ends(request.client)
         environ = request.environ()
         most = self._most(environ) if request.has_body else 0
         if most:
@@ -81,7 +88,7 @@ class Service:
 
         try:
             blocks = self._application(environ, start_response)
-            request.ends_connection |= self.is_leaving
+            request.ends_connection |= self._is_leaving
             correlation = environ.get(logs.CORRELATION)
             self._answers.give(request, status, headers, blocks, correlation)
         except Exception as error:
