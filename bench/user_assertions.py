@@ -19,7 +19,7 @@ from xds.database import Database, UsedOnce
 from xds.fhir.authorization import Authorization
 from xds.fhir.authorization import Terms as TokenTerms
 from xds.registry import schema
-from xds.security.gates import Gates
+from xds.security.interceptors import InterceptorChain
 from xds.security.issuers import Issuers
 from xds.security.key_sets import KeySet
 from xds.security.requirements import Requirement, UserRequirements
@@ -64,13 +64,15 @@ def main() -> None:
             "skew_seconds": 60,
             "reusable": True,
         }
-        users = UserAssertions(required, Terms(issuers=issuers.assertions, **common), used, Gates())
+        users = UserAssertions(
+            required, Terms(issuers=issuers.assertions, **common), used, InterceptorChain()
+        )
         sets = {name: KeySet(one) for name, one in issuers.tokens.items()}
         tokens = Authorization(
             required,
             TokenTerms(key_sets=sets, needs_scope=True, **common),
             used,
-            Gates(),
+            InterceptorChain(),
             lambda _: (),
         )
         number = _TIMES * _ROUNDS

@@ -15,7 +15,7 @@ from xds.errors import RequestRefused
 from xds.metrics import Metrics
 from xds.observer import TransactionObserver
 from xds.security.access import Access, AccessDenied, AuthenticationFailed
-from xds.security.gates import SUCCESS, Outcome, Result
+from xds.security.interceptors import SUCCESS, Outcome, Result
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +73,10 @@ def test_nothing_is_told_where_metrics_are_off(tmp_path: Path) -> None:
 )
 def test_what_is_not_answered_is_no_success(outcome: Outcome, told: str) -> None:
     alone = Metrics()
-    gate = TransactionObserver(alone, "off")
-    gate.leave(Access(transaction="ITI-67"), outcome)  # as where a request comes to no gate
+    interceptor = TransactionObserver(alone, "off")
+    interceptor.leave(
+        Access(transaction="ITI-67"), outcome
+    )  # as where a request comes to no interceptor
     _, text = alone.render()
     assert f'xds_transactions_total{{outcome="{told}",transaction="ITI-67"}} 1.0'.encode() in text
 

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter
 from xds import server_metrics
 from xds.config import Config
 from xds.metrics import Metrics
-from xds.security.gates import Result
+from xds.security.interceptors import Result
 from xds.soap.asynchronous import Replies
 
 PAGE = (Path(__file__).parent.parent / "docs" / "monitoring.md").read_text()

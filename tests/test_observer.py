@@ -13,7 +13,7 @@ from xds.metadata.objects import Code
 from xds.observer import Lines, TransactionObserver
 from xds.security.access import Access, AccessDenied, AuthenticationFailed
 from xds.security.caller import Caller, User
-from xds.security.gates import SUCCESS, Gates, NotRecorded, Outcome
+from xds.security.interceptors import SUCCESS, InterceptorChain, NotRecorded, Outcome
 from xds.security.node import Node
 
 USER = User(
@@ -38,9 +38,9 @@ def restored() -> Iterator[None]:
 
 def told(capsys: pytest.CaptureFixture[str], lines: Lines, *outcomes: Outcome) -> list[Any]:
     logs.configure("info", "json")
-    gates = Gates((TransactionObserver(None, lines),))
+    interceptors = InterceptorChain((TransactionObserver(None, lines),))
     for outcome in outcomes:
-        gates.gates[0].leave(Access(transaction="ITI-18", caller=CALLER), outcome)
+        interceptors.interceptors[0].leave(Access(transaction="ITI-18", caller=CALLER), outcome)
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
@@ -70,7 +70,7 @@ def test_the_option_quiets_it(
 
 
 class _Unrecorded:
-    """A gate that cannot record."""
+    """An interceptor that cannot record."""
 
     def enter(self, access: Access) -> None:
         """Let everyone in."""
@@ -82,8 +82,11 @@ class _Unrecorded:
 
 def test_an_answer_that_audit_holds_back_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json")
-    gates = Gates((TransactionObserver(None, "all"), _Unrecorded()))
-    with pytest.raises(NotRecorded), gates.passing(Access(transaction="ITI-18", caller=CALLER)):
+    interceptors = InterceptorChain((TransactionObserver(None, "all"), _Unrecorded()))
+    with (
+        pytest.raises(NotRecorded),
+        interceptors.passing(Access(transaction="ITI-18", caller=CALLER)),
+    ):
         pass
     (line,) = (json.loads(line) for line in capsys.readouterr().err.splitlines())
     assert line["outcome"] == "error"

@@ -29,7 +29,7 @@ from xds.errors import FailureKind, TransactionFailure, XDSRegistryBusy, XDSRepo
 from xds.metadata.objects import DocumentEntry
 from xds.repository.store import StoreFull
 from xds.security.access import AccessDenied
-from xds.security.gates import NotRecorded, Outcome, Result
+from xds.security.interceptors import NotRecorded, Outcome, Result
 
 _OF: Final = ("--transaction",)
 

@@ -31,8 +31,8 @@ from xds.repository.repository import DocumentRepository, Register
 from xds.repository.store import DocumentStore, open_store
 from xds.security import policy_file
 from xds.security.details import distinct
-from xds.security.gates import Gate, Gates
-from xds.security.policy_gate import PolicyGate
+from xds.security.interceptors import Interceptor, InterceptorChain
+from xds.security.policy_interceptor import PolicyInterceptor
 from xds.tracing import Tracer
 
 
@@ -58,7 +58,7 @@ class AffinityDomain:
     """None where a registry is served alone (``serve_repository = "no"``)."""
     identities: PatientIdentities
     """The patients of the registry."""
-    gates: Gates
+    interceptors: InterceptorChain
     """What every transaction passes."""
     audit_log: AuditLog | None
     """Who keeps the audit records, where this process serves and the options want them."""
@@ -106,7 +106,9 @@ class AffinityDomain:
             identities=PatientIdentities(
                 database, config.assigning_authority, _link_policy(config)
             ),
-            gates=Gates(tuple(_gates(config, audit_log, metrics, systems, serves=serves))),
+            interceptors=InterceptorChain(
+                tuple(_interceptors(config, audit_log, metrics, systems, serves=serves))
+            ),
             audit_log=audit_log,
             systems=systems,
         )
@@ -242,14 +244,14 @@ def _repository(
     )
 
 
-def _gates(
+def _interceptors(
     config: Config,
     audit_log: AuditLog | None,
     metrics: Metrics | None,
     systems: Systems,
     *,
     serves: bool,
-) -> Iterator[Gate]:
+) -> Iterator[Interceptor]:
     """Yield the observer first, as it is left last; policy before audit, which records denials."""
     if serves:
         url = config.telemetry_url
@@ -258,7 +260,7 @@ def _gates(
             yield TransactionObserver(metrics, config.transaction_log, tracer)
     text = None if config.policy is None else config.policy.read_bytes()
     if text is not None:
-        yield PolicyGate(policy_file.read(text, systems))
+        yield PolicyInterceptor(policy_file.read(text, systems))
     if audit_log is not None:
         audit_log.note_configuration("" if text is None else sha256(text).hexdigest())
         yield audit_log.trail

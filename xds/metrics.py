@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from xds import __version__
 from xds.folders import private_folder
-from xds.security.gates import Outcome, Result
+from xds.security.interceptors import Outcome, Result
 
 PATH: Final = "/metrics"
 

@@ -1,8 +1,8 @@
-"""The gate that tells what became of each transaction: in the metrics, and in one line of the log.
+"""Tells what became of each transaction: in the metrics, and in one line of the log.
 
-It is the first of the gates, so that it is left last and knows what the answer says. The line has
-no patient's data: of what is wrong the attribute, the rule and the code, of who asks the node and
-the roles, and numbers of what was handled.
+It is the first of the interceptors, so that it is called last and knows what the answer says. The
+line has no patient's data: of what is wrong the attribute, the rule and the code, of who asks the
+node and the roles, and numbers of what was handled.
 """
 
 import time
@@ -15,7 +15,7 @@ from xds.metadata.objects import Code
 from xds.metrics import Metrics
 from xds.security.access import Access
 from xds.security.details import QueryDetails, RetrieveDetails, SubmissionDetails
-from xds.security.gates import Outcome, Result
+from xds.security.interceptors import Outcome, Result
 from xds.tracing import Tracer, trace_id_of
 
 Lines = Literal["all", "failures", "off"]

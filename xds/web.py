@@ -10,7 +10,7 @@ from xds import __version__, contract
 from xds.affinity_domain import AffinityDomain
 from xds.database import DatabaseUnavailable
 from xds.repository.store import StoreUnavailable
-from xds.security.gates import NotRecorded
+from xds.security.interceptors import NotRecorded
 
 _FRESH_SECONDS: Final = 1.0
 

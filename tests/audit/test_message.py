@@ -36,7 +36,7 @@ from xds.security.details import (
     RetrieveDetails,
     SubmissionDetails,
 )
-from xds.security.gates import Outcome, Result
+from xds.security.interceptors import Outcome, Result
 from xds.security.node import Node
 from xds.targets import SyslogTarget
 
@@ -154,13 +154,13 @@ def test_who_was_not_let_in() -> None:
 
 def test_what_is_registered_elsewhere_is_recorded_as_sent_there(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
-    gate = trail.AuditTrail(spool, registry="http://registry.example/registry")
+    interceptor = trail.AuditTrail(spool, registry="http://registry.example/registry")
     access = asked("ITI-41")
     one = SubmissionSet.create(unique_id="2.999.7", patient_id=PATIENT)
     access.submits(Submission((one,)))
-    gate.enter(access)
+    interceptor.enter(access)
     access.commit(None)  # as the repository does before it sends
-    gate.leave(access, Outcome())
+    interceptor.leave(access, Outcome())
     (spool_file,) = spool.taken()
     taken_in, sent = map(AuditRecord.load, spool_file.lines())
     spool_file.close()
@@ -176,10 +176,10 @@ def test_what_is_registered_elsewhere_is_recorded_as_sent_there(tmp_path: Path) 
 
 def test_an_attempt_that_was_refused_before_was_not_sent(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
-    gate = trail.AuditTrail(spool, registry="http://registry.example/registry")
+    interceptor = trail.AuditTrail(spool, registry="http://registry.example/registry")
     access = asked("ITI-41")
-    gate.enter(access)
-    gate.leave(access, Outcome(Result.FAILURE))
+    interceptor.enter(access)
+    interceptor.leave(access, Outcome(Result.FAILURE))
     (spool_file,) = spool.taken()
     assert [AuditRecord.load(line).transaction for line in spool_file.lines()] == ["ITI-41"]
     spool_file.close()

@@ -17,7 +17,7 @@ from xds.audit.table import RecordFilter
 from xds.database import Database
 from xds.security.access import Access
 from xds.security.details import RequestedDocument, RetrieveDetails
-from xds.security.gates import Outcome
+from xds.security.interceptors import Outcome
 
 LONG = "".join(chr(0x4E00 + i * 7919 % 20_000) for i in range(9_000))
 """A text that no compression makes short enough for an index of PostgreSQL."""

@@ -13,7 +13,7 @@ from xds.database import Database, DatabaseUnavailable
 from xds.registry import schema
 from xds.security.access import Access
 from xds.security.details import RequestedDocument, RetrieveDetails
-from xds.security.gates import Outcome
+from xds.security.interceptors import Outcome
 
 
 def read(folder: Path) -> list[RecordJson]:

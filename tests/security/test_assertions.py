@@ -19,7 +19,7 @@ from xds.registry import schema
 from xds.security import node
 from xds.security.access import Access
 from xds.security.caller import User
-from xds.security.gates import Gates, Outcome
+from xds.security.interceptors import InterceptorChain, Outcome
 from xds.security.issuers import BadIssuers, Issuers
 from xds.security.requirements import Requirement, UserRequirements
 from xds.soap.security import Terms, UserAssertions
@@ -28,7 +28,7 @@ from xds.wire.faults import SoapFault
 
 @dataclass
 class Recorder:
-    """A gate that remembers what it is told."""
+    """An interceptor that remembers what it is told."""
 
     told: list[tuple[Access, Outcome]] = field(default_factory=list)
 
@@ -65,7 +65,7 @@ def header(*tokens: etree._Element | str) -> etree._Element:
 
 
 def user(terms: Terms, used: UsedOnce, token: etree._Element | str) -> User | None:
-    users = UserAssertions(UserRequirements(Requirement.REQUIRED), terms, used, Gates())
+    users = UserAssertions(UserRequirements(Requirement.REQUIRED), terms, used, InterceptorChain())
     return users.caller(header(token), "ITI-18", {}).user
 
 
@@ -119,7 +119,7 @@ def test_a_holder_of_key_shows_its_certificate(
 def test_times_are_asked_of_what_is_remembered(
     terms: Terms, used: UsedOnce, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    users = UserAssertions(UserRequirements(Requirement.REQUIRED), terms, used, Gates())
+    users = UserAssertions(UserRequirements(Requirement.REQUIRED), terms, used, InterceptorChain())
     block = header(signed(Asserted()))
     assert users.caller(block, "ITI-18", {}).user
     later = time.time() + 400
@@ -137,11 +137,13 @@ def test_with_reuse_refused_each_counts_once(terms: Terms, used: UsedOnce) -> No
 
 
 def test_every_gate_is_told_of_a_failure(terms: Terms, used: UsedOnce) -> None:
-    gate = Recorder()
-    users = UserAssertions(UserRequirements(Requirement.REQUIRED), terms, used, Gates([gate]))
+    interceptor = Recorder()
+    users = UserAssertions(
+        UserRequirements(Requirement.REQUIRED), terms, used, InterceptorChain([interceptor])
+    )
     with pytest.raises(SoapFault):
         users.caller(None, "ITI-18", {"REMOTE_ADDR": "192.0.2.1"})
-    ((access, outcome),) = gate.told
+    ((access, outcome),) = interceptor.told
     assert (access.transaction, access.caller.node.address) == ("ITI-18", "192.0.2.1")
     assert str(outcome.unauthenticated) == "there is no assertion"
     assert not outcome.is_success

@@ -86,7 +86,7 @@ class Record:
 
     def access(self, caller: str, transaction: str = "ITI-67") -> Access:
         found = Access(transaction=transaction, caller=CALLERS[caller])
-        with self.made.facade.domain.gates.passing(found):
+        with self.made.facade.domain.interceptors.passing(found):
             return found
 
 

@@ -218,7 +218,7 @@ def test_a_withheld_document_is_not_there_for_iti68(record: Record) -> None:
 
 def access_of(record: Record, who: str, purpose: str, transaction: str) -> Access:
     access = Access(transaction=transaction, caller=caller(who, purpose))
-    with record.domain.gates.passing(access):
+    with record.domain.interceptors.passing(access):
         pass
     return access
 

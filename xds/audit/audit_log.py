@@ -1,4 +1,4 @@
-"""The audit log of one process of a deployment: its gate, its spool and its shipping."""
+"""The audit log of one process of a deployment: its interceptor, its spool and its shipping."""
 
 import getpass
 import os
@@ -18,7 +18,7 @@ from xds.audit.syslog import Sender
 from xds.audit.trail import AuditTrail
 from xds.config import Config
 from xds.database import Database, DatabaseUnavailable, Locks
-from xds.security.gates import NotRecorded
+from xds.security.interceptors import NotRecorded
 from xds.targets import SyslogTarget
 from xds.tls import contexts
 
@@ -26,7 +26,7 @@ _FOLDER: Final = "audit"
 
 
 class AuditLog:
-    """Records what a process does; :attr:`trail` is the gate."""
+    """Records what a process does; :attr:`trail` is the interceptor."""
 
     def __init__(self, config: Config, database: Database, whose: PatientsOf | None) -> None:
         self._folder = folder_of(config)

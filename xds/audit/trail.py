@@ -1,4 +1,4 @@
-"""The gate that records every access (ITI TF-2 3.20)."""
+"""The interceptor that records every access (ITI TF-2 3.20)."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -29,8 +29,8 @@ from xds.errors import FailureKind, kind_of
 from xds.metadata.objects import Code
 from xds.security.access import Access, NodeAuthenticationFailed
 from xds.security.caller import Caller
-from xds.security.gates import SUCCESS as DONE
-from xds.security.gates import NotRecorded, Outcome, Result
+from xds.security.interceptors import SUCCESS as DONE
+from xds.security.interceptors import NotRecorded, Outcome, Result
 
 _log = logs.get_logger(__name__)
 

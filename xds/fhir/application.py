@@ -164,17 +164,17 @@ class _Responder:
         """Read a request, have it answered, and send the answer."""
         environ = request.env
         environ[failures.INTERACTION] = self.interaction.name
-        gates = self.facade.domain.gates
+        interceptors = self.facade.domain.interceptors
         row, describe = self.interaction, partial(self._describe, request, path)
         access = self.authorization.access(environ, row.name, needs(row), describe)
         access.interaction = self.interaction.code
         try:
             call, form, pretty = self._call(request, access, path)
         except Refused as refused:
-            gates.turned_away(access, refused)
+            interceptors.unreadable(access, refused)
             raise
         access.describe = partial(self._describe_read, call, environ)
-        with gates.passing(access):
+        with interceptors.passing(access):
             if self.interaction.body:
                 call = self._with_resource(call, environ)
             answer = self.handler(self.facade, call)

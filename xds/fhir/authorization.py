@@ -27,7 +27,7 @@ from xds.registry.registry import DocumentRegistry
 from xds.security import node
 from xds.security.access import Access, AccessDenied, Describe
 from xds.security.caller import Caller, User, resource_id
-from xds.security.gates import Gates
+from xds.security.interceptors import InterceptorChain
 from xds.security.issuers import Issuers
 from xds.security.key_sets import KeySet
 from xds.security.remembered import Remembered
@@ -66,7 +66,7 @@ class Authorization:
     requirements: UserRequirements
     terms: Terms
     used: UsedOnce
-    gates: Gates
+    interceptors: InterceptorChain
     patients: Callable[[Sequence[int]], Sequence[str]]
     """Returns the patient ids (CX) of Patients of this server, by their numbers."""
     _remembered: Remembered[VerifiedToken] = field(default_factory=Remembered)
@@ -89,7 +89,7 @@ class Authorization:
             requirements,
             terms,
             UsedOnce(domain.database),
-            domain.gates,
+            domain.interceptors,
             partial(_by_number, domain.registry),
         )
 
@@ -105,14 +105,14 @@ class Authorization:
         ``needed`` is what the interaction needs of SMART's scopes; ``describe`` notes what the
         request is about, for the record of one that is denied. Refused where the user is not as
         the options want it. NotRecorded where a failure cannot be recorded, DatabaseUnavailable
-        where a first use cannot be told from a second. Every gate knows of any of these.
+        where a first use cannot be told from a second. Every interceptor knows of any of these.
         """
         caller = Caller(node=node.of_environment(environ))
         access = Access(transaction=transaction, caller=caller, describe=describe)
         try:
             self._identify(environ, access, needed)
         except DatabaseUnavailable as error:
-            self.gates.turned_away(access, error)
+            self.interceptors.unreadable(access, error)
             raise
         return access
 
@@ -128,7 +128,7 @@ class Authorization:
         except TokenRefused as refused:
             reason = str(refused)
             _log.warning("no user is accepted", transaction=access.transaction, reason=reason)
-            self.gates.refused(access, refused)
+            self.interceptors.unauthenticated(access, refused)
             raise _unauthorized(access.transaction, stated, refused) from None
         access.caller = replace(access.caller, user=user)
         self._limit(user, access, needed)
@@ -190,7 +190,7 @@ class Authorization:
         smart = " ".join(as_scopes(needed))
         told = reason or f"the token is to have the scope {scopes}, or of SMART {smart}"
         denial = AccessDenied(reason or f"the token has not the scope {scopes}")
-        self.gates.denied(access, denial)
+        self.interceptors.unauthorized(access, denial)
         described = f'error="insufficient_scope", scope="{scopes}", error_description="{told}"'
         issue = Issue(code="forbidden", diagnostics=told)
         return Refused(403, [issue], {"WWW-Authenticate": f"{_CHALLENGE}, {described}"})

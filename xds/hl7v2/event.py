@@ -9,7 +9,7 @@ from xds.hl7v2.message import Message
 from xds.hl7v2.problems import Problem, Refused
 from xds.registry.identities import PatientIdentities
 from xds.security.access import Access
-from xds.security.gates import Gates
+from xds.security.interceptors import InterceptorChain
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Feed:
 
     identities: PatientIdentities
     authority: AssigningAuthority
-    gates: Gates
+    interceptors: InterceptorChain
     count: Callable[[str, str], None] | None = None
     """Is told of each message: its trigger event, and how it was acknowledged."""
 

@@ -98,10 +98,10 @@ def _outcome(
     )
     try:
         if problem:
-            feed.gates.turned_away(access, Refused(problem))
+            feed.interceptors.unreadable(access, Refused(problem))
             return REJECTED, [problem]
         access.describe = partial(event.describe, feed, message)
-        with feed.gates.passing(access):
+        with feed.interceptors.passing(access):
             require_size(message, event)
             event.handler(feed, message, access)
     except Refused as refusal:

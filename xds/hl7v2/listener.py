@@ -79,7 +79,7 @@ def _feed(domain: AffinityDomain, config: Config, metrics: Metrics | None) -> Fe
         config.assigning_authority, config.patient_id_namespace, domain.systems.oid_of_namespace
     )
     count = metrics.fed if metrics else None
-    return Feed(domain.identities, authority, domain.gates, count)
+    return Feed(domain.identities, authority, domain.interceptors, count)
 
 
 def _limits(config: Config) -> mllp.Limits:

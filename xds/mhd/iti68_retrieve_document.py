@@ -196,7 +196,7 @@ class RetrieveDocument:
     def __init__(self, domain: AffinityDomain, authorization: Authorization) -> None:
         self._documents = Documents(domain)
         self._authorization = authorization
-        self._gates = domain.gates
+        self._interceptors = domain.interceptors
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -215,7 +215,7 @@ class RetrieveDocument:
         environ[failures.INTERACTION] = ITI_68.name
         describe = partial(self._describe, environ["PATH_INFO"])
         access = self._authorization.access(environ, ITI_68.name, RETRIEVE_NEEDS, describe)
-        with self._gates.passing(access):
+        with self._interceptors.passing(access):
             return self._retrieved(environ, access)
 
     def _describe(self, path: str, access: Access) -> None:

@@ -1,1 +1,1 @@
-"""Who asks for what: the caller of a transaction, and the gates that every transaction passes."""
+"""Who asks for what: the caller of a transaction, and the interceptors around every one."""

@@ -61,7 +61,7 @@ NO_HEADER: Final = MessageHeader()
 
 @dataclass(slots=True, kw_only=True)
 class Access:
-    """One request; belongs to one thread. Gates fill in what the handlers go by."""
+    """One request; belongs to one thread. InterceptorChain fill in what the handlers go by."""
 
     transaction: str
     """As in the TF: ``ITI-42``."""
@@ -78,12 +78,12 @@ class Access:
     details: Details | None = None
     """What the request is about, as far as the handler has read it."""
     checks: list["Check"] = field(default_factory=list)
-    """What gates want asked of a submission before anything of it is stored."""
+    """What interceptors want asked of a submission before anything of it is stored."""
     describe: "Describe | None" = None
     """Sets the details before a handler has read the request: for the record of one that is
     denied. Where the handler has begun, there is none any more."""
     on_commit: list[Committing] = field(default_factory=list)
-    """What gates want written in the same commit as a change that the request brings about."""
+    """What interceptors want written in the same commit as what the request changes."""
 
     refused_as: FailureKind | None = None
     """What kind of refusal the answer is, of handlers that answer with one themselves."""
@@ -92,7 +92,7 @@ class Access:
     is_partial: bool = False
     """Whether the answer has a part of what was asked for, and errors (PartialSuccess)."""
     began: float = 0.0
-    """When it came to the first gate, by the clock of time.perf_counter; 0 where it has not."""
+    """When the first interceptor was called, by time.perf_counter; 0 where none was."""
     span: Any = None
     """The span of the transaction, where spans are recorded."""
     is_recorded: bool = False
@@ -103,7 +103,7 @@ class Access:
     def submits(self, submission: Submission, *, documents: int = 0) -> None:
         """Say what is submitted, once it is read, and how many documents came with it.
 
-        AccessDenied where a gate does not let it in.
+        AccessDenied where an interceptor does not let it in.
         """
         self.details = SubmissionDetails(submission, documents)
         for check in self.checks:

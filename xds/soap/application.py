@@ -7,7 +7,7 @@ from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.metadata import vocabulary as v
-from xds.security.gates import Gates
+from xds.security.interceptors import InterceptorChain
 from xds.soap.asynchronous import Replies
 from xds.soap.exchange import Exchange, Keeper
 from xds.soap.protocol import EXCHANGE, AsFaults, XdsSoap12
@@ -35,7 +35,7 @@ class SoapEndpoint:
         rows = [row for row in TRANSACTIONS if row.actor == actor]
         methods = {row.operation: _method(row, domain) for row in rows}
         both = ("in_protocol", "out_protocol")
-        protocol = {one: _protocol(rows, replies, users, domain.gates) for one in both}
+        protocol = {one: _protocol(rows, replies, users, domain.interceptors) for one in both}
         service = type(Service)(actor, (Service,), methods)
         self._application = WsgiApplication(
             Application([service], tns=v.NS_XDS, name=actor, **protocol)
@@ -71,9 +71,9 @@ class SoapEndpoint:
 
 
 def _protocol(
-    rows: list[Transaction], replies: Replies, users: UserAssertions, gates: Gates
+    rows: list[Transaction], replies: Replies, users: UserAssertions, interceptors: InterceptorChain
 ) -> XdsSoap12:
-    return XdsSoap12({row.request_action: row for row in rows}, replies, users, gates)
+    return XdsSoap12({row.request_action: row for row in rows}, replies, users, interceptors)
 
 
 def _method(row: Transaction, domain: AffinityDomain) -> Any:

@@ -74,7 +74,7 @@ class Exchange:
         self.routes = Routes()
         self.caller = Caller(node=node.of_environment(environ))
         self.is_told_of = False
-        """Whether the gates know of the request, or are about to."""
+        """Whether the interceptors know of the request, or are about to."""
         self._closing: Callable[[], None] | None = None
         self._contexts: list[Any] = []
 

@@ -15,7 +15,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
 from xds.security.access import Access, MessageHeader
 from xds.security.caller import Caller
-from xds.security.gates import Gates, NotRecorded
+from xds.security.interceptors import InterceptorChain, NotRecorded
 from xds.soap.asynchronous import Replies
 from xds.soap.exchange import Exchange, Rendered
 from xds.soap.security import UserAssertions
@@ -90,11 +90,11 @@ class XdsSoap12(Soap12):
         transactions: Mapping[str, Transaction],
         replies: Replies,
         users: UserAssertions,
-        gates: Gates,
+        interceptors: InterceptorChain,
     ) -> None:
         super().__init__()
         self._users = users
-        self._gates = gates
+        self._interceptors = interceptors
         self._replies = replies
         self._transactions = transactions
         self._by_operation = {row.operation: row for row in transactions.values()}
@@ -210,13 +210,13 @@ class XdsSoap12(Soap12):
 
     def _fault(self, ctx: Any, error: Exception) -> Rendered:
         fault = error.fault if isinstance(error, CarriedFault) else _fault_for(error)
-        fault = self._turned_away(_exchange(ctx), fault)
+        fault = self._unreadable(_exchange(ctx), fault)
         _log.info(
             "answered with a fault", code=fault.code, subcodes=fault.subcodes, reason=fault.logged
         )
         return self._replies.fault(_exchange(ctx), fault)
 
-    def _turned_away(self, exchange: Exchange, fault: SoapFault) -> SoapFault:
+    def _unreadable(self, exchange: Exchange, fault: SoapFault) -> SoapFault:
         """Have a request recorded that never came to its handler; return what it is answered.
 
         One that names no transaction is none.
@@ -225,7 +225,7 @@ class XdsSoap12(Soap12):
             return fault
         access = Access(transaction=named.name, caller=exchange.caller)
         try:
-            self._gates.turned_away(access, fault)
+            self._interceptors.unreadable(access, fault)
         except NotRecorded as failure:
             return _fault_for(failure)
         return fault

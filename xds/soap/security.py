@@ -26,7 +26,7 @@ from xds.metadata.systems import Systems
 from xds.security import node
 from xds.security.access import Access
 from xds.security.caller import Caller, User
-from xds.security.gates import Gates
+from xds.security.interceptors import InterceptorChain
 from xds.security.issuers import AssertionIssuer, Issuers
 from xds.security.node import Node
 from xds.security.remembered import Remembered
@@ -101,12 +101,16 @@ class UserAssertions:
     """Finds who is at the other end of a SOAP request; safe to use from many threads."""
 
     def __init__(
-        self, requirements: UserRequirements, terms: Terms, used: UsedOnce, gates: Gates
+        self,
+        requirements: UserRequirements,
+        terms: Terms,
+        used: UsedOnce,
+        interceptors: InterceptorChain,
     ) -> None:
         self._requirements = requirements
         self._terms = terms
         self._used = used
-        self._gates = gates
+        self._interceptors = interceptors
         self._remembered: Remembered[_Proven] = Remembered()
         self._unchecked: set[str] = set()
         """The addresses of nodes of which the log has that their header is not looked at."""
@@ -124,7 +128,7 @@ class UserAssertions:
             systems=domain.systems,
             refuses_unchecked=config.unchecked_security == "refuse",
         )
-        return cls(requirements, terms, UsedOnce(domain.database), domain.gates)
+        return cls(requirements, terms, UsedOnce(domain.database), domain.interceptors)
 
     def understood(self, transaction: str) -> frozenset[str]:
         """Return the namespaces of header blocks that are processed here, or may be passed over."""
@@ -149,7 +153,9 @@ class UserAssertions:
             return replace(caller, user=self._user(header, requirement, caller.node))
         except AssertionRefused as refused:
             _log.warning("no user is accepted", transaction=transaction, reason=str(refused))
-            self._gates.refused(Access(transaction=transaction, caller=caller), refused)
+            self._interceptors.unauthenticated(
+                Access(transaction=transaction, caller=caller), refused
+            )
             raise _fault(refused) from None
 
     def _tell_unchecked(self, header: etree._Element | None, address: str) -> None:

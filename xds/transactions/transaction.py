@@ -127,7 +127,7 @@ class Transaction:
         response: Response | None = None
         request.access.describe = partial(self.describer, domain, request.body)
         try:
-            with domain.gates.passing(request.access):
+            with domain.interceptors.passing(request.access):
                 response = self.handler(domain, request)
         except TransactionFailure as failure:
             return self.refusal(failure.errors)

@@ -1,4 +1,4 @@
-"""The gate of authorisation: the one place where a policy is put to every request."""
+"""The interceptor of authorisation: the one place where a policy is put to every request."""
 
 from collections.abc import Iterator
 from functools import lru_cache, partial
@@ -7,14 +7,14 @@ from typing import Final
 from xds.metadata.criteria import all_of, evaluate, of_patient
 from xds.metadata.submission import Submission
 from xds.security.access import Access, AccessDenied
-from xds.security.gates import Outcome
+from xds.security.interceptors import Outcome
 from xds.security.policy import DENIED, NO_RULE, AccessPolicy, Grant
 
 _KEPT: Final = 4_096
 """Decisions that are kept: a policy decides the same of the same caller each time."""
 
 
-class PolicyGate:
+class PolicyInterceptor:
     """Lets in what the policy permits, limits what is visible, and looks at what is submitted."""
 
     def __init__(self, policy: AccessPolicy) -> None:

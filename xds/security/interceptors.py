@@ -1,6 +1,7 @@
-"""What every transaction passes, by whatever binding it comes: policy before it, audit after it.
+"""What is called before and after every transaction of any binding: policy, audit, metrics.
 
-A gate is an object in the tuple that an affinity domain is opened with; none knows of another.
+An interceptor is an object in the chain that an affinity domain is opened with; none knows of
+another.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,7 +58,7 @@ class Outcome:
     """What was wrong, of a failure."""
     denied: AccessDenied | None = None
     unauthenticated: AuthenticationFailed | None = None
-    """The request was turned away before any gate was entered: no one vouches for its user."""
+    """Nobody vouches for its user: the request was refused before the first interceptor."""
 
     @classmethod
     def of(cls, error: BaseException) -> "Outcome":
@@ -85,53 +86,53 @@ class Outcome:
 SUCCESS: Final = Outcome()
 
 
-class Gate(Protocol):
+class Interceptor(Protocol):
     """One concern of every transaction."""
 
     def enter(self, access: Access) -> None:
-        """Decide before anything is read or written; AccessDenied closes the gate."""
+        """Act before anything is read or written; AccessDenied denies the request."""
 
     def leave(self, access: Access, outcome: Outcome) -> None:
         """Learn what has become of it before the answer goes; NotRecorded holds it back.
 
-        The gates are left in the reverse of their order; where one holds the answer back, those
-        before it learn that. A gate is left that was not entered where an earlier one denied, or
-        nobody was let in.
+        They are called in the reverse of their order; where one holds the answer back, those
+        before it learn that. ``leave`` is called without ``enter`` where an earlier interceptor
+        denied the request, or its binding refused it.
         """
 
 
 @dataclass(frozen=True, slots=True)
-class Gates:
-    """The gates of one deployment, in the order in which a request comes to them."""
+class InterceptorChain:
+    """The interceptors of one deployment, in the order in which a request comes to them."""
 
-    gates: Sequence[Gate] = ()
+    interceptors: Sequence[Interceptor] = ()
 
     def passing(self, access: Access) -> AbstractContextManager[None]:
-        """Pass every gate for the length of a block, which ends with the answer at hand.
+        """Run a block between the two calls of each; it ends with the answer at hand.
 
-        AccessDenied before the block or out of it; NotRecorded after it. Every gate is left that
-        stands, also where an earlier one has denied.
+        AccessDenied before the block or out of it; NotRecorded after it. ``leave`` of each is
+        called, also where an earlier one has denied the request.
         """
-        return self._passing(access) if self.gates else nullcontext()
+        return self._passing(access) if self.interceptors else nullcontext()
 
-    def refused(self, access: Access, failure: AuthenticationFailed) -> None:
-        """Tell every gate of a request whose user nobody vouches for; its caller has a node alone.
+    def unauthenticated(self, access: Access, failure: AuthenticationFailed) -> None:
+        """Tell each of a request whose user nobody vouches for, or whose node is refused.
 
-        So are they told of a node that is refused, by NodeAuthenticationFailed.
+        Of such a node by NodeAuthenticationFailed; of a user, the caller is the node alone.
 
         NotRecorded where that cannot be recorded. The request is refused in any case.
         """
         self._leave(access, Outcome.of(failure))
 
-    def denied(self, access: Access, denial: AccessDenied) -> None:
-        """Tell every gate of a request that a binding denies to a user who is known.
+    def unauthorized(self, access: Access, denial: AccessDenied) -> None:
+        """Tell each of a request that a binding denies to a user who is known.
 
         NotRecorded where that cannot be recorded. The request is denied in any case.
         """
         self._leave(access, Outcome.of(denial))
 
-    def turned_away(self, access: Access, error: BaseException) -> None:
-        """Tell every gate of a request that its binding refuses before it comes to any of them.
+    def unreadable(self, access: Access, error: BaseException) -> None:
+        """Tell each of a request that its binding refuses before it comes to any of them.
 
         It names a transaction, and cannot be read, says something impossible, or could not be taken
         in by the server.
@@ -143,8 +144,8 @@ class Gates:
     @contextmanager
     def _passing(self, access: Access) -> Iterator[None]:
         try:
-            for gate in self.gates:
-                gate.enter(access)
+            for interceptor in self.interceptors:
+                interceptor.enter(access)
             access.describe = None  # from here on the handler sets the details
             yield
         except BaseException as error:
@@ -154,9 +155,9 @@ class Gates:
 
     def _leave(self, access: Access, outcome: Outcome) -> None:
         unrecorded: NotRecorded | None = None
-        for gate in reversed(self.gates):
+        for interceptor in reversed(self.interceptors):
             try:
-                gate.leave(access, outcome)
+                interceptor.leave(access, outcome)
             except NotRecorded as error:
                 unrecorded = error
                 outcome = Outcome.of(error)
