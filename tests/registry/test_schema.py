@@ -32,7 +32,7 @@ from xds.registry.refilling import refill
 from xds.registry.registry import DocumentRegistry
 from xds.registry.rows import TABLES, prepared
 from xds.registry.schema import HEAD, OURS, Migrations, SchemaMismatch
-from xds.registry.tables import VALUES, document_entry, document_entry_value
+from xds.registry.tables import SEARCH_VERSIONS, VALUES, document_entry, document_entry_value
 from xds.repository import index
 
 FIRST = Migrations(head=released.REVISION)
@@ -283,7 +283,7 @@ def test_what_an_older_program_registers_during_an_upgrade_is_refilled(old: Data
     assert searched(old) == whole
     with old.read() as connection:
         versions = set(connection.scalars(select(document_entry.c.search_version)))
-    assert versions == {1}
+    assert versions == {SEARCH_VERSIONS["document_entry"]}
 
 
 def test_several_refill_at_once(old: Database, tmp_path: Path, databases: Databases) -> None:

@@ -126,10 +126,19 @@ def _once(path: str, declared: Attribute[Any]) -> Edit | None:
     return edits.another_value(place) if is_slot else edits.repeat(place)
 
 
+_OF_OTHERS: Final = {
+    "documentation",
+    "PreviousVersion",
+    "AssociationPropagation",
+    "OriginalStatus",
+    "NewStatus",
+}
+
+
 def _cardinality() -> Iterator[Violation]:
     for name, declared, fixture, path, identity in _declared():
-        if declared.tf_name == "documentation":
-            continue  # no membership has it: see below
+        if declared.tf_name in _OF_OTHERS:
+            continue  # no membership has it: see below, and breaches_of_updates
         if (edit := _once(path, declared)) is not None:
             yield Violation(
                 name=f"two of {name}",

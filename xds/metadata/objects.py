@@ -89,6 +89,11 @@ class MetadataObject(RegistryObject):
     def _constants(cls) -> dict[str, Any]:
         return {}
 
+    @property
+    def version(self) -> str | None:
+        """The version number that the registry gave (ITI TF-3 4.2.3.2.34)."""
+        return self.version_info.version_name if self.version_info is not None else None
+
     def updated(self: O, **values: object) -> O:
         """Return a copy with declared attributes set anew; TypeError for an unknown name."""
         declared = self.attributes()
@@ -135,7 +140,9 @@ class DocumentEntry(ExtrinsicObject, MetadataObject):
     creation_time = SlotAttribute(
         "creationTime", "DTM", required_in=REGISTER, forbidden_in=ON_DEMAND, searched=Searched.TIME
     )
-    document_availability = SlotAttribute(v.DOCUMENT_AVAILABILITY, "DocumentAvailability")
+    document_availability = SlotAttribute(
+        v.DOCUMENT_AVAILABILITY, "DocumentAvailability", searched=Searched.TEXT
+    )
     event_code_list = CodeListAttribute(
         "eventCodeList", v.DOCUMENT_ENTRY_EVENT_CODE_LIST, searched=Searched.CODE
     )
@@ -206,11 +213,6 @@ class DocumentEntry(ExtrinsicObject, MetadataObject):
     @classmethod
     def _constants(cls) -> dict[str, Any]:
         return {"objectType": v.STABLE_DOCUMENT_ENTRY}
-
-    @property
-    def version(self) -> str | None:
-        """The version number that the registry gave (ITI TF-3 4.2.3.2.34)."""
-        return self.version_info.version_name if self.version_info is not None else None
 
     @property
     def is_on_demand(self) -> bool:
@@ -312,8 +314,6 @@ class Folder(Package):
         "uniqueId", v.FOLDER_UNIQUE_ID, "UniqueOID", required_in=REGISTERED, searched=Searched.TEXT
     )
 
-    version = DocumentEntry.version
-
 
 class Association(AssociationObject, MetadataObject):
     """A relation between two objects (ITI TF-3 4.2.2)."""
@@ -327,6 +327,10 @@ class Association(AssociationObject, MetadataObject):
     source = XmlAttribute[str]("sourceObject", "sourceObject", searched=Searched.REFERENCE)
     target = XmlAttribute[str]("targetObject", "targetObject", searched=Searched.REFERENCE)
     submission_set_status = SlotAttribute(v.SUBMISSION_SET_STATUS, "SubmissionSetStatus")
+    previous_version = SlotAttribute(v.PREVIOUS_VERSION)
+    association_propagation = SlotAttribute(v.ASSOCIATION_PROPAGATION)
+    original_status = SlotAttribute(v.ORIGINAL_STATUS)
+    new_status = SlotAttribute(v.NEW_STATUS)
     documentation = CodeAttribute("documentation", v.ASSOCIATION_DOCUMENTATION)
 
     @classmethod

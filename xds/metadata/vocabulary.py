@@ -104,6 +104,7 @@ IS_SNAPSHOT_OF: Final = "urn:ihe:iti:2010:AssociationType:IsSnapshotOf"
 UPDATE_AVAILABILITY_STATUS: Final = "urn:ihe:iti:2010:AssociationType:UpdateAvailabilityStatus"
 SUBMIT_ASSOCIATION: Final = "urn:ihe:iti:2010:AssociationType:SubmitAssociation"
 
+UPDATE_TRIGGERS: Final = frozenset({UPDATE_AVAILABILITY_STATUS, SUBMIT_ASSOCIATION})
 # from one DocumentEntry to another
 RELATIONSHIPS: Final = frozenset({RPLC, XFRM, APND, XFRM_RPLC, SIGNS, IS_SNAPSHOT_OF})
 # those that deprecate their target
@@ -121,6 +122,8 @@ ORIGINAL: Final = "Original"  # the DocumentEntry is in this submission
 REFERENCE: Final = "Reference"  # the DocumentEntry is registered already
 PREVIOUS_VERSION: Final = "PreviousVersion"
 ASSOCIATION_PROPAGATION: Final = "AssociationPropagation"
+PROPAGATED: Final = "yes"
+NOT_PROPAGATED: Final = "no"
 ORIGINAL_STATUS: Final = "OriginalStatus"
 NEW_STATUS: Final = "NewStatus"
 DOCUMENT_AVAILABILITY: Final = "documentAvailability"

@@ -4,24 +4,28 @@ They are written inside the commit that they tell of, so none is lost and none t
 that was rolled back. A subscriber keeps the last number that it has seen and reads on from there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, select, text, true
+from sqlalchemy import Connection, Row, Table, insert, literal, select, text, true
 
 from xds.database import insert_arrays, insert_rows
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
+from xds.registry.fragments import FoundObject
+from xds.registry.rows import KINDS
 from xds.registry.tables import event, patient
 
 REGISTERED: Final = "registered"
 """A DocumentEntry, SubmissionSet or Folder is new."""
 DEPRECATED: Final = "deprecated"
-"""A DocumentEntry was replaced, or goes with one that was."""
+"""A DocumentEntry or Folder is Deprecated: replaced, updated, or by a change of its status."""
 CONTENT_UPDATED: Final = "content updated"
-"""A registered Folder received a DocumentEntry."""
+"""A registered Folder received a DocumentEntry, or lost one."""
 UPDATED: Final = "updated"
-"""A DocumentEntry or Folder has a new version, which this is."""
+"""A DocumentEntry or Folder has a new version, which this is, or is Approved again."""
+REMOVED: Final = "removed"
+"""A SubmissionSet, DocumentEntry or Folder was removed; the event has what it was."""
 PATIENT_ADDED: Final = "patient added"
 """A feed made a patient id known."""
 PATIENT_MERGED: Final = "patient merged"
@@ -33,7 +37,10 @@ PATIENT: Final = "Patient"
 EVENT_OBJECTS: Final = (SubmissionSet, DocumentEntry, Folder)
 """The kinds of which events tell."""
 
-_COLUMNS: Final = tuple(column for column in event.columns if column is not event.c.pk)
+_OF_REMOVALS: Final = frozenset({"snapshot", "snapshot_status"})
+_COLUMNS: Final = tuple(
+    column for column in event.columns if column.name not in _OF_REMOVALS | {"pk"}
+)
 
 # PostgreSQL gives out numbers before the commit, in no order of commits, so an event may come to be
 # seen after one of a higher number. A writer therefore says beforehand, by a shared lock with the
@@ -57,6 +64,10 @@ _POSTGRESQL: Final = f"""
         %s::text[], %s::bigint[], %s::text[], %s::uuid[], %s::bigint[], %s::bigint[], %s::uuid[]
     ) WITH ORDINALITY AS told ({_NAMES}, place)
     ORDER BY place
+"""
+_SAY: Final = f"""
+    SELECT pg_advisory_xact_lock_shared({_NUMBERS}, (last & {_LOW})::integer)
+    FROM ({_LAST}) AS numbers (last)
 """
 _UNDER_WAY: Final = text(
     f"""
@@ -82,6 +93,8 @@ class Event:
     """The surviving patient id, where this is a merge."""
     submission_set: str | None
     """The entryUUID of the SubmissionSet that brought it about, if one did."""
+    removed: FoundObject | None = None
+    """What was removed, where this is a removal: the object as it was given out before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +133,27 @@ def write(
         insert_rows(connection, event, rows)
     elif rows:
         insert_arrays(connection, _POSTGRESQL, _COLUMNS, rows)
+
+
+def write_removals(connection: Connection, table: Table, chosen: Any, *, at: str) -> None:
+    """Write of the chosen rows of a table, before they are deleted, what they are.
+
+    The fragments go from table to table within the database.
+    """
+    if connection.dialect.name != "sqlite":
+        connection.execute(text(_SAY))
+    kind = KINDS[table.name]
+    columns = ["kind", "at", "object_kind", "entry_uuid", "patient", "snapshot", "snapshot_status"]
+    told = select(
+        literal(REMOVED),
+        literal(at, event.c.at.type),
+        literal(kind.KIND),
+        table.c.entry_uuid,
+        table.c.patient,
+        table.c.fragment,
+        table.c.availability_status,
+    )
+    connection.execute(insert(event).from_select(columns, told.where(chosen).order_by(table.c.pk)))
 
 
 def last_complete(connection: Connection) -> int | None:
@@ -161,6 +195,25 @@ def after(
             row.patient_id,
             row.survivor_id,
             row.submission_set,
+            _removed(row),
         )
         for row in connection.execute(query)
     ]
+
+
+_BY_NAME: Final[Mapping[str, type[MetadataObject]]] = {kind.KIND: kind for kind in EVENT_OBJECTS}
+
+
+def _removed(row: Row[Any]) -> FoundObject | None:
+    if row.snapshot is None:
+        return None
+    return FoundObject(
+        kind=_BY_NAME[row.object_kind],
+        number=0,
+        entry_uuid=row.entry_uuid,
+        home_community_id=None,
+        availability_status=row.snapshot_status,
+        patient_id=row.patient_id,
+        last_update_time=row.at,
+        fragment=row.snapshot,
+    )

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
+    func,
     insert,
     inspect,
     select,
@@ -30,7 +31,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.objects import MetadataObject
 from xds.registry.fragments import FoundObject, parsed
 from xds.registry.rows import TABLES, columns, values
-from xds.registry.tables import SEARCH_VERSIONS, VALUES, is_behind
+from xds.registry.tables import SEARCH_VERSIONS, VALUES, document_entry, folder, is_behind
 
 _BATCH: Final = 500
 """Objects that one transaction refills: writers wait for no more."""
@@ -48,8 +49,27 @@ def refill(database: Database) -> int:
         if SEARCH_VERSIONS.get(table.name):
             count += _refill(database, kind, table)
     if count:
+        with database.write() as connection:
+            _mark_earlier_versions(connection)
         _log.info("objects refilled", objects=count)
     return count
+
+
+def _mark_earlier_versions(connection: Connection) -> None:
+    """Mark what a program of before did not, which knew nothing of ``is_latest``."""
+    for table in (document_entry, folder):
+        newer = table.alias()
+        logical = select(newer.c.logical_id).where(newer.c.version > 1)
+        latest = select(func.max(newer.c.version)).where(newer.c.logical_id == table.c.logical_id)
+        connection.execute(
+            update(table)
+            .where(
+                table.c.is_latest == 1,
+                table.c.logical_id.in_(logical),
+                table.c.version < latest.scalar_subquery(),
+            )
+            .values(is_latest=0)
+        )
 
 
 def _refill(database: Database, kind: type[MetadataObject], table: Table) -> int:

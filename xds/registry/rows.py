@@ -62,11 +62,13 @@ class Prepared:
     values: tuple[tuple[str, str], ...] = field(default=())
 
 
-def prepared(thing: MetadataObject, now: str, version: int = FIRST_VERSION) -> Prepared:
+def prepared(
+    thing: MetadataObject, now: str, version: int = FIRST_VERSION, status: str = v.APPROVED
+) -> Prepared:
     """Render an object and pick out what is searched; ``now`` is the time of registration."""
     kind = type(thing)
     row = columns(thing)
-    row["availability_status"] = v.APPROVED
+    row["availability_status"] = status
     row["fragment"] = fragment(thing, version)
     if kind is not Association:
         row["registered_at"] = row["last_updated_at"] = now
@@ -74,6 +76,7 @@ def prepared(thing: MetadataObject, now: str, version: int = FIRST_VERSION) -> P
     if isinstance(thing, DocumentEntry | Folder):
         row["logical_id"] = thing.logical_id or thing.id
         row["version"] = version
+        row["is_latest"] = 1
     if isinstance(thing, Folder):
         row["last_update_time"] = now
     return Prepared(thing, row, tuple(values(thing)))

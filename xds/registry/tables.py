@@ -26,6 +26,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     literal_column,
+    text,
     type_coerce,
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -177,6 +178,8 @@ _TYPES: Final[Mapping[Searched, type[TypeEngine[Any]]]] = {
     Searched.NUMBER: Number,
     Searched.REFERENCE: EntryUUID,
 }
+IS_LATEST: Final = "is_latest = 1"
+"""That a row is the latest version of its logical object, as the index of such rows has it."""
 _ELSEWHERE: Final = frozenset({"patient_id"})
 """Searched in a table beside."""
 
@@ -217,14 +220,21 @@ def _kept() -> tuple[Column[Any], ...]:
     )
 
 
+def _version() -> tuple[Column[Any], ...]:
+    return (
+        Column("logical_id", EntryUUID, nullable=False, index=True),
+        Column("version", Integer, nullable=False),
+        Column("is_latest", SmallInteger, nullable=False, server_default="1"),
+    )
+
+
 document_entry = _object(
     "document_entry",
     DocumentEntry,
     Column("object_type", DOCUMENT_ENTRY_TYPES, nullable=False),
     _patient(),
     Column("unique_id", UniqueId, nullable=False, index=True),
-    Column("logical_id", EntryUUID, nullable=False, index=True),
-    Column("version", Integer, nullable=False),
+    *_version(),
     Column("class_code", Text, index=True),
     Column("healthcare_facility_type_code", Text, index=True),
     *_kept(),
@@ -247,8 +257,7 @@ folder = _object(
     Folder,
     _patient(),
     Column("unique_id", UniqueId, nullable=False, index=True),
-    Column("logical_id", EntryUUID, nullable=False, index=True),
-    Column("version", Integer, nullable=False),
+    *_version(),
     Column("last_update_time", Instant, nullable=False),
     *_kept(),
 )
@@ -262,7 +271,7 @@ association = _object(
     Column("target", EntryUUID, nullable=False, index=True),
 )
 
-SEARCH_VERSIONS: Final[Mapping[str, int]] = {"document_entry": 1, "submission_set": 0, "folder": 0}
+SEARCH_VERSIONS: Final[Mapping[str, int]] = {"document_entry": 2, "submission_set": 0, "folder": 0}
 """Of each table, how often what is searched of its objects has changed.
 
 A row has the version of the program that wrote it. Those of a lower version lack something, which
@@ -277,6 +286,14 @@ def is_behind(table: Table) -> ColumnElement[bool]:
     return type_coerce(table.c.search_version, SmallInteger) < version
 
 
+for _table in (document_entry, folder):
+    Index(
+        f"ix_{_table.name}_latest",
+        _table.c.patient,
+        _table.c.pk,
+        sqlite_where=text(IS_LATEST),
+        postgresql_where=text(IS_LATEST),
+    )
 for _table in (document_entry, submission_set, folder):
     if SEARCH_VERSIONS[_table.name]:
         Index(
@@ -369,6 +386,8 @@ event = Table(
     Column("patient", Key),
     Column("survivor", Key),
     Column("submission_set", EntryUUID),
+    Column("snapshot", LargeBinary),
+    Column("snapshot_status", STATUSES),
 )
 """What happened, written in the commit that made it happen; subscribers read on from a number.
 
@@ -376,5 +395,16 @@ Each foreign key costs a look-up a row, and these two columns are of patients th
 has looked up before; a patient is never removed.
 
 ``patient`` is the one of that time: a merge does not rewrite events. An event of a patient has no
-``entry_uuid``; that of a merge names the ``survivor`` of this merge.
+``entry_uuid``; that of a merge names the ``survivor`` of this merge. That of a removal has the
+fragment of what was removed, and the availabilityStatus that it had.
 """
+
+legal_hold = Table(
+    "legal_hold",
+    METADATA,
+    Column("unique_id", UniqueId, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("reason", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Documents, by their uniqueIds, that nobody may remove: neither their bytes nor their metadata."""

@@ -128,7 +128,7 @@ def members(
 
 
 def deprecate(
-    connection: Connection, kind: type[Versioned], entry_uuids: Iterable[str], *, now: str
+    connection: Connection, kind: type[MetadataObject], entry_uuids: Iterable[str], *, now: str
 ) -> None:
     """Deprecate versions that a further one has taken the place of."""
     table = TABLES[kind]
@@ -136,5 +136,5 @@ def deprecate(
         connection.execute(
             update(table)
             .where(table.c.entry_uuid.in_(chunk))
-            .values(availability_status=v.DEPRECATED, last_updated_at=now)
+            .values(availability_status=v.DEPRECATED, is_latest=0, last_updated_at=now)
         )

@@ -62,6 +62,20 @@ A note is of use as long as a submission may be under way whose document was pub
 ``until`` is seconds since 1970 by the database's clock.
 """
 
+removed_document = Table(
+    "removed_document",
+    METADATA,
+    Column("unique_id", Text, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Documents that were removed on request (ITI-86), so that they are not taken for lost.
+
+``at`` is seconds since 1970 by the database's clock. A document that is provided anew under the
+uniqueId has its row in ``document``, and none here.
+"""
+
 __all__ = [
     "Connection",
     "IndexedDocument",
@@ -74,6 +88,9 @@ __all__ = [
     "note_registered",
     "pending",
     "pending_since",
+    "remove",
+    "removed",
+    "removed_keys",
     "swept_keys",
     "withdraw",
 ]
@@ -154,6 +171,35 @@ def every(database: Database) -> Iterator[IndexedDocument]:
         if len(found) < _PAGE:
             return
         last = found[-1].unique_id
+
+
+def remove(connection: Connection, documents: Sequence[IndexedDocument], now: int) -> None:
+    """Drop documents, and note that they were removed on request."""
+    named = document.c.unique_id.in_(bindparam("unique_ids", expanding=True))
+    noted = removed_document.c.unique_id.in_(bindparam("unique_ids", expanding=True))
+    by_id = {one.unique_id: one for one in documents}
+    for chunk in _chunks(by_id):
+        connection.execute(delete(document).where(named), {"unique_ids": chunk})
+        connection.execute(delete(removed_document).where(noted), {"unique_ids": chunk})
+        rows = [{"unique_id": one, "key": by_id[one].key, "at": now} for one in chunk]
+        connection.execute(insert(removed_document), rows)
+
+
+def removed(connection: Connection, unique_ids: Collection[str]) -> set[str]:
+    """Tell which of these documents were removed on request; they may have been provided anew."""
+    query = select(removed_document.c.unique_id)
+    asked = {normal(one): one for one in unique_ids}
+    found: set[str] = set()
+    for chunk in _chunks(asked):
+        rows = connection.scalars(query.where(removed_document.c.unique_id.in_(chunk)))
+        found.update(asked[one] for one in rows)
+    return found
+
+
+def removed_keys(connection: Connection, keys: Sequence[str]) -> set[str]:
+    """Tell the documents of which of these keys of the store were removed on request."""
+    query = select(removed_document.c.key).where(removed_document.c.key.in_(keys))
+    return set(connection.scalars(query))
 
 
 def held_keys(connection: Connection, keys: Sequence[str]) -> set[str]:

@@ -110,7 +110,7 @@ def folder_list(
 ) -> Resource:
     """Return a Folder as List, with what rode along with it."""
     found = _written_folder(thing, context, members, patient)
-    version = thing.version  # type: ignore[misc]  # a property, declared in two classes
+    version = thing.version
     found["meta"] = meta(last_updated_at, version)
 
     def read(resource: Resource, patient_id: str) -> Folder:
