@@ -9,7 +9,7 @@ are those of the tables of the code (transactions, stored queries, rules, error 
 import ast
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -82,6 +82,42 @@ BEHAVIOUR: Final[Mapping[str, tuple[str, str]]] = {
     "race of UUIDs": (
         "Of two objects with one UUID that race, one is registered",
         "ITI TF-2 3.42.4.1.3",
+    ),
+    "versions": ("An update makes a further version", "ITI TF-2 3.57.4.1.3"),
+    "propagation": (
+        "Memberships and relationships of the version before are made again",
+        "ITI TF-2 3.57.4.1.3",
+    ),
+    "status changes": (
+        "The status of a document, a Folder or an Association changes without a version",
+        "ITI TF-2 3.57.4.1.3",
+    ),
+    "new Associations": ("Registered objects are joined", "ITI TF-2 3.57.4.1.3"),
+    "option of updates": (
+        "A server whose options exclude updates and removals is as one without them",
+        "ITI TF-2 3.18.4.1.2.3",
+    ),
+    "MetadataLevel": (
+        "Level 1 shows latest versions, what is online and Approved Associations; level 2 all",
+        "ITI TF-2 3.18.4.1.2.3",
+    ),
+    "removal": ("What is removed is gone as a whole or not at all", "ITI TF-2 3.62.4.1.3"),
+    "removal of documents": (
+        "A document is removed when no DocumentEntry names it",
+        "ITI TF-2 3.86.4.1.3",
+    ),
+    "legal hold": ("What is on legal hold is not removed", ""),
+    "race of updates": (
+        "Of two updates of one version that race, one makes the next",
+        "ITI TF-2 3.57.4.1.3",
+    ),
+    "race of an update": (
+        "Of an update and a replacement of one document that race, one is done",
+        "ITI TF-2 3.57.4.1.3",
+    ),
+    "race of a removal": (
+        "Of a removal and an Association to what is removed that race, one is done",
+        "ITI TF-2 3.62.4.1.3",
     ),
     "quotes": ("A quote within a text is doubled", "ITI TF-2 3.18.4.1.2.3.5"),
     "codes": ("A code matches with its scheme", "ITI TF-2 3.18.4.1.2.3.5"),
@@ -202,18 +238,24 @@ def _first_line(thing: object) -> str:
     return (thing.__doc__ or "").partition("\n")[0].strip().rstrip(".")
 
 
-def _rule_row(rule: Rule) -> Row:
-    said = re.sub(r" \(ITI TF[^)]*\)$", "", _first_line(rule.check))
-    transactions = ", ".join(sorted(rule.transactions))
-    cells = (f"`{rule.name}`", said, rule.error.code, transactions, rule.section)
-    return Row(f"rule {rule.name}", cells)
+def _rule_row(rows: Sequence[Rule]) -> Row:
+    """Return the row of a rule, which has another error in some transactions."""
+    name = rows[0].name
+    said = re.sub(r" \(ITI TF[^)]*\)$", "", _first_line(rows[0].check))
+    codes = ", ".join(rule.error.code for rule in rows)
+    transactions = ", ".join(sorted({one for rule in rows for one in rule.transactions}))
+    sections = ", ".join(dict.fromkeys(rule.section for rule in rows))
+    return Row(f"rule {name}", (f"`{name}`", said, codes, transactions, sections))
 
 
 def _rules() -> Iterator[Row]:
     code = errors.XDSRegistryMetadataError.code
     cells = ("schema", "The message is valid against the schema", code, "ITI-42, ITI-61")
     yield Row("rule schema", (*cells, "ITI TF-3 4.2.1"))
-    yield from map(_rule_row, SUBMISSION_RULES)
+    by_name: dict[str, list[Rule]] = {}
+    for rule in SUBMISSION_RULES:
+        by_name.setdefault(rule.name, []).append(rule)
+    yield from map(_rule_row, by_name.values())
 
 
 def _kinds(base: type[errors.RegistryError]) -> Iterator[type[errors.RegistryError]]:

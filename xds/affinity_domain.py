@@ -1,6 +1,6 @@
 """What one deployment is: registry, repository, and what they agree on (ITI TF-1 10.4.8)."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -19,15 +19,18 @@ from xds.metadata.submission import Submission
 from xds.metadata.systems import Systems
 from xds.metrics import Metrics
 from xds.observer import TransactionObserver
-from xds.registry import schema
+from xds.registry import removal, schema
 from xds.registry.identities import PatientIdentities
 from xds.registry.link_changes import LINK_CHANGE, LinkPolicy
+from xds.registry.locking import of_unique_ids
 from xds.registry.queries import ResultLimits
 from xds.registry.registry import DocumentRegistry
+from xds.repository import removing
+from xds.repository.index import Connection
 from xds.repository.pending_registrations import registered
 from xds.repository.reading import uncounted
 from xds.repository.registering import RemoteRegistration, RemoteRegistry
-from xds.repository.repository import DocumentRepository, Register
+from xds.repository.repository import DocumentRepository, DocumentRequest, Register
 from xds.repository.store import DocumentStore, open_store
 from xds.security import policy_file
 from xds.security.details import distinct
@@ -62,6 +65,10 @@ class AffinityDomain:
     """What every transaction passes."""
     audit_log: AuditLog | None
     """Who keeps the audit records, where this process serves and the options want them."""
+    excluded_transactions: frozenset[str]
+    """The names of the transactions that the options exclude."""
+    removes_referenced: bool
+    """Whether documents may be removed that DocumentEntries still name (ITI-86)."""
     systems: Systems
     """What code systems and identifier systems are called in XDS and in FHIR."""
 
@@ -110,6 +117,8 @@ class AffinityDomain:
                 tuple(_interceptors(config, audit_log, metrics, systems, serves=serves))
             ),
             audit_log=audit_log,
+            excluded_transactions=config.excluded_transactions,
+            removes_referenced=config.remove_documents == "any",
             systems=systems,
         )
 
@@ -165,6 +174,49 @@ class AffinityDomain:
             return {}
         return _patients(self._registered_elsewhere(frozenset(unique_ids)))
 
+    def remove_documents(
+        self, requests: Sequence[DocumentRequest], *, withheld: Set[str], in_commit: InCommit
+    ) -> None:
+        """Remove documents of the repository here, all or none (ITI TF-2 3.86.4.1.3).
+
+        A document that a DocumentEntry still names stays, unless the options say otherwise: so an
+        administrator removes the metadata first, and no entry is ever without its document. A
+        registry elsewhere is asked beforehand.
+
+        Raises TransactionFailure, and RegistryUnavailable.
+        """
+        unique_ids = [one.document_unique_id for one in requests]
+        elsewhere: Mapping[str, str] = {}
+        if self.remote_registry is not None and not self.removes_referenced:
+            found = registered(self.repository, self.remote_registry, frozenset(unique_ids))
+            elsewhere = {
+                one: f"DocumentEntry {entries[0].id} names it" for one, entries in found.items()
+            }
+
+        def obstacles(connection: Connection, held: Collection[str]) -> Mapping[str, str]:
+            here = removal.obstacles(
+                connection,
+                held,
+                self.repository.unique_id,
+                self.legal_hold_codes,
+                referenced=not self.removes_referenced,
+            )
+            return {**{one: elsewhere[one] for one in held if one in elsewhere}, **here}
+
+        removing.remove(
+            self.repository,
+            requests,
+            obstacles,
+            withheld=withheld,
+            in_commit=in_commit,
+            locks=of_unique_ids(unique_ids),
+        )
+
+    @property
+    def legal_hold_codes(self) -> Sequence[str]:
+        """The codes with which nothing is removed."""
+        return self.registry_here.legal_hold_codes if self.registry_here is not None else ()
+
     def _registered_elsewhere(self, unique_ids: Set[str]) -> Mapping[str, Sequence[DocumentEntry]]:
         """Return the entries of documents by uniqueId."""
         if self.remote_registry is None:
@@ -219,6 +271,7 @@ def _registry(database: Database, config: Config) -> DocumentRegistry:
         policy=_policy(config),
         learn_patients=config.unknown_patients == "open",
         home_community_id=config.home_community_id,
+        legal_hold_codes=tuple((config.legal_hold_codes or "").split()),
         result_limits=ResultLimits(
             leaf_class=config.max_leaf_class_results, object_ref=config.max_object_ref_results
         ),
@@ -288,6 +341,8 @@ def _policy(config: Config) -> Policy:
         assigning_authority=config.assigning_authority,
         code_sets=sets,
         limited_metadata=config.minimal_metadata == "accept",
+        home_community_id=config.home_community_id,
+        restricted_attributes=frozenset((config.restricted_attributes or "").split()),
     )
 
 

@@ -25,6 +25,7 @@ from xds.limits import LimitOptions
 from xds.options import sections
 from xds.options.sections import EXAMPLE_REPOSITORY as EXAMPLE_REPOSITORY
 from xds.options.sections import EXAMPLES as EXAMPLES
+from xds.options.updates import UpdateOptions
 from xds.options.values import settings as settings
 from xds.tls.options import TlsOptions
 
@@ -39,6 +40,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "Server": sections.ServerOptions,
     "Storage": sections.StorageOptions,
     "Affinity domain": sections.DomainOptions,
+    "Update and removal": UpdateOptions,
     "Patient feed": sections.FeedOptions,
     "SOAP": sections.SoapOptions,
     "FHIR": sections.FhirOptions,
@@ -59,6 +61,7 @@ class Config(
     sections.ServerOptions,
     sections.StorageOptions,
     sections.DomainOptions,
+    UpdateOptions,
     sections.FeedOptions,
     sections.SoapOptions,
     sections.FhirOptions,

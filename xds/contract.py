@@ -28,6 +28,7 @@ LONGEST_PROBLEM: Final = 400
 
 _NS_XS: Final = "http://www.w3.org/2001/XMLSchema"
 _XS: Final = f"{{{_NS_XS}}}"
+_NS_WSAM: Final = "http://www.w3.org/2007/05/addressing/metadata"
 _NS_WSDL_SOAP12: Final = "http://schemas.xmlsoap.org/wsdl/soap12/"
 
 SCHEMAS: Final = (
@@ -36,6 +37,7 @@ SCHEMAS: Final = (
     (v.NS_LCM, "lcm.xsd"),
     (v.NS_QUERY, "query.xsd"),
     (v.NS_XDS, "xdsb.xsd"),
+    (v.NS_RMD, "rmd.xsd"),
     (v.NS_HL7V3, "hl7v3.xsd"),
     (v.NS_SOAP12, "soap12-envelope.xsd"),
     (v.NS_WSA, "ws-addressing.xsd"),
@@ -47,6 +49,7 @@ PREFIXES: Final = {
     v.NS_LCM: "lcm",
     v.NS_QUERY: "query",
     v.NS_XDS: "xds",
+    v.NS_RMD: "rmd",
     v.NS_HL7V3: "hl7",
     v.NS_SOAP12: "s",
     v.NS_WSA: "wsa",
@@ -101,23 +104,46 @@ def served_file(name: str, form: str = "") -> bytes | None:
     return _without_substitution(found) if found and form == CHOICE else found
 
 
-def wsdl(actor: str, location: str, form: str = "") -> bytes:
+def wsdl(actor: str, location: str, form: str = "", without: frozenset[str] = frozenset()) -> bytes:
     """Give the WSDL of an actor, to be served at the URL `location` with ``?wsdl``.
 
     The schemas are named relative to that URL, without ``..``, which not every client resolves
     at the root of a server in the same way. Those of the form CHOICE lie in a folder of its name.
+    ``without`` are actions of requests that are not answered: their operations are left out.
     """
     if actor not in ACTORS:
         raise ValueError(f"no such actor: {actor}")
     tree = etree.parse(str(_folder("wsdl") / f"{actor}.wsdl"), _parser())
     for address in tree.iter(f"{{{_NS_WSDL_SOAP12}}}address"):
         address.set("location", location)
+    _leave_out(tree.getroot(), without)
     folder = f"schemas/{form}/" if form else "schemas/"
     for schema_import in tree.iter(f"{_XS}import"):
         name = schema_import.get("schemaLocation").removeprefix("../schemas/")
         schema_import.set("schemaLocation", folder + name)
     rendered: bytes = etree.tostring(tree, xml_declaration=True, encoding="UTF-8")
     return rendered
+
+
+def _leave_out(root: etree._Element, actions: frozenset[str]) -> None:
+    """Take operations out, and the port types, bindings and ports that have none any more."""
+    for one in root.findall("{*}portType/{*}operation") if actions else ():
+        if one.find("{*}input").get(f"{{{_NS_WSAM}}}Action") in actions:
+            one.getparent().remove(one)
+    for one in root.findall("{*}binding/{*}operation") if actions else ():
+        if one.find(f"{{{_NS_WSDL_SOAP12}}}operation").get("soapAction") in actions:
+            one.getparent().remove(one)
+    gone = {one.get("name") for one in root.findall("{*}binding") if not _has_operation(one)}
+    for one in root.findall("{*}service/{*}port"):
+        if one.get("binding").partition(":")[2] in gone:
+            one.getparent().remove(one)
+    for one in (*root.findall("{*}binding"), *root.findall("{*}portType")):
+        if not _has_operation(one):
+            root.remove(one)
+
+
+def _has_operation(element: etree._Element) -> bool:
+    return element.find("{*}operation") is not None
 
 
 @cache

@@ -9,6 +9,7 @@ import falcon
 from xds import __version__, contract
 from xds.affinity_domain import AffinityDomain
 from xds.database import DatabaseUnavailable
+from xds.metadata.catalogue import actions_of
 from xds.repository.store import StoreUnavailable
 from xds.security.interceptors import NotRecorded
 
@@ -105,8 +106,9 @@ class Schema:
 class Wsdl:
     """``GET /registry?wsdl`` and ``GET /repository?wsdl``, or ``?wsdl=choice`` for zeep."""
 
-    def __init__(self, actor: str) -> None:
+    def __init__(self, actor: str, without: frozenset[str]) -> None:
         self._actor = actor
+        self._without = without
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Answer with the WSDL, its address being the one that the client used."""
@@ -117,7 +119,8 @@ class Wsdl:
             )
         response.content_type = "text/xml"
         form = contract.CHOICE if asked["wsdl"] == contract.CHOICE else ""
-        response.data = contract.wsdl(self._actor, request.forwarded_prefix + request.path, form)
+        location = request.forwarded_prefix + request.path
+        response.data = contract.wsdl(self._actor, location, form, self._without)
 
 
 def create(domain: AffinityDomain, *, has_metrics: bool = True) -> Any:
@@ -129,6 +132,7 @@ def create(domain: AffinityDomain, *, has_metrics: bool = True) -> Any:
     application.add_route("/health/ready", Ready(domain))
     application.add_route("/schemas/{name}", Schema())
     application.add_route(f"/schemas/{contract.CHOICE}/{{name}}", Schema(contract.CHOICE))
+    without = actions_of(domain.excluded_transactions)
     for actor in domain.actors:
-        application.add_route(f"/{actor}", Wsdl(actor))
+        application.add_route(f"/{actor}", Wsdl(actor, without))
     return application

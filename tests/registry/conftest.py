@@ -60,6 +60,32 @@ def domain_server(
         yield running
 
 
+UPDATES = {
+    "metadata_update": "yes",
+    "restricted_update": "yes",
+    "remove_metadata": "yes",
+    "remove_documents": "unreferenced",
+}
+
+
+@pytest.fixture(scope="session")
+def update_server(
+    tmp_path_factory: pytest.TempPathFactory, databases: Databases
+) -> Iterator[Server]:
+    """A server that lets metadata be updated, and metadata and documents removed."""
+    data = tmp_path_factory.mktemp("updates")
+    options = {
+        **UPDATES,
+        "database": databases.url(data),
+        "repository_unique_id": "2.999.1.3",
+        "home_community_id": "2.999.1.40",
+        "restricted_attributes": "languageCode",
+        "legal_hold_codes": "litigation^^2.999.5.30",
+    }
+    with serving(data, options) as running:
+        yield running
+
+
 @pytest.fixture
 def known_world(domain_server: Server, world: World) -> World:
     """A world in which the domain knows patients 1 and 2, and that 3 was merged into 1."""
@@ -70,7 +96,7 @@ def known_world(domain_server: Server, world: World) -> World:
 
 @pytest.fixture
 def served(request: pytest.FixtureRequest, databases: Databases) -> Callable[[str], Server]:
-    """Return the served deployment of a name: the open one, or that of the domain.
+    """Return the served deployment of a name: the open one, the domain's, or that of updates.
 
     It asks for databases although it needs none, so that the test is run on each kind of them.
     """
@@ -79,6 +105,8 @@ def served(request: pytest.FixtureRequest, databases: Databases) -> Callable[[st
         if name == "domain":
             request.getfixturevalue("known_world")
             return cast("Server", request.getfixturevalue("domain_server"))
+        if name == "updates":
+            return cast("Server", request.getfixturevalue("update_server"))
         return cast("Server", request.getfixturevalue("server"))
 
     return find

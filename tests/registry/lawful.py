@@ -36,7 +36,13 @@ PREDECESSORS: Final = {
     "iti42/snapshot": _ON_DEMAND,
     "iti42/transformation": _REGISTERED,
     "iti42/transformation_and_replacement": _REGISTERED,
+    "iti57/document_version": _REGISTERED,
+    "iti57/folder_and_document_versions": _REGISTERED,
+    "iti57/folder_version": _REGISTERED,
+    "iti57/new_associations": _REGISTERED,
+    "iti57/statuses": _REGISTERED,
     "iti61/replacement_on_demand": _ON_DEMAND,
+    "iti92/document_version": _REGISTERED,
 }
 """What must be registered before a good message is one; nothing for those not named."""
 

@@ -65,8 +65,8 @@ def test_a_row_names_the_tests_that_passed() -> None:
 
 def test_a_code_that_nothing_issues_is_said_to_be_so() -> None:
     written = document({})
-    assert "| `XDSMetadataUpdateError` " in written
-    assert "\n| error XDSMetadataUpdateError | not issued by this server |\n" in written
+    assert "| `DocumentQueued` " in written
+    assert "\n| error DocumentQueued | not issued by this server |\n" in written
 
 
 def test_no_cell_of_the_rows_is_wider_than_a_window() -> None:

@@ -11,6 +11,7 @@ from tests.registry import (
     violations_of_on_demand,
     violations_of_relations,
     violations_of_structure,
+    violations_of_updates,
     wire,
 )
 from tests.registry.lawful import LAWFUL, PREDECESSORS, Lawful
@@ -18,17 +19,18 @@ from tests.registry.violations import SCHEMA, Violation, message, registered
 from tests.registry.wire import ACTIVE, World
 from tests.serving import Server
 from xds.metadata import vocabulary as v
-from xds.metadata.rules import SUBMISSION_RULES
+from xds.metadata.rules import SUBMISSION_RULES, UPDATES
 
 VIOLATIONS = (
     *violations_of_structure.VIOLATIONS,
     *violations_of_attributes.VIOLATIONS,
     *violations_of_relations.VIOLATIONS,
     *violations_of_on_demand.VIOLATIONS,
+    *violations_of_updates.VIOLATIONS,
 )
 FIXTURES = [
     f"{folder}/{path.stem}"
-    for folder in ("iti42", "iti61")
+    for folder in ("iti42", "iti57", "iti61", "iti92")
     if folder.upper().replace("ITI", "ITI-") in ACTIVE
     for path in sorted((wire.FIXTURES / folder).glob("*.xml"))
 ]
@@ -57,11 +59,15 @@ def _lawful_cases() -> list[object]:
     ]
 
 
-def _state(server: Server, world: World) -> dict[str, bytes]:
+def _server_of(fixture: str) -> str:
+    return "updates" if fixture.startswith(("iti57", "iti92")) else "open"
+
+
+def _state(server: Server, world: World, level: str = "") -> dict[str, bytes]:
     """Return all that is registered of the patients of the fixtures, as it is written."""
     found = {}
     for number in (1, 2):
-        answer = wire.get_all(server, world.patient(number))
+        answer = wire.get_all(server, world.patient(number), level=level)
         found.update({one.get("id"): etree.tostring(one) for one in answer.elements})
     return found
 
@@ -73,7 +79,8 @@ def test_a_breach_is_refused_and_changes_nothing(
     server = served(violation.server)
     for step in violation.before:
         step(server, world)
-    before = _state(server, world)
+    level = ""
+    before = _state(server, world, level)
     answer = wire.send(server, message(world, violation.fixture, violation.edit))
     assert answer.status == "Failure"
     assert sorted(answer.codes) == sorted((violation.code, *violation.also)), answer.problems
@@ -81,11 +88,14 @@ def test_a_breach_is_refused_and_changes_nothing(
     told = [p for p in answer.problems if all(word in p.context for word in words)]
     expected = [(violation.code, world.text(violation.at))]
     assert [(p.code, p.location) for p in told] == expected, answer.problems
-    assert _state(server, world) == before
+    assert _state(server, world, level) == before
 
 
 @pytest.mark.parametrize("fixture", _fixture_cases())
-def test_a_good_message_is_accepted(fixture: str, server: Server, world: World) -> None:
+def test_a_good_message_is_accepted(
+    fixture: str, served: Callable[[str], Server], world: World
+) -> None:
+    server = served(_server_of(fixture))
     for step in PREDECESSORS.get(fixture, ()):
         step(server, world)
     unchanged = message(world, fixture)
@@ -116,9 +126,19 @@ def test_every_rule_has_a_breach() -> None:
 
 
 def test_a_breach_has_the_error_of_its_rule() -> None:
-    errors = {rule.name: rule.error.code for rule in SUBMISSION_RULES}
+    errors = {
+        (rule.name, transaction): rule.error.code
+        for rule in SUBMISSION_RULES
+        for transaction in rule.transactions
+    }
     for violation in VIOLATIONS:
-        assert violation.code == errors.get(violation.rule, violation.code), violation.name
+        of_rule = errors.get((violation.rule, violation.transaction), violation.code)
+        assert violation.code == of_rule, violation.name
+
+
+def test_every_error_of_a_rule_of_updates_has_a_breach() -> None:
+    wanted = {(one.name, one.error.code) for one in SUBMISSION_RULES if one.transactions <= UPDATES}
+    assert wanted <= {(violation.rule, violation.code) for violation in VIOLATIONS}
 
 
 def test_every_fixture_of_a_breach_is_a_good_message() -> None:

@@ -198,13 +198,13 @@ def envelope(action: str, body: str) -> bytes:
     ).encode()
 
 
-def send(server: Server, message: etree._Element | bytes) -> Answer:
-    """Send a SOAP message to the registry and return its answer, which must be no fault."""
+def send(server: Server, message: etree._Element | bytes, actor: str = "registry") -> Answer:
+    """Send a SOAP message to an actor and return its answer, which must be no fault."""
     data = message if isinstance(message, bytes) else etree.tostring(message)
     connection = http.client.HTTPConnection(server.host, server.port, timeout=60)
     try:
         headers = {"Content-Type": "application/soap+xml; charset=UTF-8"}
-        connection.request("POST", "/registry", data, headers)
+        connection.request("POST", f"/{actor}", data, headers)
         response = connection.getresponse()
         content = response.read()
     finally:
@@ -214,6 +214,28 @@ def send(server: Server, message: etree._Element | bytes) -> Answer:
     body = root.find(f"{_SOAP}Body")
     assert response.status == http.client.OK, content.decode()
     return Answer(body[0])
+
+
+def post(server: Server, message: etree._Element, actor: str = "registry") -> bytes:
+    """Send a SOAP message and return whatever comes back."""
+    headers = {"Content-Type": "application/soap+xml; charset=UTF-8"}
+    return _asked(server, "POST", f"/{actor}", etree.tostring(message), headers)
+
+
+def get(server: Server, path: str) -> bytes:
+    """Return what the server has at a path."""
+    return _asked(server, "GET", path, None, {})
+
+
+def _asked(
+    server: Server, method: str, path: str, data: bytes | None, headers: Mapping[str, str]
+) -> bytes:
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=60)
+    try:
+        connection.request(method, path, data, headers)
+        return connection.getresponse().read()
+    finally:
+        connection.close()
 
 
 def submit(server: Server, submission: Submission, name: str = "ITI-42") -> Answer:
@@ -296,9 +318,12 @@ BOTH_STATUSES: Final = texts(v.APPROVED, v.DEPRECATED)
 BOTH_TYPES: Final = texts(v.STABLE_DOCUMENT_ENTRY, v.ON_DEMAND_DOCUMENT_ENTRY)
 
 
-def get_all(server: Server, patient_id: str, return_type: str = v.LEAF_CLASS) -> Answer:
-    """Return all that the registry has of a patient."""
+def get_all(
+    server: Server, patient_id: str, return_type: str = v.LEAF_CLASS, level: str = ""
+) -> Answer:
+    """Return all that the registry has of a patient, at a $MetadataLevel if one is given."""
     parameters = {
+        **({"$MetadataLevel": level} if level else {}),
         "$patientId": text(patient_id),
         "$XDSSubmissionSetStatus": BOTH_STATUSES,
         "$XDSDocumentEntryStatus": BOTH_STATUSES,

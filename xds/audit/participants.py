@@ -12,10 +12,13 @@ from xds.audit.record import MINOR_FAILURE, SUCCESS, ParticipantObject, Particip
 from xds.security.access import Access
 from xds.security.details import (
     NO_ACTION,
+    DocumentRemovalDetails,
     FeedDetails,
     FeedPatient,
+    MetadataRemovalDetails,
     PatientDetails,
     QueryDetails,
+    RemovedObject,
     RequestedDocument,
     RetrieveDetails,
     SubmissionDetails,
@@ -25,6 +28,7 @@ from xds.security.details import (
 _PATIENT_KIND: Final = "urn:ihe:iti:xpid:2017:patientIdentifierType"
 _HOME_OF_DOCUMENT: Final = "ihe:homeCommunityID"
 _REPOSITORY: Final = "Repository Unique ID"
+_REPOSITORY_OF_REMOVAL: Final = "urn:ihe:iti:xds:2007:repositoryUniqueId"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,10 @@ def recorded_patients(
             return _of_feed(feed, event, access.message.message_id)
         case PatientDetails(patient_ids):
             return _each(patient_ids)
+        case MetadataRemovalDetails(objects):
+            return _of_removed_metadata(objects)
+        case DocumentRemovalDetails() as removal:
+            return _of_removed_documents(removal)
 
 
 def _each(
@@ -143,8 +151,37 @@ def _of_patient(
         yield ParticipantObjectDetail(_PATIENT_KIND, patient.kind)
 
 
-def _document(one: RequestedDocument) -> ParticipantObject:
-    details = [ParticipantObjectDetail(_REPOSITORY, one.repository_unique_id)]
+def _of_removed_metadata(objects: Iterable[RemovedObject]) -> Iterator[RecordedPatient]:
+    """Yield the objects of each patient; Associations, which have none, go with the first."""
+    by_patient: dict[str | None, list[ParticipantObject]] = {}
+    for one in objects:
+        by_patient.setdefault(one.patient_id, []).append(_removed(one))
+    without = by_patient.pop(None, [])
+    if not by_patient:
+        yield RecordedPatient(None, tuple(without))
+    for patient_id, things in by_patient.items():
+        yield RecordedPatient(patient_id, (*things, *without))
+        without = []
+
+
+def _removed(one: RemovedObject) -> ParticipantObject:
+    named = av.OBJECT_TYPES.get(one.kind)
+    id_type = av.OBJECT_REFERENCE if named is None else named(one.type or "")
+    return ParticipantObject(type_code=2, role=3, id=one.entry_uuid, id_type=id_type)
+
+
+def _of_removed_documents(details: DocumentRemovalDetails) -> Iterator[RecordedPatient]:
+    by_patient: dict[str | None, list[ParticipantObject]] = {}
+    for one in details.documents:
+        for patient_id in details.patient_ids.get(one.document_unique_id) or (None,):
+            thing = _document(one, _REPOSITORY_OF_REMOVAL)
+            by_patient.setdefault(patient_id, []).append(thing)
+    for patient_id, things in by_patient.items():
+        yield RecordedPatient(patient_id, tuple(things))
+
+
+def _document(one: RequestedDocument, repository: str = _REPOSITORY) -> ParticipantObject:
+    details = [ParticipantObjectDetail(repository, one.repository_unique_id)]
     if one.home_community_id:
         details.append(ParticipantObjectDetail(_HOME_OF_DOCUMENT, one.home_community_id))
     return ParticipantObject(

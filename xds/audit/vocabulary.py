@@ -3,11 +3,12 @@
 (ITI TF-2 3.x.5.1; MHD 2:3.x.5.1)
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from xds.audit.record import Coded
+from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import (
     CATALOGUE,
     ITI_41,
@@ -57,6 +58,30 @@ SUBMISSION_SET: Final = Coded(
     "IHE XDS Metadata",
     "submission set classificationNode",
 )
+OBJECT_REFERENCE: Final = Coded(
+    "urn:ihe:iti:2017:ObjectRef", "IHE XDS Metadata", "registry object reference"
+)
+
+
+def _metadata(text: str) -> Callable[[str], Coded]:
+    return lambda code: Coded(code, "IHE XDS Metadata", text)
+
+
+def _document_entry(object_type: str) -> Coded:
+    on_demand = "on-demand " if object_type == v.ON_DEMAND_DOCUMENT_ENTRY else ""
+    return Coded(object_type, "IHE XDS Metadata", f"{on_demand}document entry object type")
+
+
+OBJECT_TYPES: Final[Mapping[str, Callable[[str], Coded]]] = {
+    "DocumentEntry": _document_entry,
+    "SubmissionSet": lambda _: Coded(
+        v.SUBMISSION_SET_NODE, "IHE XDS Metadata", "submission set classification node"
+    ),
+    "Folder": lambda _: Coded(v.FOLDER_NODE, "IHE XDS Metadata", "folder classification node"),
+    "Association": _metadata("association type"),
+}
+"""ParticipantObjectIDTypeCode of removed objects by their kinds, of their types (ITI TF-2
+3.62.5.1)."""
 
 
 @dataclass(frozen=True, slots=True)

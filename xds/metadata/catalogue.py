@@ -6,6 +6,7 @@ trigger events, labels of metrics and the table of conformance are made of it. W
 written beside a row (a handler, an operation of the WSDL) tests/test_catalogue.py names.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -25,6 +26,8 @@ class TransactionKind(Enum):
     """It finds metadata or patients."""
     RETRIEVE = "retrieve"
     """It gives documents out."""
+    UPDATE = "update"
+    """It changes metadata that are registered."""
     FEED = "feed"
     """It tells of patients, and of no document."""
     REMOVE = "remove"
@@ -211,6 +214,18 @@ ITI_51: Final = TransactionRow(
         f"{{{v.NS_QUERY}}}AdhocQueryRequest",
     ),
 )
+ITI_57: Final = TransactionRow(
+    name="ITI-57",
+    title="Update Document Set",
+    kind=TransactionKind.UPDATE,
+    actor="registry",
+    audit=AuditedAs(AuditEventID.IMPORT, "U"),
+    soap=_soap(
+        "2010:UpdateDocumentSet",
+        "2010:UpdateDocumentSetResponse",
+        f"{{{v.NS_LCM}}}SubmitObjectsRequest",
+    ),
+)
 ITI_61: Final = TransactionRow(
     name="ITI-61",
     title="Register On-Demand Document Entry",
@@ -221,6 +236,18 @@ ITI_61: Final = TransactionRow(
         "2010:RegisterOnDemandDocumentEntry",
         "2010:RegisterOnDemandDocumentResponse",
         f"{{{v.NS_LCM}}}SubmitObjectsRequest",
+    ),
+)
+ITI_62: Final = TransactionRow(
+    name="ITI-62",
+    title="Remove Metadata",
+    kind=TransactionKind.REMOVE,
+    actor="registry",
+    audit=AuditedAs(AuditEventID.PATIENT_RECORD, "D"),
+    soap=_soap(
+        "2010:DeleteDocumentSet",
+        "2010:DeleteDocumentSetResponse",
+        f"{{{v.NS_LCM}}}RemoveObjectsRequest",
     ),
 )
 ITI_64: Final = TransactionRow(
@@ -271,6 +298,30 @@ ITI_78: Final = TransactionRow(
     audit=AuditedAs(AuditEventID.REST, "E", "search"),
     fhir="/Patient",
 )
+ITI_86: Final = TransactionRow(
+    name="ITI-86",
+    title="Remove Documents",
+    kind=TransactionKind.REMOVE,
+    actor="repository",
+    audit=AuditedAs(AuditEventID.PATIENT_RECORD, "D"),
+    soap=_soap(
+        "2017:RemoveDocuments",
+        "2017:RemoveDocumentsResponse",
+        f"{{{v.NS_RMD}}}RemoveDocumentsRequest",
+    ),
+)
+ITI_92: Final = TransactionRow(
+    name="ITI-92",
+    title="Restricted Update Document Set",
+    kind=TransactionKind.UPDATE,
+    actor="registry",
+    audit=AuditedAs(AuditEventID.IMPORT, "U"),
+    soap=_soap(
+        "2018:RestrictedUpdateDocumentSet",
+        "2018:RestrictedUpdateDocumentSetResponse",
+        f"{{{v.NS_LCM}}}SubmitObjectsRequest",
+    ),
+)
 ITI_105: Final = TransactionRow(
     name="ITI-105",
     title="Simplified Publish",
@@ -289,10 +340,15 @@ ITI_106: Final = TransactionRow(
 )
 
 CATALOGUE: Final = (
-    *(ITI_8, ITI_18, ITI_41, ITI_42, ITI_43, ITI_44, ITI_51, ITI_61, ITI_64),
-    *(ITI_65, ITI_66, ITI_67, ITI_68, ITI_78, ITI_105, ITI_106),
+    *(ITI_8, ITI_18, ITI_41, ITI_42, ITI_43, ITI_44, ITI_51, ITI_57, ITI_61, ITI_62, ITI_64),
+    *(ITI_65, ITI_66, ITI_67, ITI_68, ITI_78, ITI_86, ITI_92, ITI_105, ITI_106),
 )
 """In the order of their numbers."""
+
+
+def actions_of(names: Collection[str]) -> frozenset[str]:
+    """Return the actions of the SOAP requests of some transactions."""
+    return frozenset(one.action for row in CATALOGUE if row.name in names for one in row.soap)
 
 
 def names_of(*kinds: TransactionKind) -> tuple[str, ...]:

@@ -82,6 +82,10 @@ def _check_code(code: str) -> str:
     return code
 
 
+def _check_codes(codes: str) -> str:
+    return " ".join(map(_check_code, codes.split()))
+
+
 def _without_urn(value: object) -> object:
     return value.strip().removeprefix(_OID_URN) if isinstance(value, str) else value
 
@@ -104,6 +108,8 @@ def _check_syslog(url: str) -> str:
 Oid = Annotated[str, BeforeValidator(_without_urn), AfterValidator(_check_oid)]
 OidUrn = Annotated[Oid, AfterValidator(_with_urn)]
 CodeText = Annotated[str, AfterValidator(_check_code)]
+CodeTexts = Annotated[str, BeforeValidator(_joined), AfterValidator(_check_codes)]
+Names = Annotated[str, BeforeValidator(_joined)]
 Url = Annotated[str, AfterValidator(_check_url)]
 Targets = Annotated[str, BeforeValidator(_joined), AfterValidator(_check_targets)]
 SyslogUrl = Annotated[str, AfterValidator(_check_syslog)]

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from xds.metadata import vocabulary as v
-from xds.metadata.objects import Association, DocumentEntry, Folder
+from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject
 from xds.metadata.rules import RegistryState
 from xds.metadata.submission import Submission
-from xds.registry.events import CONTENT_UPDATED, DEPRECATED, NewEvent
+from xds.registry import versions
+from xds.registry.events import CONTENT_UPDATED, DEPRECATED, UPDATED, NewEvent
 from xds.registry.lookups import chunks
+from xds.registry.rows import TABLES
 from xds.registry.tables import association, document_entry, folder
 
 _DEPENDANTS: Final = select(association.c.source).where(
@@ -30,6 +32,15 @@ _FOLDERS: Final = select(folder.c.pk, folder.c.entry_uuid, folder.c.patient).whe
 
 
 @dataclass(frozen=True, slots=True)
+class StatusChange:
+    """Another availabilityStatus of a registered object."""
+
+    kind: type[MetadataObject]
+    entry_uuid: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
 class Consequences:
     """The consequences of one submission, planned before anything is written."""
 
@@ -40,7 +51,10 @@ class Consequences:
     associations: tuple[Association, ...] = ()
     """Folder memberships that replacements inherit, with their place in the SubmissionSet."""
     folders: tuple[str, ...] = field(default=())
-    """entryUUIDs of the registered Folders that receive a DocumentEntry."""
+    """entryUUIDs of the registered Folders that receive a DocumentEntry, or lose one."""
+    superseded: tuple[tuple[type[MetadataObject], str], ...] = ()
+    """Kind and entryUUID of each version that a further one takes the place of."""
+    statuses: tuple[StatusChange, ...] = ()
 
 
 def plan(submission: Submission, state: RegistryState) -> Consequences:
@@ -85,6 +99,8 @@ def apply(connection: Connection, consequences: Consequences, *, now: str) -> li
     """
     return [
         *_deprecate(connection, _with_dependants(connection, consequences), now),
+        *_supersede(connection, consequences.superseded, now),
+        *_change_statuses(connection, consequences.statuses, now),
         *_update_folders(connection, consequences.folders, now),
     ]
 
@@ -112,6 +128,38 @@ def _deprecate(connection: Connection, uuids: list[str], now: str) -> Iterator[N
         )
         for row in rows:
             yield NewEvent(DEPRECATED, DocumentEntry, row.entry_uuid, row.patient)
+
+
+def _supersede(
+    connection: Connection, superseded: Iterable[tuple[type[MetadataObject], str]], now: str
+) -> Iterator[NewEvent]:
+    for kind, entry_uuid in superseded:
+        row = _row(connection, kind, entry_uuid)
+        versions.deprecate(connection, kind, [entry_uuid], now=now)
+        if row.availability_status == v.APPROVED:
+            yield NewEvent(DEPRECATED, kind, entry_uuid, row.patient)
+
+
+def _change_statuses(
+    connection: Connection, changes: Iterable[StatusChange], now: str
+) -> Iterator[NewEvent]:
+    for change in changes:
+        table = TABLES[change.kind]
+        own = table.c.entry_uuid == change.entry_uuid
+        if change.kind is Association:
+            connection.execute(update(table).where(own).values(availability_status=change.status))
+            continue
+        row = _row(connection, change.kind, change.entry_uuid)
+        values = {"availability_status": change.status, "last_updated_at": now}
+        connection.execute(update(table).where(own).values(values))
+        kind = DEPRECATED if change.status == v.DEPRECATED else UPDATED
+        yield NewEvent(kind, change.kind, change.entry_uuid, row.patient)
+
+
+def _row(connection: Connection, kind: type[MetadataObject], entry_uuid: str) -> Row[Any, Any]:
+    table = TABLES[kind]
+    query = select(table.c.patient, table.c.availability_status)
+    return connection.execute(query.where(table.c.entry_uuid == entry_uuid)).one()
 
 
 def _update_folders(connection: Connection, uuids: tuple[str, ...], now: str) -> Iterator[NewEvent]:

@@ -11,12 +11,13 @@ kinds, and locked so (:mod:`xds.database.postgresql`; SQLite has but one writer)
   any locks its patient, and theirs, exclusively; of these there is one in ten.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from xds.database import DatabaseConflict, Locks
 from xds.metadata import ebrim
 from xds.metadata.rules import RegistryState
 from xds.metadata.submission import Submission
+from xds.metadata.unique_ids import normal
 from xds.registry import lookups, patients
 from xds.registry.tables import searchable
 
@@ -28,6 +29,11 @@ def relied_on(submission: Submission, state: RegistryState) -> Locks:
     if lookups.refers(submission):
         return Locks(exclusive=named | of_patients)
     return Locks(shared=of_patients, exclusive=named)
+
+
+def of_unique_ids(unique_ids: Iterable[str]) -> Locks:
+    """Return the locks of those who register something under these uniqueIds."""
+    return Locks(exclusive=frozenset(f"id {searchable(normal(one))}" for one in unique_ids))
 
 
 def require_locked(locks: Locks, submission: Submission, state: RegistryState) -> None:
@@ -46,6 +52,7 @@ def _patient_ids(submission: Submission, state: RegistryState) -> Iterator[str]:
     for thing in lookups.bearers(submission):
         if thing.patient_id:
             yield thing.patient_id
-    for found in state.objects.values():
-        if found.patient_id:
-            yield found.patient_id
+    for of in (state.objects, state.latest, state.neighbours):
+        for found in of.values():
+            if found.patient_id:
+                yield found.patient_id

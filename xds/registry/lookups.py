@@ -1,6 +1,7 @@
 """What the registry has of the objects that a submission names, looked up in its transaction."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
@@ -29,6 +30,7 @@ from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObj
 from xds.metadata.rules import RegisteredObject, RegistryState
 from xds.metadata.submission import Submission
 from xds.metadata.unique_ids import normal
+from xds.registry.fragments import FoundObject, parsed
 from xds.registry.tables import association, document_entry, folder, patient, submission_set
 
 T = TypeVar("T")
@@ -47,11 +49,26 @@ _TABLES: Final[Mapping[type[MetadataObject], Table]] = {
 }
 
 
+_ABSENT: Final[Mapping[str, Any]] = {
+    "logical_id": document_entry.c.logical_id.type,
+    "version": Integer(),
+    "is_latest": Integer(),
+    "source_patient_id": Text(),
+    "repository_unique_id": Text(),
+    "document_availability": Text(),
+    "association_type": association.c.association_type.type,
+    "source": association.c.source.type,
+    "target": association.c.target.type,
+}
+"""The columns that not every kind has, with their types."""
+
+
 def _facts(kind: type[MetadataObject]) -> Select[Any]:
     """Select a RegisteredObject's facts in the same columns for every kind."""
     table = _TABLES[kind]
     is_entry = kind is DocumentEntry
     has_patient = kind is not Association
+    nothing = {name: cast(null(), kind).label(name) for name, kind in _ABSENT.items()}
     columns = [
         literal(_KINDS.index(kind), Integer).label("kind"),
         table.c.entry_uuid,
@@ -61,8 +78,8 @@ def _facts(kind: type[MetadataObject]) -> Select[Any]:
         (table.c.object_type if is_entry else cast(null(), Integer)).label("object_type"),
         (table.c.hash if is_entry else cast(null(), Text)).label("hash"),
         (table.c.size if is_entry else cast(null(), Integer)).label("size"),
-        table.c.get("logical_id", cast(null(), document_entry.c.logical_id.type)),
-        table.c.get("version", cast(null(), Integer).label("version")),
+        *(table.c.get(name, absent) for name, absent in nothing.items()),
+        table.c.home_community_id,
     ]
     source = table.join(patient, table.c.patient == patient.c.pk) if has_patient else table
     return select(*columns).select_from(source)
@@ -72,6 +89,15 @@ _BY_UUID: Final = union_all(
     *(
         _facts(kind).where(_TABLES[kind].c.entry_uuid.in_(bindparam("uuids", expanding=True)))
         for kind in _KINDS
+    )
+)
+_LATEST: Final = union_all(
+    *(
+        _facts(kind).where(
+            _TABLES[kind].c.logical_id.in_(bindparam("uuids", expanding=True)),
+            _TABLES[kind].c.is_latest == literal_column("1"),
+        )
+        for kind in (DocumentEntry, Folder)
     )
 )
 _BY_UNIQUE_ID: Final = union_all(
@@ -95,6 +121,9 @@ _PROBES: Final = union(
 _TRANSFORMATIONS: Final = select(association.c.source).where(
     association.c.source.in_(bindparam("uuids", expanding=True)),
     association.c.association_type == v.XFRM,
+)
+_FRAGMENTS: Final = select(document_entry.c.entry_uuid, document_entry.c.fragment).where(
+    document_entry.c.entry_uuid.in_(bindparam("uuids", expanding=True))
 )
 _FOLDERS: Final = (
     select(association.c.target, folder.c.entry_uuid, patient.c.patient_id)
@@ -122,9 +151,38 @@ def chunks(values: Iterable[T]) -> Iterable[list[T]]:
 
 
 def refers(submission: Submission) -> bool:
-    """Tell whether an Association of the submission has an end that is not submitted."""
+    """Tell whether the submission names what is registered: by an Association or a logicalID."""
+    if logical_ids(submission):
+        return True
     ends = (end for a in submission.associations for end in (a.source, a.target))
     return any(ebrim.is_uuid(end) and end not in submission.by_id for end in ends)
+
+
+def logical_ids(submission: Submission) -> list[str]:
+    """Return the logicalIDs of objects of which the submission brings a further version."""
+    found = (*submission.document_entries, *submission.folders)
+    return list({one.lid: None for one in found if one.lid and one.lid != one.id})
+
+
+def registered(connection: Connection, uuids: Iterable[str]) -> Mapping[str, RegisteredObject]:
+    """Return what is registered under some entryUUIDs."""
+    found = _registered(connection, _BY_UUID, "uuids", list(uuids), (), {})
+    return {one.entry_uuid: one for one in found}
+
+
+def with_things(
+    connection: Connection, found: Mapping[str, RegisteredObject]
+) -> Mapping[str, RegisteredObject]:
+    """Return the same DocumentEntries, each with its metadata."""
+    named = {one.entry_uuid: key for key, one in found.items() if one.kind is DocumentEntry}
+    query = _FRAGMENTS
+    rows = [row for chunk in chunks(named) for row in connection.execute(query, {"uuids": chunk})]
+    things = parsed(
+        FoundObject(DocumentEntry, 0, row.entry_uuid, None, v.APPROVED, fragment=row.fragment)
+        for row in rows
+    )
+    by_key = {named[thing.id]: thing for thing in things}
+    return {key: replace(one, thing=by_key.get(key)) for key, one in found.items()}
 
 
 def registry_state(
@@ -138,6 +196,7 @@ def registry_state(
         found.entry_uuid: found
         for found in _registered(connection, _BY_UUID, "uuids", uuids, transformations, folders)
     }
+    latest = _registered(connection, _LATEST, "uuids", logical_ids(submission), (), {})
     by_unique_id: dict[str, list[RegisteredObject]] = {}
     used = _used(connection, unique_ids(submission))
     for found in _registered(connection, _BY_UNIQUE_ID, "ids", used, (), {}):
@@ -145,6 +204,7 @@ def registry_state(
     return RegistryState(
         objects=objects,
         unique_ids={unique_id: tuple(found) for unique_id, found in by_unique_id.items()},
+        latest={found.logical_id or "": found for found in latest},
         refused_patients=refused_patients,
     )
 
@@ -195,6 +255,14 @@ def _registered(
                 size=row.size,
                 logical_id=row.logical_id,
                 version=row.version,
+                is_latest=row.is_latest != 0,
+                home_community_id=row.home_community_id,
+                source_patient_id=row.source_patient_id,
+                repository_unique_id=row.repository_unique_id,
+                document_availability=row.document_availability,
+                association_type=row.association_type,
+                source=row.source,
+                target=row.target,
                 is_transformation=row.entry_uuid in transformations,
                 folders=folders.get(row.entry_uuid, ()),
             )

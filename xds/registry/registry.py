@@ -1,28 +1,30 @@
 """The Document Registry: registers submissions and answers stored queries (ITI TF-1 10.1.1.3)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
-from xds.database import Database, InCommit, fetch, retried
+from xds.database import Database, DatabaseConflict, InCommit, fetch, retried
 from xds.errors import TransactionFailure
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_42
 from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.objects import MetadataObject
-from xds.metadata.rules import Case, Policy, RegistryState, violations
+from xds.metadata.rules import UPDATES, Case, Policy, RegistryState, violations
 from xds.metadata.submission import Submission
 from xds.metadata.unique_ids import normal
-from xds.registry import consequences, events, lookups
+from xds.registry import consequences, events, lookups, removal, updates
 from xds.registry.consequences import Consequences
 from xds.registry.events import EVENT_OBJECTS, Event, NewEvent
+from xds.registry.fragments import FIRST_VERSION
 from xds.registry.locking import relied_on, require_locked
 from xds.registry.patients import Patients
 from xds.registry.queries import QueryRequest, QueryResult, ResultLimits, answer
+from xds.registry.removal import Removal
 from xds.registry.rows import TABLES, Prepared, assign_patients, insert_objects, prepared
 from xds.registry.search import Search
 from xds.registry.tables import document_entry, patient
@@ -86,6 +88,8 @@ class DocumentRegistry:
     home_community_id: str | None = None
     """Set on objects that come without one, ``urn:oid:``."""
     result_limits: ResultLimits = field(default_factory=ResultLimits)
+    legal_hold_codes: Sequence[str] = ()
+    """``code^^codingScheme``: DocumentEntries with one of them cannot be removed."""
 
     def register(
         self,
@@ -113,7 +117,7 @@ class DocumentRegistry:
         before, validated = self._checked(submission, transaction, seen)
         locks = relied_on(submission, before)
         with self.database.write(locks) as connection:
-            patients, state = self._state(connection, submission, seen)
+            patients, state = self._state(connection, submission, transaction, seen)
             if state != before:
                 require_locked(locks, submission, state)
                 validated = self._validate(submission, transaction, state)
@@ -141,17 +145,21 @@ class DocumentRegistry:
             with suppress(TransactionFailure):
                 return RegistryState(), self._validate(submission, transaction, RegistryState())
         with self.database.read() as connection:
-            _, state = self._state(connection, submission, seen)
+            _, state = self._state(connection, submission, transaction, seen)
         return state, self._validate(submission, transaction, state)
 
     def _state(
-        self, connection: Connection, submission: Submission, seen: Visibility
+        self, connection: Connection, submission: Submission, transaction: str, seen: Visibility
     ) -> tuple[Patients, RegistryState]:
         """Read what the registry has of a submission at the moment."""
         patient_ids = {p for thing in lookups.bearers(submission) if (p := thing.patient_id)}
         patients = Patients(connection, patient_ids, learn=self.learn_patients)
         state = lookups.registry_state(connection, submission, patients.refused)
-        return patients, _as_seen(connection, submission, state, seen)
+        state = _as_seen(connection, submission, state, seen)
+        if transaction in UPDATES:
+            case = Case(submission, transaction, state, self.policy)
+            state = updates.registry_state(connection, case)
+        return patients, state
 
     def _validate(
         self, submission: Submission, transaction: str, state: RegistryState
@@ -165,10 +173,64 @@ class DocumentRegistry:
             raise TransactionFailure(errors)
         now = datatypes.now()
         named = self._at_home(submission).with_uuids()
+        if transaction in UPDATES:
+            plan = updates.plan(Case(named, transaction, state, self.policy))
+            first = (FIRST_VERSION, v.APPROVED)
+            ready = [prepared(one, now, *plan.versions.get(one.id, first)) for one in plan.objects]
+            return Validated(now, named.submission_set.id, ready, plan.consequences)
         planned = consequences.plan(named, state)
         things = (*_objects(named), *planned.associations)
         objects = [prepared(thing, now) for thing in things]
         return Validated(now, named.submission_set.id, objects, planned)
+
+    def remove(
+        self,
+        entry_uuids: Sequence[str],
+        *,
+        tell: Callable[[Removal], object] = lambda _: None,
+        in_commit: InCommit | None = None,
+        visible: Criterion = ANYTHING,
+    ) -> None:
+        """Remove objects in one database transaction (ITI TF-2 3.62.4.1.3).
+
+        They have to be ``visible`` to the caller, else they are as if they were not there. ``tell``
+        is handed what is about to be removed, before ``in_commit`` is called in the commit.
+
+        Raises TransactionFailure with everything that speaks against it; then nothing has changed.
+        """
+        seen = Visibility.of(visible)
+        retried(lambda: self._remove(entry_uuids, tell, in_commit, seen))
+
+    def _remove(
+        self,
+        entry_uuids: Sequence[str],
+        tell: Callable[[Removal], object],
+        in_commit: InCommit | None,
+        seen: Visibility,
+    ) -> None:
+        with self.database.read() as connection:
+            before = self._removable(connection, entry_uuids, seen)
+        tell(before)
+        with self.database.write(before.locks) as connection:
+            now_there = before
+            if not removal.is_unchanged(connection, before):
+                now_there = self._removable(connection, entry_uuids, seen)
+                if now_there.locks.exclusive - before.locks.exclusive:
+                    raise DatabaseConflict("an object has gone to another patient meanwhile")
+            elif held := removal.holds(connection, before, self.legal_hold_codes):
+                raise TransactionFailure(held)
+            removal.apply(connection, now_there, now=datatypes.now())
+            if in_commit is not None:
+                in_commit(connection)
+
+    def _removable(
+        self, connection: Connection, entry_uuids: Sequence[str], seen: Visibility
+    ) -> Removal:
+        found = removal.read(connection, _visible(connection, entry_uuids, seen))
+        found = replace(found, asked=tuple(dict.fromkeys(entry_uuids)))
+        if errors := removal.errors(connection, found, self.legal_hold_codes):
+            raise TransactionFailure(errors)
+        return found
 
     def query(self, request: QueryRequest, visible: Criterion) -> QueryResult:
         """Answer a stored query (ITI TF-2 3.18.4.1.3) to someone to whom that much is visible.
@@ -243,9 +305,10 @@ def _as_seen(
     """
     ends = state.objects.keys() - submission.by_id.keys()
     bearers = {one.entry_uuid for found in state.unique_ids.values() for one in found}
-    if not (seen.sight and (ends or bearers)):
+    latest = {one.entry_uuid for one in state.latest.values()}
+    if not (seen.sight and (ends or bearers or latest)):
         return state
-    wanted = ends | bearers
+    wanted = ends | bearers | latest
     search = Search(connection, fragments=False, most=len(wanted), visible=seen)
     withheld = wanted - {
         one.entry_uuid
@@ -255,11 +318,24 @@ def _as_seen(
     return replace(
         state,
         objects={uuid: one for uuid, one in state.objects.items() if uuid not in ends & withheld},
+        latest={lid: one for lid, one in state.latest.items() if one.entry_uuid not in withheld},
         unique_ids={
             unique_id: tuple(replace(one, is_withheld=one.entry_uuid in withheld) for one in found)
             for unique_id, found in state.unique_ids.items()
         },
     )
+
+
+def _visible(connection: Connection, entry_uuids: Sequence[str], seen: Visibility) -> Sequence[str]:
+    """Return those of some entryUUIDs whose objects someone may know of."""
+    if not seen.sight:
+        return entry_uuids
+    search = Search(connection, fragments=False, most=len(entry_uuids), visible=seen)
+    return [
+        one.entry_uuid
+        for table in TABLES.values()
+        for one in search.objects_in(table, "entry_uuid", entry_uuids)
+    ]
 
 
 def _objects(submission: Submission) -> list[MetadataObject]:
@@ -268,7 +344,12 @@ def _objects(submission: Submission) -> list[MetadataObject]:
 
 def _registrations(objects: Sequence[Prepared]) -> list[NewEvent]:
     return [
-        NewEvent(events.REGISTERED, type(one.thing), one.thing.id, one.row["patient"])
+        NewEvent(_event(one), type(one.thing), one.thing.id, one.row["patient"])
         for one in objects
         if isinstance(one.thing, EVENT_OBJECTS)
     ]
+
+
+def _event(one: Prepared) -> str:
+    is_first = one.row.get("version", FIRST_VERSION) == FIRST_VERSION
+    return events.REGISTERED if is_first else events.UPDATED

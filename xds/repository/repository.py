@@ -272,6 +272,17 @@ class DocumentRepository:
     def _retrieved(
         self, request: DocumentRequest, held: Mapping[str, IndexedDocument], *, keep_open: bool
     ) -> RetrievedDocument:
+        self.require_here(request)
+        unique_id = request.document_unique_id
+        found = held.get(unique_id)
+        if found is None:
+            raise XDSDocumentUniqueIdError(f"no document {unique_id} in this repository", unique_id)
+        return RetrievedDocument(
+            request, found.mime_type, found.size, found.hash, self._opened(found, keep_open)
+        )
+
+    def require_here(self, request: DocumentRequest) -> None:
+        """Raise the RegistryError of a request that another repository, or community, is for."""
         unique_id = request.document_unique_id
         if self.home_community_id and request.home_community_id not in (
             None,
@@ -288,12 +299,6 @@ class DocumentRepository:
             if request.repository_unique_id == f"{_OID_URN}{self.unique_id}":
                 told += f": a repositoryUniqueId stands without {_OID_URN}"
             raise XDSUnknownRepositoryId(told, unique_id)
-        found = held.get(unique_id)
-        if found is None:
-            raise XDSDocumentUniqueIdError(f"no document {unique_id} in this repository", unique_id)
-        return RetrievedDocument(
-            request, found.mime_type, found.size, found.hash, self._opened(found, keep_open)
-        )
 
     def _opened(
         self, found: IndexedDocument, keep_open: bool

@@ -113,7 +113,44 @@ class PatientDetails:
     """CX."""
 
 
-Details = QueryDetails | SubmissionDetails | RetrieveDetails | FeedDetails | PatientDetails
+@dataclass(frozen=True, slots=True)
+class RemovedObject:
+    """A registered object that is to be removed."""
+
+    entry_uuid: str
+    kind: str = ""
+    """``DocumentEntry`` and such; empty where it is not known."""
+    type: str | None = None
+    """The objectType of a DocumentEntry, the type of an Association."""
+    patient_id: str | None = None
+    """CX; None where it is not known, or has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataRemovalDetails:
+    """A removal of metadata."""
+
+    objects: tuple[RemovedObject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRemovalDetails:
+    """A removal of documents."""
+
+    documents: tuple[RequestedDocument, ...]
+    patient_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The patients (CX) of documents by uniqueId, as far as they are known."""
+
+
+Details = (
+    QueryDetails
+    | SubmissionDetails
+    | RetrieveDetails
+    | FeedDetails
+    | PatientDetails
+    | MetadataRemovalDetails
+    | DocumentRemovalDetails
+)
 
 
 def distinct(patient_ids: Iterable[str | None]) -> tuple[str, ...]:

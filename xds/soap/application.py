@@ -32,7 +32,8 @@ class SoapEndpoint:
         replies: Replies,
         users: UserAssertions,
     ) -> None:
-        rows = [row for row in TRANSACTIONS if row.actor == actor]
+        left_out = domain.excluded_transactions
+        rows = [r for r in TRANSACTIONS if r.actor == actor and r.name not in left_out]
         methods = {row.operation: _method(row, domain) for row in rows}
         both = ("in_protocol", "out_protocol")
         protocol = {one: _protocol(rows, replies, users, domain.interceptors) for one in both}

@@ -11,7 +11,11 @@ from xds.transactions import (
     iti43_retrieve,
     iti44_patient_identity_feed_v3,
     iti51_multi_patient_stored_query,
+    iti57_update,
     iti61_register_on_demand,
+    iti62_remove_metadata,
+    iti86_remove_documents,
+    iti92_restricted_update,
 )
 from xds.transactions.transaction import Request, Response, Transaction
 
@@ -24,7 +28,11 @@ TRANSACTIONS: tuple[Transaction, ...] = (
     iti44_patient_identity_feed_v3.REVISE,
     iti44_patient_identity_feed_v3.MERGE,
     iti51_multi_patient_stored_query.TRANSACTION,
+    iti57_update.TRANSACTION,
     iti61_register_on_demand.TRANSACTION,
+    iti62_remove_metadata.TRANSACTION,
+    iti86_remove_documents.TRANSACTION,
+    iti92_restricted_update.TRANSACTION,
 )
 
 __all__ = ["TRANSACTIONS", "Request", "Response", "Transaction"]

@@ -29,11 +29,11 @@ _log = logs.get_logger(__name__)
 def retrieve(domain: AffinityDomain, request: Request) -> Response:
     """Give out the documents asked for, with an error for each that is not there."""
     TRANSACTION.check(request.body)
-    requests = [_document_request(element) for element in request.body]
-    withheld = _withheld(domain, request, requests)
-    retrieval = domain.repository.retrieve(requests, withheld=withheld.unique_ids)
+    requests = [document_request(element) for element in request.body]
+    kept_back = withheld(domain, request.access, requests, TRANSACTION)
+    retrieval = domain.repository.retrieve(requests, withheld=kept_back.unique_ids)
     released = {document.request for document in retrieval.documents}
-    request.access.details = _details(requests, released, withheld.patient_ids)
+    request.access.details = _details(requests, released, kept_back.patient_ids)
     if retrieval.errors:
         request.access.answers_with(retrieval.errors, partial=bool(retrieval.documents))
     head = _OPEN + registry_response(retrieval.errors, _status(retrieval))
@@ -48,7 +48,14 @@ def _details(
     released: Set[DocumentRequest],
     patient_ids: Mapping[str, tuple[str, ...]],
 ) -> RetrieveDetails:
-    documents = tuple(
+    return RetrieveDetails(requested_documents(asked, released), patient_ids)
+
+
+def requested_documents(
+    asked: Sequence[DocumentRequest], released: Set[DocumentRequest] = frozenset()
+) -> tuple[RequestedDocument, ...]:
+    """Return documents that are asked for as the details of an access have them."""
+    return tuple(
         RequestedDocument(
             one.repository_unique_id,
             one.document_unique_id,
@@ -57,31 +64,35 @@ def _details(
         )
         for one in asked
     )
-    return RetrieveDetails(documents, patient_ids)
 
 
 def _describe(domain: AffinityDomain, body: etree._Element, access: Access) -> None:
     """Set the details; a registry elsewhere tells the patients, the one here tells them later."""
     TRANSACTION.check(body)
-    asked = [_document_request(element) for element in body]
+    asked = [document_request(element) for element in body]
     access.details = _details(asked, frozenset(), {})
     patient_ids = domain.patients_elsewhere(one.document_unique_id for one in asked)
     access.details = _details(asked, frozenset(), patient_ids)
 
 
-def _withheld(
-    domain: AffinityDomain, request: Request, requests: Sequence[DocumentRequest]
+def withheld(
+    domain: AffinityDomain,
+    access: Access,
+    requests: Sequence[DocumentRequest],
+    transaction: Transaction,
 ) -> Withheld:
     """Return the documents that the caller may not know of, by what is registered of them."""
     unique_ids = [one.document_unique_id for one in requests]
     try:
-        return domain.withheld(unique_ids, request.access.visible)
+        return domain.withheld(unique_ids, access.visible)
     except RegistryUnavailable as error:
         _log.warning("the registry cannot be asked who may see documents", reason=str(error))
-        raise TransactionFailure([TRANSACTION.busy(BUSY)]) from error
+        raise TransactionFailure([transaction.busy(BUSY)]) from error
 
 
-def _document_request(element: etree._Element) -> DocumentRequest:
+def document_request(element: etree._Element) -> DocumentRequest:
+    """Read one ``xds:DocumentRequest``."""
+
     def text(name: str) -> str:
         return trimmed(element.findtext(f"{_XDS}{name}") or "")
 

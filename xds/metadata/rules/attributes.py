@@ -60,11 +60,23 @@ _REQUIRED_WITH_LIMITED_METADATA: Final = frozenset(
 """What ITI TF-3 4.3.1 (XDR MS) requires still, and what a registry cannot do without."""
 
 
+def _column(case: Case, thing: MetadataObject) -> str:
+    """Return whose column of the tables of ITI TF-3 4.2.3 an object is held to.
+
+    An update brings objects as they would be registered: Stable ones by ITI-42, On-Demand ones by
+    ITI-61 (ITI TF-2 3.57.4.1.2).
+    """
+    if case.transaction in (ITI_42.name, ITI_61.name):
+        return case.transaction
+    is_on_demand = isinstance(thing, DocumentEntry) and thing.is_on_demand
+    return ITI_61.name if is_on_demand else ITI_42.name
+
+
 def required(case: Case) -> Findings:
     """What the table of the transaction marks R is there and not empty."""
     for thing in _objects(case):
         limited = getattr(thing, "limited_metadata", False)
-        for attribute in _chosen(thing.KIND, "required", case.transaction):
+        for attribute in _chosen(thing.KIND, "required", _column(case, thing)):
             if limited and attribute.name not in _REQUIRED_WITH_LIMITED_METADATA:
                 continue
             if not attribute.is_given(thing):
@@ -74,7 +86,7 @@ def required(case: Case) -> Findings:
 def forbidden(case: Case) -> Findings:
     """What the table of the transaction marks X is absent."""
     for thing in _objects(case):
-        for attribute in _chosen(thing.KIND, "forbidden", case.transaction):
+        for attribute in _chosen(thing.KIND, "forbidden", _column(case, thing)):
             if attribute.occurrences(thing):
                 reason = f"{attribute.tf_name} must not be given in {case.transaction}"
                 yield Finding(thing, reason, attribute.tf_name)

@@ -38,6 +38,18 @@ class RegisteredObject:
     size: int | None = None
     logical_id: str | None = None
     version: int | None = None
+    is_latest: bool = True
+    """Whether there is no later version of it."""
+    home_community_id: str | None = None
+    source_patient_id: str | None = None
+    repository_unique_id: str | None = None
+    document_availability: str | None = None
+    thing: MetadataObject | None = None
+    """All of its metadata, where a rule wants them."""
+    association_type: str | None = None
+    source: str | None = None
+    target: str | None = None
+    """The last three are of an Association."""
     is_transformation: bool = False
     is_withheld: bool = False
     """Whether the submitter may not know of it."""
@@ -54,6 +66,12 @@ class RegistryState:
     unique_ids: Mapping[str, tuple[RegisteredObject, ...]] = field(default_factory=dict)
     """Every object that bears a uniqueId of the submission, by the normal form of that uniqueId
     (:mod:`xds.metadata.unique_ids`)."""
+    latest: Mapping[str, RegisteredObject] = field(default_factory=dict)
+    """The latest version of each logicalID of which the submission brings a further version."""
+    associations: tuple[Association, ...] = ()
+    """The Approved memberships and relationships of what is updated, or changes its status."""
+    neighbours: Mapping[str, RegisteredObject] = field(default_factory=dict)
+    """By entryUUID: what these join with it, and what an Association joins whose status changes."""
     refused_patients: frozenset[str] = frozenset()
     """The submission's patient ids that may not be used: unknown (by policy) or subsumed."""
 
@@ -67,6 +85,10 @@ class Policy:
     code_sets: CodeSets = field(default_factory=CodeSets)
     limited_metadata: bool = False
     """Whether objects may come with limitedMetadata, as MHD's Minimal Metadata becomes."""
+    home_community_id: str | None = None
+    """The homeCommunityId of this registry, to which restricted updates are held."""
+    restricted_attributes: frozenset[str] = frozenset()
+    """TF names of attributes that a restricted update may not change here, beside the TF's own."""
 
 
 class Node(NamedTuple):

@@ -110,7 +110,7 @@ def unused_unique_ids(case: Case) -> Findings:
     not of what kind or of whom it is, and not whether hash or size are the same.
     """
     for thing in case.patient_bearers:
-        others = case.known.unique_ids.get(normal(thing.unique_id or ""), ())
+        others = _bearers(case, thing)
         if any(other.is_withheld for other in others):
             yield Finding(thing, f"uniqueId {thing.unique_id} is already in use", "uniqueId")
         elif others and not isinstance(thing, DocumentEntry):
@@ -118,9 +118,15 @@ def unused_unique_ids(case: Case) -> Findings:
             yield Finding(thing, reason, "uniqueId")
 
 
+def _bearers(case: Case, thing: SubmissionSet | DocumentEntry | Folder) -> list[RegisteredObject]:
+    """Return what is registered with an object's uniqueId, but for earlier versions of itself."""
+    others = case.known.unique_ids.get(normal(thing.unique_id or ""), ())
+    return [one for one in others if thing.lid is None or one.logical_id != thing.lid]
+
+
 def _twins(case: Case, entry: DocumentEntry) -> list[RegisteredObject]:
     """Return the registered entries of the same document; none where one of them is withheld."""
-    others = case.known.unique_ids.get(normal(entry.unique_id or ""), ())
+    others = _bearers(case, entry)
     if any(other.is_withheld for other in others):
         return []
     return [other for other in others if other.kind is DocumentEntry]
@@ -129,7 +135,7 @@ def _twins(case: Case, entry: DocumentEntry) -> list[RegisteredObject]:
 def identical_hash(case: Case) -> Findings:
     """A document registered again under its uniqueId has the same hash."""
     for entry in case.submission.document_entries:
-        hashes = {other.hash.lower() for other in _twins(case, entry) if other.hash}
+        hashes = {other.hash.lower() for other in _latest(_twins(case, entry)) if other.hash}
         if entry.hash and hashes - {entry.hash.lower()}:
             reason = f"uniqueId {entry.unique_id} is registered with another hash"
             yield Finding(entry, reason, "hash")
@@ -138,7 +144,7 @@ def identical_hash(case: Case) -> Findings:
 def identical_size(case: Case) -> Findings:
     """A document registered again under its uniqueId has the same size."""
     for entry in case.submission.document_entries:
-        sizes = {other.size for other in _twins(case, entry) if other.size is not None}
+        sizes = {other.size for other in _latest(_twins(case, entry)) if other.size is not None}
         if entry.size and entry.size.isdecimal() and sizes - {int(entry.size)}:
             reason = f"uniqueId {entry.unique_id} is registered with another size"
             yield Finding(entry, reason, "size")

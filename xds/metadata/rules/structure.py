@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
+from xds.metadata.catalogue import ITI_57
 from xds.metadata.ebrim import Classification, RegistryObject, UnusedObject, is_uuid
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.metadata.rules.case import Case, Finding, Findings, Node
@@ -96,8 +97,11 @@ _HAS_MEMBER_ENDS = {
 
 def association_types(case: Case) -> Findings:
     """The type of an Association is one that this transaction may bring."""
+    allowed = v.RELATIONSHIPS | {v.HAS_MEMBER}
+    if case.transaction == ITI_57.name:
+        allowed |= v.UPDATE_TRIGGERS
     for association in case.submission.associations:
-        if association.association_type not in v.RELATIONSHIPS | {v.HAS_MEMBER}:
+        if association.association_type not in allowed:
             yield Finding(
                 association,
                 f"associationType {association.association_type} is not one of this transaction",

@@ -1,0 +1,54 @@
+"""The options of the update and the removal of what is registered."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from xds.metadata.catalogue import ITI_57, ITI_62, ITI_86, ITI_92
+from xds.options.values import CodeTexts, Names
+
+Choice = Literal["yes", "no"]
+
+
+class UpdateOptions(BaseModel):
+    """Whether metadata may be updated, and metadata and documents removed."""
+
+    metadata_update: Choice = Field(
+        "no",
+        description="Whether ITI-57 is answered, and queries honour $MetadataLevel and such "
+        "(Document Metadata Update option).",
+    )
+    restricted_update: Choice = Field(
+        "no", description="Whether ITI-92 is answered (Restricted Metadata Update)."
+    )
+    restricted_attributes: Names | None = Field(
+        None,
+        description="Attributes, parted by spaces, that ITI-92 may not change here; unset: none "
+        "beside the TF's own.",
+        examples=["confidentialityCode title"],
+    )
+    remove_metadata: Choice = Field(
+        "no", description="Whether ITI-62 is answered (Remove Metadata and Documents)."
+    )
+    remove_documents: Literal["no", "unreferenced", "any"] = Field(
+        "no",
+        description="Documents that ITI-86 removes: those without a DocumentEntry, or any; no: it "
+        "is not answered.",
+    )
+    legal_hold_codes: CodeTexts | None = Field(
+        None,
+        description="Codes of confidentialityCode or eventCodeList, parted by spaces, with which "
+        "nothing is removed: code^^codingScheme; unset: none.",
+        examples=["litigation^^2.999.5.30"],
+    )
+
+    @property
+    def excluded_transactions(self) -> frozenset[str]:
+        """The names of the transactions that are not answered."""
+        choices = {
+            ITI_57.name: self.metadata_update,
+            ITI_92.name: self.restricted_update,
+            ITI_62.name: self.remove_metadata,
+            ITI_86.name: self.remove_documents,
+        }
+        return frozenset(name for name, choice in choices.items() if choice == "no")

@@ -1,0 +1,114 @@
+"""Removing documents on request (ITI TF-2 3.86.4.1.3), so that a crash cannot bring them back.
+
+One commit takes the documents out of the index, from where on nobody can retrieve them, and notes
+that they were removed. Only then are their bytes deleted. What a crash leaves of these lies in the
+store without a row, as after a broken submission, and `xds sweep` removes it.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from functools import partial
+from typing import Final
+
+from xds import logs
+from xds.database import InCommit, Locks, retried
+from xds.errors import (
+    RegistryError,
+    TransactionFailure,
+    XDSDocumentUniqueIdError,
+    XDSRemoveDocumentsError,
+)
+from xds.metadata.unique_ids import normal
+from xds.repository import index
+from xds.repository.index import Connection, IndexedDocument
+from xds.repository.registering import locked
+from xds.repository.repository import DocumentRepository, DocumentRequest
+from xds.repository.store import DocumentNotFound, StoreError
+
+Obstacles = Callable[[Connection, Collection[str]], Mapping[str, str]]
+"""Says why some of these documents must stay, by their uniqueIds."""
+
+_UNSETTLED: Final = "its registration is under way"
+
+_log: Final = logs.get_logger(__name__)
+
+
+def remove(
+    repository: DocumentRepository,
+    requests: Sequence[DocumentRequest],
+    obstacles: Obstacles,
+    *,
+    withheld: Set[str] = frozenset(),
+    in_commit: InCommit | None = None,
+    locks: Locks | None = None,
+) -> None:
+    """Remove documents, all or none; those whose uniqueIds are ``withheld`` are not there.
+
+    ``obstacles`` is asked within the commit, and ``in_commit`` is called in it. ``locks`` are those
+    of whoever would register the documents meanwhile.
+
+    Raises TransactionFailure with everything that speaks against it; then nothing has changed.
+    """
+    if errors := list(_misdirected(repository, requests)):
+        raise TransactionFailure(errors)
+    wanted = list(dict.fromkeys(one.document_unique_id for one in requests))
+    own = locked([normal(one) for one in wanted])
+    exclusive = own.exclusive | (locks.exclusive if locks else frozenset())
+    act = partial(_remove, repository, wanted, obstacles, withheld, in_commit, exclusive)
+    removed = retried(act)
+    for document in removed:
+        _delete(repository, document)
+
+
+def _misdirected(
+    repository: DocumentRepository, requests: Sequence[DocumentRequest]
+) -> Iterator[RegistryError]:
+    for request in requests:
+        try:
+            repository.require_here(request)
+        except RegistryError as error:
+            yield error
+
+
+def _remove(
+    repository: DocumentRepository,
+    wanted: Sequence[str],
+    obstacles: Obstacles,
+    withheld: Set[str],
+    in_commit: InCommit | None,
+    exclusive: frozenset[str],
+) -> Collection[IndexedDocument]:
+    database = repository.database
+    with database.write(Locks(exclusive=exclusive)) as connection:
+        held = index.find(connection, wanted)
+        reasons = dict(obstacles(connection, held.keys() - withheld))
+        unsettled = index.pending(connection, [normal(one) for one in held])
+        reasons |= {one: _UNSETTLED for one in held if normal(one) in unsettled}
+        if errors := list(_refusals(wanted, held.keys() - withheld, reasons)):
+            raise TransactionFailure(errors)
+        removed = {one.key: one for one in held.values()}.values()
+        index.remove(connection, list(removed), database.clock(connection))
+        if in_commit is not None:
+            in_commit(connection)
+    return removed
+
+
+def _refusals(
+    wanted: Sequence[str], held: Set[str], reasons: Mapping[str, str]
+) -> Iterator[RegistryError]:
+    for unique_id in wanted:
+        if unique_id not in held:
+            told = f"no document {unique_id} in this repository"
+            yield XDSDocumentUniqueIdError(told, unique_id)
+        elif unique_id in reasons:
+            told = f"document {unique_id} cannot be removed: {reasons[unique_id]}"
+            yield XDSRemoveDocumentsError(told, unique_id)
+
+
+def _delete(repository: DocumentRepository, document: IndexedDocument) -> None:
+    """Delete the bytes; what cannot be deleted now is left to a sweep."""
+    try:
+        repository.store.delete(document.key)
+    except DocumentNotFound:
+        return  # a sweep was faster
+    except StoreError as error:
+        _log.warning("the bytes of a removed document are left", key=document.key, said=str(error))
