@@ -102,12 +102,6 @@ LESS: Final = {
     "tracing": ("trace_context",),
 }
 
-# Upward imports of rooms that are being parted; to be empty.
-UNDER_WAY: Final[Mapping[str, tuple[str, ...]]] = {
-    "fhir": ("mhd",),
-    "content": ("mhd",),
-}
-
 # The rooms that may import a library.
 LIBRARIES: Final = {
     "spyne": ("soap",),
@@ -218,8 +212,6 @@ def _allowed(one: Import) -> bool:
     room, target_room = one.module.partition(".")[0], target.partition(".")[0]
     if target_room == room or _depth(target_room) is None:
         return True  # its own room, or a name of xds/__init__.py
-    if target_room in UNDER_WAY.get(room, ()):
-        return True
     return _below(room, target_room) and _within(target, LESS.get(room, (target_room,)))
 
 

@@ -1,6 +1,6 @@
 """The composition: a configuration becomes an affinity domain, and that one WSGI application."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from xds import contract, logs, server_metrics, trace_context, tracing, web
@@ -8,7 +8,9 @@ from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.database import DatabaseUnavailable
 from xds.fhir import application
+from xds.fhir.interactions import Interaction
 from xds.metrics import Counted, Metrics
+from xds.mhd.interactions import INTERACTIONS
 from xds.repository import maintenance
 from xds.repository.store import StoreError
 from xds.security.host_header import OneHost
@@ -26,10 +28,13 @@ _log: Final = logs.get_logger(__name__)
 _FHIR: Final = f"{application.ROOT}/"
 
 
-def create_app(config: Config) -> WSGIApplication:
+def create_app(
+    config: Config, interactions: Sequence[Interaction] = INTERACTIONS
+) -> WSGIApplication:
     """Open the affinity domain and return the application that serves it.
 
-    FHIR reads and writes registry and repository at once, and is there where both are.
+    FHIR reads and writes registry and repository at once, and is there where both are. It answers
+    ``interactions``, the rows of its services.
     """
     metrics = Metrics() if config.metrics == "yes" else None
     domain = AffinityDomain.open(config, serves=True, metrics=metrics)
@@ -49,7 +54,7 @@ def create_app(config: Config) -> WSGIApplication:
         f"/{actor}": SoapEndpoint(actor, domain, config, replies, users) for actor in domain.actors
     }
     has_both = set(domain.actors) == set(contract.ACTORS)
-    fhir = application.create(domain, config, requirements) if has_both else None
+    fhir = application.create(domain, config, interactions, requirements) if has_both else None
     pages = web.create(domain, has_metrics=metrics is not None)
     served = OneHost(KnownNodes(_Dispatch(endpoints, fhir, pages), _proxies(config)))
     counted = Counted(served, metrics) if metrics else served

@@ -18,8 +18,8 @@ from xds.database import DatabaseUnavailable
 from xds.errors import TransactionFailure, XDSDuplicateUniqueIdInRegistry, XDSRegistryError
 from xds.fhir import application
 from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.interactions import Handler, Interaction
 from xds.fhir.r4.outcome import Issue, Refused
-from xds.mhd.interactions import Handler, Interaction
 from xds.repository.store import StoreFull, StoreUnavailable
 
 Serve = Callable[..., Any]
@@ -55,9 +55,7 @@ def application_of(domain: AffinityDomain, config: Config, handler: Handler, **c
             **changes,
         }
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(application, "INTERACTIONS", (row,))
-        return application.create(domain, config)
+    return application.create(domain, config, [row])
 
 
 def called(app: Any, body: bytes = b"", **environ: str) -> Reply:

@@ -15,14 +15,17 @@ from tests.reference import FHIR, absent
 from tests.serving import Server
 from xds.config import Config
 from xds.fhir import capability, openapi
+from xds.fhir.interactions import OWN
 from xds.fhir.r4 import structure
 from xds.fhir.search.paging import RESULT_PARAMETERS
 from xds.mhd.interactions import INTERACTIONS
-from xds.mhd.search.parameters import SEARCH_PARAMETERS
+from xds.mhd.search.parameters import DOCUMENT_REFERENCES, LISTS, PATIENTS
 
 BASE = "https://share.example/fhir"
-STATED = capability.statement(BASE, Config())
-DESCRIBED = openapi.description(BASE)
+ROWS = (*INTERACTIONS, *OWN)
+STATED = capability.statement(BASE, Config(), ROWS)
+DESCRIBED = openapi.description(BASE, ROWS)
+SEARCHED = {one.resource_type: one.parameters for one in (DOCUMENT_REFERENCES, LISTS, PATIENTS)}
 ACTORS = "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD."
 
 
@@ -54,7 +57,7 @@ def test_the_statement_says_who_and_where() -> None:
     assert STATED["fhirVersion"] == "4.0.1"
     assert set(STATED["format"]) == {FHIR_JSON, FHIR_XML}
     assert STATED["implementation"]["url"] == BASE
-    assert STATED["date"] == capability.statement("http://x/fhir", Config())["date"]
+    assert STATED["date"] == capability.statement("http://x/fhir", Config(), ROWS)["date"]
     assert STATED["implementationGuide"] == [
         "https://profiles.ihe.net/ITI/MHD/ImplementationGuide/ihe.iti.mhd"
     ]
@@ -93,11 +96,11 @@ def test_what_every_search_takes_is_stated_once_for_all() -> None:
     assert names == ["_count", "_sort", "_total", "_summary", "_elements"]
 
 
-@pytest.mark.parametrize("resource_type", sorted(SEARCH_PARAMETERS))
+@pytest.mark.parametrize("resource_type", sorted(SEARCHED))
 def test_the_search_parameters_are_those_of_the_table(resource_type: str) -> None:
     stated = {one["name"]: one for one in resources()[resource_type]["searchParam"]}
-    assert list(stated) == [row.name for row in SEARCH_PARAMETERS[resource_type]]
-    for row in SEARCH_PARAMETERS[resource_type]:
+    assert list(stated) == [row.name for row in SEARCHED[resource_type]]
+    for row in SEARCHED[resource_type]:
         assert stated[row.name]["type"] == row.type
         assert stated[row.name].get("definition", "") == row.definition
 
@@ -119,7 +122,7 @@ def test_everything_that_mhd_asks_of_the_actor_is_stated(actor: str) -> None:
 
 def test_what_the_options_change_is_stated() -> None:
     def profiles(**options: Any) -> list[str]:
-        (rest,) = capability.statement(BASE, Config(**options))["rest"]
+        (rest,) = capability.statement(BASE, Config(**options), ROWS)["rest"]
         documentations = [
             one["documentation"] for one in rest["interaction"] if one["code"] == "transaction"
         ]
@@ -135,17 +138,17 @@ def test_what_the_options_change_is_stated() -> None:
         ({"minimal_metadata": "refuse"}, False),
         ({"minimal_metadata": "refuse", "generate_defaults": Path("defaults.toml")}, True),
     ):
-        text = json.dumps(capability.statement(BASE, Config.model_validate(options)))
+        text = json.dumps(capability.statement(BASE, Config.model_validate(options), ROWS))
         assert ("generate-metadata" in text) is claimed
         assert ("DocumentRecipient.Generate" in text) is claimed
     for origins, cors in ((None, False), ("*", True)):
-        stated = capability.statement(BASE, Config(fhir_cors_origins=origins))
+        stated = capability.statement(BASE, Config(fhir_cors_origins=origins), ROWS)
         assert stated["rest"][0]["security"]["cors"] is cors
 
 
 def test_the_statement_is_served_in_both_forms(server: Server) -> None:
     as_json = ask(server, "GET", "/metadata")
-    assert as_json.json() == capability.statement(f"{server.url}/fhir", Config())
+    assert as_json.json() == capability.statement(f"{server.url}/fhir", Config(), ROWS)
     assert as_json.headers["vary"] == "Accept"
     as_xml = ask(server, "GET", "/metadata?_format=xml")
     root = etree.fromstring(as_xml.body)
@@ -165,7 +168,7 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def test_the_description_has_every_row_and_no_other() -> None:
     described = {(path, method) for path, method, _ in operations()}
-    assert described == {(row.path or "/", row.method.lower()) for row in INTERACTIONS}
+    assert described == {(row.path or "/", row.method.lower()) for row in ROWS}
     names = [operation["operationId"] for _, _, operation in operations()]
     assert len(names) == len(set(names))
 
@@ -196,7 +199,7 @@ def test_what_is_in_a_path_is_described() -> None:
 
 def test_a_search_is_described_with_its_parameters() -> None:
     paths = DESCRIBED["paths"]
-    wanted = {row.name for row in (*SEARCH_PARAMETERS["List"], *RESULT_PARAMETERS)}
+    wanted = {row.name for row in (*SEARCHED["List"], *RESULT_PARAMETERS)}
     assert wanted <= {one.get("name") for one in paths["/List"]["get"]["parameters"]}
     form = paths["/List/_search"]["post"]["requestBody"]["content"]
     assert set(form["application/x-www-form-urlencoded"]["schema"]["properties"]) == wanted
@@ -211,4 +214,4 @@ def test_the_description_is_served(server: Server) -> None:
     reply = ask(server, "GET", "/openapi.json", {"Accept": "text/html"})
     assert reply.status == 200
     assert reply.headers["content-type"] == "application/json"
-    assert json.loads(reply.body) == openapi.description(f"{server.url}/fhir")
+    assert json.loads(reply.body) == openapi.description(f"{server.url}/fhir", ROWS)

@@ -52,8 +52,8 @@ class Reader:
                     media_type=FHIR_JSON,
                     base=BASE,
                     systems=SYSTEMS,
-                    subjects=lambda references: subjects_of(
-                        self.facade, references, view, Problems()
+                    subjects=lambda references: (
+                        subjects_of(self.facade, references, view, Problems()).patient_id
                     ),
                 )
             )

@@ -15,8 +15,9 @@ from tests.fhir.asked import FHIR_JSON, FHIR_XML, Reply, ask
 from tests.serving import Server, serving
 from xds.config import Config
 from xds.fhir import application
+from xds.fhir.interactions import OWN, Interaction
 from xds.fhir.r4.outcome import Refused
-from xds.mhd.interactions import INTERACTIONS, Interaction
+from xds.mhd.interactions import INTERACTIONS
 
 FORM = "application/x-www-form-urlencoded"
 LIMIT = 100_000
@@ -95,7 +96,9 @@ def test_a_method_that_is_not_taken(
     assert allowed <= set(re.split(r"\W+", reply.json()["issue"][0]["diagnostics"]))
 
 
-@pytest.mark.parametrize("row", INTERACTIONS, ids=lambda row: f"{row.method} {row.path or '/'}")
+@pytest.mark.parametrize(
+    "row", [*INTERACTIONS, *OWN], ids=lambda row: f"{row.method} {row.path or '/'}"
+)
 def test_every_row_is_answered_with_and_without_a_slash(server: Server, row: Interaction) -> None:
     path = row.path.replace("{id}", "1")
     for one in (path, f"{path}/"):

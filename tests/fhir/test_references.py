@@ -7,6 +7,7 @@ import pytest
 from xds.fhir.references import (
     Contained,
     Dangling,
+    Entry,
     Foreign,
     Held,
     InRequest,
@@ -15,7 +16,7 @@ from xds.fhir.references import (
     Sought,
     entry_uuid,
 )
-from xds.mhd.provide.bundle import Entry, Kind
+from xds.mhd.provide.bundle import Kind
 
 BASE = "https://hub.example/fhir"
 UUID = "urn:uuid:aaaaaaaa-0000-4000-8000-000000000001"
@@ -28,11 +29,12 @@ def _entry(index: int, full_url: str, url: str = "Patient", kind: Kind = Kind.PA
         place=place,
         path=f"{place}.resource",
         kind=kind,
-        method="POST",
+        method="PATCH" if kind is Kind.PATCH else "POST",
         url=url,
         full_url=full_url,
         resource={"resourceType": url.partition("/")[0], "n": index},
         resource_type=url.partition("/")[0],
+        is_context=kind in (Kind.PATIENT, Kind.OTHER),
     )
 
 

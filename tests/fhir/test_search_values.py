@@ -8,7 +8,7 @@ import pytest
 from xds.fhir.search.values import Span, Token, number_span, reference_id, split, unescape
 from xds.metadata.objects import DocumentEntry
 from xds.mhd.search import criteria as compare
-from xds.mhd.search.parameters import SEARCH_PARAMETERS
+from xds.mhd.search.parameters import DOCUMENT_REFERENCES
 
 BASE = "https://hub.example/fhir"
 
@@ -103,13 +103,16 @@ def test_what_is_no_number_is_refused(text: str) -> None:
         ({"attributes": {DocumentEntry: "comments"}}, "comments .* is not searched"),
         ({"attributes": {DocumentEntry: "sise"}}, "has no sise"),
         ({"attributes": {DocumentEntry: "hash"}}, "hash .* is searched as text, not as number"),
-        ({"compare": compare.dates}, "size .* is searched as number, not as time"),
-        ({"compare": compare.texts, "attributes": {DocumentEntry: "hash"}}, "not as number, time"),
-        ({"compare": lambda *_: None}, "not in COMPARED_WITH"),
+        ({"comparator": compare.dates}, "size .* is searched as number, not as time"),
+        (
+            {"comparator": compare.texts, "attributes": {DocumentEntry: "hash"}},
+            "not as number, time",
+        ),
+        ({"comparator": None}, "does not say how they compare"),
     ],
 )
 def test_a_wrong_row_ends_the_program_at_its_start(changed: Any, reason: str) -> None:
-    (row,) = (one for one in SEARCH_PARAMETERS["DocumentReference"] if one.name == "size")
+    (row,) = (one for one in DOCUMENT_REFERENCES.parameters if one.name == "size")
     with pytest.raises(ValueError, match=f"size: .*{reason}"):
         replace(row, **changed)
 

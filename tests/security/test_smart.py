@@ -10,8 +10,8 @@ from tests.fhir.asked import FHIR_JSON, Reply, ask
 from tests.fhir.published import message
 from tests.serving import Server
 from tests.vouching import TOKEN_ISSUER, claims, token
-from xds.fhir import scopes
 from xds.mhd.interactions import INTERACTIONS
+from xds.security import scopes
 
 AUTHORITY: Final = "2.999.1.1"
 OURS: Final = "M4001"
@@ -123,7 +123,7 @@ def test_every_interaction_is_granted_by_some_scope() -> None:
     for row in INTERACTIONS:
         if row.handler is None:
             continue
-        needed = scopes.needs(row)
+        needed = row.needed
         assert needed, row
         listed = frozenset(scopes.as_scopes(needed))
         assert scopes.grant(listed, row.name, needed) == scopes.Grant(granted=True)

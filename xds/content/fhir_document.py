@@ -22,16 +22,17 @@ from xds.fhir.r4 import rendering
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.r4.resource import Resource
 from xds.fhir.r4.structure import is_document
-from xds.fhir.references import Held, References, Sought
+from xds.fhir.references import Entry, Held, References, Sought, Subject
 from xds.fhir.vocabulary import OID_URN, URI_SYSTEM, UUID_URN
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Author, Code
 from xds.metadata.systems import Systems
-from xds.mhd.provide.bundle import Entry, Kind, canonical
-from xds.mhd.provide.subjects import Subject, Subjects
 
 __all__ = ["Document", "describe", "document_bytes", "is_document", "problems"]
+
+PatientOf = Callable[[Subject], str]
+"""Returns the patientId (CX) of a subject; Refused where there is none."""
 
 _COMPOSITION: Final = "Bundle.entry[0].resource"
 
@@ -74,7 +75,7 @@ class Document:
     base: str
     """The server's own base URL, as this client sees it."""
     systems: Systems
-    subjects: Callable[[References], Subjects]
+    subjects: Callable[[References], PatientOf]
     """Makes what tells whose document it is."""
 
     @property
@@ -94,7 +95,7 @@ class Document:
         return self.references.entries[0].full_url
 
     @cached_property
-    def patients(self) -> Subjects:
+    def patient_of(self) -> PatientOf:
         """What tells whose document it is."""
         return self.subjects(self.references)
 
@@ -116,12 +117,13 @@ def _entries(bundle: Resource) -> Iterator[Entry]:
             index=index,
             place=place,
             path=f"{place}.resource",
-            kind=Kind.PATIENT if kind == "Patient" else Kind.OTHER,
+            kind=kind,
             method="",
             url=kind,  # without the id, which is none of this server's
             full_url=full_url.lower() if is_uuid else full_url.rstrip("/"),
             resource=resource,
             resource_type=kind,
+            is_context=True,
         )
 
 
@@ -142,7 +144,7 @@ def describe(document: Document) -> Description:
 def _profiles(*resources: Resource) -> Iterator[str]:
     for resource in resources:
         for profile in (resource.get("meta") or {}).get("profile") or ():
-            yield canonical(profile)
+            yield profile.partition("|")[0]
 
 
 _OF_FHIR: Final = "http://hl7.org/fhir/StructureDefinition/"
@@ -298,7 +300,7 @@ _SUBJECT: Final = f"{_COMPOSITION}.subject"
 
 def _patient_id(document: Document) -> str | None:
     subject = _subject(document)
-    return document.patients.patient_id(subject) if subject else None
+    return document.patient_of(subject) if subject else None
 
 
 def _subject(document: Document) -> Subject | None:

@@ -1,11 +1,12 @@
-"""The WSGI application below /fhir: HTTP becomes calls of INTERACTIONS, and answers become HTTP.
+"""The WSGI application below /fhir: HTTP becomes calls of handlers, and answers become HTTP.
 
-Whatever fails is answered with an OperationOutcome in the form that the client takes. Documents
-are served beside this, by :mod:`xds.mhd.iti68_retrieve_document`.
+It is made of the rows of one or more FHIR services, and knows none of them. Whatever fails is
+answered with an OperationOutcome in the form that the client takes. What is not a resource, such as
+the bytes of a document, is answered by applications that rows bring along.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
@@ -25,27 +26,26 @@ from xds.fhir.exchange import Answer, Call, Facade
 from xds.fhir.http import bodies, conditional, failures, negotiation
 from xds.fhir.http.bodies import Body
 from xds.fhir.http.cors import Cors
-from xds.fhir.r4 import rendering
-from xds.fhir.r4.outcome import Issue, Refused, operation_outcome
-from xds.fhir.r4.resource import Resource
-from xds.fhir.scopes import needs
-from xds.fhir.vocabulary import FHIR_JSON
-from xds.metadata.criteria import ANYTHING
-from xds.mhd.interactions import (
+from xds.fhir.interactions import (
     CAPABILITIES,
     DESCRIPTION,
-    INTERACTIONS,
     OPERATION,
+    OWN,
     SMART,
     Handler,
     Interaction,
+    WSGIApplication,
 )
-from xds.mhd.iti68_retrieve_document import BINARY_PATH, DOCUMENT_PATH, RetrieveDocument
+from xds.fhir.r4 import rendering
+from xds.fhir.r4.outcome import Issue, Refused, operation_outcome
+from xds.fhir.r4.resource import Resource
+from xds.fhir.vocabulary import FHIR_JSON
+from xds.metadata.criteria import ANYTHING
 from xds.security.access import Access
 from xds.security.requirements import NOTHING_ASKED, UserRequirements
+from xds.security.scopes import Permission
 from xds.targets import BadTarget, Target
 
-WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 Responder = Callable[..., None]
 Parameters = tuple[tuple[str, str], ...]
 
@@ -64,35 +64,40 @@ _OF_FALCON: Final[Mapping[int, tuple[str, str]]] = {
     404: ("not-found", "there is nothing at this path; [base]/metadata tells what there is"),
     405: ("not-supported", "the path does not take this method"),
 }
-_OPERATIONS: Final = frozenset(
-    row.path.rpartition("/")[2] for row in INTERACTIONS if row.code == OPERATION
-)
 
 
 def create(
-    domain: AffinityDomain, config: Config, requirements: UserRequirements = NOTHING_ASKED
+    domain: AffinityDomain,
+    config: Config,
+    interactions: Sequence[Interaction],
+    requirements: UserRequirements = NOTHING_ASKED,
 ) -> WSGIApplication:
-    """Return the application for every path below /fhir."""
+    """Return the application for every path below /fhir, which answers ``interactions``."""
     authorization = Authorization.open(config, domain, requirements)
-    application = _Application(Facade(domain, config), authorization)
+    application = _Application(Facade(domain, config), authorization, (*interactions, *OWN))
     if config.fhir_cors_origins:
         return Cors(application, config.fhir_cors_origins.split())
     return application
 
 
 class _Application:
-    """Documents are for RetrieveDocument, all else for Falcon."""
+    """What rows serve themselves is for those; all else for Falcon."""
 
-    def __init__(self, facade: Facade, authorization: Authorization) -> None:
-        self._documents = RetrieveDocument(facade.domain, authorization)
-        self._resources = _routed(facade, authorization)
+    def __init__(
+        self, facade: Facade, authorization: Authorization, rows: Sequence[Interaction]
+    ) -> None:
+        self._served = _served(facade, authorization, rows)
+        self._beginnings = tuple(self._served)
+        self._resources = _routed(facade, authorization, rows)
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """Answer one request."""
-        if environ["PATH_INFO"].startswith((DOCUMENT_PATH, BINARY_PATH)):
-            return self._documents(environ, start_response)
+        path: str = environ["PATH_INFO"]
+        if path.startswith(self._beginnings):
+            served = next(one for start, one in self._served.items() if path.startswith(start))
+            return served(environ, start_response)
         if environ["REQUEST_METHOD"] not in COMBINED_METHODS:
             # Falcon has no list of what is allowed for a method that nobody knows
             environ = {**environ, "REQUEST_METHOD": "TRACE"}
@@ -101,25 +106,36 @@ class _Application:
             return answered
 
 
+def _served(
+    facade: Facade, authorization: Authorization, rows: Sequence[Interaction]
+) -> Mapping[str, WSGIApplication]:
+    """Make the applications of rows that bring one along, each once, by how their paths begin."""
+    factories = {row.serves: row.serves(facade, authorization) for row in rows if row.serves}
+    return {
+        f"{ROOT}{row.path.partition('{')[0]}": factories[row.serves] for row in rows if row.serves
+    }
+
+
 def _routed(
-    facade: Facade, authorization: Authorization
+    facade: Facade, authorization: Authorization, rows: Sequence[Interaction]
 ) -> falcon.App[falcon.Request, falcon.Response]:
+    operations = {row.path.rpartition("/")[2] for row in rows if row.code == OPERATION}
     application = falcon.App(
-        media_type=rendering.content_type(FHIR_JSON), middleware=[_KnownOperations()]
+        media_type=rendering.content_type(FHIR_JSON), middleware=[_KnownOperations(operations)]
     )
     application.req_options.strip_url_path_trailing_slash = True
     application.add_error_handler(Exception, _answer_failure)
     application.add_error_handler(falcon.HTTPError, _answer_falcon)
     own: dict[str, Responder] = {
-        CAPABILITIES: _Statement(facade.config, authorization.requirements),
-        DESCRIPTION: _Description(facade.config, authorization.requirements),
-        SMART: _SmartConfiguration(facade.config, authorization.requirements),
+        CAPABILITIES: _Statement(facade.config, rows, authorization.requirements),
+        DESCRIPTION: _Description(facade.config, rows, authorization.requirements),
+        SMART: _SmartConfiguration(facade.config, rows, authorization.requirements),
     }
     responders: dict[str, _Path] = {}
-    for row in INTERACTIONS:
+    for row in rows:
         responder: Responder | None = own.get(row.code)
         if row.handler is not None:
-            responder = _Responder(row, row.handler, facade, authorization)
+            responder = _Responder(row, row.handler, row.needed, facade, authorization)
         if responder is not None:
             responders.setdefault(row.path, _Path()).add(row.method, responder)
     for path, resource in responders.items():
@@ -127,14 +143,17 @@ def _routed(
     return application
 
 
+@dataclass(frozen=True, slots=True)
 class _KnownOperations:
     """Refuses operations that there are not, before one is read as the id of a resource."""
+
+    operations: Set[str]
 
     def process_request(self, request: falcon.Request, _: falcon.Response) -> None:
         """Raise Refused where the path ends with the name of another operation."""
         name = request.path.rstrip("/").rpartition("/")[2]
-        if name.startswith("$") and name not in _OPERATIONS:
-            known = ", ".join(sorted(_OPERATIONS))
+        if name.startswith("$") and name not in self.operations:
+            known = ", ".join(sorted(self.operations)) or "none"
             told = f"there is no operation {name[:_LONGEST_NAME]} here, only {known}"
             raise Refused.because(404, "not-supported", told)
 
@@ -153,10 +172,11 @@ class _Path:
 
 @dataclass(frozen=True, slots=True)
 class _Responder:
-    """Answers the requests of one row of INTERACTIONS."""
+    """Answers the requests of one row."""
 
     interaction: Interaction
     handler: Handler
+    needed: frozenset[Permission]
     facade: Facade
     authorization: Authorization
 
@@ -166,7 +186,7 @@ class _Responder:
         environ[failures.INTERACTION] = self.interaction.name
         interceptors = self.facade.domain.interceptors
         row, describe = self.interaction, partial(self._describe, request, path)
-        access = self.authorization.access(environ, row.name, needs(row), describe)
+        access = self.authorization.access(environ, row.name, self.needed, describe)
         access.interaction = self.interaction.code
         try:
             call, form, pretty = self._call(request, access, path)
@@ -386,8 +406,11 @@ def _answer_falcon(
 class _Statement:
     """``GET /fhir/metadata``: the CapabilityStatement, kept as it is sent."""
 
-    def __init__(self, config: Config, requirements: UserRequirements) -> None:
+    def __init__(
+        self, config: Config, rows: Sequence[Interaction], requirements: UserRequirements
+    ) -> None:
         self._config = config
+        self._rows = rows
         self._requirements = requirements
         self._rendered = lru_cache(_BASES)(self._render)
 
@@ -399,15 +422,18 @@ class _Statement:
         response.set_header("Vary", "Accept")
 
     def _render(self, base: str, form: str, pretty: bool) -> bytes:
-        stated = capability.statement(base, self._config, self._requirements)
+        stated = capability.statement(base, self._config, self._rows, self._requirements)
         return rendering.render(stated, form, pretty=pretty)
 
 
 class _Description:
     """``GET /fhir/openapi.json``: the OpenAPI description, kept as it is sent."""
 
-    def __init__(self, config: Config, requirements: UserRequirements) -> None:
+    def __init__(
+        self, config: Config, rows: Sequence[Interaction], requirements: UserRequirements
+    ) -> None:
         self._config = config
+        self._rows = rows
         self._requirements = requirements
         self._rendered = lru_cache(_BASES)(self._render)
 
@@ -418,18 +444,20 @@ class _Description:
 
     def _render(self, base: str) -> bytes:
         return orjson.dumps(
-            openapi.description(base, self._requirements), option=orjson.OPT_INDENT_2
+            openapi.description(base, self._rows, self._requirements), option=orjson.OPT_INDENT_2
         )
 
 
 class _SmartConfiguration:
     """``GET /fhir/.well-known/smart-configuration``, which is JSON whatever a client takes."""
 
-    def __init__(self, config: Config, requirements: UserRequirements) -> None:
+    def __init__(
+        self, config: Config, rows: Sequence[Interaction], requirements: UserRequirements
+    ) -> None:
         issuer = smart.authorization_server(config, requirements)
         self._content: bytes | None = None
         if issuer is not None:
-            self._content = orjson.dumps(smart.configuration(issuer, config))
+            self._content = orjson.dumps(smart.configuration(issuer, config, rows))
 
     def __call__(self, request: falcon.Request, response: falcon.Response) -> None:
         """Answer with the document; Refused where no authorization server is known."""

@@ -17,7 +17,6 @@ from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.database import DatabaseUnavailable, UsedOnce
 from xds.fhir.r4.outcome import Issue, Refused
-from xds.fhir.scopes import Permission, as_scopes, grant
 from xds.metadata.criteria import ANYTHING, Comparison, Operator, evaluate
 from xds.metadata.datatypes import CX
 from xds.metadata.objects import MetadataObject
@@ -32,6 +31,7 @@ from xds.security.issuers import Issuers
 from xds.security.key_sets import KeySet
 from xds.security.remembered import Remembered
 from xds.security.requirements import Requirement, UserRequirements
+from xds.security.scopes import Permission, as_scopes, grant
 from xds.security.tokens import TokenRefused, VerifiedToken, verify
 
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*) *", re.IGNORECASE)

@@ -1,6 +1,6 @@
 """The OpenAPI description of what is answered below /fhir, for tools that know no FHIR.
 
-It is made from INTERACTIONS and SEARCH_PARAMETERS, by which requests are answered.
+It is made of the rows by which requests are answered (:mod:`xds.fhir.interactions`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,8 @@ from typing import Any, Final
 
 from xds import __version__
 from xds.fhir.http.negotiation import FORM
-from xds.fhir.r4.resource import Resource
-from xds.fhir.search.paging import OF_PARTS, RESULT_PARAMETERS
-from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
-from xds.mhd.interactions import (
+from xds.fhir.interactions import (
     DESCRIPTION,
-    INTERACTIONS,
     OPEN,
     READ,
     RETRIEVE,
@@ -23,8 +19,11 @@ from xds.mhd.interactions import (
     VREAD,
     Interaction,
 )
-from xds.mhd.search.parameters import SEARCH_PARAMETERS, SearchParameter
-from xds.mhd.search.system import FINDS, TYPE
+from xds.fhir.r4.resource import Resource
+from xds.fhir.search.paging import OF_PARTS, RESULT_PARAMETERS
+from xds.fhir.search.parameters import SearchParameter
+from xds.fhir.search.system import TYPE
+from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.security.requirements import NOTHING_ASKED, Requirement, UserRequirements
 
 _FORMATS: Final = (FHIR_JSON, FHIR_XML)
@@ -41,12 +40,6 @@ _PRETTY: Final = {
     "in": "query",
     "description": "Whether the answer is indented.",
     "schema": {"type": "boolean"},
-}
-_TYPE: Final = {
-    "name": TYPE,
-    "in": "query",
-    "description": "The resource type that is searched; the other parameters are its own.",
-    "schema": {"type": "string", "enum": list(FINDS)},
 }
 _ID: Final = {
     "name": "id",
@@ -72,17 +65,20 @@ _SECURITY: Final[Mapping[Requirement, dict[str, Any]]] = {
 }
 
 
-def description(base: str, requirements: UserRequirements = NOTHING_ASKED) -> dict[str, Any]:
+def description(
+    base: str, rows: Sequence[Interaction], requirements: UserRequirements = NOTHING_ASKED
+) -> dict[str, Any]:
     """Return the description for clients that reach the server at ``base``."""
+    guides = dict.fromkeys(row.guide for row in rows if row.guide)
     paths: dict[str, dict[str, Any]] = {}
-    for row in INTERACTIONS:
+    for row in rows:
         paths.setdefault(row.path or "/", {})[row.method.lower()] = _operation(row, requirements)
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "xds: IHE MHD on an XDS.b Document Registry and Repository",
+            "title": "xds: FHIR on an XDS.b Document Registry and Repository",
             "version": __version__,
-            "description": "Document sharing by IHE MHD 4.2.4, in FHIR R4.",
+            "description": " ".join(one.description for one in guides),
         },
         "servers": [{"url": base}],
         "paths": paths,
@@ -92,7 +88,7 @@ def description(base: str, requirements: UserRequirements = NOTHING_ASKED) -> di
                 "version": _VERSION,
                 "_format": _FORMAT,
                 "_pretty": _PRETTY,
-                TYPE: _TYPE,
+                **_type_parameter(rows),
             },
             "schemas": {"Resource": _resource_schema()},
             "responses": {
@@ -103,6 +99,21 @@ def description(base: str, requirements: UserRequirements = NOTHING_ASKED) -> di
             },
             **({"securitySchemes": _SCHEMES} if requirements.asks_anywhere else {}),
         },
+    }
+
+
+def _type_parameter(rows: Sequence[Interaction]) -> dict[str, Any]:
+    """Return the parameter of searches of the whole system, where there are such."""
+    types = dict.fromkeys(one.resource_type for row in rows for one in row.among)
+    if not types:
+        return {}
+    return {
+        TYPE: {
+            "name": TYPE,
+            "in": "query",
+            "description": "The resource type that is searched; the other parameters are its own.",
+            "schema": {"type": "string", "enum": [*types]},
+        }
     }
 
 
@@ -146,7 +157,7 @@ def _parameters(row: Interaction) -> list[dict[str, Any]]:
 
 
 def _searched(row: Interaction) -> Sequence[SearchParameter]:
-    return (*SEARCH_PARAMETERS.get(row.resource_type, ()), *RESULT_PARAMETERS)
+    return (*row.parameters, *RESULT_PARAMETERS)
 
 
 def _search_parameter(one: SearchParameter) -> dict[str, Any]:

@@ -14,7 +14,51 @@ from urllib.parse import parse_qsl
 
 from xds.fhir import vocabulary as v
 from xds.fhir.r4.resource import Resource
-from xds.mhd.provide.bundle import Entry, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A subject as it stands in a request."""
+
+    reference: Resource
+    of: Resource
+    """The resource that it stands in."""
+    path: str
+    """Its own FHIRPath."""
+    full_url: str = ""
+    """That of the entry with the resource."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry of a Bundle."""
+
+    index: int
+    place: str
+    """The FHIRPath of the entry, such as ``Bundle.entry[0]``."""
+    path: str
+    """The FHIRPath of the entry's resource."""
+    kind: str
+    """What it is for, in the words of the transaction."""
+    method: str
+    url: str
+    """``request.url`` without the server's base and outer slashes, such as ``List``."""
+    full_url: str
+    resource: Resource
+    resource_type: str
+    """The type of the resource as the client sent it: a DocumentManifest is read as List."""
+    is_context: bool = False
+    """Whether it is there for others to refer to, such as a Patient or a Practitioner."""
+
+    @property
+    def type(self) -> str:
+        """The type of the resource that the entry is about."""
+        return self.url.partition("?")[0].partition("/")[0]
+
+    @property
+    def identity(self) -> str:
+        """``Type/id`` where the request names an instance, else nothing."""
+        return self.url if "/" in self.url and "?" not in self.url else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +163,7 @@ class References:
         return {
             entry.identity: entry
             for entry in self.entries
-            if entry.identity and entry.kind is not Kind.PATCH
+            if entry.identity and entry.method != "PATCH"
         }
 
     def follow(self, reference: Resource, of: Resource, full_url: str = "") -> Destination:
@@ -176,7 +220,7 @@ class References:
         if not reference.get("reference"):
             return None
         found = self.follow(reference, {}, full_url)
-        if isinstance(found, InRequest) and found.entry.kind in (Kind.PATIENT, Kind.OTHER):
+        if isinstance(found, InRequest) and found.entry.is_context:
             return found.entry.resource or None
         return None
 

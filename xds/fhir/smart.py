@@ -4,11 +4,12 @@ It is made of the file ``user_issuers``, and says no more than stands there and 
 does itself. It describes one authorization server: the first issuer with a ``token_endpoint``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from xds.config import Config
-from xds.fhir import scopes
+from xds.fhir.interactions import OPEN, Interaction, transactions_of
+from xds.security import scopes
 from xds.security.issuers import Issuers, TokenIssuer
 from xds.security.requirements import UserRequirements
 
@@ -24,7 +25,9 @@ def authorization_server(config: Config, requirements: UserRequirements) -> Toke
     return next((one for one in issuers if "token_endpoint" in one.endpoints), None)
 
 
-def configuration(issuer: TokenIssuer, config: Config) -> Mapping[str, Any]:
+def configuration(
+    issuer: TokenIssuer, config: Config, rows: Sequence[Interaction]
+) -> Mapping[str, Any]:
     """Return the document (SMART App Launch, conformance).
 
     Without ``grant_types`` in the file they follow from the endpoints. The scopes are those that
@@ -36,7 +39,7 @@ def configuration(issuer: TokenIssuer, config: Config) -> Mapping[str, Any]:
         "jwks_uri": issuer.url,
         **issuer.endpoints,
         "token_endpoint_auth_methods_supported": list(issuer.token_endpoint_auth_methods),
-        "scopes_supported": scopes.supported() if asks else [],
+        "scopes_supported": _scopes(rows) if asks else [],
         "response_types_supported": ["code"] if _AUTHORIZES in issuer.endpoints else [],
     }
     return {
@@ -48,6 +51,12 @@ def configuration(issuer: TokenIssuer, config: Config) -> Mapping[str, Any]:
 
 
 _AUTHORIZES: Final = "authorization_endpoint"
+
+
+def _scopes(rows: Sequence[Interaction]) -> list[str]:
+    guarded = [row for row in rows if row.code not in OPEN]
+    needed = (one for row in guarded for one in row.needed)
+    return scopes.supported(transactions_of(guarded), needed)
 
 
 def _grant_types(issuer: TokenIssuer) -> list[str]:

@@ -1,86 +1,134 @@
-"""INTERACTIONS: everything that is answered below /fhir, a row each.
+"""INTERACTIONS: what MHD answers below /fhir, a row each (MHD 4.2.4)."""
 
-The application routes by this table, and the CapabilityStatement and the OpenAPI description are
-made from it; so what is not here is neither answered nor stated.
-"""
-
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from xds.fhir.exchange import Answer, Call, Facade
+from xds.config import Config
+from xds.fhir import vocabulary as v
+from xds.fhir.interactions import (
+    CREATE,
+    OPERATION,
+    READ,
+    RETRIEVE,
+    SEARCH,
+    TRANSACTION,
+    VREAD,
+    Describer,
+    Handler,
+    ImplementationGuide,
+    Interaction,
+    Profiles,
+    system_search,
+)
 from xds.fhir.search import searchset
-from xds.metadata.catalogue import ITI_65, ITI_66, ITI_67, ITI_68, ITI_78, ITI_105, ITI_106
+from xds.fhir.search.parameters import Searchable
+from xds.metadata.catalogue import (
+    ITI_65,
+    ITI_66,
+    ITI_67,
+    ITI_68,
+    ITI_78,
+    ITI_105,
+    ITI_106,
+    TransactionRow,
+)
 from xds.mhd import (
     iti65_provide_document_bundle,
     iti66_find_document_lists,
     iti67_find_document_references,
+    iti68_retrieve_document,
     iti78_patient_demographics_query,
     iti105_simplified_publish,
     iti106_generate_metadata,
 )
-from xds.mhd.search import system
+from xds.mhd.search.parameters import DOCUMENT_REFERENCES, LISTS, PATIENTS
+from xds.security.scopes import permissions
 
-Handler = Callable[[Facade, Call], Answer]
-Describer = Callable[[Facade, Call], None]
-
-SEARCH: Final = "search-type"
-"""The codes of FHIR's interactions (R4, restful-interaction)."""
-SEARCH_SYSTEM: Final = "search-system"
-READ: Final = "read"
-VREAD: Final = "vread"
-CREATE: Final = "create"
-TRANSACTION: Final = "transaction"
-OPERATION: Final = "operation"
-CAPABILITIES: Final = "capabilities"
-DESCRIPTION: Final = "description"
-"""Not of FHIR: the OpenAPI description."""
-SMART: Final = "smart-configuration"
-"""Not of FHIR: where tokens are had (SMART App Launch)."""
-RETRIEVE: Final = "retrieve"
-"""Not of FHIR: the bytes of a document (ITI TF-2 3.68)."""
-
-_FIND_LISTS: Final = iti66_find_document_lists.find
-_FIND_REFERENCES: Final = iti67_find_document_references.find
+MHD: Final = ImplementationGuide(
+    v.IMPLEMENTATION_GUIDE,
+    "MHD Document Recipient and Document Responder",
+    "Document sharing by IHE MHD 4.2.4, grouped with an XDS.b Document Registry and "
+    "Document Repository (XDS on FHIR).",
+)
+_ACTOR: Final = f"{v.CAPABILITIES}IHE.MHD."
 
 
-@dataclass(frozen=True, slots=True)
-class Interaction:
-    """One row: a method at a path."""
-
-    name: str
-    """The ITI transaction, or that which it belongs to."""
-    code: str
-    method: str
-    """GET stands for HEAD as well."""
-    path: str
-    """Below the base; ``{id}`` is the logical id, ``{version}`` the versionId."""
-    summary: str
-    handler: Handler | None = None
-    """None where the application itself answers."""
-    resource_type: str = ""
-    """Of what is found, read or made; empty where that is no resource type in particular."""
-    body: str = ""
-    """The resource type of the body; empty where there is none, or a form."""
-    describer: Describer | None = None
-    """Sets the details of the access from a request, for the record of one that is denied. None
-    where the handler, which reads one resource, does just that."""
-
-    def transaction(self, parameters: Sequence[tuple[str, str]]) -> str:
-        """Return the transaction that a request is: a search of the whole system is one of several.
-
-        Refused where the search names none of them.
-        """
-        if self.code != SEARCH_SYSTEM:
-            return self.name
-        searched = system.resource_type(parameters)
-        return next(
-            row.name for row in INTERACTIONS if (row.code, row.resource_type) == (SEARCH, searched)
-        )
+def _claims(*profiles: str) -> Profiles:
+    return lambda _: profiles
 
 
-INTERACTIONS: Final = (
+def _bundles(config: Config) -> Sequence[str]:
+    if config.minimal_metadata == "accept":
+        return v.COMPREHENSIVE_PROVIDE_BUNDLE, v.MINIMAL_PROVIDE_BUNDLE
+    return (v.COMPREHENSIVE_PROVIDE_BUNDLE,)
+
+
+def can_generate(config: Config) -> bool:
+    """Tell whether ITI-106 can work: documents do not say all codes that metadata require."""
+    return config.minimal_metadata == "accept" or config.generate_defaults is not None
+
+
+def _read(
+    transaction: TransactionRow, resource_type: str, summary: str, version: str, handler: Handler
+) -> tuple[Interaction, Interaction]:
+    """Return the rows of reads of the only version that there is, and of it by its number."""
+    path = f"/{resource_type}/{{id}}"
+    return (
+        Interaction(transaction.name, READ, "GET", path, summary, handler, resource_type),
+        Interaction(
+            transaction.name,
+            VREAD,
+            "GET",
+            f"{path}/_history/{{version}}",
+            version,
+            handler,
+            resource_type,
+        ),
+    )
+
+
+def _search(
+    transaction: TransactionRow,
+    searchable: Searchable,
+    summary: str,
+    handler: Handler,
+    describer: Describer,
+    profiles: Sequence[str] = (),
+    actors: Sequence[str] = (),
+) -> tuple[Interaction, Interaction]:
+    """Return the rows of searches by URL and by form."""
+    path = f"/{searchable.resource_type}"
+    by_url = Interaction(
+        transaction.name,
+        SEARCH,
+        "GET",
+        path,
+        f"{summary}.",
+        handler,
+        searchable.resource_type,
+        describer=describer,
+        parameters=searchable.parameters,
+        guide=MHD,
+        instantiates=tuple(_ACTOR + actor for actor in actors),
+        profiles=_claims(*profiles),
+    )
+    summary = f"{summary.partition(' by ')[0].partition(':')[0]}, with the parameters in a form."
+    by_form = Interaction(
+        transaction.name,
+        SEARCH,
+        "POST",
+        f"{path}/_search",
+        summary,
+        handler,
+        searchable.resource_type,
+        describer=describer,
+        parameters=searchable.parameters,
+    )
+    return by_url, by_form
+
+
+_PROVIDE: Final = (
     Interaction(
         ITI_65.name,
         TRANSACTION,
@@ -90,6 +138,14 @@ INTERACTIONS: Final = (
         iti65_provide_document_bundle.provide,
         body="Bundle",
         describer=iti65_provide_document_bundle.describe,
+        permissions=permissions(DocumentReference="cu", List="cu", Binary="c"),
+        guide=MHD,
+        instantiates=(
+            f"{_ACTOR}DocumentRecipient",
+            f"{_ACTOR}DocumentRecipient.Comprehensive",
+            f"{_ACTOR}DocumentRecipient.Fdoc",
+        ),
+        profiles=_bundles,
     ),
     Interaction(
         ITI_105.name,
@@ -101,6 +157,9 @@ INTERACTIONS: Final = (
         "DocumentReference",
         body="DocumentReference",
         describer=iti105_simplified_publish.describe,
+        guide=MHD,
+        instantiates=(f"{_ACTOR}DocumentRecipient.Simplified",),
+        profiles=_claims(v.SIMPLIFIED_DOCUMENT_REFERENCE),
     ),
     Interaction(
         ITI_106.name,
@@ -112,184 +171,102 @@ INTERACTIONS: Final = (
         "DocumentReference",
         body="Parameters",
         describer=iti106_generate_metadata.describe,
-    ),
-    Interaction(
-        ITI_66.name,
-        SEARCH,
-        "GET",
-        "/List",
-        "Find Document Lists: SubmissionSets and Folders.",
-        _FIND_LISTS,
-        "List",
-        describer=partial(searchset.describe, "List"),
-    ),
-    Interaction(
-        ITI_66.name,
-        SEARCH,
-        "POST",
-        "/List/_search",
-        "Find Document Lists, with the parameters in a form.",
-        _FIND_LISTS,
-        "List",
-        describer=partial(searchset.describe, "List"),
-    ),
-    Interaction(
-        ITI_66.name,
-        READ,
-        "GET",
-        "/List/{id}",
-        "Read a SubmissionSet or a Folder.",
-        iti66_find_document_lists.read,
-        "List",
-    ),
-    Interaction(
-        ITI_66.name,
-        VREAD,
-        "GET",
-        "/List/{id}/_history/{version}",
-        "Read the current version of a SubmissionSet or a Folder.",
-        iti66_find_document_lists.read,
-        "List",
-    ),
-    Interaction(
-        ITI_67.name,
-        SEARCH,
-        "GET",
-        "/DocumentReference",
-        "Find Document References.",
-        _FIND_REFERENCES,
-        "DocumentReference",
-        describer=partial(searchset.describe, "DocumentReference"),
-    ),
-    Interaction(
-        ITI_67.name,
-        SEARCH,
-        "POST",
-        "/DocumentReference/_search",
-        "Find Document References, with the parameters in a form.",
-        _FIND_REFERENCES,
-        "DocumentReference",
-        describer=partial(searchset.describe, "DocumentReference"),
-    ),
-    Interaction(
-        ITI_67.name,
-        READ,
-        "GET",
-        "/DocumentReference/{id}",
-        "Read the metadata of a document.",
-        iti67_find_document_references.read,
-        "DocumentReference",
-    ),
-    Interaction(
-        ITI_67.name,
-        VREAD,
-        "GET",
-        "/DocumentReference/{id}/_history/{version}",
-        "Read the current version of the metadata of a document.",
-        iti67_find_document_references.read,
-        "DocumentReference",
-    ),
-    Interaction(
-        ITI_68.name,
-        RETRIEVE,
-        "GET",
-        "/document/{id}",
-        "Retrieve Document: its bytes, at the URL of DocumentReference.content.attachment.",
-    ),
-    Interaction(
-        ITI_68.name,
-        READ,
-        "GET",
-        "/Binary/{id}",
-        "Read a document as a Binary resource, or its bytes where no FHIR type is asked for.",
-        resource_type="Binary",
-    ),
-    Interaction(
-        ITI_68.name,
-        VREAD,
-        "GET",
-        "/Binary/{id}/_history/{version}",
-        "Read a document as a Binary resource in its only version.",
-        resource_type="Binary",
-    ),
-    Interaction(
-        ITI_78.name,
-        SEARCH,
-        "GET",
-        "/Patient",
-        "Find patients by an identifier.",
-        iti78_patient_demographics_query.find,
-        "Patient",
-        describer=iti78_patient_demographics_query.describe,
-    ),
-    Interaction(
-        ITI_78.name,
-        SEARCH,
-        "POST",
-        "/Patient/_search",
-        "Find patients, with the parameters in a form.",
-        iti78_patient_demographics_query.find,
-        "Patient",
-        describer=iti78_patient_demographics_query.describe,
-    ),
-    Interaction(
-        ITI_78.name,
-        READ,
-        "GET",
-        "/Patient/{id}",
-        "Read what is known of a patient.",
-        iti78_patient_demographics_query.read,
-        "Patient",
-    ),
-    Interaction(
-        ITI_78.name,
-        VREAD,
-        "GET",
-        "/Patient/{id}/_history/{version}",
-        "Read the current version of what is known of a patient.",
-        iti78_patient_demographics_query.read,
-        "Patient",
-    ),
-    Interaction(
-        f"{ITI_66.name}, {ITI_67.name}",
-        SEARCH_SYSTEM,
-        "GET",
-        "",
-        "Find resources of the one type that _type names.",
-        system.find,
-        describer=system.describe,
-    ),
-    Interaction(
-        f"{ITI_66.name}, {ITI_67.name}",
-        SEARCH_SYSTEM,
-        "POST",
-        "/_search",
-        "Find resources of the one type that _type names, with the parameters in a form.",
-        system.find,
-        describer=system.describe,
-    ),
-    Interaction(
-        "capabilities",
-        CAPABILITIES,
-        "GET",
-        "/metadata",
-        "What is answered here, as a CapabilityStatement.",
-    ),
-    Interaction(
-        "OpenAPI",
-        DESCRIPTION,
-        "GET",
-        "/openapi.json",
-        "What is answered here, as an OpenAPI description.",
-    ),
-    Interaction(
-        "SMART",
-        SMART,
-        "GET",
-        "/.well-known/smart-configuration",
-        "Where clients get tokens for this server.",
+        guide=MHD,
+        instantiates=(f"{_ACTOR}DocumentRecipient.Generate",),
+        definition=v.GENERATE_METADATA,
+        is_offered=can_generate,
     ),
 )
 
-OPEN: Final = frozenset({CAPABILITIES, DESCRIPTION, SMART})
-"""What anyone may ask for: by it a client learns what is asked of it."""
+_FIND_LISTS: Final = _search(
+    ITI_66,
+    LISTS,
+    "Find Document Lists: SubmissionSets and Folders",
+    iti66_find_document_lists.find,
+    partial(searchset.describe, LISTS),
+    (
+        v.COMPREHENSIVE_SUBMISSION_SET,
+        v.MINIMAL_SUBMISSION_SET,
+        v.COMPREHENSIVE_FOLDER,
+        v.MINIMAL_FOLDER,
+    ),
+)
+_FIND_REFERENCES: Final = _search(
+    ITI_67,
+    DOCUMENT_REFERENCES,
+    "Find Document References",
+    iti67_find_document_references.find,
+    partial(searchset.describe, DOCUMENT_REFERENCES),
+    (v.COMPREHENSIVE_DOCUMENT_REFERENCE, v.MINIMAL_DOCUMENT_REFERENCE),
+    actors=("DocumentResponder",),
+)
+_FIND_PATIENTS: Final = _search(
+    ITI_78,
+    PATIENTS,
+    "Find patients by an identifier",
+    iti78_patient_demographics_query.find,
+    iti78_patient_demographics_query.describe,
+)
+
+
+def _document(code: str, path: str, summary: str, resource_type: str = "") -> Interaction:
+    return Interaction(
+        ITI_68.name,
+        code,
+        "GET",
+        path,
+        summary,
+        resource_type=resource_type,
+        serves=iti68_retrieve_document.serve,
+        permissions=iti68_retrieve_document.PERMISSIONS,
+    )
+
+
+INTERACTIONS: Final = (
+    *_PROVIDE,
+    *_FIND_LISTS,
+    *_read(
+        ITI_66,
+        "List",
+        "Read a SubmissionSet or a Folder.",
+        "Read the current version of a SubmissionSet or a Folder.",
+        iti66_find_document_lists.read,
+    ),
+    *_FIND_REFERENCES,
+    *_read(
+        ITI_67,
+        "DocumentReference",
+        "Read the metadata of a document.",
+        "Read the current version of the metadata of a document.",
+        iti67_find_document_references.read,
+    ),
+    _document(
+        RETRIEVE,
+        "/document/{id}",
+        "Retrieve Document: its bytes, at the URL of DocumentReference.content.attachment.",
+    ),
+    _document(
+        READ,
+        "/Binary/{id}",
+        "Read a document as a Binary resource, or its bytes where no FHIR type is asked for.",
+        "Binary",
+    ),
+    _document(
+        VREAD,
+        "/Binary/{id}/_history/{version}",
+        "Read a document as a Binary resource in its only version.",
+        "Binary",
+    ),
+    *_FIND_PATIENTS,
+    *_read(
+        ITI_78,
+        "Patient",
+        "Read what is known of a patient.",
+        "Read the current version of what is known of a patient.",
+        iti78_patient_demographics_query.read,
+    ),
+    *system_search(
+        f"{ITI_66.name}, {ITI_67.name}",
+        (_FIND_REFERENCES[0], _FIND_LISTS[0], _FIND_PATIENTS[0]),
+    ),
+)

@@ -11,7 +11,7 @@ from xds.fhir.exchange import Answer, Call, Facade
 from xds.fhir.r4.outcome import operation_outcome
 from xds.fhir.r4.problems import Problems
 from xds.fhir.r4.resource import Resource
-from xds.fhir.references import References
+from xds.fhir.references import References, Subject
 from xds.fhir.vocabulary import CURRENT, ENTRY_UUID
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry
@@ -20,7 +20,7 @@ from xds.mhd.iti67_find_document_references import read
 from xds.mhd.mapping.document_references import read_document_reference
 from xds.mhd.provide.associations import Links
 from xds.mhd.provide.attachments import attachment_of, attachment_path
-from xds.mhd.provide.bundle import Entry, ProvideBundle
+from xds.mhd.provide.bundle import ProvideBundle, alone
 from xds.mhd.provide.publishing import (
     Completeness,
     Content,
@@ -34,7 +34,7 @@ from xds.mhd.provide.publishing import (
     stage,
     staging,
 )
-from xds.mhd.provide.subjects import Subject, note_subjects, subjects_of
+from xds.mhd.provide.subjects import note_subjects, subjects_of
 from xds.mhd.provide.submitted_objects import Provided
 
 _PATH: Final = "DocumentReference"
@@ -65,7 +65,7 @@ def publish(facade: Facade, call: Call) -> Answer:
 
 def describe(facade: Facade, call: Call) -> None:
     """Note whose document a DocumentReference brings."""
-    note_subjects(facade, call, (Entry.alone(call.resource),))
+    note_subjects(facade, call, (alone(call.resource),))
 
 
 def published(
@@ -128,7 +128,7 @@ def _check_profile(resource: Resource, problems: Problems) -> None:
 
 
 def _read(facade: Facade, call: Call, problems: Problems) -> _Read | None:
-    found = Entry.alone(call.resource)
+    found = alone(call.resource)
     references = References(call.base)
     systems = facade.domain.systems
     with facade.domain.registry.view(call.access.visible) as view:

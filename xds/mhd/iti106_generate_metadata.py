@@ -212,7 +212,7 @@ def _described(
                 media_type=received.media_type,
                 base=call.base,
                 systems=facade.domain.systems,
-                subjects=lambda references: subjects(facade, references, view, Problems()),
+                subjects=lambda found: subjects(facade, found, view, Problems()).patient_id,
             )
         )
     known = defaults.read(facade.config.generate_defaults)

@@ -11,7 +11,7 @@ from xds.fhir.exchange import Answer, Call, Facade
 from xds.fhir.r4.outcome import Issue, Refused, operation_outcome
 from xds.fhir.r4.problems import Problems
 from xds.fhir.r4.resource import Resource
-from xds.fhir.references import References
+from xds.fhir.references import Entry, References
 from xds.fhir.vocabulary import PROVIDE_BUNDLE_RESPONSE
 from xds.metadata.objects import Association, DocumentEntry
 from xds.metadata.submission import Submission
@@ -23,7 +23,7 @@ from xds.mhd.provide.attachments import (
     attachment_path,
     check_every_content_is_used,
 )
-from xds.mhd.provide.bundle import Entry, Kind, ProvideBundle
+from xds.mhd.provide.bundle import Kind, ProvideBundle
 from xds.mhd.provide.document_manifest import retold
 from xds.mhd.provide.fetching import fetching_of
 from xds.mhd.provide.publishing import (

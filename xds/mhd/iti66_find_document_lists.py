@@ -15,28 +15,28 @@ from xds.fhir.vocabulary import FIND_LISTS_RESPONSE, UUID_URN
 from xds.metadata.criteria import Comparison, Operator
 from xds.metadata.objects import Folder
 from xds.mhd.mapping.lists import folder_list, submission_set_list
-from xds.mhd.search.parameters import KINDS
+from xds.mhd.search.parameters import LISTS
 from xds.registry.views import Found, Member, RegistryView
 from xds.security.details import PatientDetails
 
 
 def find(facade: Facade, call: Call) -> Answer:
     """Search Lists."""
-    return searchset.find(facade, call, "List", FIND_LISTS_RESPONSE, rendered)
+    return searchset.find(facade, call, LISTS, FIND_LISTS_RESPONSE, rendered)
 
 
 def read(facade: Facade, call: Call) -> Answer:
     """Read one List by its id."""
     by_id = Comparison("entry_uuid", Operator.EQUAL, (UUID_URN + call.identifier,))
     with facade.domain.registry.view(call.access.visible) as view:
-        for kind in KINDS["List"]:
+        for kind in LISTS.kinds:
             sought: Any = kind
             found = view.find(sought, [by_id])
             if found:
                 call.access.details = PatientDetails((found[0].found.patient_id,))
                 (resource,) = rendered(facade, call.base, view, found)
-                return searchset.read(call, resource.resource(), found[0].last_updated_at)
-    return searchset.read(call, None)
+                return searchset.read(call, LISTS, resource.resource(), found[0].last_updated_at)
+    return searchset.read(call, LISTS, None)
 
 
 def rendered(

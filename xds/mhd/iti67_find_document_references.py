@@ -12,13 +12,14 @@ from xds.fhir.vocabulary import FIND_REFERENCES_RESPONSE, UUID_URN
 from xds.metadata.criteria import Comparison, Operator
 from xds.metadata.objects import DocumentEntry
 from xds.mhd.mapping.document_references import document_reference
+from xds.mhd.search.parameters import DOCUMENT_REFERENCES
 from xds.registry.views import Found, RegistryView, Relation
 from xds.security.details import PatientDetails
 
 
 def find(facade: Facade, call: Call) -> Answer:
     """Search DocumentReferences."""
-    return searchset.find(facade, call, "DocumentReference", FIND_REFERENCES_RESPONSE, rendered)
+    return searchset.find(facade, call, DOCUMENT_REFERENCES, FIND_REFERENCES_RESPONSE, rendered)
 
 
 def read(facade: Facade, call: Call) -> Answer:
@@ -29,8 +30,10 @@ def read(facade: Facade, call: Call) -> Answer:
         resources = rendered(facade, call.base, view, found)
     call.access.details = PatientDetails(tuple(one.found.patient_id for one in found))
     if not found:
-        return searchset.read(call, None)
-    return searchset.read(call, resources[0].resource(), found[0].last_updated_at)
+        return searchset.read(call, DOCUMENT_REFERENCES, None)
+    return searchset.read(
+        call, DOCUMENT_REFERENCES, resources[0].resource(), found[0].last_updated_at
+    )
 
 
 def rendered(

@@ -23,12 +23,12 @@ from typing import Any, Final, NamedTuple
 from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.fhir.authorization import Authorization
+from xds.fhir.exchange import Facade
 from xds.fhir.http import conditional, failures, negotiation
 from xds.fhir.http.bodies import Body
 from xds.fhir.http.versions import require_current
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.r4.rendering import content_type
-from xds.fhir.scopes import RETRIEVE_NEEDS
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML, UUID_URN
 from xds.metadata.catalogue import ITI_68
 from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator, is_anything
@@ -38,10 +38,13 @@ from xds.repository.index import IndexedDocument
 from xds.repository.store import DocumentNotFound, DocumentReader
 from xds.security.access import Access
 from xds.security.details import RequestedDocument, RetrieveDetails
+from xds.security.scopes import permissions
 
 Headers = list[tuple[str, str]]
 StartResponse = Callable[..., Any]
 
+PERMISSIONS: Final = permissions(Binary="r")
+"""What it needs of SMART's scopes."""
 DOCUMENT_PATH: Final = "/fhir/document/"
 BINARY_PATH: Final = "/fhir/Binary/"
 
@@ -214,7 +217,7 @@ class RetrieveDocument:
             return _other_method(environ["REQUEST_METHOD"])
         environ[failures.INTERACTION] = ITI_68.name
         describe = partial(self._describe, environ["PATH_INFO"])
-        access = self._authorization.access(environ, ITI_68.name, RETRIEVE_NEEDS, describe)
+        access = self._authorization.access(environ, ITI_68.name, PERMISSIONS, describe)
         with self._interceptors.passing(access):
             return self._retrieved(environ, access)
 
@@ -380,3 +383,8 @@ def _gone() -> Refused:
 
 def _unknown(diagnostics: str, error_code: str = "") -> Refused:
     return Refused.because(404, "not-found", diagnostics, error_code=error_code)
+
+
+def serve(facade: Facade, authorization: Authorization) -> RetrieveDocument:
+    """Make the application for the paths of documents and Binary resources."""
+    return RetrieveDocument(facade.domain, authorization)

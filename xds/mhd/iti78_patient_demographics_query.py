@@ -21,19 +21,20 @@ from xds.fhir.search.searchset import Search
 from xds.metadata.criteria import ANYTHING
 from xds.mhd.mapping.patients import patient_resource
 from xds.mhd.search.criteria import identifying, patient_ids, patient_number
+from xds.mhd.search.parameters import PATIENTS
 from xds.registry.views import KnownPatient, RegistryView
 from xds.security.details import PatientDetails, QueryDetails
 
 
 def find(facade: Facade, call: Call) -> Answer:
     """Search Patients by identifier or id."""
-    search = Search.read(call, "Patient")
+    search = Search.read(call, PATIENTS)
     writing = Writing(facade.domain.systems, call.base)
     with facade.domain.registry.view(call.access.visible) as view:
         found = [_found(one, facade, view) for one in search.selections]
         numbers = set.intersection(*(set(known) for known in found))
         everything = [patient for number, patient in sorted(found[0].items()) if number in numbers]
-        page = cut(everything, _position, search.wishes, view.most)
+        page = cut(everything, _position, search.wanted, view.most)
     patient_ids = [patient.patient_id for patient in page.found]
     call.access.details = replace(_details(call, patient_ids), results=len(patient_ids))
     resources = [
@@ -45,7 +46,7 @@ def find(facade: Facade, call: Call) -> Answer:
 
 def describe(facade: Facade, call: Call) -> None:
     """Say who is searched for, known or not; Refused where the request is wrong."""
-    search = Search.read(call, "Patient")
+    search = Search.read(call, PATIENTS)
     with facade.domain.registry.view(ANYTHING) as view:
         named = [one for each in search.selections for one in _named(each, facade, view)]
     call.access.details = _details(call, named)
@@ -64,7 +65,7 @@ def read(facade: Facade, call: Call) -> Answer:
         known = view.not_all_withheld(view.patients_by_number([] if number is None else [number]))
     call.access.details = PatientDetails(tuple(patient.patient_id for patient in known))
     writing = Writing(facade.domain.systems, call.base)
-    return searchset.read(call, _resource(known[0], writing) if known else None)
+    return searchset.read(call, PATIENTS, _resource(known[0], writing) if known else None)
 
 
 def _resource(patient: KnownPatient, writing: Writing) -> Resource:

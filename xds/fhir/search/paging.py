@@ -16,14 +16,13 @@ import orjson
 
 from xds.fhir.exchange import Call
 from xds.fhir.r4.outcome import Issue
+from xds.fhir.search.parameters import NOTHING, Kind, SearchParameter
 from xds.fhir.search.requests import Plan, passed_over, problem
 from xds.fhir.search.values import split
 from xds.metadata import datatypes
 from xds.metadata.criteria import And, Comparison, Criterion, Not, Operator, Or
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.metadata.searched import OF_REGISTRY, Searched
-from xds.mhd.search.criteria import NOTHING, Kind
-from xds.mhd.search.parameters import SearchParameter
 from xds.registry.search import Page
 from xds.registry.views import Found, Order, RegistryView
 
@@ -78,7 +77,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class ResultParameters:
     """What is wanted of a result."""
 
     size: int | None = None
@@ -104,7 +103,7 @@ class Wishes:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet(Generic[T]):
+class ResultPage(Generic[T]):
     """One page of a result."""
 
     found: tuple[T, ...]
@@ -117,7 +116,9 @@ class Sheet(Generic[T]):
 # --- reading what is wanted ----------------------------------------------------------------------
 
 
-def wishes(call: Call, rows: Sequence[SearchParameter]) -> tuple[Wishes, list[str], list[Issue]]:
+def result_parameters(
+    call: Call, rows: Sequence[SearchParameter]
+) -> tuple[ResultParameters, list[str], list[Issue]]:
     """Read the result parameters of a request: also the names of all that are none, and issues.
 
     An issue is a warning where something was passed over. Of a parameter that is given several
@@ -145,7 +146,7 @@ def wishes(call: Call, rows: Sequence[SearchParameter]) -> tuple[Wishes, list[st
         issues.append(passed_over(call, "_sort", f"not sorted by {', '.join(unsorted)}"))
         given["_sort"] = ",".join(map(str, values["sort"]))
     stated = tuple((name, value) for name, value in (given | forms).items() if value)
-    made = Wishes(**values, stated=stated)
+    made = ResultParameters(**values, stated=stated)
     if made.position is not None and not _is_of_sort(made.position, made.sort):
         issues.append(problem(PAGE, "value", "not a page of this search"))
     return made, others, issues
@@ -240,53 +241,59 @@ _READERS: Final[dict[str, _Reader]] = {
 _KINDS: Final[tuple[Kind, ...]] = (DocumentEntry, SubmissionSet, Folder)
 
 
-def sheet(view: RegistryView, plans: Sequence[Plan], wishes: Wishes) -> Sheet[Found[Any]]:
+def page_of(
+    view: RegistryView, plans: Sequence[Plan], wanted: ResultParameters
+) -> ResultPage[Found[Any]]:
     """Return the page that is wanted of what meets the plans.
 
     Raises TransactionFailure where there is too much to look through.
     """
     if any(plan.checks for plan in plans):
-        everything = _merged((_passed(view, plan, wishes) for plan in plans), wishes)
-        return cut(everything, lambda one: position_of(one, wishes), wishes, view.most)
-    if wishes.only_counts:
-        return Sheet((), _counted(view, plans, wishes, beyond=False))
-    size = min(wishes.size or view.most, view.most)
-    parts = [_fetched(view, plan, wishes, size) for plan in plans]
-    found = _merged(parts, wishes, backwards=wishes.backwards)[:size]
-    if wishes.position is None and all(len(part) < size for part in parts) and len(found) < size:
-        return Sheet(tuple(found), len(found))
-    total = _counted(view, plans, wishes, beyond=False)
-    left = total if wishes.position is None else _counted(view, plans, wishes, beyond=True)
-    return _sheet(found, total, lambda one: position_of(one, wishes), wishes, left > len(found))
+        everything = _merged((_passed(view, plan, wanted) for plan in plans), wanted)
+        return cut(everything, lambda one: position_of(one, wanted), wanted, view.most)
+    if wanted.only_counts:
+        return ResultPage((), _counted(view, plans, wanted, beyond=False))
+    size = min(wanted.size or view.most, view.most)
+    parts = [_fetched(view, plan, wanted, size) for plan in plans]
+    found = _merged(parts, wanted, backwards=wanted.backwards)[:size]
+    if wanted.position is None and all(len(part) < size for part in parts) and len(found) < size:
+        return ResultPage(tuple(found), len(found))
+    total = _counted(view, plans, wanted, beyond=False)
+    left = total if wanted.position is None else _counted(view, plans, wanted, beyond=True)
+    return _page_of(found, total, lambda one: position_of(one, wanted), wanted, left > len(found))
 
 
 def cut(
-    everything: Sequence[T], position: Callable[[T], Position], wishes: Wishes, most: int
-) -> Sheet[T]:
+    everything: Sequence[T], position: Callable[[T], Position], wanted: ResultParameters, most: int
+) -> ResultPage[T]:
     """Return a page of a result that is there as a whole, in its order."""
-    if wishes.only_counts:
-        return Sheet((), len(everything))
-    size = min(wishes.size or most, most)
+    if wanted.only_counts:
+        return ResultPage((), len(everything))
+    size = min(wanted.size or most, most)
     rest = list(everything)
-    if wishes.backwards:
+    if wanted.backwards:
         rest.reverse()
-    if wishes.position is not None:
-        begin = _rank(wishes.position, wishes)
-        ranked = [(_rank(position(one), wishes), one) for one in rest]
-        rest = [one for rank, one in ranked if (rank < begin if wishes.backwards else rank > begin)]
-    return _sheet(rest[:size], len(everything), position, wishes, len(rest) > size)
+    if wanted.position is not None:
+        begin = _rank(wanted.position, wanted)
+        ranked = [(_rank(position(one), wanted), one) for one in rest]
+        rest = [one for rank, one in ranked if (rank < begin if wanted.backwards else rank > begin)]
+    return _page_of(rest[:size], len(everything), position, wanted, len(rest) > size)
 
 
-def _sheet(
-    found: Sequence[T], total: int, position: Callable[[T], Position], wishes: Wishes, more: bool
-) -> Sheet[T]:
+def _page_of(
+    found: Sequence[T],
+    total: int,
+    position: Callable[[T], Position],
+    wanted: ResultParameters,
+    more: bool,
+) -> ResultPage[T]:
     """Make a sheet of what was found on the way from the position in the direction wanted."""
-    shown = tuple(reversed(found)) if wishes.backwards else tuple(found)
-    has_previous = more if wishes.backwards else wishes.position is not None
-    has_following = wishes.backwards or more
-    first = position(shown[0]) if shown else wishes.position
-    last = position(shown[-1]) if shown else wishes.position
-    return Sheet(
+    shown = tuple(reversed(found)) if wanted.backwards else tuple(found)
+    has_previous = more if wanted.backwards else wanted.position is not None
+    has_following = wanted.backwards or more
+    first = position(shown[0]) if shown else wanted.position
+    last = position(shown[-1]) if shown else wanted.position
+    return ResultPage(
         shown,
         total,
         _token(first, backwards=True) if has_previous and first else None,
@@ -294,10 +301,10 @@ def _sheet(
     )
 
 
-def position_of(found: Found[Any], wishes: Wishes) -> Position:
+def position_of(found: Found[Any], wanted: ResultParameters) -> Position:
     """Return the place of an object in the order that is wanted."""
     kind: Any = found.found.kind
-    keys = [_key(found, one.row.attributes[kind]) for one in wishes.sort]
+    keys = [_key(found, one.row.attributes[kind]) for one in wanted.sort]
     return Position(tuple(keys), _KINDS.index(kind), found.number)
 
 
@@ -314,101 +321,105 @@ def _key(found: Found[Any], attribute: str) -> str | None:
     return str(int(value))
 
 
-def _rank(position: Position, wishes: Wishes) -> tuple[Any, ...]:
+def _rank(position: Position, wanted: ResultParameters) -> tuple[Any, ...]:
     """Return what compares as the order is: what is absent comes last, whatever the direction."""
     keys = [
         (key is None, (-1 if one.descending else 1) * int(key or 0))
-        for key, one in zip(position.keys, wishes.sort, strict=True)
+        for key, one in zip(position.keys, wanted.sort, strict=True)
     ]
     return (*keys, position.kind, position.number)
 
 
 def _merged(
-    parts: Iterable[list[Found[Any]]], wishes: Wishes, *, backwards: bool = False
+    parts: Iterable[list[Found[Any]]], wanted: ResultParameters, *, backwards: bool = False
 ) -> list[Found[Any]]:
     filled = [part for part in parts if part]
     if len(filled) == 1:
         return filled[0]
     everything = [one for part in filled for one in part]
     return sorted(
-        everything, key=lambda one: _rank(position_of(one, wishes), wishes), reverse=backwards
+        everything, key=lambda one: _rank(position_of(one, wanted), wanted), reverse=backwards
     )
 
 
-def _passed(view: RegistryView, plan: Plan, wishes: Wishes) -> list[Found[Any]]:
+def _passed(view: RegistryView, plan: Plan, wanted: ResultParameters) -> list[Found[Any]]:
     """Return all that meets a plan, with what the registry cannot decide."""
-    order = [Order(one.row.attributes[plan.kind], one.descending) for one in wishes.sort]
+    order = [Order(one.row.attributes[plan.kind], one.descending) for one in wanted.sort]
     found: list[Found[Any]] = view.find(plan.kind, plan.criteria, order=order)
     return [one for one in found if all(check(one.thing) for check in plan.checks)]
 
 
-def _fetched(view: RegistryView, plan: Plan, wishes: Wishes, size: int) -> list[Found[Any]]:
+def _fetched(
+    view: RegistryView, plan: Plan, wanted: ResultParameters, size: int
+) -> list[Found[Any]]:
     """Return what comes next of one kind, from the position in the direction wanted."""
-    criteria = _criteria(plan, wishes, beyond=True)
+    criteria = _criteria(plan, wanted, beyond=True)
     if criteria is None:
         return []
     order = [
-        Order(one.row.attributes[plan.kind], one.descending != wishes.backwards, wishes.backwards)
-        for one in wishes.sort
+        Order(one.row.attributes[plan.kind], one.descending != wanted.backwards, wanted.backwards)
+        for one in wanted.sort
     ]
-    if wishes.backwards:
+    if wanted.backwards:
         order.append(Order("number", descending=True))
     return view.find(plan.kind, criteria, order=order, page=Page(size=size))
 
 
-def _counted(view: RegistryView, plans: Sequence[Plan], wishes: Wishes, *, beyond: bool) -> int:
+def _counted(
+    view: RegistryView, plans: Sequence[Plan], wanted: ResultParameters, *, beyond: bool
+) -> int:
     total = 0
     for plan in plans:
-        criteria = _criteria(plan, wishes, beyond=beyond)
+        criteria = _criteria(plan, wanted, beyond=beyond)
         if criteria is not None:
             kind: Any = plan.kind
             total += view.count(kind, criteria)
     return total
 
 
-def _criteria(plan: Plan, wishes: Wishes, *, beyond: bool) -> Sequence[Criterion] | None:
+def _criteria(plan: Plan, wanted: ResultParameters, *, beyond: bool) -> Sequence[Criterion] | None:
     """Return what is demanded of one kind, None where nothing of it can be left."""
-    if not beyond or wishes.position is None:
+    if not beyond or wanted.position is None:
         return plan.criteria
-    further = _beyond(plan.kind, wishes.position, wishes)
+    further = _beyond(plan.kind, wanted.position, wanted)
     return None if further is NOTHING else (*plan.criteria, further)
 
 
 # --- beyond a position ---------------------------------------------------------------------------
 
 
-def _beyond(kind: Kind, position: Position, wishes: Wishes) -> Criterion:
+def _beyond(kind: Kind, position: Position, wanted: ResultParameters) -> Criterion:
     """Demand what comes after a position, or before it."""
-    alternatives = list(_differing(kind, position, wishes))
+    alternatives = list(_differing(kind, position, wanted))
     equal = [
         _at(one.row.attributes[kind], key)
-        for one, key in zip(wishes.sort, position.keys, strict=True)
+        for one, key in zip(wanted.sort, position.keys, strict=True)
     ]
     step = _KINDS.index(kind) - position.kind
     if step == 0:
         number = position.number
         tie = (
             Comparison("number", Operator.BEFORE, (str(number),))
-            if wishes.backwards
+            if wanted.backwards
             else Comparison("number", Operator.FROM, (str(number + 1),))
         )
         alternatives.append(And(*equal, tie))
-    elif (step < 0) == wishes.backwards:
+    elif (step < 0) == wanted.backwards:
         alternatives.append(And(*equal))
     return Or(*alternatives) if alternatives else NOTHING
 
 
-def _differing(kind: Kind, position: Position, wishes: Wishes) -> Iterator[Criterion]:
+def _differing(kind: Kind, position: Position, wanted: ResultParameters) -> Iterator[Criterion]:
     """Demand what is equal in the first things to sort by and differs in the next."""
     equal: list[Criterion] = []
-    for one, key in zip(wishes.sort, position.keys, strict=True):
+    for one, key in zip(wanted.sort, position.keys, strict=True):
         attribute = one.row.attributes[kind]
-        further = _further(attribute, key, later=one.descending == wishes.backwards)
+        further = _further(attribute, key, later=one.descending == wanted.backwards)
         present: Criterion = Comparison(attribute, Operator.GIVEN)
         if key is None:
             # the absent come last: behind them is nothing, before them all the others
-            further = present if wishes.backwards else NOTHING
-        elif not wishes.backwards:
+            further = present if wanted.backwards else NOTHING
+        elif not wanted.backwards:
             further = Or(further, Not(present))
         if further is not NOTHING:
             yield And(*equal, further)

@@ -1,4 +1,4 @@
-"""How a search request is read by the tables of :mod:`xds.mhd.search.parameters`.
+"""How a search request is read by the rows of :mod:`xds.fhir.search.parameters`.
 
 What is not in the table is passed over with a warning, or refused where the client prefers strict
 handling (FHIR R4 search, 3.1.1.3.1); what is there and wrong is refused, with an issue for each
@@ -14,19 +14,18 @@ from typing import Final
 from xds.fhir.exchange import Call, Facade
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.r4.problems import Problems
-from xds.fhir.search.values import split
-from xds.metadata.criteria import Comparison, Criterion, Not, Operator
-from xds.mhd.search.criteria import (
+from xds.fhir.search.parameters import (
     EVERYTHING,
     NOTHING,
-    Asked,
+    ArgumentCriterion,
     Check,
     Kind,
-    Sought,
-    Where,
-    list_codes,
+    SearchArgument,
+    SearchContext,
+    SearchParameter,
 )
-from xds.mhd.search.parameters import SearchParameter
+from xds.fhir.search.values import split
+from xds.metadata.criteria import Comparison, Criterion, Not, Operator
 from xds.registry.views import RegistryView
 
 
@@ -35,7 +34,7 @@ class Selection:
     """One parameter of a request with its row."""
 
     row: SearchParameter
-    asked: Asked
+    asked: SearchArgument
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,7 @@ def select(
         if fault:
             issues.append(problem(name, "not-supported", fault))
         elif values:
-            found.append(Selection(row, Asked(name, modifier, values)))
+            found.append(Selection(row, SearchArgument(name, modifier, values)))
     if sum(len(one.asked.values) for one in found) > _MOST_VALUES:
         issues.append(Issue(code="too-costly", diagnostics=f"more than {_MOST_VALUES} values"))
     return found, unknown, issues
@@ -143,7 +142,9 @@ def plan(
     Raises Refused with an issue for every parameter whose value is wrong.
     """
     has_patient = any(one.row.name.startswith("patient") for one in selections)
-    where = [Where(facade, view, call.base, kind, has_patient=has_patient) for kind in kinds]
+    where = [
+        SearchContext(facade, view, call.base, kind, has_patient=has_patient) for kind in kinds
+    ]
     where = [one for one in where if not _is_barred(selections, one)] or where
     applied, left_out = _applicable(call, selections, where)
     issues: dict[str, Issue] = {one.diagnostics: one for one in left_out}
@@ -165,7 +166,7 @@ def plan(
 
 
 def _applicable(
-    call: Call, selections: Iterable[Selection], where: Sequence[Where]
+    call: Call, selections: Iterable[Selection], where: Sequence[SearchContext]
 ) -> tuple[list[Selection], list[Issue]]:
     """Part parameters from those that do not apply to the only kind that can be found.
 
@@ -183,29 +184,29 @@ def _applicable(
     return applied, issues
 
 
-def _is_barred(selections: Iterable[Selection], where: Where) -> bool:
-    """Tell whether the code of a List rules this kind out."""
-    coded = [one for one in selections if one.row.compare is list_codes]
+def _is_barred(selections: Iterable[Selection], where: SearchContext) -> bool:
+    """Tell whether what tells the kind, such as the code of a List, rules this one out."""
+    telling = [one for one in selections if one.row.tells_kind]
     with suppress(ValueError):
-        return any(_sought(one, where).criterion is NOTHING for one in coded)
+        return any(_sought(one, where).criterion is NOTHING for one in telling)
     return False
 
 
-def _sought(selection: Selection, where: Where) -> Sought:
+def _sought(selection: Selection, where: SearchContext) -> ArgumentCriterion:
     row, asked = selection.row, selection.asked
     attribute = row.attributes.get(where.kind)
     if attribute is None:
-        return Sought(NOTHING)
+        return ArgumentCriterion(NOTHING)
     if asked.modifier == "missing":
-        return Sought(_missing(asked, attribute))
-    assert row.compare is not None, "a parameter of an object says how it compares"
-    sought = row.compare(asked, attribute, where)
+        return ArgumentCriterion(_missing(asked, attribute))
+    assert row.comparator is not None, "a parameter of an object says how it compares"
+    sought = row.comparator.compare(asked, attribute, where)
     return (
         replace(sought, criterion=_negated(sought.criterion)) if asked.modifier == "not" else sought
     )
 
 
-def _missing(asked: Asked, attribute: str) -> Criterion:
+def _missing(asked: SearchArgument, attribute: str) -> Criterion:
     given = Comparison(attribute, Operator.GIVEN)
     match asked.values:
         case ("true",):
@@ -221,7 +222,7 @@ def _negated(criterion: Criterion) -> Criterion:
     return NOTHING if criterion is EVERYTHING else Not(criterion)
 
 
-def _plan(kind: Kind, sought: Iterable[Sought]) -> Plan:
+def _plan(kind: Kind, sought: Iterable[ArgumentCriterion]) -> Plan:
     listed = list(sought)
     return Plan(
         kind,

@@ -19,11 +19,11 @@ from xds.fhir.r4.json import Rendered
 from xds.fhir.r4.outcome import Issue, Refused, operation_outcome, refusal
 from xds.fhir.r4.problems import Problems
 from xds.fhir.r4.resource import Resource
-from xds.fhir.search.paging import PAGE, Sheet, Wishes, sheet, wishes
+from xds.fhir.search.paging import PAGE, ResultPage, ResultParameters, page_of, result_parameters
+from xds.fhir.search.parameters import Searchable
 from xds.fhir.search.requests import Plan, Selection, passed_over, plan, require_subject, select
 from xds.fhir.search.subsets import subset
 from xds.metadata.criteria import ANYTHING, values_equal_to
-from xds.mhd.search.parameters import KINDS, SEARCH_PARAMETERS
 from xds.registry.views import Found, RegistryView
 from xds.security.details import QueryDetails
 
@@ -36,31 +36,31 @@ class Search:
     """A search request, read."""
 
     call: Call
-    resource_type: str
+    searchable: Searchable
     selections: tuple[Selection, ...]
-    wishes: Wishes
+    wanted: ResultParameters
     warnings: tuple[Issue, ...] = ()
     """What of the request has no part in the search."""
 
     @classmethod
-    def read(cls, call: Call, resource_type: str) -> "Search":
+    def read(cls, call: Call, searchable: Searchable) -> "Search":
         """Read a search of one resource type; Refused with all that is wrong with its names."""
-        rows = SEARCH_PARAMETERS[resource_type]
-        wanted, names, issues = wishes(call, rows)
+        rows = searchable.parameters
+        wanted, names, issues = result_parameters(call, rows)
         others = [(name, value) for name, value in call.parameters if name in names]
         selections, unknown, wrong = select(others, rows)
-        told = f"passed over, a search of {resource_type} has no such parameter"
+        told = f"passed over, a search of {searchable.resource_type} has no such parameter"
         problems = Problems()
         problems.sort([*issues, *wrong, *(passed_over(call, name, told) for name in unknown)])
         problems.settle()
         require_subject(selections, rows)
         warnings = tuple(dict.fromkeys(problems.warnings))
-        return cls(call, resource_type, tuple(selections), wanted, warnings)
+        return cls(call, searchable, tuple(selections), wanted, warnings)
 
     def searchset(
         self,
         profile: str | None,
-        found: Sheet[Any],
+        found: ResultPage[Any],
         resources: Iterable[Rendered],
     ) -> Resource:
         """Return the Bundle of a page; with parts of resources it does not follow the profile."""
@@ -68,7 +68,7 @@ class Search:
         if self.warnings:
             entries.append(_outcome(self.warnings))
         bundle: Resource = {"resourceType": "Bundle"}
-        if profile and not self.wishes.parts:
+        if profile and not self.wanted.parts:
             bundle["meta"] = {"profile": [profile]}
         bundle |= {"type": "searchset", "total": found.total, "link": list(self._links(found))}
         if entries:
@@ -76,16 +76,16 @@ class Search:
         return bundle
 
     def _entry(self, rendered: Rendered) -> Resource:
-        whole = not self.wishes.parts
+        whole = not self.wanted.parts
         return {
-            "fullUrl": f"{self.call.base}/{self.resource_type}/{rendered.identifier}",
-            "resource": rendered if whole else subset(rendered.resource(), self.wishes),
+            "fullUrl": f"{self.call.base}/{self.searchable.resource_type}/{rendered.identifier}",
+            "resource": rendered if whole else subset(rendered.resource(), self.wanted),
             "search": {"mode": "match"},
         }
 
-    def _links(self, found: Sheet[Any]) -> Iterator[Resource]:
+    def _links(self, found: ResultPage[Any]) -> Iterator[Resource]:
         asked = [(one.asked.name, ",".join(one.asked.values)) for one in self.selections]
-        parameters = [*asked, *self.wishes.stated]
+        parameters = [*asked, *self.wanted.stated]
         plain = [(name, value) for name, value in parameters if name != PAGE]
         yield self._link("self", parameters)
         if found.previous or found.following:
@@ -97,7 +97,7 @@ class Search:
 
     def _link(self, relation: str, parameters: Iterable[tuple[str, str]]) -> Resource:
         query = "&".join(f"{quote(n, _PLAIN)}={quote(v, _PLAIN)}" for n, v in parameters)
-        url = f"{self.call.base}/{self.resource_type}"
+        url = f"{self.call.base}/{self.searchable.resource_type}"
         return {"relation": relation, "url": f"{url}?{query}" if query else url}
 
 
@@ -113,20 +113,22 @@ def _outcome(warnings: Iterable[Issue]) -> Resource:
     }
 
 
-def find(facade: Facade, call: Call, resource_type: str, profile: str, render: Render) -> Answer:
+def find(
+    facade: Facade, call: Call, searchable: Searchable, profile: str, render: Render
+) -> Answer:
     """Answer a search of what is registered; Refused where the request is wrong."""
-    search = Search.read(call, resource_type)
+    search = Search.read(call, searchable)
     try:
         with facade.domain.registry.view(call.access.visible) as view:
-            planned = plan(call, search.selections, KINDS[resource_type], facade, view)
+            planned = plan(call, search.selections, searchable.kinds, facade, view)
             search = replace(
                 search,
                 selections=planned.applied,
                 warnings=(*search.warnings, *planned.warnings),
             )
-            details = _details(call, resource_type, planned.plans)
+            details = _details(call, searchable.resource_type, planned.plans)
             call.access.details = details
-            found = sheet(view, planned.plans, search.wishes)
+            found = page_of(view, planned.plans, search.wanted)
             patient_ids = [one.found.patient_id for one in found.found]
             call.access.details = replace(
                 details,
@@ -139,12 +141,12 @@ def find(facade: Facade, call: Call, resource_type: str, profile: str, render: R
     return Answer(resource=search.searchset(profile, found, resources))
 
 
-def describe(resource_type: str, facade: Facade, call: Call) -> None:
+def describe(searchable: Searchable, facade: Facade, call: Call) -> None:
     """Say what is asked, and of whom, without a search; Refused where the request is wrong."""
-    search = Search.read(call, resource_type)
+    search = Search.read(call, searchable)
     with facade.domain.registry.view(ANYTHING) as view:
-        planned = plan(call, search.selections, KINDS[resource_type], facade, view)
-    call.access.details = _details(call, resource_type, planned.plans)
+        planned = plan(call, search.selections, searchable.kinds, facade, view)
+    call.access.details = _details(call, searchable.resource_type, planned.plans)
 
 
 def _details(call: Call, resource_type: str, planned: Sequence[Plan]) -> QueryDetails:
@@ -170,11 +172,16 @@ def state(found: Found[Any], base: str) -> tuple[Hashable, ...]:
     )
 
 
-def read(call: Call, resource: Resource | None, last_updated_at: str | None = None) -> Answer:
+def read(
+    call: Call,
+    searchable: Searchable,
+    resource: Resource | None,
+    last_updated_at: str | None = None,
+) -> Answer:
     """Answer the read of one resource, or of parts of it; Refused where it is not there."""
     if resource is None:
         raise Refused.because(404, "not-found", "there is no such resource")
-    wanted, _, issues = wishes(call, SEARCH_PARAMETERS[resource["resourceType"]])
+    wanted, _, issues = result_parameters(call, searchable.parameters)
     problems = Problems()
     problems.sort(issues)
     problems.settle()

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from xds.fhir.r4.resource import Resource
-from xds.fhir.search.paging import Wishes
+from xds.fhir.search.paging import ResultParameters
 
 _SUBSETTED: Final = {
     "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
@@ -42,17 +42,17 @@ _SUMMARY: Final[Mapping[str, frozenset[str]]] = {
 """What R4 marks as summary; of ``context`` that is the period alone."""
 
 
-def subset(resource: Resource, wishes: Wishes) -> Resource:
+def subset(resource: Resource, wanted: ResultParameters) -> Resource:
     """Return what is wanted of a resource, marked where that is not all."""
     kind = resource["resourceType"]
     mandatory = _MANDATORY.get(kind, frozenset())
-    if wishes.elements:
-        return _marked(resource, wishes.elements | mandatory)
-    if wishes.summary == "true":
+    if wanted.elements:
+        return _marked(resource, wanted.elements | mandatory)
+    if wanted.summary == "true":
         return _marked(_with_period_only(resource), _SUMMARY[kind])
-    if wishes.summary == "text":
+    if wanted.summary == "text":
         return _marked(resource, mandatory | {"text"})
-    if wishes.summary == "data" and "text" in resource:
+    if wanted.summary == "data" and "text" in resource:
         return _marked(resource, frozenset(resource) - {"text"})
     return resource
 

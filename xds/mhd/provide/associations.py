@@ -16,6 +16,7 @@ from xds.fhir.r4.problems import Problems
 from xds.fhir.r4.resource import Resource
 from xds.fhir.references import (
     Dangling,
+    Entry,
     Foreign,
     Held,
     InRequest,
@@ -31,7 +32,7 @@ from xds.metadata.criteria import Comparison, Operator, Or
 from xds.metadata.objects import Association, DocumentEntry, Folder
 from xds.metadata.systems import Systems
 from xds.metadata.unique_ids import normal
-from xds.mhd.provide.bundle import Entry, Kind, ProvideBundle
+from xds.mhd.provide.bundle import Kind, ProvideBundle
 from xds.mhd.provide.submitted_objects import Provided
 from xds.registry.views import RegistryView
 
@@ -126,7 +127,7 @@ class Links:
 
     def _submitted(self, entry: Entry, path: str) -> End | None:
         if entry.kind not in (Kind.DOCUMENT, Kind.FOLDER):
-            reason = f"the reference leads to a {entry.kind.value}"
+            reason = f"the reference leads to a {entry.kind}"
             raise Refused.because(400, "value", reason, path)
         if updated := self.provided.updated.get(entry.index):
             return End(updated.thing.id, Folder, is_new=False)

@@ -14,9 +14,9 @@ from typing import Final
 from xds.content.fhir_document import document_bytes, problems
 from xds.fhir.r4.problems import Problems
 from xds.fhir.r4.resource import Resource
-from xds.fhir.references import Foreign, InRequest, References
+from xds.fhir.references import Entry, Foreign, InRequest, References
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
-from xds.mhd.provide.bundle import Entry, Kind, ProvideBundle
+from xds.mhd.provide.bundle import Kind, ProvideBundle
 from xds.mhd.provide.publishing import Content, decoded, media_type
 from xds.outgoing.fetching import Fetching
 

@@ -3,17 +3,18 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from functools import cached_property
 from typing import Final
 
 from xds.fhir import vocabulary as v
 from xds.fhir.r4.problems import Problems
 from xds.fhir.r4.resource import Resource
+from xds.fhir.references import Entry
 from xds.mhd.provide.document_manifest import as_list
 
 
-class Kind(Enum):
+class Kind(StrEnum):
     """What an entry is for."""
 
     SUBMISSION_SET = "SubmissionSet"
@@ -26,52 +27,23 @@ class Kind(Enum):
     OTHER = "resource that others refer to"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One entry of the request."""
-
-    index: int
-    place: str
-    """The FHIRPath of the entry, such as ``Bundle.entry[0]``."""
-    path: str
-    """The FHIRPath of the entry's resource."""
-    kind: Kind
-    method: str
-    url: str
-    """``request.url`` without the server's base and outer slashes, such as ``List``."""
-    full_url: str
-    resource: Resource
-    resource_type: str
-    """The type of the resource as the client sent it: a DocumentManifest is read as List."""
-
-    @classmethod
-    def alone(cls, resource: Resource) -> "Entry":
-        """Return a DocumentReference that comes without a Bundle (ITI-105) as if in one."""
-        path = "DocumentReference"
-        return cls(
-            index=0,
-            place=path,
-            path=path,
-            kind=Kind.DOCUMENT,
-            method="POST",
-            url=path,
-            full_url="",
-            resource=resource,
-            resource_type=path,
-        )
-
-    @property
-    def type(self) -> str:
-        """The type of the resource that the entry is about."""
-        return self.url.partition("?")[0].partition("/")[0]
-
-    @property
-    def identity(self) -> str:
-        """``Type/id`` where the request names an instance, else nothing."""
-        return self.url if "/" in self.url and "?" not in self.url else ""
+def alone(resource: Resource) -> Entry:
+    """Return a DocumentReference that comes without a Bundle (ITI-105) as if in one."""
+    path = "DocumentReference"
+    return Entry(
+        index=0,
+        place=path,
+        path=path,
+        kind=Kind.DOCUMENT,
+        method="POST",
+        url=path,
+        full_url="",
+        resource=resource,
+        resource_type=path,
+    )
 
 
-_METHODS: Final[Mapping[Kind, frozenset[str]]] = {
+_METHODS: Final[Mapping[str, frozenset[str]]] = {
     Kind.SUBMISSION_SET: frozenset({"POST"}),
     Kind.DOCUMENT: frozenset({"POST"}),
     Kind.FOLDER: frozenset({"POST", "PUT"}),
@@ -212,6 +184,7 @@ def _entry(index: int, one: Resource, base: str, problems: Problems) -> Entry | 
         full_url=_full_url(one),
         resource=as_list(resource) if resource_type == "DocumentManifest" else resource,
         resource_type=resource_type,
+        is_context=kind in (Kind.PATIENT, Kind.OTHER),
     )
     _check_request(entry, request, problems)
     return entry
@@ -251,14 +224,14 @@ def _check_request(entry: Entry, request: Resource, problems: Problems) -> None:
     if entry.method not in allowed:
         problems.add(
             "not-supported" if entry.method else "required",
-            f"request.method of a {entry.kind.value} must be {' or '.join(sorted(allowed))}",
+            f"request.method of a {entry.kind} must be {' or '.join(sorted(allowed))}",
             f"{entry.place}.request.method",
         )
         return
     if not _fits(entry):
         problems.add(
             "value",
-            f"request.url does not fit a {entry.method} of a {entry.kind.value}",
+            f"request.url does not fit a {entry.method} of a {entry.kind}",
             f"{entry.place}.request.url",
         )
     if request.get("ifNoneExist") and entry.kind is not Kind.PATIENT:

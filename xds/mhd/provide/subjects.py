@@ -21,19 +21,21 @@ from xds.fhir.r4.resource import Resource
 from xds.fhir.references import (
     Contained,
     Dangling,
+    Entry,
     Foreign,
     Held,
     InRequest,
     Named,
     References,
     Sought,
+    Subject,
     is_elsewhere,
 )
 from xds.fhir.vocabulary import FHIR_JSON
 from xds.metadata.criteria import ANYTHING
 from xds.metadata.datatypes import CX
 from xds.metadata.systems import Systems
-from xds.mhd.provide.bundle import Entry, Kind
+from xds.mhd.provide.bundle import Kind
 from xds.mhd.provide.fetching import fetching_of
 from xds.outgoing.fetching import CannotFetch, Fetching
 from xds.registry.views import RegistryView
@@ -46,19 +48,6 @@ _GIVEN: Final = (
     "the patient has no identifier, and was given a new one of {}: whatever comes without it is of "
     "somebody else. With minimal_metadata = refuse, or unknown_patients = known, this is refused"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A subject as it stands in a request."""
-
-    reference: Resource
-    of: Resource
-    """The resource that it stands in."""
-    path: str
-    """Its own FHIRPath."""
-    full_url: str = ""
-    """That of the entry with the resource."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +119,7 @@ class Subjects:
 
     def of_entry(self, entry: Entry, path: str) -> str:
         """Return the patientId of a Patient entry."""
-        if entry.kind is not Kind.PATIENT:
+        if entry.kind != Kind.PATIENT:
             raise Refused.because(400, "value", "the reference does not lead to a Patient", path)
         if entry.index in self._assigned:
             return self._assigned[entry.index]

@@ -10,7 +10,7 @@ from xds.fhir.datatypes.identifiers import of_kind, package_unique_id, uuid_of
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.problems import Problems
 from xds.fhir.r4.resource import Resource
-from xds.fhir.references import Held, InRequest, References, Sought, entry_uuid
+from xds.fhir.references import Entry, Held, InRequest, References, Sought, Subject, entry_uuid
 from xds.fhir.vocabulary import CURRENT, ENTRY_UUID, UNIQUE_ID
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import Comparison, Operator
@@ -18,9 +18,9 @@ from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.metadata.systems import Systems
 from xds.mhd.mapping.document_references import read_document_reference
 from xds.mhd.mapping.lists import read_folder, read_submission_set
-from xds.mhd.provide.bundle import Entry, Kind, ProvideBundle
+from xds.mhd.provide.bundle import Kind, ProvideBundle
 from xds.mhd.provide.publishing import check_modifiers, new_unique_id
-from xds.mhd.provide.subjects import Subject, Subjects
+from xds.mhd.provide.subjects import Subjects
 from xds.registry.views import Found, RegistryView
 
 Thing = DocumentEntry | SubmissionSet | Folder

@@ -8,12 +8,20 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from xds.fhir.datatypes.identifiers import package_unique_id, unique_id_of
 from xds.fhir.exchange import Facade
 from xds.fhir.r4.outcome import Issue
+from xds.fhir.search.parameters import (
+    EVERYTHING,
+    NOTHING,
+    ArgumentCriterion,
+    Kind,
+    SearchArgument,
+    SearchContext,
+    comparing,
+)
 from xds.fhir.search.values import Span, Token, number_span, reference_id, unescape
 from xds.fhir.vocabulary import (
     CURRENT,
@@ -32,54 +40,11 @@ from xds.metadata import vocabulary as v
 from xds.metadata.criteria import And, Comparison, Criterion, Not, Operator, Or
 from xds.metadata.datatypes import CX
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
+from xds.metadata.searched import TEXTS, Searched
 from xds.registry.views import RegistryView
 
-Kind = type[DocumentEntry] | type[SubmissionSet] | type[Folder]
-Check = Callable[[MetadataObject], bool]
 
-
-@dataclass(frozen=True, slots=True)
-class Where:
-    """What a search is about: the registry at one moment, and the kind of object."""
-
-    facade: Facade
-    view: RegistryView
-    base: str
-    """The absolute URL of the FHIR base."""
-    kind: Kind
-    has_patient: bool = False
-    """Whether some parameter names the patient, which keeps any other demand cheap."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One parameter of a request, taken apart."""
-
-    name: str
-    """As the client wrote it."""
-    modifier: str
-    values: tuple[str, ...]
-    """The alternatives; separators within them are still escaped."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sought:
-    """What a parameter demands of an object to be found."""
-
-    criterion: Criterion
-    check: Check | None = None
-    """What the registry cannot decide: looked at in each object that meets the demand."""
-    warning: Issue | None = None
-
-
-EVERYTHING: Final = And()
-NOTHING: Final = Or()
-
-Compare = Callable[[Asked, str, Where], Sought]
-"""Takes the parameter, the attribute that it looks at, and where; ValueError for a bad value."""
-
-
-def _tokens(asked: Asked) -> list[Token]:
+def _tokens(asked: SearchArgument) -> list[Token]:
     return [Token.parse(value) for value in asked.values]
 
 
@@ -108,15 +73,16 @@ def _literal(text: str) -> str:
 # --- codes ---------------------------------------------------------------------------------------
 
 
-def codes(asked: Asked, attribute: str, where: Where) -> Sought:
+@comparing(*TEXTS)
+def codes(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
     """Compare codes with an attribute that holds them as ``code^^codingScheme``."""
     patterns = [pattern for token in _tokens(asked) for pattern in _code(token, where)]
     criterion = _like(attribute, patterns)
     if attribute not in _WITH_FURTHER:
-        return Sought(criterion)
+        return ArgumentCriterion(criterion)
     name = _literal(where.kind.attributes()[attribute].tf_name)
     further = _like("further_codes", (f"{name}|{pattern}" for pattern in patterns))
-    return Sought(Or(criterion, further))
+    return ArgumentCriterion(Or(criterion, further))
 
 
 _WITH_FURTHER: Final = frozenset(
@@ -133,7 +99,7 @@ _WITH_FURTHER: Final = frozenset(
 """Attributes beside whose codes a FHIR client may have given further codings."""
 
 
-def _code(token: Token, where: Where) -> Iterator[str]:
+def _code(token: Token, where: SearchContext) -> Iterator[str]:
     code = _literal(token.value) or "%"
     if token.system is None:
         yield f"{code}^^%"
@@ -153,33 +119,35 @@ _STATUSES: Final = {
 """``retired`` is R4's word for what MHD's List table calls ``superseded``."""
 
 
-def statuses(asked: Asked, attribute: str, where: Where) -> Sought:
+@comparing(*TEXTS)
+def statuses(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
     """Compare the status; its system does not matter, MHD wants none (2:3.67.4.1.2.1)."""
     found: list[str] = []
     for token in _tokens(asked):
         if token.value.lower() not in _STATUSES:
             raise ValueError(f"not one of {', '.join(_STATUSES)}")
         found.extend(_STATUSES[token.value.lower()])
-    return Sought(_equal(attribute, found))
+    return ArgumentCriterion(_equal(attribute, found))
 
 
 _LIST_CODES: Final[dict[Kind, str]] = {SubmissionSet: SUBMISSION_SET, Folder: FOLDER}
 
 
-def list_codes(asked: Asked, attribute: str, where: Where) -> Sought:
+@comparing()
+def list_codes(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
     """Compare the code of a List, which says whether it is a SubmissionSet or a Folder."""
     own = _LIST_CODES[where.kind]
     named = any(
         token.system in (None, LIST_TYPES) and token.value.lower() in ("", own)
         for token in _tokens(asked)
     )
-    return Sought(EVERYTHING if named else NOTHING)
+    return ArgumentCriterion(EVERYTHING if named else NOTHING)
 
 
 # --- identifiers ---------------------------------------------------------------------------------
 
 
-def identifying(asked: Asked) -> list[Token]:
+def identifying(asked: SearchArgument) -> list[Token]:
     """Read tokens that stand for identifiers; ValueError for one without a value."""
     tokens = _tokens(asked)
     if not all(token.value for token in tokens):
@@ -187,12 +155,16 @@ def identifying(asked: Asked) -> list[Token]:
     return tokens
 
 
-def logical_ids(asked: Asked, attribute: str, where: Where) -> Sought:
+@comparing(Searched.REFERENCE)
+def logical_ids(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
     """Compare the id of the resource, which is the entryUUID."""
-    return Sought(_equal(attribute, (UUID_URN + unescape(value) for value in asked.values)))
+    return ArgumentCriterion(
+        _equal(attribute, (UUID_URN + unescape(value) for value in asked.values))
+    )
 
 
-def identifiers(asked: Asked, attribute: str, where: Where) -> Sought:
+@comparing(*TEXTS)
+def identifiers(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
     """Compare uniqueId and entryUUID, with their system or without (ITI TF-2 Z.9.1)."""
     tokens = identifying(asked)
     unique_ids = [text for token in tokens for text in _unique_ids(token, where)]
@@ -205,7 +177,7 @@ def identifiers(asked: Asked, attribute: str, where: Where) -> Sought:
     if extensions and where.kind is DocumentEntry and where.has_patient:
         # without a patient this would look at every document there is
         criteria.append(_like("unique_id", (f"%^{_literal(text)}" for text in extensions)))
-    return Sought(criteria[0] if len(criteria) == 1 else Or(*criteria))
+    return ArgumentCriterion(criteria[0] if len(criteria) == 1 else Or(*criteria))
 
 
 def _further(token: Token) -> str:
@@ -217,7 +189,7 @@ def _is_uuid(token: Token) -> bool:
     return token.system in (None, URI_SYSTEM) and token.value.lower().startswith(UUID_URN)
 
 
-def _unique_ids(token: Token, where: Where) -> Iterator[str]:
+def _unique_ids(token: Token, where: SearchContext) -> Iterator[str]:
     """Yield every uniqueId that this identifier may stand for."""
     element = {"value": token.value, **({"system": token.system} if token.system else {})}
     read = unique_id_of if where.kind is DocumentEntry else package_unique_id
@@ -227,34 +199,37 @@ def _unique_ids(token: Token, where: Where) -> Iterator[str]:
         yield token.value
 
 
-def source_ids(asked: Asked, attribute: str, where: Where) -> Sought:
+@comparing(*TEXTS)
+def source_ids(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
     """Compare the sourceId; only its value matters (2:3.66.4.1.2.1)."""
-    return Sought(
+    return ArgumentCriterion(
         _equal(attribute, (token.value.removeprefix(OID_URN) for token in identifying(asked)))
     )
 
 
-def references(asked: Asked, attribute: str, where: Where) -> Sought:
+@comparing(*TEXTS)
+def references(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
     """Compare referenceIdList by the identifier of what is referred to (2:3.67.4.1.2.1)."""
     patterns = [text for token in identifying(asked) for text in _reference(token, where)]
-    return Sought(_like(attribute, patterns))
+    return ArgumentCriterion(_like(attribute, patterns))
 
 
-def encounters(asked: Asked, attribute: str, where: Where) -> Sought:
+@comparing(*TEXTS)
+def encounters(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
     """Compare those of referenceIdList that are encounters."""
     tokens = identifying(asked)
     patterns = [
         f"{text}^{v.REFERENCE_ENCOUNTER_ID}" for token in tokens for text in _holder(token, where)
     ]
-    return Sought(_like(attribute, patterns))
+    return ArgumentCriterion(_like(attribute, patterns))
 
 
-def _reference(token: Token, where: Where) -> Iterator[str]:
+def _reference(token: Token, where: SearchContext) -> Iterator[str]:
     for text in _holder(token, where):
         yield f"{text}^%"
 
 
-def _holder(token: Token, where: Where) -> Iterator[str]:
+def _holder(token: Token, where: SearchContext) -> Iterator[str]:
     """Yield patterns for the components 1 to 4 of a CXi."""
     number = _literal(datatypes.escape(token.value))
     if token.system is None:
@@ -268,7 +243,7 @@ def _holder(token: Token, where: Where) -> Iterator[str]:
         yield f"{number.removeprefix(OID_URN)}^^^"
 
 
-def _authorities(system: str, where: Where) -> Iterator[str]:
+def _authorities(system: str, where: SearchContext) -> Iterator[str]:
     """Yield patterns for the assigning authority of a CXi, which may have a namespace."""
     systems = where.facade.domain.systems
     oid = systems.authority(system)
@@ -280,7 +255,8 @@ def _authorities(system: str, where: Where) -> Iterator[str]:
         yield _literal(datatypes.escape(namespace))
 
 
-def communities(asked: Asked, attribute: str, where: Where) -> Sought:
+@comparing()
+def communities(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
     """Compare the communities to search with the only one that there is (MHD Target Communities).
 
     A warning tells of others; where all are, nothing is found.
@@ -288,7 +264,7 @@ def communities(asked: Asked, attribute: str, where: Where) -> Sought:
     home = where.facade.domain.registry.home_community_id
     wanted = {f"{OID_URN}{unescape(value).removeprefix(OID_URN)}" for value in asked.values}
     if wanted == {home}:
-        return Sought(EVERYTHING)
+        return ArgumentCriterion(EVERYTHING)
     warning = Issue(
         code="not-supported",
         severity="warning",
@@ -298,13 +274,14 @@ def communities(asked: Asked, attribute: str, where: Where) -> Sought:
         ),
         expression=(f"http.{asked.name}",),
     )
-    return Sought(EVERYTHING if home in wanted else NOTHING, warning=warning)
+    return ArgumentCriterion(EVERYTHING if home in wanted else NOTHING, warning=warning)
 
 
 # --- patients ------------------------------------------------------------------------------------
 
 
-def patients(asked: Asked, attribute: str, where: Where) -> Sought:
+@comparing(Searched.REFERENCE)
+def patients(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
     """Compare the patient, named by a reference to the Patient resource."""
     numbers = [
         number
@@ -312,7 +289,7 @@ def patients(asked: Asked, attribute: str, where: Where) -> Sought:
         if (number := patient_number(reference_id(value, "Patient", where.base))) is not None
     ]
     known = where.view.patients_by_number(numbers)
-    return Sought(_equal(attribute, (patient.patient_id for patient in known)))
+    return ArgumentCriterion(_equal(attribute, (patient.patient_id for patient in known)))
 
 
 def patient_number(identifier: str | None) -> int | None:
@@ -322,14 +299,17 @@ def patient_number(identifier: str | None) -> int | None:
     return int(identifier)
 
 
-def patient_identifiers(asked: Asked, attribute: str, where: Where) -> Sought:
+@comparing(Searched.REFERENCE)
+def patient_identifiers(
+    asked: SearchArgument, attribute: str, where: SearchContext
+) -> ArgumentCriterion:
     """Compare the patient, named by an identifier."""
     found = [
         patient_id
         for token in identifying(asked)
         for patient_id in patient_ids(token, where.facade, where.view)
     ]
-    return Sought(_equal(attribute, found))
+    return ArgumentCriterion(_equal(attribute, found))
 
 
 def patient_ids(token: Token, facade: Facade, view: RegistryView) -> Sequence[str]:
@@ -352,21 +332,23 @@ def patient_ids(token: Token, facade: Facade, view: RegistryView) -> Sequence[st
 # --- what the registry has no column of ---------------------------------------------------------
 
 
-def plain_codes(asked: Asked, attribute: str, where: Where) -> Sought:
+@comparing()
+def plain_codes(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
     """Compare a code that has no codingScheme: a media type without parameters, a language."""
     wanted = {token.value.lower() for token in _tokens(asked)}
     return _looked_at(attribute, lambda text: text.partition(";")[0].strip().lower() in wanted)
 
 
-def texts(asked: Asked, attribute: str, where: Where) -> Sought:
+@comparing()
+def texts(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
     """Compare the beginning of a text."""
     wanted = [unescape(value).strip() for value in asked.values]
     matches = _MATCHES[asked.modifier]
     return _looked_at(attribute, lambda text: any(matches(text, one) for one in wanted))
 
 
-def _looked_at(attribute: str, fits: Callable[[str], bool]) -> Sought:
-    return Sought(EVERYTHING, lambda thing: fits(getattr(thing, attribute) or ""))
+def _looked_at(attribute: str, fits: Callable[[str], bool]) -> ArgumentCriterion:
+    return ArgumentCriterion(EVERYTHING, lambda thing: fits(getattr(thing, attribute) or ""))
 
 
 # --- dates and numbers ---------------------------------------------------------------------------
@@ -380,15 +362,17 @@ def _before(attribute: str, time: str) -> Comparison:
     return Comparison(attribute, Operator.BEFORE, (time,))
 
 
-def dates(asked: Asked, attribute: str, where: Where) -> Sought:
+@comparing(Searched.TIME)
+def dates(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
     """Compare a time; one of less precision counts as its first second, as in ITI-18."""
     spans = [Span.of_date(value) for value in asked.values]
-    return Sought(_any(_within(attribute, span) for span in spans))
+    return ArgumentCriterion(_any(_within(attribute, span) for span in spans))
 
 
-def numbers(asked: Asked, attribute: str, where: Where) -> Sought:
+@comparing(Searched.NUMBER)
+def numbers(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
     """Compare a whole number; what has none is not found."""
-    return Sought(_any(_within(attribute, number_span(value)) for value in asked.values))
+    return ArgumentCriterion(_any(_within(attribute, number_span(value)) for value in asked.values))
 
 
 def _any(criteria: Iterable[Criterion]) -> Criterion:
@@ -415,13 +399,14 @@ _START: Final = "service_start_time"
 _STOP: Final = "service_stop_time"
 
 
-def periods(asked: Asked, attribute: str, where: Where) -> Sought:
+@comparing(Searched.TIME)
+def periods(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
     """Compare the time of service, which overlaps with the span asked for (2:3.67.4.1.2.1).
 
     Where one end is not known it is open; where both are not, there is no period to compare.
     """
     spans = [Span.of_date(value) for value in asked.values]
-    return Sought(_any(_period(span) for span in spans))
+    return ArgumentCriterion(_any(_period(span) for span in spans))
 
 
 def _period(span: Span) -> Criterion:
@@ -463,12 +448,14 @@ def _ends_from(time: str) -> Criterion:
 # --- names ---------------------------------------------------------------------------------------
 
 
-def family_names(asked: Asked, attribute: str, where: Where) -> Sought:
+@comparing(*TEXTS)
+def family_names(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
     """Compare the family names of authors."""
     return _names(asked, attribute, components=1, names=_family)
 
 
-def given_names(asked: Asked, attribute: str, where: Where) -> Sought:
+@comparing(*TEXTS)
+def given_names(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
     """Compare the given names of authors, the first and further ones."""
     return _names(asked, attribute, components=2, names=_given_names)
 
@@ -482,8 +469,12 @@ def _given_names(person: Sequence[str]) -> list[str]:
 
 
 def _names(
-    asked: Asked, attribute: str, *, components: int, names: Callable[[Sequence[str]], list[str]]
-) -> Sought:
+    asked: SearchArgument,
+    attribute: str,
+    *,
+    components: int,
+    names: Callable[[Sequence[str]], list[str]],
+) -> ArgumentCriterion:
     """Let the registry find candidates, and look at the right component of each."""
     texts = [unescape(value).strip() for value in asked.values]
     matches = _MATCHES[asked.modifier]
@@ -492,7 +483,7 @@ def _names(
         found = [datatypes.unescape(name) for one in _persons(thing) for name in names(one) if name]
         return any(matches(name, text) for text in texts for name in found)
 
-    return Sought(_like(attribute, (_rough(text, components) for text in texts)), check)
+    return ArgumentCriterion(_like(attribute, (_rough(text, components) for text in texts)), check)
 
 
 def _persons(thing: MetadataObject) -> Iterator[Sequence[str]]:

@@ -12,19 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from xds.mhd.interactions import (
-    CREATE,
-    INTERACTIONS,
-    OPERATION,
-    READ,
-    RETRIEVE,
-    SEARCH,
-    SEARCH_SYSTEM,
-    TRANSACTION,
-    VREAD,
-    Interaction,
-)
-
 PATIENT: Final = "patient"
 CONTEXTS: Final = (PATIENT, "user", "system")
 
@@ -40,33 +27,9 @@ class Permission(NamedTuple):
     """``c`` create, ``r`` read, ``u`` update, ``d`` delete, ``s`` search."""
 
 
-def _permissions(**letters: str) -> frozenset[Permission]:
+def permissions(**letters: str) -> frozenset[Permission]:
+    """Return the permissions of some letters for each of some resource types."""
     return frozenset(Permission(name, one) for name, which in letters.items() for one in which)
-
-
-_OF_CODES: Final[Mapping[str, str]] = {
-    SEARCH: "s",
-    READ: "r",
-    VREAD: "r",
-    # a document may replace another, whose status changes
-    CREATE: "cu",
-    OPERATION: "cu",
-}
-"""The letters that an interaction with the resource type of its row needs."""
-RETRIEVE_NEEDS: Final = _permissions(Binary="r")
-_OF_SYSTEM: Final[Mapping[str, frozenset[Permission]]] = {
-    TRANSACTION: _permissions(DocumentReference="cu", List="cu", Binary="c"),
-    SEARCH_SYSTEM: _permissions(DocumentReference="s", List="s", Patient="s"),
-    RETRIEVE: RETRIEVE_NEEDS,
-}
-"""What interactions need that are with several resource types, or with none by name."""
-
-
-def needs(row: Interaction) -> frozenset[Permission]:
-    """Return what an interaction needs of SMART's scopes."""
-    if row.code in _OF_SYSTEM:
-        return _OF_SYSTEM[row.code]
-    return _permissions(**{row.resource_type: _OF_CODES[row.code]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +84,8 @@ def as_scopes(needed: Iterable[Permission], context: str = "system") -> list[str
     ]
 
 
-def supported() -> list[str]:
-    """Return every scope that has a meaning here, IUA's first, without wildcards."""
-    named = sorted(
-        {name for row in INTERACTIONS if row.handler for name in row.name.split(", ")},
-        key=lambda name: int(name.partition("-")[2]),
-    )
-    needed = RETRIEVE_NEEDS.union(*(needs(row) for row in INTERACTIONS if row.handler))
+def supported(transactions: Iterable[str], needed: Iterable[Permission]) -> list[str]:
+    """Return every scope that has a meaning for some interactions, IUA's first, no wildcards."""
+    named = sorted(transactions, key=lambda name: (name.rpartition("-")[0], len(name), name))
+    needed = frozenset(needed)
     return [*named, *(scope for context in CONTEXTS for scope in as_scopes(needed, context))]
