@@ -24,6 +24,8 @@ ON_BOTH: Final = frozenset(
         "audit/test_chain.py",
         "audit/test_poisoned.py",
         "outgoing/test_dispatcher.py",
+        "outgoing/test_killed.py",
+        "outgoing/test_operations.py",
         "registry/test_bulk.py",
         "registry/test_effects.py",
         "registry/test_events.py",

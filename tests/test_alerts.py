@@ -34,7 +34,8 @@ def expressions() -> list[str]:
 
 
 def test_only_metrics_that_exist_are_asked_for_by_labels_that_they_have(tmp_path: Path) -> None:
-    _, told = everything(tmp_path).render()
+    with everything(tmp_path) as metrics:
+        _, told = metrics.render()
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", told.decode(), re.MULTILINE))
     known = {name: labels for name, (labels, _) in rows("metric").items()}
     for name in [one for one, kind in kinds.items() if kind == "histogram"]:
@@ -64,7 +65,8 @@ def test_the_page_says_of_every_alert_what_to_do() -> None:
 
 def test_counters_that_alerts_stand_on_begin_at_zero(tmp_path: Path) -> None:
     """Prometheus sees no increase in the first sample of a series."""
-    _, told = everything(tmp_path).render()
+    with everything(tmp_path) as metrics:
+        _, told = metrics.render()
     for name, label, value in re.findall(r'increase\((xds_\w+)\{(\w+)="(\w+)"\}', ALERTS):
         if name != "xds_transactions_total":
             assert f'{name}{{{label}="{value}"}} 0.0' in told.decode(), name

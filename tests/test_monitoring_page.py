@@ -1,15 +1,18 @@
 """docs/monitoring.md names every metric that the program has, with its labels, and no other."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter
 
-from xds import server_metrics
+from xds import channels, server_metrics
 from xds.config import Config
+from xds.database import Database
 from xds.metrics import Metrics
+from xds.registry import schema
 from xds.security.interceptors import Result
-from xds.soap.asynchronous import Replies
 
 PAGE = (Path(__file__).parent.parent / "docs" / "monitoring.md").read_text()
 
@@ -25,20 +28,25 @@ def rows(first: str) -> dict[str, list[str]]:
     return {one[0].strip("`"): one[1:] for one in cells[2:]}
 
 
-def everything(tmp_path: Path) -> Metrics:
-    """Return metrics with all that a server may watch."""
+@contextmanager
+def everything(tmp_path: Path) -> Iterator[Metrics]:
+    """Give metrics with all that a server may watch, for the length of a block."""
     config = Config(data=tmp_path, async_reply_to="http://127.0.0.1:9/")
     metrics = Metrics()
     metrics.watch_audit(lambda: (0, 0))
     metrics.watch_spool(lambda: (0, 0))
     metrics.watch_wal(lambda: 0)
     server_metrics.watch(metrics, config)
-    Replies.open(config).watch(metrics)
-    return metrics
+    database = Database(config.database_url)
+    schema.migrate(database)
+    channels.watch(metrics, database, ["soap-reply"])
+    yield metrics
+    database.close()
 
 
 def test_every_metric_is_named_with_its_labels(tmp_path: Path) -> None:
-    _, text = everything(tmp_path).render()
+    with everything(tmp_path) as metrics:
+        _, text = metrics.render()
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text.decode(), re.MULTILINE))
     named = rows("metric")
     assert {name for name in kinds if not name.endswith("_created")} == set(named)
@@ -50,12 +58,12 @@ def test_every_metric_is_named_with_its_labels(tmp_path: Path) -> None:
 
 
 def test_labels_are_those_of_the_program(tmp_path: Path) -> None:
-    metrics = everything(tmp_path)
-    declared = {
-        next(iter(family.describe())).name: set(family._labelnames)
-        for family in metrics._registry._collector_to_names
-        if isinstance(family, Counter)
-    }
+    with everything(tmp_path) as metrics:
+        declared = {
+            next(iter(family.describe())).name: set(family._labelnames)
+            for family in metrics._registry._collector_to_names
+            if isinstance(family, Counter)
+        }
     named = {name.removesuffix("_total"): labels for name, (labels, _) in rows("metric").items()}
     assert declared
     for name, labels in declared.items():

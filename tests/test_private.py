@@ -14,8 +14,6 @@ from tests.serving import Server, serving
 from xds.affinity_domain import AffinityDomain
 from xds.client import Content, DocumentSource, entry_of, submission_of
 from xds.config import Config
-from xds.soap.outbox import Outbox
-from xds.targets import Target
 
 MAKES_ALL = {"audit": "on", "async_reply_to": "http://127.0.0.1:9/replies", "mllp_port": "0"}
 
@@ -65,9 +63,6 @@ def test_what_a_process_makes_is_private(tmp_path: Path, number: int) -> None:
             staged = {entry.entry_uuid: domain.repository.stage([b"text"])}
             domain.repository.provide_and_register(submission_of([entry]), staged)
             domain.repository.stage([b"still arriving"])
-            Outbox(data / "outbox").put(
-                Target.parse("http://127.0.0.1:9/"), "text/xml", "-", [b"x"]
-            )
             assert open_to_others(data.parent) == []
         finally:
             domain.close()
@@ -84,7 +79,7 @@ def test_what_the_server_makes_is_private(tmp_path: Path, number: int) -> None:
         for command in ("verify", "sweep", "audit"):
             xds(server, command)
         names = {path.name for path in data.iterdir()}
-        assert names >= {"registry.sqlite3", "registry.sqlite3-wal", "documents", "audit", "outbox"}
+        assert names >= {"registry.sqlite3", "registry.sqlite3-wal", "documents", "audit"}
         assert open_to_others(data.parent) == []
     assert open_to_others(data.parent) == []
 

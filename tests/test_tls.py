@@ -34,11 +34,11 @@ from xds.client import DocumentConsumer, Settings, TransportFailed, tls_context
 from xds.client.registry_client import registry_client
 from xds.config import Config
 from xds.folders import private_folder
+from xds.outgoing.delivery import Delivery, NotDelivered
+from xds.outgoing.http_sender import CONTENT_TYPE, HttpSender
 from xds.repository.registering import RegistryUnavailable
 from xds.server import listen
-from xds.soap.delivery import Deliverer
-from xds.soap.outbox import Outbox
-from xds.targets import Target, prefixes
+from xds.targets import prefixes
 from xds.tls import contexts, material
 from xds.tls.material import BadMaterial
 
@@ -564,23 +564,24 @@ def test_a_registry_elsewhere_is_shown_the_certificate(
         registry.document_entries(["2.25.1"])
 
 
-@pytest.mark.parametrize(
-    ("name", "outcome"),
-    [("client", "an answer was delivered"), (None, "an answer was given up")],
-)
-def test_answers_of_the_outbox_are_sent_with_the_certificate(
-    files: Files, required: Served, tmp_path: Path, name: str | None, outcome: str
-) -> None:
-    outbox = Outbox(tmp_path)
-    outbox.put(Target.parse(url(required)), "text/plain", "c", [b"x"])
-    allowed, tls = prefixes(url(required)), contexts.outgoing(node(files, name))
-    with capture_logs() as logged:
-        Deliverer(outbox, allowed, attempts=1, seconds=60, tls=tls).start()
-        until = time.monotonic() + SECONDS
-        while not logged:
-            assert time.monotonic() < until
-            time.sleep(0.02)
-    assert [one["event"] for one in logged] == [outcome]
+def test_deliveries_are_sent_with_the_certificate(files: Files, required: Served) -> None:
+    address = url(required)
+    delivery = Delivery(
+        pk=1,
+        id="1",
+        channel="test",
+        target=address,
+        address=address,
+        accepted=0,
+        attributes={CONTENT_TYPE: "text/plain"},
+        size=1,
+        parts=0,
+        read=lambda: iter([b"x"]),
+    )
+    allowed = prefixes(address)
+    HttpSender(allowed, contexts.outgoing(node(files, "client")))(delivery)
+    with pytest.raises(NotDelivered, match=r"^\w+$"):
+        HttpSender(allowed, contexts.outgoing(node(files, None)))(delivery)
 
 
 def test_the_patient_feed_takes_newer_certificates_and_keeps_its_connections(

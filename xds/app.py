@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from xds import contract, logs, server_metrics, trace_context, tracing, web
+from xds import channels, contract, logs, server_metrics, trace_context, tracing, web
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.database import DatabaseUnavailable
@@ -15,6 +15,7 @@ from xds.repository import maintenance
 from xds.repository.store import StoreError
 from xds.security.host_header import OneHost
 from xds.security.proxies import KnownNodes, Proxies
+from xds.soap import former_outbox
 from xds.soap.application import SoapEndpoint
 from xds.soap.asynchronous import Replies
 from xds.soap.exchange import is_readable
@@ -44,10 +45,13 @@ def create_app(
         metrics.watch_spool(domain.audit_log.spooled)
     if metrics and domain.database.is_sqlite:
         metrics.watch_wal(domain.database.wal_bytes)
-    replies = Replies.open(config)
+    replies = Replies.open(config, domain.database)
+    if config.async_reply_to:
+        former_outbox.take_over(domain.database, config.data / former_outbox.FOLDER)
+    if dispatcher := channels.dispatcher(config, domain.database, metrics):
+        dispatcher.start()
     if metrics:
         server_metrics.watch(metrics, config)
-        replies.watch(metrics)
     requirements = config.user_requirements
     users = UserAssertions.open(config, domain, requirements)
     endpoints = {

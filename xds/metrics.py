@@ -161,6 +161,12 @@ class Metrics:
             ("reason",),
             registry=self._registry,
         )
+        self._attempts = Counter(
+            "xds_outgoing_attempts",
+            "Attempts to send a message of the delivery queue: delivered, failed or dead",
+            ("channel", "outcome"),
+            registry=self._registry,
+        )
         self._begin_at_zero()
         self._looks: list[Callable[[], None]] = []
         self._build = Gauge(
@@ -303,6 +309,10 @@ class Metrics:
     def expires(self, option: str, timestamp: float) -> None:
         """Tell when the file of an option runs out."""
         self._expiries.labels(option).set(timestamp)
+
+    def attempted(self, channel: str, outcome: str) -> None:
+        """Count an attempt to send a message: delivered, failed or dead."""
+        self._attempts.labels(channel, outcome).inc()
 
     def certificates_read(self, outcome: str) -> None:
         """Count a reading of the files of certificates."""

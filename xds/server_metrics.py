@@ -18,7 +18,7 @@ from xds.metrics import Metrics, Values
 _PROC: Final = Path("/proc")
 _ESTABLISHED: Final = "01"
 """The state of a connection in /proc/net/tcp (proc_net_tcp)."""
-_SPOOLS: Final = ("audit", "outbox")
+_SPOOLS: Final = ("audit",)
 _SUPERVISOR: Final = "supervisor"
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from tests.ports import free_port
 from tests.reference import MESSAGES, needs
+from tests.registry.behind import database
 from tests.serving import Server, serving
 from tests.soap.messages import (
     DOCUMENT_ID,
@@ -48,6 +50,8 @@ from tests.soap.wire import (
     retrieve,
     take_apart,
 )
+from xds.database import Database
+from xds.outgoing import operations
 
 SAMPLE = MESSAGES / "iti42-request-async.xml"
 ANONYMOUS = "http://www.w3.org/2005/08/addressing/anonymous"
@@ -81,6 +85,12 @@ def asking(envelope: str, address: str, more: str = "") -> str:
     return changed(envelope, ADDRESS, f"<wsa:Address>{address}</wsa:Address>{more}")
 
 
+def with_id(envelope: str) -> tuple[str, str]:
+    """Return a message with a MessageID of its own, and that."""
+    key = uuid4().urn
+    return changed(envelope, message_id(envelope) or "", key), key
+
+
 def send(
     server: Server, transaction: Transaction, body: str | bytes, content_type: str = SIMPLE
 ) -> Raw:
@@ -104,6 +114,18 @@ def send_and_be_accepted(
 def header_of(answer: Answer, name: str) -> str | None:
     text: str | None = answer.envelope.findtext(f"s:Header/wsa:{name}", None, NS)
     return text
+
+
+def waiting(opened: Database) -> int:
+    """Return how many answers wait to be sent."""
+    with opened.read() as connection:
+        return sum(one.waiting for one in operations.states(connection).values())
+
+
+def failing(opened: Database) -> list[str]:
+    """Return why targets fail."""
+    with opened.read() as connection:
+        return [one.error for one in operations.failing(connection)]
 
 
 # ---- every transaction
@@ -319,13 +341,16 @@ def test_a_damaged_document_is_told_in_the_answer(
 def test_an_answer_that_cannot_be_kept_is_told_of_on_the_connection(
     replying: Server, receiver: Receiver, path: str
 ) -> None:
-    case, outbox = new_case(), replying.data / "outbox"
-    until(lambda: not os.listdir(outbox))
-    outbox.rename(replying.data / "aside")
-    try:
-        answer = post(replying, ITI42, asking(case.register(DOCUMENT), receiver.url + path))
-    finally:
-        (replying.data / "aside").rename(outbox)
+    case = new_case()
+    with database(replying) as opened:
+        until(lambda: waiting(opened) == 0)
+        with opened.write() as connection:
+            connection.execute(text("ALTER TABLE delivery RENAME TO aside"))
+        try:
+            answer = post(replying, ITI42, asking(case.register(DOCUMENT), receiver.url + path))
+        finally:
+            with opened.write() as connection:
+                connection.execute(text("ALTER TABLE aside RENAME TO delivery"))
     assert (answer.raw.status, answer.fault.code) == (500, "s:Receiver")
     assert "was carried out" in answer.fault.reason
     assert case.document.encode() in post(replying, ITI18, case.find()).raw.body
@@ -364,7 +389,6 @@ def test_a_target_that_is_not_allowed_is_refused_and_nothing_is_done(
 def test_without_the_option_only_anonymous_is_supported(server: Server, receiver: Receiver) -> None:
     fault = post(server, ITI18, asking(new_case().find(), f"{receiver.url}/async")).fault
     assert fault.subcodes[1] == "wsa:OnlyAnonymousAddressSupported"
-    assert not (server.data / "outbox").exists()
 
 
 # ---- delivery
@@ -382,20 +406,23 @@ def test_an_answer_that_is_not_taken_is_sent_again_and_no_redirection_followed(
     assert receiver.came(f"{path}/redirected") == []
 
 
-def test_workers_share_the_outbox_and_send_nothing_twice(
+def test_workers_share_the_queue_and_send_in_order_and_nothing_twice(
     replying: Server, receiver: Receiver, path: str
 ) -> None:
-    # a while of 503, and slow answers, so that both workers find all of it due
-    receiver.refuse(path, *[503] * 20)
-    receiver.seconds = 0.1
+    # slow answers, so that both workers find some of it due
+    receiver.seconds = 0.05
+    messages = [with_id(asking(new_case().find(), receiver.url + path)) for _ in range(20)]
     try:
-        for _ in range(20):
-            send_and_be_accepted(replying, ITI18, asking(new_case().find(), receiver.url + path))
-        receiver.wait_for(path, 40)
-        until(lambda: not os.listdir(replying.data / "outbox"))
+        for message, _ in messages:
+            send_and_be_accepted(replying, ITI18, message)
+        came = receiver.wait_for(path, 20)
+        with database(replying) as opened:
+            until(lambda: waiting(opened) == 0)
     finally:
         receiver.seconds = 0.0
-    assert len(receiver.came(path)) == 40
+    related = [header_of(take_apart(raw), "RelatesTo") for raw in came]
+    assert related == [key for _, key in messages]
+    assert len(receiver.came(path)) == 20
     assert receiver.collisions == 0
 
 
@@ -408,17 +435,20 @@ def test_what_is_under_way_ends_with_the_server_and_the_rest_outlasts_a_restart(
     options = {"async_reply_to": f"{target} {receiver.url}"}
     message = asking(case.register(DOCUMENT), target + path)
     with serving(tmp_path, options) as server:
-        send_and_be_accepted(server, ITI42, message)
-        until(lambda: any("-000001-" in name for name in os.listdir(tmp_path / "outbox")))
-        receiver.seconds = 1.0
-        send_and_be_accepted(server, ITI18, asking(case.find(), receiver.url + path))
-        until(lambda: receiver.is_answering)
+        with database(server) as opened:
+            send_and_be_accepted(server, ITI42, message)
+            until(lambda: failing(opened) == ["ConnectionRefusedError"])
+            receiver.seconds = 1.0
+            send_and_be_accepted(server, ITI18, asking(case.find(), receiver.url + path))
+            until(lambda: receiver.is_answering)
         assert server.stop() == 0
-    receiver.seconds = 0.0
-    assert len(receiver.came(path)) == len(os.listdir(tmp_path / "outbox")) == 1
-    with receiving(port) as later, serving(tmp_path, options):
+        receiver.seconds = 0.0
+        with database(server) as opened:
+            assert len(receiver.came(path)) == waiting(opened) == 1
+    with receiving(port) as later, serving(tmp_path, options) as server:
         answer = later.answer(path)
-        until(lambda: not os.listdir(tmp_path / "outbox"))
+        with database(server) as opened:
+            until(lambda: waiting(opened) == 0)
     check(answer, ITI42, message_id(message))
     assert answer.status == SUCCESS
     log = (tmp_path / "server.log").read_text()
@@ -426,9 +456,25 @@ def test_what_is_under_way_ends_with_the_server_and_the_rest_outlasts_a_restart(
     told = [
         entry
         for line in log.splitlines()
-        if line.startswith("{") and (entry := json.loads(line)).get("target") == target
+        if line.startswith("{") and (entry := json.loads(line)).get("host") == target
     ]
-    assert [entry.get("outcome") for entry in told][:2] == [None, "ConnectionRefusedError"]
-    assert told[-1]["event"] == "an answer was delivered"
+    assert told[0]["outcome"] == "ConnectionRefusedError"
+    assert told[-1]["event"] == "a message was delivered"
     assert len({entry["correlation"] for entry in told}) == 1
     assert case.patient not in log
+
+
+def test_answers_that_a_former_program_has_left_in_files_are_sent(
+    tmp_path: Path, receiver: Receiver, path: str
+) -> None:
+    outbox, key = tmp_path / "outbox", uuid4().hex
+    outbox.mkdir(parents=True)
+    label = {"url": receiver.url + path, "content_type": "text/plain", "correlation": "c"}
+    name = f"{1:014d}-{1:014d}-{0:06d}-{'0' * 8}-"
+    (outbox / f"{name}{key}").write_bytes(json.dumps(label).encode() + b"\nan answer")
+    (outbox / f"{name}{'f' * 32}").write_bytes(b"{")
+    (outbox / f"{key}.arriving").write_bytes(b"half")
+    with serving(tmp_path, {"async_reply_to": receiver.url}):
+        (came,) = receiver.wait_for(path)
+    assert (came.body, came.headers["content-type"]) == (b"an answer", "text/plain")
+    assert set(os.listdir(outbox)) == {f"{key}.arriving", f"{'f' * 32}.unreadable"}

@@ -44,8 +44,6 @@ class NewDelivery:
     content: bytes = b""
     attributes: Mapping[str, str] = field(default_factory=dict)
     """What the channel's sender needs to know besides the body."""
-    messages: int = 1
-    """How many messages the delivery stands for, in metrics."""
     id: str = field(default_factory=lambda: uuid4().hex)
     """Whatever is put with an id that is in the queue changes nothing."""
 

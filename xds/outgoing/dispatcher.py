@@ -283,7 +283,7 @@ class Dispatcher:
             channel.send(delivery)
         except Exception as error:
             failure = self._failure(channel, delivery, attempt, error)
-            if not (isinstance(error, Undeliverable) or _is_refused(error)):
+            if _is_of_host(error):
                 self._failing_hosts.add(host)
             self._count(channel.name, "dead" if failure.becomes == "dead" else "failed")
             _tell(log, failure, error)
@@ -298,6 +298,9 @@ class Dispatcher:
         self, channel: Channel, delivery: Delivery, attempts: int, error: Exception
     ) -> Failure:
         """Decide what becomes of a message that was not delivered."""
+        if isinstance(error, DatabaseUnavailable):  # the target has not been tried
+            later = round(_LONGEST_PAUSE * 1000)
+            return Failure(delivery.pk, delivery.id, attempts - 1, type(error).__name__, later)
         is_known = isinstance(error, NotDelivered | Undeliverable)
         reason = str(error) if is_known else type(error).__name__
         pause = channel.schedule.pause(attempts)
@@ -314,6 +317,11 @@ class Dispatcher:
         return Failure(delivery.pk, delivery.id, attempts, reason, round(pause * 1000), becomes)
 
 
+def _is_of_host(error: Exception) -> bool:
+    """Tell whether other messages for the host will fare no better."""
+    return not (_is_refused(error) or isinstance(error, Undeliverable | DatabaseUnavailable))
+
+
 def _is_refused(error: Exception) -> bool:
     return isinstance(error, NotDelivered) and error.refused
 
@@ -323,7 +331,7 @@ def _tell(log: Any, failure: Failure, error: Exception) -> None:
     log = log.bind(outcome=failure.reason)
     if failure.becomes == "dead":
         log.error("a message was given up")
-    elif isinstance(error, NotDelivered):
+    elif isinstance(error, NotDelivered | DatabaseUnavailable):
         log.warning("a message was not taken", retry_in=failure.pause / 1000)
     else:
         log.error("a message cannot be sent", retry_in=failure.pause / 1000, exc_info=error)

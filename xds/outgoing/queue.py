@@ -28,8 +28,8 @@ _PART: Final = 1024 * 1024
 _ABANDONED: Final = 24 * 3600 * 1000
 """Milliseconds after which parts without a delivery are of a process that has died."""
 _DELIVERY: Final = text(
-    "INSERT INTO delivery (id, channel, target, address, accepted, messages, attributes, size, "
-    "parts, content, attempts) VALUES (:id, :channel, :target, :address, :accepted, :messages, "
+    "INSERT INTO delivery (id, channel, target, address, accepted, attributes, size, "
+    "parts, content, attempts) VALUES (:id, :channel, :target, :address, :accepted, "
     ":attributes, :size, :parts, :content, 0) ON CONFLICT (id) DO NOTHING"
 )
 _ARRIVAL: Final = insert(delivery_arrival)
@@ -118,7 +118,6 @@ def _row(new: NewDelivery, now: int) -> dict[str, object]:
         "target": new.target,
         "address": new.address,
         "accepted": now,
-        "messages": new.messages,
         "attributes": json.dumps(attributes),
         "size": len(new.content),
         "parts": 0,

@@ -26,7 +26,6 @@ delivery = Table(
     Column("target", Text, nullable=False),
     Column("address", Text, nullable=False),
     Column("accepted", BigInteger, nullable=False),
-    Column("messages", Integer, nullable=False),
     Column("attributes", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("parts", Integer, nullable=False),

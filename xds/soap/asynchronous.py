@@ -2,18 +2,20 @@
 
 (IHE Asynchronous Web Services Exchange option, ITI TF-2 Appendix V.3; WS-Addressing 1.0 SOAP
 binding, 5.1.) The request is carried out before it is accepted with 202, and by then its answer is
-in the outbox, so whoever was told 202 is answered as long as the target can be reached.
+in the delivery queue, so whoever was told 202 is answered as long as the target can be reached.
+Answers to one URL go in their order; one that is refused there is tried again beside the others.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from xds import logs
 from xds.config import Config
-from xds.metrics import Metrics
-from xds.soap.delivery import Deliverer
+from xds.database import Database, DatabaseUnavailable
+from xds.outgoing.delivery import Channel, Limit, NewDelivery, RetrySchedule
+from xds.outgoing.http_sender import CONTENT_TYPE, HttpSender
+from xds.outgoing.queue import enqueue_stream
 from xds.soap.exchange import Exchange, Rendered
-from xds.soap.outbox import Outbox, OutboxUnavailable
 from xds.targets import Target, admitted, prefixes
 from xds.tls import contexts
 from xds.transactions import Response
@@ -21,6 +23,12 @@ from xds.wire import faults
 from xds.wire.addressing import Addressing, Endpoint, Routes
 from xds.wire.faults import SoapFault
 
+CHANNEL: Final = "soap-reply"
+"""The channel of the delivery queue for asynchronous answers."""
+
+_SCHEDULE: Final = RetrySchedule((1, 2, 4, 8, 16, 32, 64, 128, 256, 600))
+_HEAD_START: Final = 0.1
+"""Seconds, so that the 202 is there before the answer."""
 _ACCEPTED: Final = "202 Accepted"
 _REPLY_TO: Final = "<wsa:ProblemHeaderQName>wsa:ReplyTo</wsa:ProblemHeaderQName>"
 _MESSAGE_ID: Final = "<wsa:ProblemHeaderQName>wsa:MessageID</wsa:ProblemHeaderQName>"
@@ -28,58 +36,32 @@ _MESSAGE_ID: Final = "<wsa:ProblemHeaderQName>wsa:MessageID</wsa:ProblemHeaderQN
 _log = logs.get_logger(__name__)
 
 
+def channel(config: Config, database: Database) -> Channel | None:
+    """Return the channel of asynchronous answers; None where the options allow no target."""
+    allowed = prefixes(config.async_reply_to or "")
+    if not allowed:
+        return None
+    return Channel(
+        name=CHANNEL,
+        send=HttpSender(allowed, contexts.outgoing(config)),
+        schedule=_SCHEDULE,
+        order="reachable",
+        limit=Limit(config.async_attempts, config.async_seconds),
+        delay=_HEAD_START,
+    )
+
+
 class Replies:
     """Sends answers where the request wants them, as far as the options allow."""
 
-    def __init__(
-        self,
-        allowed: Sequence[Target] = (),
-        outbox: Outbox | None = None,
-        wake: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, allowed: Sequence[Target], database: Database) -> None:
         self._allowed = allowed
-        self._outbox = outbox
-        self._wake = wake
+        self._database = database
 
     @classmethod
-    def open(cls, config: Config) -> "Replies":
-        """Open the outbox in the data folder and begin to send, if the options allow a target."""
-        allowed = prefixes(config.async_reply_to or "")
-        if not allowed:
-            return cls()
-        outbox = Outbox(config.data / "outbox")
-        deliverer = Deliverer(
-            outbox,
-            allowed,
-            attempts=config.async_attempts,
-            seconds=config.async_seconds,
-            tls=contexts.outgoing(config),
-        )
-        deliverer.start()
-        return cls(allowed, outbox, deliverer.wake)
-
-    def watch(self, metrics: Metrics) -> None:
-        """Have the metrics tell how many answers wait to be sent, and since when."""
-        outbox = self._outbox
-        if outbox is None:
-            return
-        queue, replies = ("queue",), ("replies",)
-
-        def oldest() -> float:
-            return min((one.accepted for one in outbox.waiting()), default=0) / 1000
-
-        metrics.ask(
-            "xds_outgoing_waiting_messages",
-            "Messages that wait to be sent or are being sent",
-            queue,
-            lambda: {replies: float(len(outbox.waiting()))},
-        )
-        metrics.ask(
-            "xds_outgoing_oldest_timestamp_seconds",
-            "When the oldest of them was accepted; 0 where there is none",
-            queue,
-            lambda: {replies: oldest()},
-        )
+    def open(cls, config: Config, database: Database) -> "Replies":
+        """Return what puts answers into the delivery queue of a database."""
+        return cls(prefixes(config.async_reply_to or ""), database)
 
     def routes(self, addressing: Addressing) -> Routes:
         """Return where the answer goes; SoapFault if the server may not send it there.
@@ -122,8 +104,8 @@ class Replies:
         rendered = exchange.render(response, action, to)
         try:
             return self._passed_on(exchange, to, rendered)
-        except OutboxUnavailable as error:
-            _log.error("the outbox cannot be written", exc_info=error)
+        except DatabaseUnavailable as error:
+            _log.error("an answer cannot be kept", exc_info=error)
             raise faults.receiver(
                 "The request was carried out, but its answer cannot be kept for wsa:ReplyTo."
             ) from error
@@ -133,20 +115,21 @@ class Replies:
         to = exchange.routes.fault
         try:
             return self._passed_on(exchange, to, exchange.render_fault(fault, to))
-        except OutboxUnavailable as error:
-            _log.error("the outbox cannot be written", exc_info=error)
+        except DatabaseUnavailable as error:
+            _log.error("an answer cannot be kept", exc_info=error)
             return exchange.render_fault(fault)
 
     def _passed_on(self, exchange: Exchange, to: Endpoint, rendered: Rendered) -> Rendered:
         if to.is_anonymous:
             return rendered
         target = admitted(to.address, self._allowed)
-        if target and self._outbox:
+        if target:
             _log.info("an answer goes to another address", target=target.origin)
-            content_type = rendered.content_type or ""
-            correlation = logs.current_correlation()
-            self._outbox.put(target, content_type, correlation, rendered.blocks)
-            self._wake()
+            content_type = {CONTENT_TYPE: rendered.content_type or ""}
+            new = NewDelivery(
+                channel=CHANNEL, target=target.url, address=target.url, attributes=content_type
+            )
+            enqueue_stream(self._database, new, rendered.blocks)
         return Rendered(None, 0, [], _ACCEPTED)
 
 

@@ -27,7 +27,6 @@ def _deliveries() -> None:
         sa.Column("target", sa.Text, nullable=False),
         sa.Column("address", sa.Text, nullable=False),
         sa.Column("accepted", sa.BigInteger, nullable=False),
-        sa.Column("messages", sa.Integer, nullable=False),
         sa.Column("attributes", sa.Text, nullable=False),
         sa.Column("size", sa.BigInteger, nullable=False),
         sa.Column("parts", sa.Integer, nullable=False),

@@ -1,0 +1,89 @@
+"""Sending deliveries by HTTP POST, to where the options allow."""
+
+import ssl
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from xds.outgoing.delivery import Delivery, NotDelivered
+from xds.outgoing.errors import TransportFailed
+from xds.outgoing.transport import Answer, Endpoint, Message, Settings
+from xds.targets import Target, admitted
+
+CONTENT_TYPE: Final = "content_type"
+"""The attribute of a delivery with the media type of its body."""
+
+_CONNECT_SECONDS: Final = 10.0
+_SILENCE_SECONDS: Final = 60.0
+_MOST_OF_ANSWER: Final = 256 * 1024
+_MOST_ENDPOINTS: Final = 256
+_BUSY: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+
+
+class HttpSender:
+    """Posts the body of a delivery to its address; a status of 2xx says that it was taken.
+
+    A redirection is not followed, and no proxy is used.
+    """
+
+    def __init__(self, allowed: Sequence[Target], tls: ssl.SSLContext | None = None) -> None:
+        """``allowed`` are the URLs below which an address may lie; ``tls`` is for https."""
+        self._allowed = allowed
+        self._settings = Settings(
+            timeout=_SILENCE_SECONDS, connect_timeout=_CONNECT_SECONDS, tls=tls
+        )
+        self._endpoints: OrderedDict[str, Endpoint] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, delivery: Delivery) -> None:
+        """Send a delivery once; NotDelivered where it was not taken, Undeliverable without body."""
+        target = admitted(delivery.address, self._allowed)
+        if target is None:
+            raise NotDelivered("the address is not allowed any more", refused=True)
+        message = Message(
+            content_type=delivery.attributes[CONTENT_TYPE],
+            length=delivery.size,
+            blocks=_Blocks(delivery),
+            repeatable=True,
+        )
+        try:
+            with self._endpoint(target).post(message) as answer:
+                status = answer.status
+                with suppress(TransportFailed):  # the status says it all
+                    _read(answer)
+        except TransportFailed as error:
+            # its text names the host; the kind of its cause says what happened
+            raise NotDelivered(type(error.__cause__ or error).__name__) from error
+        if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+            raise NotDelivered(str(status), refused=status not in _BUSY)
+
+    def _endpoint(self, target: Target) -> Endpoint:
+        """Return the endpoint of a URL, with its connections; the one used longest ago goes."""
+        with self._lock:
+            found = self._endpoints.pop(target.url, None) or Endpoint(target.url, self._settings)
+            self._endpoints[target.url] = found
+            if len(self._endpoints) > _MOST_ENDPOINTS:
+                _, oldest = self._endpoints.popitem(last=False)
+                oldest.close()
+            return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    """The body of a delivery, from its beginning each time that it is iterated."""
+
+    delivery: Delivery
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.delivery.read()
+
+
+def _read(answer: Answer) -> None:
+    """Read an answer to its end, so that the connection is kept; not one that goes on and on."""
+    left = _MOST_OF_ANSWER
+    while left > 0 and (block := answer.read(min(left, _MOST_OF_ANSWER))):
+        left -= len(block)
