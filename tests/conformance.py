@@ -1,7 +1,8 @@
 """The table of conformance: what the server answers and enforces, and the tests that show it.
 
 A pytest plugin. A test says what it shows by ``@pytest.mark.shows("rule required", "ITI-42")``, and
-``pytest --conformance=docs/conformance.md`` writes the table from the tests that passed. The rows
+``pytest --conformance=docs/conformance.md`` writes the table from the tests that passed; of files
+that were not run it keeps what the table had. The rows
 are those of the tables of the code (transactions, stored queries, rules, error codes), and those of
 :data:`BEHAVIOUR` for what has no table.
 """
@@ -9,10 +10,11 @@ are those of the tables of the code (transactions, stored queries, rules, error 
 import ast
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import pytest
@@ -337,10 +339,21 @@ Paths are those below `tests/`; after a colon are the cases of the test.
 """
 _WIDEST_CELL: Final = 60
 """Characters after which a cell goes on in a new line."""
+_TEST: Final = re.compile(
+    r"(?P<path>[\w/]+\.py)<br>`(?P<function>\w+)`.*?(?=<br>[\w/]+\.py<br>`|$)"
+)
+"""What a cell says of one test."""
 
 
-def document(shown: Mapping[str, Iterable[str]]) -> str:
-    """Write the document; ``shown`` are the ids of the tests by the key of a row."""
+Kept = Mapping[str, Mapping[str, str]]
+"""What a document says of tests: a text for each ``file::function``, by the key of a row."""
+
+
+def document(shown: Mapping[str, Iterable[str]], kept: Kept = MappingProxyType({})) -> str:
+    """Write the document; ``shown`` are the ids of the tests by the key of a row.
+
+    ``kept`` is what stays of a document of before.
+    """
     rows, tests = [_HEAD], [_TESTS_HEAD]
     for table in tables():
         rows.append(f"\n## {table.title}\n\n")
@@ -349,7 +362,8 @@ def document(shown: Mapping[str, Iterable[str]]) -> str:
         tests.extend(_head("What", "Shown by"))
         for row in table.rows:
             rows.append(_line(map(_wrapped, row.cells)))
-            tests.append(_line((row.key, _tests(row, shown.get(row.key, ())))))
+            told = _tests(row, shown.get(row.key, ()), kept.get(row.key, {}))
+            tests.append(_line((row.key, told)))
     return "".join((*rows, *tests))
 
 
@@ -368,14 +382,28 @@ def _wrapped(text: str) -> str:
     return "<br>".join(lines)
 
 
-def _tests(row: Row, node_ids: Iterable[str]) -> str:
+def told_of(document: str, run: Collection[str]) -> Kept:
+    """Return what a document says of tests in files that are not among those which were run."""
+    kept: dict[str, dict[str, str]] = {}
+    for line in document.partition("\n# Tests\n")[2].splitlines():
+        if line.startswith("| "):
+            key, _, cell = line.removeprefix("| ").removesuffix(" |").partition(" | ")
+            for one in _TEST.finditer(cell.replace("\\|", "|")):
+                if f"tests/{one['path']}" not in run:
+                    name = f"tests/{one['path']}::{one['function']}"
+                    kept.setdefault(key.replace("\\|", "|"), {})[name] = one[0]
+    return kept
+
+
+def _tests(row: Row, node_ids: Iterable[str], kept: Mapping[str, str]) -> str:
     by_function: dict[str, list[str]] = {}
     for node_id in sorted(node_ids):
         function, _, case = node_id.partition("[")
         by_function.setdefault(function, []).append(case.removesuffix("]"))
-    if not by_function:
+    told = {**kept, **{name: _function(name, cases) for name, cases in by_function.items()}}
+    if not told:
         return "no test" if row.due else "not issued by this server"
-    return "<br>".join(_function(name, cases) for name, cases in by_function.items())
+    return "<br>".join(told[name] for name in sorted(told))
 
 
 def _function(name: str, cases: list[str]) -> str:
@@ -404,6 +432,8 @@ class Conformance:
     """The keys that the collected tests name."""
     shown: dict[str, set[str]] = field(default_factory=dict)
     """The ids of the tests that passed, by key."""
+    files: set[str] = field(default_factory=set)
+    """Those that tests were run of."""
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Note what each test shows; a row that is not there is an error."""
@@ -419,6 +449,7 @@ class Conformance:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note a test that passed."""
+        self.files.add(report.nodeid.partition("::")[0])
         if report.when == "call" and report.passed:
             for name, key in report.user_properties:
                 if name == "shows":
@@ -432,16 +463,33 @@ class Conformance:
             terminalreporter.write_line(f"{self.path} is not written: {why}")
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(document(self.shown), encoding="utf-8")
+        self.path.write_text(document(self.shown, self._kept()), encoding="utf-8")
         terminalreporter.write_line(f"{self.path} is written")
+
+    def _kept(self) -> Kept:
+        """Return what the document says of files that were not run, and that are still there."""
+        if self.path is None or not self.path.exists():
+            return {}
+        told = told_of(self.path.read_text(encoding="utf-8"), self.files)
+        return {
+            key: there
+            for key, tests in told.items()
+            if (there := {name: said for name, said in tests.items() if _is_there(name)})
+        }
 
     def _incomplete(self, exitstatus: int) -> str | None:
         if exitstatus != pytest.ExitCode.OK:
             return "tests failed"
         due = {row.key for table in tables() for row in table.rows if row.due}
-        if missing := sorted(due - self.shown.keys() - UNSHOWN.keys()):
+        if missing := sorted(due - self.shown.keys() - self._kept().keys() - UNSHOWN.keys()):
             return f"no test shows {', '.join(missing)}"
         return None
+
+
+def _is_there(name: str) -> bool:
+    path, _, function = name.partition("::")
+    file = PACKAGE.parent / path
+    return file.is_file() and f"def {function}(" in file.read_text(encoding="utf-8")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance import UNSHOWN, Conformance, Row, document, tables
+from tests.conformance import UNSHOWN, Conformance, Row, document, tables, told_of
 from xds.registry.queries import STORED_QUERIES
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
@@ -84,3 +84,18 @@ def test_the_sections_of_the_queries_follow_the_tf() -> None:
     assert sections["FindFoldersForMultiplePatients"] == "ITI TF-2 3.51.4.1.2.3"
     of_tf = [one for one in sections.values() if "3.18.4.1.2.3.7." in one]
     assert sorted(int(one.rpartition(".")[2]) for one in of_tf) == list(range(1, 15))
+
+
+def test_what_a_run_has_no_part_in_stays() -> None:
+    shown = {
+        "ITI-42": {f"tests/a/test_b.py::test_c[{number}]" for number in range(10)}
+        | {"tests/test_d.py::test_e", "tests/test_d.py::test_f[one: two]"},
+        "ITI-18": {"tests/test_d.py::test_g"},
+    }
+    written = document(shown)
+    assert document({}, told_of(written, ())) == written
+    part = {key: {one for one in ids if "test_d" in one} for key, ids in shown.items()}
+    assert document(part, told_of(written, {"tests/test_d.py"})) == written
+    without = document({}, told_of(written, {"tests/test_d.py"}))
+    assert "test_d.py" not in without
+    assert "a/test_b.py" in without
