@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from lxml import etree
 
-from xds import contract
+from xds import schema_validation
 from xds.app import WSGIApplication, create_app
 from xds.config import Config
 from xds.errors import TransactionFailure
@@ -152,7 +152,7 @@ def read_ebrim(data: bytes) -> None:
         root = parse(data)
     except MalformedXML:
         return
-    if contract.problems(root) or root.tag != f"{{{v.NS_LCM}}}SubmitObjectsRequest":
+    if schema_validation.problems(root) or root.tag != f"{{{v.NS_LCM}}}SubmitObjectsRequest":
         return
     submission = Submission.read(root)
     for transaction in ("ITI-42", "ITI-61"):

@@ -16,7 +16,7 @@ from typing import Final
 
 from lxml import etree
 
-from xds import contract
+from xds import schema_validation
 from xds.audit import vocabulary as av
 from xds.fhir.interactions import OPEN
 from xds.hl7v2.feed import EVENTS
@@ -154,9 +154,9 @@ def _bound(actor: str) -> frozenset[str]:
 
 @cache
 def _wsdl(actor: str) -> etree._Element:
-    if actor not in contract.ACTORS:
+    if actor not in schema_validation.ACTORS:
         return etree.Element("none")
-    return etree.fromstring(contract.wsdl(actor, f"http://example.org/{actor}"))
+    return etree.fromstring(schema_validation.wsdl(actor, f"http://example.org/{actor}"))
 
 
 # --- what is there -------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ def test_nothing_is_answered_that_is_not_in_the_catalogue() -> None:
     assert {(one.transaction, *key) for key, one in EVENTS.items()} == {
         (row.name, one.code, one.trigger) for row in CATALOGUE for one in row.hl7v2
     }
-    for actor in contract.ACTORS:
+    for actor in schema_validation.ACTORS:
         actions = {one.action for row in CATALOGUE if row.actor == actor for one in row.soap}
         assert {action for _, action, *_ in _operations(actor)} == actions == _bound(actor)
 

@@ -20,7 +20,7 @@ from tests.odd_server import (
     registry_response,
     retrieve_response,
 )
-from xds import contract
+from xds import schema_validation
 from xds.client import (
     ClientError,
     Content,
@@ -94,8 +94,8 @@ def test_requests_in_simple_soap_keep_to_the_schemas() -> None:
         content_type = ContentType.parse(request.header("Content-Type") or "")
         assert content_type.media_type == "application/soap+xml"
         assert content_type.action == f"urn:ihe:iti:2007:{action}"
-        assert contract.problems(parse(request.body)) == []
-        assert contract.problems(body_of(request.body)) == []
+        assert schema_validation.problems(parse(request.body)) == []
+        assert schema_validation.problems(body_of(request.body)) == []
         assert request.header("Content-Length") == str(len(request.body))
 
 
@@ -132,7 +132,7 @@ def test_a_submission_is_mtom_and_its_document_a_part() -> None:
     assert found.get("href") == f"cid:{parts[1][0]}"
     assert parts[1][1:] == ("text/plain", b"x")
     found.getparent().remove(found)
-    assert contract.problems(body) == []
+    assert schema_validation.problems(body) == []
 
 
 def test_a_document_of_unknown_size_is_sent_in_chunks() -> None:

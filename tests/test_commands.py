@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from tests.odd_server import envelope, http, odd_server, query_response
 from tests.serving import Server
-from xds import round_trip
+from xds import smoke_test
 from xds.__main__ import main
 from xds.client import DocumentConsumer, new_oid
 from xds.commands.client_options import ENVIRONMENT, safe_file_name
@@ -319,7 +319,7 @@ def test_on_a_terminal_a_table_keeps_unique_ids_whole(
 
 def test_the_round_trip_shows_each_step(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     config = Config(host=server.host, port=server.port, mllp_port=2575)
-    round_trip.show(config, [REPORT, PDF])
+    smoke_test.show(config, [REPORT, PDF])
     shown = capsys.readouterr().out
     for text in (
         "ITI-41  Provide and Register Document Set-b",
@@ -334,10 +334,10 @@ def test_the_round_trip_shows_each_step(server: Server, capsys: pytest.CaptureFi
         f"find --patient 'EXAMPLE-1^^^&2.999.1.1&ISO' --url {server.url}",
     ):
         assert text in shown
-    round_trip.show(config, [REPORT])
+    smoke_test.show(config, [REPORT])
     assert "1 document found" in capsys.readouterr().out
 
 
 def test_a_round_trip_that_fails_says_why(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(round_trip.RoundTripFailed, match="does not listen"):
-        round_trip.show(Config(port=9), [REPORT])
+    with pytest.raises(smoke_test.SmokeTestFailed, match="does not listen"):
+        smoke_test.show(Config(port=9), [REPORT])

@@ -28,7 +28,7 @@ from tests.registry.test_rules import VIOLATIONS
 from tests.registry.violations import message
 from tests.registry.wire import World
 from tests.serving import Server, serving
-from xds import contract
+from xds import schema_validation
 from xds.__main__ import main
 from xds.client import (
     Content,
@@ -261,10 +261,12 @@ def test_a_submission_breaks_the_same_rules_when_it_is_passed_on() -> None:
         root = message(World.new(), violation.fixture, violation.edit)
         body = next(root.iter(f"{{{v.NS_LCM}}}SubmitObjectsRequest"))
         submission = Submission.read(body)
-        if contract.problems(body) or any(isinstance(o, UnusedObject) for o in submission.others):
+        if schema_validation.problems(body) or any(
+            isinstance(o, UnusedObject) for o in submission.others
+        ):
             continue
         rendered = parse(submission.render().encode())
-        assert contract.problems(rendered) == [], violation.name
+        assert schema_validation.problems(rendered) == [], violation.name
         assert Submission.read(rendered) == submission, violation.name
         passed_on += 1
     assert passed_on > 150

@@ -33,14 +33,14 @@ from xds.certificates import Certificates
 from xds.client import DocumentConsumer, Settings, TransportFailed, tls_context
 from xds.client.registry_client import registry_client
 from xds.config import Config
-from xds.folders import private_folder
 from xds.outgoing.delivery import Delivery, NotDelivered
 from xds.outgoing.http_sender import CONTENT_TYPE, HttpSender
+from xds.private_folder import private_folder
 from xds.repository.registering import RegistryUnavailable
 from xds.server import listen
-from xds.targets import prefixes
 from xds.tls import contexts, material
 from xds.tls.material import BadMaterial
+from xds.url_allowlist import prefixes
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("openssl") and shutil.which("curl")),
@@ -359,7 +359,7 @@ def test_nothing_is_told_too_early_and_the_end_is_told(
 
 def test_the_folder_of_a_process_that_was_killed_is_removed_by_the_next() -> None:
     code = (
-        "import time; from xds.folders import private_folder\n"
+        "import time; from xds.private_folder import private_folder\n"
         "with private_folder('test') as folder: print(folder, flush=True); time.sleep(60)"
     )
     with subprocess.Popen(

@@ -28,8 +28,8 @@ from xds.config import ConfigError, load
 from xds.metadata import vocabulary as v
 from xds.options import values
 from xds.outgoing.fetching import Fetching
-from xds.targets import prefixes
 from xds.trace_context import TraceParent
+from xds.url_allowlist import prefixes
 
 SPANS = "/v1/traces"
 

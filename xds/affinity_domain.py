@@ -138,7 +138,7 @@ class AffinityDomain:
 
     @property
     def actors(self) -> Sequence[str]:
-        """The actors that are here, by their names in xds.contract."""
+        """The actors that are here, by their names in xds.schema_validation."""
         here = {"registry": self.registry_here, "repository": self.repository_here}
         return [actor for actor, found in here.items() if found is not None]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from xds import channels, contract, logs, server_metrics, trace_context, tracing, web
+from xds import channels, logs, schema_validation, server_metrics, trace_context, tracing, web
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.database import DatabaseUnavailable
@@ -57,7 +57,7 @@ def create_app(
     endpoints = {
         f"/{actor}": SoapEndpoint(actor, domain, config, replies, users) for actor in domain.actors
     }
-    has_both = set(domain.actors) == set(contract.ACTORS)
+    has_both = set(domain.actors) == set(schema_validation.ACTORS)
     fhir = application.create(domain, config, interactions, requirements) if has_both else None
     pages = web.create(domain, has_metrics=metrics is not None)
     served = OneHost(KnownNodes(_Dispatch(endpoints, fhir, pages), _proxies(config)))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from xds import __version__
-from xds.folders import private_folder
+from xds.private_folder import private_folder
 from xds.security.interceptors import Outcome, Result
 
 PATH: Final = "/metrics"

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xds import logs, metrics
 from xds.config import Config
-from xds.folders import private_folder
 from xds.hl7v2.supervision import patient_feed
 from xds.http.spreading import CAN_SPREAD
+from xds.private_folder import private_folder
 from xds.sqlite_file import path_of, write_back
 from xds.worker import CannotStart, CreateApplication
 from xds.workers import BACKLOG, Workers

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Self
 from urllib.parse import quote, unquote
 
-from xds.folders import make_private_folder
+from xds.private_folder import make_private_folder
 
 _URL: Final = re.compile(r"sqlite(?:\+\w+)?:///([^?]+)(?:\?.*)?")
 _BUSY_SECONDS: Final = 30.0

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import falcon
 
-from xds import __version__, contract
+from xds import __version__, schema_validation
 from xds.affinity_domain import AffinityDomain
 from xds.database import DatabaseUnavailable
 from xds.metadata.catalogue import actions_of
@@ -35,7 +35,7 @@ class Home:
     def _places(self) -> Iterator[tuple[str, str]]:
         for actor in self._actors:
             yield f"/{actor}", f"POST {actor.capitalize()} transactions; ?wsdl describes them"
-        if len(self._actors) == len(contract.ACTORS):
+        if len(self._actors) == len(schema_validation.ACTORS):
             yield "/fhir", "FHIR R4 (MHD); GET /metadata and /openapi.json describe it"
         answer = "database and document store" if "repository" in self._actors else "the database"
         yield "/health/live", "GET whether it lives"
@@ -96,7 +96,7 @@ class Schema:
 
     def on_get(self, request: falcon.Request, response: falcon.Response, name: str) -> None:
         """Answer with the file, or 404."""
-        found = contract.served_file(name, self._form)
+        found = schema_validation.served_file(name, self._form)
         if found is None:
             raise falcon.HTTPNotFound
         response.content_type = "application/xml"
@@ -118,9 +118,9 @@ class Wsdl:
                 ["POST"], description="POST a SOAP 1.2 message, or GET ?wsdl"
             )
         response.content_type = "text/xml"
-        form = contract.CHOICE if asked["wsdl"] == contract.CHOICE else ""
+        form = schema_validation.CHOICE if asked["wsdl"] == schema_validation.CHOICE else ""
         location = request.forwarded_prefix + request.path
-        response.data = contract.wsdl(self._actor, location, form, self._without)
+        response.data = schema_validation.wsdl(self._actor, location, form, self._without)
 
 
 def create(domain: AffinityDomain, *, has_metrics: bool = True) -> Any:
@@ -131,7 +131,8 @@ def create(domain: AffinityDomain, *, has_metrics: bool = True) -> Any:
     application.add_route("/health/live", Live())
     application.add_route("/health/ready", Ready(domain))
     application.add_route("/schemas/{name}", Schema())
-    application.add_route(f"/schemas/{contract.CHOICE}/{{name}}", Schema(contract.CHOICE))
+    choice = schema_validation.CHOICE
+    application.add_route(f"/schemas/{choice}/{{name}}", Schema(choice))
     without = actions_of(domain.excluded_transactions)
     for actor in domain.actors:
         application.add_route(f"/{actor}", Wsdl(actor, without))

@@ -38,7 +38,7 @@ from xds.security.details import (
 )
 from xds.security.interceptors import Outcome, Result
 from xds.security.node import Node
-from xds.targets import SyslogTarget
+from xds.url_allowlist import SyslogTarget
 
 SOURCE: Final = AuditSource(source_id="hub", base="http://hub:8080", address="hub")
 PATIENT: Final = "P1^^^&2.999.1.1&ISO"

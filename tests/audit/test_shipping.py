@@ -24,8 +24,8 @@ from xds.audit.syslog import Sender, framed
 from xds.audit.trail import of_configuration
 from xds.database import Database
 from xds.metadata import vocabulary as v
-from xds.targets import SyslogTarget
 from xds.tls.authority import Authority
+from xds.url_allowlist import SyslogTarget
 
 _HEADER: Final = re.compile(
     r"<85>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \S+ xds \d+ IHE\+RFC-3881 - <\?xml "

@@ -9,7 +9,7 @@ from tests.fhir.elsewhere import Elsewhere, serving_elsewhere
 from xds.config import Config
 from xds.mhd.provide.fetching import fetching_of
 from xds.outgoing.fetching import CannotFetch, Fetching, NotAllowed, TooLarge
-from xds.targets import prefixes
+from xds.url_allowlist import prefixes
 
 
 @pytest.fixture

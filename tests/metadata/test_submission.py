@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from xds import contract
+from xds import schema_validation
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import Classification, RegistryObject, UnusedObject
@@ -79,7 +79,7 @@ def objects_in(root: etree._Element) -> list[bytes]:
 def test_a_message_is_written_back_as_it_was_read(path: Path) -> None:
     read = Submission.read(request(path))
     written = etree.fromstring(read.render())
-    assert contract.problems(written) == []
+    assert schema_validation.problems(written) == []
     assert objects_in(written) == objects_in(request(path))
     assert Submission.read(written) == read
 
@@ -97,7 +97,7 @@ def test_types_beside_their_packages_are_taken_into_them() -> None:
     read = Submission.read(request(SIBLINGS))
     assert [type(thing) for thing in read.objects] == [SubmissionSet, Folder, Association]
     written = etree.fromstring(read.render())
-    assert contract.problems(written) == []
+    assert schema_validation.problems(written) == []
     assert list(written.find(f"{RIM}RegistryObjectList").iterchildren(f"{RIM}Classification")) == []
     assert Submission.read(written) == read
 

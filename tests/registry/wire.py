@@ -17,7 +17,7 @@ from lxml import etree
 
 from tests.reference import REFERENCE
 from tests.serving import Server
-from xds import contract
+from xds import schema_validation
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import RegistryObject, escape
@@ -27,7 +27,7 @@ from xds.transactions import TRANSACTIONS, Transaction
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FIXTURES: Final = ROOT / "fixtures"
-NAMESPACES: Final = {prefix: uri for uri, prefix in contract.PREFIXES.items()}
+NAMESPACES: Final = {prefix: uri for uri, prefix in schema_validation.PREFIXES.items()}
 RIM: Final = ebrim.RIM
 _SOAP: Final = f"{{{v.NS_SOAP12}}}"
 
@@ -174,7 +174,7 @@ class _LocalXml(etree.Resolver):
 
 def require_valid(envelope: etree._Element) -> None:
     """Fail unless a message is valid against both sets of schemas."""
-    assert contract.problems(envelope) == []
+    assert schema_validation.problems(envelope) == []
     if (schema := official()) is not None:
         assert schema.validate(envelope), str(schema.error_log)
 

@@ -13,7 +13,7 @@ from tests.reference import MESSAGES, REFERENCE, needs
 from tests.registry import wire
 from tests.registry.wire import World
 from tests.serving import Server, serving
-from xds import contract
+from xds import schema_validation
 from xds.metadata import vocabulary as v
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,10 +97,10 @@ def post(server: Server, envelope: bytes) -> etree._Element:
     connection.close()
     assert response.status == 200, content
     root = etree.fromstring(content)
-    assert contract.problems(root) == []
+    assert schema_validation.problems(root) == []
     assert root.findtext("s:Header/wsa:Action", None, NS) == f"urn:hl7-org:v3:{ANSWER}"
     answer = root.find("s:Body", NS)[0]
-    assert contract.problems(answer) == []
+    assert schema_validation.problems(answer) == []
     if (schema := official()) is not None:
         schema.assertValid(etree.fromstring(etree.tostring(answer)))
     return answer
@@ -264,7 +264,7 @@ def test_the_messages_of_the_fixtures_are_valid_and_accepted(
     name = {ADD: "add", REVISE: "revise", MERGE: "merge"}[interaction]
     text = (wire.FIXTURES / "iti44" / f"{name}.xml").read_text()
     root = etree.fromstring(text.encode())
-    assert contract.problems(root) == []
+    assert schema_validation.problems(root) == []
     if (path := HL7V3 / f"{interaction}.xsd").is_file():
         body = etree.tostring(root.find("s:Body", NS)[0])
         etree.XMLSchema(etree.parse(str(path))).assertValid(etree.fromstring(body))

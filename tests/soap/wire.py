@@ -34,8 +34,8 @@ from tests.soap.messages import (
     part,
     root_part,
 )
-from tests.test_contract_reference import REFERENCE_SCHEMAS, Local
-from xds import contract
+from tests.test_schema_reference import REFERENCE_SCHEMAS, Local
+from xds import schema_validation
 
 SECONDS: Final = 20
 """Longer than any answer of these tests takes."""
@@ -261,7 +261,7 @@ def check(answer: Answer, transaction: Transaction, relates_to: str | None) -> N
     """Assert what holds of every answer to a request of this transaction with this MessageID."""
     whole = _inlined(answer)
     for element in (whole, whole.find("s:Body", NS)[0]):
-        assert contract.problems(element) == []
+        assert schema_validation.problems(element) == []
         if schema := _official_schema():
             schema.assertValid(element)
     assert answer.envelope.findtext("s:Header/wsa:RelatesTo", None, NS) == relates_to

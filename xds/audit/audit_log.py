@@ -19,8 +19,8 @@ from xds.audit.trail import AuditTrail
 from xds.config import Config
 from xds.database import Database, DatabaseUnavailable, Locks
 from xds.security.interceptors import NotRecorded
-from xds.targets import SyslogTarget
 from xds.tls import contexts
+from xds.url_allowlist import SyslogTarget
 
 _FOLDER: Final = "audit"
 

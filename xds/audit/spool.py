@@ -15,7 +15,7 @@ from typing import Final
 from uuid import uuid4
 
 from xds.audit.record import AuditRecord, RecordJson, line_of, milliseconds, read_json
-from xds.folders import make_private_folder
+from xds.private_folder import make_private_folder
 
 _ROOM: Final = 1 << 20
 """Bytes of a file."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Final
 
 from xds.audit.record import AuditRecord
-from xds.targets import SyslogTarget
+from xds.url_allowlist import SyslogTarget
 
 _PRIORITY: Final = 85
 """Facility 10, severity 5 (ITI TF-2 3.20.4.1.2.1)."""

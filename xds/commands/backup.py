@@ -8,7 +8,7 @@ from xds import sqlite_file
 from xds.commands.embedded import places, removed_on_failure, sentences, tell
 from xds.commands.options import with_config
 from xds.config import Config
-from xds.folders import make_private_folder
+from xds.private_folder import make_private_folder
 from xds.repository import copies
 from xds.repository.filesystem import FilesystemStore
 

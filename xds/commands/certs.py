@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from xds.folders import make_private_folder
+from xds.private_folder import make_private_folder
 
 _KEYS: Final = ".key"
 _USE: Final = """\

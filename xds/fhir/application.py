@@ -44,7 +44,7 @@ from xds.metadata.criteria import ANYTHING
 from xds.security.access import Access
 from xds.security.requirements import NOTHING_ASKED, UserRequirements
 from xds.security.scopes import Permission
-from xds.targets import BadTarget, Target
+from xds.url_allowlist import BadTarget, Target
 
 Responder = Callable[..., None]
 Parameters = tuple[tuple[str, str], ...]

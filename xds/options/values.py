@@ -6,8 +6,8 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator
 
-from xds import targets
 from xds.metadata import datatypes
+from xds.url_allowlist import SyslogTarget, Target, prefixes
 
 _OID_URN: Final = "urn:oid:"
 
@@ -55,23 +55,23 @@ def _check_settings(text: str) -> str:
 
 
 def _check_targets(text: str) -> str:
-    targets.prefixes(text)
+    prefixes(text)
     return text
 
 
 def _check_public_url(url: str) -> str:
     if "?" in url:
         raise ValueError("a URL below which others lie has no query")
-    return targets.Target.parse(url.rstrip("/")).url
+    return Target.parse(url.rstrip("/")).url
 
 
 def _check_remote_url(url: str) -> str:
-    return targets.Target.parse(url).url
+    return Target.parse(url).url
 
 
 def _check_origins(text: str) -> str:
     for origin in text.split():
-        if origin != "*" and (origin.count("/") != 2 or targets.Target.parse(origin).segments):
+        if origin != "*" and (origin.count("/") != 2 or Target.parse(origin).segments):
             raise ValueError("an origin is * or of the form https://host:port, without a path")
     return text
 
@@ -97,11 +97,11 @@ def _with_urn(oid: str) -> str:
 def _check_telemetry_url(url: str) -> str:
     if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
         raise ValueError("needs OpenTelemetry: pip install 'xds[telemetry]'")
-    return targets.Target.parse(url).url
+    return Target.parse(url).url
 
 
 def _check_syslog(url: str) -> str:
-    targets.SyslogTarget.parse(url)
+    SyslogTarget.parse(url)
     return url
 
 

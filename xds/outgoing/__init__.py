@@ -1,4 +1,4 @@
-"""What goes out: nothing but to where the options allow (:mod:`xds.targets`).
+"""What goes out: nothing but to where the options allow (:mod:`xds.url_allowlist`).
 
 Messages that must arrive are put into the delivery queue (:mod:`xds.outgoing.queue`), in the commit
 of what they are about, and sent by the dispatcher of any process (:mod:`xds.outgoing.dispatcher`):

@@ -15,7 +15,7 @@ from typing import Final
 from urllib.parse import urljoin
 
 from xds import tracing
-from xds.targets import Target, admitted
+from xds.url_allowlist import Target, admitted
 
 _BLOCK: Final = 256 * 1024
 _CONNECT_SECONDS: Final = 10.0

@@ -12,7 +12,7 @@ from typing import Final
 from xds.outgoing.delivery import Delivery, NotDelivered
 from xds.outgoing.errors import TransportFailed
 from xds.outgoing.transport import Answer, Endpoint, Message, Settings
-from xds.targets import Target, admitted
+from xds.url_allowlist import Target, admitted
 
 CONTENT_TYPE: Final = "content_type"
 """The attribute of a delivery with the media type of its body."""

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from xds import sqlite_file
-from xds.folders import make_private_folder
+from xds.private_folder import make_private_folder
 from xds.repository.filesystem import FilesystemStore
 from xds.repository.index import IndexedDocument
 from xds.repository.maintenance import Damage

@@ -36,7 +36,7 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from xds.targets import Target
+from xds.url_allowlist import Target
 
 Certificates = tuple[x509.Certificate, ...]
 

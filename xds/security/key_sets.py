@@ -14,7 +14,7 @@ from jwt.exceptions import PyJWTError
 from xds import logs
 from xds.outgoing.fetching import CannotFetch, Fetching
 from xds.security.issuers import TokenIssuer
-from xds.targets import prefixes
+from xds.url_allowlist import prefixes
 
 _FRESH_SECONDS: Final = 600.0
 _PAUSE_SECONDS: Final = 30.0

@@ -16,9 +16,9 @@ from xds.outgoing.delivery import Channel, Limit, NewDelivery, RetrySchedule
 from xds.outgoing.http_sender import CONTENT_TYPE, HttpSender
 from xds.outgoing.queue import enqueue_stream
 from xds.soap.exchange import Exchange, Rendered
-from xds.targets import Target, admitted, prefixes
 from xds.tls import contexts
 from xds.transactions import Response
+from xds.url_allowlist import Target, admitted, prefixes
 from xds.wire import faults
 from xds.wire.addressing import Addressing, Endpoint, Routes
 from xds.wire.faults import SoapFault

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from lxml import etree
 
-from xds import contract, logs
+from xds import logs, schema_validation
 from xds.affinity_domain import AffinityDomain
 from xds.errors import FailureKind, RegistryError, TransactionFailure, kind_of
 from xds.metadata.catalogue import SoapMessages, TransactionRow
@@ -144,7 +144,7 @@ class Transaction:
 
     def check(self, body: etree._Element) -> None:
         """Raise TransactionFailure with every violation of the schema."""
-        if found := contract.problems(body):
+        if found := schema_validation.problems(body):
             raise TransactionFailure([self.invalid(problem, rule="schema") for problem in found])
 
 

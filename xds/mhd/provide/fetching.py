@@ -2,8 +2,8 @@
 
 from xds.config import Config
 from xds.outgoing.fetching import Fetching
-from xds.targets import prefixes
 from xds.tls import contexts
+from xds.url_allowlist import prefixes
 
 
 def fetching_of(config: Config) -> Fetching:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from xds.config import ConfigError, load
-from xds.targets import BadTarget, Target, admitted, prefixes
+from xds.url_allowlist import BadTarget, Target, admitted, prefixes
 
 ALLOWED = prefixes("https://source.example/xds http://[2001:db8::1]:8080 http://lan/a%20b/")
 

@@ -1,4 +1,4 @@
-"""One real round trip over HTTP, shown on the terminal: what `make run` begins with."""
+"""A smoke test over HTTP, shown on the terminal: one round trip, with which `make run` begins."""
 
 import shlex
 import shutil
@@ -34,21 +34,21 @@ EXAMPLE_PATIENT: Final = "EXAMPLE-1"
 """Both are of the arc for examples, and the patient is that of fixtures/documents."""
 
 
-class RoundTripFailed(Exception):
+class SmokeTestFailed(Exception):
     """The server did not do what it is there for; the text says which step failed, and why."""
 
 
 def show(config: Config, paths: Sequence[Path]) -> None:
     """Provide and register files, find them, retrieve them, and print each step.
 
-    The server is to run at ``config.url``. Raises RoundTripFailed.
+    The server is to run at ``config.url``. Raises SmokeTestFailed.
     """
-    trip = _RoundTrip(config, paths)
+    trip = _SmokeTest(config, paths)
     _tell_next(trip, trip.run())
 
 
 @dataclass(slots=True)
-class _RoundTrip:
+class _SmokeTest:
     config: Config
     paths: Sequence[Path]
     console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
@@ -98,7 +98,7 @@ class _RoundTrip:
             every = consumer.find_documents(self.patient_id).document_entries
             found = [entry for entry in every if entry.unique_id in unique_ids]
             if len(found) != len(provided):
-                raise RoundTripFailed(f"FindDocuments found {len(found)} of {_counted(provided)}.")
+                raise SmokeTestFailed(f"FindDocuments found {len(found)} of {_counted(provided)}.")
             return found
 
         return self._step(
@@ -114,7 +114,7 @@ class _RoundTrip:
                 fingerprint = document.fingerprint()
                 entry = by_unique_id.get(document.document_unique_id)
                 if entry is None or (fingerprint.size, fingerprint.hash) != _registered(entry):
-                    raise RoundTripFailed("A document that came back is not one that was provided.")
+                    raise SmokeTestFailed("A document that came back is not one that was provided.")
                 received.append(fingerprint)
             return received
 
@@ -131,7 +131,7 @@ class _RoundTrip:
         try:
             result = work()
         except ClientError as error:
-            raise RoundTripFailed(f"The round trip failed. {error.explain()}") from error
+            raise SmokeTestFailed(f"The round trip failed. {error.explain()}") from error
         milliseconds = (time.perf_counter() - begin) * 1_000
         self.say(f"  {name:<46}{milliseconds:>5.0f} ms  {outcome(result)}")
         return result
@@ -153,7 +153,7 @@ def _registered(entry: DocumentEntry) -> tuple[int, str]:
     return int(entry.size or 0), (entry.hash or "").lower()
 
 
-def _tell_next(trip: _RoundTrip, provided: Sequence[DocumentEntry]) -> None:
+def _tell_next(trip: _SmokeTest, provided: Sequence[DocumentEntry]) -> None:
     url = trip.config.url
     program = _program()
     at = "" if url == LOCAL_URL else f" --url {url}"
@@ -183,7 +183,7 @@ _NAMES: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def _places(trip: _RoundTrip) -> Iterator[str]:
+def _places(trip: _SmokeTest) -> Iterator[str]:
     places = {"registry": trip.registry_url, **trip.config.places}
     for what, (name, said) in _NAMES.items():
         if found := places.get(what):

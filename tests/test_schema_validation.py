@@ -11,8 +11,9 @@ from lxml import etree
 from zeep import Client
 from zeep.transports import Transport
 
-from xds import contract
+from xds import schema_validation
 from xds.metadata import vocabulary as v
+from xds.schema_validation import CHOICE
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -22,7 +23,7 @@ XS = "{http://www.w3.org/2001/XMLSchema}"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
 DECLARED = " ".join(
-    f'xmlns:{prefix}="{uri}"' for uri, prefix in {**contract.PREFIXES, XSI: "xsi"}.items()
+    f'xmlns:{prefix}="{uri}"' for uri, prefix in {**schema_validation.PREFIXES, XSI: "xsi"}.items()
 )
 
 GOOD = f"""<s:Envelope {DECLARED}><s:Header><wsa:Action s:mustUnderstand="1">urn:a</wsa:Action>
@@ -52,14 +53,14 @@ def good_body() -> etree._Element:
 
 def test_good_message_has_no_problems() -> None:
     body = good_body()
-    assert contract.problems(body) == []
-    assert contract.problems(body.getroottree().getroot()) == []
+    assert schema_validation.problems(body) == []
+    assert schema_validation.problems(body.getroottree().getroot()) == []
 
 
 def test_validation_leaves_the_tree_alone() -> None:
     body = good_body()
     before = etree.tostring(body.getroottree())
-    contract.problems(body)
+    schema_validation.problems(body)
     assert etree.tostring(body.getroottree()) == before
     assert body.getparent().tag == f"{SOAP}Body"
 
@@ -152,7 +153,7 @@ def test_one_mutation_is_the_one_problem(
 ) -> None:
     body = good_body()
     breaking(body)
-    (problem,) = contract.problems(body)
+    (problem,) = schema_validation.problems(body)
     assert told in problem
 
 
@@ -170,24 +171,24 @@ def test_one_mutation_is_the_one_problem(
 def test_longest_value_is_valid(tag: str, attribute: str, longest: int) -> None:
     body = good_body()
     next(body.iter(tag)).set(attribute, "é" * longest)
-    assert contract.problems(body) == []
+    assert schema_validation.problems(body) == []
 
 
 def test_long_value_is_cut_short() -> None:
     body = good_body()
     next(body.iter(f"{XDS}Document")).text = "=" * 50_000
-    (problem,) = contract.problems(body)
-    assert len(problem) <= contract.LONGEST_PROBLEM + 1
+    (problem,) = schema_validation.problems(body)
+    assert len(problem) <= schema_validation.LONGEST_PROBLEM + 1
     assert problem.startswith("line ")
     assert problem.endswith("'xs:base64Binary'")
 
 
 def test_problems_beyond_the_limit_are_counted() -> None:
     body = good_body()
-    for _ in range(contract.MOST_PROBLEMS + 7):
+    for _ in range(schema_validation.MOST_PROBLEMS + 7):
         etree.SubElement(next(body.iter(f"{RIM}RegistryObjectList")), f"{RIM}ObjectRef")
-    found = contract.problems(body)
-    assert len(found) == contract.MOST_PROBLEMS + 1
+    found = schema_validation.problems(body)
+    assert len(found) == schema_validation.MOST_PROBLEMS + 1
     assert found[-1] == "and 7 more"
 
 
@@ -195,7 +196,7 @@ def test_threads_do_not_mix_their_problems() -> None:
     def told(number: int) -> list[str]:
         body = good_body()
         next(body.iter(f"{RIM}Slot")).set(f"a{number}", "")
-        return [problem for _ in range(40) for problem in contract.problems(body)]
+        return [problem for _ in range(40) for problem in schema_validation.problems(body)]
 
     with ThreadPoolExecutor(8) as threads:
         for number, found in enumerate(threads.map(told, range(64))):
@@ -209,7 +210,7 @@ def test_schemas_import_each_other_only() -> None:
     names = {path.name for path in (ROOT / "schemas").glob("*.xsd")}
     assert names
     for name in names:
-        source = contract.served_file(name)
+        source = schema_validation.served_file(name)
         assert source == (ROOT / "schemas" / name).read_bytes()
         locations = {
             node.get("schemaLocation") for node in etree.fromstring(source).iter(f"{XS}import")
@@ -221,24 +222,24 @@ def test_schemas_import_each_other_only() -> None:
     "name", ["", "rim", "../wsdl/registry.wsdl", "./rim.xsd", "/etc/hosts", "RIM.XSD"]
 )
 def test_only_schemas_are_served(name: str) -> None:
-    assert contract.served_file(name) is None
+    assert schema_validation.served_file(name) is None
 
 
-@pytest.mark.parametrize("actor", contract.ACTORS)
+@pytest.mark.parametrize("actor", schema_validation.ACTORS)
 def test_wsdl_names_the_address_and_schemas_beside_it(actor: str) -> None:
     location = f'https://example.org/x/{actor}?a="&b=<'
-    tree = etree.fromstring(contract.wsdl(actor, location))
+    tree = etree.fromstring(schema_validation.wsdl(actor, location))
     assert {node.get("location") for node in tree.iter("{*}address")} == {location}
     for node in tree.iter(f"{XS}import"):
         folder, name = node.get("schemaLocation").split("/")
         assert folder == "schemas"
-        assert contract.served_file(name)
+        assert schema_validation.served_file(name)
 
 
-@pytest.mark.parametrize("actor", contract.ACTORS)
+@pytest.mark.parametrize("actor", schema_validation.ACTORS)
 def test_no_two_operations_of_a_binding_have_the_same_message(actor: str) -> None:
     """WS-I Basic Profile 1.1, R2710 and R2718: what ``wsdl2java -validate`` looks at."""
-    tree = etree.fromstring(contract.wsdl(actor, "http://example.org/x"))
+    tree = etree.fromstring(schema_validation.wsdl(actor, "http://example.org/x"))
     ports = {
         port.get("name"): {
             operation.get("name"): operation.find("{*}input").get("message")
@@ -255,11 +256,13 @@ def test_no_two_operations_of_a_binding_have_the_same_message(actor: str) -> Non
 
 
 def test_a_choice_accepts_what_the_substitution_group_does(tmp_path: Path) -> None:
-    for name in contract._schema_files():
-        (tmp_path / name).write_bytes(contract.served_file(name, contract.CHOICE) or b"")
+    for name in schema_validation._schema_files():
+        (tmp_path / name).write_bytes(schema_validation.served_file(name, CHOICE) or b"")
     assert b"substitutionGroup=" not in (tmp_path / "rim.xsd").read_bytes()
     schema = etree.XMLSchema(etree.parse(str(tmp_path / "rim.xsd")))
-    heads = {one.get("name") for one in etree.fromstring(contract.served_file("rim.xsd") or b"")}
+    heads = {
+        one.get("name") for one in etree.fromstring(schema_validation.served_file("rim.xsd") or b"")
+    }
     assert {"Identifiable", "ExtrinsicObject", "AdhocQuery"} <= heads
     for content, is_valid in (
         ('<rim:ObjectRef id="a"/><rim:AdhocQuery id="b"/><rim:Identifiable id="c"/>', True),
@@ -267,12 +270,12 @@ def test_a_choice_accepts_what_the_substitution_group_does(tmp_path: Path) -> No
     ):
         text = f'<rim:RegistryObjectList xmlns:rim="{v.NS_RIM}">{content}</rim:RegistryObjectList>'
         element = etree.fromstring(text)
-        assert schema.validate(element) == (contract.problems(element) == []) == is_valid
+        assert schema.validate(element) == (schema_validation.problems(element) == []) == is_valid
 
 
 def test_there_is_no_third_wsdl() -> None:
     with pytest.raises(ValueError, match="no such actor: patient"):
-        contract.wsdl("patient", "http://example.org/patient")
+        schema_validation.wsdl("patient", "http://example.org/patient")
 
 
 # ---- zeep, the plain client
@@ -285,8 +288,12 @@ class Served(Transport):
         """Give a WSDL or a schema by its URL."""
         path = urlsplit(url).path
         if path.startswith("/x/schemas/choice/"):
-            return contract.served_file(path.removeprefix("/x/schemas/choice/"), contract.CHOICE)
-        return contract.wsdl(path.removeprefix("/x/"), url.partition("?")[0], contract.CHOICE)
+            return schema_validation.served_file(
+                path.removeprefix("/x/schemas/choice/"), schema_validation.CHOICE
+            )
+        return schema_validation.wsdl(
+            path.removeprefix("/x/"), url.partition("?")[0], schema_validation.CHOICE
+        )
 
 
 def _client(actor: str) -> Client:
@@ -370,7 +377,7 @@ def test_zeep_makes_valid_requests(transaction: str) -> None:
     actor = operation.partition("_")[0].removeprefix("Document").lower()
     client = _client(actor)
     envelope = client.create_message(client.service, operation, **content)
-    assert contract.problems(envelope) == []
+    assert schema_validation.problems(envelope) == []
     assert (
         envelope.findtext(f"{SOAP}Header/{{{v.NS_WSA}}}Action") == f"urn:ihe:iti:2007:{transaction}"
     )

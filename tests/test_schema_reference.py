@@ -15,7 +15,7 @@ import pytest
 from lxml import etree
 
 from tests.reference import REFERENCE, SHARED, needs
-from xds import contract
+from xds import schema_validation
 from xds.metadata import vocabulary as v
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,7 +47,7 @@ ROOTS = {
 
 DECLARED = " ".join(
     f'xmlns:{prefix}="{uri}"'
-    for uri, prefix in (*contract.PREFIXES.items(), (XS[1:-1], "xs"), (XSI[1:-1], "xsi"))
+    for uri, prefix in (*schema_validation.PREFIXES.items(), (XS[1:-1], "xs"), (XSI[1:-1], "xsi"))
 )
 
 REFERENCE_SCHEMAS = {
@@ -401,7 +401,7 @@ def compare(
     """Judge all broken forms of a message by both: where they differ, and the verdicts."""
     differing, verdicts = [], []
     for how, broken in _broken(root, sample):
-        verdict = not contract.problems(broken)
+        verdict = not schema_validation.problems(broken)
         verdicts.append(verdict)
         if verdict != theirs.validate(broken):
             differing.append(f"{how}: {'valid' if verdict else 'invalid'} here only")
@@ -413,9 +413,9 @@ def test_same_verdict_on_every_message(theirs: etree.XMLSchema) -> None:
     for name, root in _messages():
         body = root.find(f"{SOAP}Body")
         content = root if body is None else body[0]
-        verdicts.append(not contract.problems(content))
+        verdicts.append(not schema_validation.problems(content))
         assert verdicts[-1] == theirs.validate(deepcopy(content)), name
-        assert (not contract.problems(root)) == theirs.validate(root), name
+        assert (not schema_validation.problems(root)) == theirs.validate(root), name
     assert verdicts.count(True) > 40
     assert verdicts.count(False) > 3
 
@@ -423,7 +423,7 @@ def test_same_verdict_on_every_message(theirs: etree.XMLSchema) -> None:
 @pytest.mark.parametrize("message", UNUSUAL.values(), ids=list(UNUSUAL))
 def test_unusual_message_is_valid_for_both(theirs: etree.XMLSchema, message: str) -> None:
     root = etree.fromstring(message)
-    assert contract.problems(root) == []
+    assert schema_validation.problems(root) == []
     assert theirs.validate(root)
 
 
@@ -461,7 +461,7 @@ def _enumerations(schema: etree._Element) -> set[tuple[str, str]]:
 @pytest.mark.parametrize(("namespace", "path"), REFERENCE_SCHEMAS.items())
 def test_names_and_enumerations_are_the_official_ones(namespace: str, path: str) -> None:
     """A type is known by its name, too: xsi:type may choose it."""
-    name = next(name for uri, name in contract.SCHEMAS if uri == namespace)
+    name = next(name for uri, name in schema_validation.SCHEMAS if uri == namespace)
     parser = etree.XMLParser(remove_comments=True)
     ours = etree.parse(str(ROOT / "schemas" / name), parser).getroot()
     official = etree.parse(str(REFERENCE / path), parser).getroot()
@@ -489,7 +489,7 @@ def _operations(path: Path) -> dict[str, tuple[str, ...]]:
     }
 
 
-@pytest.mark.parametrize("actor", contract.ACTORS)
+@pytest.mark.parametrize("actor", schema_validation.ACTORS)
 def test_operations_are_the_official_ones(actor: str) -> None:
     ours = _operations(ROOT / "wsdl" / f"{actor}.wsdl")
     official = _operations(REFERENCE / "wsdl" / f"XDS.b_Document{actor.title()}.wsdl")

@@ -1,4 +1,4 @@
-"""The contract: the schemas and WSDLs of this project, and what a message breaks of them.
+"""Schema validation: the schemas and WSDLs of this project, and what a message breaks of them.
 
 ``schemas/`` and ``wsdl/`` are top-level folders of the repository; an installed package holds them
 as ``xds/schemas`` and ``xds/wsdl``. They are read as files, because libxml2 itself follows the
