@@ -16,6 +16,14 @@
 Documents stream both ways and are never held in memory. Every failure is a ClientError.
 """
 
+from xds.client.administrator import (
+    DocumentAdministrator,
+    differences,
+    next_version,
+    removal_of,
+    status_change_of,
+    update_of,
+)
 from xds.client.answers import ObjectRef, QueryResponse, RegistryResponse, ReportedError
 from xds.client.consumer import DocumentConsumer, Retrieval
 from xds.client.documents import Content, DocumentRequest, Fingerprint, RetrievedDocument
@@ -45,6 +53,7 @@ __all__ = [
     "AllOf",
     "ClientError",
     "Content",
+    "DocumentAdministrator",
     "DocumentConsumer",
     "DocumentDiffers",
     "DocumentFilters",
@@ -65,10 +74,15 @@ __all__ = [
     "SoapFaultReceived",
     "TransactionRefused",
     "TransportFailed",
+    "differences",
     "entry_of",
     "entry_of_file",
     "new_oid",
+    "next_version",
+    "removal_of",
+    "status_change_of",
     "submission_of",
     "submission_of_files",
     "tls_context",
+    "update_of",
 ]

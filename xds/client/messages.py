@@ -22,6 +22,10 @@ from xds.metadata.catalogue import (
     ITI_41,
     ITI_42,
     ITI_43,
+    ITI_57,
+    ITI_62,
+    ITI_86,
+    ITI_92,
     TransactionKind,
     TransactionRow,
 )
@@ -67,6 +71,10 @@ def _operation(row: TransactionRow, answer: str) -> Operation:
 
 PROVIDE_AND_REGISTER: Final = _operation(ITI_41, f"{{{v.NS_RS}}}RegistryResponse")
 REGISTER: Final = _operation(ITI_42, f"{{{v.NS_RS}}}RegistryResponse")
+UPDATE: Final = _operation(ITI_57, f"{{{v.NS_RS}}}RegistryResponse")
+RESTRICTED_UPDATE: Final = _operation(ITI_92, f"{{{v.NS_RS}}}RegistryResponse")
+REMOVE_METADATA: Final = _operation(ITI_62, f"{{{v.NS_RS}}}RegistryResponse")
+REMOVE_DOCUMENTS: Final = _operation(ITI_86, f"{{{v.NS_RS}}}RegistryResponse")
 STORED_QUERY: Final = _operation(ITI_18, f"{{{v.NS_QUERY}}}AdhocQueryResponse")
 RETRIEVE: Final = _operation(ITI_43, f"{{{v.NS_XDS}}}RetrieveDocumentSetResponse")
 

@@ -16,6 +16,7 @@ import click
 from xds.client import (
     LOCAL_URL,
     ClientError,
+    DocumentAdministrator,
     DocumentConsumer,
     DocumentSource,
     Settings,
@@ -50,6 +51,12 @@ class Servers:
             yield source
 
     @contextmanager
+    def administrator(self) -> Iterator[DocumentAdministrator]:
+        """Use a Document Administrator; what goes wrong ends the command with a sentence."""
+        with _sentences(), _administrator(self) as administrator:
+            yield administrator
+
+    @contextmanager
     def consumer(self) -> Iterator[DocumentConsumer]:
         """Use a Document Consumer; what goes wrong ends the command with a sentence."""
         with _sentences(), _consumer(self) as consumer:
@@ -61,6 +68,14 @@ def _source(servers: Servers) -> DocumentSource:
         return DocumentSource(servers.repository_url, settings=servers.settings)
     except ValueError as error:
         raise click.UsageError(f"{servers.repository_url}: {error}") from None
+
+
+def _administrator(servers: Servers) -> DocumentAdministrator:
+    urls = servers.registry_url, servers.repository_url
+    try:
+        return DocumentAdministrator(*urls, settings=servers.settings)
+    except ValueError as error:
+        raise click.UsageError(f"{' and '.join(urls)}: {error}") from None
 
 
 def _consumer(servers: Servers) -> DocumentConsumer:

@@ -7,7 +7,8 @@ import click
 
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
-from xds.database import DatabaseUnavailable
+from xds.database import Database, DatabaseUnavailable
+from xds.registry import schema
 from xds.repository.registering import RegistryUnavailable
 from xds.repository.store import StoreError, folder_of
 from xds.sqlite_file import path_of
@@ -33,6 +34,23 @@ def maintained(config: Config) -> Iterator[AffinityDomain]:
         raise click.ClickException(f"The document store is not available: {error}.") from None
     except OSError as error:
         raise click.ClickException(f"{error.filename or 'A file'}: {error.strerror}.") from None
+
+
+@contextmanager
+def database_of(config: Config) -> Iterator[Database]:
+    """Open the database alone; what goes wrong ends the command with a sentence."""
+    embedded = path_of(config.database_url)
+    if embedded is not None and not embedded.exists():
+        raise click.ClickException(f"There is no database {embedded}.")
+    try:
+        database = Database(config.database_url)
+        try:
+            schema.prepare(database)
+            yield database
+        finally:
+            database.close()
+    except DatabaseUnavailable as error:
+        raise click.ClickException(f"The database is not available: {error}.") from None
 
 
 def _require_data(config: Config) -> None:

@@ -67,7 +67,7 @@ def command(config: Config, older_than: timedelta, dry_run: bool, force: bool) -
         count, size = 0, 0
         for orphan in find(domain.repository, older_than=older_than):
             count, size = count + 1, size + orphan.size
-            click.echo(_line(orphan, now))
+            click.echo(_line(orphan, now, is_removed=_is_removed(domain, orphan)))
         _tell("orphaned", count, size, dry_run)
         if domain.remote_registry is not None:
             _resolve(domain, domain.remote_registry, older_than, dry_run, force)
@@ -130,6 +130,13 @@ def _require_known(domain: AffinityDomain, registry: RemoteRegistry) -> None:
         )
 
 
-def _line(orphan: StoredDocument, now: datetime) -> str:
+def _is_removed(domain: AffinityDomain, orphan: StoredDocument) -> bool:
+    """Tell whether a document was removed on request, and its bytes are left of that."""
+    with domain.database.read() as connection:
+        return bool(index.removed_keys(connection, [orphan.key]))
+
+
+def _line(orphan: StoredDocument, now: datetime, *, is_removed: bool) -> str:
     age = timedelta(seconds=round((now - orphan.modified).total_seconds()))
-    return f"{orphan.key}\t{orphan.size}\t{max(age, timedelta(0))}"
+    told = "\tremoved on request" if is_removed else ""
+    return f"{orphan.key}\t{orphan.size}\t{max(age, timedelta(0))}{told}"

@@ -29,6 +29,8 @@ class _Tally:
     damaged: int = 0
     registered: int = 0
     unmatched: int = 0
+    removed: int = 0
+    """Documents that were removed on request, while their entries stayed."""
     pending: int | None = None
     """Documents that may be registered or not; None where the registry is here."""
 
@@ -80,9 +82,14 @@ def _unmatched(domain: AffinityDomain, tally: _Tally) -> Iterator[Damage]:
     documents = domain.registry.stable_documents(domain.repository.unique_id)
     while some := list(islice(documents, _AT_ONCE)):
         with domain.database.read() as connection:
-            held = index.find(connection, [document.unique_id for document in some])
+            unique_ids = [document.unique_id for document in some]
+            held = index.find(connection, unique_ids)
+            removed = index.removed(connection, unique_ids) - held.keys()
         for document in some:
             tally.registered += 1
+            if document.unique_id in removed:
+                tally.removed += 1
+                continue
             reason = _mismatch(document, held.get(document.unique_id))
             if reason is not None:
                 tally.unmatched += 1
@@ -136,6 +143,8 @@ def _summarise(tally: _Tally) -> None:
         ("registered for this repository", str(tally.registered)),
         ("not held as registered", str(tally.unmatched)),
     ]
+    if tally.removed:
+        rows.append(("removed on request, still registered", str(tally.removed)))
     if tally.pending is not None:
         rows.append(("perhaps to be registered yet", str(tally.pending)))
     print_table(("what", "number"), rows)

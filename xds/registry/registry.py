@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
-from xds.database import Database, DatabaseConflict, InCommit, fetch, one_of, retried
+from xds.database import Database, DatabaseConflict, InCommit, fetch, retried
 from xds.errors import TransactionFailure
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
@@ -21,12 +21,12 @@ from xds.registry import consequences, events, lookups, removal, updates
 from xds.registry.consequences import Consequences
 from xds.registry.events import EVENT_OBJECTS, Event, NewEvent
 from xds.registry.fragments import FIRST_VERSION
-from xds.registry.locking import relied_on, require_locked
+from xds.registry.locking import of_unique_ids, relied_on, require_locked
 from xds.registry.patients import Patients
 from xds.registry.queries import QueryRequest, QueryResult, ResultLimits, answer
-from xds.registry.removal import Removal
+from xds.registry.removal import LegalHold, Removal
 from xds.registry.rows import TABLES, Prepared, assign_patients, insert_objects, prepared
-from xds.registry.search import Columns, Search
+from xds.registry.search import Search
 from xds.registry.tables import document_entry, patient
 from xds.registry.views import LATEST_VERSION, RegistryView
 from xds.registry.visibility import Visibility
@@ -43,6 +43,7 @@ _NEXT_STABLE: Final = (
         document_entry.c.pk > bindparam("last"),
         document_entry.c.repository_unique_id == bindparam("repository"),
         document_entry.c.object_type == v.STABLE_DOCUMENT_ENTRY,
+        document_entry.c.is_latest == 1,
     )
     .order_by(document_entry.c.pk)
     .limit(_PAGE)
@@ -52,7 +53,7 @@ _NEXT_STABLE: Final = (
 _PATIENTS_OF: Final = (
     select(document_entry.c.unique_id, patient.c.patient_id)
     .join(patient, document_entry.c.patient == patient.c.pk)
-    .where(one_of.named(document_entry.c.unique_id, "unique_ids"), LATEST_VERSION)
+    .where(document_entry.c.unique_id.in_(bindparam("unique_ids", expanding=True)), LATEST_VERSION)
     .distinct()
     .order_by(document_entry.c.unique_id, patient.c.patient_id)
 )
@@ -232,6 +233,24 @@ class DocumentRegistry:
             raise TransactionFailure(errors)
         return found
 
+    def hold(self, unique_ids: Sequence[str], *, reason: str) -> None:
+        """Put documents on legal hold: until it is released, nobody removes them.
+
+        An entry is on legal hold as well that comes to be registered later on.
+        """
+        with self.database.write(of_unique_ids(unique_ids)) as connection:
+            removal.hold(connection, unique_ids, at=datatypes.now(), reason=reason)
+
+    def release(self, unique_ids: Sequence[str]) -> list[str]:
+        """End the legal hold of documents, and return those of which there was one."""
+        with self.database.write(of_unique_ids(unique_ids)) as connection:
+            return removal.release(connection, unique_ids)
+
+    def holds(self) -> Sequence[LegalHold]:
+        """Return the documents that are on legal hold by a mark."""
+        with self.database.read() as connection:
+            return removal.legal_holds(connection)
+
     def query(self, request: QueryRequest, visible: Criterion) -> QueryResult:
         """Answer a stored query (ITI TF-2 3.18.4.1.3) to someone to whom that much is visible.
 
@@ -271,7 +290,7 @@ class DocumentRegistry:
         return {one: found[normal(one)] for one in unique_ids if normal(one) in found}
 
     def stable_documents(self, repository_unique_id: str) -> Iterator[RegisteredDocument]:
-        """Yield what is registered of every stable document of one repository.
+        """Yield what the latest versions say of every stable document of one repository.
 
         It is read in short transactions, however long the reader takes.
         """
@@ -309,7 +328,12 @@ def _as_seen(
     if not (seen.sight and (ends or bearers or latest)):
         return state
     wanted = ends | bearers | latest
-    withheld = wanted - set(_visible(connection, sorted(wanted), seen))
+    search = Search(connection, fragments=False, most=len(wanted), visible=seen)
+    withheld = wanted - {
+        one.entry_uuid
+        for table in TABLES.values()
+        for one in search.objects_in(table, "entry_uuid", wanted)
+    }
     return replace(
         state,
         objects={uuid: one for uuid, one in state.objects.items() if uuid not in ends & withheld},
@@ -325,7 +349,7 @@ def _visible(connection: Connection, entry_uuids: Sequence[str], seen: Visibilit
     """Return those of some entryUUIDs whose objects someone may know of."""
     if not seen.sight:
         return entry_uuids
-    search = Search(connection, Columns.REFERENCE, len(entry_uuids), seen)
+    search = Search(connection, fragments=False, most=len(entry_uuids), visible=seen)
     return [
         one.entry_uuid
         for table in TABLES.values()

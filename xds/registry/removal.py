@@ -26,6 +26,7 @@ from sqlalchemy import (
     cast,
     delete,
     func,
+    insert,
     literal,
     null,
     or_,
@@ -44,6 +45,7 @@ from xds.errors import (
 )
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject
+from xds.metadata.unique_ids import normal
 from xds.registry import events, patients
 from xds.registry.events import CONTENT_UPDATED, EVENT_OBJECTS, NewEvent
 from xds.registry.rows import TABLES
@@ -325,3 +327,42 @@ def _emptied(connection: Connection, folders: Iterable[str], now: str) -> list[N
         dated = {"last_update_time": now, "last_updated_at": now}
         connection.execute(update(folder).where(own).values(dated))
     return [NewEvent(CONTENT_UPDATED, Folder, row.entry_uuid, row.patient) for row in rows]
+
+
+# --- legal holds ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LegalHold:
+    """A document that nobody may remove, nor its metadata."""
+
+    unique_id: str
+    at: str
+    """DTM, UTC: since when."""
+    reason: str
+
+
+def hold(connection: Connection, unique_ids: Iterable[str], *, at: str, reason: str) -> None:
+    """Put documents on legal hold; of those that are already, nothing changes."""
+    wanted = {normal(one): None for one in unique_ids}
+    known = set(connection.scalars(select(legal_hold.c.unique_id)))
+    rows = [{"unique_id": one, "at": at, "reason": reason} for one in wanted if one not in known]
+    if rows:
+        connection.execute(insert(legal_hold), rows)
+
+
+def release(connection: Connection, unique_ids: Iterable[str]) -> list[str]:
+    """End the legal hold of documents, and return those of which there was one."""
+    ended = []
+    for unique_id in unique_ids:
+        own = legal_hold.c.unique_id == unique_id
+        if connection.execute(delete(legal_hold).where(own)).rowcount:
+            ended.append(unique_id)
+    return ended
+
+
+def legal_holds(connection: Connection) -> list[LegalHold]:
+    """Return the documents that are on legal hold by a mark, the first one first."""
+    columns = (legal_hold.c.unique_id, legal_hold.c.at, legal_hold.c.reason)
+    query = select(*columns).order_by(legal_hold.c.at, legal_hold.c.unique_id)
+    return [LegalHold(*row) for row in connection.execute(query)]

@@ -59,9 +59,16 @@ class RegisteredDocuments:
         return data
 
     def open(
-        self, document: IndexedDocument, start: int = 0, length: int | None = None
+        self,
+        document: IndexedDocument,
+        start: int = 0,
+        length: int | None = None,
+        *,
+        is_held: Callable[[IndexedDocument], bool] = lambda _: True,
     ) -> DocumentReader:
         """Open a document, or a part of it; DocumentNotFound, DocumentDamaged, StoreUnavailable.
+
+        ``is_held`` is asked of one that is not there: where it was removed, nothing is amiss.
 
         Its reader raises the latter two where that shows only as the bytes come.
         """
@@ -72,7 +79,8 @@ class RegisteredDocuments:
                 reader.close()
                 raise DocumentDamaged("a document has not its size")
         except StoreError as error:
-            self.tell(document, error)
+            if not isinstance(error, DocumentNotFound) or is_held(document):
+                self.tell(document, error)
             raise
         is_whole = not start and length is None
         return _Reader(self, document, reader, hashes=is_whole and reader.size <= _MOST_HASHED)

@@ -300,11 +300,16 @@ class DocumentRepository:
                 told += f": a repositoryUniqueId stands without {_OID_URN}"
             raise XDSUnknownRepositoryId(told, unique_id)
 
+    def _is_held(self, document: IndexedDocument) -> bool:
+        """Tell whether a document is still in the index: it may have been removed meanwhile."""
+        with self.database.read() as connection:
+            return bool(index.held_keys(connection, [document.key]))
+
     def _opened(
         self, found: IndexedDocument, keep_open: bool
     ) -> Callable[[], Iterable[bytes]] | DocumentReader:
         try:
-            reader = self.documents.open(found)
+            reader = self.documents.open(found, is_held=self._is_held)
         except DocumentNotFound as error:
             raise XDSDocumentUniqueIdError(
                 f"document {found.unique_id} is not available", found.unique_id
