@@ -72,8 +72,8 @@ format: $(VENV)/installed-dev ## bring the code into its style
 	$(VENV)/bin/ruff check --fix-only .
 	$(VENV)/bin/ruff format .
 
-bench: $(VENV)/installed-test ## measure: requests a second, large documents, beside a yardstick
-	$(VENV)/bin/python -m bench $(ARGS)
+bench: $(VENV)/installed-test ## measure beside a yardstick, and beside another commit with AGAINST=commit
+	$(VENV)/bin/python -m bench $(if $(AGAINST),--against $(AGAINST)) $(ARGS)
 
 bench-scale: $(VENV)/installed-test ## measure a registry of a million entries on PostgreSQL: six minutes
 	$(VENV)/bin/python -m bench.scale $(ARGS)

@@ -4,10 +4,12 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
 
+from bench import against as other_commit
 from bench import crash, failures, hostile, machine
 from bench.cases import CASES, UNDER_TRUST, Case
 from bench.deployment import CLIENTS, Deployment, deployment, trusted
@@ -44,6 +46,11 @@ _NAMES = [case.name for case in CASES]
     "OpenStack Swift; else a folder.",
 )
 @click.option(
+    "--against",
+    metavar="COMMIT",
+    help="Measure another commit in the same rounds, and tell how many times as good this one is.",
+)
+@click.option(
     "--trust/--no-trust",
     default=True,
     show_default=True,
@@ -56,6 +63,7 @@ def main(
     folder: Path,
     database: str | None,
     documents: str | None,
+    against: str | None,
     trust: bool,
 ) -> None:
     """Measure everything, or what is named: see bench/cases.py.
@@ -68,7 +76,9 @@ def main(
     committed; for all else, a bare WSGI application under the same server that takes and gives as
     many bytes; for documents in a bucket, plain puts and gets of as many. "server" and "client"
     are the processor time of a request at both ends, which share the processors of this machine.
-    The second line of a rate is a server that trusts nobody, beside the first line of its rounds.
+    With --against, the line after each tells how many times as good this commit is as the other,
+    round by round; its yardstick, waits and processor time are those of the other.
+    The last line of a rate is a server that trusts nobody, beside the first line of its rounds.
     """
     folder.mkdir(parents=True, exist_ok=True)
     disk = machine.require_disk(folder)
@@ -83,11 +93,13 @@ def main(
     with (
         deployment(folder, seconds, database, documents) as deployed,
         trusted(deployed) if trust else nullcontext() as guarded,
+        other_commit.served(against, deployed) if against else nullcontext() as other,
     ):
         click.echo(head())
         for case in CASES:
             if not names or case.name in names:
-                click.echo("\n".join(map(row, _measured(case, deployed, guarded, rounds))))
+                results = _measured(case, rounds, deployed, guarded, other, against or "")
+                click.echo("\n".join(map(row, results)))
     click.echo(_in_the_end(*began))
 
 
@@ -99,19 +111,29 @@ def _in_the_end(began: float, foreign: float) -> str:
 
 
 def _measured(
-    case: Case, deployed: Deployment, guarded: Deployment | None, rounds: int
+    case: Case,
+    rounds: int,
+    deployed: Deployment,
+    guarded: Deployment | None,
+    other: Deployment | None,
+    commit: str,
 ) -> Sequence[Result]:
     figures: list[Sequence[Figure]] = []
+    elsewhere: list[Sequence[Figure]] = []
     under_trust: list[Figure] = []
     for _ in range(rounds):
         figures.append(case.run(deployed))
+        if other is not None:
+            elsewhere.append(case.run(other))
         if guarded is not None and case.under_trust:
             (found,) = case.run(guarded)
             under_trust.append(replace(found, yardstick=figures[-1][0].value))
-    by_measure: Sequence[Sequence[Figure]] = list(zip(*figures, strict=True))
-    results = [
-        Result(measure, found) for measure, found in zip(case.measures, by_measure, strict=True)
-    ]
+    by_measure = list(zip(*figures, strict=True))
+    results = list(map(Result, case.measures, by_measure))
+    if elsewhere:
+        there = zip(*elsewhere, strict=True)
+        compared = map(partial(other_commit.compared, commit), case.measures, by_measure, there)
+        results = [one for pair in zip(results, compared, strict=True) for one in pair]
     return [*results, Result(UNDER_TRUST, under_trust)] if under_trust else results
 
 

@@ -152,14 +152,14 @@ def deployment(
         tempfile.TemporaryDirectory(dir=folder, prefix="bench-") as work,
         _database(folder, database) as options,
         bucket(documents) as place,
-        serving(Path(work, "data"), {**options, **_workers(), **_of(place)}) as server,
+        serving(Path(work, "data"), {**options, **workers(), **_of(place)}) as server,
         plain_wsgi(Path(work), Config().workers, Config().threads) as (plain_url, _),
         clients(CLIENTS) as ready,
     ):
         yield Deployment(server, plain_url, ready, Path(work), seconds, place)
 
 
-def _workers() -> Mapping[str, str]:
+def workers() -> Mapping[str, str]:
     """As many workers as a server has that is told nothing, and as the yardstick has."""
     return {"workers": str(Config().workers)}
 
@@ -188,5 +188,5 @@ def trusted(deployed: Deployment) -> Iterator[Deployment]:
     """Start a second server beside one, which trusts nobody; the clients are the same."""
     with tempfile.TemporaryDirectory(dir=deployed.folder.parent, prefix="bench-") as work:
         trust, options = make_trust(Path(work, "trust"))
-        with serving(Path(work, "data"), {**_workers(), **options}) as server:
+        with serving(Path(work, "data"), {**workers(), **options}) as server:
             yield replace(deployed, server=server, folder=Path(work), trust=trust)

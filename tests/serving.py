@@ -30,6 +30,14 @@ _PROCESSES: Final = "TESTS_RUN_PROCESSES"
 
 
 @dataclass(frozen=True, slots=True)
+class Program:
+    """A program that is not the one of this checkout."""
+
+    python: Path
+    checkout: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """A served deployment: where it listens, where its state lies, and its process."""
 
@@ -96,7 +104,11 @@ def several_as_default(processes: int) -> Iterator[None]:
 
 @contextmanager
 def serving(
-    data: Path, options: Mapping[str, str] | None = None, *, processes: int | None = None
+    data: Path,
+    options: Mapping[str, str] | None = None,
+    *,
+    processes: int | None = None,
+    program: Program | None = None,
 ) -> Iterator[Server]:
     """Serve from a data folder until the block ends; ``options`` are XDS_ options by their name.
 
@@ -112,7 +124,7 @@ def serving(
     written = log.stat().st_size if log.exists() else 0
     with ExitStack() as stack:
         started = [
-            stack.enter_context(_started({**_own(given, number), "port": str(one)}, log))
+            stack.enter_context(_started({**_own(given, number), "port": str(one)}, log, program))
             for number, one in enumerate(ports)
         ]
         for process, one in zip(started, ports, strict=True):
@@ -149,12 +161,18 @@ def _server(
 
 
 @contextmanager
-def _started(options: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _started(
+    options: Mapping[str, str], log: Path, program: Program | None
+) -> Iterator[subprocess.Popen[bytes]]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("XDS_")}
     environment |= {f"XDS_{name.upper()}": value for name, value in options.items()}
     with log.open("ab") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "xds", "serve"], env=environment, stderr=stderr, stdout=stderr
+            [program.python if program else sys.executable, "-m", "xds", "serve"],
+            env=environment,
+            cwd=program.checkout if program else None,
+            stderr=stderr,
+            stdout=stderr,
         )
     try:
         yield process
