@@ -60,6 +60,7 @@ LESS: Final = {
         "database",
         "private_folder",
         "logs",
+        "outgoing",
         "security",
         "url_allowlist",
         "tls",

@@ -33,7 +33,6 @@ def everything(tmp_path: Path) -> Iterator[Metrics]:
     """Give metrics with all that a server may watch, for the length of a block."""
     config = Config(data=tmp_path, async_reply_to="http://127.0.0.1:9/")
     metrics = Metrics()
-    metrics.watch_audit(lambda: (0, 0))
     metrics.watch_spool(lambda: (0, 0))
     metrics.watch_wal(lambda: 0)
     server_metrics.watch(metrics, config)

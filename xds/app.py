@@ -39,8 +39,6 @@ def create_app(
     """
     metrics = Metrics() if config.metrics == "yes" else None
     domain = AffinityDomain.open(config, serves=True, metrics=metrics)
-    if metrics and domain.audit_log and domain.audit_log.ships:
-        metrics.watch_audit(domain.audit_log.backlog)
     if metrics and domain.audit_log:
         metrics.watch_spool(domain.audit_log.spooled)
     if metrics and domain.database.is_sqlite:

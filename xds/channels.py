@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from xds.audit import audit_log
 from xds.config import Config
 from xds.database import Database, DatabaseUnavailable
 from xds.metrics import Metrics, Values
@@ -13,7 +14,10 @@ from xds.outgoing.dispatcher import Dispatcher, uncounted
 from xds.outgoing.operations import ChannelState, Failing
 from xds.soap import asynchronous
 
-CHANNELS: Final[Sequence[Callable[[Config, Database], Channel | None]]] = (asynchronous.channel,)
+CHANNELS: Final[Sequence[Callable[[Config, Database], Channel | None]]] = (
+    asynchronous.channel,
+    audit_log.channel,
+)
 """What makes each channel; None where the options do not have it."""
 
 _SECONDS: Final = 0.5

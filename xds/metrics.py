@@ -25,18 +25,11 @@ Values = Mapping[tuple[str, ...], float]
 """Values by the values of their labels."""
 
 Backlog = tuple[int, float]
-"""How many audit records wait to be shipped, and since when (seconds since 1970)."""
+"""How many audit records no database took, and since when one waits (seconds since 1970)."""
 
 _FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Read by the library when it is first imported, which is therefore done late."""
 _SECONDS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
-_OF_AUDIT: Final = (
-    ("xds_audit_waiting_records", "Audit records that their repository has not taken yet"),
-    (
-        "xds_audit_oldest_waiting_timestamp_seconds",
-        "When the oldest of them was written; 0 where there is none",
-    ),
-)
 _OF_SPOOL: Final = (
     ("xds_audit_set_aside_records", "Audit records that no database took: see data/audit"),
     (
@@ -232,25 +225,6 @@ class Metrics:
     def handshake_refused(self, listener: str) -> None:
         """Count a TLS handshake that failed."""
         self._refused_handshakes.labels(listener).inc()
-
-    def watch_audit(self, backlog: Callable[[], Backlog | None]) -> None:
-        """Tell what waits to be shipped, looking whenever the metrics are asked for.
-
-        What cannot be known now, None, stays as it was.
-        """
-        from prometheus_client import Gauge
-
-        waiting, oldest = (
-            Gauge(name, told, registry=self._registry, multiprocess_mode="mostrecent")
-            for name, told in _OF_AUDIT
-        )
-
-        def look() -> None:
-            if found := backlog():
-                waiting.set(found[0])
-                oldest.set(found[1])
-
-        self._looks.append(look)
 
     def watch_spool(self, spool: Callable[[], Backlog]) -> None:
         """Tell what of audit waits on the disk and what was set aside, whenever asked."""

@@ -7,7 +7,9 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -17,19 +19,25 @@ from tests.audit.conftest import Rsyslog, rsyslog
 from tests.databases import Databases
 from tests.registry.wire import BOTH_STATUSES, World, query, text
 from tests.serving import Server, serving
-from xds.audit import table
+from xds.audit import chain, table
 from xds.audit.message import AuditSource
-from xds.audit.shipping import Shipment, Shipper
+from xds.audit.shipping import CHANNEL, HandOver, RecordSender
 from xds.audit.syslog import Sender, framed
 from xds.audit.trail import of_configuration
 from xds.database import Database
 from xds.metadata import vocabulary as v
+from xds.outgoing import operations
+from xds.outgoing.delivery import Channel
+from xds.outgoing.dispatcher import Dispatcher
 from xds.tls.authority import Authority
 from xds.url_allowlist import SyslogTarget
 
 _HEADER: Final = re.compile(
     r"<85>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \S+ xds \d+ IHE\+RFC-3881 - <\?xml "
 )
+
+
+_WAITING: Final = r'^xds_outgoing_waiting_messages\{channel="syslog"\} (\S+)'
 
 
 @contextmanager
@@ -63,14 +71,14 @@ def wait_for(receiver: Rsyslog, wanted: set[str]) -> list[str]:
     return found
 
 
-def wait_for_backlog(server: Server, count: int) -> None:
-    """Wait until the metrics tell that so many records wait at least."""
+def wait_for_backlog(server: Server) -> None:
+    """Wait until the metrics tell that records wait."""
     until = time.monotonic() + 30
     while time.monotonic() < until:
         with urllib.request.urlopen(f"{server.url}/metrics", timeout=20) as answer:
             told = answer.read().decode()
-        found = re.search(r"^xds_audit_waiting_records (\d+)", told, re.MULTILINE)
-        if found and int(found[1]) >= count:
+        found = re.search(_WAITING, told, re.MULTILINE)
+        if found and float(found[1]) >= 1:
             return
         time.sleep(0.1)
     raise AssertionError(told)
@@ -86,7 +94,7 @@ def test_records_arrive_once_each_though_the_receiver_was_away(
         assert set(wait_for(receiver, {*first})) == {*first}
         receiver.stop()
         second = ask(server, 3)
-        wait_for_backlog(server, 3)
+        wait_for_backlog(server)
         receiver.start()
         assert sorted(wait_for(receiver, {*first, *second})) == sorted([*first, *second])
     assert all(_HEADER.match(line) for line in receiver.lines)
@@ -137,24 +145,48 @@ def database(tmp_path: Path, databases: Databases) -> Iterator[Database]:
         yield opened
 
 
-def test_one_process_ships_at_a_time(tmp_path: Path, receiver: Rsyslog, database: Database) -> None:
-    where = SyslogTarget("tcp", "127.0.0.1", receiver.port)
+def test_several_processes_hand_over_and_ship_each_record_once_and_in_order(
+    receiver: Rsyslog, database: Database
+) -> None:
+    target = SyslogTarget("tcp", "127.0.0.1", receiver.port)
     source = AuditSource(source_id="hub.example")
-    shippers = [
-        Shipper(Shipment(database, Sender(where, ssl.create_default_context), source))
-        for _ in range(3)
-    ]
-    try:
-        records = [of_configuration(f"{number:03}") for number in range(100)]
-        for one in records:
+    stop, hand_overs = threading.Event(), [HandOver(database) for _ in range(3)]
+
+    def hand_over(one: HandOver) -> None:
+        while not stop.wait(0.01):
+            one.round()
+
+    with ExitStack() as stack:
+        threads = stack.enter_context(ThreadPoolExecutor(3))
+        stack.callback(stop.set)
+        for one in hand_overs:
+            threads.submit(hand_over, one)
+            sender = Sender(target, ssl.create_default_context)
+            stack.callback(sender.close)
+            channel = Channel(name=CHANNEL, send=RecordSender(database, sender, source))
+            dispatcher = Dispatcher(database, [channel])
+            dispatcher.start()
+            stack.callback(dispatcher.close)
+        for number in range(100):
             with database.write() as connection:
-                table.insert(connection, [one.json()])
+                table.insert(connection, [of_configuration(f"{number:03}").json()])
         lines = receiver.wait_for(100)
-    finally:
-        for shipper in shippers:
-            shipper.close()
     numbers = [found[1] for line in lines if (found := re.search(r"SHA-256 (\d+)", line))]
     assert numbers == [f"{number:03}" for number in range(100)]
+
+
+def test_records_that_are_still_to_be_sent_are_not_removed(database: Database) -> None:
+    record = replace(of_configuration("1"), at="2020-01-01T00:00:00.000Z")
+    chain.append(database, [record.json()])
+    HandOver(database, keep_days=1).round()
+    with database.read() as connection:
+        assert len(table.of_keys(connection, [1])) == 1
+        assert table.to_ship(connection, 10) == []
+    with database.write() as connection:
+        operations.drop(database, connection, operations.EVERYTHING, only_dead=False)
+    HandOver(database, keep_days=1).round()
+    with database.read() as connection:
+        assert table.of_keys(connection, [1]) == []
 
 
 def test_a_record_is_inserted_once(database: Database) -> None:

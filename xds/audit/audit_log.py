@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 from xds.audit import chain, spool, table, trail
 from xds.audit import vocabulary as av
 from xds.audit.message import AuditSource
-from xds.audit.shipping import Shipment, Shipper
+from xds.audit.shipping import CHANNEL, SCHEDULE, HandOver, RecordSender
 from xds.audit.spool import Spool
 from xds.audit.spool_mover import PatientsOf, SpoolMover, collect, nobody
 from xds.audit.syslog import Sender
 from xds.audit.trail import AuditTrail
 from xds.config import Config
-from xds.database import Database, DatabaseUnavailable, Locks
+from xds.database import Database, Locks
+from xds.outgoing.delivery import Channel
 from xds.security.interceptors import NotRecorded
 from xds.tls import contexts
 from xds.url_allowlist import SyslogTarget
@@ -35,8 +36,8 @@ class AuditLog:
         self._spool = files
         self._refuses = config.audit_failure == "refuse"
         self.trail = AuditTrail(files, config.audit_failure, config.registry_url or "")
-        self._mover = SpoolMover(database, files, self._folder, whose or nobody)
-        self._shipper = _shipper(config, database)
+        then = HandOver(database, config.audit_days).round if config.audit_syslog else _nothing
+        self._mover = SpoolMover(database, files, self._folder, whose or nobody, then)
 
     def note_configuration(self, digest: str) -> None:
         """Record the digest of the policy in force, where it is not that of before.
@@ -58,23 +59,6 @@ class AuditLog:
             if self._refuses:
                 raise NotRecorded(f"audit records cannot be kept: {error.strerror}") from error
 
-    @property
-    def ships(self) -> bool:
-        """Whether records go to an Audit Record Repository."""
-        return self._shipper is not None
-
-    def backlog(self) -> tuple[int, float] | None:
-        """Return how many records wait to be shipped, and when the oldest was written.
-
-        In seconds since 1970, 0 where there is none. None while the database does not tell.
-        """
-        try:
-            with self._database.read() as connection:
-                count, oldest = table.waiting(connection)
-        except DatabaseUnavailable:
-            return None
-        return count, (oldest or 0) / 1000
-
     def spooled(self) -> tuple[int, float]:
         """Return how many records no database took, and when the oldest that waits was written.
 
@@ -85,8 +69,10 @@ class AuditLog:
     def close(self) -> None:
         """Finish what is under way."""
         self._mover.close()
-        if self._shipper is not None:
-            self._shipper.close()
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def folder_of(config: Config) -> Path:
@@ -140,8 +126,11 @@ def _address(config: Config) -> str:
     return socket.gethostname() if config.host in ("0.0.0.0", "::") else config.host
 
 
-def _shipper(config: Config, database: Database) -> Shipper | None:
-    if config.audit_syslog is None:
+def channel(config: Config, database: Database) -> Channel | None:
+    """Return the channel of records to their repository; None where the options have none."""
+    if config.audit_syslog is None or config.audit == "off":
         return None
-    sender = Sender(SyslogTarget.parse(config.audit_syslog), partial(contexts.outgoing, config))
-    return Shipper(Shipment(database, sender, source_of(config), config.audit_days))
+    target = SyslogTarget.parse(config.audit_syslog)
+    sender = Sender(target, partial(contexts.outgoing, config))
+    send = RecordSender(database, sender, source_of(config))
+    return Channel(name=CHANNEL, send=send, schedule=SCHEDULE)

@@ -36,8 +36,17 @@ def nobody(unique_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
 class SpoolMover:
     """Moves what one process has spooled to the table, in a thread of its own."""
 
-    def __init__(self, database: Database, spool: Spool, folder: Path, whose: PatientsOf) -> None:
+    def __init__(
+        self,
+        database: Database,
+        spool: Spool,
+        folder: Path,
+        whose: PatientsOf,
+        then: Callable[[], None],
+    ) -> None:
+        """``then`` is called after each round, when what was spooled is in the table."""
         self._database = database
+        self._then = then
         self._spool = spool
         self._folder = folder
         self._whose = whose
@@ -72,6 +81,7 @@ class SpoolMover:
             if thorough:
                 collect(self._database, self._folder, self._whose)
             self._note_end()
+            self._then()
         except (DatabaseUnavailable, OSError) as error:
             _log.error("audit records stay on the disk for now", exc_info=error)
         except Exception as error:

@@ -18,7 +18,6 @@ from sqlalchemy import (
     Text,
     bindparam,
     false,
-    func,
     select,
     true,
     update,
@@ -43,7 +42,7 @@ audit_record = Table(
     Column("sequence", BigInteger),
     Column("hash", Text),
 )
-"""A row a record, which never changes but for being shipped and chained (:mod:`xds.audit.chain`).
+"""A row a record, which never changes but for being chained (:mod:`xds.audit.chain`) and shipped.
 
 ``at`` is in milliseconds.
 """
@@ -82,7 +81,7 @@ _LONGEST: Final = 500
 _A_STATEMENT: Final = 100
 """Rows; each statement lets other threads in between, which costs as much as a row."""
 _TO_SHIP: Final = (
-    select(audit_record.c.pk, audit_record.c.record)
+    select(audit_record.c.pk)
     .where(audit_record.c.shipped == false())
     .order_by(audit_record.c.pk)
     .limit(bindparam("most"))
@@ -92,8 +91,10 @@ _SHIPPED: Final = (
     .where(audit_record.c.pk.in_(bindparam("keys", expanding=True)))
     .values(shipped=true())
 )
-_WAITING: Final = select(func.count(), func.min(audit_record.c.at)).where(
-    audit_record.c.shipped == false()
+_OF_KEYS: Final = (
+    select(audit_record.c.record)
+    .where(audit_record.c.pk.in_(bindparam("keys", expanding=True)))
+    .order_by(audit_record.c.pk)
 )
 _LATEST: Final = (
     select(audit_record.c.record)
@@ -156,21 +157,19 @@ def searchable_text(text: str | None) -> str | None:
     return None if text is None else searchable(text)[:_LONGEST]
 
 
-def to_ship(connection: Connection, most: int) -> Sequence[tuple[int, AuditRecord]]:
-    """Return the oldest records that have not been shipped, with their numbers."""
-    rows = connection.execute(_TO_SHIP, {"most": most}).all()
-    return [(row.pk, AuditRecord.load(row.record)) for row in rows]
+def to_ship(connection: Connection, most: int) -> Sequence[int]:
+    """Return the keys of the oldest records that have not been handed over to be shipped."""
+    return connection.scalars(_TO_SHIP, {"most": most}).all()
 
 
 def note_shipped(connection: Connection, keys: Sequence[int]) -> None:
-    """Note that records have been shipped."""
+    """Note that records have been handed over to be shipped."""
     connection.execute(_SHIPPED, {"keys": list(keys)})
 
 
-def waiting(connection: Connection) -> tuple[int, int | None]:
-    """Return how many records wait to be shipped, and the time of the oldest in milliseconds."""
-    count, oldest = connection.execute(_WAITING).one()
-    return count, oldest
+def of_keys(connection: Connection, keys: Sequence[int]) -> Sequence[AuditRecord]:
+    """Return the records of keys that are still there, in their order."""
+    return [AuditRecord.load(row) for row in connection.scalars(_OF_KEYS, {"keys": list(keys)})]
 
 
 def latest(connection: Connection, transaction: str) -> AuditRecord | None:
