@@ -72,7 +72,7 @@ def test_a_whole_entry_is_comprehensive() -> None:
         patient=17,
     )
     attachment = resource["content"][0]["attachment"]
-    assert resource["id"] == "aaaaaaaa-0000-4000-8000-000000000001"
+    assert resource["id"] == "aaaaaaaa-0000-4000-8000-000000000002"
     assert resource["meta"] == {
         "lastUpdated": "2026-03-05T07:08:09Z",
         "profile": [f.COMPREHENSIVE_DOCUMENT_REFERENCE],

@@ -49,8 +49,8 @@ def refusal(resource: Resource) -> list[tuple[str, ...]]:
 
 def test_a_submission_set_lists_its_documents_and_folders() -> None:
     members = [
-        Member(SET.entry_uuid, DocumentEntry, DOCUMENT),
-        Member(SET.entry_uuid, Folder, FOLDER.entry_uuid),
+        Member(SET.entry_uuid, DocumentEntry, DOCUMENT, DOCUMENT),
+        Member(SET.entry_uuid, Folder, FOLDER.entry_uuid, FOLDER.entry_uuid),
     ]
     resource = submission_set_list(
         SET, context=WRITING, members=members, last_updated_at="20260304112000", patient=17

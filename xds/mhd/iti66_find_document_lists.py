@@ -15,6 +15,7 @@ from xds.fhir.vocabulary import FIND_LISTS_RESPONSE, UUID_URN
 from xds.metadata.criteria import Comparison, Operator
 from xds.metadata.objects import Folder
 from xds.mhd.mapping.lists import folder_list, submission_set_list
+from xds.mhd.search.criteria import id_attribute
 from xds.mhd.search.parameters import LISTS
 from xds.registry.views import Found, Member, RegistryView
 from xds.security.details import PatientDetails
@@ -27,11 +28,13 @@ def find(facade: Facade, call: Call) -> Answer:
 
 def read(facade: Facade, call: Call) -> Answer:
     """Read one List by its id."""
-    by_id = Comparison("entry_uuid", Operator.EQUAL, (UUID_URN + call.identifier,))
     with facade.domain.registry.view(call.access.visible) as view:
         for kind in LISTS.kinds:
             sought: Any = kind
-            found = view.find(sought, [by_id])
+            own = id_attribute(kind)
+            found = view.find(
+                sought, [Comparison(own, Operator.EQUAL, (UUID_URN + call.identifier,))]
+            )
             if found:
                 call.access.details = PatientDetails((found[0].found.patient_id,))
                 (resource,) = rendered(facade, call.base, view, found)

@@ -24,7 +24,7 @@ def find(facade: Facade, call: Call) -> Answer:
 
 def read(facade: Facade, call: Call) -> Answer:
     """Read one DocumentReference by its id."""
-    by_id = Comparison("entry_uuid", Operator.EQUAL, (UUID_URN + call.identifier,))
+    by_id = Comparison("logical_id", Operator.EQUAL, (UUID_URN + call.identifier,))
     with facade.domain.registry.view(call.access.visible) as view:
         found = view.find(DocumentEntry, [by_id])
         resources = rendered(facade, call.base, view, found)

@@ -145,7 +145,7 @@ class Documents:
         if is_anything(visible) or not _UUID.fullmatch(identifier):
             return
         with self._domain.registry.view(visible) as view:
-            if not view.count(DocumentEntry, [_of_id(identifier)]):
+            if not view.every_version.count(DocumentEntry, [_of_id(identifier)]):
                 raise _unknown(_NOWHERE)
 
     def whole(self, found: ServedDocument) -> bytes:
@@ -188,7 +188,7 @@ class Documents:
         if not _UUID.fullmatch(identifier):
             raise _unknown("the id of a document is a UUID")
         with self._domain.registry.view(ANYTHING) as view:
-            for found in view.find(DocumentEntry, [_of_id(identifier)]):
+            for found in view.every_version.find(DocumentEntry, [_of_id(identifier)]):
                 return found.thing, found.registered_at
         raise _unknown(_NOWHERE)
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    literal_column,
     null,
     select,
     true,
@@ -91,11 +92,13 @@ class Found(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """An Association between documents, such as RPLC (ITI TF-3 4.2.2.2)."""
+    """An Approved Association between documents, such as RPLC (ITI TF-3 4.2.2.2)."""
 
     association_type: str
     source: str
+    """The entryUUID of a version."""
     target: str
+    """The logicalID of the document that it leads to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +106,10 @@ class Member:
     """A DocumentEntry or Folder in a SubmissionSet, or a DocumentEntry in a Folder."""
 
     holder: str
+    """The entryUUID of a SubmissionSet, or of a version of a Folder."""
     kind: type[DocumentEntry] | type[Folder]
     entry_uuid: str
+    logical_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +139,18 @@ class RegistryView:
     """How many objects a result may have."""
     visible: Visibility
     """What is seen in it."""
+    versions: bool = False
+    """Whether versions before the latest are found as well."""
+
+    @property
+    def every_version(self) -> "RegistryView":
+        """The same with the versions before the latest (ITI TF-3 4.1.5)."""
+        return replace(self, versions=True)
 
     @property
     def whole(self) -> "RegistryView":
         """The same with nothing withheld: to keep ids apart, never to tell of what is there."""
-        return replace(self, visible=EVERYTHING)
+        return replace(self, visible=EVERYTHING, versions=True)
 
     def find(
         self,
@@ -154,7 +166,9 @@ class RegistryView:
         KeyError for an attribute that is not searched.
         """
         wanted = bind(criteria)
-        query = _selection(_TABLES[kind].name, wanted.shapes, tuple(order), self.visible.sight)
+        query = _selection(
+            _TABLES[kind].name, wanted.shapes, tuple(order), self.visible.sight, self.versions
+        )
         size = self.most + 1 if page.size is None else min(page.size, self.most + 1)
         bound = {**wanted.values, "most": size, "start": page.start}
         rows = self._rows(query, bound)
@@ -167,7 +181,7 @@ class RegistryView:
     def count(self, kind: type[T], criteria: Sequence[Criterion]) -> int:
         """Return how many objects meet every criterion."""
         wanted = bind(criteria)
-        query = _count(_TABLES[kind].name, wanted.shapes, self.visible.sight)
+        query = _count(_TABLES[kind].name, wanted.shapes, self.visible.sight, self.versions)
         ((found,),) = self._rows(query, wanted.values)
         return int(found)
 
@@ -188,14 +202,19 @@ class RegistryView:
         return [uuid for (uuid,) in self._each(_bearers(_TABLES[kind].name), identifiers)]
 
     def relations(self, entry_uuids: Iterable[str]) -> list[Relation]:
-        """Return the relationships whose source is one of the entries, as they were registered."""
-        return [Relation(*row) for row in self._each(_relations(self.visible.sight), entry_uuids)]
+        """Return the relationships whose source is one of the entries, as they were registered.
+
+        Each leads to a document, whichever of its versions it was registered with.
+        """
+        rows = self._each(_relations(self.visible.sight), entry_uuids)
+        return list(dict.fromkeys(Relation(*row) for row in rows))
 
     def members(self, entry_uuids: Iterable[str]) -> list[Member]:
         """Return what SubmissionSets and Folders hold, in the order in which it was put there."""
         rows = sorted(self._each(_members(self.visible.sight), entry_uuids))
         return [
-            Member(holder, (DocumentEntry, Folder)[kind], uuid) for _, holder, kind, uuid in rows
+            Member(holder, (DocumentEntry, Folder)[kind], uuid, logical_id)
+            for _, holder, kind, uuid, logical_id in rows
         ]
 
     def patients(self, patient_ids: Iterable[str]) -> list[KnownPatient]:
@@ -250,7 +269,7 @@ def _ordered(table: Table, order: Sequence[Order]) -> Iterable[ColumnElement[Any
 
 @lru_cache(maxsize=1_000)
 def _selection(
-    name: str, shapes: tuple[Shape, ...], order: tuple[Order, ...], sight: Sight
+    name: str, shapes: tuple[Shape, ...], order: tuple[Order, ...], sight: Sight, versions: bool
 ) -> Select[Any]:
     """Select the fields of a FoundObject and then those of Found, in their order."""
     (table,) = (one for one in _TABLES.values() if one.name == name)
@@ -271,7 +290,7 @@ def _selection(
     return (
         select(*columns)
         .select_from(table.join(patient, table.c.patient == patient.c.pk))
-        .where(*(clause(table, shape) for shape in shapes), *seen(table, sight))
+        .where(*_where(table, shapes, sight, versions))
         .order_by(*_ordered(table, order))
         .limit(bindparam("most"))
         .offset(bindparam("start"))
@@ -279,13 +298,23 @@ def _selection(
 
 
 @lru_cache(maxsize=1_000)
-def _count(name: str, shapes: tuple[Shape, ...], sight: Sight) -> Select[Any]:
+def _count(name: str, shapes: tuple[Shape, ...], sight: Sight, versions: bool) -> Select[Any]:
     (table,) = (one for one in _TABLES.values() if one.name == name)
     return (
         select(func.count())
         .select_from(table.join(patient, table.c.patient == patient.c.pk))
-        .where(*(clause(table, shape) for shape in shapes), *seen(table, sight))
+        .where(*_where(table, shapes, sight, versions))
     )
+
+
+def _where(
+    table: Table, shapes: tuple[Shape, ...], sight: Sight, versions: bool
+) -> Iterable[Clause]:
+    yield from (clause(table, shape) for shape in shapes)
+    yield from seen(table, sight)
+    if not versions and "is_latest" in table.c:
+        # a literal, for the index of such rows
+        yield table.c.is_latest == literal_column("1")
 
 
 _NEWER: Final = document_entry.alias()
@@ -340,10 +369,12 @@ def _bearers(name: str) -> Select[Any]:
 @lru_cache(maxsize=100)
 def _relations(sight: Sight) -> Select[Any]:
     return (
-        select(association.c.association_type, association.c.source, association.c.target)
+        select(association.c.association_type, association.c.source, document_entry.c.logical_id)
+        .join(document_entry, document_entry.c.entry_uuid == association.c.target)
         .where(
             _wanted(association.c.source),
             association.c.association_type.in_(sorted(v.RELATIONSHIPS)),
+            association.c.availability_status == v.APPROVED,
             *seen(association, sight),
         )
         .order_by(association.c.pk)
@@ -357,11 +388,18 @@ def _members(sight: Sight) -> Any:
 
 def _held(table: Table, kind: int, sight: Sight) -> Select[Any]:
     return (
-        select(association.c.pk, association.c.source, literal(kind), association.c.target)
+        select(
+            association.c.pk,
+            association.c.source,
+            literal(kind),
+            association.c.target,
+            table.c.logical_id,
+        )
         .join(table, table.c.entry_uuid == association.c.target)
         .where(
             _wanted(association.c.source),
             association.c.association_type == v.HAS_MEMBER,
+            association.c.availability_status == v.APPROVED,
             *seen(association, sight),
         )
     )

@@ -127,6 +127,7 @@ def _written_folder(
     thing: Folder, context: Writing, members: "Iterable[Member]", patient: int | None
 ) -> Resource:
     found = _list(thing, f.FOLDER, context, members, patient)
+    found["id"] = resource_id(thing.logical_id or thing.entry_uuid)
     found["identifier"] += uuids(thing.entry_uuid, thing.logical_id)[1:]
     found["status"] = _FOLDER_STATUS.get(thing.availability_status or "", f.CURRENT)
     found["extension"] = [*_designations(thing.code_list, context.systems), *found["extension"]]
@@ -200,13 +201,14 @@ def _list(
         "date": None,
         "source": None,
         "note": [{"text": comments}] if comments and not comments.isspace() else None,
-        "entry": [_entry(member) for member in members],
+        "entry": [{"item": {"reference": one}} for one in dict.fromkeys(map(_reference, members))],
     }
 
 
-def _entry(member: "Member") -> Resource:
+def _reference(member: "Member") -> str:
+    """Return the reference to a member, which several versions of it may be."""
     kind = "List" if member.kind is Folder else "DocumentReference"
-    return {"item": {"reference": f"{kind}/{resource_id(member.entry_uuid)}"}}
+    return f"{kind}/{resource_id(member.logical_id)}"
 
 
 def _designations(codes: Iterable[Code], systems: Systems) -> list[Resource]:

@@ -47,7 +47,9 @@ class Row:
 
 
 _EMPTY: Final = "an empty text comes back as absent; other languages than the first"
-_UUID: Final = "resource id and identifier of type entryUUID, use official"
+_UUID: Final = (
+    "identifier of type entryUUID, use official; that of the first version is the resource id"
+)
 _UNIQUE: Final = "type uniqueId, use usual"
 _LIMITED: Final = (
     "limited_metadata",
@@ -129,7 +131,8 @@ _DOCUMENT_ENTRY: Final = (
     (
         "logical_id",
         "identifier.where(type.coding.code = 'logicalID')",
-        f"only where it is not the entryUUID; the type is of {f.OWN_IDENTIFIER_TYPES}",
+        "the resource id, and this where it is not the entryUUID; "
+        f"the type is of {f.OWN_IDENTIFIER_TYPES}",
         "one that equals the entryUUID comes back as absent; the registry gives it again",
     ),
     ("mime_type", "content.attachment.contentType", "with its parameters"),

@@ -54,7 +54,7 @@ def written(
     contained = Contained(systems)
     return {
         "resourceType": "DocumentReference",
-        "id": resource_id(entry.entry_uuid),
+        "id": resource_id(entry.logical_id or entry.entry_uuid),
         "meta": {},
         "contained": contained.resources,
         "extension": _extensions(entry),

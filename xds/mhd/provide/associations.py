@@ -110,7 +110,7 @@ class Links:
                 return self._submitted(entry, path)
             case Held(type=kind, id=identifier) if kind in _KINDS:
                 if uuid := entry_uuid(identifier):
-                    return End(uuid, _KINDS[kind], is_new=False)
+                    return End(self._latest(_KINDS[kind], uuid), _KINDS[kind], is_new=False)
                 reason = "this server has no such resource"
                 raise Refused.because(422, "not-found", reason, path, error_code=_UNRESOLVED)
             case Sought(type=kind, identifier=identifier) if kind in _KINDS and identifier:
@@ -168,6 +168,14 @@ class Links:
             raise Refused.because(412, "multiple-matches", reason, path)
         reason = "this server has nothing of this identifier"
         raise Refused.because(missing, "not-found", reason, path, error_code=_UNRESOLVED)
+
+    def _latest(self, kind: Member, logical_id: str) -> str:
+        """Return the entryUUID of the latest version of a resource; what is not there is itself."""
+        own = Comparison("logical_id", Operator.EQUAL, (logical_id,))
+        if kind is Folder:
+            return next((one.found.entry_uuid for one in self.view.find(Folder, [own])), logical_id)
+        found = self.view.find(DocumentEntry, [own])
+        return next((one.found.entry_uuid for one in found), logical_id)
 
     def _find(self, kind: Member, names: tuple[str, ...]) -> list[DocumentEntry] | list[Folder]:
         either = Or(

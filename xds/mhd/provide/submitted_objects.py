@@ -242,7 +242,7 @@ class MetadataReader:
         target = self.references.server(entry.url) if entry.url != "List" else None
         match target:
             case Held(type="List", id=identifier):
-                found = self._folder("entry_uuid", entry_uuid(identifier) or "")
+                found = self._folder("logical_id", entry_uuid(identifier) or "")
                 if found is None:
                     self.problems.add(
                         "not-found",

@@ -155,9 +155,18 @@ def identifying(asked: SearchArgument) -> list[Token]:
     return tokens
 
 
+def id_attribute(kind: Kind) -> str:
+    """Return the attribute that is the id of a resource: what it keeps in all its versions.
+
+    It is the logicalID, which is the entryUUID of the first version (ITI TF-3 4.1.5); a
+    SubmissionSet has one version.
+    """
+    return "entry_uuid" if kind is SubmissionSet else "logical_id"
+
+
 @comparing(Searched.REFERENCE)
 def logical_ids(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
-    """Compare the id of the resource, which is the entryUUID."""
+    """Compare the id of the resource (:func:`id_attribute`)."""
     return ArgumentCriterion(
         _equal(attribute, (UUID_URN + unescape(value) for value in asked.values))
     )
@@ -172,7 +181,7 @@ def identifiers(asked: SearchArgument, attribute: str, where: SearchContext) -> 
     uuids = [token.value.lower() for token in tokens if _is_uuid(token)]
     uuids += where.view.bearers(where.kind, [_further(token) for token in tokens])
     if uuids:
-        criteria.append(_equal("entry_uuid", uuids))
+        criteria += [_equal(name, uuids) for name in {"entry_uuid", id_attribute(where.kind)}]
     extensions = [t.value for t in tokens if t.system is None and "^" not in t.value]
     if extensions and where.kind is DocumentEntry and where.has_patient:
         # without a patient this would look at every document there is

@@ -43,7 +43,7 @@ def _shared(resource_type: str, kinds: Sequence[Kind]) -> tuple[SearchParameter,
             documentation="The id of the resource.",
             definition=f"{_R4}Resource-id",
             comparator=compare.logical_ids,
-            attributes=_everywhere(kinds, "entry_uuid"),
+            attributes={kind: compare.id_attribute(kind) for kind in kinds},
             finds=True,
         ),
         SearchParameter(
