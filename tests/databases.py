@@ -37,6 +37,7 @@ ON_BOTH: Final = frozenset(
         "registry/test_races.py",
         "registry/test_removal.py",
         "registry/test_schema.py",
+        "registry/test_update_races.py",
         "registry/test_updates.py",
         "registry/test_views.py",
         "repository/test_registering.py",
