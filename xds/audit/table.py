@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from xds.audit.record import AuditRecord, RecordJson, line_of, milliseconds
 from xds.database import METADATA
-from xds.metadata.criteria import searchable
+from xds.metadata.searched import searchable
 
 audit_record = Table(
     "audit_record",

@@ -1,43 +1,47 @@
 """Criteria for objects by the names of their attributes: what is searched, and who may see what.
 
-A criterion is data. The registry makes SQL of it (:mod:`xds.registry.conditions`), a policy is made
-of criteria, and :func:`evaluate` decides one for an object that is not in a database.
+A criterion is data. Parameters of stored queries and of FHIR searches become criteria, a policy is
+made of them, the registry makes SQL of them (:mod:`xds.registry.conditions`), and :func:`evaluate`
+decides one for an object in memory. Both decide alike: where a value is absent, a comparison does
+not hold, and its negation does.
 """
 
+import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Self
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Final, Self
 
-from xds.metadata.objects import MetadataObject
-
-
-def searchable(text: str) -> str:
-    """Return a text in the form in which texts are compared: NFC, exact (ITI TF-3 App. F).
-
-    NUL, which a client may ask for and not every database takes, becomes another character that
-    no XML can carry: it is found in nothing.
-    """
-    if "\0" in text:
-        text = text.replace("\0", "\ufffe")
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+from xds.metadata import datatypes
+from xds.metadata.objects import DocumentEntry, MetadataObject, SubmissionSet
+from xds.metadata.searched import Searched, searchable
+from xds.metadata.unique_ids import normal
 
 
 class Operator(Enum):
-    """How a condition compares."""
+    """How the value of an attribute is compared; one of several values is enough."""
 
     EQUAL = "equal to one of the values"
-    LIKE = "like one of the values, in any case: % and _ are wild, a backslash escapes"
-    FROM = "at that value or after it"
-    BEFORE = "before that value"
+    OTHER = "there, and none of the values"
     GIVEN = "there, whatever it is"
-    OTHER = "there, with a value that is none of the values"
+    LIKE = "like one of the patterns: % and _ are wild, a backslash escapes"
+    LIKE_ANY_CASE = "like one of the patterns, where case of the letters A to Z does not matter"
+    FROM = "at the value or after it"
+    BEFORE = "before the value"
+    STARTS = "beginning with one of the values, without case and accents"
+    CONTAINS = "containing one of the values, without case and accents"
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A criterion for one attribute; ``number`` is the order of registration."""
+    """A criterion for one attribute, or for what the registry knows of an object.
+
+    The latter are ``registered_at``, ``last_updated_at`` and ``number``, the order of registration.
+    FROM and BEFORE take one value.
+    """
 
     attribute: str
     operator: Operator
@@ -83,19 +87,6 @@ class Not:
 
 Criterion = Comparison | Or | And | Not
 
-
-def values_equal_to(criteria: Iterable[Criterion], attribute: str) -> Iterator[str]:
-    """Yield the values that an attribute is compared with by EQUAL, wherever criteria do so."""
-    for criterion in criteria:
-        if isinstance(criterion, Or | And):
-            yield from values_equal_to(criterion, attribute)
-        elif isinstance(criterion, Comparison) and (criterion.attribute, criterion.operator) == (
-            attribute,
-            Operator.EQUAL,
-        ):
-            yield from criterion.values
-
-
 ANYTHING: Final = And()
 """The criterion that every object meets."""
 NOTHING: Final = Or()
@@ -135,40 +126,205 @@ def negated(criterion: Criterion) -> Criterion:
     return Not(criterion)
 
 
-def of_patient(criterion: Criterion, *, otherwise: Criterion = ANYTHING) -> Criterion:
-    """Return what a criterion leaves for objects that have a patient and none of its attributes.
+def equal(attribute: str, values: Iterable[str]) -> Criterion:
+    """Return the criterion that an attribute is equal to one of the values."""
+    listed = tuple(dict.fromkeys(values))
+    return Comparison(attribute, Operator.EQUAL, listed) if listed else NOTHING
 
-    These objects get the benefit: a condition on another attribute counts as met where it admits,
-    and as not met where it excludes. ``otherwise`` is what it counts as.
+
+def given(attribute: str) -> Comparison:
+    """Return the criterion that an attribute has a value."""
+    return Comparison(attribute, Operator.GIVEN)
+
+
+def since(attribute: str, value: str) -> Comparison:
+    """Return the criterion that a time or number is the value or after it."""
+    return Comparison(attribute, Operator.FROM, (value,))
+
+
+def before(attribute: str, value: str) -> Comparison:
+    """Return the criterion that a time or number is before the value."""
+    return Comparison(attribute, Operator.BEFORE, (value,))
+
+
+def comparisons(criterion: Criterion) -> Iterator[Comparison]:
+    """Yield the comparisons that a criterion consists of."""
+    if isinstance(criterion, Comparison):
+        yield criterion
+    elif isinstance(criterion, Not):
+        yield from comparisons(criterion.criterion)
+    else:
+        for part in criterion:
+            yield from comparisons(part)
+
+
+def values_equal_to(criteria: Iterable[Criterion], attribute: str) -> Iterator[str]:
+    """Yield the values that an attribute is compared with by EQUAL, wherever it is not negated."""
+    for criterion in criteria:
+        if isinstance(criterion, Or | And):
+            yield from values_equal_to(criterion, attribute)
+        elif isinstance(criterion, Comparison) and (criterion.attribute, criterion.operator) == (
+            attribute,
+            Operator.EQUAL,
+        ):
+            yield from criterion.values
+
+
+def weakened(
+    criterion: Criterion,
+    is_kept: Callable[[Comparison], bool],
+    *,
+    otherwise: Criterion = ANYTHING,
+) -> Criterion:
+    """Return what a criterion leaves where some of its comparisons cannot be made.
+
+    A comparison that is not kept counts as met where it admits, and as not met where it excludes,
+    so that every object which meets the criterion meets what is left. ``otherwise`` is what it
+    counts as.
     """
     if isinstance(criterion, Comparison):
-        return criterion if criterion.attribute == "patient_id" else otherwise
+        return criterion if is_kept(criterion) else otherwise
     if isinstance(criterion, Not):
-        opposite = NOTHING if is_anything(otherwise) else ANYTHING
-        return negated(of_patient(criterion.criterion, otherwise=opposite))
-    parts = [of_patient(part, otherwise=otherwise) for part in criterion]
+        opposite = negated(otherwise)
+        return negated(weakened(criterion.criterion, is_kept, otherwise=opposite))
+    parts = [weakened(part, is_kept, otherwise=otherwise) for part in criterion]
     return all_of(parts) if isinstance(criterion, And) else any_of(parts)
 
 
-def evaluate(criterion: Criterion, thing: MetadataObject) -> bool:
+def of_patient(criterion: Criterion) -> Criterion:
+    """Return what a criterion leaves for objects that have a patient and no other attribute."""
+    return weakened(criterion, lambda one: one.attribute == "patient_id")
+
+
+# --- in memory -----------------------------------------------------------------------------------
+
+_NOTHING_KNOWN: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def evaluate(
+    criterion: Criterion, thing: MetadataObject, known: Mapping[str, str] = _NOTHING_KNOWN
+) -> bool:
     """Tell whether an object meets a criterion, as the registry would were it registered.
 
-    ValueError for LIKE, FROM and BEFORE, which are for databases to compare.
+    ``known`` has what the registry knows of it beside its attributes, as far as that is compared.
+    Raises KeyError for an attribute that there is not.
     """
     if isinstance(criterion, And):
-        return all(evaluate(part, thing) for part in criterion)
+        return all(evaluate(part, thing, known) for part in criterion)
     if isinstance(criterion, Or):
-        return any(evaluate(part, thing) for part in criterion)
+        return any(evaluate(part, thing, known) for part in criterion)
     if isinstance(criterion, Not):
-        return not evaluate(criterion.criterion, thing)
-    texts = type(thing).attributes()[criterion.attribute].texts(thing)
-    held = {searchable(text) for text in texts if text}
-    wanted = set(map(searchable, criterion.values))
+        return not evaluate(criterion.criterion, thing, known)
+    held = _held(criterion.attribute, thing, known)
+    values = tuple(map(searchable, criterion.values))
+    if (decide := _BY_TEXT.get(criterion.operator)) is not None:
+        return any(decide(text, value) for value in values for text in held)
+    return _by_value(criterion, type(thing), held, values)
+
+
+def _held(attribute: str, thing: MetadataObject, known: Mapping[str, str]) -> tuple[str, ...]:
+    if attribute in known:
+        return (known[attribute],)
+    if (index := type(thing).indexes().get(attribute)) is not None:
+        values = index.values(thing)
+        return tuple(map(normal, values)) if attribute == "unique_id" else values
+    if (names := _AUTHORS.get(attribute)) is not None:
+        return tuple(names(thing))
+    return tuple(map(searchable, type(thing).attributes()[attribute].texts(thing)))
+
+
+def _by_value(
+    criterion: Comparison, kind: type[MetadataObject], held: Iterable[str], values: Iterable[str]
+) -> bool:
+    comparable = _comparable(kind, criterion.attribute)
+    own, wanted = set(map(comparable, held)), set(map(comparable, values))
     match criterion.operator:
         case Operator.EQUAL:
-            return not held.isdisjoint(wanted)
+            return not own.isdisjoint(wanted)
         case Operator.OTHER:
-            return not held <= wanted
-        case Operator.GIVEN:
-            return bool(held)
-    raise ValueError(f"{criterion.operator.name} is compared by a database")
+            return not own <= wanted
+        case Operator.FROM:
+            return any(one >= other for other in wanted for one in own)
+        case Operator.BEFORE:
+            return any(one < other for other in wanted for one in own)
+    return bool(own)
+
+
+def _comparable(kind: type[MetadataObject], attribute: str) -> Callable[[str], Any]:
+    """Return what makes a text comparable with others, as the columns of the registry do."""
+    if attribute == "unique_id":
+        return normal
+    if attribute == "number":
+        return int
+    match kind.searched_as(attribute):
+        case Searched.TIME:
+            return lambda text: int(datatypes.earliest(text))
+        case Searched.NUMBER:
+            return int
+    return str
+
+
+_UPPER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+def without_case(text: str) -> str:
+    """Return a text with the letters A to Z in lower case, as every database can compare it."""
+    return text.lower() if text.isascii() else text.translate(_UPPER)
+
+
+def folded(text: str) -> str:
+    """Return a text without case and accents (FHIR R4 search, string)."""
+    apart = unicodedata.normalize("NFD", text.casefold())
+    return "".join(c for c in apart if not unicodedata.combining(c))
+
+
+@lru_cache(1_000)
+def _pattern(like: str) -> re.Pattern[str]:
+    pieces = re.findall(r"\\(.)|([%_])|([^\\%_]+)", like, re.DOTALL)
+    wild = {"%": ".*", "_": "."}
+    return re.compile(
+        "".join(
+            wild[sign] if sign else re.escape(escaped or text) for escaped, sign, text in pieces
+        ),
+        re.DOTALL,
+    )
+
+
+def _is_like(text: str, like: str) -> bool:
+    return _pattern(like).fullmatch(text) is not None
+
+
+_BY_TEXT: Final[Mapping[Operator, Callable[[str, str], bool]]] = {
+    Operator.LIKE: _is_like,
+    Operator.LIKE_ANY_CASE: lambda text, like: _is_like(without_case(text), without_case(like)),
+    Operator.STARTS: lambda text, value: folded(text).startswith(folded(value)),
+    Operator.CONTAINS: lambda text, value: folded(value) in folded(text),
+}
+
+
+def _persons(thing: MetadataObject) -> Iterator[list[str]]:
+    assert isinstance(thing, DocumentEntry | SubmissionSet), "a Folder has no author"
+    for author in thing.author:
+        for person in author.person:
+            parts = person.split("^")
+            yield parts + [""] * (4 - len(parts))
+
+
+def _families(thing: MetadataObject) -> Iterator[str]:
+    for person in _persons(thing):
+        if family := person[1].partition("&")[0]:
+            yield datatypes.unescape(family)
+
+
+def _givens(thing: MetadataObject) -> Iterator[str]:
+    for person in _persons(thing):
+        for name in (person[2], person[3], *person[3].split()):
+            if name:
+                yield datatypes.unescape(name)
+
+
+_AUTHORS: Final[Mapping[str, Callable[[MetadataObject], Iterable[str]]]] = {
+    "author_family": _families,
+    "author_given": _givens,
+}
+"""Parts of an author's name (XCN.2, XCN.3 and XCN.4), which are compared in memory only."""

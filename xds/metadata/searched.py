@@ -5,10 +5,22 @@ Columns and rows of values (:mod:`xds.registry.tables`), what they are filled wi
 the program all follow from it.
 """
 
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
+
+
+def searchable(text: str) -> str:
+    """Return a text in the form in which texts are compared: NFC, exact (ITI TF-3 App. F).
+
+    NUL, which a client may ask for and not every database takes, becomes another character that
+    no XML can carry: it is found in nothing.
+    """
+    if "\0" in text:
+        text = text.replace("\0", "\ufffe")
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 class Searched(Enum):
@@ -39,7 +51,14 @@ class Index:
     single: bool
     """Whether there is one value at most: it stands in a column, and else in rows of values."""
     texts: Callable[[Any], tuple[str, ...]]
-    """Returns the values of an object."""
+    """Returns the values of an object as it has them."""
+
+    def values(self, thing: Any) -> tuple[str, ...]:
+        """Return the values of an object as they are kept and compared."""
+        texts = self.texts(thing)
+        if not self.single:
+            return tuple(dict.fromkeys(map(searchable, texts)))
+        return (searchable(texts[0]),) if any(texts) else ()
 
 
 OF_REGISTRY: Final[Mapping[str, Searched]] = {

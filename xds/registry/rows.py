@@ -18,7 +18,6 @@ from xds.registry.tables import (
     association,
     document_entry,
     folder,
-    searchable,
     submission_set,
 )
 
@@ -42,14 +41,14 @@ _OF_REGISTRY: Final = frozenset({"availability_status", "logical_id", "last_upda
 """Columns of attributes whose value the registry decides."""
 _COLUMNS: Final = {
     kind: tuple(
-        (name, index.texts)
+        (name, index.values)
         for name, index in kind.indexes().items()
         if name in TABLES[kind].c and name not in _OF_REGISTRY and index.single
     )
     for kind in TABLES
 }
 _VALUES: Final = {
-    kind: tuple((name, kind.indexes()[name].texts) for name in _valued(kind)) for kind in TABLES
+    kind: tuple((name, kind.indexes()[name].values) for name in _valued(kind)) for kind in TABLES
 }
 
 
@@ -85,15 +84,14 @@ def prepared(
 def columns(thing: MetadataObject) -> dict[str, Any]:
     """Return what is searched of an object and stands in columns."""
     return {
-        name: searchable(found[0]) if any(found := texts(thing)) else None
-        for name, texts in _COLUMNS[type(thing)]
+        name: found[0] if (found := held(thing)) else None for name, held in _COLUMNS[type(thing)]
     }
 
 
 def values(thing: MetadataObject) -> Iterator[tuple[str, str]]:
     """Yield what is searched of an object and stands in rows: the attribute, and a value."""
-    for name, texts in _VALUES[type(thing)]:
-        for text in dict.fromkeys(map(searchable, texts(thing))):
+    for name, held in _VALUES[type(thing)]:
+        for text in held(thing):
             yield name, text
 
 

@@ -34,9 +34,9 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from xds.database import METADATA
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
-from xds.metadata.criteria import searchable as searchable
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.metadata.searched import Searched
+from xds.metadata.searched import searchable as searchable
 from xds.metadata.unique_ids import normal
 
 FromDatabase = Callable[[Any], str | None]

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from xds.metadata import vocabulary as v
-from xds.metadata.criteria import searchable
 from xds.metadata.objects import DocumentEntry, SubmissionSet
 from xds.metadata.rules.case import Case, Finding, Findings, RegisteredObject
 from xds.metadata.rules.updates import member_of, updated
+from xds.metadata.searched import searchable
 
 
 def home_of_community(case: Case) -> Findings:
