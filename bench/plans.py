@@ -13,13 +13,12 @@ from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.ebrim import Slot
 from xds.registry import schema
-from xds.registry.parameters import CODE, ENTRY_TYPE, STATUS, TIME, Parameter
+from xds.registry.parameters import CODE, TIME, Parameter
 from xds.registry.queries import STORED_QUERIES, QueryRequest, ResultLimits, answer
 from xds.registry.steps import StoredQuery
 from xds.registry.tables import VALUES, association, document_entry, folder, patient, submission_set
 from xds.registry.visibility import Visibility
 
-_UUID: Final = "urn:uuid:11111111-2222-4333-8444-555555555555"
 _TABLES: Final = {
     table.name
     for table in (document_entry, submission_set, folder, association, patient, *VALUES.values())
@@ -95,25 +94,33 @@ class _Noting:
 
 
 def _requests(query: StoredQuery) -> Iterator[QueryRequest]:
-    """Ask with each of the query's alternatives, first with little else, then with everything."""
+    """Ask with each of the query's alternatives: with little else, with everything, with lists."""
     names = query.alternatives.names if query.alternatives else ("",)
     for name in names:
         possible = [p for p in query.parameters if p.name == name or p.name not in names]
         needed = [p for p in possible if p.required or p.name == name]
-        for parameters in (needed, possible):
-            slots = [Slot(p.name, (_value(p),)) for p in parameters]
+        for parameters, values in ((needed, 1), (possible, 1), (needed, 5), (possible, 5)):
+            slots = [Slot(p.name, _values(p, values if p.multiple else 1)) for p in parameters]
             yield QueryRequest(query.query_id, slots, v.LEAF_CLASS, query.transaction)
 
 
-def _value(parameter: Parameter) -> str:
-    texts = {CODE: "'a^^b'", STATUS: f"'{v.APPROVED}'", ENTRY_TYPE: f"'{v.STABLE_DOCUMENT_ENTRY}'"}
+def _values(parameter: Parameter, count: int) -> tuple[str, ...]:
+    return tuple(_value(parameter, number) for number in range(count))
+
+
+def _value(parameter: Parameter, number: int) -> str:
     if parameter.kind is TIME:
         return "2026"
-    named = _UUID if parameter.name.endswith("EntryUUID") or parameter.name == "$uuid" else "a"
-    if parameter.name == "$AssociationTypes":
-        named = v.RPLC
-    text = texts.get(parameter.kind, f"'{named}'")
-    return f"({text})"
+    texts = [letter * 8 for letter in "abcde"]
+    if parameter.name.endswith("EntryUUID") or parameter.name == "$uuid":
+        texts = [f"urn:uuid:{text}-2222-4333-8444-555555555555" for text in texts]
+    elif parameter.name == "$AssociationTypes":
+        texts = sorted(v.RELATIONSHIPS)
+    elif parameter.kind is CODE:
+        texts = [f"{text}^^b" for text in texts]
+    elif parameter.kind.known:
+        texts = sorted(parameter.kind.known)
+    return f"('{texts[number % len(texts)]}')"
 
 
 def plans(deployment: Deployment) -> Sequence[Figure]:

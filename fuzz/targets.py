@@ -172,7 +172,7 @@ def read_parameters(data: bytes) -> None:
         except TransactionFailure:
             continue
         for table in query.on:
-            query.filter(table, arguments)
+            query.criterion(table, arguments)
 
 
 # --- FHIR ----------------------------------------------------------------------------------------

@@ -13,8 +13,7 @@ from xds.metadata.objects import Association, Author, Code, DocumentEntry, Folde
 from xds.metadata.submission import Submission
 from xds.registry.queries import ResultLimits
 from xds.registry.registry import DocumentRegistry
-from xds.registry.search import Page
-from xds.registry.views import Order
+from xds.registry.search import Order, Page
 
 ANNA, BERT = (f"{name}^^^&2.999.1.1&ISO" for name in ("anna", "bert"))
 
@@ -97,9 +96,9 @@ MEDICAL, SURGICAL = "medical^^2.999.5", "surgical^^2.999.5"
         (equal("patient_id", ANNA, BERT), ["1", "2", "3"]),
         (equal("event_code_list", MEDICAL), ["1", "2"]),
         (And(equal("event_code_list", MEDICAL), equal("event_code_list", SURGICAL)), ["2"]),
-        (Comparison("author", Operator.LIKE, ("%^JO\\_n%",)), ["1"]),
-        (Comparison("class_code", Operator.LIKE, ("usual^^%",)), ["1", "2", "3"]),
-        (Comparison("class_code", Operator.LIKE, ("usua_",)), []),
+        (Comparison("author", Operator.LIKE_ANY_CASE, ("%^JO\\_n%",)), ["1"]),
+        (Comparison("class_code", Operator.LIKE_ANY_CASE, ("usual^^%",)), ["1", "2", "3"]),
+        (Comparison("class_code", Operator.LIKE_ANY_CASE, ("usua_",)), []),
         (STARTED, ["2"]),
         (ENDED, ["1"]),
         (Or(STARTED, ENDED), ["1", "2"]),
@@ -108,7 +107,7 @@ MEDICAL, SURGICAL = "medical^^2.999.5", "surgical^^2.999.5"
         (Comparison("number", Operator.FROM, ("2",)), ["2", "3"]),
         (Or(), []),
         (equal("patient_id", "an\0na"), []),
-        (Comparison("class_code", Operator.LIKE, ("us\0ual%",)), []),
+        (Comparison("class_code", Operator.LIKE_ANY_CASE, ("us\0ual%",)), []),
     ],
 )
 def test_criteria_choose_entries(

@@ -6,6 +6,7 @@ apart, and is written down in :mod:`xds.database.sqlite` and :mod:`xds.database.
 
 from xds.database.access import Database, InCommit, announce, retried
 from xds.database.errors import CommitUnknown, DatabaseConflict, DatabaseUnavailable
+from xds.database.lists import ascii_lower, is_like, like_any, listed, one_of
 from xds.database.locks import EVERYTHING, NOTHING, Locks
 from xds.database.reading import fetch
 from xds.database.statements import (
@@ -33,10 +34,15 @@ __all__ = [
     "UsedOnce",
     "announce",
     "array",
+    "ascii_lower",
     "copy_rows",
     "fetch",
     "insert_all",
     "insert_arrays",
     "insert_rows",
+    "is_like",
+    "like_any",
+    "listed",
+    "one_of",
     "retried",
 ]

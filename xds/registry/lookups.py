@@ -5,14 +5,11 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
-    ARRAY,
-    CompoundSelect,
     Connection,
     Integer,
     Select,
     Table,
     Text,
-    any_,
     bindparam,
     cast,
     literal,
@@ -23,7 +20,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from xds.database import array, fetch
+from xds.database import fetch, one_of
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
@@ -108,15 +105,11 @@ _BY_UNIQUE_ID: Final = union_all(
     )
 )
 _BEARERS: Final = tuple(table for kind, table in _TABLES.items() if kind is not Association)
-_PROBE: Final[CompoundSelect[Any]] = union_all(
+_PROBES: Final = union(
     *(
-        select(literal_column("1")).where(table.c.unique_id == bindparam("unique_id"))
+        select(table.c.unique_id).where(one_of.named(table.c.unique_id, "unique_ids"))
         for table in _BEARERS
     )
-)
-_ASKED: Final = cast(bindparam("unique_ids"), ARRAY(Text))
-_PROBES: Final = union(
-    *(select(table.c.unique_id).where(table.c.unique_id == any_(_ASKED)) for table in _BEARERS)
 )
 _TRANSFORMATIONS: Final = select(association.c.source).where(
     association.c.source.in_(bindparam("uuids", expanding=True)),
@@ -211,9 +204,7 @@ def registry_state(
 
 def _used(connection: Connection, wanted: list[str]) -> list[str]:
     """Return those of some uniqueIds that are in use: nearly always none, and no more is read."""
-    if connection.dialect.name == "sqlite":
-        return [one for one in wanted if fetch(connection, _PROBE, {"unique_id": one})]
-    return [one for (one,) in fetch(connection, _PROBES, {"unique_ids": array(wanted)})]
+    return [one for (one,) in fetch(connection, _PROBES, {"unique_ids": wanted})]
 
 
 def _uuids(submission: Submission) -> list[str]:

@@ -20,6 +20,17 @@ from xds.errors import (
 )
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
+from xds.metadata.criteria import (
+    And,
+    Comparison,
+    Criterion,
+    Not,
+    Operator,
+    Or,
+    before,
+    given,
+    since,
+)
 from xds.metadata.ebrim import Slot
 from xds.metadata.white_space import trimmed, trimmed_value
 from xds.registry.tables import searchable
@@ -89,6 +100,20 @@ class Parameter:
     """Whether the Slot may be repeated, for AND."""
     default: Groups = field(default=())
 
+    def criterion(self, group: Sequence[str]) -> Criterion:
+        """Return what an object has to meet for one group of values.
+
+        A time that is absent is within any bounds (ITI TF-2 3.18.4.1.2.3.7.1).
+        """
+        if self.match is Match.EQUAL:
+            return Comparison(self.attribute, Operator.EQUAL, tuple(group))
+        if self.match is Match.LIKE:
+            # IHE defines no escape character, so a backslash in a pattern means itself
+            patterns = tuple(pattern.replace("\\", "\\\\") for pattern in group)
+            return Comparison(self.attribute, Operator.LIKE, patterns)
+        bound = since if self.match is Match.FROM else before
+        return Or(bound(self.attribute, group[0]), Not(given(self.attribute)))
+
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
@@ -106,6 +131,18 @@ class Arguments:
     def all(self, name: str) -> tuple[str, ...]:
         """Return the values of a parameter that is given once at most."""
         return tuple(value for group in self.groups(name) for value in group)
+
+
+def criterion_of(parameters: Iterable[Parameter], arguments: Arguments) -> Criterion:
+    """Return what an object has to meet for each group of each parameter that is given."""
+    return And(
+        *(
+            parameter.criterion(group)
+            for parameter in parameters
+            if parameter.match is not Match.STEP
+            for group in arguments.groups(parameter.name)
+        )
+    )
 
 
 # --- the tokenizer -------------------------------------------------------------------------------
@@ -151,10 +188,10 @@ def _group(parameter: Parameter, slot: Slot) -> tuple[str, ...]:
     kind = parameter.kind
     values: dict[str, None] = {}
     for text in slot.values:
-        for given, quoted in items(text):
+        for item, quoted in items(text):
             if kind.quoted and not quoted:
                 raise ValueError("the value must stand in single quotes")
-            value = kind.trim(given)
+            value = kind.trim(item)
             if kind.check is not None:
                 kind.check(value)
             values[searchable(value)] = None

@@ -35,7 +35,7 @@ from xds.registry.parameters import (
     items,
     passed_over,
 )
-from xds.registry.search import Page, Search
+from xds.registry.search import Columns, Page, Search
 from xds.registry.steps import StoredQuery
 from xds.registry.tables import association, document_entry, folder, submission_set
 from xds.registry.visibility import Visibility
@@ -407,7 +407,8 @@ def answer(
     arguments = decode(request.slots, query.parameters, query.alternatives)
     leaf_class = request.return_type == v.LEAF_CLASS
     most = limits.leaf_class if leaf_class else limits.object_ref
-    search = Search(connection, leaf_class, most, visible)
+    columns = Columns.LEAF if leaf_class else Columns.REFERENCE
+    search = Search(connection, columns, most, visible)
     result = _result(query, search, arguments, request.page)
     if leaf_class and query.single_patient:
         _require_one_patient(result.objects)
@@ -419,7 +420,7 @@ def _result(
 ) -> QueryResult:
     if page is not None and query.step is steps.find:
         (table,) = query.on
-        wanted = query.filter(table, arguments)
+        wanted = query.criterion(table, arguments)
         return QueryResult(search.objects(table, wanted, page=page), search.count(table, wanted))
     found = query.step(query, search, arguments)
     search.require_few(found)

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
-from xds.database import Database, DatabaseConflict, InCommit, fetch, retried
+from xds.database import Database, DatabaseConflict, InCommit, fetch, one_of, retried
 from xds.errors import TransactionFailure
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
@@ -26,7 +26,7 @@ from xds.registry.patients import Patients
 from xds.registry.queries import QueryRequest, QueryResult, ResultLimits, answer
 from xds.registry.removal import LegalHold, Removal
 from xds.registry.rows import TABLES, Prepared, assign_patients, insert_objects, prepared
-from xds.registry.search import Search
+from xds.registry.search import Columns, Search
 from xds.registry.tables import document_entry, patient
 from xds.registry.views import LATEST_VERSION, RegistryView
 from xds.registry.visibility import Visibility
@@ -53,7 +53,7 @@ _NEXT_STABLE: Final = (
 _PATIENTS_OF: Final = (
     select(document_entry.c.unique_id, patient.c.patient_id)
     .join(patient, document_entry.c.patient == patient.c.pk)
-    .where(document_entry.c.unique_id.in_(bindparam("unique_ids", expanding=True)), LATEST_VERSION)
+    .where(one_of.named(document_entry.c.unique_id, "unique_ids"), LATEST_VERSION)
     .distinct()
     .order_by(document_entry.c.unique_id, patient.c.patient_id)
 )
@@ -328,12 +328,7 @@ def _as_seen(
     if not (seen.sight and (ends or bearers or latest)):
         return state
     wanted = ends | bearers | latest
-    search = Search(connection, fragments=False, most=len(wanted), visible=seen)
-    withheld = wanted - {
-        one.entry_uuid
-        for table in TABLES.values()
-        for one in search.objects_in(table, "entry_uuid", wanted)
-    }
+    withheld = wanted - set(_visible(connection, sorted(wanted), seen))
     return replace(
         state,
         objects={uuid: one for uuid, one in state.objects.items() if uuid not in ends & withheld},
@@ -349,7 +344,7 @@ def _visible(connection: Connection, entry_uuids: Sequence[str], seen: Visibilit
     """Return those of some entryUUIDs whose objects someone may know of."""
     if not seen.sight:
         return entry_uuids
-    search = Search(connection, fragments=False, most=len(entry_uuids), visible=seen)
+    search = Search(connection, Columns.REFERENCE, len(entry_uuids), seen)
     return [
         one.entry_uuid
         for table in TABLES.values()

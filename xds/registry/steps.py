@@ -4,19 +4,20 @@ Results come in one order: SubmissionSets, DocumentEntries, Folders, Association
 in the order of registration. An Association to an entry that a filter removed is removed too.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from sqlalchemy import Table
 
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_18
+from xds.metadata.criteria import Criterion, equal
 from xds.metadata.searched import TEXTS, Searched
 from xds.registry.fragments import FoundObject
-from xds.registry.parameters import Alternatives, Arguments, Match, Parameter
+from xds.registry.parameters import Alternatives, Arguments, Match, Parameter, criterion_of
 from xds.registry.rows import KINDS
-from xds.registry.search import Filter, Search, filtered, in_order
+from xds.registry.search import Search, in_order
 from xds.registry.tables import association, document_entry, folder, submission_set
 
 Step = Callable[["StoredQuery", Search, Arguments], list[FoundObject]]
@@ -52,8 +53,14 @@ class StoredQuery:
     single_patient: bool = False
     """Whether a LeafClass answer must be of one patient (ITI TF-2 3.18.4.1.2.3.8)."""
     transaction: str = ITI_18.name
+    parameters: tuple[Parameter, ...] = field(init=False)
+    """Every parameter once."""
 
     def __post_init__(self) -> None:
+        once: dict[str, Parameter] = {}
+        for one in (*self.free, *(one for of_table in self.on.values() for one in of_table)):
+            once.setdefault(one.name, one)
+        object.__setattr__(self, "parameters", tuple(once.values()))
         for table, parameters in self.on.items():
             indexes = KINDS[table.name].indexes()
             for one in parameters:
@@ -64,35 +71,23 @@ class StoredQuery:
                     attribute = f"{table.name}.{one.attribute}"
                     raise ValueError(f"{self.name}: {compared} with {attribute}, which is {how}")
 
-    @property
-    def parameters(self) -> Iterator[Parameter]:
-        """Every parameter once."""
-        seen: set[str] = set()
-        for parameter in (*self.free, *(p for group in self.on.values() for p in group)):
-            if parameter.name not in seen:
-                seen.add(parameter.name)
-                yield parameter
-
-    def filter(self, table: Table, arguments: Arguments) -> Filter:
-        """Return what the arguments demand of a table's objects."""
-        return filtered(self.on.get(table, ()), arguments)
+    def criterion(self, table: Table, arguments: Arguments) -> Criterion:
+        """Return what a table's objects have to meet."""
+        return criterion_of(self.on.get(table, ()), arguments)
 
 
-_HAS_MEMBER: Final = filtered(
-    [Parameter(name="has_member", attribute="association_type")],
-    Arguments({"has_member": ((v.HAS_MEMBER,),)}),
-)
+_HAS_MEMBER: Final = equal("association_type", [v.HAS_MEMBER])
 
 
 def find(query: StoredQuery, search: Search, arguments: Arguments) -> list[FoundObject]:
     """Find the objects of one table by their attributes."""
     (table,) = query.on
-    return search.objects(table, query.filter(table, arguments))
+    return search.objects(table, query.criterion(table, arguments))
 
 
 def get_all(query: StoredQuery, search: Search, arguments: Arguments) -> list[FoundObject]:
     """Find everything of a patient, and every Association that touches it."""
-    wanted = {table: query.filter(table, arguments) for table in query.on}
+    wanted = {table: query.criterion(table, arguments) for table in query.on}
     found = [one for table, of_it in wanted.items() for one in search.objects(table, of_it)]
     return [*found, *search.touching(wanted)]
 
@@ -124,10 +119,10 @@ def get_submission_set_and_contents(
     query: StoredQuery, search: Search, arguments: Arguments
 ) -> list[FoundObject]:
     """Find a SubmissionSet and all that it holds."""
-    sets = search.objects(submission_set, query.filter(submission_set, arguments))
+    sets = search.objects(submission_set, query.criterion(submission_set, arguments))
     members = search.objects_in(association, "source", _uuids(sets), _HAS_MEMBER)
     targets = _targets(members)
-    wanted = query.filter(document_entry, arguments)
+    wanted = query.criterion(document_entry, arguments)
     entries = search.objects_in(document_entry, "entry_uuid", targets, wanted)
     folders = search.objects_in(folder, "entry_uuid", targets)
     held = {*_uuids(entries), *_uuids(folders)}
@@ -141,9 +136,9 @@ def get_folder_and_contents(
     query: StoredQuery, search: Search, arguments: Arguments
 ) -> list[FoundObject]:
     """Find a Folder, its documents and the HasMembers between."""
-    folders = search.objects(folder, query.filter(folder, arguments))
+    folders = search.objects(folder, query.criterion(folder, arguments))
     members = search.objects_in(association, "source", _uuids(folders), _HAS_MEMBER)
-    wanted = query.filter(document_entry, arguments)
+    wanted = query.criterion(document_entry, arguments)
     entries = search.objects_in(document_entry, "entry_uuid", _targets(members), wanted)
     held = {*_uuids(folders), *_uuids(entries)}
     return [*entries, *folders, *_among(members, held)]
@@ -153,7 +148,7 @@ def get_folders_for_document(
     query: StoredQuery, search: Search, arguments: Arguments
 ) -> list[FoundObject]:
     """Find the Folders that hold a document."""
-    entries = search.objects(document_entry, query.filter(document_entry, arguments))
+    entries = search.objects(document_entry, query.criterion(document_entry, arguments))
     members = search.objects_in(association, "target", _uuids(entries), _HAS_MEMBER)
     return search.objects_in(folder, "entry_uuid", _sources(members))
 
@@ -162,10 +157,10 @@ def get_related_documents(
     query: StoredQuery, search: Search, arguments: Arguments
 ) -> list[FoundObject]:
     """Find the documents joined to one by Associations of given types, and these Associations."""
-    start = search.objects(document_entry, query.filter(document_entry, arguments))
-    related = search.touching_any(_uuids(start), query.filter(association, arguments))
+    start = search.objects(document_entry, query.criterion(document_entry, arguments))
+    related = search.touching_any(_uuids(start), query.criterion(association, arguments))
     ends = dict.fromkeys([*_sources(related), *_targets(related)])
-    wanted = filtered(query.free, arguments)
+    wanted = criterion_of(query.free, arguments)
     entries = search.objects_in(document_entry, "entry_uuid", ends, wanted)
     kept = _among(related, set(_uuids(entries)))
     touched = {*_sources(kept), *_targets(kept)}

@@ -23,47 +23,34 @@ from sqlalchemy import (
     exists,
     func,
     literal,
-    literal_column,
-    null,
     select,
     true,
     type_coerce,
     union_all,
 )
 
-from xds.database import fetch
-from xds.errors import TransactionFailure, XDSTooManyResults
+from xds.database import fetch, one_of
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
-from xds.metadata.criteria import Criterion
+from xds.metadata.criteria import Criterion, all_of, evaluate
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
+from xds.metadata.searched import searchable
 from xds.metadata.unique_ids import normal
-from xds.registry.conditions import Clause, Shape, bind, clause, column
+from xds.registry.conditions import Condition, decided
 from xds.registry.fragments import FoundObject, parsed
-from xds.registry.lookups import chunks
-from xds.registry.search import WHOLE, Page
+from xds.registry.rows import TABLES
+from xds.registry.search import WHOLE, Columns, Order, Page, Search, Shown
 from xds.registry.tables import (
     VALUES,
     association,
     document_entry,
     folder,
     patient,
-    searchable,
-    submission_set,
     value_attribute,
 )
 from xds.registry.visibility import EVERYTHING, Sight, Visibility, not_all_withheld, seen
 
 T = TypeVar("T", DocumentEntry, SubmissionSet, Folder)
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a result is sorted by; what is absent comes last, unless it is to come first."""
-
-    attribute: str
-    descending: bool = False
-    absent_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +75,15 @@ class Found(Generic[T]):
     def number(self) -> int:
         """Objects of a kind are numbered in the order of registration."""
         return self.found.number
+
+    def meets(self, criterion: Criterion) -> bool:
+        """Decide a criterion in memory."""
+        known = {
+            "number": str(self.number),
+            "registered_at": self.registered_at,
+            "last_updated_at": self.last_updated_at,
+        }
+        return evaluate(criterion, self.thing, known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +119,6 @@ class KnownPatient:
     """The number of the patient that it was merged into."""
 
 
-_TABLES: Final[dict[type, Table]] = {
-    DocumentEntry: document_entry,
-    SubmissionSet: submission_set,
-    Folder: folder,
-}
-
-
 @dataclass(frozen=True, slots=True)
 class RegistryView:
     """The registry at one moment; made by :meth:`DocumentRegistry.view`, good within its block."""
@@ -148,6 +137,11 @@ class RegistryView:
         return replace(self, versions=True)
 
     @property
+    def _search(self) -> Search:
+        shown = Shown.ALL if self.versions else Shown.LATEST
+        return Search(self.connection, Columns.REGISTERED, self.most, self.visible, shown)
+
+    @property
     def whole(self) -> "RegistryView":
         """The same with nothing withheld: to keep ids apart, never to tell of what is there."""
         return replace(self, visible=EVERYTHING, versions=True)
@@ -162,36 +156,33 @@ class RegistryView:
     ) -> list[Found[T]]:
         """Return the objects that meet every criterion, by ``order`` and then by registration.
 
-        Raises TransactionFailure with XDSTooManyResults where they are more than the limit, and
-        KeyError for an attribute that is not searched.
+        What the database cannot decide is decided in memory (:meth:`decides`), of a result that is
+        asked for as a whole; ValueError for a page of it. Raises TransactionFailure with
+        XDSTooManyResults where what the database finds is more than the limit.
         """
-        wanted = bind(criteria)
-        query = _selection(
-            _TABLES[kind].name, wanted.shapes, tuple(order), self.visible.sight, self.versions
-        )
-        size = self.most + 1 if page.size is None else min(page.size, self.most + 1)
-        bound = {**wanted.values, "most": size, "start": page.start}
-        rows = self._rows(query, bound)
-        if len(rows) > self.most:
-            raise TransactionFailure(
-                [XDSTooManyResults(f"more than {self.most} objects are found; ask for less")]
-            )
-        return [Found(FoundObject(kind, *row[:9]), *row[9:]) for row in rows]
+        criterion, is_decided = decided(kind, all_of(criteria))
+        if not (is_decided or page == WHOLE):
+            raise ValueError("what is decided in memory is found as a whole")
+        rows = self._search.rows(TABLES[kind], criterion, order=order, page=page)
+        found: list[Found[T]] = [Found(FoundObject(kind, *row[:9]), *row[9:]) for row in rows]
+        return found if is_decided else [one for one in found if one.meets(all_of(criteria))]
+
+    def decides(self, kind: type[T], criteria: Iterable[Criterion]) -> bool:
+        """Tell whether the database can decide criteria, which are else decided in memory."""
+        return decided(kind, all_of(criteria))[1]
 
     def count(self, kind: type[T], criteria: Sequence[Criterion]) -> int:
-        """Return how many objects meet every criterion."""
-        wanted = bind(criteria)
-        query = _count(_TABLES[kind].name, wanted.shapes, self.visible.sight, self.versions)
-        ((found,),) = self._rows(query, wanted.values)
-        return int(found)
+        """Return how many objects meet every criterion; ValueError as for a page of them."""
+        criterion, is_decided = decided(kind, all_of(criteria))
+        if not is_decided:
+            raise ValueError("what is decided in memory is found as a whole")
+        return self._search.count(TABLES[kind], criterion)
 
     def documents(self, unique_ids: Iterable[str], repository_unique_id: str) -> set[str]:
         """Return the uniqueIds of documents of a repository all of whose entries are visible."""
         asked = {one: normal(searchable(one)) for one in unique_ids}
-        query, bound = _documents(self.visible.sight), {"repository": repository_unique_id}
-        found: set[str] = set()
-        for chunk in chunks(asked.values()):
-            found.update(one for (one,) in self._rows(query, {"wanted": chunk, **bound}))
+        bound = {"wanted": asked.values(), "repository": repository_unique_id}
+        found = {one for (one,) in self._rows(_documents(self.visible.sight), bound)}
         return {one for one, compared in asked.items() if compared in found}
 
     def bearers(self, kind: type[Any], identifiers: Iterable[str]) -> list[str]:
@@ -199,7 +190,7 @@ class RegistryView:
 
         Whether they are visible is for whoever finds them by it.
         """
-        return [uuid for (uuid,) in self._each(_bearers(_TABLES[kind].name), identifiers)]
+        return [uuid for (uuid,) in self._each(_bearers(TABLES[kind]), identifiers)]
 
     def relations(self, entry_uuids: Iterable[str]) -> list[Relation]:
         """Return the relationships whose source is one of the entries, as they were registered.
@@ -248,73 +239,14 @@ class RegistryView:
         found = {number for (number,) in self._each(query, [one.number for one in asked])}
         return [one for one in asked if one.number in found]
 
-    def _each(self, query: Select[Any], wanted: Iterable[Any]) -> Iterable[Any]:
-        for chunk in chunks(wanted):
-            yield from self._rows(query, {"wanted": chunk})
+    def _each(self, query: Select[Any], wanted: Iterable[Any]) -> Sequence[Any]:
+        return self._rows(query, {"wanted": list(wanted)})
 
     def _rows(self, query: Select[Any], bound: Mapping[str, object]) -> Sequence[Any]:
         return fetch(self.connection, query, {**bound, **self.visible.values})
 
 
 # --- statements ----------------------------------------------------------------------------------
-
-
-def _ordered(table: Table, order: Sequence[Order]) -> Iterable[ColumnElement[Any]]:
-    for one in order:
-        sorted_by = column(table, one.attribute)
-        yield sorted_by.is_(None).desc() if one.absent_first else sorted_by.is_(None)
-        yield sorted_by.desc() if one.descending else sorted_by.asc()
-    yield table.c.pk
-
-
-@lru_cache(maxsize=1_000)
-def _selection(
-    name: str, shapes: tuple[Shape, ...], order: tuple[Order, ...], sight: Sight, versions: bool
-) -> Select[Any]:
-    """Select the fields of a FoundObject and then those of Found, in their order."""
-    (table,) = (one for one in _TABLES.values() if one.name == name)
-    columns = (
-        table.c.pk,
-        table.c.entry_uuid,
-        table.c.home_community_id,
-        table.c.availability_status,
-        patient.c.patient_id,
-        table.c.get("last_update_time", null()),
-        null().label("source"),
-        null().label("target"),
-        table.c.fragment,
-        table.c.patient,
-        table.c.registered_at,
-        table.c.last_updated_at,
-    )
-    return (
-        select(*columns)
-        .select_from(table.join(patient, table.c.patient == patient.c.pk))
-        .where(*_where(table, shapes, sight, versions))
-        .order_by(*_ordered(table, order))
-        .limit(bindparam("most"))
-        .offset(bindparam("start"))
-    )
-
-
-@lru_cache(maxsize=1_000)
-def _count(name: str, shapes: tuple[Shape, ...], sight: Sight, versions: bool) -> Select[Any]:
-    (table,) = (one for one in _TABLES.values() if one.name == name)
-    return (
-        select(func.count())
-        .select_from(table.join(patient, table.c.patient == patient.c.pk))
-        .where(*_where(table, shapes, sight, versions))
-    )
-
-
-def _where(
-    table: Table, shapes: tuple[Shape, ...], sight: Sight, versions: bool
-) -> Iterable[Clause]:
-    yield from (clause(table, shape) for shape in shapes)
-    yield from seen(table, sight)
-    if not versions and "is_latest" in table.c:
-        # a literal, for the index of such rows
-        yield table.c.is_latest == literal_column("1")
 
 
 _NEWER: Final = document_entry.alias()
@@ -329,8 +261,8 @@ LATEST_VERSION: Final = ~exists(
 """That an entry has no newer version: a link change gives its document to another patient."""
 
 
-def _wanted(among: ColumnElement[Any]) -> Clause:
-    return among.in_(bindparam("wanted", expanding=True))
+def _wanted(among: ColumnElement[Any]) -> Condition:
+    return one_of.named(among, "wanted")
 
 
 @lru_cache(maxsize=100)
@@ -353,9 +285,8 @@ _MOST_BEARERS: Final = 10_000
 
 
 @lru_cache(maxsize=10)
-def _bearers(name: str) -> Select[Any]:
-    (table,) = (one for one in _TABLES.values() if one.name == name)
-    values = VALUES[name]
+def _bearers(table: Table) -> Select[Any]:
+    values = VALUES[table.name]
     of_attribute = type_coerce(values.c.attribute, SmallInteger)
     return (
         select(table.c.entry_uuid)
@@ -373,7 +304,7 @@ def _relations(sight: Sight) -> Select[Any]:
         .join(document_entry, document_entry.c.entry_uuid == association.c.target)
         .where(
             _wanted(association.c.source),
-            association.c.association_type.in_(sorted(v.RELATIONSHIPS)),
+            one_of.fixed(association.c.association_type, sorted(v.RELATIONSHIPS)),
             association.c.availability_status == v.APPROVED,
             *seen(association, sight),
         )
@@ -405,7 +336,7 @@ def _held(table: Table, kind: int, sight: Sight) -> Select[Any]:
     )
 
 
-def _known(*conditions: Clause, sight: Sight) -> Select[Any]:
+def _known(*conditions: Condition, sight: Sight) -> Select[Any]:
     columns = (patient.c.pk, patient.c.patient_id, patient.c.survivor)
     return select(*columns).where(*conditions, *seen(patient, sight)).order_by(patient.c.pk)
 

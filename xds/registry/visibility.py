@@ -15,8 +15,8 @@ from typing import Final
 from sqlalchemy import FromClause, Select, Table, and_, exists, func, or_, select
 
 from xds.metadata import vocabulary as v
-from xds.metadata.criteria import ANYTHING, Criterion, is_anything, of_patient
-from xds.registry.conditions import Clause, Shape, bind, clause, fails
+from xds.metadata.criteria import ANYTHING, And, Criterion, is_anything, of_patient
+from xds.registry.conditions import Condition, Shape, bind, condition, fails
 from xds.registry.tables import association, document_entry, folder, patient, submission_set
 
 _PREFIX: Final = "seen"
@@ -38,7 +38,7 @@ class Visibility:
 
     @classmethod
     def of(cls, criterion: Criterion) -> "Visibility":
-        """Part what a caller may know of."""
+        """Bind what a caller may know of."""
         return EVERYTHING if is_anything(criterion) else _bind(criterion)
 
 
@@ -47,29 +47,29 @@ EVERYTHING: Final = Visibility()
 
 @lru_cache(_KEPT)
 def _bind(criterion: Criterion) -> Visibility:
-    both = bind([criterion, of_patient(criterion)], _PREFIX)
-    return Visibility(both.shapes, both.values)
+    both = bind(And(criterion, of_patient(criterion)), _PREFIX)
+    return Visibility(both.shape[1:], both.values)
 
 
-def seen(table: Table, sight: Sight, row: FromClause | None = None) -> list[Clause]:
+def seen(table: Table, sight: Sight, row: FromClause | None = None) -> list[Condition]:
     """Return the conditions by which a row of the table is visible; none where everything is.
 
-    ``row`` as for :func:`xds.registry.conditions.clause`.
+    ``row`` as for :func:`xds.registry.conditions.condition`.
     """
     if not sight:
         return []
     entries, patients = sight
     if table is document_entry:
-        return [clause(table, entries, row)]
+        return [condition(table, entries, row)]
     if table is association:
         return list(_of_ends(association if row is None else row, sight, _DEEPEST))
-    found = [] if patients == _ANYTHING else [clause(table, patients, row)]
+    found = [] if patients == _ANYTHING else [condition(table, patients, row)]
     if table is not patient and not _is_of_patients(entries):
         found.append(_of_members(table if row is None else row, entries))
     return found
 
 
-_ANYTHING: Final = bind([ANYTHING]).shapes[0]
+_ANYTHING: Final = bind(ANYTHING).shape
 
 
 def _is_of_patients(shape: Shape) -> bool:
@@ -79,7 +79,7 @@ def _is_of_patients(shape: Shape) -> bool:
     return all(map(_is_of_patients, shape[1:]))
 
 
-def _of_members(holder: FromClause, entries: Shape) -> Clause:
+def _of_members(holder: FromClause, entries: Shape) -> Condition:
     """Require a visible entry among those that are held, where there are any."""
     entry = document_entry.alias()
     member = association.alias()
@@ -95,11 +95,11 @@ def _of_members(holder: FromClause, entries: Shape) -> Clause:
     return _some_visible(held, entry, entries)
 
 
-def _some_visible(held: Select[tuple[int]], entry: FromClause, entries: Shape) -> Clause:
-    return or_(_any(held.where(clause(document_entry, entries, entry))), ~_any(held))
+def _some_visible(held: Select[tuple[int]], entry: FromClause, entries: Shape) -> Condition:
+    return or_(_any(held.where(condition(document_entry, entries, entry))), ~_any(held))
 
 
-def not_all_withheld(sight: Sight) -> list[Clause]:
+def not_all_withheld(sight: Sight) -> list[Condition]:
     """Return the condition that a patient has a visible entry, or none at all.
 
     The entries of a patient who was merged into another are those of the other.
@@ -112,7 +112,7 @@ def not_all_withheld(sight: Sight) -> list[Clause]:
     return [_some_visible(held, entry, sight[0])]
 
 
-def _of_ends(row: FromClause, sight: Sight, depth: int) -> Iterator[Clause]:
+def _of_ends(row: FromClause, sight: Sight, depth: int) -> Iterator[Condition]:
     """Require that neither end is withheld."""
     for table in (document_entry, submission_set, folder):
         end = table.alias()
@@ -131,5 +131,5 @@ def _end(row: FromClause, end: FromClause) -> Select[tuple[int]]:
     )
 
 
-def _any(query: Select[tuple[int]]) -> Clause:
+def _any(query: Select[tuple[int]]) -> Condition:
     return exists(query)

@@ -21,7 +21,7 @@ from sqlalchemy import (
     select,
 )
 
-from xds.database import METADATA, Database, fetch
+from xds.database import METADATA, Database, fetch, one_of
 from xds.metadata.unique_ids import normal
 
 document = Table(
@@ -95,11 +95,9 @@ __all__ = [
     "withdraw",
 ]
 
-_BY_UNIQUE_ID: Final = select(document).where(
-    document.c.unique_id.in_(bindparam("unique_ids", expanding=True))
-)
+_BY_UNIQUE_ID: Final = select(document).where(one_of.named(document.c.unique_id, "unique_ids"))
 _BY_KEY: Final = select(document.c.key).where(document.c.key.in_(bindparam("keys", expanding=True)))
-_SWEPT: Final = select(swept.c.key).where(swept.c.key.in_(bindparam("keys", expanding=True)))
+_SWEPT: Final = select(swept.c.key).where(one_of.named(swept.c.key, "keys"))
 _OF_DOCUMENTS: Final = registration.c.unique_id.in_(bindparam("unique_ids", expanding=True))
 _OF_ATTEMPTS: Final = registration.c.attempt.in_(bindparam("attempts", expanding=True))
 _PENDING: Final = select(registration.c.unique_id).where(_OF_DOCUMENTS)
@@ -141,11 +139,9 @@ def find(connection: Connection, unique_ids: Sequence[str]) -> dict[str, Indexed
     """
     asked = list({one: None for each in unique_ids for one in (each, normal(each))})
     kept: dict[str, IndexedDocument] = {}
-    for start in range(0, len(asked), _CHUNK):
-        chunk = asked[start : start + _CHUNK]
-        for row in fetch(connection, _BY_UNIQUE_ID, {"unique_ids": chunk}):
-            one = IndexedDocument(*row)
-            kept[one.unique_id] = one
+    for row in fetch(connection, _BY_UNIQUE_ID, {"unique_ids": asked}):
+        one = IndexedDocument(*row)
+        kept[one.unique_id] = one
     found = {one: kept.get(one) or kept.get(normal(one)) for one in unique_ids}
     return {one: document for one, document in found.items() if document is not None}
 

@@ -23,8 +23,8 @@ from xds.metadata import datatypes
 from xds.metadata.criteria import And, Comparison, Criterion, Not, Operator, Or
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.metadata.searched import OF_REGISTRY, Searched
-from xds.registry.search import Page
-from xds.registry.views import Found, Order, RegistryView
+from xds.registry.search import Order, Page
+from xds.registry.views import Found, RegistryView
 
 T = TypeVar("T")
 

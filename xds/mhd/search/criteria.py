@@ -61,7 +61,7 @@ _GROUP: Final = 50
 def _like(attribute: str, patterns: Iterable[str]) -> Criterion:
     listed = tuple(dict.fromkeys(patterns))
     groups = [listed[i : i + _GROUP] for i in range(0, len(listed), _GROUP)]
-    conditions = [Comparison(attribute, Operator.LIKE, group) for group in groups]
+    conditions = [Comparison(attribute, Operator.LIKE_ANY_CASE, group) for group in groups]
     return conditions[0] if len(conditions) == 1 else Or(*conditions)
 
 
