@@ -229,7 +229,7 @@ def _held(attribute: str, thing: MetadataObject, known: Mapping[str, str]) -> tu
         values = index.values(thing)
         return tuple(map(normal, values)) if attribute == "unique_id" else values
     if (names := _AUTHORS.get(attribute)) is not None:
-        return tuple(names(thing))
+        return tuple(map(searchable, names(thing)))
     return tuple(map(searchable, type(thing).attributes()[attribute].texts(thing)))
 
 

@@ -55,7 +55,9 @@ _LIKE: Final = frozenset({Operator.LIKE, Operator.LIKE_ANY_CASE})
 _FEW: Final = 3
 """Values that are parameters of their own, which SQLite compares faster than those of a list."""
 _IN_MEMORY: Final = frozenset({Operator.STARTS, Operator.CONTAINS})
-_SELECTIVE: Final = frozenset({"patient_id", "entry_uuid", "unique_id", "source", "target"})
+_SELECTIVE: Final = frozenset(
+    {"patient_id", "entry_uuid", "logical_id", "unique_id", "source", "target"}
+)
 """Attributes that few objects share."""
 
 

@@ -33,7 +33,7 @@ from xds.database import fetch, one_of
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import Criterion, all_of, evaluate
-from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
+from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.metadata.searched import searchable
 from xds.metadata.unique_ids import normal
 from xds.registry.conditions import Condition, decided
@@ -167,7 +167,7 @@ class RegistryView:
         found: list[Found[T]] = [Found(FoundObject(kind, *row[:9]), *row[9:]) for row in rows]
         return found if is_decided else [one for one in found if one.meets(all_of(criteria))]
 
-    def decides(self, kind: type[T], criteria: Iterable[Criterion]) -> bool:
+    def decides(self, kind: type[MetadataObject], criteria: Iterable[Criterion]) -> bool:
         """Tell whether the database can decide criteria, which are else decided in memory."""
         return decided(kind, all_of(criteria))[1]
 

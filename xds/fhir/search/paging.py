@@ -16,11 +16,22 @@ import orjson
 
 from xds.fhir.exchange import Call
 from xds.fhir.r4.outcome import Issue
-from xds.fhir.search.parameters import NOTHING, Kind, SearchParameter
+from xds.fhir.search.parameters import Kind, SearchParameter
 from xds.fhir.search.requests import Plan, passed_over, problem
 from xds.fhir.search.values import split
 from xds.metadata import datatypes
-from xds.metadata.criteria import And, Comparison, Criterion, Not, Operator, Or
+from xds.metadata.criteria import (
+    NOTHING,
+    Criterion,
+    all_of,
+    any_of,
+    before,
+    equal,
+    given,
+    is_nothing,
+    negated,
+    since,
+)
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.metadata.searched import OF_REGISTRY, Searched
 from xds.registry.search import Order, Page
@@ -248,8 +259,8 @@ def page_of(
 
     Raises TransactionFailure where there is too much to look through.
     """
-    if any(plan.checks for plan in plans):
-        everything = _merged((_passed(view, plan, wanted) for plan in plans), wanted)
+    if not all(view.decides(plan.kind, [plan.criterion]) for plan in plans):
+        everything = _merged((_found(view, plan, wanted) for plan in plans), wanted)
         return cut(everything, lambda one: position_of(one, wanted), wanted, view.most)
     if wanted.only_counts:
         return ResultPage((), _counted(view, plans, wanted, beyond=False))
@@ -342,19 +353,19 @@ def _merged(
     )
 
 
-def _passed(view: RegistryView, plan: Plan, wanted: ResultParameters) -> list[Found[Any]]:
-    """Return all that meets a plan, with what the registry cannot decide."""
+def _found(view: RegistryView, plan: Plan, wanted: ResultParameters) -> list[Found[Any]]:
+    """Return all that meets a plan."""
     order = [Order(one.row.attributes[plan.kind], one.descending) for one in wanted.sort]
-    found: list[Found[Any]] = view.find(plan.kind, plan.criteria, order=order)
-    return [one for one in found if all(check(one.thing) for check in plan.checks)]
+    found: list[Found[Any]] = view.find(plan.kind, [plan.criterion], order=order)
+    return found
 
 
 def _fetched(
     view: RegistryView, plan: Plan, wanted: ResultParameters, size: int
 ) -> list[Found[Any]]:
     """Return what comes next of one kind, from the position in the direction wanted."""
-    criteria = _criteria(plan, wanted, beyond=True)
-    if criteria is None:
+    criterion = _criterion(plan, wanted, beyond=True)
+    if is_nothing(criterion):
         return []
     order = [
         Order(one.row.attributes[plan.kind], one.descending != wanted.backwards, wanted.backwards)
@@ -362,7 +373,7 @@ def _fetched(
     ]
     if wanted.backwards:
         order.append(Order("number", descending=True))
-    return view.find(plan.kind, criteria, order=order, page=Page(size=size))
+    return view.find(plan.kind, [criterion], order=order, page=Page(size=size))
 
 
 def _counted(
@@ -370,26 +381,25 @@ def _counted(
 ) -> int:
     total = 0
     for plan in plans:
-        criteria = _criteria(plan, wanted, beyond=beyond)
-        if criteria is not None:
+        criterion = _criterion(plan, wanted, beyond=beyond)
+        if not is_nothing(criterion):
             kind: Any = plan.kind
-            total += view.count(kind, criteria)
+            total += view.count(kind, [criterion])
     return total
 
 
-def _criteria(plan: Plan, wanted: ResultParameters, *, beyond: bool) -> Sequence[Criterion] | None:
-    """Return what is demanded of one kind, None where nothing of it can be left."""
+def _criterion(plan: Plan, wanted: ResultParameters, *, beyond: bool) -> Criterion:
+    """Return what objects of one kind have to meet, also to be beyond the position if wanted."""
     if not beyond or wanted.position is None:
-        return plan.criteria
-    further = _beyond(plan.kind, wanted.position, wanted)
-    return None if further is NOTHING else (*plan.criteria, further)
+        return plan.criterion
+    return all_of([plan.criterion, _beyond(plan.kind, wanted.position, wanted)])
 
 
 # --- beyond a position ---------------------------------------------------------------------------
 
 
 def _beyond(kind: Kind, position: Position, wanted: ResultParameters) -> Criterion:
-    """Demand what comes after a position, or before it."""
+    """Return the criterion of what comes after a position, or before it."""
     alternatives = list(_differing(kind, position, wanted))
     equal = [
         _at(one.row.attributes[kind], key)
@@ -397,50 +407,37 @@ def _beyond(kind: Kind, position: Position, wanted: ResultParameters) -> Criteri
     ]
     step = _KINDS.index(kind) - position.kind
     if step == 0:
-        number = position.number
-        tie = (
-            Comparison("number", Operator.BEFORE, (str(number),))
-            if wanted.backwards
-            else Comparison("number", Operator.FROM, (str(number + 1),))
-        )
-        alternatives.append(And(*equal, tie))
+        tie = _further("number", str(position.number), later=not wanted.backwards)
+        alternatives.append(all_of([*equal, tie]))
     elif (step < 0) == wanted.backwards:
-        alternatives.append(And(*equal))
-    return Or(*alternatives) if alternatives else NOTHING
+        alternatives.append(all_of(equal))
+    return any_of(alternatives)
 
 
 def _differing(kind: Kind, position: Position, wanted: ResultParameters) -> Iterator[Criterion]:
-    """Demand what is equal in the first things to sort by and differs in the next."""
+    """Yield criteria of what is equal in the first things to sort by and differs in the next."""
     equal: list[Criterion] = []
     for one, key in zip(wanted.sort, position.keys, strict=True):
         attribute = one.row.attributes[kind]
-        further = _further(attribute, key, later=one.descending == wanted.backwards)
-        present: Criterion = Comparison(attribute, Operator.GIVEN)
+        further: Criterion
         if key is None:
             # the absent come last: behind them is nothing, before them all the others
-            further = present if wanted.backwards else NOTHING
-        elif not wanted.backwards:
-            further = Or(further, Not(present))
-        if further is not NOTHING:
-            yield And(*equal, further)
+            further = given(attribute) if wanted.backwards else NOTHING
+        else:
+            further = _further(attribute, key, later=one.descending == wanted.backwards)
+            if not wanted.backwards:
+                further = any_of([further, negated(given(attribute))])
+        yield all_of([*equal, further])
         equal.append(_at(attribute, key))
 
 
-def _further(attribute: str, key: str | None, *, later: bool) -> Criterion:
-    if key is None:
-        return NOTHING
+def _further(attribute: str, key: str, *, later: bool) -> Criterion:
     # times compare as numbers too, so a second 60 is as good as the next minute
-    return (
-        Comparison(attribute, Operator.FROM, (_next(key),))
-        if later
-        else Comparison(attribute, Operator.BEFORE, (key,))
-    )
+    return since(attribute, _next(key)) if later else before(attribute, key)
 
 
 def _at(attribute: str, key: str | None) -> Criterion:
-    if key is None:
-        return Not(Comparison(attribute, Operator.GIVEN))
-    return Comparison(attribute, Operator.EQUAL, (key,))
+    return negated(given(attribute)) if key is None else equal(attribute, [key])
 
 
 def _next(key: str) -> str:

@@ -6,20 +6,15 @@ written from them.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from xds.fhir.exchange import Facade
 from xds.fhir.r4.outcome import Issue
-from xds.metadata.criteria import And, Criterion, Or
-from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
+from xds.metadata.criteria import Criterion
+from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.metadata.searched import ORDERED, Searched
 from xds.registry.views import RegistryView
 
 Kind = type[DocumentEntry] | type[SubmissionSet] | type[Folder]
-Check = Callable[[MetadataObject], bool]
-
-EVERYTHING: Final = And()
-NOTHING: Final = Or()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +41,13 @@ class SearchArgument:
     """The alternatives; separators within them are still escaped."""
 
 
-@dataclass(frozen=True, slots=True)
-class ArgumentCriterion:
-    """What an argument demands of an object to be found."""
+Compare = Callable[[SearchArgument, str, SearchContext], Criterion]
+"""Takes the argument, the attribute that it looks at, and the context; ValueError for a bad value.
 
-    criterion: Criterion
-    check: Check | None = None
-    """What the registry cannot decide: looked at in each object that meets the criterion."""
-    warning: Issue | None = None
-
-
-Compare = Callable[[SearchArgument, str, SearchContext], ArgumentCriterion]
-"""Takes the argument, the attribute that it looks at, and the context.
-
-Raises ValueError for a bad value.
+Returns what an object has to meet to be found.
 """
+Warn = Callable[[SearchArgument, SearchContext], Issue | None]
+"""Returns what the client is to be told of an argument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +84,7 @@ class SearchParameter:
     """How values become a criterion; None for what is read by the interaction itself."""
     attributes: Mapping[Kind, str] = field(default_factory=dict)
     """The attribute that it looks at, for each kind that has one."""
+    warn: Warn | None = None
     modifiers: frozenset[str] = frozenset()
     targets: frozenset[str] = frozenset()
     """The resource types that may be named after it, as in ``patient:Patient``."""

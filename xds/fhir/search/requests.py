@@ -15,17 +15,13 @@ from xds.fhir.exchange import Call, Facade
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.r4.problems import Problems
 from xds.fhir.search.parameters import (
-    EVERYTHING,
-    NOTHING,
-    ArgumentCriterion,
-    Check,
     Kind,
     SearchArgument,
     SearchContext,
     SearchParameter,
 )
 from xds.fhir.search.values import split
-from xds.metadata.criteria import Comparison, Criterion, Not, Operator
+from xds.metadata.criteria import NOTHING, Criterion, all_of, given, is_nothing, negated
 from xds.registry.views import RegistryView
 
 
@@ -42,8 +38,7 @@ class Plan:
     """What objects of one kind must be like to be found."""
 
     kind: Kind
-    criteria: tuple[Criterion, ...]
-    checks: tuple[Check, ...] = ()
+    criterion: Criterion
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +145,18 @@ def plan(
     issues: dict[str, Issue] = {one.diagnostics: one for one in left_out}
     made: list[Plan] = []
     for one in where:
-        sought = []
+        criteria = []
         for selection in applied:
+            asked = selection.asked
             try:
-                sought.append(_sought(selection, one))
+                criteria.append(_criterion(selection, one))
             except ValueError as reason:
-                issues[selection.asked.name] = problem(selection.asked.name, "value", str(reason))
-        issues |= {each.warning.diagnostics: each.warning for each in sought if each.warning}
-        if all(each.criterion is not NOTHING for each in sought):
-            made.append(_plan(one.kind, sought))
+                issues[asked.name] = problem(asked.name, "value", str(reason))
+            warn = selection.row.warn
+            if warn is not None and (warning := warn(asked, one)) is not None:
+                issues[warning.diagnostics] = warning
+        if not is_nothing(criterion := all_of(criteria)):
+            made.append(Plan(one.kind, criterion))
     problems = Problems()
     problems.sort(issues.values())
     problems.settle()
@@ -188,44 +186,26 @@ def _is_barred(selections: Iterable[Selection], where: SearchContext) -> bool:
     """Tell whether what tells the kind, such as the code of a List, rules this one out."""
     telling = [one for one in selections if one.row.tells_kind]
     with suppress(ValueError):
-        return any(_sought(one, where).criterion is NOTHING for one in telling)
+        return any(is_nothing(_criterion(one, where)) for one in telling)
     return False
 
 
-def _sought(selection: Selection, where: SearchContext) -> ArgumentCriterion:
+def _criterion(selection: Selection, where: SearchContext) -> Criterion:
     row, asked = selection.row, selection.asked
     attribute = row.attributes.get(where.kind)
     if attribute is None:
-        return ArgumentCriterion(NOTHING)
+        return NOTHING
     if asked.modifier == "missing":
-        return ArgumentCriterion(_missing(asked, attribute))
+        return _missing(asked, attribute)
     assert row.comparator is not None, "a parameter of an object says how it compares"
-    sought = row.comparator.compare(asked, attribute, where)
-    return (
-        replace(sought, criterion=_negated(sought.criterion)) if asked.modifier == "not" else sought
-    )
+    criterion = row.comparator.compare(asked, attribute, where)
+    return negated(criterion) if asked.modifier == "not" else criterion
 
 
 def _missing(asked: SearchArgument, attribute: str) -> Criterion:
-    given = Comparison(attribute, Operator.GIVEN)
     match asked.values:
         case ("true",):
-            return Not(given)
+            return negated(given(attribute))
         case ("false",):
-            return given
+            return given(attribute)
     raise ValueError("neither true nor false")
-
-
-def _negated(criterion: Criterion) -> Criterion:
-    if criterion is NOTHING:
-        return EVERYTHING
-    return NOTHING if criterion is EVERYTHING else Not(criterion)
-
-
-def _plan(kind: Kind, sought: Iterable[ArgumentCriterion]) -> Plan:
-    listed = list(sought)
-    return Plan(
-        kind,
-        tuple(one.criterion for one in listed if one.criterion is not EVERYTHING),
-        tuple(one.check for one in listed if one.check is not None),
-    )

@@ -150,7 +150,7 @@ def describe(searchable: Searchable, facade: Facade, call: Call) -> None:
 
 
 def _details(call: Call, resource_type: str, planned: Sequence[Plan]) -> QueryDetails:
-    criteria = [criterion for plan in planned for criterion in plan.criteria]
+    criteria = [plan.criterion for plan in planned]
     return QueryDetails(
         resource_type,
         lambda: f"{resource_type}?{urlencode(call.parameters)}",

@@ -1,12 +1,11 @@
-"""What the values of a search parameter demand of the registry (MHD 2:3.66.4.1.2, 2:3.67.4.1.2).
+"""What the values of a search parameter mean as criteria (MHD 2:3.66.4.1.2, 2:3.67.4.1.2).
 
 One function for each way in which a parameter is compared; :mod:`xds.mhd.search.parameters` names
 them in its tables. Codes compare in any case, as R4 asks of a server that does not know better.
 """
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -14,9 +13,6 @@ from xds.fhir.datatypes.identifiers import package_unique_id, unique_id_of
 from xds.fhir.exchange import Facade
 from xds.fhir.r4.outcome import Issue
 from xds.fhir.search.parameters import (
-    EVERYTHING,
-    NOTHING,
-    ArgumentCriterion,
     Kind,
     SearchArgument,
     SearchContext,
@@ -37,9 +33,25 @@ from xds.fhir.vocabulary import (
 )
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
-from xds.metadata.criteria import And, Comparison, Criterion, Not, Operator, Or
+from xds.metadata.criteria import (
+    ANYTHING,
+    NOTHING,
+    And,
+    Comparison,
+    Criterion,
+    Not,
+    Operator,
+    Or,
+    any_of,
+    before,
+    equal,
+    folded,
+    given,
+    negated,
+    since,
+)
 from xds.metadata.datatypes import CX
-from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
+from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.metadata.searched import TEXTS, Searched
 from xds.registry.views import RegistryView
 
@@ -48,21 +60,9 @@ def _tokens(asked: SearchArgument) -> list[Token]:
     return [Token.parse(value) for value in asked.values]
 
 
-def _equal(attribute: str, values: Iterable[str]) -> Criterion:
-    """Demand one of the values; nothing at all where there is none."""
-    listed = tuple(dict.fromkeys(values))
-    return Comparison(attribute, Operator.EQUAL, listed) if listed else NOTHING
-
-
-# A database counts each alternative of an OR as one step down; in groups it stays shallow.
-_GROUP: Final = 50
-
-
 def _like(attribute: str, patterns: Iterable[str]) -> Criterion:
     listed = tuple(dict.fromkeys(patterns))
-    groups = [listed[i : i + _GROUP] for i in range(0, len(listed), _GROUP)]
-    conditions = [Comparison(attribute, Operator.LIKE_ANY_CASE, group) for group in groups]
-    return conditions[0] if len(conditions) == 1 else Or(*conditions)
+    return Comparison(attribute, Operator.LIKE_ANY_CASE, listed) if listed else NOTHING
 
 
 def _literal(text: str) -> str:
@@ -74,15 +74,15 @@ def _literal(text: str) -> str:
 
 
 @comparing(*TEXTS)
-def codes(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
+def codes(asked: SearchArgument, attribute: str, where: SearchContext) -> Criterion:
     """Compare codes with an attribute that holds them as ``code^^codingScheme``."""
     patterns = [pattern for token in _tokens(asked) for pattern in _code(token, where)]
     criterion = _like(attribute, patterns)
     if attribute not in _WITH_FURTHER:
-        return ArgumentCriterion(criterion)
+        return criterion
     name = _literal(where.kind.attributes()[attribute].tf_name)
     further = _like("further_codes", (f"{name}|{pattern}" for pattern in patterns))
-    return ArgumentCriterion(Or(criterion, further))
+    return any_of([criterion, further])
 
 
 _WITH_FURTHER: Final = frozenset(
@@ -120,28 +120,28 @@ _STATUSES: Final = {
 
 
 @comparing(*TEXTS)
-def statuses(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
+def statuses(asked: SearchArgument, attribute: str, where: SearchContext) -> Criterion:
     """Compare the status; its system does not matter, MHD wants none (2:3.67.4.1.2.1)."""
     found: list[str] = []
     for token in _tokens(asked):
         if token.value.lower() not in _STATUSES:
             raise ValueError(f"not one of {', '.join(_STATUSES)}")
         found.extend(_STATUSES[token.value.lower()])
-    return ArgumentCriterion(_equal(attribute, found))
+    return equal(attribute, found)
 
 
 _LIST_CODES: Final[dict[Kind, str]] = {SubmissionSet: SUBMISSION_SET, Folder: FOLDER}
 
 
 @comparing()
-def list_codes(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
+def list_codes(asked: SearchArgument, attribute: str, where: SearchContext) -> Criterion:
     """Compare the code of a List, which says whether it is a SubmissionSet or a Folder."""
     own = _LIST_CODES[where.kind]
     named = any(
         token.system in (None, LIST_TYPES) and token.value.lower() in ("", own)
         for token in _tokens(asked)
     )
-    return ArgumentCriterion(EVERYTHING if named else NOTHING)
+    return ANYTHING if named else NOTHING
 
 
 # --- identifiers ---------------------------------------------------------------------------------
@@ -165,28 +165,26 @@ def id_attribute(kind: Kind) -> str:
 
 
 @comparing(Searched.REFERENCE)
-def logical_ids(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
+def logical_ids(asked: SearchArgument, attribute: str, where: SearchContext) -> Criterion:
     """Compare the id of the resource (:func:`id_attribute`)."""
-    return ArgumentCriterion(
-        _equal(attribute, (UUID_URN + unescape(value) for value in asked.values))
-    )
+    return equal(attribute, (UUID_URN + unescape(value) for value in asked.values))
 
 
 @comparing(*TEXTS)
-def identifiers(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
+def identifiers(asked: SearchArgument, attribute: str, where: SearchContext) -> Criterion:
     """Compare uniqueId and entryUUID, with their system or without (ITI TF-2 Z.9.1)."""
     tokens = identifying(asked)
     unique_ids = [text for token in tokens for text in _unique_ids(token, where)]
-    criteria = [_equal("unique_id", unique_ids)]
     uuids = [token.value.lower() for token in tokens if _is_uuid(token)]
     uuids += where.view.bearers(where.kind, [_further(token) for token in tokens])
-    if uuids:
-        criteria += [_equal(name, uuids) for name in {"entry_uuid", id_attribute(where.kind)}]
+    criteria = [equal("unique_id", unique_ids), equal("entry_uuid", uuids)]
+    if (name := id_attribute(where.kind)) != "entry_uuid":
+        criteria.append(equal(name, uuids))
     extensions = [t.value for t in tokens if t.system is None and "^" not in t.value]
     if extensions and where.kind is DocumentEntry and where.has_patient:
         # without a patient this would look at every document there is
         criteria.append(_like("unique_id", (f"%^{_literal(text)}" for text in extensions)))
-    return ArgumentCriterion(criteria[0] if len(criteria) == 1 else Or(*criteria))
+    return any_of(criteria)
 
 
 def _further(token: Token) -> str:
@@ -209,28 +207,26 @@ def _unique_ids(token: Token, where: SearchContext) -> Iterator[str]:
 
 
 @comparing(*TEXTS)
-def source_ids(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
+def source_ids(asked: SearchArgument, attribute: str, where: SearchContext) -> Criterion:
     """Compare the sourceId; only its value matters (2:3.66.4.1.2.1)."""
-    return ArgumentCriterion(
-        _equal(attribute, (token.value.removeprefix(OID_URN) for token in identifying(asked)))
-    )
+    return equal(attribute, (token.value.removeprefix(OID_URN) for token in identifying(asked)))
 
 
 @comparing(*TEXTS)
-def references(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
+def references(asked: SearchArgument, attribute: str, where: SearchContext) -> Criterion:
     """Compare referenceIdList by the identifier of what is referred to (2:3.67.4.1.2.1)."""
     patterns = [text for token in identifying(asked) for text in _reference(token, where)]
-    return ArgumentCriterion(_like(attribute, patterns))
+    return _like(attribute, patterns)
 
 
 @comparing(*TEXTS)
-def encounters(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
+def encounters(asked: SearchArgument, attribute: str, where: SearchContext) -> Criterion:
     """Compare those of referenceIdList that are encounters."""
     tokens = identifying(asked)
     patterns = [
         f"{text}^{v.REFERENCE_ENCOUNTER_ID}" for token in tokens for text in _holder(token, where)
     ]
-    return ArgumentCriterion(_like(attribute, patterns))
+    return _like(attribute, patterns)
 
 
 def _reference(token: Token, where: SearchContext) -> Iterator[str]:
@@ -264,17 +260,28 @@ def _authorities(system: str, where: SearchContext) -> Iterator[str]:
         yield _literal(datatypes.escape(namespace))
 
 
+def _communities(asked: SearchArgument, where: SearchContext) -> tuple[str | None, set[str]]:
+    """Return the community that there is, and those to search."""
+    home = where.facade.domain.registry.home_community_id
+    return home, {f"{OID_URN}{unescape(value).removeprefix(OID_URN)}" for value in asked.values}
+
+
 @comparing()
-def communities(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
+def communities(asked: SearchArgument, attribute: str, where: SearchContext) -> Criterion:
     """Compare the communities to search with the only one that there is (MHD Target Communities).
 
-    A warning tells of others; where all are, nothing is found.
+    A warning tells of others (:func:`of_communities`); where all are, nothing is found.
     """
-    home = where.facade.domain.registry.home_community_id
-    wanted = {f"{OID_URN}{unescape(value).removeprefix(OID_URN)}" for value in asked.values}
+    home, wanted = _communities(asked, where)
+    return ANYTHING if home in wanted else NOTHING
+
+
+def of_communities(asked: SearchArgument, where: SearchContext) -> Issue | None:
+    """Warn of communities that are not served here."""
+    home, wanted = _communities(asked, where)
     if wanted == {home}:
-        return ArgumentCriterion(EVERYTHING)
-    warning = Issue(
+        return None
+    return Issue(
         code="not-supported",
         severity="warning",
         diagnostics=(
@@ -283,14 +290,13 @@ def communities(asked: SearchArgument, attribute: str, where: SearchContext) -> 
         ),
         expression=(f"http.{asked.name}",),
     )
-    return ArgumentCriterion(EVERYTHING if home in wanted else NOTHING, warning=warning)
 
 
 # --- patients ------------------------------------------------------------------------------------
 
 
 @comparing(Searched.REFERENCE)
-def patients(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
+def patients(asked: SearchArgument, attribute: str, where: SearchContext) -> Criterion:
     """Compare the patient, named by a reference to the Patient resource."""
     numbers = [
         number
@@ -298,7 +304,7 @@ def patients(asked: SearchArgument, attribute: str, where: SearchContext) -> Arg
         if (number := patient_number(reference_id(value, "Patient", where.base))) is not None
     ]
     known = where.view.patients_by_number(numbers)
-    return ArgumentCriterion(_equal(attribute, (patient.patient_id for patient in known)))
+    return equal(attribute, (patient.patient_id for patient in known))
 
 
 def patient_number(identifier: str | None) -> int | None:
@@ -309,16 +315,14 @@ def patient_number(identifier: str | None) -> int | None:
 
 
 @comparing(Searched.REFERENCE)
-def patient_identifiers(
-    asked: SearchArgument, attribute: str, where: SearchContext
-) -> ArgumentCriterion:
+def patient_identifiers(asked: SearchArgument, attribute: str, where: SearchContext) -> Criterion:
     """Compare the patient, named by an identifier."""
     found = [
         patient_id
         for token in identifying(asked)
         for patient_id in patient_ids(token, where.facade, where.view)
     ]
-    return ArgumentCriterion(_equal(attribute, found))
+    return equal(attribute, found)
 
 
 def patient_ids(token: Token, facade: Facade, view: RegistryView) -> Sequence[str]:
@@ -338,70 +342,56 @@ def patient_ids(token: Token, facade: Facade, view: RegistryView) -> Sequence[st
         return ()
 
 
-# --- what the registry has no column of ---------------------------------------------------------
+# --- what is compared in memory ---------------------------------------------------------
 
 
 @comparing()
-def plain_codes(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
+def plain_codes(asked: SearchArgument, attribute: str, where: SearchContext) -> Criterion:
     """Compare a code that has no codingScheme: a media type without parameters, a language."""
-    wanted = {token.value.lower() for token in _tokens(asked)}
-    return _looked_at(attribute, lambda text: text.partition(";")[0].strip().lower() in wanted)
+    codes = [_literal(token.value) for token in _tokens(asked)]
+    return _like(attribute, (f"{code}{rest}" for code in codes for rest in ("", ";%", " ;%")))
+
+
+_STRINGS: Final = {"": Operator.STARTS, "contains": Operator.CONTAINS, "exact": Operator.EQUAL}
+"""How a string is compared, by the modifier (FHIR R4 search, string)."""
 
 
 @comparing()
-def texts(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
+def texts(asked: SearchArgument, attribute: str, where: SearchContext) -> Criterion:
     """Compare the beginning of a text."""
-    wanted = [unescape(value).strip() for value in asked.values]
-    matches = _MATCHES[asked.modifier]
-    return _looked_at(attribute, lambda text: any(matches(text, one) for one in wanted))
-
-
-def _looked_at(attribute: str, fits: Callable[[str], bool]) -> ArgumentCriterion:
-    return ArgumentCriterion(EVERYTHING, lambda thing: fits(getattr(thing, attribute) or ""))
+    values = tuple(unescape(value).strip() for value in asked.values)
+    return Comparison(attribute, _STRINGS[asked.modifier], values)
 
 
 # --- dates and numbers ---------------------------------------------------------------------------
 
 
-def _from(attribute: str, time: str) -> Comparison:
-    return Comparison(attribute, Operator.FROM, (time,))
-
-
-def _before(attribute: str, time: str) -> Comparison:
-    return Comparison(attribute, Operator.BEFORE, (time,))
-
-
 @comparing(Searched.TIME)
-def dates(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
+def dates(asked: SearchArgument, attribute: str, where: SearchContext) -> Criterion:
     """Compare a time; one of less precision counts as its first second, as in ITI-18."""
     spans = [Span.of_date(value) for value in asked.values]
-    return ArgumentCriterion(_any(_within(attribute, span) for span in spans))
+    return any_of(_within(attribute, span) for span in spans)
 
 
 @comparing(Searched.NUMBER)
-def numbers(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
+def numbers(asked: SearchArgument, attribute: str, where: SearchContext) -> Criterion:
     """Compare a whole number; what has none is not found."""
-    return ArgumentCriterion(_any(_within(attribute, number_span(value)) for value in asked.values))
-
-
-def _any(criteria: Iterable[Criterion]) -> Criterion:
-    listed = list(criteria)
-    return listed[0] if len(listed) == 1 else Or(*listed)
+    return any_of(_within(attribute, number_span(value)) for value in asked.values)
 
 
 def _within(attribute: str, span: Span) -> Criterion:
     match span.prefix:
         case "ne":
-            return Or(_before(attribute, span.first), _from(attribute, span.end))
+            return Or(before(attribute, span.first), since(attribute, span.end))
         case "gt" | "sa":
-            return _from(attribute, span.end)
+            return since(attribute, span.end)
         case "ge":
-            return _from(attribute, span.first)
+            return since(attribute, span.first)
         case "lt" | "eb":
-            return _before(attribute, span.first)
+            return before(attribute, span.first)
         case "le":
-            return _before(attribute, span.end)
-    return And(_from(attribute, span.first), _before(attribute, span.end))
+            return before(attribute, span.end)
+    return And(since(attribute, span.first), before(attribute, span.end))
 
 
 _START: Final = "service_start_time"
@@ -409,37 +399,33 @@ _STOP: Final = "service_stop_time"
 
 
 @comparing(Searched.TIME)
-def periods(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
+def periods(asked: SearchArgument, attribute: str, where: SearchContext) -> Criterion:
     """Compare the time of service, which overlaps with the span asked for (2:3.67.4.1.2.1).
 
     Where one end is not known it is open; where both are not, there is no period to compare.
     """
     spans = [Span.of_date(value) for value in asked.values]
-    return ArgumentCriterion(_any(_period(span) for span in spans))
+    return any_of(_period(span) for span in spans)
 
 
 def _period(span: Span) -> Criterion:
-    given = Or(_given(_START), _given(_STOP))
+    is_given = Or(given(_START), given(_STOP))
     match span.prefix:
         case "ne":
-            return And(given, Not(_overlap(span)))
+            return And(is_given, Not(_overlap(span)))
         case "gt":
-            return And(given, _ends_from(span.end))
+            return And(is_given, _ends_from(span.end))
         case "ge":
-            return And(given, _ends_from(span.first))
+            return And(is_given, _ends_from(span.first))
         case "lt":
-            return And(given, _begins_before(span.first))
+            return And(is_given, _begins_before(span.first))
         case "le":
-            return And(given, _begins_before(span.end))
+            return And(is_given, _begins_before(span.end))
         case "sa":
-            return _from(_START, span.end)
+            return since(_START, span.end)
         case "eb":
-            return _before(_STOP, span.first)
-    return And(given, _overlap(span))
-
-
-def _given(attribute: str) -> Comparison:
-    return Comparison(attribute, Operator.GIVEN)
+            return before(_STOP, span.first)
+    return And(is_given, _overlap(span))
 
 
 def _overlap(span: Span) -> Criterion:
@@ -447,73 +433,34 @@ def _overlap(span: Span) -> Criterion:
 
 
 def _begins_before(time: str) -> Criterion:
-    return Or(_before(_START, time), Not(_given(_START)))
+    return Or(before(_START, time), negated(given(_START)))
 
 
 def _ends_from(time: str) -> Criterion:
-    return Or(_from(_STOP, time), Not(_given(_STOP)))
+    return Or(since(_STOP, time), negated(given(_STOP)))
 
 
 # --- names ---------------------------------------------------------------------------------------
 
 
 @comparing(*TEXTS)
-def family_names(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
+def family_names(asked: SearchArgument, attribute: str, where: SearchContext) -> Criterion:
     """Compare the family names of authors."""
-    return _names(asked, attribute, components=1, names=_family)
+    return _names(asked, attribute, "author_family", components=1)
 
 
 @comparing(*TEXTS)
-def given_names(asked: SearchArgument, attribute: str, where: SearchContext) -> ArgumentCriterion:
+def given_names(asked: SearchArgument, attribute: str, where: SearchContext) -> Criterion:
     """Compare the given names of authors, the first and further ones."""
-    return _names(asked, attribute, components=2, names=_given_names)
+    return _names(asked, attribute, "author_given", components=2)
 
 
-def _family(person: Sequence[str]) -> list[str]:
-    return [person[1].partition("&")[0]]
+def _names(asked: SearchArgument, attribute: str, part: str, *, components: int) -> Criterion:
+    """Let the database find candidates, of whom the right component is compared in memory."""
+    values = tuple(unescape(value).strip() for value in asked.values)
+    candidates = _like(attribute, (_rough(value, components) for value in values))
+    return And(candidates, Comparison(part, _STRINGS[asked.modifier], values))
 
-
-def _given_names(person: Sequence[str]) -> list[str]:
-    return [person[2], person[3], *person[3].split()]
-
-
-def _names(
-    asked: SearchArgument,
-    attribute: str,
-    *,
-    components: int,
-    names: Callable[[Sequence[str]], list[str]],
-) -> ArgumentCriterion:
-    """Let the registry find candidates, and look at the right component of each."""
-    texts = [unescape(value).strip() for value in asked.values]
-    matches = _MATCHES[asked.modifier]
-
-    def check(thing: MetadataObject) -> bool:
-        found = [datatypes.unescape(name) for one in _persons(thing) for name in names(one) if name]
-        return any(matches(name, text) for text in texts for name in found)
-
-    return ArgumentCriterion(_like(attribute, (_rough(text, components) for text in texts)), check)
-
-
-def _persons(thing: MetadataObject) -> Iterator[Sequence[str]]:
-    assert isinstance(thing, DocumentEntry | SubmissionSet), "a Folder has no author"
-    for author in thing.author:
-        for person in author.person:
-            parts = person.split("^")
-            yield parts + [""] * (4 - len(parts))
-
-
-def _folded(text: str) -> str:
-    """Return a text without case and accents (FHIR R4 search, string)."""
-    apart = unicodedata.normalize("NFD", text.casefold())
-    return "".join(c for c in apart if not unicodedata.combining(c))
-
-
-_MATCHES: Final[dict[str, Callable[[str, str], bool]]] = {
-    "": lambda name, text: _folded(name).startswith(_folded(text)),
-    "contains": lambda name, text: _folded(text) in _folded(name),
-    "exact": lambda name, text: name == text,
-}
 
 # letters that no living name writes with an accent, so that a database finds them as they are
 _BARE: Final = frozenset("bfjmpqvx0123456789")
@@ -521,5 +468,5 @@ _BARE: Final = frozenset("bfjmpqvx0123456789")
 
 def _rough(text: str, components: int) -> str:
     """Return a pattern that every person of that name fits, and some others."""
-    wild = "".join(c if c in _BARE else "%" for c in _folded(text))
+    wild = "".join(c if c in _BARE else "%" for c in folded(text))
     return re.sub("%+", "%", "%^" * components + f"%{wild}%")

@@ -80,6 +80,7 @@ def _shared(resource_type: str, kinds: Sequence[Kind]) -> tuple[SearchParameter,
             documentation="The communities to search; only the one of this server is.",
             definition=f"{_MHD}IHE-TargetCommunityIdList",
             comparator=compare.communities,
+            warn=compare.of_communities,
             attributes=_everywhere(kinds, "home_community_id"),
         ),
     )
