@@ -16,7 +16,7 @@ from bench.trust import NO_TRUST, Trust
 from xds.client import Content
 from xds.config import EXAMPLE_REPOSITORY
 from xds.metadata import vocabulary as v
-from xds.outgoing.transport import Endpoint, Message
+from xds.outgoing.transport import HttpEndpoint, HttpRequest
 
 _SUCCESS: Final = f'status="{v.SUCCESS}"'.encode()
 _REFERENCE: Final = b"<rim:ObjectRef "
@@ -49,7 +49,7 @@ class Submit:
         document, submission_set = samples.oid(), samples.oid()
         made = self._request(samples.patient(patients[0]), document, submission_set)
         request = self.trust.asked(made)
-        endpoint = Endpoint(self.url + request.path, self.trust.settings)
+        endpoint = HttpEndpoint(self.url + request.path, self.trust.settings)
         places = (document.encode(), submission_set.encode())
         patient = f"{patients[0]}^^^".encode()
         chance = random.Random(number)
@@ -138,7 +138,7 @@ def _any_of(
     seed: int,
     trust: Trust = NO_TRUST,
 ) -> Call:
-    endpoint = Endpoint(url + requests[0].path, trust.settings)
+    endpoint = HttpEndpoint(url + requests[0].path, trust.settings)
     prepared = [
         (trust.asked(request).message, is_expected)
         for request, is_expected in zip(requests, expected, strict=True)
@@ -155,6 +155,6 @@ def _any_of(
     return call
 
 
-def _exchange(endpoint: Endpoint, message: Message) -> bytes:
+def _exchange(endpoint: HttpEndpoint, message: HttpRequest) -> bytes:
     with endpoint.post(message) as answer:
         return b"".join(iter(answer.read, b""))

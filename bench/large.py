@@ -10,7 +10,7 @@ from bench.deployment import GIGABYTE, Deployment
 from bench.figures import Figure
 from xds.client import Content, DocumentRequest, Settings
 from xds.config import EXAMPLE_REPOSITORY
-from xds.outgoing.transport import Endpoint, Message
+from xds.outgoing.transport import HttpEndpoint, HttpRequest
 
 _MEGABYTE: Final = 1_000_000
 
@@ -70,10 +70,10 @@ def _plain_out(deployment: Deployment) -> None:
 
 
 def _post(url: str, content: Content) -> int:
-    message = Message(
+    message = HttpRequest(
         content_type="application/octet-stream", length=content.size, blocks=content.blocks()
     )
-    with Endpoint(url, Settings()).post(message) as answer:
+    with HttpEndpoint(url, Settings()).post(message) as answer:
         return sum(map(len, iter(answer.read, b"")))
 
 

@@ -12,7 +12,7 @@ from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
 from xds.metadata.submission import Submission
-from xds.outgoing.transport import Message
+from xds.outgoing.transport import HttpRequest
 from xds.transactions import Transaction
 from xds.transactions import iti18_registry_stored_query as iti18
 from xds.transactions import iti41_provide_and_register as iti41
@@ -31,19 +31,19 @@ class Request:
     body: bytes
 
     @property
-    def message(self) -> Message:
+    def message(self) -> HttpRequest:
         """The request as it stands."""
         return self._message(self.body)
 
-    def filled(self, values: Mapping[bytes, str]) -> Message:
+    def filled(self, values: Mapping[bytes, str]) -> HttpRequest:
         """Give the request with other texts in the places of those given, each of equal length."""
         body = self.body
         for old, new in values.items():
             body = body.replace(old, new.encode())
         return self._message(body)
 
-    def _message(self, body: bytes) -> Message:
-        return Message(content_type=self.content_type, length=len(body), blocks=(body,))
+    def _message(self, body: bytes) -> HttpRequest:
+        return HttpRequest(content_type=self.content_type, length=len(body), blocks=(body,))
 
 
 def provide_and_register(submission: Submission, data: bytes) -> Request:

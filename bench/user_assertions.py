@@ -16,14 +16,13 @@ from lxml import etree
 
 from tests import vouching as made
 from xds.database import Database, UsedOnce
-from xds.fhir.authorization import Authorization
-from xds.fhir.authorization import Terms as TokenTerms
+from xds.fhir.authorization import Authorization, TokenTerms
 from xds.registry import schema
 from xds.security.interceptors import InterceptorChain
 from xds.security.issuers import Issuers
 from xds.security.key_sets import KeySet
 from xds.security.requirements import Requirement, UserRequirements
-from xds.soap.security import Terms, UserAssertions
+from xds.soap.security import AssertionTerms, UserAssertions
 
 _TIMES = 100
 _ROUNDS = 5
@@ -65,7 +64,7 @@ def main() -> None:
             "reusable": True,
         }
         users = UserAssertions(
-            required, Terms(issuers=issuers.assertions, **common), used, InterceptorChain()
+            required, AssertionTerms(issuers=issuers.assertions, **common), used, InterceptorChain()
         )
         sets = {name: KeySet(one) for name, one in issuers.tokens.items()}
         tokens = Authorization(

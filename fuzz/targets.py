@@ -24,7 +24,7 @@ from xds.fhir.r4.resource import Resource
 from xds.hl7v2.acknowledgement import acknowledgement
 from xds.hl7v2.encoding import Encoding
 from xds.hl7v2.message import Message, Segment, Unreadable
-from xds.hl7v2.mllp import Decoder, Intolerable, Limits
+from xds.hl7v2.mllp import Decoder, Intolerable, MllpLimits
 from xds.hl7v2.problems import Problem
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import Slot
@@ -206,7 +206,7 @@ def _read_fhir(data: bytes, read: Callable[[bytes], tuple[Resource, list[Issue]]
 
 # --- MLLP ----------------------------------------------------------------------------------------
 
-_LIMITS: Final = Limits(message_bytes=4000, noise_bytes=200)
+_LIMITS: Final = MllpLimits(message_bytes=4000, noise_bytes=200)
 _MOST_FIELDS: Final = 100
 
 

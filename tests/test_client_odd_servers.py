@@ -139,7 +139,8 @@ def test_a_document_of_unknown_size_is_sent_in_chunks() -> None:
     entry = entry_of(PATIENT, "text/plain")
     with odd_server(DONE) as server, DocumentSource(server.url) as source:
         source.provide_and_register(
-            submission_of([entry]), {entry.entry_uuid: Content([b"ab", b"", b"c" * 100_000])}
+            submission_of([entry]),
+            {entry.entry_uuid: Content([b"ab", b"", b"c" * 100_000])},
         )
     (request,) = server.requests
     assert request.header("Content-Length") is None

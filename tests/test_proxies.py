@@ -19,7 +19,7 @@ from tests.certificates import Files, curl
 from tests.test_server import Served, serving
 from xds.config import ConfigError, load
 from xds.security.node import Node, of_environment
-from xds.security.proxies import Proxies, Unreadable
+from xds.security.proxies import Proxies, UnreadableForwarding
 from xds.security.texts import UnacceptableText
 from xds.tls.options import networks
 
@@ -140,7 +140,7 @@ def test_a_certificate_may_come_in_any_form_that_proxies_write(files: Files) -> 
 
 @pytest.mark.parametrize("text", ["x", "AAAA", "%", "::", "-----BEGIN CERTIFICATE-----", "é"])
 def test_what_is_no_certificate_is_refused(text: str) -> None:
-    with pytest.raises((Unreadable, ValueError)):
+    with pytest.raises((UnreadableForwarding, ValueError)):
         resolved(text)
 
 

@@ -9,7 +9,7 @@ from xds.config import Config
 from xds.database import DatabaseUnavailable
 from xds.fhir import application
 from xds.fhir.interactions import Interaction
-from xds.metrics import Counted, Metrics
+from xds.metrics import Metrics, RequestMetrics
 from xds.mhd.interactions import INTERACTIONS
 from xds.repository import maintenance
 from xds.repository.store import StoreError
@@ -59,7 +59,7 @@ def create_app(
     fhir = application.create(domain, config, interactions, requirements) if has_both else None
     pages = web.create(domain, has_metrics=metrics is not None)
     served = OneHost(KnownNodes(_Dispatch(endpoints, fhir, pages), _proxies(config)))
-    counted = Counted(served, metrics) if metrics else served
+    counted = RequestMetrics(served, metrics) if metrics else served
     return _Application(counted, endpoints, config, metrics)
 
 

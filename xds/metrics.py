@@ -353,7 +353,7 @@ def _forget_ended() -> None:
             mark_process_dead(pid, folder)
 
 
-class Counted:
+class RequestMetrics:
     """An application whose answers are counted, and which tells the metrics at ``/metrics``."""
 
     def __init__(self, application: WSGIApplication, metrics: Metrics) -> None:

@@ -26,7 +26,7 @@ _SAMPLED: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
-class _Position:
+class _SpanPosition:
     """Where in a trace a thread is."""
 
     parent: TraceParent
@@ -35,7 +35,7 @@ class _Position:
     """OpenTelemetry's, of the span that is under way; None where none is recorded here."""
 
 
-_position: ContextVar[_Position | None] = ContextVar("xds_trace", default=None)
+_position: ContextVar[_SpanPosition | None] = ContextVar("xds_trace", default=None)
 
 
 class within:  # noqa: N801 - read as a function, and entered once for every request
@@ -48,7 +48,7 @@ class within:  # noqa: N801 - read as a function, and entered once for every req
 
     def __enter__(self) -> None:
         self._before = _position.get()
-        _position.set(_Position(self._parent) if self._parent else None)
+        _position.set(_SpanPosition(self._parent) if self._parent else None)
 
     def __exit__(self, *_: object) -> None:
         # not by a token: a generator may be closed in another context than it was begun in
@@ -117,7 +117,7 @@ class Tracer:
         position = _position.get()
         above = _remote(position.parent) if position else None
         span = self._tracer.start_span(name, context=above, kind=SpanKind.SERVER)
-        _position.set(_Position(_parent_of(span), self._tracer, set_span_in_context(span)))
+        _position.set(_SpanPosition(_parent_of(span), self._tracer, set_span_in_context(span)))
         return span
 
     def end(self, span: Any, told: Mapping[str, str | int], *, failed: bool) -> None:
@@ -128,7 +128,7 @@ class Tracer:
         if failed:
             span.set_status(StatusCode.ERROR)
         span.end()
-        _position.set(_Position(_parent_of(span)))
+        _position.set(_SpanPosition(_parent_of(span)))
 
 
 def trace_id_of(span: Any) -> str:

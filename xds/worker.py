@@ -20,7 +20,7 @@ from xds import logs
 from xds.config import Config
 from xds.http.granian_worker import HttpSettings
 from xds.http.service import Service, WSGIApplication
-from xds.http.spreading import Places, Share
+from xds.http.spreading import ConnectionCounts, Share
 
 CreateApplication = Callable[[Config], WSGIApplication]
 
@@ -49,7 +49,7 @@ class Shared:
     """That of the worker's place, or of all workers."""
     number: int
     """The worker's place."""
-    places: Places
+    places: ConnectionCounts
     ready: Event
     """Set when the application is there."""
     failed: Event

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 from xds import logs
 from xds.config import Config
 from xds.http.granian_worker import NO_TLS, HttpSettings, Tls
-from xds.http.spreading import Places, deal
+from xds.http.spreading import ConnectionCounts, deal
 from xds.metrics import Metrics
 from xds.worker import LEAVE, CreateApplication, Shared, run
 
@@ -50,7 +50,7 @@ _PROTOCOLS: Final = {"1.2": "tls1.2", "1.3": "tls1.3"}
 _log = logs.get_logger(__name__)
 
 
-class _Place:
+class _WorkerSlot:
     """A place among the workers: who has it, and how those before fared."""
 
     def __init__(self, number: int) -> None:
@@ -116,8 +116,8 @@ class Workers:
         self._left = self._context.Semaphore(0)
         self._first = self._context.Semaphore(1)
         self._notice = notice
-        self._places = [_Place(number) for number in range(config.workers)]
-        self._connections = Places(config.workers)
+        self._places = [_WorkerSlot(number) for number in range(config.workers)]
+        self._connections = ConnectionCounts(config.workers)
         self._leaving: list[threading.Thread] = []
         self._hooks: list[Callable[[], None]] = []
         self._wakes, self._waker = connection.Pipe(duplex=False)
@@ -182,7 +182,7 @@ class Workers:
 
     # --- starting, and starting again -----------------------------------------------------------
 
-    def _start(self, place: _Place) -> None:
+    def _start(self, place: _WorkerSlot) -> None:
         place.took(*self._started(place.number))
 
     def _started(self, number: int) -> tuple[BaseProcess, Event, Event]:
@@ -200,7 +200,7 @@ class Workers:
         process.start()
         return process, ready, failed
 
-    def _bury(self, place: _Place) -> None:
+    def _bury(self, place: _WorkerSlot) -> None:
         """Note that a worker has died, and when another is to take its place."""
         if place.process is None or place.failed is None:
             return
@@ -222,7 +222,7 @@ class Workers:
             seconds=round(pause, 1),
         )
 
-    def _pass_over(self, place: _Place) -> None:
+    def _pass_over(self, place: _WorkerSlot) -> None:
         """Deal no connections to a place without a worker."""
         self._connections.left(place.number)
         if len(self._listening) > 1 and (dealt := self._connections.dealt()):
@@ -265,7 +265,7 @@ class Workers:
             clients == "required",
         )
 
-    def _replace(self, place: _Place) -> bool:
+    def _replace(self, place: _WorkerSlot) -> bool:
         """Start a worker in the place of another; no if it does not start."""
         new, ready, failed = self._started(place.number)
         if not self._gets_ready(new, ready, failed):

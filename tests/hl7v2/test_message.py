@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from xds.hl7v2.acknowledgement import acknowledgement
 from xds.hl7v2.encoding import Encoding
 from xds.hl7v2.message import MAX_FIELD_BYTES, MAX_HEADER_BYTES, Message, Segment, Unreadable
-from xds.hl7v2.problems import Problem, Refused
+from xds.hl7v2.problems import MessageRefused, Problem
 
 HEADER = "MSH|^~\\&|A|B|C|D|20260102030405||ADT^A04^ADT_A01|MSG1|P|2.5"
 TEXT = (
@@ -250,7 +250,7 @@ def test_a_large_field_is_read_by_address_only() -> None:
     assert document is not None
     assert document.value(5, 1, 5) == large
     assert document.raw(6) == "F"
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(MessageRefused) as refused:
         document.field(5)
     (problem,) = refused.value.problems
     assert (problem.code, problem.location) == ("207", "OBX^2^5")

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from tests.hl7v2.wire import END, START, Sender, connected
 from xds.hl7v2 import mllp
-from xds.hl7v2.mllp import Decoder, Intolerable, Limits
+from xds.hl7v2.mllp import Decoder, Intolerable, MllpLimits
 
-SMALL = Limits(message_bytes=100, noise_bytes=20, connections=3)
+SMALL = MllpLimits(message_bytes=100, noise_bytes=20, connections=3)
 HASTY = replace(SMALL, message_seconds=0.3)
 RESTLESS = replace(SMALL, idle_seconds=0.5)
 
@@ -28,7 +28,7 @@ def test_messages_come_out_however_the_stream_was_cut(
     sent: list[tuple[bytes, bytes]], cuts: list[int]
 ) -> None:
     stream = b"".join(before + START + message + END for before, message in sent)
-    decoder = Decoder(Limits())
+    decoder = Decoder(MllpLimits())
     found: list[bytes] = []
     for size in cuts:
         found.extend(decoder.feed(stream[:size]))
@@ -52,8 +52,8 @@ def test_messages_come_out_however_the_stream_was_cut(
     ids=["begun anew", "0x1C", "no 0x0D", "empty", "no frame", "half", "stray ends"],
 )
 def test_odd_frames(stream: bytes, messages: list[bytes]) -> None:
-    assert list(Decoder(Limits()).feed(stream)) == messages
-    byte_by_byte = Decoder(Limits())
+    assert list(Decoder(MllpLimits()).feed(stream)) == messages
+    byte_by_byte = Decoder(MllpLimits())
     found = [m for i in range(len(stream)) for m in byte_by_byte.feed(stream[i : i + 1])]
     assert found == messages
 
@@ -80,7 +80,7 @@ Echo = Callable[[bytes], bytes]
 
 @contextmanager
 def served(
-    answer: Echo = lambda message: message[::-1], limits: Limits = SMALL
+    answer: Echo = lambda message: message[::-1], limits: MllpLimits = SMALL
 ) -> Iterator[tuple[mllp.Server, int]]:
     """Serve in a thread."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -140,7 +140,7 @@ def test_half_a_message_is_not_answered(port: int) -> None:
     ],
     ids=["half a message", "half a message after one", "nothing", "no more", "noise"],
 )
-def test_silence_ends_a_connection(sent: bytes, limits: Limits) -> None:
+def test_silence_ends_a_connection(sent: bytes, limits: MllpLimits) -> None:
     with served(limits=limits) as (_, port), connected(port) as sender:
         sender.send(sent)
         began = time.monotonic()

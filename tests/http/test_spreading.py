@@ -11,13 +11,13 @@ from contextlib import contextmanager
 import pytest
 
 from tests.test_server import serving
-from xds.http.spreading import CAN_SPREAD, LOOKS_A_PERIOD, Places, Share
+from xds.http.spreading import CAN_SPREAD, LOOKS_A_PERIOD, ConnectionCounts, Share
 
 SECONDS = 30
 
 
-def places(kept: Sequence[int], busy: Sequence[int] = ()) -> Places:
-    made = Places(len(kept))
+def places(kept: Sequence[int], busy: Sequence[int] = ()) -> ConnectionCounts:
+    made = ConnectionCounts(len(kept))
     for number, count in enumerate(kept):
         made.kept[number] = count
     for number, count in enumerate(busy):
@@ -49,7 +49,7 @@ def test_nobody_is_dealt_to_where_no_worker_is() -> None:
 
 
 def test_the_busiest_of_too_many_connections_ends_and_no_other() -> None:
-    shared = Places(2)
+    shared = ConnectionCounts(2)
     with socket.socket() as unbound:
         one, _ = (Share(shared, number, unbound) for number in range(2))
         ended = []
@@ -62,7 +62,7 @@ def test_the_busiest_of_too_many_connections_ends_and_no_other() -> None:
 
 
 def test_a_connection_ends_for_busy_ones_alone() -> None:
-    shared = Places(2)
+    shared = ConnectionCounts(2)
     with socket.socket() as unbound:
         one, _ = (Share(shared, number, unbound) for number in range(2))
         for _ in range(4 * LOOKS_A_PERIOD):

@@ -17,7 +17,7 @@ from xds.database import Database
 from xds.outgoing.delivery import Channel, Delivery, Limit, NewDelivery, Order, RetrySchedule
 from xds.outgoing.dispatcher import Dispatcher
 from xds.outgoing.queue import enqueue
-from xds.outgoing.sending import Limits
+from xds.outgoing.sending import DispatchLimits
 from xds.outgoing.tables import delivery, delivery_arrival, delivery_target
 
 SECONDS: Final = 30.0
@@ -87,7 +87,7 @@ class Target:
 
 @contextmanager
 def dispatching(
-    database: Database, *channels: Channel, processes: int = 1, limits: Limits | None = None
+    database: Database, *channels: Channel, processes: int = 1, limits: DispatchLimits | None = None
 ) -> Iterator[Sequence[Dispatcher]]:
     """Send for the length of a block, as so many processes would."""
     with ExitStack() as stack:

@@ -31,7 +31,7 @@ from xds.outgoing.delivery import (
     Undeliverable,
 )
 from xds.outgoing.queue import enqueue, enqueue_stream, remove_abandoned
-from xds.outgoing.sending import Limits
+from xds.outgoing.sending import DispatchLimits
 from xds.outgoing.tables import delivery, delivery_body, delivery_target
 
 # --- putting in ----------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ def test_hosts_that_hang_leave_senders_to_the_others(database: Database) -> None
             released.wait(20)
 
     target = Target(answer)
-    limits = Limits(senders=8, of_host=3, failing=4)
+    limits = DispatchLimits(senders=8, of_host=3, failing=4)
     for host in range(2):
         for path in range(20):
             address = f"http://hangs{host}/{path}"
@@ -388,7 +388,7 @@ def test_a_lease_is_renewed_while_a_message_is_under_way(
 
     target = Target(answer)
     put(database, *numbered("a", [1]))
-    limits = Limits(poll_seconds=0.05)
+    limits = DispatchLimits(poll_seconds=0.05)
     with dispatching(database, target.channel(), limits=limits):
         until(lambda: len(target.came) == 1)
         first = due_of(database, "a")
@@ -498,7 +498,7 @@ def test_whatever_fails_all_arrive_in_order_and_nothing_is_left(
     target = Target(answer)
     names = [f"http://host{n % 3}/{n}" for n in range(8)]
     sent = dict.fromkeys(names, 0)
-    limits = Limits(senders=6, poll_seconds=0.1)
+    limits = DispatchLimits(senders=6, poll_seconds=0.1)
     for _ in range(5):
         with dispatching(database, target.channel(), processes=2, limits=limits):
             for _ in range(12):

@@ -17,7 +17,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING
 from xds.metadata.ebrim import Slot, new_uuid
 from xds.metadata.submission import Submission
-from xds.registry.identities import Fault, Finding, IdentityRefused, PatientIdentities, Role
+from xds.registry.identities import Fault, IdentityFinding, IdentityRefused, PatientIdentities, Role
 from xds.registry.queries import QueryRequest
 from xds.registry.registry import DocumentRegistry
 from xds.registry.tables import document_entry, event, folder, patient, submission_set
@@ -48,7 +48,7 @@ def told(database: Database) -> list[tuple[str, str | None, str | None]]:
     return [(one.kind, one.patient_id, one.survivor) for one in found]
 
 
-def refusal(act: Callable[[], None]) -> tuple[Finding, ...]:
+def refusal(act: Callable[[], None]) -> tuple[IdentityFinding, ...]:
     """Return why something is refused."""
     with pytest.raises(IdentityRefused) as refused:
         act()
@@ -68,7 +68,9 @@ def test_several_ids_of_a_patient_are_added_together_or_not(
     identities.add(A, B, A)
     assert survivors(database) == {A: None, B: None}
     identities.merge(subsumed=A, surviving=B)
-    assert refusal(lambda: identities.add(C, A)) == (Finding(Role.ADDED, Fault.SUBSUMED_BEFORE),)
+    assert refusal(lambda: identities.add(C, A)) == (
+        IdentityFinding(Role.ADDED, Fault.SUBSUMED_BEFORE),
+    )
     assert survivors(database) == {A: B, B: None}
 
 
@@ -86,7 +88,7 @@ def test_an_id_is_known_in_whatever_form_its_characters_come(
 def test_an_id_of_another_domain_is_not_added(
     database: Database, identities: PatientIdentities, patient_id: str, fault: Fault
 ) -> None:
-    assert refusal(lambda: identities.add(patient_id)) == (Finding(Role.ADDED, fault),)
+    assert refusal(lambda: identities.add(patient_id)) == (IdentityFinding(Role.ADDED, fault),)
     assert survivors(database) == {}
 
 
@@ -104,7 +106,7 @@ def test_a_subsumed_patient_is_not_added_again(
     identities.add(A)
     identities.add(B)
     identities.merge(subsumed=A, surviving=B)
-    expected = (Finding(Role.ADDED, Fault.SUBSUMED_BEFORE),)
+    expected = (IdentityFinding(Role.ADDED, Fault.SUBSUMED_BEFORE),)
     assert refusal(lambda: identities.add(A)) == expected
     assert survivors(database) == {A: B, B: None}
 
@@ -151,7 +153,7 @@ def test_a_refused_merge_changes_nothing(
     identities.merge(subsumed=C, surviving=B)
     before = (survivors(database), told(database))
     found = refusal(lambda: identities.merge(subsumed=subsumed, surviving=surviving))
-    assert found == tuple(Finding(*one) for one in findings)
+    assert found == tuple(IdentityFinding(*one) for one in findings)
     assert (survivors(database), told(database)) == before
 
 

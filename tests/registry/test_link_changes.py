@@ -26,7 +26,7 @@ from xds.metadata.objects import (
 from xds.metadata.submission import Submission
 from xds.parsing import parse
 from xds.registry.events import Event
-from xds.registry.identities import Fault, Finding, IdentityRefused, PatientIdentities, Role
+from xds.registry.identities import Fault, IdentityFinding, IdentityRefused, PatientIdentities, Role
 from xds.registry.link_changes import LinkChange, LinkPolicy
 from xds.registry.queries import QueryRequest
 from xds.registry.registry import DocumentRegistry
@@ -324,14 +324,14 @@ def test_events_tell_of_it(registry: Registry) -> None:
 @pytest.mark.parametrize(
     ("ids", "finding"),
     [
-        ({"new": "X^^^&2.999.1.2&ISO"}, Finding(Role.NEW, Fault.FOREIGN)),
-        ({"previous": "X^^^&2.999.1.2&ISO"}, Finding(Role.PREVIOUS, Fault.FOREIGN)),
-        ({"new": "X^^^&2.999.1.1&ISO"}, Finding(Role.NEW, Fault.UNKNOWN)),
-        ({"new": "S^^^&2.999.1.1&ISO"}, Finding(Role.NEW, Fault.SUBSUMED_BEFORE)),
+        ({"new": "X^^^&2.999.1.2&ISO"}, IdentityFinding(Role.NEW, Fault.FOREIGN)),
+        ({"previous": "X^^^&2.999.1.2&ISO"}, IdentityFinding(Role.PREVIOUS, Fault.FOREIGN)),
+        ({"new": "X^^^&2.999.1.1&ISO"}, IdentityFinding(Role.NEW, Fault.UNKNOWN)),
+        ({"new": "S^^^&2.999.1.1&ISO"}, IdentityFinding(Role.NEW, Fault.SUBSUMED_BEFORE)),
     ],
 )
 def test_a_refused_change_changes_nothing(
-    registry: Registry, ids: dict[str, str], finding: Finding
+    registry: Registry, ids: dict[str, str], finding: IdentityFinding
 ) -> None:
     registry.submit("iti42/minimal_document")
     for one in ("S", "T"):

@@ -22,7 +22,7 @@ from xds.security.caller import User
 from xds.security.interceptors import InterceptorChain, Outcome
 from xds.security.issuers import BadIssuers, Issuers
 from xds.security.requirements import Requirement, UserRequirements
-from xds.soap.security import Terms, UserAssertions
+from xds.soap.security import AssertionTerms, UserAssertions
 from xds.wire.faults import SoapFault
 
 
@@ -49,8 +49,8 @@ def used(tmp_path: Path) -> Iterator[UsedOnce]:
 
 
 @pytest.fixture
-def terms(tmp_path: Path) -> Terms:
-    return Terms(
+def terms(tmp_path: Path) -> AssertionTerms:
+    return AssertionTerms(
         issuers=Issuers.read(vouching().write(tmp_path)).assertions,
         audiences=frozenset({AUDIENCE}),
         skew_seconds=60,
@@ -64,12 +64,12 @@ def header(*tokens: etree._Element | str) -> etree._Element:
     return etree.fromstring(text)
 
 
-def user(terms: Terms, used: UsedOnce, token: etree._Element | str) -> User | None:
+def user(terms: AssertionTerms, used: UsedOnce, token: etree._Element | str) -> User | None:
     users = UserAssertions(UserRequirements(Requirement.REQUIRED), terms, used, InterceptorChain())
     return users.caller(header(token), "ITI-18", {}).user
 
 
-def test_all_that_an_assertion_says_is_read(terms: Terms, used: UsedOnce) -> None:
+def test_all_that_an_assertion_says_is_read(terms: AssertionTerms, used: UsedOnce) -> None:
     found = user(terms, used, signed(Asserted(identifier="_1")))
     assert found == User(
         name_id="jo@example",
@@ -95,7 +95,7 @@ def test_all_that_an_assertion_says_is_read(terms: Terms, used: UsedOnce) -> Non
     assert found.audit_name == "js<jo@example@https://idp.example>"
 
 
-def test_a_comment_in_a_name_does_not_cut_it(terms: Terms, used: UsedOnce) -> None:
+def test_a_comment_in_a_name_does_not_cut_it(terms: AssertionTerms, used: UsedOnce) -> None:
     text = as_text(signed(Asserted(name_id="admin@example.other.example")))
     commented = text.replace("admin@example.other", "admin@example<!-- -->.other")
     found = user(terms, used, parse(commented.encode()))
@@ -104,7 +104,7 @@ def test_a_comment_in_a_name_does_not_cut_it(terms: Terms, used: UsedOnce) -> No
 
 
 def test_a_holder_of_key_shows_its_certificate(
-    terms: Terms, used: UsedOnce, monkeypatch: pytest.MonkeyPatch
+    terms: AssertionTerms, used: UsedOnce, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = [vouching().stranger.der]
     monkeypatch.setattr(node, "of_environment", lambda _: node.Node(certificate=shown[0]))
@@ -117,7 +117,7 @@ def test_a_holder_of_key_shows_its_certificate(
 
 
 def test_times_are_asked_of_what_is_remembered(
-    terms: Terms, used: UsedOnce, monkeypatch: pytest.MonkeyPatch
+    terms: AssertionTerms, used: UsedOnce, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     users = UserAssertions(UserRequirements(Requirement.REQUIRED), terms, used, InterceptorChain())
     block = header(signed(Asserted()))
@@ -128,7 +128,7 @@ def test_times_are_asked_of_what_is_remembered(
         users.caller(block, "ITI-18", {})
 
 
-def test_with_reuse_refused_each_counts_once(terms: Terms, used: UsedOnce) -> None:
+def test_with_reuse_refused_each_counts_once(terms: AssertionTerms, used: UsedOnce) -> None:
     once = replace(terms, reusable=False)
     token = signed(Asserted())
     assert user(once, used, token)
@@ -136,7 +136,7 @@ def test_with_reuse_refused_each_counts_once(terms: Terms, used: UsedOnce) -> No
         user(once, used, token)
 
 
-def test_every_gate_is_told_of_a_failure(terms: Terms, used: UsedOnce) -> None:
+def test_every_gate_is_told_of_a_failure(terms: AssertionTerms, used: UsedOnce) -> None:
     interceptor = Recorder()
     users = UserAssertions(
         UserRequirements(Requirement.REQUIRED), terms, used, InterceptorChain([interceptor])

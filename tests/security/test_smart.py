@@ -126,7 +126,7 @@ def test_every_interaction_is_granted_by_some_scope() -> None:
         needed = row.needed
         assert needed, row
         listed = frozenset(scopes.as_scopes(needed))
-        assert scopes.grant(listed, row.name, needed) == scopes.Grant(granted=True)
+        assert scopes.grant(listed, row.name, needed) == scopes.ScopeGrant(granted=True)
         for one in listed:
             assert not scopes.grant(listed - {one}, row.name, needed).granted
 

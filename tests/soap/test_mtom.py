@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.reference import MESSAGES, needs
 from xds.wire import mime, mtom
-from xds.wire.mime import ContentType, Limits, MalformedMessage, MultipartReader, action_of
+from xds.wire.mime import ContentType, MalformedMessage, MimeLimits, MultipartReader, action_of
 from xds.wire.mtom import Attachment, Encoded, PartsByCid, cid_of, encode, href_of
 
 ACTION = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"
@@ -456,9 +456,9 @@ def test_malformed_message_is_refused_with_its_cause(data: bytes, sentence: str)
 def test_header_limit(step: int) -> None:
     headers = b"A: " + b"x" * 95 + b"\r\n"
     data = message(headers + b"\r\nbody")
-    assert bodies(data, step, limits=Limits(header_bytes=100)) == [b"body"]
+    assert bodies(data, step, limits=MimeLimits(header_bytes=100)) == [b"body"]
     with pytest.raises(MalformedMessage, match="longer than 99 bytes"):
-        bodies(data, step, limits=Limits(header_bytes=99))
+        bodies(data, step, limits=MimeLimits(header_bytes=99))
 
 
 def test_endless_header_is_not_collected() -> None:
@@ -470,17 +470,17 @@ def test_endless_header_is_not_collected() -> None:
 
 def test_part_limit() -> None:
     data = message(*[b"\r\n"] * 3)
-    assert len(bodies(data, limits=Limits(parts=3))) == 3
+    assert len(bodies(data, limits=MimeLimits(parts=3))) == 3
     with pytest.raises(MalformedMessage, match="more than 2 parts"):
-        bodies(data, limits=Limits(parts=2))
+        bodies(data, limits=MimeLimits(parts=2))
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_message_limit(step: int) -> None:
     data = message(part_of(b"text")) + b"epilogue"
-    assert bodies(data, step, limits=Limits(message_bytes=len(data))) == [b"text"]
+    assert bodies(data, step, limits=MimeLimits(message_bytes=len(data))) == [b"text"]
     with pytest.raises(MalformedMessage, match=f"longer than {len(data) - 1} bytes"):
-        bodies(data, step, limits=Limits(message_bytes=len(data) - 1))
+        bodies(data, step, limits=MimeLimits(message_bytes=len(data) - 1))
 
 
 @pytest.mark.parametrize("boundary", ["", "x" * 201, "a\r\nb", "a ", "ü", "\n"])

@@ -29,7 +29,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
 from xds.metadata.objects import Association, DocumentEntry, MetadataObject
 from xds.metadata.submission import Submission
-from xds.outgoing.transport import Endpoint, Settings
+from xds.outgoing.transport import HttpEndpoint, Settings
 
 _ALL_VERSIONS: Final = 2
 """$MetadataLevel; a registry without the option passes it over, and has one version of each."""
@@ -50,8 +50,8 @@ class DocumentAdministrator:
         settings: Settings | None = None,
     ) -> None:
         settings = settings or Settings()
-        self._registry = Endpoint(registry_url, settings) if registry_url else None
-        self._repository = Endpoint(repository_url, settings) if repository_url else None
+        self._registry = HttpEndpoint(registry_url, settings) if registry_url else None
+        self._repository = HttpEndpoint(repository_url, settings) if repository_url else None
 
     def update(self, submission: Submission) -> RegistryResponse:
         """Update metadata (ITI-57)."""
@@ -90,7 +90,9 @@ class DocumentAdministrator:
         )
         return self._sent(self._repository, REMOVE_DOCUMENTS, body)
 
-    def _sent(self, endpoint: Endpoint | None, operation: Operation, body: str) -> RegistryResponse:
+    def _sent(
+        self, endpoint: HttpEndpoint | None, operation: Operation, body: str
+    ) -> RegistryResponse:
         if endpoint is None:
             raise ValueError(f"a DocumentAdministrator without that URL cannot do {operation.name}")
         with messages.posted(endpoint, operation, body) as received:

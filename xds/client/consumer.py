@@ -10,12 +10,12 @@ from xds.client import messages
 from xds.client.answers import QueryResponse, RegistryResponse, ReportedError
 from xds.client.documents import DocumentRequest, RetrievedDocument
 from xds.client.errors import MalformedAnswer, TransactionRefused
-from xds.client.messages import RETRIEVE, STORED_QUERY, Received
+from xds.client.messages import RETRIEVE, STORED_QUERY, ReceivedMessage
 from xds.client.parameters import DocumentFilters, QueryValue, document_parameters, slots
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import Slot, escape
 from xds.metadata.objects import DocumentEntry
-from xds.outgoing.transport import Endpoint, Settings
+from xds.outgoing.transport import HttpEndpoint, Settings
 from xds.wire import mtom
 from xds.wire.mime import MalformedMessage
 
@@ -38,11 +38,11 @@ class DocumentConsumer:
         settings: Settings | None = None,
     ) -> None:
         settings = settings or Settings()
-        self._registry = Endpoint(registry_url, settings) if registry_url else None
-        self._only_repository: Endpoint | None = None
-        self._repositories: Mapping[str, Endpoint] = {}
+        self._registry = HttpEndpoint(registry_url, settings) if registry_url else None
+        self._only_repository: HttpEndpoint | None = None
+        self._repositories: Mapping[str, HttpEndpoint] = {}
         if isinstance(repository_urls, str):
-            self._only_repository = Endpoint(repository_urls, settings)
+            self._only_repository = HttpEndpoint(repository_urls, settings)
         elif repository_urls is not None:
             self._repositories = _endpoints(repository_urls, settings)
 
@@ -120,13 +120,13 @@ class DocumentConsumer:
         not have all of them, TransactionRefused is raised before its first document; with
         ``allow_partial`` only where it has none, and ``errors`` tells what is missing.
         """
-        groups: dict[Endpoint, list[DocumentRequest]] = {}
+        groups: dict[HttpEndpoint, list[DocumentRequest]] = {}
         for asked in requests:
             request = DocumentRequest.of(asked) if isinstance(asked, DocumentEntry) else asked
             groups.setdefault(self._repository(request), []).append(request)
         return Retrieval(groups, allow_partial=allow_partial)
 
-    def _repository(self, request: DocumentRequest) -> Endpoint:
+    def _repository(self, request: DocumentRequest) -> HttpEndpoint:
         found = self._only_repository or self._repositories.get(request.repository_unique_id)
         if found is None:
             raise ValueError(f"no URL is given for the repository {request.repository_unique_id}")
@@ -150,9 +150,9 @@ class DocumentConsumer:
         self.close()
 
 
-def _endpoints(urls: Mapping[str, str], settings: Settings) -> dict[str, Endpoint]:
+def _endpoints(urls: Mapping[str, str], settings: Settings) -> dict[str, HttpEndpoint]:
     """Make an Endpoint a URL, which several repositories may share."""
-    by_url = {url: Endpoint(url, settings) for url in set(urls.values())}
+    by_url = {url: HttpEndpoint(url, settings) for url in set(urls.values())}
     return {repository_unique_id: by_url[url] for repository_unique_id, url in urls.items()}
 
 
@@ -184,7 +184,7 @@ class Retrieval:
     """
 
     def __init__(
-        self, groups: Mapping[Endpoint, Sequence[DocumentRequest]], *, allow_partial: bool
+        self, groups: Mapping[HttpEndpoint, Sequence[DocumentRequest]], *, allow_partial: bool
     ) -> None:
         self.errors: list[ReportedError] = []
         self._groups = groups
@@ -254,7 +254,7 @@ def _registry_response(body: etree._Element) -> etree._Element:
     return found
 
 
-def _documents(received: Received) -> Iterator[RetrievedDocument]:
+def _documents(received: ReceivedMessage) -> Iterator[RetrievedDocument]:
     """Yield first the documents that stand in the envelope, then the others as they come."""
     attached: dict[str, etree._Element] = {}
     for element in received.body.iterchildren(f"{_XDS}DocumentResponse"):

@@ -23,7 +23,7 @@ class Fingerprint:
     @classmethod
     def of(cls, chunks: Iterable[bytes]) -> "Fingerprint":
         """Read a document to its end."""
-        tally = _Tally()
+        tally = _HashAndSize()
         for _ in tally.counting(chunks):
             pass
         return tally.fingerprint()
@@ -38,7 +38,7 @@ class Fingerprint:
         return found
 
 
-class _Tally:
+class _HashAndSize:
     def __init__(self) -> None:
         self._digest = hashlib.sha1(usedforsecurity=False)
         self._size = 0
@@ -158,7 +158,7 @@ class RetrievedDocument:
         return written
 
     def _copied(self, file: BinaryIO, entry: DocumentEntry | None) -> Fingerprint:
-        tally = _Tally()
+        tally = _HashAndSize()
         for chunk in tally.counting(self.blocks):
             file.write(chunk)
         written = tally.fingerprint()

@@ -30,7 +30,7 @@ from xds.metadata.catalogue import (
     TransactionRow,
 )
 from xds.metadata.ebrim import escape, new_uuid
-from xds.outgoing.transport import Answer, Endpoint, Message
+from xds.outgoing.transport import HttpEndpoint, HttpRequest, HttpResponse
 from xds.parsing import MalformedXML, parse
 from xds.wire import mtom
 from xds.wire.envelope import CLOSE, opening
@@ -84,11 +84,11 @@ RETRIEVE: Final = _operation(ITI_43, f"{{{v.NS_XDS}}}RetrieveDocumentSetResponse
 
 @contextmanager
 def posted(
-    endpoint: Endpoint,
+    endpoint: HttpEndpoint,
     operation: Operation,
     body: str,
     attachments: Sequence[mtom.Attachment] = (),
-) -> Iterator["Received"]:
+) -> Iterator["ReceivedMessage"]:
     """Send a request, and hand out the answer, whose envelope has been read."""
     envelope = _envelope(endpoint, operation, body)
     if operation.is_mtom:
@@ -100,14 +100,17 @@ def posted(
     else:
         answer = endpoint.post(_simple(envelope, operation))
     try:
-        with answer, closing(Received(answer, operation, endpoint.max_envelope_bytes)) as received:
+        with (
+            answer,
+            closing(ReceivedMessage(answer, operation, endpoint.max_envelope_bytes)) as received,
+        ):
             yield received
     except ClientError as error:
         error.request_id = answer.request_id
         raise
 
 
-def _envelope(endpoint: Endpoint, operation: Operation, body: str) -> bytes:
+def _envelope(endpoint: HttpEndpoint, operation: Operation, body: str) -> bytes:
     headers = (
         f'<wsa:Action s:mustUnderstand="1">{operation.action}</wsa:Action>'
         f"<wsa:MessageID>{new_uuid()}</wsa:MessageID><wsa:To>{escape(endpoint.url)}</wsa:To>"
@@ -125,8 +128,8 @@ def _security(assertion: bytes) -> str:
     return f'<wsse:Security xmlns:wsse="{v.NS_WSSE}" s:mustUnderstand="1">{token}</wsse:Security>'
 
 
-def _simple(envelope: bytes, operation: Operation) -> Message:
-    return Message(
+def _simple(envelope: bytes, operation: Operation) -> HttpRequest:
+    return HttpRequest(
         content_type=f'{_SOAP}; charset=UTF-8; action="{operation.action}"',
         length=len(envelope),
         blocks=(envelope,),
@@ -134,10 +137,10 @@ def _simple(envelope: bytes, operation: Operation) -> Message:
     )
 
 
-def _multipart(encoded: mtom.Encoded, operation: Operation) -> Message:
+def _multipart(encoded: mtom.Encoded, operation: Operation) -> HttpRequest:
     # what only reads has no documents to send, so that all of it can be kept for a second try
     blocks: Iterable[bytes] = tuple(encoded) if operation.only_reads else encoded
-    return Message(
+    return HttpRequest(
         content_type=encoded.content_type,
         length=encoded.content_length,
         blocks=blocks,
@@ -148,10 +151,10 @@ def _multipart(encoded: mtom.Encoded, operation: Operation) -> Message:
 # --- reading -------------------------------------------------------------------------------------
 
 
-class Received:
+class ReceivedMessage:
     """An answer: its body element, and the parts beside the envelope as they come."""
 
-    def __init__(self, answer: Answer, operation: Operation, most: int) -> None:
+    def __init__(self, answer: HttpResponse, operation: Operation, most: int) -> None:
         self._answer = answer
         self._most = most
         self._parts: Iterator[Part] = iter(())
@@ -224,7 +227,7 @@ class Received:
                 self._early.append((part.content_id, _spooled(part.chunks())))
         raise MalformedMessage("The answer has no root part.")
 
-    def _whole(self, answer: Answer) -> bytes:
+    def _whole(self, answer: HttpResponse) -> bytes:
         return self._joined(iter(answer.read, b""))
 
     def _joined(self, blocks: Iterable[bytes]) -> bytes:
@@ -268,7 +271,7 @@ def _encoding(content_type: ContentType) -> str | None:
     return None if charset.lower().replace("_", "-") in ("utf-8", "us-ascii") else charset
 
 
-def _no_soap(answer: Answer) -> TransportFailed:
+def _no_soap(answer: HttpResponse) -> TransportFailed:
     outcome = f"{answer.url} answered HTTP {answer.status} {answer.reason}".rstrip()
     if answer.location:
         return TransportFailed(f"{outcome} and points to {answer.location}.")

@@ -14,7 +14,7 @@ from xds.client.messages import PROVIDE_AND_REGISTER, REGISTER, Operation
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
 from xds.metadata.submission import Submission
-from xds.outgoing.transport import Endpoint, Settings
+from xds.outgoing.transport import HttpEndpoint, Settings
 from xds.wire import mtom
 
 
@@ -33,8 +33,8 @@ class DocumentSource:
         settings: Settings | None = None,
     ) -> None:
         settings = settings or Settings()
-        self._repository = Endpoint(repository_url, settings) if repository_url else None
-        self._registry = Endpoint(registry_url, settings) if registry_url else None
+        self._repository = HttpEndpoint(repository_url, settings) if repository_url else None
+        self._registry = HttpEndpoint(registry_url, settings) if registry_url else None
 
     def provide_and_register(
         self, submission: Submission, documents: Mapping[str, Content | Path]
@@ -81,7 +81,7 @@ class DocumentSource:
 
 
 def _sent(
-    endpoint: Endpoint,
+    endpoint: HttpEndpoint,
     operation: Operation,
     body: str,
     attachments: Iterable[mtom.Attachment] = (),

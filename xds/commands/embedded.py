@@ -27,7 +27,7 @@ _LOAD: Final = "pg_restore --exit-on-error --dbname=DATABASE xds.dump    (a new,
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class StatePaths:
     """Where an embedded deployment has its state."""
 
     data: Path
@@ -36,7 +36,7 @@ class Places:
     """None where a registry is served alone."""
 
 
-def places(config: Config, command: str) -> Places:
+def places(config: Config, command: str) -> StatePaths:
     """Return them; for a server or a bucket say what is to be used, with exit code 2."""
     database = path_of(config.database_url)
     has_bucket = config.serve_repository == "yes" and not config.documents_url.startswith("file:")
@@ -47,7 +47,7 @@ def places(config: Config, command: str) -> Places:
         opened = open_store(config.documents_url)
         assert isinstance(opened, FilesystemStore)
         store = opened
-    return Places(config.data.absolute(), database, store)
+    return StatePaths(config.data.absolute(), database, store)
 
 
 def _told_otherwise(config: Config, command: str, database: Path | None) -> NoReturn:

@@ -6,7 +6,13 @@ from typing import Any, Final
 
 import click
 
-from xds.client import Content, DocumentSource, Provision, RegistryResponse, submission_of_files
+from xds.client import (
+    Content,
+    DocumentSource,
+    Provision,
+    RegistryResponse,
+    submission_of_files,
+)
 from xds.client.submitting import EXAMPLE_SOURCE
 from xds.commands.client_options import Servers, code, dtm, parsed_by, with_patient, with_servers
 from xds.commands.terminal import print_json, print_table, printable, progress

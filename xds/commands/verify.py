@@ -23,7 +23,7 @@ _AT_ONCE: Final = 500
 
 
 @dataclass(slots=True)
-class _Tally:
+class _VerifyCounts:
     stored: int = 0
     size: int = 0
     damaged: int = 0
@@ -50,7 +50,7 @@ def command(config: Config) -> None:
     holds; where the registry is elsewhere (registry_url), it is asked for what the repository
     holds. Exits with 1 where anything is damaged or missing. It may be run while the server serves.
     """
-    tally = _Tally()
+    tally = _VerifyCounts()
     with maintained(config) as domain:
         # a store that is not there at all is not to be told document by document
         next(domain.repository.store.list(), None)
@@ -66,7 +66,7 @@ def command(config: Config) -> None:
     raise SystemExit(0 if tally.is_good and belongs else 1)
 
 
-def _damages(domain: AffinityDomain, tally: _Tally) -> Iterator[Damage]:
+def _damages(domain: AffinityDomain, tally: _VerifyCounts) -> Iterator[Damage]:
     with progress("reading", None) as tell:
         for document, damage in maintenance.damages(domain.repository):
             tally.stored += 1
@@ -77,7 +77,7 @@ def _damages(domain: AffinityDomain, tally: _Tally) -> Iterator[Damage]:
                 yield damage
 
 
-def _unmatched(domain: AffinityDomain, tally: _Tally) -> Iterator[Damage]:
+def _unmatched(domain: AffinityDomain, tally: _VerifyCounts) -> Iterator[Damage]:
     """Yield what is registered but not held; the registry is asked first, to miss nothing new."""
     documents = domain.registry.stable_documents(domain.repository.unique_id)
     while some := list(islice(documents, _AT_ONCE)):
@@ -97,7 +97,7 @@ def _unmatched(domain: AffinityDomain, tally: _Tally) -> Iterator[Damage]:
 
 
 def _unregistered(
-    domain: AffinityDomain, registry: RemoteRegistry, tally: _Tally
+    domain: AffinityDomain, registry: RemoteRegistry, tally: _VerifyCounts
 ) -> Iterator[Damage]:
     """Yield what is held but not registered so, as far as it should be."""
     tally.pending = 0
@@ -136,7 +136,7 @@ def _mismatch(registered: RegisteredDocument, held: IndexedDocument | None) -> s
     return None
 
 
-def _summarise(tally: _Tally) -> None:
+def _summarise(tally: _VerifyCounts) -> None:
     rows = [
         ("documents read", f"{tally.stored} ({human_size(tally.size)})"),
         ("damaged or missing", str(tally.damaged)),

@@ -104,7 +104,7 @@ def _require_empty(connection: Connection, table: Table, *, may_give_way: bool) 
 
 def _copied(source: sqlite3.Connection, connection: Connection, table: Table) -> int:
     """Copy one table, read it back, and return how many rows it has."""
-    sent = _Tally()
+    sent = _TableDigest()
     driver: Any = connection.connection.driver_connection
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     selection = f"SELECT {names} FROM {table.name}"
@@ -113,7 +113,7 @@ def _copied(source: sqlite3.Connection, connection: Connection, table: Table) ->
         for row in source.execute(selection):
             sent.add(row)
             copying.write_row([bool(v) if i in flags else v for i, v in enumerate(row)])
-    there = _Tally()
+    there = _TableDigest()
     with driver.cursor(name="copied") as cursor:
         cursor.itersize = _PAGE
         for row in cursor.execute(selection):
@@ -132,7 +132,7 @@ def _count_on(connection: Connection, table: Table) -> None:
             connection.execute(select(func.setval(f"{table.name}_pk_seq", last)))
 
 
-class _Tally:
+class _TableDigest:
     """How many rows there are, and a digest of them all in whatever order."""
 
     def __init__(self) -> None:
@@ -146,7 +146,10 @@ class _Tally:
         self._sum = (self._sum + int.from_bytes(sha256(said).digest())) % _MODULUS
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Tally) and (self.rows, self._sum) == (other.rows, other._sum)
+        return isinstance(other, _TableDigest) and (self.rows, self._sum) == (
+            other.rows,
+            other._sum,
+        )
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -45,7 +45,7 @@ _log = logs.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class TokenTerms:
     """What tokens are accepted by."""
 
     key_sets: Mapping[str, KeySet]
@@ -64,7 +64,7 @@ class Authorization:
     """Finds who is at the other end of a FHIR request; safe to use from many threads."""
 
     requirements: UserRequirements
-    terms: Terms
+    terms: TokenTerms
     used: UsedOnce
     interceptors: InterceptorChain
     patients: Callable[[Sequence[int]], Sequence[str]]
@@ -77,7 +77,7 @@ class Authorization:
     ) -> "Authorization":
         """Read who may vouch for users; BadIssuers where the file is wrong."""
         issuers = Issuers.read(config.user_issuers).tokens
-        terms = Terms(
+        terms = TokenTerms(
             key_sets={name: KeySet(issuer) for name, issuer in issuers.items()},
             audiences=frozenset((config.user_audiences or "").split()),
             skew_seconds=config.clock_skew_seconds,

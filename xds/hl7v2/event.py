@@ -6,7 +6,7 @@ from typing import Final
 
 from xds.hl7v2.identifiers import AssigningAuthority, patient_ids
 from xds.hl7v2.message import Message
-from xds.hl7v2.problems import Problem, Refused
+from xds.hl7v2.problems import MessageRefused, Problem
 from xds.registry.identities import PatientIdentities
 from xds.security.access import Access
 from xds.security.interceptors import InterceptorChain
@@ -34,7 +34,7 @@ Handler = Callable[[Feed, Message, Access], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class EventHandler:
     """One row of EVENTS; a handler that returns has done what the message asks."""
 
     code: str
@@ -50,17 +50,17 @@ class Event:
     """Sets the details of an access from a message, and does no more."""
 
 
-def require_size(message: Message, event: Event) -> None:
+def require_size(message: Message, event: EventHandler) -> None:
     """Raise Refused for a message that is larger than those of its event may be."""
     if message.size > event.max_bytes:
         limit = f"a message of {event.code}^{event.trigger} has {event.max_bytes} bytes at most"
-        raise Refused(Problem("207", "MSH^1", limit))
+        raise MessageRefused(Problem("207", "MSH^1", limit))
 
 
 def require_segment(message: Message, segment: str) -> None:
     """Raise Refused unless a segment stands in the message exactly once."""
     count = message.count(segment)
     if count == 0:
-        raise Refused(Problem("100", f"{segment}^1", f"there is no {segment} segment"))
+        raise MessageRefused(Problem("100", f"{segment}^1", f"there is no {segment} segment"))
     if count > 1:
-        raise Refused(Problem("100", f"{segment}^2", "a message is of one patient"))
+        raise MessageRefused(Problem("100", f"{segment}^2", "a message is of one patient"))

@@ -20,15 +20,15 @@ from xds.hl7v2.acknowledgement import (
     rejection_of_noise,
 )
 from xds.hl7v2.encoding import CHARSETS_TOLD
-from xds.hl7v2.event import Event, Feed, require_size
+from xds.hl7v2.event import EventHandler, Feed, require_size
 from xds.hl7v2.message import Message, Unreadable
-from xds.hl7v2.problems import Problem, Refused
-from xds.registry.identities import Finding, IdentityRefused, Role
+from xds.hl7v2.problems import MessageRefused, Problem
+from xds.registry.identities import IdentityFinding, IdentityRefused, Role
 from xds.security.access import Access, AccessDenied, MessageHeader
 from xds.security.caller import Caller
 from xds.security.node import NOWHERE, Node
 
-EVENTS: Final[Mapping[tuple[str, str], Event]] = {
+EVENTS: Final[Mapping[tuple[str, str], EventHandler]] = {
     (row.code, row.trigger): row
     for row in (*iti8_patient_identity_feed.EVENTS, *iti64_notify_xad_pid_link_change.EVENTS)
 }
@@ -81,13 +81,13 @@ def _answer(feed: Feed, payload: bytes, node: Node) -> bytes:
     return acknowledgement(message, code, problems, control_id=control_id)
 
 
-def _count(feed: Feed, event: Event | None, acknowledgement_code: str) -> None:
+def _count(feed: Feed, event: EventHandler | None, acknowledgement_code: str) -> None:
     if feed.count is not None:
         feed.count(event.trigger if event else _OTHER, acknowledgement_code)
 
 
 def _outcome(
-    feed: Feed, message: Message, event: Event | None, node: Node
+    feed: Feed, message: Message, event: EventHandler | None, node: Node
 ) -> tuple[str, Sequence[Problem]]:
     problem = _not_ours(message)
     if problem and event is None:
@@ -98,13 +98,13 @@ def _outcome(
     )
     try:
         if problem:
-            feed.interceptors.unreadable(access, Refused(problem))
+            feed.interceptors.unreadable(access, MessageRefused(problem))
             return REJECTED, [problem]
         access.describe = partial(event.describe, feed, message)
         with feed.interceptors.passing(access):
             require_size(message, event)
             event.handler(feed, message, access)
-    except Refused as refusal:
+    except MessageRefused as refusal:
         return ERROR, refusal.problems
     except IdentityRefused as refusal:
         return ERROR, [_problem(finding) for finding in refusal.findings]
@@ -148,7 +148,7 @@ def _not_ours(message: Message) -> Problem | None:
     return None
 
 
-def _problem(finding: Finding) -> Problem:
+def _problem(finding: IdentityFinding) -> Problem:
     return Problem(finding.fault.code, _LOCATIONS[finding.role], str(finding))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from xds.hl7v2.message import Message, Repetition
-from xds.hl7v2.problems import Problem, Refused
+from xds.hl7v2.problems import MessageRefused, Problem
 from xds.metadata import datatypes
 from xds.metadata.datatypes import CX
 
@@ -55,10 +55,10 @@ def patient_ids(
     """
     listed = [one for one in message.field(segment, number) if _number(one)]
     if not listed:
-        raise Refused(Problem("101", f"{segment}^1^{number}", "there is no patient id"))
+        raise MessageRefused(Problem("101", f"{segment}^1^{number}", "there is no patient id"))
     kept = list(dict.fromkeys(_kept(listed, f"{segment}^1^{number}", authority)))
     if not kept:
-        raise Refused(Problem("204", f"{segment}^1^{number}^1^4", _FOREIGN))
+        raise MessageRefused(Problem("204", f"{segment}^1^{number}^1^4", _FOREIGN))
     return kept
 
 
@@ -69,10 +69,10 @@ def patient_id(
     location = f"{segment}^1^{number}^{place}"
     listed = message.field(segment, number)[place - 1 : place]
     if not listed or not _number(listed[0]):
-        raise Refused(Problem("101", location, "there is no patient id"))
+        raise MessageRefused(Problem("101", location, "there is no patient id"))
     oid = authority.of(listed[0])
     if oid is None:
-        raise Refused(Problem("204", f"{location}^4", _FOREIGN))
+        raise MessageRefused(Problem("204", f"{location}^4", _FOREIGN))
     return _written(_number(listed[0]), oid, f"{location}^1")
 
 
@@ -96,4 +96,4 @@ def _written(number: str, oid: str, location: str) -> str:
         return str(CX(number, oid))
     except ValueError:
         reason = "the patient id has characters that cannot be read"
-        raise Refused(Problem("102", location, reason)) from None
+        raise MessageRefused(Problem("102", location, reason)) from None

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from xds.hl7v2.event import ADT_BYTES, Event, Feed, require_segment
+from xds.hl7v2.event import ADT_BYTES, EventHandler, Feed, require_segment
 from xds.hl7v2.identifiers import AssigningAuthority, patient_id
 from xds.hl7v2.message import Message
-from xds.hl7v2.problems import Problem, Refused
+from xds.hl7v2.problems import MessageRefused, Problem
 from xds.metadata import datatypes
 from xds.metadata.catalogue import ITI_64
 from xds.registry.link_changes import LinkChange
@@ -61,11 +61,13 @@ def _source_id(message: Message) -> str:
         for component in application:
             if datatypes.is_oid("&".join(component)):
                 return component[0]
-    raise Refused(Problem("102", "MSH^1^3", "the sending application is not named by its OID"))
+    raise MessageRefused(
+        Problem("102", "MSH^1^3", "the sending application is not named by its OID")
+    )
 
 
 EVENTS: Final = (
-    Event(
+    EventHandler(
         code="ADT",
         trigger="A43",
         max_bytes=ADT_BYTES,

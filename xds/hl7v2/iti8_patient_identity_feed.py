@@ -4,9 +4,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from xds.hl7v2.event import ADT_BYTES, Event, Feed, Handler, require_segment
+from xds.hl7v2.event import ADT_BYTES, EventHandler, Feed, Handler, require_segment
 from xds.hl7v2.message import Message
-from xds.hl7v2.problems import Problem, Refused
+from xds.hl7v2.problems import MessageRefused, Problem
 from xds.metadata.catalogue import ITI_8
 from xds.security.access import Access
 from xds.security.details import FeedDetails
@@ -28,7 +28,7 @@ def update(feed: Feed, message: Message, access: Access) -> None:
     """Change nothing: a registry keeps ids, and an A08 changes everything but them."""
     access.details = FeedDetails(action="U")
     if message.count("PID") == 1:
-        with suppress(Refused):
+        with suppress(MessageRefused):
             access.details = FeedDetails.of(feed.patient_ids(message, "PID", 3), "U")
 
 
@@ -49,7 +49,7 @@ def _noted_merge(feed: Feed, message: Message, access: Access) -> tuple[str, str
     subsumed = feed.patient_ids(message, "MRG", 1)
     pairs = [(old, new) for old in subsumed for new in surviving if _domain(old) == _domain(new)]
     if len(pairs) != 1:
-        raise Refused(Problem("204", "MRG^1^1", "PID-3 and MRG-1 do not name one id each"))
+        raise MessageRefused(Problem("204", "MRG^1^1", "PID-3 and MRG-1 do not name one id each"))
     old, new = pairs[0]
     access.details = FeedDetails.merge(subsumed=old, surviving=new)
     return old, new
@@ -63,8 +63,8 @@ def _event(
     trigger: str,
     handler: Handler,
     describe: Callable[[Feed, Message, Access], object] = _noted,
-) -> Event:
-    return Event(
+) -> EventHandler:
+    return EventHandler(
         code="ADT",
         trigger=trigger,
         max_bytes=ADT_BYTES,

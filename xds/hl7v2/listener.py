@@ -82,13 +82,13 @@ def _feed(domain: AffinityDomain, config: Config, metrics: Metrics | None) -> Fe
     return Feed(domain.identities, authority, domain.interceptors, count)
 
 
-def _limits(config: Config) -> mllp.Limits:
-    return mllp.Limits(
+def _limits(config: Config) -> mllp.MllpLimits:
+    return mllp.MllpLimits(
         connections=config.mllp_connections,
         of_address=config.mllp_client_connections or max(config.mllp_connections // 2, 1),
         message_bytes=config.max_mllp_bytes,
         idle_seconds=config.mllp_idle_seconds,
-        message_seconds=min(config.grace_seconds, mllp.Limits().message_seconds),
+        message_seconds=min(config.grace_seconds, mllp.MllpLimits().message_seconds),
     )
 
 

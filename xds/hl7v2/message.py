@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Final
 
 from xds.hl7v2.encoding import Encoding, codec
-from xds.hl7v2.problems import Problem, Refused
+from xds.hl7v2.problems import MessageRefused, Problem
 from xds.metadata.white_space import trimmed
 
 Component = tuple[str, ...]
@@ -129,7 +129,7 @@ class Segment:
             return ()
         if place[1] - place[0] > MAX_FIELD_BYTES:
             reason = f"the field has more than {MAX_FIELD_BYTES} bytes"
-            raise Refused(Problem("207", f"{self.name}^{self.sequence}^{number}", reason))
+            raise MessageRefused(Problem("207", f"{self.name}^{self.sequence}^{number}", reason))
         text = self.encoding.decoded(self.data[slice(*place)])
         return tuple(map(self._repetition, text.split(self.encoding.repetition)))
 

@@ -36,7 +36,7 @@ many threads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class MllpLimits:
     """What a peer may ask of the server."""
 
     message_bytes: int = 256 * 1024
@@ -59,7 +59,7 @@ class Intolerable(Exception):
 class Decoder:
     """Cuts a stream of bytes into messages, however the stream was cut in transit."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: MllpLimits) -> None:
         self._limits = limits
         self._buffer = bytearray()
         self._searched = 0
@@ -112,7 +112,7 @@ class Server:
         self,
         listening: socket.socket,
         answer: Answer,
-        limits: Limits,
+        limits: MllpLimits,
         tls: ssl.SSLContext | None = None,
         metrics: Metrics | None = None,
     ) -> None:

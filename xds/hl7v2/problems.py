@@ -33,7 +33,7 @@ class Problem:
     """For people; names no patient."""
 
 
-class Refused(RequestRefused):
+class MessageRefused(RequestRefused):
     """The content of a message is refused (AE)."""
 
     def __init__(self, *problems: Problem) -> None:

@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Final
 
 from xds import logs
-from xds.http.granian_worker import Headers, Request
+from xds.http.granian_worker import GranianRequest, Headers
 from xds.http.slow_clients import SlowClients, Wait, cut_off
 from xds.http.threads import Threads
 
@@ -40,7 +40,7 @@ class Answers:
 
     def give(
         self,
-        request: Request,
+        request: GranianRequest,
         status: int,
         headers: Headers,
         blocks: Iterable[bytes],
@@ -94,7 +94,7 @@ class _Stream:
     def __init__(
         self,
         answers: Answers,
-        request: Request,
+        request: GranianRequest,
         source: Iterable[bytes],
         blocks: Iterator[bytes],
         correlation: str | None,

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Final
 
-from xds.http.granian_worker import Request, chunk_of
+from xds.http.granian_worker import GranianRequest, chunk_of
 from xds.http.slow_clients import SlowClients, Wait
 from xds.http.threads import Threads
 
@@ -57,13 +57,13 @@ class Bodies:
         self.threads = threads
         self._folder = folder
 
-    def receive(self, request: Request, most: int, then: Callable[[Input], None]) -> None:
+    def receive(self, request: GranianRequest, most: int, then: Callable[[Input], None]) -> None:
         """Await the body of a request, and hand it on in a thread.
 
         Bytes beyond ``most``, and those that came together with the last of these, are read on for
         a while without being kept.
         """
-        _Body(self, request, most, then).ask()
+        _BodyUnderWay(self, request, most, then).ask()
 
     def new_file(self) -> IO[bytes]:
         """Open a file without a name."""
@@ -71,7 +71,7 @@ class Bodies:
         return tempfile.TemporaryFile(dir=folder, buffering=0)
 
 
-class _Body:
+class _BodyUnderWay:
     """A body on its way; steps are made by Granian's thread, by the pool's and by the watch."""
 
     __slots__ = (
@@ -89,7 +89,7 @@ class _Body:
     )
 
     def __init__(
-        self, bodies: Bodies, request: Request, most: int, then: Callable[[Input], None]
+        self, bodies: Bodies, request: GranianRequest, most: int, then: Callable[[Input], None]
     ) -> None:
         self._bodies = bodies
         self._request = request

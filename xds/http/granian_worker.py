@@ -38,7 +38,7 @@ class HttpSettings:
     tls: Tls = NO_TLS
 
 
-class Request:
+class GranianRequest:
     """One request as Granian hands it over; its parts are looked at when they are asked for."""
 
     __slots__ = (
@@ -173,7 +173,10 @@ class GranianWorker:
     """A server at a listening socket that is given to it."""
 
     def __init__(
-        self, listening: socket.socket, settings: HttpSettings, begin: Callable[[Request], None]
+        self,
+        listening: socket.socket,
+        settings: HttpSettings,
+        begin: Callable[[GranianRequest], None],
     ) -> None:
         self._begin = begin
         self._signal = _rust.WorkerSignal()
@@ -207,4 +210,4 @@ class GranianWorker:
         self._signal.set()
 
     def _request(self, watcher: Any) -> None:
-        self._begin(Request(watcher.scope, watcher.proto))
+        self._begin(GranianRequest(watcher.scope, watcher.proto))

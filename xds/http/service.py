@@ -10,7 +10,7 @@ from xds import logs
 from xds.config import Config
 from xds.http.answers import Answers
 from xds.http.bodies import Bodies, Input
-from xds.http.granian_worker import GranianWorker, HttpSettings, Request
+from xds.http.granian_worker import GranianRequest, GranianWorker, HttpSettings
 from xds.http.slow_clients import POLL_SECONDS, SlowClients
 from xds.http.spreading import Share
 from xds.http.threads import Threads
@@ -66,7 +66,7 @@ class Service:
             self._tell(self._told)
         self._loop.call_later(POLL_SECONDS, self._look)
 
-    def _begin(self, request: Request) -> None:
+    def _begin(self, request: GranianRequest) -> None:
         """Take in a request; in Granian's thread."""
         request.ends_connection = self._share.ends(request.client)
         environ = request.environ()
@@ -76,7 +76,7 @@ class Service:
         else:
             self._threads.put(lambda: self._work(request, environ, Input(io.BytesIO())))
 
-    def _work(self, request: Request, environ: dict[str, Any], body: Input) -> None:
+    def _work(self, request: GranianRequest, environ: dict[str, Any], body: Input) -> None:
         """Run the application; in a thread."""
         environ["wsgi.input"] = body
         status: int = 500

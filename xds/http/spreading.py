@@ -40,7 +40,7 @@ _IF_EQUAL, _JUMP = 0x15, 0x05
 _VERSION_6, _HEADER_4, _HEADER_6 = 6, 20, 40
 
 
-class Places:
+class ConnectionCounts:
     """How many connections each worker has, in memory that all processes of a server share."""
 
     def __init__(self, count: int) -> None:
@@ -102,7 +102,7 @@ def deal(listening: socket.socket, dealt: Sequence[int]) -> None:
 class Share:
     """One worker's share of the connections."""
 
-    def __init__(self, places: Places, number: int, listening: socket.socket) -> None:
+    def __init__(self, places: ConnectionCounts, number: int, listening: socket.socket) -> None:
         """Take a place."""
         self._places = places
         self._number = number

@@ -146,15 +146,15 @@ class Connection:
             )
         return line.decode("latin-1").rstrip("\r\n")
 
-    def body(self, head: Head) -> "Body":
+    def body(self, head: Head) -> "ResponseBody":
         """Return the body after a head that has been read."""
         if head.is_chunked:
             return _Chunked(self._file)
         length = head.length
-        return Body(self._file) if length is None else _Counted(self._file, length)
+        return ResponseBody(self._file) if length is None else _SizedBody(self._file, length)
 
 
-class Body:
+class ResponseBody:
     """A body that goes on until the server closes the connection, and the base of the others."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -176,7 +176,7 @@ class Body:
         return block
 
 
-class _Counted(Body):
+class _SizedBody(ResponseBody):
     """A body of known length."""
 
     def __init__(self, file: BinaryIO, length: int) -> None:
@@ -195,7 +195,7 @@ class _Counted(Body):
         return block
 
 
-class _Chunked(Body):
+class _Chunked(ResponseBody):
     """A body in chunks (RFC 9112 7.1)."""
 
     def __init__(self, file: BinaryIO) -> None:

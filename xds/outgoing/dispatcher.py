@@ -23,7 +23,7 @@ from xds.database import Database, DatabaseUnavailable
 from xds.outgoing import leases, queue
 from xds.outgoing.delivery import Channel, Delivery, NotDelivered, Undeliverable
 from xds.outgoing.leases import Failure, Taken
-from xds.outgoing.sending import LOADED, DatabaseClock, Limits, News, Room, Sending
+from xds.outgoing.sending import LOADED, DatabaseClock, DispatchLimits, News, SenderRoom, Sending
 from xds.trace_context import TraceParent
 
 _GATHER_SECONDS: Final = 0.005
@@ -57,12 +57,12 @@ class Dispatcher:
         database: Database,
         channels: Iterable[Channel],
         *,
-        limits: Limits | None = None,
+        limits: DispatchLimits | None = None,
         count: Count = uncounted,
     ) -> None:
         self._database = database
         self._channels: Mapping[str, Channel] = {one.name: one for one in channels}
-        self._limits = limits or Limits()
+        self._limits = limits or DispatchLimits()
         self._count = count
         self._holder = uuid4().hex
         self._wake = threading.Event()
@@ -208,7 +208,7 @@ class Dispatcher:
         """Take what is due, as far as there are senders for it."""
         ended = {news.sending.taken.key for news in noted if news.ended}
         held = [one for one in self._sendings() if one.taken.key not in ended]
-        room = Room(self._limits, self._failing_now(held), [one.taken for one in held])
+        room = SenderRoom(self._limits, self._failing_now(held), [one.taken for one in held])
         own = {one.taken.key for one in held}
         chosen: list[Taken] = []
         while room.total > 0 and not self._ends.is_set():

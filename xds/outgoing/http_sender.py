@@ -11,7 +11,7 @@ from typing import Final
 
 from xds.outgoing.delivery import Delivery, NotDelivered
 from xds.outgoing.errors import TransportFailed
-from xds.outgoing.transport import Answer, Endpoint, Message, Settings
+from xds.outgoing.transport import HttpEndpoint, HttpRequest, HttpResponse, Settings
 from xds.url_allowlist import Target, admitted
 
 CONTENT_TYPE: Final = "content_type"
@@ -36,7 +36,7 @@ class HttpSender:
         self._settings = Settings(
             timeout=_SILENCE_SECONDS, connect_timeout=_CONNECT_SECONDS, tls=tls
         )
-        self._endpoints: OrderedDict[str, Endpoint] = OrderedDict()
+        self._endpoints: OrderedDict[str, HttpEndpoint] = OrderedDict()
         self._lock = threading.Lock()
 
     def __call__(self, delivery: Delivery) -> None:
@@ -44,7 +44,7 @@ class HttpSender:
         target = admitted(delivery.address, self._allowed)
         if target is None:
             raise NotDelivered("the address is not allowed any more", refused=True)
-        message = Message(
+        message = HttpRequest(
             content_type=delivery.attributes[CONTENT_TYPE],
             length=delivery.size,
             blocks=_Blocks(delivery),
@@ -61,10 +61,12 @@ class HttpSender:
         if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             raise NotDelivered(str(status), refused=status not in _BUSY)
 
-    def _endpoint(self, target: Target) -> Endpoint:
+    def _endpoint(self, target: Target) -> HttpEndpoint:
         """Return the endpoint of a URL, with its connections; the one used longest ago goes."""
         with self._lock:
-            found = self._endpoints.pop(target.url, None) or Endpoint(target.url, self._settings)
+            found = self._endpoints.pop(target.url, None) or HttpEndpoint(
+                target.url, self._settings
+            )
             self._endpoints[target.url] = found
             if len(self._endpoints) > _MOST_ENDPOINTS:
                 _, oldest = self._endpoints.popitem(last=False)
@@ -82,7 +84,7 @@ class _Blocks:
         return self.delivery.read()
 
 
-def _read(answer: Answer) -> None:
+def _read(answer: HttpResponse) -> None:
     """Read an answer to its end, so that the connection is kept; not one that goes on and on."""
     left = _MOST_OF_ANSWER
     while left > 0 and (block := answer.read(min(left, _MOST_OF_ANSWER))):

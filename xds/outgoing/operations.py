@@ -42,7 +42,7 @@ _FAILING: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class DeliverySelection:
     """Some of what is in the queue; what is None is not looked at."""
 
     channel: str | None = None
@@ -63,7 +63,7 @@ class Selection:
         return and_(*conditions)
 
 
-EVERYTHING: Final = Selection()
+EVERYTHING: Final = DeliverySelection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def failing(connection: Connection) -> list[Failing]:
     return [Failing(*row) for row in connection.execute(_FAILING)]
 
 
-def waiting(connection: Connection, selection: Selection, most: int) -> list[WaitingTarget]:
+def waiting(connection: Connection, selection: DeliverySelection, most: int) -> list[WaitingTarget]:
     """Return targets with messages that wait, those that wait longest first."""
     heads = (
         select(_D.channel, _D.target, func.count().label("number"), func.min(_D.pk).label("first"))
@@ -167,14 +167,16 @@ def waiting(connection: Connection, selection: Selection, most: int) -> list[Wai
     return [WaitingTarget(*row) for row in connection.execute(query)]
 
 
-def dead(connection: Connection, selection: Selection, most: int) -> list[DeadDelivery]:
+def dead(connection: Connection, selection: DeliverySelection, most: int) -> list[DeadDelivery]:
     """Return messages that were given up, those given up first at the beginning."""
     columns = (_D.id, _D.channel, _D.target, _D.accepted, _D.dead_at, _D.attempts, _D.error)
     query = select(*columns).where(_IS_DEAD, selection.of(delivery)).order_by(_D.dead_at, _D.pk)
     return [DeadDelivery(*row) for row in connection.execute(query.limit(most))]
 
 
-def retry(database: Database, connection: Connection, selection: Selection) -> tuple[int, int]:
+def retry(
+    database: Database, connection: Connection, selection: DeliverySelection
+) -> tuple[int, int]:
     """Have what waits tried now, and what was given up again, as if it had just been accepted.
 
     Returns how many targets and how many messages that were given up.
@@ -199,7 +201,7 @@ def retry(database: Database, connection: Connection, selection: Selection) -> t
 
 
 def drop(
-    database: Database, connection: Connection, selection: Selection, *, only_dead: bool
+    database: Database, connection: Connection, selection: DeliverySelection, *, only_dead: bool
 ) -> int:
     """Remove messages for good; return how many. What a process is sending may still arrive."""
     chosen = and_(selection.of(delivery), _IS_DEAD if only_dead else true())
@@ -217,7 +219,7 @@ def drop(
     return removed
 
 
-def _target_of(selection: Selection) -> Any:
+def _target_of(selection: DeliverySelection) -> Any:
     """Return the condition on the targets of messages that wait."""
     chosen = select(_D.pk).where(
         _D.channel == _T.channel, _D.target == _T.target, _WAITS, selection.of(delivery)

@@ -19,7 +19,7 @@ _SET_BACK: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DispatchLimits:
     """How much is done at once in one process."""
 
     senders: int = 48
@@ -141,10 +141,10 @@ class Sending:
             self._takes_more = False
 
 
-class Room:
+class SenderRoom:
     """For which hosts there are senders."""
 
-    def __init__(self, limits: Limits, failing: Set[str], held: Iterable[Taken]) -> None:
+    def __init__(self, limits: DispatchLimits, failing: Set[str], held: Iterable[Taken]) -> None:
         self._limits = limits
         self._failing = failing
         self._of_host = Counter(one.host for one in held)

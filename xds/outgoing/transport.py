@@ -57,7 +57,7 @@ def tls_context(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class HttpRequest:
     """A request to be sent; ``length`` is None where it is not known beforehand."""
 
     content_type: str
@@ -72,7 +72,7 @@ class _Closed(TransportFailed):
     """The server closed the connection without an answer."""
 
 
-class Endpoint:
+class HttpEndpoint:
     """One URL that messages are posted to; safe to use from many threads."""
 
     def __init__(self, url: str, settings: Settings) -> None:
@@ -97,7 +97,7 @@ class Endpoint:
         )
         self._idle: deque[tuple[Connection, float]] = deque()
 
-    def post(self, message: Message) -> "Answer":
+    def post(self, message: HttpRequest) -> "HttpResponse":
         """Send a message and return the answer as soon as its headers are there."""
         kept = self._kept()
         if kept is not None:
@@ -136,15 +136,15 @@ class Endpoint:
         connection.settimeout(self._settings.timeout)
         return connection
 
-    def _exchange(self, connection: Connection, message: Message) -> "Answer":
+    def _exchange(self, connection: Connection, message: HttpRequest) -> "HttpResponse":
         try:
             sent = self._send(connection, message)
-            return Answer(self, connection, self._answered(connection), reusable=sent)
+            return HttpResponse(self, connection, self._answered(connection), reusable=sent)
         except BaseException:
             connection.close()
             raise
 
-    def _send(self, connection: Connection, message: Message) -> bool:
+    def _send(self, connection: Connection, message: HttpRequest) -> bool:
         """Send a message; no if the server closed while it came, perhaps after an answer."""
         trace = tracing.passed_on()
         head = f"{self._head}{tracing.HEADER}: {trace}\r\n" if trace else self._head
@@ -177,11 +177,11 @@ class Endpoint:
         return self._failed("broke off in the middle of its answer")
 
 
-class Answer:
+class HttpResponse:
     """An answer under way: status and content type are there, its body is to be read once."""
 
     def __init__(
-        self, endpoint: Endpoint, connection: Connection, head: Head, *, reusable: bool
+        self, endpoint: HttpEndpoint, connection: Connection, head: Head, *, reusable: bool
     ) -> None:
         self._endpoint = endpoint
         self._connection = connection
@@ -228,7 +228,7 @@ class Answer:
         self.close()
 
 
-def _pieces(head: str, message: Message) -> Iterator[bytes]:
+def _pieces(head: str, message: HttpRequest) -> Iterator[bytes]:
     """Yield what is written at a time: the headers with the first block, if that is small."""
     chunked = message.length is None
     framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {message.length}"

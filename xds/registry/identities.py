@@ -63,7 +63,7 @@ class Fault(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class IdentityFinding:
     """One reason to refuse an identity message. It names no patient, so it may be logged."""
 
     role: Role
@@ -76,7 +76,7 @@ class Finding:
 class IdentityRefused(RequestRefused):
     """An identity message is refused for all of its findings; nothing has changed."""
 
-    def __init__(self, findings: Iterable[Finding]) -> None:
+    def __init__(self, findings: Iterable[IdentityFinding]) -> None:
         self.findings = tuple(findings)
         super().__init__("; ".join(map(str, self.findings)))
 
@@ -129,7 +129,7 @@ class PatientIdentities:
         named = {Role.SUBSUMED: searchable(subsumed), Role.SURVIVING: searchable(surviving)}
         _require(self._flaws(named.items()))
         if len(set(named.values())) == 1:
-            raise IdentityRefused([Finding(Role.SUBSUMED, Fault.EQUAL)])
+            raise IdentityRefused([IdentityFinding(Role.SUBSUMED, Fault.EQUAL)])
         retried(lambda: self._merge(named, in_commit))
 
     def _merge(self, named: Mapping[Role, str], in_commit: InCommit | None) -> None:
@@ -173,22 +173,22 @@ class PatientIdentities:
             link_changes.apply(connection, change, policy, known, now=datatypes.now())
             _join(in_commit, connection)
 
-    def _flaws(self, named: Iterable[tuple[Role, str]]) -> Iterator[Finding]:
+    def _flaws(self, named: Iterable[tuple[Role, str]]) -> Iterator[IdentityFinding]:
         for role, patient_id in named:
             try:
                 authority = CX.parse(patient_id).assigning_authority
             except ValueError:
-                yield Finding(role, Fault.MALFORMED)
+                yield IdentityFinding(role, Fault.MALFORMED)
             else:
                 if self.assigning_authority not in (None, authority):
-                    yield Finding(role, Fault.FOREIGN)
+                    yield IdentityFinding(role, Fault.FOREIGN)
 
 
 def _locks(patient_ids: Iterable[str]) -> frozenset[str]:
     return frozenset(map(patients.lock, patient_ids))
 
 
-def _require(findings: Iterable[Finding]) -> None:
+def _require(findings: Iterable[IdentityFinding]) -> None:
     if listed := list(findings):
         raise IdentityRefused(listed)
 
@@ -201,9 +201,9 @@ def _active(connection: Connection, named: Mapping[Role, str]) -> Mapping[Role, 
     for role, patient_id in named.items():
         row = rows.get(patient_id)
         if row is None:
-            findings.append(Finding(role, Fault.UNKNOWN))
+            findings.append(IdentityFinding(role, Fault.UNKNOWN))
         elif row.survivor is not None:
-            findings.append(Finding(role, Fault.SUBSUMED_BEFORE))
+            findings.append(IdentityFinding(role, Fault.SUBSUMED_BEFORE))
     _require(findings)
     return {role: rows[patient_id].pk for role, patient_id in named.items()}
 

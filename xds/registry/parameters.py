@@ -40,7 +40,7 @@ Groups = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ParameterKind:
     """How one value of a parameter is written and checked."""
 
     name: str
@@ -63,12 +63,12 @@ def _trimmed_code(text: str) -> str:
     return "^^".join(map(trimmed, text.split("^^")))
 
 
-TEXT: Final = Kind("text", quoted=True)
-CODE: Final = Kind("code", quoted=True, check=_check_code, trim=_trimmed_code)
-PATTERN: Final = Kind("LIKE pattern", quoted=True)
-TIME: Final = Kind("time", quoted=False, check=datatypes.DATA_TYPES["DTM"])
-STATUS: Final = Kind("status", quoted=True, known=frozenset({v.APPROVED, v.DEPRECATED}))
-ENTRY_TYPE: Final = Kind(
+TEXT: Final = ParameterKind("text", quoted=True)
+CODE: Final = ParameterKind("code", quoted=True, check=_check_code, trim=_trimmed_code)
+PATTERN: Final = ParameterKind("LIKE pattern", quoted=True)
+TIME: Final = ParameterKind("time", quoted=False, check=datatypes.DATA_TYPES["DTM"])
+STATUS: Final = ParameterKind("status", quoted=True, known=frozenset({v.APPROVED, v.DEPRECATED}))
+ENTRY_TYPE: Final = ParameterKind(
     "DocumentEntry type",
     quoted=True,
     known=frozenset({v.STABLE_DOCUMENT_ENTRY, v.ON_DEMAND_DOCUMENT_ENTRY}),
@@ -92,7 +92,7 @@ class Parameter:
     name: str
     attribute: str = ""
     """The declared attribute, and so the column, that it looks at."""
-    kind: Kind = TEXT
+    kind: ParameterKind = TEXT
     match: Match = Match.EQUAL
     required: bool = False
     multiple: bool = False

@@ -25,7 +25,7 @@ from xds.registry.locking import of_unique_ids, relied_on, require_locked
 from xds.registry.patients import Patients
 from xds.registry.queries import QueryRequest, QueryResult, ResultLimits, answer
 from xds.registry.removal import LegalHold, Removal
-from xds.registry.rows import TABLES, Prepared, assign_patients, insert_objects, prepared
+from xds.registry.rows import TABLES, PreparedObject, assign_patients, insert_objects, prepared
 from xds.registry.search import Columns, Search
 from xds.registry.tables import document_entry, patient
 from xds.registry.views import LATEST_VERSION, RegistryView
@@ -74,7 +74,7 @@ class Validated:
 
     now: str
     submission_set: str
-    objects: list[Prepared]
+    objects: list[PreparedObject]
     consequences: Consequences
 
 
@@ -356,7 +356,7 @@ def _objects(submission: Submission) -> list[MetadataObject]:
     return [thing for thing in submission.objects if isinstance(thing, MetadataObject)]
 
 
-def _registrations(objects: Sequence[Prepared]) -> list[NewEvent]:
+def _registrations(objects: Sequence[PreparedObject]) -> list[NewEvent]:
     return [
         NewEvent(_event(one), type(one.thing), one.thing.id, one.row["patient"])
         for one in objects
@@ -364,6 +364,6 @@ def _registrations(objects: Sequence[Prepared]) -> list[NewEvent]:
     ]
 
 
-def _event(one: Prepared) -> str:
+def _event(one: PreparedObject) -> str:
     is_first = one.row.get("version", FIRST_VERSION) == FIRST_VERSION
     return events.REGISTERED if is_first else events.UPDATED

@@ -53,7 +53,7 @@ _VALUES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedObject:
     """One object ready for its table: all but what only the transaction knows."""
 
     thing: MetadataObject
@@ -63,7 +63,7 @@ class Prepared:
 
 def prepared(
     thing: MetadataObject, now: str, version: int = FIRST_VERSION, status: str = v.APPROVED
-) -> Prepared:
+) -> PreparedObject:
     """Render an object and pick out what is searched; ``now`` is the time of registration."""
     kind = type(thing)
     row = columns(thing)
@@ -78,7 +78,7 @@ def prepared(
         row["is_latest"] = 1
     if isinstance(thing, Folder):
         row["last_update_time"] = now
-    return Prepared(thing, row, tuple(values(thing)))
+    return PreparedObject(thing, row, tuple(values(thing)))
 
 
 def columns(thing: MetadataObject) -> dict[str, Any]:
@@ -95,14 +95,14 @@ def values(thing: MetadataObject) -> Iterator[tuple[str, str]]:
             yield name, text
 
 
-def assign_patients(objects: Sequence[Prepared], patients: Patients) -> None:
+def assign_patients(objects: Sequence[PreparedObject], patients: Patients) -> None:
     """Give objects the rows of their patients, some of whom may be learnt by it."""
     for one in objects:
         if not isinstance(one.thing, Association):
             one.row["patient"] = patients.key(_patient_id(one.thing))
 
 
-def insert_objects(connection: Connection, objects: Sequence[Prepared]) -> None:
+def insert_objects(connection: Connection, objects: Sequence[PreparedObject]) -> None:
     """Insert objects with their searchable values, kind by kind, in the order given."""
     insert_all(connection, [_insertion(kind, objects) for kind in TABLES])
 
@@ -113,7 +113,7 @@ def _patient_id(thing: MetadataObject) -> str:
     return thing.patient_id
 
 
-def _insertion(kind: type[MetadataObject], objects: Sequence[Prepared]) -> Insertion:
+def _insertion(kind: type[MetadataObject], objects: Sequence[PreparedObject]) -> Insertion:
     chosen = [one for one in objects if type(one.thing) is kind]
     table = TABLES[kind]
     parts = [

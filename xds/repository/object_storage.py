@@ -110,7 +110,7 @@ class ObjectStorage(DocumentStore):
         self._url = url
         self._store = _connect(url, options)
         self._arrived: dict[str, _Arrival] = {}
-        self._room = _Room(_HELD)
+        self._room = _StagingMemory(_HELD)
 
     def stage(self, chunks: Iterable[bytes]) -> StagedDocument:
         """Hash and count what comes, and send it on part by part."""
@@ -232,7 +232,7 @@ class ObjectStorage(DocumentStore):
             raise _failure(self._url, error, missing) from _cause(error)
 
 
-class _Room:
+class _StagingMemory:
     """Memory that is shared out among the staged documents of a process."""
 
     def __init__(self, size: int) -> None:
@@ -268,7 +268,7 @@ class _Arrival:
         self._upload: WritableFile | None = None
         self._part = bytearray()
         self._file: IO[bytes] | None = None
-        self._room: _Room | None = None
+        self._room: _StagingMemory | None = None
 
     def write(self, chunk: bytes) -> None:
         """Take in more of it; a part is sent when there is more than fills it."""
@@ -290,7 +290,7 @@ class _Arrival:
         part, self._part = self._part, bytearray()
         self._upload.write(part)
 
-    def end(self, room: _Room) -> None:
+    def end(self, room: _StagingMemory) -> None:
         """Let the last part wait, in memory if there is room for it."""
         if self._upload is not None:
             self._upload.write(b"")  # so that all that was sent is there, or fails now

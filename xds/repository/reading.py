@@ -83,7 +83,9 @@ class RegisteredDocuments:
                 self.tell(document, error)
             raise
         is_whole = not start and length is None
-        return _Reader(self, document, reader, hashes=is_whole and reader.size <= _MOST_HASHED)
+        return _CheckedReader(
+            self, document, reader, hashes=is_whole and reader.size <= _MOST_HASHED
+        )
 
     def tell_unknown(self, entry_uuid: str) -> None:
         """Tell of a document that is registered as this repository's, which does not know it."""
@@ -115,7 +117,7 @@ def _check(digest: str, document: IndexedDocument) -> None:
         raise DocumentDamaged("a document has not its hash")
 
 
-class _Reader(DocumentReader):
+class _CheckedReader(DocumentReader):
     """The blocks of a registered document, whose hash is looked at before the last one goes out."""
 
     def __init__(

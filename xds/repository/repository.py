@@ -60,7 +60,7 @@ class DocumentRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class RetrievedDocument:
+class OutgoingDocument:
     """One document about to be sent; ``chunks`` gives its bytes once."""
 
     request: DocumentRequest
@@ -71,10 +71,10 @@ class RetrievedDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class Retrieval:
+class RetrieveResult:
     """The answer to a set of requests: documents, and an error for each that is not there."""
 
-    documents: tuple[RetrievedDocument, ...]
+    documents: tuple[OutgoingDocument, ...]
     errors: tuple[RegistryError, ...]
 
 
@@ -240,7 +240,7 @@ class DocumentRepository:
 
     def retrieve(
         self, requests: Sequence[DocumentRequest], *, withheld: Set[str] = frozenset()
-    ) -> Retrieval:
+    ) -> RetrieveResult:
         """Open the documents asked for (ITI TF-2 3.43.4.1.3); the caller reads or closes them.
 
         Those whose uniqueIds are ``withheld`` are as if they were not there.
@@ -249,7 +249,7 @@ class DocumentRepository:
         with self.database.read() as connection:
             wanted = {request.document_unique_id for request in requests} - withheld
             held = index.find(connection, list(wanted))
-        documents: list[RetrievedDocument] = []
+        documents: list[OutgoingDocument] = []
         errors: list[RegistryError] = []
         for request in requests:
             try:
@@ -267,17 +267,17 @@ class DocumentRepository:
                 errors.append(
                     XDSRepositoryBusy(f"document {unique_id} cannot be read now", unique_id)
                 )
-        return Retrieval(tuple(documents), tuple(errors))
+        return RetrieveResult(tuple(documents), tuple(errors))
 
     def _retrieved(
         self, request: DocumentRequest, held: Mapping[str, IndexedDocument], *, keep_open: bool
-    ) -> RetrievedDocument:
+    ) -> OutgoingDocument:
         self.require_here(request)
         unique_id = request.document_unique_id
         found = held.get(unique_id)
         if found is None:
             raise XDSDocumentUniqueIdError(f"no document {unique_id} in this repository", unique_id)
-        return RetrievedDocument(
+        return OutgoingDocument(
             request, found.mime_type, found.size, found.hash, self._opened(found, keep_open)
         )
 

@@ -157,14 +157,14 @@ class Issuers:
             return cls()
         try:
             found = tomllib.loads(path.read_text())
-            return _Reader(path.parent).issuers(found)
+            return _IssuerReader(path.parent).issuers(found)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise BadIssuers(f"user_issuers: {path}: {reason}") from error
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _IssuerReader:
     folder: Path
 
     def issuers(self, found: Mapping[str, Any]) -> Issuers:

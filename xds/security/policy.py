@@ -41,7 +41,7 @@ _OID_URN: Final = "urn:oid:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class PolicyRule:
     """One rule; what is empty or None is not asked for, and all the rest has to hold."""
 
     name: str
@@ -132,7 +132,7 @@ class Grant:
 class AccessPolicy:
     """The rules of one deployment."""
 
-    rules: Sequence[Rule]
+    rules: Sequence[PolicyRule]
 
     def grant(self, transaction: str, caller: Caller) -> Grant:
         """Decide what a caller may do; AccessDenied where that is nothing.

@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from xds.metadata.systems import Systems
-from xds.security.policy import FEEDS, TRANSACTIONS, AccessPolicy, Rule
+from xds.security.policy import FEEDS, TRANSACTIONS, AccessPolicy, PolicyRule
 
 _OID_URN: Final = "urn:oid:"
 _HEADING: Final = re.compile(r"[ \t]*\[\[[ \t]*rule[ \t]*\]\]")
@@ -107,9 +107,9 @@ class _Written(BaseModel):
             if codes := getattr(self, attribute):
                 yield attribute, codes
 
-    def rule(self, systems: Systems) -> Rule:
+    def rule(self, systems: Systems) -> PolicyRule:
         """Return the rule; systems of roles and purposes may have any of their names."""
-        return Rule(
+        return PolicyRule(
             name=self.name,
             permits=self.decision == "permit",
             transactions=frozenset(self.transactions or ()),

@@ -26,7 +26,7 @@ _KEPT: Final = 1024
 _TEXT: Final = b"The proxy in front of this server tells who asks in a form that cannot be read.\n"
 
 
-class Unreadable(ValueError):
+class UnreadableForwarding(ValueError):
     """A trusted proxy has told of a node in a form that cannot be read."""
 
 
@@ -75,7 +75,7 @@ def _peer(address: str) -> Node:
 def _node(certificate: str, address: str) -> Node:
     known = _address(address)
     if known is None:
-        raise Unreadable("the address is none")
+        raise UnreadableForwarding("the address is none")
     if not certificate:
         return Node(address=str(known))
     return Node.of_certificate(str(known), _der(certificate))
@@ -90,7 +90,7 @@ def _der(text: str) -> bytes:
     try:
         return base64.b64decode(data, validate=True)
     except binascii.Error:
-        raise Unreadable("the certificate is not in base64") from None
+        raise UnreadableForwarding("the certificate is not in base64") from None
 
 
 class KnownNodes:

@@ -33,7 +33,7 @@ def permissions(**letters: str) -> frozenset[Permission]:
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class ScopeGrant:
     """What the scopes of a token grant of one interaction."""
 
     granted: bool
@@ -41,24 +41,24 @@ class Grant:
     """Whether it is granted for the patient of the token alone: by ``patient/`` scopes."""
 
 
-_REFUSED: Final = Grant(granted=False)
+_REFUSED: Final = ScopeGrant(granted=False)
 
 
 @lru_cache(1000)
-def grant(scopes: frozenset[str], transaction: str, needed: frozenset[Permission]) -> Grant:
+def grant(scopes: frozenset[str], transaction: str, needed: frozenset[Permission]) -> ScopeGrant:
     """Decide by the scopes of a token.
 
     All transactions (``ITI-66, ITI-67``) have to be named, or all permissions granted. A scope that
     is malformed, or that has conditions (``?category=…``), grants nothing: they are not enforced.
     """
     if set(transaction.split(", ")).issubset(scopes):
-        return Grant(granted=True)
+        return ScopeGrant(granted=True)
     given = set(_given(scopes))
     everywhere = {one for context, one in given if context != PATIENT}
     of_patient = {one for context, one in given if context == PATIENT}
     if not needed or not _covers(everywhere | of_patient, needed):
         return _REFUSED
-    return Grant(granted=True, of_patient=not _covers(everywhere, needed))
+    return ScopeGrant(granted=True, of_patient=not _covers(everywhere, needed))
 
 
 def _given(scopes: Iterable[str]) -> Iterator[tuple[str, Permission]]:

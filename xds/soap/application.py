@@ -68,7 +68,7 @@ class SoapEndpoint:
         except BaseException:
             exchange.close()
             raise
-        return _Answer(blocks, exchange)
+        return _AnswerBlocks(blocks, exchange)
 
 
 def _protocol(
@@ -94,7 +94,7 @@ class _Staging:
         self.discard = domain.repository.store.discard
 
 
-class _Answer:
+class _AnswerBlocks:
     """The blocks of an answer; the server closes it when they are sent or nobody wants them."""
 
     def __init__(self, blocks: Iterable[bytes], exchange: Exchange) -> None:

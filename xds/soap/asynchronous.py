@@ -15,7 +15,7 @@ from xds.database import Database, DatabaseUnavailable
 from xds.outgoing.delivery import Channel, Limit, NewDelivery, RetrySchedule
 from xds.outgoing.http_sender import CONTENT_TYPE, HttpSender
 from xds.outgoing.queue import enqueue_stream
-from xds.soap.exchange import Exchange, Rendered
+from xds.soap.exchange import Exchange, RenderedEnvelope
 from xds.tls import contexts
 from xds.transactions import Response
 from xds.url_allowlist import Target, admitted, prefixes
@@ -98,7 +98,7 @@ class Replies:
                 detail=_REPLY_TO,
             )
 
-    def answer(self, exchange: Exchange, response: Response, action: str) -> Rendered:
+    def answer(self, exchange: Exchange, response: Response, action: str) -> RenderedEnvelope:
         """Return what goes on the connection: the response, or 202 if it goes elsewhere."""
         to = exchange.routes.reply
         rendered = exchange.render(response, action, to)
@@ -110,7 +110,7 @@ class Replies:
                 "The request was carried out, but its answer cannot be kept for wsa:ReplyTo."
             ) from error
 
-    def fault(self, exchange: Exchange, fault: SoapFault) -> Rendered:
+    def fault(self, exchange: Exchange, fault: SoapFault) -> RenderedEnvelope:
         """Return what goes on the connection: the fault, or 202 if it goes elsewhere."""
         to = exchange.routes.fault
         try:
@@ -119,7 +119,9 @@ class Replies:
             _log.error("an answer cannot be kept", exc_info=error)
             return exchange.render_fault(fault)
 
-    def _passed_on(self, exchange: Exchange, to: Endpoint, rendered: Rendered) -> Rendered:
+    def _passed_on(
+        self, exchange: Exchange, to: Endpoint, rendered: RenderedEnvelope
+    ) -> RenderedEnvelope:
         if to.is_anonymous:
             return rendered
         target = admitted(to.address, self._allowed)
@@ -130,7 +132,7 @@ class Replies:
                 channel=CHANNEL, target=target.url, address=target.url, attributes=content_type
             )
             enqueue_stream(self._database, new, rendered.blocks)
-        return Rendered(None, 0, [], _ACCEPTED)
+        return RenderedEnvelope(None, 0, [], _ACCEPTED)
 
 
 def _require_message_id(addressing: Addressing) -> None:

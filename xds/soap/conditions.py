@@ -30,7 +30,7 @@ _UNDERSTOOD: Final = frozenset({_AUDIENCE_RESTRICTION, _ONE_TIME_USE, f"{SAML}Pr
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ValidityPeriod:
     """A span of time in seconds of the epoch, open where nothing is stated."""
 
     not_before: float | None
@@ -52,7 +52,7 @@ class Confirmation:
     """How the sender is to be recognised as one who may use the assertion."""
 
     method: str
-    span: Span
+    span: ValidityPeriod
     recipient: str
     certificates: Sequence[bytes]
     """Of a holder of key, DER."""
@@ -78,7 +78,7 @@ class Confirmation:
 class Conditions:
     """All of them; they are asked at each use."""
 
-    spans: Sequence[Span]
+    spans: Sequence[ValidityPeriod]
     audiences: Sequence[frozenset[str]]
     """Of each restriction: one of them has to be meant."""
     confirmations: Sequence[Confirmation]
@@ -93,12 +93,12 @@ class Conditions:
             raise AssertionRefused(INVALID_SECURITY_TOKEN, "there is not one element Conditions")
         if any(one.tag not in _UNDERSTOOD for one in stated[0]):
             raise AssertionRefused(FAILED_AUTHENTICATION, "a condition is not understood")
-        span = Span.stated(stated[0])
+        span = ValidityPeriod.stated(stated[0])
         if span.not_before is None or span.not_on_or_after is None:
             raise AssertionRefused(INVALID_SECURITY_TOKEN, "the conditions lack a time")
         sessions = assertion.iterfind(f"{SAML}AuthnStatement")
         return cls(
-            (span, *(Span.stated(one, "SessionNotOnOrAfter") for one in sessions)),
+            (span, *(ValidityPeriod.stated(one, "SessionNotOnOrAfter") for one in sessions)),
             [_audiences(one) for one in stated[0].iterfind(_AUDIENCE_RESTRICTION)],
             list(_confirmations(assertion)),
             stated[0].find(_ONE_TIME_USE) is not None,
@@ -133,11 +133,11 @@ def _confirmations(assertion: etree._Element) -> Iterator[Confirmation]:
     for one in assertion.iterfind(f"{SAML}Subject/{SAML}SubjectConfirmation"):
         data = one.find(f"{SAML}SubjectConfirmationData")
         if data is None:
-            yield Confirmation(one.get("Method") or "", Span(None, None), "", ())
+            yield Confirmation(one.get("Method") or "", ValidityPeriod(None, None), "", ())
             continue
         yield Confirmation(
             one.get("Method") or "",
-            Span.stated(data),
+            ValidityPeriod.stated(data),
             data.get("Recipient") or "",
             certificates_in(data),
         )

@@ -19,7 +19,7 @@ from xds.wire import mtom
 from xds.wire.addressing import ON_THE_CONNECTION, Addressing, Endpoint, Routes, response_headers
 from xds.wire.envelope import CLOSE, opening
 from xds.wire.faults import INTERNAL_ERROR, SENDER, SOAP11_TYPE, SoapFault, quotable, sender
-from xds.wire.mime import ContentType, Limits, MalformedMessage, Part, action_of, charset_of
+from xds.wire.mime import ContentType, MalformedMessage, MimeLimits, Part, action_of, charset_of
 
 Stage = Callable[[Iterable[bytes]], StagedDocument]
 
@@ -110,7 +110,9 @@ class Exchange:
         raise _not_readable(f"The content type {quotable(content_type.media_type)} {_ACCEPTED}")
 
     def _root_part(self, content_type: ContentType) -> etree._Element:
-        limits = Limits(message_bytes=self._config.max_message_bytes, parts=self._config.max_parts)
+        limits = MimeLimits(
+            message_bytes=self._config.max_message_bytes, parts=self._config.max_parts
+        )
         self._parts = iter(mtom.read_parts(content_type, self._stream, limits))
         for part in self._parts:
             if part.is_root:
@@ -197,14 +199,16 @@ class Exchange:
 
     def render(
         self, response: Response, action: str, to: Endpoint = ON_THE_CONNECTION
-    ) -> "Rendered":
+    ) -> "RenderedEnvelope":
         """Put a response into an envelope, in the encoding of the request."""
         head = opening(response_headers(action, self.addressing, to))
         if self.is_mtom:
             return self._multipart(head, response, action)
         return self._simple(head, response, action)
 
-    def render_fault(self, fault: SoapFault, to: Endpoint = ON_THE_CONNECTION) -> "Rendered":
+    def render_fault(
+        self, fault: SoapFault, to: Endpoint = ON_THE_CONNECTION
+    ) -> "RenderedEnvelope":
         """Put a fault into an envelope, in the encoding of the request as far as that is known.
 
         Its status is 500 unless an option says otherwise: there are stacks that read a fault
@@ -214,15 +218,15 @@ class Exchange:
         rendered.status = fault.status if self._config.fault_status == "soap" else INTERNAL_ERROR
         return rendered
 
-    def _fault(self, fault: SoapFault, to: Endpoint) -> "Rendered":
+    def _fault(self, fault: SoapFault, to: Endpoint) -> "RenderedEnvelope":
         if fault.is_soap11:
             whole = fault.soap11_envelope()
-            return Rendered(SOAP11_TYPE, len(whole), [whole])
+            return RenderedEnvelope(SOAP11_TYPE, len(whole), [whole])
         head = opening(response_headers(fault.action, self.addressing, to) + fault.header_xml)
         render = self._multipart if self.is_mtom else self._simple
         return render(head, Response([fault.body()]), fault.action)
 
-    def _multipart(self, head: bytes, response: Response, action: str) -> "Rendered":
+    def _multipart(self, head: bytes, response: Response, action: str) -> "RenderedEnvelope":
         root = [head, response.pieces[0]]
         attachments = []
         token = secrets.token_hex(16)
@@ -234,17 +238,19 @@ class Exchange:
         root.append(CLOSE)
         encoded = mtom.encode(b"".join(root), attachments, action)
         self._closing = encoded.close
-        return Rendered(encoded.content_type, encoded.content_length, encoded)
+        return RenderedEnvelope(encoded.content_type, encoded.content_length, encoded)
 
-    def _simple(self, head: bytes, response: Response, action: str) -> "Rendered":
+    def _simple(self, head: bytes, response: Response, action: str) -> "RenderedEnvelope":
         content_type = f'{_SOAP}; charset=UTF-8; action="{action}"'
         text = (head, *response.pieces, CLOSE)
         if not response.documents:
             whole = b"".join(text)
-            return Rendered(content_type, len(whole), [whole])
+            return RenderedEnvelope(content_type, len(whole), [whole])
         inline = sum((document.size + 2) // 3 * 4 for document in response.documents)
         self._closing = partial(_close_all, response.documents)
-        return Rendered(content_type, sum(map(len, text)) + inline, _inlined(head, response))
+        return RenderedEnvelope(
+            content_type, sum(map(len, text)) + inline, _inlined(head, response)
+        )
 
     def drain(self) -> None:
         """Read what is left of the request, so that a sender in full flow hears the answer."""
@@ -267,7 +273,7 @@ class Exchange:
                 vars(context).clear()
 
 
-class Rendered:
+class RenderedEnvelope:
     """A response ready to be sent; one without a content type is empty."""
 
     def __init__(

@@ -17,7 +17,7 @@ from xds.security.access import Access, MessageHeader
 from xds.security.caller import Caller
 from xds.security.interceptors import InterceptorChain, NotRecorded
 from xds.soap.asynchronous import Replies
-from xds.soap.exchange import Exchange, Rendered
+from xds.soap.exchange import Exchange, RenderedEnvelope
 from xds.soap.security import UserAssertions
 from xds.soap.spyne import Fault, Soap12
 from xds.transactions import Request, Transaction
@@ -204,11 +204,11 @@ class XdsSoap12(Soap12):
         ctx.transport.resp_code = rendered.status
         ctx.out_document = rendered
 
-    def _response(self, ctx: Any) -> Rendered:
+    def _response(self, ctx: Any) -> RenderedEnvelope:
         transaction = self._by_operation[ctx.descriptor.name]
         return self._replies.answer(_exchange(ctx), ctx.out_object[0], transaction.response_action)
 
-    def _fault(self, ctx: Any, error: Exception) -> Rendered:
+    def _fault(self, ctx: Any, error: Exception) -> RenderedEnvelope:
         fault = error.fault if isinstance(error, CarriedFault) else _fault_for(error)
         fault = self._unreadable(_exchange(ctx), fault)
         _log.info(

@@ -83,7 +83,7 @@ class _Proven:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class AssertionTerms:
     """What assertions are accepted by."""
 
     issuers: Mapping[str, AssertionIssuer]
@@ -103,7 +103,7 @@ class UserAssertions:
     def __init__(
         self,
         requirements: UserRequirements,
-        terms: Terms,
+        terms: AssertionTerms,
         used: UsedOnce,
         interceptors: InterceptorChain,
     ) -> None:
@@ -120,7 +120,7 @@ class UserAssertions:
         cls, config: Config, domain: AffinityDomain, requirements: UserRequirements
     ) -> "UserAssertions":
         """Read who may vouch for users; BadIssuers where the file is wrong."""
-        terms = Terms(
+        terms = AssertionTerms(
             issuers=Issuers.read(config.user_issuers).assertions,
             audiences=frozenset((config.user_audiences or "").split()),
             skew_seconds=config.clock_skew_seconds,

@@ -13,7 +13,7 @@ from xds.metadata.catalogue import ITI_43
 from xds.metadata.ebrim import escape
 from xds.metadata.white_space import trimmed
 from xds.repository.registering import RegistryUnavailable
-from xds.repository.repository import DocumentRequest, Retrieval, RetrievedDocument
+from xds.repository.repository import DocumentRequest, OutgoingDocument, RetrieveResult
 from xds.security.access import Access
 from xds.security.details import RequestedDocument, RetrieveDetails
 from xds.transactions.responses import registry_response, status_of
@@ -101,13 +101,13 @@ def document_request(element: etree._Element) -> DocumentRequest:
     )
 
 
-def _status(retrieval: Retrieval) -> str:
+def _status(retrieval: RetrieveResult) -> str:
     if retrieval.errors and retrieval.documents:
         return v.PARTIAL_SUCCESS
     return status_of(retrieval.errors)
 
 
-def _pieces(head: bytes, documents: Sequence[RetrievedDocument]) -> list[bytes]:
+def _pieces(head: bytes, documents: Sequence[OutgoingDocument]) -> list[bytes]:
     """Render DocumentResponses, cut where each document's content goes."""
     pieces = [head]
     for document in documents:
@@ -117,7 +117,7 @@ def _pieces(head: bytes, documents: Sequence[RetrievedDocument]) -> list[bytes]:
     return pieces
 
 
-def _document_head(document: RetrievedDocument) -> bytes:
+def _document_head(document: OutgoingDocument) -> bytes:
     asked = document.request
     home = (
         f"<xds:HomeCommunityId>{escape(asked.home_community_id)}</xds:HomeCommunityId>"

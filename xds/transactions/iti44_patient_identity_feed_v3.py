@@ -71,7 +71,7 @@ class _Detail:
     location: str = ""
 
 
-class _Refused(Exception):
+class _FeedRefused(Exception):
     """The content of a message is refused."""
 
     def __init__(self, *details: _Detail) -> None:
@@ -111,7 +111,7 @@ def _merged(
     subsumed = _kept(identities, subject, _PRIOR_IDS)
     pairs = [(old, new) for old in subsumed for new in surviving if _domain(old) == _domain(new)]
     if len(pairs) != 1:
-        raise _Refused(
+        raise _FeedRefused(
             _Detail("204", "the message does not name one subsumed and one surviving id")
         )
     old, new = pairs[0]
@@ -144,16 +144,16 @@ def _kept(identities: PatientIdentities, subject: etree._Element, path: str) -> 
         and (extension := trimmed(element.get("extension", "")))
     ]
     if not found:
-        raise _Refused(_Detail("101", "there is no patient id", location))
+        raise _FeedRefused(_Detail("101", "there is no patient id", location))
     authority = identities.assigning_authority
     kept = [one for one in found if datatypes.is_oid(one[0]) and authority in (None, one[0])]
     if not kept:
         reason = "no patient id is of the assigning authority of this affinity domain"
-        raise _Refused(_Detail("204", reason, location))
+        raise _FeedRefused(_Detail("204", reason, location))
     try:
         return list(dict.fromkeys(str(CX(extension, root)) for root, extension in kept))
     except ValueError:
-        raise _Refused(
+        raise _FeedRefused(
             _Detail("102", "the patient id is not a text of one line", location)
         ) from None
 
@@ -161,7 +161,9 @@ def _kept(identities: PatientIdentities, subject: etree._Element, path: str) -> 
 def _subject(message: etree._Element) -> etree._Element:
     subjects = message.findall(_SUBJECTS)
     if len(subjects) != 1:
-        raise _Refused(_Detail("100", "a message is of one patient", "controlActProcess/subject"))
+        raise _FeedRefused(
+            _Detail("100", "a message is of one patient", "controlActProcess/subject")
+        )
     return subjects[0]
 
 
@@ -178,7 +180,7 @@ def _handler(note: Note, act: Act) -> Callable[[AffinityDomain, Request], Respon
         try:
             act(domain.identities, note(domain.identities, _subject(request.body), access), access)
             return _acknowledged(request.body, _COMMITTED)
-        except _Refused as refusal:
+        except _FeedRefused as refusal:
             details: Sequence[_Detail] = refusal.details
         except IdentityRefused as refusal:
             details = [_Detail(one.fault.code, str(one)) for one in refusal.findings]
@@ -195,7 +197,7 @@ def _handler(note: Note, act: Act) -> Callable[[AffinityDomain, Request], Respon
 def _describer(note: Note) -> Describer:
     def describe(domain: AffinityDomain, body: etree._Element, access: Access) -> None:
         access.message = _header(access.message, body)
-        with suppress(_Refused):
+        with suppress(_FeedRefused):
             note(domain.identities, _subject(body), access)
 
     return describe

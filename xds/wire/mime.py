@@ -204,7 +204,7 @@ _CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class MimeLimits:
     """How much of what a sender may make the reader take."""
 
     header_bytes: int = 16 * 1024
@@ -218,7 +218,7 @@ class Limits:
     """of the whole message; no limit if None"""
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = MimeLimits()
 
 
 class Readable(Protocol):
@@ -265,7 +265,7 @@ class MultipartReader:
         self,
         stream: Readable,
         boundary: str,
-        limits: Limits = DEFAULT_LIMITS,
+        limits: MimeLimits = DEFAULT_LIMITS,
         start: str | None = None,
     ) -> None:
         if not boundary or len(boundary) > limits.boundary or not _BOUNDARY.fullmatch(boundary):

@@ -18,8 +18,8 @@ from xds.wire.mime import (
     DEFAULT_LIMITS,
     TOKEN,
     ContentType,
-    Limits,
     MalformedMessage,
+    MimeLimits,
     MultipartReader,
     Readable,
     bare_id,
@@ -30,7 +30,7 @@ from xds.wire.mime import (
 
 
 def read_parts(
-    content_type: ContentType, stream: Readable, limits: Limits = DEFAULT_LIMITS
+    content_type: ContentType, stream: Readable, limits: MimeLimits = DEFAULT_LIMITS
 ) -> MultipartReader:
     """The parts of the multipart/related message with this content type; one of them is the root.
 

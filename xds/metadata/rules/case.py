@@ -91,7 +91,7 @@ class Policy:
     """TF names of attributes that a restricted update may not change here, beside the TF's own."""
 
 
-class Node(NamedTuple):
+class AssociationEnd(NamedTuple):
     """One end of an Association, submitted here or registered before."""
 
     kind: type[MetadataObject]
@@ -117,11 +117,11 @@ class Case:
         s = self.submission
         return (*s.submission_sets, *s.document_entries, *s.folders)
 
-    def node(self, reference: str) -> Node | None:
+    def node(self, reference: str) -> AssociationEnd | None:
         """Return what an Association's end refers to; None where it refers to nothing."""
         found = self.submission.by_id.get(reference)
         if isinstance(found, MetadataObject):
-            return Node(
+            return AssociationEnd(
                 type(found),
                 True,
                 v.APPROVED,
@@ -132,7 +132,7 @@ class Case:
         registered = self.known.objects.get(reference)
         if registered is None:
             return None
-        return Node(
+        return AssociationEnd(
             registered.kind,
             False,
             registered.availability_status,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import is_uuid
 from xds.metadata.objects import Association, DocumentEntry, Folder, SubmissionSet
-from xds.metadata.rules.case import Case, Finding, Findings, Node, RegisteredObject
+from xds.metadata.rules.case import AssociationEnd, Case, Finding, Findings, RegisteredObject
 from xds.metadata.unique_ids import normal
 
 # --- references ----------------------------------------------------------------------------------
@@ -60,7 +60,7 @@ def approved_folders(case: Case) -> Findings:
                 yield Finding(association, f"Folder {reference} is deprecated")
 
 
-def _is_deprecated(node: Node) -> bool:
+def _is_deprecated(node: AssociationEnd) -> bool:
     return node.availability_status == v.DEPRECATED
 
 

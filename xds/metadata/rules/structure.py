@@ -9,7 +9,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_57
 from xds.metadata.ebrim import Classification, RegistryObject, UnusedObject, is_uuid
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
-from xds.metadata.rules.case import Case, Finding, Findings, Node
+from xds.metadata.rules.case import AssociationEnd, Case, Finding, Findings
 
 
 def only_xds_objects(case: Case) -> Findings:
@@ -127,7 +127,7 @@ def has_member_ends(case: Case) -> Findings:
             yield Finding(association, f"a registered {target.kind.KIND} is no member of a new set")
 
 
-def _may_be_held(target: Node) -> bool:
+def _may_be_held(target: AssociationEnd) -> bool:
     """Only DocumentEntries are shared by reference (ITI TF-3 4.2.2.1)."""
     return target.submitted or target.kind is DocumentEntry
 
