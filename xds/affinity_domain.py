@@ -13,6 +13,7 @@ from xds.errors import RegistryError
 from xds.metadata import code_sets
 from xds.metadata.code_sets import CodeSets
 from xds.metadata.criteria import Criterion, evaluate, is_anything
+from xds.metadata.document_request import DocumentRequest
 from xds.metadata.objects import Code, DocumentEntry
 from xds.metadata.rules import Policy
 from xds.metadata.submission import Submission
@@ -30,7 +31,7 @@ from xds.repository.index import Connection
 from xds.repository.pending_registrations import registered
 from xds.repository.reading import uncounted
 from xds.repository.registering import RemoteRegistration, RemoteRegistry
-from xds.repository.repository import DocumentRepository, DocumentRequest, Register
+from xds.repository.repository import DocumentRepository, Register
 from xds.repository.store import DocumentStore, open_store
 from xds.security import policy_file
 from xds.security.details import distinct

@@ -66,7 +66,7 @@ def rows() -> Sequence[Any]:
         return QueryDetails("Observation", lambda: "Observation", lambda: [PATIENT])
 
     def find(facade: Facade, call: Call) -> Answer:
-        search = searchset.Search.read(call, searchable)
+        search = searchset.SearchRequest.read(call, searchable)
         wanted = {value for one in search.selections for value in one.asked.values}
         found = [one for one in HELD.values() if one["status"] in wanted]
         page = cut(found, lambda one: Position((), 0, [*HELD].index(one["id"])), search.wanted, 10)

@@ -17,11 +17,11 @@ from xds.fhir.r4 import structure
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.r4.resource import Resource
 from xds.metadata.criteria import ANYTHING, Comparison, Operator
+from xds.metadata.document_request import DocumentRequest
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.mhd.iti65_provide_document_bundle import provide
 from xds.mhd.iti105_simplified_publish import publish
 from xds.registry.views import Found
-from xds.repository.repository import DocumentRequest
 from xds.repository.store import DocumentReader
 
 BASE = "https://hub.example/fhir"

@@ -34,9 +34,9 @@ from xds.fhir.r4.resource import Resource
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING, Comparison, Operator
+from xds.metadata.document_request import DocumentRequest
 from xds.metadata.objects import DocumentEntry, SubmissionSet
 from xds.mhd.iti106_generate_metadata import generate
-from xds.repository.repository import DocumentRequest
 from xds.repository.store import DocumentReader
 
 ROOT = Path(__file__).parent.parent.parent

@@ -16,25 +16,27 @@ from xds.fhir.references import (
     Sought,
     entry_uuid,
 )
-from xds.mhd.provide.bundle import Kind
+from xds.mhd.provide.bundle import EntryKind
 
 BASE = "https://hub.example/fhir"
 UUID = "urn:uuid:aaaaaaaa-0000-4000-8000-000000000001"
 
 
-def _entry(index: int, full_url: str, url: str = "Patient", kind: Kind = Kind.PATIENT) -> Entry:
+def _entry(
+    index: int, full_url: str, url: str = "Patient", kind: EntryKind = EntryKind.PATIENT
+) -> Entry:
     place = f"Bundle.entry[{index}]"
     return Entry(
         index=index,
         place=place,
         path=f"{place}.resource",
         kind=kind,
-        method="PATCH" if kind is Kind.PATCH else "POST",
+        method="PATCH" if kind is EntryKind.PATCH else "POST",
         url=url,
         full_url=full_url,
         resource={"resourceType": url.partition("/")[0], "n": index},
         resource_type=url.partition("/")[0],
-        is_context=kind in (Kind.PATIENT, Kind.OTHER),
+        is_context=kind in (EntryKind.PATIENT, EntryKind.OTHER),
     )
 
 
@@ -42,8 +44,10 @@ ENTRIES = (
     _entry(0, UUID),
     _entry(1, "https://source.example/r4/Patient/7"),
     _entry(2, "", "Patient/12"),
-    _entry(3, "https://source.example/r4/Practitioner/3", "Practitioner", Kind.OTHER),
-    _entry(4, "urn:uuid:aaaaaaaa-0000-4000-8000-000000000004", "DocumentReference/9", Kind.PATCH),
+    _entry(3, "https://source.example/r4/Practitioner/3", "Practitioner", EntryKind.OTHER),
+    _entry(
+        4, "urn:uuid:aaaaaaaa-0000-4000-8000-000000000004", "DocumentReference/9", EntryKind.PATCH
+    ),
 )
 REFERENCES = References(BASE, ENTRIES)
 OF = {"contained": [{"resourceType": "Patient", "id": "p"}]}

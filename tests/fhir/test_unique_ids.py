@@ -12,13 +12,13 @@ from tests.fhir.searched import Population, entry, matches, opened, resource
 from xds.errors import TransactionFailure
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING
+from xds.metadata.document_request import DocumentRequest
 from xds.metadata.ebrim import Slot
 from xds.metadata.unique_ids import normal, spellings
 from xds.mhd.iti67_find_document_references import find
 from xds.registry.fragments import parsed
 from xds.registry.migrations import v2_1
 from xds.registry.queries import QueryRequest
-from xds.repository.repository import DocumentRequest
 
 UPPER = "urn:uuid:4D48A000-0000-4000-8000-00000000ABCD"
 FORMS = {

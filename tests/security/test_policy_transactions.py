@@ -29,7 +29,7 @@ from xds.metadata.ebrim import Slot
 from xds.metadata.objects import Association, Code, DocumentEntry
 from xds.metadata.submission import Submission
 from xds.mhd import iti66_find_document_lists
-from xds.mhd.iti68_retrieve_document import Documents
+from xds.mhd.iti68_retrieve_document import ServedDocuments
 from xds.registry.queries import QueryRequest
 from xds.security.access import Access, AccessDenied
 from xds.security.caller import Caller, User
@@ -202,7 +202,7 @@ def test_a_withheld_document_is_not_retrieved(record: Record) -> None:
 
 
 def test_a_withheld_document_is_not_there_for_iti68(record: Record) -> None:
-    documents = Documents(record.domain)
+    documents = ServedDocuments(record.domain)
     for name in ("normal", "restricted"):
         identifier = record.entries[PATIENT, name].id.removeprefix("urn:uuid:")
         psychiatrist = access_of(record, "a psychiatrist", "TREAT", "ITI-68")

@@ -26,7 +26,7 @@ from xds.client.administrator import (
 )
 from xds.client.answers import ObjectRef, QueryResponse, RegistryResponse, ReportedError
 from xds.client.consumer import DocumentConsumer, Retrieval
-from xds.client.documents import Content, DocumentRequest, Fingerprint, RetrievedDocument
+from xds.client.documents import Content, Fingerprint, RetrievedDocument
 from xds.client.errors import (
     ClientError,
     DocumentDiffers,
@@ -46,6 +46,7 @@ from xds.client.submitting import (
     submission_of,
     submission_of_files,
 )
+from xds.metadata.document_request import DocumentRequest
 from xds.outgoing.transport import LOCAL_URL, Settings, tls_context
 
 __all__ = [

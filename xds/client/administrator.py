@@ -14,7 +14,6 @@ from typing import Final, NamedTuple, Self
 from xds.client import messages
 from xds.client.answers import QueryResponse, RegistryResponse
 from xds.client.consumer import DocumentConsumer
-from xds.client.documents import DocumentRequest
 from xds.client.errors import TransactionRefused
 from xds.client.messages import (
     REMOVE_DOCUMENTS,
@@ -26,6 +25,7 @@ from xds.client.messages import (
 from xds.client.submitting import submission_of
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
+from xds.metadata.document_request import DocumentRequest
 from xds.metadata.ebrim import escape
 from xds.metadata.objects import Association, DocumentEntry, MetadataObject
 from xds.metadata.submission import Submission
@@ -210,7 +210,7 @@ _OF_VERSIONS: Final = frozenset({"entryUUID", "availabilityStatus", "logicalID"}
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
+class DocumentRemoval:
     """What goes together."""
 
     objects: tuple[MetadataObject, ...]
@@ -224,7 +224,7 @@ class Removal:
         return [one.id for one in self.objects]
 
 
-def removal_of(consumer: DocumentConsumer, unique_ids: Sequence[str]) -> Removal:
+def removal_of(consumer: DocumentConsumer, unique_ids: Sequence[str]) -> DocumentRemoval:
     """Return all that has to go with documents; raises ClientError where a query is refused.
 
     Nothing is left that refers to it, and no SubmissionSet that holds nothing.
@@ -242,7 +242,7 @@ def removal_of(consumer: DocumentConsumer, unique_ids: Sequence[str]) -> Removal
         gone.update({one.id: one for one in touching})
     gone.update({one.id: one for one in _emptied(consumer, gone)})
     documents = {DocumentRequest.of(one): None for one in entries.values()}
-    return Removal(tuple(gone.values()), tuple(documents))
+    return DocumentRemoval(tuple(gone.values()), tuple(documents))
 
 
 def _asked(
@@ -274,7 +274,7 @@ def _emptied(
 __all__ = [
     "Difference",
     "DocumentAdministrator",
-    "Removal",
+    "DocumentRemoval",
     "differences",
     "next_version",
     "removal_of",

@@ -8,11 +8,12 @@ from lxml import etree
 
 from xds.client import messages
 from xds.client.answers import QueryResponse, RegistryResponse, ReportedError
-from xds.client.documents import DocumentRequest, RetrievedDocument
+from xds.client.documents import RetrievedDocument
 from xds.client.errors import MalformedAnswer, TransactionRefused
 from xds.client.messages import RETRIEVE, STORED_QUERY, ReceivedMessage
 from xds.client.parameters import DocumentFilters, QueryValue, document_parameters, slots
 from xds.metadata import vocabulary as v
+from xds.metadata.document_request import DocumentRequest
 from xds.metadata.ebrim import Slot, escape
 from xds.metadata.objects import DocumentEntry
 from xds.outgoing.transport import HttpEndpoint, Settings

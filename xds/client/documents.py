@@ -98,22 +98,6 @@ def _told(blocks: Iterable[bytes], tell: Callable[[int], object]) -> Iterator[by
         tell(len(block))
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentRequest:
-    """One document asked for (ITI TF-2 3.43.4.1.2)."""
-
-    repository_unique_id: str
-    document_unique_id: str
-    home_community_id: str | None = None
-
-    @classmethod
-    def of(cls, entry: DocumentEntry) -> Self:
-        """Ask for the document of an entry that a query found."""
-        if not entry.repository_unique_id or not entry.unique_id:
-            raise ValueError("a DocumentEntry without repositoryUniqueId or uniqueId leads nowhere")
-        return cls(entry.repository_unique_id, entry.unique_id, entry.home_community_id)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrievedDocument:
     """A document that is arriving: its bytes can be taken once, before the next document's."""

@@ -34,7 +34,7 @@ from xds.outgoing.transport import HttpEndpoint, HttpRequest, HttpResponse
 from xds.parsing import MalformedXML, parse
 from xds.wire import mtom
 from xds.wire.envelope import CLOSE, opening
-from xds.wire.mime import ContentType, MalformedMessage, Part
+from xds.wire.mime import BodyPart, ContentType, MalformedMessage
 
 _SOAP: Final = "application/soap+xml"
 _XML: Final = frozenset({_SOAP, "text/xml", "application/xml", "application/xop+xml"})
@@ -157,7 +157,7 @@ class ReceivedMessage:
     def __init__(self, answer: HttpResponse, operation: Operation, most: int) -> None:
         self._answer = answer
         self._most = most
-        self._parts: Iterator[Part] = iter(())
+        self._parts: Iterator[BodyPart] = iter(())
         self._early: list[tuple[str, IO[bytes]]] = []
         try:
             with _as_malformed():

@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from xds.client.administrator import Removal, removal_of
+from xds.client.administrator import DocumentRemoval, removal_of
 from xds.commands.client_options import Servers, with_servers
 from xds.commands.terminal import print_table, printable
 from xds.metadata.objects import Association, DocumentEntry, MetadataObject
@@ -36,7 +36,7 @@ def command(
         _remove(servers, removal, keep_documents=keep_documents)
 
 
-def _remove(servers: Servers, removal: Removal, *, keep_documents: bool) -> None:
+def _remove(servers: Servers, removal: DocumentRemoval, *, keep_documents: bool) -> None:
     with servers.administrator() as administrator:
         administrator.remove_metadata(removal.entry_uuids)
         if not keep_documents:

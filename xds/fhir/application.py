@@ -74,13 +74,13 @@ def create(
 ) -> WSGIApplication:
     """Return the application for every path below /fhir, which answers ``interactions``."""
     authorization = Authorization.open(config, domain, requirements)
-    application = _Application(Facade(domain, config), authorization, (*interactions, *OWN))
+    application = _FhirApplication(Facade(domain, config), authorization, (*interactions, *OWN))
     if config.fhir_cors_origins:
         return Cors(application, config.fhir_cors_origins.split())
     return application
 
 
-class _Application:
+class _FhirApplication:
     """What rows serve themselves is for those; all else for Falcon."""
 
     def __init__(
@@ -128,7 +128,7 @@ def _routed(
     application.add_error_handler(falcon.HTTPError, _answer_falcon)
     own: dict[str, Responder] = {
         CAPABILITIES: _Statement(facade.config, rows, authorization.requirements),
-        DESCRIPTION: _Description(facade.config, rows, authorization.requirements),
+        DESCRIPTION: _OpenApiDocument(facade.config, rows, authorization.requirements),
         SMART: _SmartConfiguration(facade.config, rows, authorization.requirements),
     }
     responders: dict[str, _Path] = {}
@@ -426,7 +426,7 @@ class _Statement:
         return rendering.render(stated, form, pretty=pretty)
 
 
-class _Description:
+class _OpenApiDocument:
     """``GET /fhir/openapi.json``: the OpenAPI description, kept as it is sent."""
 
     def __init__(

@@ -46,10 +46,10 @@ class BinaryResource:
 
     def blocks(self, reader: DocumentReader) -> Iterable[bytes]:
         """Yield the whole; closing it closes the document."""
-        return _Encoded(self, reader)
+        return _EncodedBinary(self, reader)
 
 
-class _Encoded:
+class _EncodedBinary:
     """The blocks of a Binary. No generator: one that was never begun would not close."""
 
     def __init__(self, resource: BinaryResource, reader: DocumentReader) -> None:

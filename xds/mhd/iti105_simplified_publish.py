@@ -23,7 +23,7 @@ from xds.mhd.provide.attachments import attachment_of, attachment_path
 from xds.mhd.provide.bundle import ProvideBundle, alone
 from xds.mhd.provide.publishing import (
     Completeness,
-    Content,
+    DocumentContent,
     Places,
     check_lengths,
     check_modifiers,
@@ -59,7 +59,7 @@ def publish(facade: Facade, call: Call) -> Answer:
     problems.settle()
     assert read is not None, "what cannot be read is a problem"
     data = attachment_of(call.resource)["data"]
-    content = Content(chunks=partial(decoded, data), path=f"{_ATTACHMENT}.data")
+    content = DocumentContent(chunks=partial(decoded, data), path=f"{_ATTACHMENT}.data")
     return published(facade, call, read.entry, content, problems, associations=read.associations)
 
 
@@ -72,7 +72,7 @@ def published(
     facade: Facade,
     call: Call,
     entry: DocumentEntry,
-    content: Content,
+    content: DocumentContent,
     problems: Problems,
     *,
     associations: Sequence[Association] = (),

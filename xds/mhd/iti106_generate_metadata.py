@@ -22,7 +22,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator
 from xds.metadata.objects import Association, DocumentEntry
 from xds.mhd.iti105_simplified_publish import published
-from xds.mhd.provide.publishing import BadBase64, Content, decoded
+from xds.mhd.provide.publishing import BadBase64, DocumentContent, decoded
 from xds.mhd.provide.subjects import Subjects, known_to, stated_subjects, subjects_of
 from xds.registry.views import RegistryView
 from xds.security.details import PatientDetails
@@ -73,7 +73,7 @@ def generate(facade: Facade, call: Call) -> Answer:
         facade,
         replace(call, prefer={"return": "minimal"}),
         entry,
-        Content(chunks=lambda: iter((received.data,)), path=_RESOURCE),
+        DocumentContent(chunks=lambda: iter((received.data,)), path=_RESOURCE),
         Problems(),
         associations=relations,
         path=_RESOURCE,

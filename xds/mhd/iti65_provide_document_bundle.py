@@ -23,12 +23,12 @@ from xds.mhd.provide.attachments import (
     attachment_path,
     check_every_content_is_used,
 )
-from xds.mhd.provide.bundle import Kind, ProvideBundle
+from xds.mhd.provide.bundle import EntryKind, ProvideBundle
 from xds.mhd.provide.document_manifest import retold
 from xds.mhd.provide.fetching import fetching_of
 from xds.mhd.provide.publishing import (
     Completeness,
-    Content,
+    DocumentContent,
     Places,
     check_lengths,
     fitted,
@@ -47,14 +47,14 @@ _OK: Final = "200 OK"
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _SubmissionPlan:
     """A request that was read and resolved."""
 
     provided: Provided
     associations: Sequence[Association]
     expressions: Mapping[str, str]
     """FHIRPaths by the ids of objects and Associations."""
-    contents: Mapping[int, Content]
+    contents: Mapping[int, DocumentContent]
     """The documents, by the index of the entry with their DocumentReference."""
     patched: Mapping[int, str]
     """The entryUUID that each PATCH is about, by the index of its entry."""
@@ -104,7 +104,7 @@ def _read(
     references: References,
     view: RegistryView,
     problems: Problems,
-) -> _Plan:
+) -> _SubmissionPlan:
     systems = facade.domain.systems
     fetching = fetching_of(facade.config)
     provided = MetadataReader(
@@ -124,24 +124,24 @@ def _read(
         problems=problems,
     )
     links.read()
-    patches = {entry.index: check_patch(entry, links) for entry in bundle.of(Kind.PATCH)}
+    patches = {entry.index: check_patch(entry, links) for entry in bundle.of(EntryKind.PATCH)}
     contents = _contents(facade, bundle, provided, Attachments(references, fetching, problems))
     check_every_content_is_used(bundle, references, problems)
     _complete(facade, bundle, provided, problems)
     places = {entry.index: entry.path for entry in bundle.entries}
     of_things = {thing.id: places[index] for index, thing in provided.things.items()}
     patched = {index: end.uuid for index, end in patches.items() if end}
-    return _Plan(
+    return _SubmissionPlan(
         provided, links.associations, {**of_things, **links.expressions}, contents, patched
     )
 
 
 def _contents(
     facade: Facade, bundle: ProvideBundle, provided: Provided, attachments: Attachments
-) -> Mapping[int, Content]:
+) -> Mapping[int, DocumentContent]:
     """Find the documents; entries of documents made on demand become On-Demand entries."""
-    found = [(entry, attachments.source(entry)) for entry in bundle.of(Kind.DOCUMENT)]
-    contents = {e.index: source for e, source in found if isinstance(source, Content)}
+    found = [(entry, attachments.source(entry)) for entry in bundle.of(EntryKind.DOCUMENT)]
+    contents = {e.index: source for e, source in found if isinstance(source, DocumentContent)}
     for entry, source in found:
         if not isinstance(source, OnDemand):
             continue
@@ -165,11 +165,11 @@ def _complete(
         is_minimal=bundle.is_minimal,
         accepts_minimal=facade.config.minimal_metadata == "accept",
     )
-    for entry in bundle.of(Kind.SUBMISSION_SET, Kind.DOCUMENT, Kind.FOLDER):
+    for entry in bundle.of(EntryKind.SUBMISSION_SET, EntryKind.DOCUMENT, EntryKind.FOLDER):
         if entry.index in provided.things:
             thing = provided.things[entry.index]
             check_lengths(thing, entry.path, problems, mapped=True)
-            if entry.kind is Kind.DOCUMENT:
+            if entry.kind is EntryKind.DOCUMENT:
                 completeness.check_source_patient(entry.resource, entry.path, problems)
             provided.things[entry.index] = completeness.checked(thing, entry.path, problems)
 
@@ -178,7 +178,7 @@ def _complete(
 
 
 def _staged(
-    facade: Facade, plan: _Plan, documents: dict[str, StagedDocument], problems: Problems
+    facade: Facade, plan: _SubmissionPlan, documents: dict[str, StagedDocument], problems: Problems
 ) -> list[Thing]:
     """Take the documents in, and return the objects as they are to be registered."""
     things: list[Thing] = []
@@ -198,14 +198,18 @@ def _staged(
 
 
 def _answer(
-    facade: Facade, call: Call, bundle: ProvideBundle, plan: _Plan, warnings: Sequence[Issue]
+    facade: Facade,
+    call: Call,
+    bundle: ProvideBundle,
+    plan: _SubmissionPlan,
+    warnings: Sequence[Issue],
 ) -> Answer:
-    patient = _patient(facade, call, plan) if any(bundle.of(Kind.PATIENT)) else None
+    patient = _patient(facade, call, plan) if any(bundle.of(EntryKind.PATIENT)) else None
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     told = _by_entry(bundle, warnings)
     entries = []
     for entry in bundle.entries:
-        is_part = entry.kind is Kind.OTHER or entry.index in plan.provided.sources
+        is_part = entry.kind is EntryKind.OTHER or entry.index in plan.provided.sources
         is_new = entry.method == "POST" and not is_part
         is_made = entry.method == "PUT" and entry.index in plan.provided.things
         response: Resource = {
@@ -231,19 +235,19 @@ def _answer(
     )
 
 
-def _patient(facade: Facade, call: Call, plan: _Plan) -> KnownPatient:
+def _patient(facade: Facade, call: Call, plan: _SubmissionPlan) -> KnownPatient:
     with facade.domain.registry.view(call.access.visible) as view:
         (patient,) = view.patients([plan.provided.patient_id or ""])
     return patient
 
 
 def _location(
-    entry: Entry, bundle: ProvideBundle, plan: _Plan, patient: KnownPatient | None
+    entry: Entry, bundle: ProvideBundle, plan: _SubmissionPlan, patient: KnownPatient | None
 ) -> str:
     """Return where that can be read which an entry has become; relative to the base."""
-    if entry.kind is Kind.PATCH:
+    if entry.kind is EntryKind.PATCH:
         return f"DocumentReference/{resource_id(plan.patched[entry.index])}"
-    is_subject = entry.kind is Kind.PATIENT and entry.index not in plan.provided.sources
+    is_subject = entry.kind is EntryKind.PATIENT and entry.index not in plan.provided.sources
     if is_subject and patient is not None:
         return f"Patient/{patient.number}"
     if updated := plan.provided.updated.get(entry.index):

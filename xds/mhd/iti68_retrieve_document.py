@@ -7,7 +7,7 @@ as they are by ITI-43.
 
 This is a WSGI application beside Falcon's, so that a small document costs no more than a route of
 Falcon that returns its bytes. For that, what never changes of a registered document is remembered:
-see :class:`Documents`.
+see :class:`ServedDocuments`.
 """
 
 import re
@@ -106,7 +106,7 @@ class ServedDocument:
         return self.held.size
 
 
-class Documents:
+class ServedDocuments:
     """The documents by their entryUUID.
 
     What is known of some thousand is remembered in each process, since it cannot change: an entry
@@ -197,7 +197,7 @@ class RetrieveDocument:
     """The WSGI application of ``/fhir/document/{id}`` and ``/fhir/Binary/{id}``."""
 
     def __init__(self, domain: AffinityDomain, authorization: Authorization) -> None:
-        self._documents = Documents(domain)
+        self._documents = ServedDocuments(domain)
         self._authorization = authorization
         self._interceptors = domain.interceptors
 

@@ -17,7 +17,7 @@ from xds.fhir.r4.resource import Resource
 from xds.fhir.search import searchset
 from xds.fhir.search.paging import Position, cut
 from xds.fhir.search.requests import Selection, problem
-from xds.fhir.search.searchset import Search
+from xds.fhir.search.searchset import SearchRequest
 from xds.metadata.criteria import ANYTHING
 from xds.mhd.mapping.patients import patient_resource
 from xds.mhd.search.criteria import identifying, patient_ids, patient_number
@@ -28,7 +28,7 @@ from xds.security.details import PatientDetails, QueryDetails
 
 def find(facade: Facade, call: Call) -> Answer:
     """Search Patients by identifier or id."""
-    search = Search.read(call, PATIENTS)
+    search = SearchRequest.read(call, PATIENTS)
     writing = Writing(facade.domain.systems, call.base)
     with facade.domain.registry.view(call.access.visible) as view:
         found = [_found(one, facade, view) for one in search.selections]
@@ -46,7 +46,7 @@ def find(facade: Facade, call: Call) -> Answer:
 
 def describe(facade: Facade, call: Call) -> None:
     """Say who is searched for, known or not; Refused where the request is wrong."""
-    search = Search.read(call, PATIENTS)
+    search = SearchRequest.read(call, PATIENTS)
     with facade.domain.registry.view(ANYTHING) as view:
         named = [one for each in search.selections for one in _named(each, facade, view)]
     call.access.details = _details(call, named)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
-from xds.population.catalogue import Kind, catalogue
+from xds.population.catalogue import DocumentKind, catalogue
 from xds.population.patterns import EVENTS
 
 Values = Mapping[str, str]
@@ -88,7 +88,7 @@ def _clinician(chance: Random, number: int) -> Values:
     }
 
 
-def document(chance: Random, kind: Kind, repository: str) -> Values:
+def document(chance: Random, kind: DocumentKind, repository: str) -> Values:
     """Return what is of one document alone."""
     events = chance.choices(kind.events, k=EVENTS)
     found = {
@@ -104,7 +104,7 @@ def document(chance: Random, kind: Kind, repository: str) -> Values:
     return found
 
 
-def episode(kind: Kind) -> Values:
+def episode(kind: DocumentKind) -> Values:
     """Return what a Folder is of that is opened with a document of that kind."""
     code = kind.practice_setting_code
     return {

@@ -16,7 +16,7 @@ _SNOMED: Final = "SNOMED"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class DocumentKind:
     """One kind of document."""
 
     weight: int
@@ -39,7 +39,7 @@ class Kind:
 class Catalogue:
     """Everything of the file."""
 
-    kinds: Sequence[Kind]
+    kinds: Sequence[DocumentKind]
     weights: Sequence[int]
     """Of the kinds, each with those before it."""
     family: Sequence[str]
@@ -58,7 +58,7 @@ def catalogue() -> Catalogue:
     return Catalogue(kinds, list(accumulate(kind.weight for kind in kinds)), **found["people"])
 
 
-def _kind(one: Mapping[str, Any], schemes: Mapping[str, str]) -> Kind:
+def _kind(one: Mapping[str, Any], schemes: Mapping[str, str]) -> DocumentKind:
     def code(text: str, scheme: str = "") -> Code:
         named, _, rest = text.partition(" ")
         if named in schemes:
@@ -66,7 +66,7 @@ def _kind(one: Mapping[str, Any], schemes: Mapping[str, str]) -> Kind:
         value, _, display = text.partition(" ")
         return Code(value, schemes[scheme], display)
 
-    return Kind(
+    return DocumentKind(
         weight=one["weight"],
         title=one["title"],
         class_code=code(one["class"], _LOINC),

@@ -7,7 +7,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.attributes import Author, Code
 from xds.metadata.objects import Association, DocumentEntry, Folder, SubmissionSet
 from xds.metadata.patterns import Pattern, blank, pattern
-from xds.population.catalogue import Kind
+from xds.population.catalogue import DocumentKind
 
 LOCAL_PATIENTS: Final = "2.999.1.2"
 _STAFF: Final = "2.999.1.6"
@@ -34,7 +34,7 @@ def _author(role: str, number: int) -> Author:
 
 
 @cache
-def entry(kind: Kind) -> Pattern:
+def entry(kind: DocumentKind) -> Pattern:
     """A DocumentEntry with every attribute but those of special cases."""
     events = tuple(
         Code(blank(f"event {n}"), blank(f"event scheme {n}"), blank(f"event name {n}"))
@@ -81,7 +81,7 @@ def entry(kind: Kind) -> Pattern:
 
 
 @cache
-def submission_set(kind: Kind) -> Pattern:
+def submission_set(kind: DocumentKind) -> Pattern:
     """The SubmissionSet of a stay; its contentTypeCode is the type of its first document."""
     return pattern(
         SubmissionSet.create(

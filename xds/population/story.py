@@ -17,7 +17,7 @@ from xds.metadata.objects import DocumentEntry
 from xds.metadata.patterns import Draft, Pattern, filled
 from xds.population import accidents, patterns
 from xds.population.accidents import Values
-from xds.population.catalogue import Kind, catalogue
+from xds.population.catalogue import DocumentKind, catalogue
 
 MEAN: Final = 8
 """DocumentEntries for each patient where nobody says otherwise: most have six to eight then."""
@@ -144,15 +144,15 @@ class Block:
 
 
 @dataclass(slots=True, eq=False)
-class _Shared:
+class _SharedDocument:
     """A document that was shared, and what it is an addendum to or a transformation of."""
 
     uuid: str
-    kind: Kind
+    kind: DocumentKind
     relation: str | None = None
-    of: "_Shared | None" = None
+    of: "_SharedDocument | None" = None
 
-    def rests_on(self, other: "_Shared") -> bool:
+    def rests_on(self, other: "_SharedDocument") -> bool:
         """Tell whether it goes where the other is replaced."""
         return self is other or (self.of is not None and self.of.rests_on(other))
 
@@ -166,7 +166,7 @@ class _Patient:
         self._repository = population.repository
         self._chance = chance
         self._person = accidents.person(chance, number, population.authority)
-        self._current: list[_Shared] = []
+        self._current: list[_SharedDocument] = []
         self._wants_folder = entries > 2 and chance.random() < _HAS_FOLDER
         self._folder: str | None = None
 
@@ -190,7 +190,7 @@ class _Patient:
 
     # --- documents ---
 
-    def _related(self) -> _Shared:
+    def _related(self) -> _SharedDocument:
         """Choose the first document, which may relate to an earlier one."""
         accident = self._chance.random()
         relation = next((kind for kind, limit in _RELATIONS if accident < limit), None)
@@ -201,20 +201,20 @@ class _Patient:
             return self._new()  # a transformation has no addenda
         if relation == v.RPLC:
             self._current = [one for one in self._current if not one.rests_on(earlier)]
-        return _Shared(self._uuid(), earlier.kind, relation, earlier)
+        return _SharedDocument(self._uuid(), earlier.kind, relation, earlier)
 
-    def _new(self) -> _Shared:
+    def _new(self) -> _SharedDocument:
         kinds = catalogue().kinds
         (kind,) = self._chance.choices(kinds, cum_weights=catalogue().weights)
-        return _Shared(self._uuid(), kind)
+        return _SharedDocument(self._uuid(), kind)
 
-    def _entry(self, one: _Shared, stay: Values) -> Draft:
+    def _entry(self, one: _SharedDocument, stay: Values) -> Draft:
         more = accidents.document(self._chance, one.kind, self._repository)
         return self._made(patterns.entry(one.kind), {**stay, **more}, one.uuid)
 
     # --- Folders ---
 
-    def _filed(self, the_set: str, shared: Sequence[_Shared], stay: Values) -> list[Draft]:
+    def _filed(self, the_set: str, shared: Sequence[_SharedDocument], stay: Values) -> list[Draft]:
         """Open a Folder with documents, or put them into the one that is there."""
         drafts: list[Draft] = []
         if not self._wants_folder:

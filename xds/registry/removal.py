@@ -67,7 +67,7 @@ _HOLDING_ATTRIBUTES: Final = ("confidentiality_code", "event_code_list")
 
 
 @dataclass(frozen=True, slots=True)
-class RemovedObject:
+class ObjectToRemove:
     """One object that is to be removed."""
 
     kind: type[MetadataObject]
@@ -88,12 +88,12 @@ class Removal:
 
     asked: tuple[str, ...]
     """entryUUIDs, each once."""
-    found: tuple[RemovedObject, ...]
+    found: tuple[ObjectToRemove, ...]
     last_event: int
     """The number of the last event when they were read: what is later may have changed them."""
 
     @cached_property
-    def by_uuid(self) -> Mapping[str, RemovedObject]:
+    def by_uuid(self) -> Mapping[str, ObjectToRemove]:
         """The objects by their entryUUIDs."""
         return {one.entry_uuid: one for one in self.found}
 
@@ -148,7 +148,7 @@ def is_unchanged(connection: Connection, removal: Removal) -> bool:
 
 def _read(
     connection: Connection, kind: type[MetadataObject], asked: Sequence[str]
-) -> Iterator[RemovedObject]:
+) -> Iterator[ObjectToRemove]:
     table = TABLES[kind]
     source: FromClause = table
     if kind is not Association:
@@ -164,7 +164,7 @@ def _read(
     )
     query = select(*columns).select_from(source)
     for row in connection.execute(query.where(_among(connection, table.c.entry_uuid, asked))):
-        yield RemovedObject(kind, *row)
+        yield ObjectToRemove(kind, *row)
 
 
 def errors(

@@ -17,11 +17,12 @@ from xds.errors import (
     XDSDocumentUniqueIdError,
     XDSRemoveDocumentsError,
 )
+from xds.metadata.document_request import DocumentRequest
 from xds.metadata.unique_ids import normal
 from xds.repository import index
 from xds.repository.index import Connection, IndexedDocument
 from xds.repository.registering import locked
-from xds.repository.repository import DocumentRepository, DocumentRequest
+from xds.repository.repository import DocumentRepository
 from xds.repository.store import DocumentNotFound, StoreError
 
 Obstacles = Callable[[Connection, Collection[str]], Mapping[str, str]]

@@ -22,6 +22,7 @@ from xds.errors import (
     XDSUnknownRepositoryId,
 )
 from xds.metadata.criteria import ANYTHING, Criterion
+from xds.metadata.document_request import DocumentRequest
 from xds.metadata.ebrim import RegistryObject
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.submission import Submission
@@ -48,15 +49,6 @@ part of the registration's commit; where it is elsewhere it comes before (:mod:`
 Criterion is what is visible to the submitter, who can refer to nothing else. Raises
 TransactionFailure when the registry refuses, or cannot be asked.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentRequest:
-    """One document asked for (ITI TF-2 3.43.4.1.2)."""
-
-    repository_unique_id: str
-    document_unique_id: str
-    home_community_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

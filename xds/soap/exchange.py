@@ -19,7 +19,7 @@ from xds.wire import mtom
 from xds.wire.addressing import ON_THE_CONNECTION, Addressing, Endpoint, Routes, response_headers
 from xds.wire.envelope import CLOSE, opening
 from xds.wire.faults import INTERNAL_ERROR, SENDER, SOAP11_TYPE, SoapFault, quotable, sender
-from xds.wire.mime import ContentType, MalformedMessage, MimeLimits, Part, action_of, charset_of
+from xds.wire.mime import BodyPart, ContentType, MalformedMessage, MimeLimits, action_of, charset_of
 
 Stage = Callable[[Iterable[bytes]], StagedDocument]
 
@@ -61,7 +61,7 @@ class Exchange:
         self._soap_action = (environ.get("HTTP_SOAPACTION") or "").strip(" \t\"'") or None
         self._config = config
         self._keeper = keeper
-        self._parts: Iterator[Part] = iter(())
+        self._parts: Iterator[BodyPart] = iter(())
         self._staged: mtom.PartsByCid[StagedDocument] = mtom.PartsByCid()
         self._owned: dict[str, StagedDocument] = {}
         self._handed_out: dict[str, StagedDocument] = {}
@@ -183,7 +183,7 @@ class Exchange:
             # a fault, and not the ValueError of one document's base64
             raise sender(str(error)) from None
 
-    def _take_in(self, part: Part) -> None:
+    def _take_in(self, part: BodyPart) -> None:
         if self._keeper is None or part.content_id is None:
             return
         staged = self._stage(part.chunks())

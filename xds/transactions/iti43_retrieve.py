@@ -10,10 +10,11 @@ from xds.affinity_domain import AffinityDomain, Withheld
 from xds.errors import RegistryError, TransactionFailure, XDSRepositoryBusy, XDSRepositoryError
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_43
+from xds.metadata.document_request import DocumentRequest
 from xds.metadata.ebrim import escape
 from xds.metadata.white_space import trimmed
 from xds.repository.registering import RegistryUnavailable
-from xds.repository.repository import DocumentRequest, OutgoingDocument, RetrieveResult
+from xds.repository.repository import OutgoingDocument, RetrieveResult
 from xds.security.access import Access
 from xds.security.details import RequestedDocument, RetrieveDetails
 from xds.transactions.responses import registry_response, status_of

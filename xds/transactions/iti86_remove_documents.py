@@ -9,8 +9,8 @@ from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.errors import TransactionFailure, XDSRepositoryBusy, XDSRepositoryError
 from xds.metadata.catalogue import ITI_86
+from xds.metadata.document_request import DocumentRequest
 from xds.repository.registering import RegistryUnavailable
-from xds.repository.repository import DocumentRequest
 from xds.security.access import Access
 from xds.security.details import DocumentRemovalDetails
 from xds.transactions import iti43_retrieve as iti43

@@ -229,7 +229,7 @@ class Readable(Protocol):
         ...
 
 
-class Part:
+class BodyPart:
     """One part of a multipart body: its headers, and its bytes to be taken once."""
 
     __slots__ = ("_blocks", "content_id", "content_type", "headers", "is_root")
@@ -284,10 +284,10 @@ class MultipartReader:
         self._root_came = False
         self._parts = self._read_parts()
 
-    def __iter__(self) -> Iterator[Part]:
+    def __iter__(self) -> Iterator[BodyPart]:
         return self._parts
 
-    def _read_parts(self) -> Iterator[Part]:
+    def _read_parts(self) -> Iterator[BodyPart]:
         self._pass_preamble()
         while not self._closed:
             yield self._next_part()
@@ -311,7 +311,7 @@ class MultipartReader:
         self._line_ends = (line_end,)
         self._delimiter = line_end + self._dash_boundary
 
-    def _next_part(self) -> Part:
+    def _next_part(self) -> BodyPart:
         self._count += 1
         if self._count > self._limits.parts:
             raise MalformedMessage(f"The message has more than {self._limits.parts} parts.")
@@ -320,7 +320,7 @@ class MultipartReader:
         if decode is None:
             raise MalformedMessage("A part has a Content-Transfer-Encoding that is not known.")
         self._enter_body()
-        part = Part(headers, self._is_root(headers), decode(self._body(self._turn)))
+        part = BodyPart(headers, self._is_root(headers), decode(self._body(self._turn)))
         self._root_came = self._root_came or part.is_root
         return part
 

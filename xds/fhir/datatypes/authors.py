@@ -30,7 +30,7 @@ from xds.metadata.systems import Systems
 NOBODY: Final = Author()
 
 
-class Contained:
+class ContainedResources:
     """The contained resources of one resource, as they are added."""
 
     def __init__(self, systems: Systems) -> None:

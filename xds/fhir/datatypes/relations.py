@@ -30,7 +30,7 @@ _BOTH: Final = frozenset(RELATES_TO[v.XFRM_RPLC])
 
 
 @dataclass(frozen=True, slots=True)
-class Related:
+class RelatesTo:
     """One relatesTo of a document to be: the association type, and what it leads to."""
 
     association_type: str
@@ -52,19 +52,19 @@ def relates_to(relations: "Iterable[Relation]") -> list[Resource]:
     ]
 
 
-def read_relates_to(resource: Resource, path: str) -> list[Related]:
+def read_relates_to(resource: Resource, path: str) -> list[RelatesTo]:
     """Return what a DocumentReference relates to.
 
     Who both replaces and transforms the same document has an XFRM_RPLC to it.
     """
-    found: list[Related] = []
+    found: list[RelatesTo] = []
     for i, one in enumerate(resource.get("relatesTo", ())):
         kind, target = _TYPES.get(one.get("code", ""), ""), one.get("target", {})
         place = next((n for n, each in enumerate(found) if each.target == target), None)
         if place is not None and _joined(found[place].association_type, kind):
-            found[place] = Related(v.XFRM_RPLC, target, found[place].expression)
+            found[place] = RelatesTo(v.XFRM_RPLC, target, found[place].expression)
         elif kind:
-            found.append(Related(kind, target, f"{path}.relatesTo[{i}].target"))
+            found.append(RelatesTo(kind, target, f"{path}.relatesTo[{i}].target"))
     return found
 
 

@@ -24,7 +24,7 @@ _log = logs.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ErrorResponse:
     """A failure ready to be sent."""
 
     status: int
@@ -44,7 +44,7 @@ def tell(
     *,
     form: str | None = None,
     warnings: Iterable[Issue] = (),
-) -> Told:
+) -> ErrorResponse:
     """Log a failure, and put it into the form that was negotiated, or can be.
 
     To be called inside of a correlation, whose id the answer names.
@@ -59,7 +59,7 @@ def tell(
         REQUEST_ID: logs.current_correlation(),
         **refused.headers,
     }
-    return Told(refused.status, headers, body)
+    return ErrorResponse(refused.status, headers, body)
 
 
 def as_refused(error: Exception) -> Refused:

@@ -146,58 +146,58 @@ class Refused(RequestRefused):
         return Refused(self.status, issues, self.headers)
 
 
-class Told(NamedTuple):
+class ErrorMapping(NamedTuple):
     """How one XDS error is told."""
 
     status: int
     code: str
 
 
-_OF_REQUEST: Final = Told(400, "invalid")
-_OF_SERVER: Final = Told(500, "exception")
-_MAPPED: Final[Mapping[str, Told]] = {
-    "XDSMissingDocument": Told(400, "required"),
-    "XDSMissingDocumentMetadata": Told(400, "required"),
-    "XDSUnknownPatientId": Told(400, "not-found"),
-    "XDSPatientIdDoesNotMatch": Told(400, "invariant"),
-    "XDSDuplicateUniqueIdInRegistry": Told(409, "duplicate"),
-    "XDSRegistryDuplicateUniqueIdInMessage": Told(400, "duplicate"),
-    "XDSRepositoryDuplicateUniqueIdInMessage": Told(400, "duplicate"),
-    "XDSNonIdenticalHash": Told(409, "conflict"),
-    "XDSNonIdenticalSize": Told(409, "conflict"),
-    "XDSRegistryDeprecatedDocumentError": Told(422, "business-rule"),
-    "UnresolvedReferenceException": Told(422, "not-found"),
-    "XDSUnknownStoredQuery": Told(400, "not-supported"),
-    "XDSStoredQueryMissingParam": Told(400, "required"),
-    "XDSTooManyResults": Told(400, "too-costly"),
-    "XDSResultNotSinglePatient": Told(400, "business-rule"),
-    "XDSUnknownRepositoryId": Told(404, "not-found"),
-    "XDSDocumentUniqueIdError": Told(404, "not-found"),
-    "XDSUnknownCommunity": Told(400, "not-found"),
-    "XDSUnavailableCommunity": Told(503, "transient"),
-    "XDSRegistryNotAvailable": Told(503, "transient"),
-    "XDSMissingHomeCommunityId": Told(400, "required"),
-    "XDSRegistryBusy": Told(503, "throttled"),
-    "XDSRepositoryBusy": Told(503, "throttled"),
-    "XDSRegistryOutOfResources": Told(507, "no-store"),
-    "XDSRepositoryOutOfResources": Told(507, "no-store"),
+_OF_REQUEST: Final = ErrorMapping(400, "invalid")
+_OF_SERVER: Final = ErrorMapping(500, "exception")
+_MAPPED: Final[Mapping[str, ErrorMapping]] = {
+    "XDSMissingDocument": ErrorMapping(400, "required"),
+    "XDSMissingDocumentMetadata": ErrorMapping(400, "required"),
+    "XDSUnknownPatientId": ErrorMapping(400, "not-found"),
+    "XDSPatientIdDoesNotMatch": ErrorMapping(400, "invariant"),
+    "XDSDuplicateUniqueIdInRegistry": ErrorMapping(409, "duplicate"),
+    "XDSRegistryDuplicateUniqueIdInMessage": ErrorMapping(400, "duplicate"),
+    "XDSRepositoryDuplicateUniqueIdInMessage": ErrorMapping(400, "duplicate"),
+    "XDSNonIdenticalHash": ErrorMapping(409, "conflict"),
+    "XDSNonIdenticalSize": ErrorMapping(409, "conflict"),
+    "XDSRegistryDeprecatedDocumentError": ErrorMapping(422, "business-rule"),
+    "UnresolvedReferenceException": ErrorMapping(422, "not-found"),
+    "XDSUnknownStoredQuery": ErrorMapping(400, "not-supported"),
+    "XDSStoredQueryMissingParam": ErrorMapping(400, "required"),
+    "XDSTooManyResults": ErrorMapping(400, "too-costly"),
+    "XDSResultNotSinglePatient": ErrorMapping(400, "business-rule"),
+    "XDSUnknownRepositoryId": ErrorMapping(404, "not-found"),
+    "XDSDocumentUniqueIdError": ErrorMapping(404, "not-found"),
+    "XDSUnknownCommunity": ErrorMapping(400, "not-found"),
+    "XDSUnavailableCommunity": ErrorMapping(503, "transient"),
+    "XDSRegistryNotAvailable": ErrorMapping(503, "transient"),
+    "XDSMissingHomeCommunityId": ErrorMapping(400, "required"),
+    "XDSRegistryBusy": ErrorMapping(503, "throttled"),
+    "XDSRepositoryBusy": ErrorMapping(503, "throttled"),
+    "XDSRegistryOutOfResources": ErrorMapping(507, "no-store"),
+    "XDSRepositoryOutOfResources": ErrorMapping(507, "no-store"),
     "XDSRegistryError": _OF_SERVER,
     "XDSRepositoryError": _OF_SERVER,
-    "XDSMetadataVersionError": Told(409, "conflict"),
-    "XDSMetadataUpdateError": Told(422, "business-rule"),
-    "XDSMetadataUpdateOperationError": Told(422, "business-rule"),
-    "XDSMetadataIdentifierError": Told(422, "business-rule"),
-    "UnmodifiableMetadataError": Told(422, "business-rule"),
-    "XDSPatientIDReconciliationError": Told(422, "business-rule"),
-    "ReferencesExistException": Told(409, "conflict"),
-    "XDSRemoveDocumentsError": Told(409, "conflict"),
+    "XDSMetadataVersionError": ErrorMapping(409, "conflict"),
+    "XDSMetadataUpdateError": ErrorMapping(422, "business-rule"),
+    "XDSMetadataUpdateOperationError": ErrorMapping(422, "business-rule"),
+    "XDSMetadataIdentifierError": ErrorMapping(422, "business-rule"),
+    "UnmodifiableMetadataError": ErrorMapping(422, "business-rule"),
+    "XDSPatientIDReconciliationError": ErrorMapping(422, "business-rule"),
+    "ReferencesExistException": ErrorMapping(409, "conflict"),
+    "XDSRemoveDocumentsError": ErrorMapping(409, "conflict"),
 }
 """By error code (ITI TF-3 4.2.4.1); any other is the request's fault."""
 
 RETRY_AFTER_SECONDS: Final = 5
 
 
-def mapped(error: RegistryError) -> Told:
+def mapped(error: RegistryError) -> ErrorMapping:
     """Return how an error is told."""
     return _MAPPED.get(error.code, _OF_REQUEST)
 

@@ -32,7 +32,7 @@ Render = Callable[[Facade, str, RegistryView, Sequence[Found[Any]]], list[Render
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class SearchRequest:
     """A search request, read."""
 
     call: Call
@@ -43,7 +43,7 @@ class Search:
     """What of the request has no part in the search."""
 
     @classmethod
-    def read(cls, call: Call, searchable: Searchable) -> "Search":
+    def read(cls, call: Call, searchable: Searchable) -> "SearchRequest":
         """Read a search of one resource type; Refused with all that is wrong with its names."""
         rows = searchable.parameters
         wanted, names, issues = result_parameters(call, rows)
@@ -117,7 +117,7 @@ def find(
     facade: Facade, call: Call, searchable: Searchable, profile: str, render: Render
 ) -> Answer:
     """Answer a search of what is registered; Refused where the request is wrong."""
-    search = Search.read(call, searchable)
+    search = SearchRequest.read(call, searchable)
     try:
         with facade.domain.registry.view(call.access.visible) as view:
             planned = plan(call, search.selections, searchable.kinds, facade, view)
@@ -143,7 +143,7 @@ def find(
 
 def describe(searchable: Searchable, facade: Facade, call: Call) -> None:
     """Say what is asked, and of whom, without a search; Refused where the request is wrong."""
-    search = Search.read(call, searchable)
+    search = SearchRequest.read(call, searchable)
     with facade.domain.registry.view(ANYTHING) as view:
         planned = plan(call, search.selections, searchable.kinds, facade, view)
     call.access.details = _details(call, searchable.resource_type, planned.plans)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from xds.fhir import vocabulary as f
 from xds.fhir.datatypes import times
-from xds.fhir.datatypes.authors import NOBODY, Actors, Contained, merged
+from xds.fhir.datatypes.authors import NOBODY, Actors, ContainedResources, merged
 from xds.fhir.datatypes.codes import Codes, concept
 from xds.fhir.datatypes.context import Mapped, Notes, Reading, Writing
 from xds.fhir.datatypes.exact import extension, extensions
@@ -84,7 +84,7 @@ def submission_set_list(
 def _written_set(
     thing: SubmissionSet, context: Writing, members: "Iterable[Member]", patient: int | None
 ) -> Resource:
-    contained = Contained(context.systems)
+    contained = ContainedResources(context.systems)
     content = thing.content_type_code
     found = _list(thing, f.SUBMISSION_SET, context, members, patient)
     found["contained"] = contained.resources
@@ -224,7 +224,7 @@ def _source_id(source_id: str | None, systems: Systems) -> list[Resource]:
     return [extension(f.SOURCE_ID, "valueIdentifier", identifier(source_id, "", systems))]
 
 
-def _recipients(thing: SubmissionSet, contained: Contained) -> list[Resource]:
+def _recipients(thing: SubmissionSet, contained: ContainedResources) -> list[Resource]:
     made = [
         contained.recipient(text, f"recipient-{number}")
         for number, text in enumerate(thing.intended_recipient, 1)
@@ -232,7 +232,9 @@ def _recipients(thing: SubmissionSet, contained: Contained) -> list[Resource]:
     return [extension(f.INTENDED_RECIPIENT, "valueReference", one) for one in made if one]
 
 
-def _write_authors(found: Resource, authors: Iterable[Author], contained: Contained) -> None:
+def _write_authors(
+    found: Resource, authors: Iterable[Author], contained: ContainedResources
+) -> None:
     """Write the first author as source, an organisation as the extension there; others beside."""
     made = [
         contained.author(author, f"author-{number}") for number, author in enumerate(authors, 1)
@@ -250,7 +252,7 @@ def _write_authors(found: Resource, authors: Iterable[Author], contained: Contai
             found["source"] = reference
 
 
-def _is_organization(reference: Resource, contained: Contained) -> bool:
+def _is_organization(reference: Resource, contained: ContainedResources) -> bool:
     target = reference["reference"][1:]
     return any(
         one["id"] == target and one["resourceType"] == "Organization" for one in contained.resources

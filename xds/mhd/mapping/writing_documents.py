@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from xds.fhir import vocabulary as f
 from xds.fhir.datatypes import times
-from xds.fhir.datatypes.authors import Contained
+from xds.fhir.datatypes.authors import ContainedResources
 from xds.fhir.datatypes.codes import coding, concept
 from xds.fhir.datatypes.context import Writing
 from xds.fhir.datatypes.demographics import patient as source_patient
@@ -51,7 +51,7 @@ def written(
 ) -> Resource:
     """Return what the attributes say, in FHIR's order; what has no value goes away at the end."""
     systems = context.systems
-    contained = Contained(systems)
+    contained = ContainedResources(systems)
     return {
         "resourceType": "DocumentReference",
         "id": resource_id(entry.logical_id or entry.entry_uuid),
@@ -101,7 +101,7 @@ def _coded(entry: DocumentEntry, systems: Systems) -> Resource:
     }
 
 
-def _actors(entry: DocumentEntry, contained: Contained) -> Resource:
+def _actors(entry: DocumentEntry, contained: ContainedResources) -> Resource:
     authors = [
         contained.author(author, f"author-{number}")
         for number, author in enumerate(entry.author, 1)
@@ -153,7 +153,7 @@ def _write_hash(attachment: Resource, digits: str | None) -> None:
         put(attachment, "hash", digits, plain, digits.lower() if plain else None)
 
 
-def _context(entry: DocumentEntry, contained: Contained) -> Resource:
+def _context(entry: DocumentEntry, contained: ContainedResources) -> Resource:
     systems = contained.systems
     found: Resource = _references(entry.reference_id_list, systems)
     events = entry.event_code_list

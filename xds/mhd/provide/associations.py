@@ -32,7 +32,7 @@ from xds.metadata.criteria import Comparison, Operator, Or
 from xds.metadata.objects import Association, DocumentEntry, Folder
 from xds.metadata.systems import Systems
 from xds.metadata.unique_ids import normal
-from xds.mhd.provide.bundle import Kind, ProvideBundle
+from xds.mhd.provide.bundle import EntryKind, ProvideBundle
 from xds.mhd.provide.submitted_objects import Provided
 from xds.registry.views import RegistryView
 
@@ -74,7 +74,7 @@ class Links:
         if submission_set is None:
             return
         self._read_submission_set(submission_set.id)
-        for entry in self.bundle.of(Kind.FOLDER):
+        for entry in self.bundle.of(EntryKind.FOLDER):
             self._read_folder(entry, submission_set.id)
 
     def _associate(
@@ -126,7 +126,7 @@ class Links:
         raise Refused.because(400, "not-found", reason, path)
 
     def _submitted(self, entry: Entry, path: str) -> End | None:
-        if entry.kind not in (Kind.DOCUMENT, Kind.FOLDER):
+        if entry.kind not in (EntryKind.DOCUMENT, EntryKind.FOLDER):
             reason = f"the reference leads to a {entry.kind}"
             raise Refused.because(400, "value", reason, path)
         if updated := self.provided.updated.get(entry.index):
@@ -191,7 +191,7 @@ class Links:
     def read_relations(self) -> None:
         """Read what new documents replace, transform, append to or sign."""
         among_new: dict[str, dict[str, str]] = {}
-        for entry in self.bundle.of(Kind.DOCUMENT):
+        for entry in self.bundle.of(EntryKind.DOCUMENT):
             source = self.provided.things.get(entry.index)
             relations = self._relations(entry)
             if source is None:
@@ -269,7 +269,7 @@ class Links:
                 path,
                 status if end.kind is DocumentEntry else None,
             )
-        for entry in self.bundle.of(Kind.DOCUMENT, Kind.FOLDER):
+        for entry in self.bundle.of(EntryKind.DOCUMENT, EntryKind.FOLDER):
             thing = self.provided.things.get(entry.index)
             if thing is not None and thing.id not in held:
                 reason = "the SubmissionSet List does not have this among its entries"

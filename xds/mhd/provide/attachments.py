@@ -16,8 +16,8 @@ from xds.fhir.r4.problems import Problems
 from xds.fhir.r4.resource import Resource
 from xds.fhir.references import Entry, Foreign, InRequest, References
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
-from xds.mhd.provide.bundle import Kind, ProvideBundle
-from xds.mhd.provide.publishing import Content, decoded, media_type
+from xds.mhd.provide.bundle import EntryKind, ProvideBundle
+from xds.mhd.provide.publishing import DocumentContent, decoded, media_type
 from xds.outgoing.fetching import Fetching
 
 _MISSING: Final = "XDSMissingDocument"
@@ -46,7 +46,7 @@ class Attachments:
     fetching: Fetching
     problems: Problems
 
-    def source(self, entry: Entry) -> Content | OnDemand | None:
+    def source(self, entry: Entry) -> DocumentContent | OnDemand | None:
         """Tell where a DocumentReference's document is; None where that is a problem."""
         attachment = attachment_of(entry.resource)
         path = attachment_path(entry.path)
@@ -62,12 +62,14 @@ class Attachments:
             return None
         return self._found(attachment, path, entry.full_url)
 
-    def _found(self, attachment: Resource, path: str, full_url: str) -> Content | OnDemand | None:
+    def _found(
+        self, attachment: Resource, path: str, full_url: str
+    ) -> DocumentContent | OnDemand | None:
         url: str = attachment["url"]
         match self.references.lead(url, full_url):
-            case InRequest(entry) if entry.kind is Kind.BINARY:
+            case InRequest(entry) if entry.kind is EntryKind.BINARY:
                 return self._binary(attachment, path, entry)
-            case InRequest(entry) if entry.kind is Kind.FHIR_DOCUMENT:
+            case InRequest(entry) if entry.kind is EntryKind.FHIR_DOCUMENT:
                 return self._fhir_document(attachment, path, entry)
             case InRequest():
                 reason = "attachment.url leads to an entry that is neither Binary nor document"
@@ -79,7 +81,7 @@ class Attachments:
                 self.problems.add("not-found", reason, f"{path}.url", error_code=_MISSING)
         return None
 
-    def _binary(self, attachment: Resource, path: str, entry: Entry) -> Content | None:
+    def _binary(self, attachment: Resource, path: str, entry: Entry) -> DocumentContent | None:
         binary = entry.resource
         stated, own = attachment.get("contentType"), binary.get("contentType")
         if own and stated and media_type(own) != media_type(stated):
@@ -94,9 +96,11 @@ class Attachments:
             self.problems.add("required", "the Binary has no data", f"{entry.path}.data")
             return None
         chunks = partial(decoded, binary.get("data", ""))
-        return Content(chunks=chunks, path=f"{entry.path}.data", entry=entry.index)
+        return DocumentContent(chunks=chunks, path=f"{entry.path}.data", entry=entry.index)
 
-    def _fhir_document(self, attachment: Resource, path: str, entry: Entry) -> Content | None:
+    def _fhir_document(
+        self, attachment: Resource, path: str, entry: Entry
+    ) -> DocumentContent | None:
         form = _FORMS.get(media_type(attachment.get("contentType")))
         if form is None:
             self.problems.add(
@@ -112,9 +116,11 @@ class Attachments:
         def chunks() -> Iterator[bytes]:
             yield document_bytes(entry.resource, form)
 
-        return Content(chunks=chunks, path=entry.path, entry=entry.index, is_rendered=True)
+        return DocumentContent(chunks=chunks, path=entry.path, entry=entry.index, is_rendered=True)
 
-    def _foreign(self, attachment: Resource, path: str, url: str) -> Content | OnDemand | None:
+    def _foreign(
+        self, attachment: Resource, path: str, url: str
+    ) -> DocumentContent | OnDemand | None:
         if not self.fetching.admits(url):
             self.problems.add(
                 "forbidden",
@@ -129,7 +135,7 @@ class Attachments:
         fetch = partial(self.fetching.fetch, url, accept=accept)
         # size 0 says that the document is assembled when it is first retrieved, which is now
         is_delayed = attachment.get("size") == 0
-        return Content(chunks=fetch, path=f"{path}.url", is_rendered=is_delayed)
+        return DocumentContent(chunks=fetch, path=f"{path}.url", is_rendered=is_delayed)
 
 
 def attachment_path(path: str) -> str:
@@ -149,12 +155,12 @@ def check_every_content_is_used(
 ) -> None:
     """Note the Binaries and documents that no DocumentReference leads to (ITI TF-2 3.41.4.1.3)."""
     used = set()
-    for entry in bundle.of(Kind.DOCUMENT):
+    for entry in bundle.of(EntryKind.DOCUMENT):
         url = attachment_of(entry.resource).get("url") or ""
         found = references.lead(url, entry.full_url) if url else None
         if isinstance(found, InRequest):
             used.add(found.entry.index)
-    for entry in bundle.of(Kind.BINARY, Kind.FHIR_DOCUMENT):
+    for entry in bundle.of(EntryKind.BINARY, EntryKind.FHIR_DOCUMENT):
         if entry.index not in used:
             problems.add(
                 "invalid",

@@ -14,7 +14,7 @@ from xds.fhir.references import Entry
 from xds.mhd.provide.document_manifest import as_list
 
 
-class Kind(StrEnum):
+class EntryKind(StrEnum):
     """What an entry is for."""
 
     SUBMISSION_SET = "SubmissionSet"
@@ -34,7 +34,7 @@ def alone(resource: Resource) -> Entry:
         index=0,
         place=path,
         path=path,
-        kind=Kind.DOCUMENT,
+        kind=EntryKind.DOCUMENT,
         method="POST",
         url=path,
         full_url="",
@@ -44,34 +44,34 @@ def alone(resource: Resource) -> Entry:
 
 
 _METHODS: Final[Mapping[str, frozenset[str]]] = {
-    Kind.SUBMISSION_SET: frozenset({"POST"}),
-    Kind.DOCUMENT: frozenset({"POST"}),
-    Kind.FOLDER: frozenset({"POST", "PUT"}),
-    Kind.PATCH: frozenset({"PATCH"}),
-    Kind.BINARY: frozenset({"POST"}),
-    Kind.FHIR_DOCUMENT: frozenset({"POST"}),
-    Kind.PATIENT: frozenset({"GET", "POST", "PUT"}),
-    Kind.OTHER: frozenset({"POST", "PUT"}),
+    EntryKind.SUBMISSION_SET: frozenset({"POST"}),
+    EntryKind.DOCUMENT: frozenset({"POST"}),
+    EntryKind.FOLDER: frozenset({"POST", "PUT"}),
+    EntryKind.PATCH: frozenset({"PATCH"}),
+    EntryKind.BINARY: frozenset({"POST"}),
+    EntryKind.FHIR_DOCUMENT: frozenset({"POST"}),
+    EntryKind.PATIENT: frozenset({"GET", "POST", "PUT"}),
+    EntryKind.OTHER: frozenset({"POST", "PUT"}),
 }
-_BY_TYPE: Final[Mapping[str, Kind]] = {
-    "DocumentManifest": Kind.SUBMISSION_SET,
-    "DocumentReference": Kind.DOCUMENT,
-    "Parameters": Kind.PATCH,
-    "Binary": Kind.BINARY,
-    "Bundle": Kind.FHIR_DOCUMENT,
-    "Patient": Kind.PATIENT,
-    "Practitioner": Kind.OTHER,
-    "PractitionerRole": Kind.OTHER,
-    "Organization": Kind.OTHER,
-    "Device": Kind.OTHER,
-    "RelatedPerson": Kind.OTHER,
-    "Group": Kind.OTHER,
-    "Location": Kind.OTHER,
-    "Encounter": Kind.OTHER,
+_BY_TYPE: Final[Mapping[str, EntryKind]] = {
+    "DocumentManifest": EntryKind.SUBMISSION_SET,
+    "DocumentReference": EntryKind.DOCUMENT,
+    "Parameters": EntryKind.PATCH,
+    "Binary": EntryKind.BINARY,
+    "Bundle": EntryKind.FHIR_DOCUMENT,
+    "Patient": EntryKind.PATIENT,
+    "Practitioner": EntryKind.OTHER,
+    "PractitionerRole": EntryKind.OTHER,
+    "Organization": EntryKind.OTHER,
+    "Device": EntryKind.OTHER,
+    "RelatedPerson": EntryKind.OTHER,
+    "Group": EntryKind.OTHER,
+    "Location": EntryKind.OTHER,
+    "Encounter": EntryKind.OTHER,
 }
-_LISTS: Final[Mapping[str, Kind]] = {
-    v.SUBMISSION_SET: Kind.SUBMISSION_SET,
-    v.FOLDER: Kind.FOLDER,
+_LISTS: Final[Mapping[str, EntryKind]] = {
+    v.SUBMISSION_SET: EntryKind.SUBMISSION_SET,
+    v.FOLDER: EntryKind.FOLDER,
 }
 
 _MINIMAL: Final = "Minimal"
@@ -99,21 +99,21 @@ class ProvideBundle:
             problems.add("value", "Bundle.type must be transaction", "Bundle.type")
         entries = tuple(_entries(bundle, base, problems))
         found = cls(entries, _is_minimal(bundle, problems))
-        sets = list(found.of(Kind.SUBMISSION_SET))
+        sets = list(found.of(EntryKind.SUBMISSION_SET))
         if not sets:
             problems.add("required", "there is no entry with the SubmissionSet List", "Bundle")
         for extra in sets[1:]:
             problems.add("invalid", "a Bundle has exactly one SubmissionSet", extra.path)
         return found
 
-    def of(self, *kinds: Kind) -> Iterator[Entry]:
+    def of(self, *kinds: EntryKind) -> Iterator[Entry]:
         """Yield the entries of these kinds."""
         return (entry for entry in self.entries if entry.kind in kinds)
 
     @cached_property
     def submission_set(self) -> Entry:
         """The entry with the SubmissionSet."""
-        return next(self.of(Kind.SUBMISSION_SET))
+        return next(self.of(EntryKind.SUBMISSION_SET))
 
 
 def canonical(profile: str) -> str:
@@ -184,7 +184,7 @@ def _entry(index: int, one: Resource, base: str, problems: Problems) -> Entry | 
         full_url=_full_url(one),
         resource=as_list(resource) if resource_type == "DocumentManifest" else resource,
         resource_type=resource_type,
-        is_context=kind in (Kind.PATIENT, Kind.OTHER),
+        is_context=kind in (EntryKind.PATIENT, EntryKind.OTHER),
     )
     _check_request(entry, request, problems)
     return entry
@@ -197,7 +197,7 @@ def _relative(url: str, base: str) -> str:
     return url.removeprefix(base).strip("/")
 
 
-def _kind(resource: Resource, url: str, method: str) -> Kind | None:
+def _kind(resource: Resource, url: str, method: str) -> EntryKind | None:
     resource_type = resource.get("resourceType")
     if resource_type == "List":
         return _LISTS.get(list_type(resource))
@@ -205,7 +205,7 @@ def _kind(resource: Resource, url: str, method: str) -> Kind | None:
         return None
     if resource_type is None:
         asks_for_patient = method == "GET" and url.partition("?")[0].partition("/")[0] == "Patient"
-        return Kind.PATIENT if asks_for_patient else None
+        return EntryKind.PATIENT if asks_for_patient else None
     return _BY_TYPE.get(resource_type)
 
 
@@ -234,7 +234,7 @@ def _check_request(entry: Entry, request: Resource, problems: Problems) -> None:
             f"request.url does not fit a {entry.method} of a {entry.kind}",
             f"{entry.place}.request.url",
         )
-    if request.get("ifNoneExist") and entry.kind is not Kind.PATIENT:
+    if request.get("ifNoneExist") and entry.kind is not EntryKind.PATIENT:
         problems.add(
             "not-supported",
             "a conditional create is supported for Patients only",
@@ -247,7 +247,7 @@ def _fits(entry: Entry) -> bool:
 
     MHD's own example has a Folder PUT at ``List``, without id.
     """
-    about = "DocumentReference" if entry.kind is Kind.PATCH else entry.resource_type
+    about = "DocumentReference" if entry.kind is EntryKind.PATCH else entry.resource_type
     if entry.method == "POST":
         return entry.url == about
-    return entry.type == about and (entry.url != about or entry.kind is Kind.FOLDER)
+    return entry.type == about and (entry.url != about or entry.kind is EntryKind.FOLDER)

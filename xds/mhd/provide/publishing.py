@@ -34,7 +34,7 @@ _DOCUMENT_ERROR: Final = "XDSRepositoryMetadataError"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
+class DocumentContent:
     """The bytes of one document, wherever they come from."""
 
     chunks: Callable[[], Iterable[bytes]]
@@ -83,7 +83,7 @@ def staging(repository: DocumentRepository) -> Iterator[dict[str, StagedDocument
 
 
 def stage(
-    facade: Facade, content: Content, attachment: str, problems: Problems
+    facade: Facade, content: DocumentContent, attachment: str, problems: Problems
 ) -> StagedDocument | None:
     """Take the bytes of one document in; ``attachment`` is the FHIRPath of its attachment."""
     try:

@@ -35,7 +35,7 @@ from xds.fhir.vocabulary import FHIR_JSON
 from xds.metadata.criteria import ANYTHING
 from xds.metadata.datatypes import CX
 from xds.metadata.systems import Systems
-from xds.mhd.provide.bundle import Kind
+from xds.mhd.provide.bundle import EntryKind
 from xds.mhd.provide.fetching import fetching_of
 from xds.outgoing.fetching import CannotFetch, Fetching
 from xds.registry.views import RegistryView
@@ -43,7 +43,7 @@ from xds.security.details import PatientDetails
 
 _UNKNOWN: Final = "XDSUnknownPatientId"
 _LONGEST_NUMBER: Final = 18
-_BEARERS: Final = frozenset({Kind.SUBMISSION_SET, Kind.DOCUMENT, Kind.FOLDER})
+_BEARERS: Final = frozenset({EntryKind.SUBMISSION_SET, EntryKind.DOCUMENT, EntryKind.FOLDER})
 _GIVEN: Final = (
     "the patient has no identifier, and was given a new one of {}: whatever comes without it is of "
     "somebody else. With minimal_metadata = refuse, or unknown_patients = known, this is refused"
@@ -119,7 +119,7 @@ class Subjects:
 
     def of_entry(self, entry: Entry, path: str) -> str:
         """Return the patientId of a Patient entry."""
-        if entry.kind != Kind.PATIENT:
+        if entry.kind != EntryKind.PATIENT:
             raise Refused.because(400, "value", "the reference does not lead to a Patient", path)
         if entry.index in self._assigned:
             return self._assigned[entry.index]

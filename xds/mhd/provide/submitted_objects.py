@@ -18,7 +18,7 @@ from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.metadata.systems import Systems
 from xds.mhd.mapping.document_references import read_document_reference
 from xds.mhd.mapping.lists import read_folder, read_submission_set
-from xds.mhd.provide.bundle import Kind, ProvideBundle
+from xds.mhd.provide.bundle import EntryKind, ProvideBundle
 from xds.mhd.provide.publishing import check_modifiers, new_unique_id
 from xds.mhd.provide.subjects import Subjects
 from xds.registry.views import Found, RegistryView
@@ -27,7 +27,7 @@ Thing = DocumentEntry | SubmissionSet | Folder
 T = TypeVar("T", DocumentEntry, SubmissionSet, Folder)
 
 _MISMATCH: Final = "XDSPatientIdDoesNotMatch"
-_READ: Final = frozenset(Kind) - {Kind.BINARY, Kind.FHIR_DOCUMENT}
+_READ: Final = frozenset(EntryKind) - {EntryKind.BINARY, EntryKind.FHIR_DOCUMENT}
 """The entries whose resources are read; the others are kept as they are."""
 
 
@@ -113,7 +113,7 @@ class MetadataReader:
 
     @property
     def _bearers(self) -> list[Entry]:
-        return list(self.bundle.of(Kind.SUBMISSION_SET, Kind.DOCUMENT, Kind.FOLDER))
+        return list(self.bundle.of(EntryKind.SUBMISSION_SET, EntryKind.DOCUMENT, EntryKind.FOLDER))
 
     def _may_lack_subjects(self, without: list[Entry]) -> bool:
         if not self.bundle.is_minimal:
@@ -128,7 +128,7 @@ class MetadataReader:
         sourcePatientInfo or author, and so in the words of another system (UnContained option).
         """
         subjects, others = self._led_to(_subjects), self._led_to(_other_persons)
-        for entry in self.bundle.of(Kind.PATIENT):
+        for entry in self.bundle.of(EntryKind.PATIENT):
             reason = self._not_the_subject(entry, patient_id)
             if reason is None:
                 continue
@@ -174,9 +174,9 @@ class MetadataReader:
             resolve=partial(self.references.resource, full_url=entry.full_url),
         )
         resource = self._with_free_uuid(entry)
-        if entry.kind is Kind.DOCUMENT:
+        if entry.kind is EntryKind.DOCUMENT:
             return self._taken(read_document_reference(resource, reading, patient_id=patient_id))
-        if entry.kind is Kind.FOLDER:
+        if entry.kind is EntryKind.FOLDER:
             return self._taken(read_folder(resource, reading, patient_id=patient_id))
         return self._taken(read_submission_set(resource, reading, patient_id=patient_id))
 
