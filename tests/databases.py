@@ -39,6 +39,7 @@ ON_BOTH: Final = frozenset(
         "registry/test_removal.py",
         "registry/test_schema.py",
         "registry/test_update_races.py",
+        "registry/test_subscribers.py",
         "registry/test_updates.py",
         "registry/test_views.py",
         "repository/test_registering.py",

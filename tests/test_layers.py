@@ -20,7 +20,7 @@ LAYERS: Final = (
     ("workers", "preloaded"),
     ("worker",),
     ("app", "certificates"),
-    ("channels",),
+    ("channels", "subscribers"),
     ("server_metrics",),
     ("mhd",),
     ("content",),

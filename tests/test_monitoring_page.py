@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter
 
-from xds import channels, server_metrics
+from xds import channels, server_metrics, subscribers
 from xds.config import Config
 from xds.database import Database
 from xds.metrics import Metrics
@@ -39,6 +39,7 @@ def everything(tmp_path: Path) -> Iterator[Metrics]:
     database = Database(config.database_url)
     schema.migrate(database)
     channels.watch(metrics, database, ["soap-reply"])
+    subscribers.watch(metrics, database)
     yield metrics
     database.close()
 

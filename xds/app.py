@@ -3,7 +3,16 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from xds import channels, logs, schema_validation, server_metrics, trace_context, tracing, web
+from xds import (
+    channels,
+    logs,
+    schema_validation,
+    server_metrics,
+    subscribers,
+    trace_context,
+    tracing,
+    web,
+)
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.database import DatabaseUnavailable
@@ -48,6 +57,9 @@ def create_app(
         former_outbox.take_over(domain.database, config.data / former_outbox.FOLDER)
     if dispatcher := channels.dispatcher(config, domain.database, metrics):
         dispatcher.start()
+    if domain.registry_here:
+        for reader in subscribers.readers(domain.database, metrics):
+            reader.start()
     if metrics:
         server_metrics.watch(metrics, config)
     requirements = config.user_requirements

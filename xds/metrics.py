@@ -160,6 +160,12 @@ class Metrics:
             ("channel", "outcome"),
             registry=self._registry,
         )
+        self._events = Counter(
+            "xds_registry_events",
+            "What has happened to objects of the registry, and to patients",
+            ("event", "object"),
+            registry=self._registry,
+        )
         self._begin_at_zero()
         self._looks: list[Callable[[], None]] = []
         self._build = Gauge(
@@ -287,6 +293,10 @@ class Metrics:
     def attempted(self, channel: str, outcome: str) -> None:
         """Count an attempt to send a message: delivered, failed or dead."""
         self._attempts.labels(channel, outcome).inc()
+
+    def happened(self, event: str, kind: str) -> None:
+        """Count an event of the registry, of an object of a kind."""
+        self._events.labels(event, kind).inc()
 
     def certificates_read(self, outcome: str) -> None:
         """Count a reading of the files of certificates."""

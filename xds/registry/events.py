@@ -10,11 +10,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Table, insert, literal, select, text, true
 
-from xds.database import insert_arrays, insert_rows
+from xds.database import announce, insert_arrays, insert_rows
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.registry.fragments import FoundObject
 from xds.registry.rows import KINDS
 from xds.registry.tables import event, patient
+
+TOPIC: Final = "events"
+"""What a commit announces that has written events (:func:`xds.database.announce`)."""
 
 REGISTERED: Final = "registered"
 """A DocumentEntry, SubmissionSet or Folder is new."""
@@ -116,7 +119,8 @@ def write(
     at: str,
     submission_set: str | None = None,
 ) -> None:
-    """Write events in the order given."""
+    """Write events in the order given; their commit announces TOPIC."""
+    announce(connection, TOPIC)
     rows = [
         {
             "kind": event.kind,
@@ -140,6 +144,7 @@ def write_removals(connection: Connection, table: Table, chosen: Any, *, at: str
 
     The fragments go from table to table within the database.
     """
+    announce(connection, TOPIC)
     if connection.dialect.name != "sqlite":
         connection.execute(text(_SAY))
     kind = KINDS[table.name]

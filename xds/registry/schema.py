@@ -18,7 +18,7 @@ from sqlalchemy import Connection, text
 from xds.database import Database, DatabaseUnavailable
 from xds.registry.refilling import refill
 
-HEAD: Final = "2.6"
+HEAD: Final = "2.7"
 """The revision that this program is made for."""
 
 FILLED: Final = frozenset({"audit_chain"})

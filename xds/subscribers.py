@@ -1,0 +1,61 @@
+"""Who reacts to the registry's events, a row each, and what metrics tell of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from xds.database import Database, DatabaseUnavailable
+from xds.metrics import Metrics
+from xds.registry import subscribers
+from xds.registry.events import Event
+from xds.registry.subscribers import EventReader, Reaction, Subscriber, SubscriberState
+
+
+def counting(metrics: Metrics) -> Subscriber:
+    """Return the subscriber that counts events for the metrics."""
+
+    def react(found: Sequence[Event]) -> Reaction:
+        def count() -> None:
+            for one in found:
+                metrics.happened(one.kind, one.object_kind)
+
+        return Reaction(committed=count)
+
+    return Subscriber("metrics", react)
+
+
+OF_METRICS: Final[Sequence[Callable[[Metrics], Subscriber]]] = (counting,)
+"""The subscribers of a server that has metrics."""
+
+
+def readers(database: Database, metrics: Metrics | None) -> list[EventReader]:
+    """Return what works for the subscribers in this process."""
+    if metrics is None:
+        return []
+    watch(metrics, database)
+    return [EventReader(database, make(metrics)) for make in OF_METRICS]
+
+
+def watch(metrics: Metrics, database: Database) -> None:
+    """Have the metrics tell how far each subscriber is."""
+
+    def look() -> Mapping[str, SubscriberState]:
+        try:
+            with database.read() as connection:
+                return subscribers.states(connection)
+        except DatabaseUnavailable:
+            return {}
+
+    metrics.ask(
+        "xds_subscriber_waiting_events",
+        "Events that a subscriber has not reacted to yet",
+        ("subscriber",),
+        lambda: {(name,): one.waiting for name, one in look().items()},
+    )
+    metrics.ask(
+        "xds_subscriber_last_failure_timestamp_seconds",
+        "When a subscriber failed last that fails now",
+        ("subscriber", "error"),
+        lambda: {
+            (name, one.error): one.failed_at / 1000 for name, one in look().items() if one.error
+        },
+    )
