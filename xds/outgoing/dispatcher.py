@@ -194,9 +194,9 @@ class Dispatcher:
     def _keep_house(self, connection: Connection, now: int) -> None:
         self._clock.saw(now)
         if self._clock.was_set_back or not self._heeded:
-            longest = max((one.schedule.longest for one in self._channels.values()), default=0.0)
-            ahead = 0 if self._clock.was_set_back else round(longest * 1000)
-            leases.heed_clock(connection, now, ahead)
+            ahead = 0 if self._clock.was_set_back else 1000
+            pauses = {n: round(c.schedule.longest * ahead) for n, c in self._channels.items()}
+            leases.heed_clock(connection, now, pauses)
         if self._under_way and time.monotonic() - self._renewed > _RENEW_SECONDS:
             leases.renew(connection, now, self._holder, [one.taken for one in self._sendings()])
 

@@ -142,7 +142,7 @@ _BEYOND_LEASE: Final = (
 )
 _BEYOND_PAUSE: Final = (
     update(delivery_target)
-    .where(_T.holder.is_(None), _T.due > bindparam("most"))
+    .where(_T.channel == bindparam("of"), _T.holder.is_(None), _T.due > bindparam("most"))
     .values(due=bindparam("now"))
 )
 
@@ -334,10 +334,15 @@ def is_aside(delivery: Delivery) -> bool:
     return delivery.target.endswith(_aside("", delivery.id))
 
 
-def heed_clock(connection: Connection, now: int, longest_pause: int) -> None:
-    """Bring back what lies further ahead than any lease or pause: the clock was set back."""
+def heed_clock(connection: Connection, now: int, longest_pauses: Mapping[str, int]) -> None:
+    """Bring back what lies further ahead than any lease or pause: the clock was set back.
+
+    Pauses are those of each channel, in milliseconds.
+    """
     connection.execute(_BEYOND_LEASE, {"most": now + LEASE})
-    connection.execute(_BEYOND_PAUSE, {"most": now + longest_pause, "now": now})
+    for channel, longest in longest_pauses.items():
+        asked = {"of": channel, "most": now + longest, "now": now}
+        connection.execute(_BEYOND_PAUSE, asked)
 
 
 def release_all(connection: Connection, now: int, holder: str) -> None:
