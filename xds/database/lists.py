@@ -4,8 +4,8 @@ PostgreSQL takes an array, SQLite a JSON array. The list is a bindparam of the t
 """
 
 import json
-from collections.abc import Callable, Iterable
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Self
 
 from sqlalchemy import ARRAY, Boolean, Dialect, Text, bindparam
 from sqlalchemy.ext.compiler import compiles
@@ -96,56 +96,36 @@ class ascii_lower(FunctionElement[str]):  # noqa: N801 - as other functions of S
     inherit_cache = True
 
 
-def _operands(element: Any, compiler: SQLCompiler, **options: Any) -> list[str]:
-    return [compiler.process(one, **options) for one in element.clauses]
+_TEXTS: Final[Mapping[type[FunctionElement[Any]], Mapping[str, str]]] = {
+    one_of: {
+        "postgresql": "({0} = ANY ({1}))",
+        "sqlite": "({0} IN (SELECT value FROM json_each({1})))",
+    },
+    like_any: {
+        "postgresql": "({0} LIKE ANY ({1}))",
+        # materialized: else the JSON is read again for each row
+        "sqlite": (
+            "EXISTS (WITH pattern AS MATERIALIZED (SELECT value FROM json_each({1})) "
+            "SELECT 1 FROM pattern WHERE {0} LIKE pattern.value ESCAPE '\\')"
+        ),
+    },
+    is_like: {
+        "postgresql": "({0} LIKE {1})",
+        # a pattern that is a bare parameter has SQLite compile the statement anew for each value
+        "sqlite": "({0} LIKE +{1} ESCAPE '\\')",
+    },
+    ascii_lower: {"postgresql": 'lower({0} COLLATE "C")', "sqlite": "lower({0})"},
+}
+"""How each database writes a function."""
 
 
-@compiles(one_of, "postgresql")
-def _one_of_array(element: Any, compiler: SQLCompiler, **options: Any) -> str:
-    column, values = _operands(element, compiler, **options)
-    return f"({column} = ANY ({values}))"
+def _write(function: type[FunctionElement[Any]], database: str, text: str) -> None:
+    def write(element: Any, compiler: SQLCompiler, **options: Any) -> str:
+        return text.format(*(compiler.process(one, **options) for one in element.clauses))
+
+    compiles(function, database)(write)
 
 
-@compiles(one_of, "sqlite")
-def _one_of_json(element: Any, compiler: SQLCompiler, **options: Any) -> str:
-    column, values = _operands(element, compiler, **options)
-    return f"({column} IN (SELECT value FROM json_each({values})))"
-
-
-@compiles(like_any, "postgresql")
-def _like_array(element: Any, compiler: SQLCompiler, **options: Any) -> str:
-    text, patterns = _operands(element, compiler, **options)
-    return f"({text} LIKE ANY ({patterns}))"
-
-
-@compiles(like_any, "sqlite")
-def _like_json(element: Any, compiler: SQLCompiler, **options: Any) -> str:
-    text, patterns = _operands(element, compiler, **options)
-    # materialized: else the JSON is read again for each row
-    listed = f"WITH pattern AS MATERIALIZED (SELECT value FROM json_each({patterns}))"
-    return f"EXISTS ({listed} SELECT 1 FROM pattern WHERE {text} LIKE pattern.value ESCAPE '\\')"
-
-
-@compiles(is_like, "postgresql")
-def _like(element: Any, compiler: SQLCompiler, **options: Any) -> str:
-    text, pattern = _operands(element, compiler, **options)
-    return f"({text} LIKE {pattern})"
-
-
-@compiles(is_like, "sqlite")
-def _like_computed(element: Any, compiler: SQLCompiler, **options: Any) -> str:
-    text, pattern = _operands(element, compiler, **options)
-    # a pattern that is a bare parameter has SQLite compile the statement anew for each value
-    return f"({text} LIKE +{pattern} ESCAPE '\\')"
-
-
-@compiles(ascii_lower, "postgresql")
-def _lower_of_c(element: Any, compiler: SQLCompiler, **options: Any) -> str:
-    (text,) = _operands(element, compiler, **options)
-    return f'lower({text} COLLATE "C")'
-
-
-@compiles(ascii_lower, "sqlite")
-def _lower(element: Any, compiler: SQLCompiler, **options: Any) -> str:
-    (text,) = _operands(element, compiler, **options)
-    return f"lower({text})"
+for _function, _by_database in _TEXTS.items():
+    for _database, _text in _by_database.items():
+        _write(_function, _database, _text)

@@ -4,30 +4,30 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, select, update
 
+from xds.database import one_of
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject
 from xds.metadata.rules import RegistryState
 from xds.metadata.submission import Submission
 from xds.registry import versions
 from xds.registry.events import CONTENT_UPDATED, DEPRECATED, UPDATED, NewEvent
-from xds.registry.lookups import chunks
 from xds.registry.rows import TABLES
 from xds.registry.tables import association, document_entry, folder
 
 _DEPENDANTS: Final = select(association.c.source).where(
-    association.c.target.in_(bindparam("uuids", expanding=True)),
+    one_of.named(association.c.target, "uuids"),
     association.c.association_type.in_((v.XFRM, v.APND)),
 )
 _APPROVED_ENTRIES: Final = select(
     document_entry.c.pk, document_entry.c.entry_uuid, document_entry.c.patient
 ).where(
-    document_entry.c.entry_uuid.in_(bindparam("uuids", expanding=True)),
+    one_of.named(document_entry.c.entry_uuid, "uuids"),
     document_entry.c.availability_status == v.APPROVED,
 )
 _FOLDERS: Final = select(folder.c.pk, folder.c.entry_uuid, folder.c.patient).where(
-    folder.c.entry_uuid.in_(bindparam("uuids", expanding=True))
+    one_of.named(folder.c.entry_uuid, "uuids")
 )
 
 
@@ -109,9 +109,7 @@ def _with_dependants(connection: Connection, consequences: Consequences) -> list
     found = dict.fromkeys(consequences.replaced)
     frontier = list(consequences.replaced)
     while frontier:
-        dependants: list[str] = []
-        for chunk in chunks(frontier):
-            dependants.extend(connection.scalars(_DEPENDANTS, {"uuids": chunk}))
+        dependants = connection.scalars(_DEPENDANTS, {"uuids": frontier}).all()
         new = set(dependants) - found.keys() - consequences.replacing
         frontier = [uuid for uuid in dict.fromkeys(dependants) if uuid in new]
         found |= dict.fromkeys(frontier)
@@ -119,15 +117,16 @@ def _with_dependants(connection: Connection, consequences: Consequences) -> list
 
 
 def _deprecate(connection: Connection, uuids: list[str], now: str) -> Iterator[NewEvent]:
-    for chunk in chunks(uuids):
-        rows = connection.execute(_APPROVED_ENTRIES, {"uuids": chunk}).all()
-        connection.execute(
-            update(document_entry)
-            .where(document_entry.c.pk.in_([row.pk for row in rows]))
-            .values(availability_status=v.DEPRECATED, last_updated_at=now)
-        )
-        for row in rows:
-            yield NewEvent(DEPRECATED, DocumentEntry, row.entry_uuid, row.patient)
+    if not uuids:
+        return
+    rows = connection.execute(_APPROVED_ENTRIES, {"uuids": uuids}).all()
+    connection.execute(
+        update(document_entry)
+        .where(one_of.fixed(document_entry.c.pk, [row.pk for row in rows]))
+        .values(availability_status=v.DEPRECATED, last_updated_at=now)
+    )
+    for row in rows:
+        yield NewEvent(DEPRECATED, DocumentEntry, row.entry_uuid, row.patient)
 
 
 def _supersede(
@@ -163,12 +162,13 @@ def _row(connection: Connection, kind: type[MetadataObject], entry_uuid: str) ->
 
 
 def _update_folders(connection: Connection, uuids: tuple[str, ...], now: str) -> Iterator[NewEvent]:
-    for chunk in chunks(uuids):
-        rows = connection.execute(_FOLDERS, {"uuids": chunk}).all()
-        connection.execute(
-            update(folder)
-            .where(folder.c.pk.in_([row.pk for row in rows]))
-            .values(last_update_time=now, last_updated_at=now)
-        )
-        for row in rows:
-            yield NewEvent(CONTENT_UPDATED, Folder, row.entry_uuid, row.patient)
+    if not uuids:
+        return
+    rows = connection.execute(_FOLDERS, {"uuids": uuids}).all()
+    connection.execute(
+        update(folder)
+        .where(one_of.fixed(folder.c.pk, [row.pk for row in rows]))
+        .values(last_update_time=now, last_updated_at=now)
+    )
+    for row in rows:
+        yield NewEvent(CONTENT_UPDATED, Folder, row.entry_uuid, row.patient)

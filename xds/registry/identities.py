@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, or_, select, update
 
-from xds.database import Database, InCommit, Locks, retried
+from xds.database import Database, InCommit, Locks, one_of, retried
 from xds.errors import RequestRefused, Violation
 from xds.metadata import datatypes
 from xds.metadata.datatypes import CX
@@ -22,7 +22,7 @@ from xds.registry.patients import Patients
 from xds.registry.tables import document_entry, folder, patient, searchable, submission_set
 
 _ROWS: Final = select(patient.c.patient_id, patient.c.pk, patient.c.survivor).where(
-    patient.c.patient_id.in_(bindparam("patient_ids", expanding=True))
+    one_of.named(patient.c.patient_id, "patient_ids")
 )
 _SUBSUME: Final = (
     update(patient)

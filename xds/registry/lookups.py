@@ -10,7 +10,6 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
-    bindparam,
     cast,
     literal,
     literal_column,
@@ -83,15 +82,12 @@ def _facts(kind: type[MetadataObject]) -> Select[Any]:
 
 
 _BY_UUID: Final = union_all(
-    *(
-        _facts(kind).where(_TABLES[kind].c.entry_uuid.in_(bindparam("uuids", expanding=True)))
-        for kind in _KINDS
-    )
+    *(_facts(kind).where(one_of.named(_TABLES[kind].c.entry_uuid, "uuids")) for kind in _KINDS)
 )
 _LATEST: Final = union_all(
     *(
         _facts(kind).where(
-            _TABLES[kind].c.logical_id.in_(bindparam("uuids", expanding=True)),
+            one_of.named(_TABLES[kind].c.logical_id, "uuids"),
             _TABLES[kind].c.is_latest == literal_column("1"),
         )
         for kind in (DocumentEntry, Folder)
@@ -99,7 +95,7 @@ _LATEST: Final = union_all(
 )
 _BY_UNIQUE_ID: Final = union_all(
     *(
-        _facts(kind).where(_TABLES[kind].c.unique_id.in_(bindparam("ids", expanding=True)))
+        _facts(kind).where(one_of.named(_TABLES[kind].c.unique_id, "ids"))
         for kind in _KINDS
         if kind is not Association
     )
@@ -112,11 +108,11 @@ _PROBES: Final = union(
     )
 )
 _TRANSFORMATIONS: Final = select(association.c.source).where(
-    association.c.source.in_(bindparam("uuids", expanding=True)),
+    one_of.named(association.c.source, "uuids"),
     association.c.association_type == v.XFRM,
 )
 _FRAGMENTS: Final = select(document_entry.c.entry_uuid, document_entry.c.fragment).where(
-    document_entry.c.entry_uuid.in_(bindparam("uuids", expanding=True))
+    one_of.named(document_entry.c.entry_uuid, "uuids")
 )
 _FOLDERS: Final = (
     select(association.c.target, folder.c.entry_uuid, patient.c.patient_id)
@@ -126,21 +122,13 @@ _FOLDERS: Final = (
         )
     )
     .where(
-        association.c.target.in_(bindparam("uuids", expanding=True)),
+        one_of.named(association.c.target, "uuids"),
         association.c.association_type == v.HAS_MEMBER,
         association.c.availability_status == v.APPROVED,
         folder.c.availability_status == v.APPROVED,
     )
     .order_by(folder.c.pk)
 )
-
-_CHUNK: Final = 5_000
-
-
-def chunks(values: Iterable[T]) -> Iterable[list[T]]:
-    """Cut a list of values into pieces that any database takes as parameters."""
-    listed = list(values)
-    return (listed[i : i + _CHUNK] for i in range(0, len(listed), _CHUNK))
 
 
 def refers(submission: Submission) -> bool:
@@ -169,7 +157,7 @@ def with_things(
     """Return the same DocumentEntries, each with its metadata."""
     named = {one.entry_uuid: key for key, one in found.items() if one.kind is DocumentEntry}
     query = _FRAGMENTS
-    rows = [row for chunk in chunks(named) for row in connection.execute(query, {"uuids": chunk})]
+    rows = connection.execute(query, {"uuids": list(named)}) if named else ()
     things = parsed(
         FoundObject(DocumentEntry, 0, row.entry_uuid, None, v.APPROVED, fragment=row.fragment)
         for row in rows
@@ -233,30 +221,31 @@ def _registered(
     transformations: Iterable[str],
     folders: Mapping[str, tuple[RegisteredObject, ...]],
 ) -> Iterable[RegisteredObject]:
-    for chunk in chunks(values):
-        for row in connection.execute(statement, {parameter: chunk}):
-            yield RegisteredObject(
-                kind=_KINDS[row.kind],
-                entry_uuid=row.entry_uuid,
-                availability_status=row.availability_status,
-                patient_id=row.patient_id,
-                unique_id=row.unique_id,
-                object_type=row.object_type,
-                hash=row.hash,
-                size=row.size,
-                logical_id=row.logical_id,
-                version=row.version,
-                is_latest=row.is_latest != 0,
-                home_community_id=row.home_community_id,
-                source_patient_id=row.source_patient_id,
-                repository_unique_id=row.repository_unique_id,
-                document_availability=row.document_availability,
-                association_type=row.association_type,
-                source=row.source,
-                target=row.target,
-                is_transformation=row.entry_uuid in transformations,
-                folders=folders.get(row.entry_uuid, ()),
-            )
+    if not values:
+        return
+    for row in connection.execute(statement, {parameter: values}):
+        yield RegisteredObject(
+            kind=_KINDS[row.kind],
+            entry_uuid=row.entry_uuid,
+            availability_status=row.availability_status,
+            patient_id=row.patient_id,
+            unique_id=row.unique_id,
+            object_type=row.object_type,
+            hash=row.hash,
+            size=row.size,
+            logical_id=row.logical_id,
+            version=row.version,
+            is_latest=row.is_latest != 0,
+            home_community_id=row.home_community_id,
+            source_patient_id=row.source_patient_id,
+            repository_unique_id=row.repository_unique_id,
+            document_availability=row.document_availability,
+            association_type=row.association_type,
+            source=row.source,
+            target=row.target,
+            is_transformation=row.entry_uuid in transformations,
+            folders=folders.get(row.entry_uuid, ()),
+        )
 
 
 def _relations(
@@ -265,9 +254,10 @@ def _relations(
     """Return which targets are transformations, and the Approved Folders that hold each."""
     transformations: set[str] = set()
     folders: dict[str, tuple[RegisteredObject, ...]] = {}
-    for chunk in chunks(targets):
-        transformations |= set(connection.scalars(_TRANSFORMATIONS, {"uuids": chunk}))
-        for target, entry_uuid, patient_id in connection.execute(_FOLDERS, {"uuids": chunk}):
+    if targets:
+        uuids = list(targets)
+        transformations |= set(connection.scalars(_TRANSFORMATIONS, {"uuids": uuids}))
+        for target, entry_uuid, patient_id in connection.execute(_FOLDERS, {"uuids": uuids}):
             found = RegisteredObject(kind=Folder, entry_uuid=entry_uuid, patient_id=patient_id)
             folders[target] = (*folders.get(target, ()), found)
     return transformations, folders

@@ -8,14 +8,14 @@ versions and not logical objects, so those that are to hold for the new version 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import Connection, Row, bindparam, or_, select, update
+from sqlalchemy import Connection, Row, or_, select, update
 
+from xds.database import one_of
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import RegistryObject
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject
 from xds.registry.fragments import FoundObject, parsed
-from xds.registry.lookups import chunks
 from xds.registry.rows import TABLES
 from xds.registry.tables import association
 
@@ -28,7 +28,7 @@ _MADE_AGAIN: Final = (v.HAS_MEMBER, *sorted(v.RELATIONSHIPS))
 
 def uuids_in(column: Any) -> Any:
     """Return the condition that a column is among the values of the parameter ``uuids``."""
-    return column.in_(bindparam("uuids", expanding=True))
+    return one_of.named(column, "uuids")
 
 
 _ASSOCIATIONS: Final = (
@@ -44,8 +44,8 @@ _ASSOCIATIONS: Final = (
 
 def each(connection: Connection, query: Any, uuids: Iterable[str]) -> Iterator[Row[Any]]:
     """Yield the rows of a query that has :func:`uuids_in`, for any number of UUIDs."""
-    for chunk in chunks(uuids):
-        yield from connection.execute(query, {"uuids": chunk})
+    if wanted := list(uuids):
+        yield from connection.execute(query, {"uuids": wanted})
 
 
 def things(
@@ -132,9 +132,8 @@ def deprecate(
 ) -> None:
     """Deprecate versions that a further one has taken the place of."""
     table = TABLES[kind]
-    for chunk in chunks(entry_uuids):
-        connection.execute(
-            update(table)
-            .where(table.c.entry_uuid.in_(chunk))
-            .values(availability_status=v.DEPRECATED, is_latest=0, last_updated_at=now)
-        )
+    connection.execute(
+        update(table)
+        .where(one_of.fixed(table.c.entry_uuid, entry_uuids))
+        .values(availability_status=v.DEPRECATED, is_latest=0, last_updated_at=now)
+    )

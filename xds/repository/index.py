@@ -96,10 +96,10 @@ __all__ = [
 ]
 
 _BY_UNIQUE_ID: Final = select(document).where(one_of.named(document.c.unique_id, "unique_ids"))
-_BY_KEY: Final = select(document.c.key).where(document.c.key.in_(bindparam("keys", expanding=True)))
+_BY_KEY: Final = select(document.c.key).where(one_of.named(document.c.key, "keys"))
 _SWEPT: Final = select(swept.c.key).where(one_of.named(swept.c.key, "keys"))
-_OF_DOCUMENTS: Final = registration.c.unique_id.in_(bindparam("unique_ids", expanding=True))
-_OF_ATTEMPTS: Final = registration.c.attempt.in_(bindparam("attempts", expanding=True))
+_OF_DOCUMENTS: Final = one_of.named(registration.c.unique_id, "unique_ids")
+_OF_ATTEMPTS: Final = one_of.named(registration.c.attempt, "attempts")
 _PENDING: Final = select(registration.c.unique_id).where(_OF_DOCUMENTS)
 _WAITING: Final = (
     select(registration.c.unique_id)
@@ -109,7 +109,6 @@ _WAITING: Final = (
     .order_by(registration.c.unique_id)
     .limit(100)
 )
-_CHUNK: Final = 5_000
 _NOTED_SECONDS: Final = 7 * 24 * 3600
 _PAGE: Final = 1_000
 _NEXT: Final = (
@@ -171,30 +170,28 @@ def every(database: Database) -> Iterator[IndexedDocument]:
 
 def remove(connection: Connection, documents: Sequence[IndexedDocument], now: int) -> None:
     """Drop documents, and note that they were removed on request."""
-    named = document.c.unique_id.in_(bindparam("unique_ids", expanding=True))
-    noted = removed_document.c.unique_id.in_(bindparam("unique_ids", expanding=True))
+    named = one_of.named(document.c.unique_id, "unique_ids")
+    noted = one_of.named(removed_document.c.unique_id, "unique_ids")
     by_id = {one.unique_id: one for one in documents}
-    for chunk in _chunks(by_id):
-        connection.execute(delete(document).where(named), {"unique_ids": chunk})
-        connection.execute(delete(removed_document).where(noted), {"unique_ids": chunk})
-        rows = [{"unique_id": one, "key": by_id[one].key, "at": now} for one in chunk]
+    bound = {"unique_ids": list(by_id)}
+    connection.execute(delete(document).where(named), bound)
+    connection.execute(delete(removed_document).where(noted), bound)
+    rows = [{"unique_id": one, "key": by_id[one].key, "at": now} for one in by_id]
+    if rows:
         connection.execute(insert(removed_document), rows)
 
 
 def removed(connection: Connection, unique_ids: Collection[str]) -> set[str]:
     """Tell which of these documents were removed on request; they may have been provided anew."""
-    query = select(removed_document.c.unique_id)
     asked = {normal(one): one for one in unique_ids}
-    found: set[str] = set()
-    for chunk in _chunks(asked):
-        rows = connection.scalars(query.where(removed_document.c.unique_id.in_(chunk)))
-        found.update(asked[one] for one in rows)
-    return found
+    query = select(removed_document.c.unique_id)
+    rows = connection.scalars(query.where(one_of.fixed(removed_document.c.unique_id, asked)))
+    return {asked[one] for one in rows}
 
 
 def removed_keys(connection: Connection, keys: Sequence[str]) -> set[str]:
     """Tell the documents of which of these keys of the store were removed on request."""
-    query = select(removed_document.c.key).where(removed_document.c.key.in_(keys))
+    query = select(removed_document.c.key).where(one_of.fixed(removed_document.c.key, keys))
     return set(connection.scalars(query))
 
 
@@ -235,33 +232,28 @@ def announce(connection: Connection, attempt: str, unique_ids: Iterable[str], si
 
 def pending(connection: Connection, unique_ids: Collection[str]) -> set[str]:
     """Tell of which of these documents it is not known whether they are registered."""
-    found: set[str] = set()
-    for chunk in _chunks(unique_ids):
-        found.update(connection.execute(_PENDING, {"unique_ids": chunk}).scalars())
-    return found
+    return set(connection.scalars(_PENDING, {"unique_ids": list(unique_ids)}))
 
 
 def note_registered(connection: Connection, unique_ids: Collection[str]) -> None:
     """Note that documents are registered, whichever attempt did it."""
-    for chunk in _chunks(unique_ids):
-        connection.execute(delete(registration).where(_OF_DOCUMENTS), {"unique_ids": chunk})
+    bound = {"unique_ids": list(unique_ids)}
+    connection.execute(delete(registration).where(_OF_DOCUMENTS), bound)
 
 
 def withdraw(
     connection: Connection, attempts: Collection[str], unique_ids: Collection[str]
 ) -> list[IndexedDocument]:
     """Note that attempts failed; drop, and return, the documents that only they stood behind."""
-    dropped: list[IndexedDocument] = []
-    for chunk in _chunks(unique_ids):
-        # what another attempt has settled meanwhile is not among these: it is registered
-        before = pending(connection, chunk)
-        bound = {"unique_ids": chunk, "attempts": list(attempts)}
-        connection.execute(delete(registration).where(_OF_DOCUMENTS, _OF_ATTEMPTS), bound)
-        gone = sorted(before - pending(connection, before))
-        dropped.extend(find(connection, gone).values())
-        named = document.c.unique_id.in_(bindparam("unique_ids", expanding=True))
-        connection.execute(delete(document).where(named), {"unique_ids": gone})
-    return dropped
+    # what another attempt has settled meanwhile is not among these: it is registered
+    before = pending(connection, unique_ids)
+    bound = {"unique_ids": list(unique_ids), "attempts": list(attempts)}
+    connection.execute(delete(registration).where(_OF_DOCUMENTS, _OF_ATTEMPTS), bound)
+    gone = sorted(before - pending(connection, before))
+    dropped = find(connection, gone)
+    named = one_of.named(document.c.unique_id, "unique_ids")
+    connection.execute(delete(document).where(named), {"unique_ids": gone})
+    return list(dropped.values())
 
 
 def pending_since(database: Database, limit: int) -> Iterator[Mapping[str, Collection[str]]]:
@@ -278,9 +270,3 @@ def pending_since(database: Database, limit: int) -> Iterator[Mapping[str, Colle
             return
         yield page
         last = max(page)
-
-
-def _chunks(unique_ids: Collection[str]) -> Iterator[list[str]]:
-    ordered = sorted(unique_ids)
-    for start in range(0, len(ordered), _CHUNK):
-        yield ordered[start : start + _CHUNK]
