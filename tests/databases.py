@@ -33,6 +33,7 @@ ON_BOTH: Final = frozenset(
         "registry/test_identities.py",
         "registry/test_link_changes.py",
         "registry/test_many_writers.py",
+        "registry/test_metadata_level.py",
         "registry/test_plans.py",
         "registry/test_queries.py",
         "registry/test_races.py",

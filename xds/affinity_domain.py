@@ -272,6 +272,7 @@ def _registry(database: Database, config: Config) -> DocumentRegistry:
         policy=_policy(config),
         learn_patients=config.unknown_patients == "open",
         home_community_id=config.home_community_id,
+        has_updates=config.metadata_update == "yes",
         legal_hold_codes=tuple((config.legal_hold_codes or "").split()),
         result_limits=ResultLimits(
             leaf_class=config.max_leaf_class_results, object_ref=config.max_object_ref_results

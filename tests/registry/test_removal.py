@@ -32,7 +32,7 @@ def filled(update_server: Server, world: World) -> Server:
 
 
 def _all(server: Server, world: World) -> dict[str, bytes]:
-    answer = wire.get_all(server, world.patient(1))
+    answer = wire.get_all(server, world.patient(1), level="2")
     return {one.get("id"): etree.tostring(one) for one in answer.elements}
 
 
@@ -355,7 +355,7 @@ def test_the_command_updates_a_document(
     _run("update", unique_id, "--status", "deprecated", *at)
     entries = [
         one
-        for one in wire.get_all(update_server, world.patient(1)).objects.values()
+        for one in wire.get_all(update_server, world.patient(1), level="2").objects.values()
         if isinstance(one, DocumentEntry)
     ]
     told_versions = [(one.version, one.title, one.status) for one in entries]
@@ -365,7 +365,7 @@ def test_the_command_updates_a_document(
         ("3", "Once more", v.DEPRECATED),
     ]
     _run("remove", unique_id, *at)
-    left = wire.get_all(update_server, world.patient(1)).objects.values()
+    left = wire.get_all(update_server, world.patient(1), level="2").objects.values()
     assert [type(one) for one in left] == [SubmissionSet]  # that of the change of the status
 
 

@@ -79,7 +79,7 @@ def test_a_breach_is_refused_and_changes_nothing(
     server = served(violation.server)
     for step in violation.before:
         step(server, world)
-    level = ""
+    level = "2" if violation.server == "updates" else ""
     before = _state(server, world, level)
     answer = wire.send(server, message(world, violation.fixture, violation.edit))
     assert answer.status == "Failure"

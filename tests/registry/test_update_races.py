@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 shows = pytest.mark.shows
 
 ROUNDS = 100
-LEVEL = ""
+LEVEL = "2"
 UUID = "urn:uuid:00000000-0000-4000-8000-0000000000"
 OLD, SET, MEMBER = f"{UUID}10", f"{UUID}01", f"{UUID}30"
 

@@ -37,7 +37,7 @@ class Updated:
 
     def all(self, patient: int = 1) -> dict[str, MetadataObject]:
         """Return all that is registered of a patient, by entryUUID."""
-        answer = wire.get_all(self.server, self.world.patient(patient))
+        answer = wire.get_all(self.server, self.world.patient(patient), level="2")
         return {
             uuid: one for uuid, one in answer.objects.items() if isinstance(one, MetadataObject)
         }

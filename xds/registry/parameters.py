@@ -59,6 +59,11 @@ def _check_code(text: str) -> None:
         raise ValueError("not of the form code^^codingScheme")
 
 
+def _check_level(text: str) -> None:
+    if text not in ("1", "2"):
+        raise ValueError("neither 1 nor 2")
+
+
 def _trimmed_code(text: str) -> str:
     return "^^".join(map(trimmed, text.split("^^")))
 
@@ -68,6 +73,10 @@ CODE: Final = ParameterKind("code", quoted=True, check=_check_code, trim=_trimme
 PATTERN: Final = ParameterKind("LIKE pattern", quoted=True)
 TIME: Final = ParameterKind("time", quoted=False, check=datatypes.DATA_TYPES["DTM"])
 STATUS: Final = ParameterKind("status", quoted=True, known=frozenset({v.APPROVED, v.DEPRECATED}))
+LEVEL: Final = ParameterKind("metadata level", quoted=False, check=_check_level)
+AVAILABILITY: Final = ParameterKind(
+    "document availability", quoted=True, known=frozenset({v.ONLINE, v.OFFLINE})
+)
 ENTRY_TYPE: Final = ParameterKind(
     "DocumentEntry type",
     quoted=True,
@@ -99,6 +108,10 @@ class Parameter:
     conjunctive: bool = False
     """Whether the Slot may be repeated, for AND."""
     default: Groups = field(default=())
+    counts_as: str = ""
+    """The value that an object without the attribute counts as having."""
+    of_updates: bool = False
+    """Whether it is one of the Document Metadata Update option, and unknown without it."""
 
     def criterion(self, group: Sequence[str]) -> Criterion:
         """Return what an object has to meet for one group of values.
@@ -106,7 +119,8 @@ class Parameter:
         A time that is absent is within any bounds (ITI TF-2 3.18.4.1.2.3.7.1).
         """
         if self.match is Match.EQUAL:
-            return Comparison(self.attribute, Operator.EQUAL, tuple(group))
+            is_one = Comparison(self.attribute, Operator.EQUAL, tuple(group))
+            return Or(is_one, Not(given(self.attribute))) if self.counts_as in group else is_one
         if self.match is Match.LIKE:
             # IHE defines no escape character, so a backslash in a pattern means itself
             patterns = tuple(pattern.replace("\\", "\\\\") for pattern in group)

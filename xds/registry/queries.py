@@ -22,8 +22,10 @@ from xds.metadata.white_space import trimmed_value
 from xds.registry import steps
 from xds.registry.fragments import FoundObject
 from xds.registry.parameters import (
+    AVAILABILITY,
     CODE,
     ENTRY_TYPE,
+    LEVEL,
     PATTERN,
     STATUS,
     TIME,
@@ -35,7 +37,7 @@ from xds.registry.parameters import (
     items,
     passed_over,
 )
-from xds.registry.search import Columns, Page, Search
+from xds.registry.search import Columns, Page, Search, Shown
 from xds.registry.steps import StoredQuery
 from xds.registry.tables import association, document_entry, folder, submission_set
 from xds.registry.visibility import Visibility
@@ -150,6 +152,14 @@ FIND_DOCUMENTS: Final = (
     _like("$XDSDocumentEntryAuthorPerson", "author"),
     _FORMAT_CODE,
     _STABLE_BY_DEFAULT,
+    Parameter(
+        name="$XDSDocumentEntryDocumentAvailability",
+        attribute="document_availability",
+        kind=AVAILABILITY,
+        multiple=True,
+        counts_as=v.ONLINE,
+        of_updates=True,
+    ),
 )
 _REFERENCE_ID_LIST: Final = Parameter(
     name="$XDSDocumentEntryReferenceIdList",
@@ -163,6 +173,12 @@ FIND_FOLDERS: Final = (
     *_times("$XDSFolderLastUpdateTime", "last_update_time"),
     _FOLDER_CODE_LIST,
     _status("$XDSFolderStatus"),
+)
+_LEVEL: Final = Parameter(
+    name="$MetadataLevel", kind=LEVEL, match=Match.STEP, default=(("1",),), of_updates=True
+)
+_ASSOCIATION_STATUS: Final = replace(
+    _status("$XDSAssociationStatus"), required=False, of_updates=True
 )
 _CONTENT_FILTERS: Final = (_FORMAT_CODE, _CONFIDENTIALITY_CODE, _ENTRY_TYPE)
 _ALL_OF_PATIENT: Final = _patient("$patientId")
@@ -184,8 +200,13 @@ def _by_id(prefix: str, *, multiple: bool) -> tuple[Parameter, Parameter]:
     )
 
 
-def _either(prefix: str) -> Alternatives:
-    return Alternatives((f"{prefix}EntryUUID", f"{prefix}UniqueId"))
+def _by_any_id(prefix: str) -> tuple[Parameter, ...]:
+    logical = replace(_ids(f"{prefix}LogicalID", "logical_id", multiple=True), of_updates=True)
+    return (*_by_id(prefix, multiple=True), logical)
+
+
+def _either(prefix: str, *more: str) -> Alternatives:
+    return Alternatives((f"{prefix}EntryUUID", f"{prefix}UniqueId", *more))
 
 
 _DE: Final = "$XDSDocumentEntry"
@@ -251,6 +272,7 @@ _ROWS: Final = (
         section="ITI TF-2 3.18.4.1.2.3.7.3",
         step=steps.find,
         on={folder: FIND_FOLDERS},
+        shown=Shown.CURRENT_IN_ANY_STATUS,
     ),
     StoredQuery(
         query_id=v.GET_ALL,
@@ -267,15 +289,17 @@ _ROWS: Final = (
                 _STABLE_BY_DEFAULT,
             ),
             folder: (_ALL_OF_PATIENT, _status("$XDSFolderStatus")),
+            association: (_ASSOCIATION_STATUS,),
         },
+        shown=Shown.CURRENT_IN_ANY_STATUS,
     ),
     StoredQuery(
         query_id=v.GET_DOCUMENTS,
         name="GetDocuments",
         section="ITI TF-2 3.18.4.1.2.3.7.5",
         step=steps.find,
-        on={document_entry: _by_id(_DE, multiple=True)},
-        alternatives=_either(_DE),
+        on={document_entry: _by_any_id(_DE)},
+        alternatives=_either(_DE, f"{_DE}LogicalID"),
         single_patient=True,
     ),
     StoredQuery(
@@ -283,8 +307,8 @@ _ROWS: Final = (
         name="GetFolders",
         section="ITI TF-2 3.18.4.1.2.3.7.6",
         step=steps.find,
-        on={folder: _by_id(_FD, multiple=True)},
-        alternatives=_either(_FD),
+        on={folder: _by_any_id(_FD)},
+        alternatives=_either(_FD, f"{_FD}LogicalID"),
         single_patient=True,
     ),
     StoredQuery(
@@ -292,7 +316,7 @@ _ROWS: Final = (
         name="GetAssociations",
         section="ITI TF-2 3.18.4.1.2.3.7.7",
         step=steps.get_associations,
-        on={},
+        on={association: (_ASSOCIATION_STATUS,)},
         free=(_UUIDS,),
     ),
     StoredQuery(
@@ -300,7 +324,10 @@ _ROWS: Final = (
         name="GetDocumentsAndAssociations",
         section="ITI TF-2 3.18.4.1.2.3.7.8",
         step=steps.get_documents_and_associations,
-        on={document_entry: _by_id(_DE, multiple=True)},
+        on={
+            document_entry: _by_id(_DE, multiple=True),
+            association: (_ASSOCIATION_STATUS,),
+        },
         alternatives=_either(_DE),
         single_patient=True,
     ),
@@ -327,7 +354,11 @@ _ROWS: Final = (
         name="GetFolderAndContents",
         section="ITI TF-2 3.18.4.1.2.3.7.11",
         step=steps.get_folder_and_contents,
-        on={folder: _by_id(_FD, multiple=False), document_entry: _CONTENT_FILTERS},
+        on={
+            folder: _by_id(_FD, multiple=False),
+            document_entry: _CONTENT_FILTERS,
+            association: (_ASSOCIATION_STATUS,),
+        },
         alternatives=_either(_FD),
         single_patient=True,
     ),
@@ -336,7 +367,10 @@ _ROWS: Final = (
         name="GetFoldersForDocument",
         section="ITI TF-2 3.18.4.1.2.3.7.12",
         step=steps.get_folders_for_document,
-        on={document_entry: _by_id(_DE, multiple=False)},
+        on={
+            document_entry: _by_id(_DE, multiple=False),
+            association: (_ASSOCIATION_STATUS,),
+        },
         alternatives=_either(_DE),
     ),
     StoredQuery(
@@ -353,6 +387,7 @@ _ROWS: Final = (
                     required=True,
                     multiple=True,
                 ),
+                _ASSOCIATION_STATUS,
             ),
         },
         free=(_STABLE_BY_DEFAULT,),
@@ -381,21 +416,36 @@ _ROWS: Final = (
         section="ITI TF-2 3.51.4.1.2.3",
         step=steps.find,
         on={folder: _of_any_patient(FIND_FOLDERS)},
+        shown=Shown.CURRENT_IN_ANY_STATUS,
         alternatives=Alternatives(("$XDSFolderPatientId", _FOLDER_CODE_LIST.name), exclusive=False),
         transaction=ITI_51.name,
     ),
 )
 
-STORED_QUERIES: Final[Mapping[str, StoredQuery]] = {row.query_id: row for row in _ROWS}
+
+def _with_level(query: StoredQuery) -> StoredQuery:
+    """Return a query with $MetadataLevel, which all of ITI-18 have but that for SubmissionSets."""
+    if query.transaction != ITI_18.name or query.query_id == v.FIND_SUBMISSION_SETS:
+        return query
+    return replace(query, free=(*query.free, _LEVEL))
+
+
+STORED_QUERIES: Final[Mapping[str, StoredQuery]] = {row.query_id: _with_level(row) for row in _ROWS}
 
 
 def answer(
-    connection: Connection, request: QueryRequest, limits: ResultLimits, visible: Visibility
+    connection: Connection,
+    request: QueryRequest,
+    limits: ResultLimits,
+    visible: Visibility,
+    *,
+    has_updates: bool = False,
 ) -> QueryResult:
     """Answer a stored query; raises TransactionFailure with the errors of ITI TF-2 3.18.4.1.3.
 
     What is not visible is as if it were not there, and counts for nothing. Paging is ebRS's own:
-    the TF says nothing of it, and clients that do not ask get all.
+    the TF says nothing of it, and clients that do not ask get all. ``has_updates`` tells that the
+    registry has the Document Metadata Update option; else its parameters are passed over.
     """
     query = STORED_QUERIES.get(request.query_id)
     if query is None or query.transaction != request.transaction:
@@ -404,15 +454,17 @@ def answer(
         raise TransactionFailure(
             [XDSRegistryError(f"returnType {request.return_type} is not ObjectRef or LeafClass")]
         )
-    arguments = decode(request.slots, query.parameters, query.alternatives)
+    parameters = [one for one in query.parameters if has_updates or not one.of_updates]
+    arguments = decode(request.slots, parameters, query.alternatives)
     leaf_class = request.return_type == v.LEAF_CLASS
     most = limits.leaf_class if leaf_class else limits.object_ref
     columns = Columns.LEAF if leaf_class else Columns.REFERENCE
-    search = Search(connection, columns, most, visible)
+    is_whole = not has_updates or arguments.all(_LEVEL.name) == ("2",)
+    search = Search(connection, columns, most, visible, Shown.ALL if is_whole else query.shown)
     result = _result(query, search, arguments, request.page)
     if leaf_class and query.single_patient:
         _require_one_patient(result.objects)
-    return replace(result, warnings=passed_over(request.slots, query.parameters))
+    return replace(result, warnings=passed_over(request.slots, parameters))
 
 
 def _result(

@@ -89,6 +89,8 @@ class DocumentRegistry:
     home_community_id: str | None = None
     """Set on objects that come without one, ``urn:oid:``."""
     result_limits: ResultLimits = field(default_factory=ResultLimits)
+    has_updates: bool = False
+    """Whether it has the Document Metadata Update option (ITI TF-2 3.18.4.1.2.3)."""
     legal_hold_codes: Sequence[str] = ()
     """``code^^codingScheme``: DocumentEntries with one of them cannot be removed."""
 
@@ -257,7 +259,13 @@ class DocumentRegistry:
         Raises TransactionFailure.
         """
         with self.database.read() as connection:
-            return answer(connection, request, self.result_limits, Visibility.of(visible))
+            return answer(
+                connection,
+                request,
+                self.result_limits,
+                Visibility.of(visible),
+                has_updates=self.has_updates,
+            )
 
     @contextmanager
     def view(self, visible: Criterion) -> Iterator[RegistryView]:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     func,
     literal_column,
     null,
+    or_,
     select,
     union,
     union_all,
@@ -27,11 +28,12 @@ from sqlalchemy import (
 
 from xds.database import fetch
 from xds.errors import TransactionFailure, XDSTooManyResults
+from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING, Criterion, all_of, equal
 from xds.registry.conditions import Shape, bind, column, conditions
 from xds.registry.fragments import FoundObject
 from xds.registry.rows import KINDS
-from xds.registry.tables import association, patient
+from xds.registry.tables import association, document_entry, folder, patient
 from xds.registry.visibility import Sight, Visibility, seen
 
 
@@ -48,6 +50,8 @@ class Shown(Enum):
 
     ALL = "everything"
     LATEST = "latest versions"
+    CURRENT = "latest versions, Approved Folders and Associations, documents that are online"
+    CURRENT_IN_ANY_STATUS = "the same with Folders in any status"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +106,20 @@ def _ordered(table: Table, order: Sequence[Order]) -> Iterator[ColumnElement[Any
 def _where(table: Table, shape: Shape, sight: Sight, shown: Shown) -> Iterator[ColumnElement[bool]]:
     yield from conditions(table, shape)
     yield from seen(table, sight)
+    if shown in (Shown.CURRENT, Shown.CURRENT_IN_ANY_STATUS):
+        yield from _current(table, shown)
     if shown is not Shown.ALL and "is_latest" in table.c:
         # a literal, for the index of such rows
         yield table.c.is_latest == literal_column("1")
+
+
+def _current(table: Table, shown: Shown) -> Iterator[ColumnElement[bool]]:
+    """Yield what $MetadataLevel 1 demands beside the latest version (ITI TF-2 3.18.4.1.2.3.5.1)."""
+    if table is document_entry:
+        availability = table.c.document_availability
+        yield or_(availability.is_(None), availability != v.OFFLINE)
+    if table is association or (table is folder and shown is Shown.CURRENT):
+        yield table.c.availability_status == v.APPROVED
 
 
 @lru_cache(maxsize=1_000)

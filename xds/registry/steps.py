@@ -12,12 +12,12 @@ from sqlalchemy import Table
 
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_18
-from xds.metadata.criteria import Criterion, equal
+from xds.metadata.criteria import Criterion, all_of, equal
 from xds.metadata.searched import TEXTS, Searched
 from xds.registry.fragments import FoundObject
 from xds.registry.parameters import Alternatives, Arguments, Match, Parameter, criterion_of
 from xds.registry.rows import KINDS
-from xds.registry.search import Search, in_order
+from xds.registry.search import Search, Shown, in_order
 from xds.registry.tables import association, document_entry, folder, submission_set
 
 Step = Callable[["StoredQuery", Search, Arguments], list[FoundObject]]
@@ -53,6 +53,8 @@ class StoredQuery:
     single_patient: bool = False
     """Whether a LeafClass answer must be of one patient (ITI TF-2 3.18.4.1.2.3.8)."""
     transaction: str = ITI_18.name
+    shown: Shown = Shown.CURRENT
+    """What level 1 shows, where the registry has the Document Metadata Update option."""
     parameters: tuple[Parameter, ...] = field(init=False)
     """Every parameter once."""
 
@@ -87,22 +89,24 @@ def find(query: StoredQuery, search: Search, arguments: Arguments) -> list[Found
 
 def get_all(query: StoredQuery, search: Search, arguments: Arguments) -> list[FoundObject]:
     """Find everything of a patient, and every Association that touches it."""
-    wanted = {table: query.criterion(table, arguments) for table in query.on}
+    of_patient = [table for table in query.on if table is not association]
+    wanted = {table: query.criterion(table, arguments) for table in of_patient}
     found = [one for table, of_it in wanted.items() for one in search.objects(table, of_it)]
-    return [*found, *search.touching(wanted)]
+    return [*found, *search.touching(wanted, query.criterion(association, arguments))]
 
 
 def get_associations(query: StoredQuery, search: Search, arguments: Arguments) -> list[FoundObject]:
     """Find the Associations that touch the given objects."""
-    return search.touching_any(arguments.all("$uuid"))
+    return search.touching_any(arguments.all("$uuid"), query.criterion(association, arguments))
 
 
 def get_documents_and_associations(
     query: StoredQuery, search: Search, arguments: Arguments
 ) -> list[FoundObject]:
     """Find DocumentEntries and the Associations that touch them."""
-    entries = find(query, search, arguments)
-    return [*entries, *search.touching_any(_uuids(entries))]
+    entries = search.objects(document_entry, query.criterion(document_entry, arguments))
+    wanted = query.criterion(association, arguments)
+    return [*entries, *search.touching_any(_uuids(entries), wanted)]
 
 
 def get_submission_sets(
@@ -137,7 +141,9 @@ def get_folder_and_contents(
 ) -> list[FoundObject]:
     """Find a Folder, its documents and the HasMembers between."""
     folders = search.objects(folder, query.criterion(folder, arguments))
-    members = search.objects_in(association, "source", _uuids(folders), _HAS_MEMBER)
+    members = search.objects_in(
+        association, "source", _uuids(folders), _memberships(query, arguments)
+    )
     wanted = query.criterion(document_entry, arguments)
     entries = search.objects_in(document_entry, "entry_uuid", _targets(members), wanted)
     held = {*_uuids(folders), *_uuids(entries)}
@@ -149,7 +155,9 @@ def get_folders_for_document(
 ) -> list[FoundObject]:
     """Find the Folders that hold a document."""
     entries = search.objects(document_entry, query.criterion(document_entry, arguments))
-    members = search.objects_in(association, "target", _uuids(entries), _HAS_MEMBER)
+    members = search.objects_in(
+        association, "target", _uuids(entries), _memberships(query, arguments)
+    )
     return search.objects_in(folder, "entry_uuid", _sources(members))
 
 
@@ -165,6 +173,10 @@ def get_related_documents(
     kept = _among(related, set(_uuids(entries)))
     touched = {*_sources(kept), *_targets(kept)}
     return [*(entry for entry in entries if entry.entry_uuid in touched), *kept]
+
+
+def _memberships(query: StoredQuery, arguments: Arguments) -> Criterion:
+    return all_of([_HAS_MEMBER, query.criterion(association, arguments)])
 
 
 def _uuids(found: list[FoundObject]) -> list[str]:
