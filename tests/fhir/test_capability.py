@@ -15,14 +15,14 @@ from tests.reference import FHIR, absent
 from tests.serving import Server
 from xds.config import Config
 from xds.fhir import capability, openapi
-from xds.fhir.interactions import OWN
+from xds.fhir.interactions import OWN, answered
 from xds.fhir.r4 import structure
 from xds.fhir.search.paging import RESULT_PARAMETERS
 from xds.mhd.interactions import INTERACTIONS
 from xds.mhd.search.parameters import DOCUMENT_REFERENCES, LISTS, PATIENTS
 
 BASE = "https://share.example/fhir"
-ROWS = (*INTERACTIONS, *OWN)
+ROWS = (*answered(INTERACTIONS, Config()), *OWN)
 STATED = capability.statement(BASE, Config(), ROWS)
 DESCRIBED = openapi.description(BASE, ROWS)
 SEARCHED = {one.resource_type: one.parameters for one in (DOCUMENT_REFERENCES, LISTS, PATIENTS)}

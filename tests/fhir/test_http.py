@@ -15,7 +15,7 @@ from tests.fhir.asked import FHIR_JSON, FHIR_XML, Reply, ask
 from tests.serving import Server, serving
 from xds.config import Config
 from xds.fhir import application
-from xds.fhir.interactions import OWN, Interaction
+from xds.fhir.interactions import OWN, Interaction, answered
 from xds.fhir.r4.outcome import Refused
 from xds.mhd.interactions import INTERACTIONS
 
@@ -97,7 +97,9 @@ def test_a_method_that_is_not_taken(
 
 
 @pytest.mark.parametrize(
-    "row", [*INTERACTIONS, *OWN], ids=lambda row: f"{row.method} {row.path or '/'}"
+    "row",
+    [*answered(INTERACTIONS, Config()), *OWN],
+    ids=lambda row: f"{row.method} {row.path or '/'}",
 )
 def test_every_row_is_answered_with_and_without_a_slash(server: Server, row: Interaction) -> None:
     path = row.path.replace("{id}", "1")

@@ -35,6 +35,7 @@ from xds.fhir.interactions import (
     Handler,
     Interaction,
     WSGIApplication,
+    answered,
 )
 from xds.fhir.r4 import rendering
 from xds.fhir.r4.outcome import Issue, Refused, operation_outcome
@@ -74,7 +75,8 @@ def create(
 ) -> WSGIApplication:
     """Return the application for every path below /fhir, which answers ``interactions``."""
     authorization = Authorization.open(config, domain, requirements)
-    application = _FhirApplication(Facade(domain, config), authorization, (*interactions, *OWN))
+    rows = (*answered(interactions, config), *OWN)
+    application = _FhirApplication(Facade(domain, config), authorization, rows)
     if config.fhir_cors_origins:
         return Cors(application, config.fhir_cors_origins.split())
     return application
@@ -242,6 +244,7 @@ class _Responder:
             identifier=path.get("id", ""),
             version=path.get("version", ""),
             parameters=parameters,
+            if_match=environ.get("HTTP_IF_MATCH", ""),
             prefer=negotiation.preferences(environ.get("HTTP_PREFER", "")),
         )
         return call, form, pretty

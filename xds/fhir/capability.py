@@ -15,6 +15,7 @@ from xds.fhir.interactions import (
     SEARCH,
     SEARCH_SYSTEM,
     TRANSACTION,
+    UPDATE,
     VREAD,
     Interaction,
     transactions_of,
@@ -28,7 +29,7 @@ from xds.security.requirements import NOTHING_ASKED, Requirement, UserRequiremen
 
 _WRITTEN: Final = "2026-11-25"
 """The day on which what is stated here last changed."""
-_STATED: Final = ("create", "read", "vread", "search-type")
+_STATED: Final = ("create", "read", "vread", "update", "search-type")
 
 
 def statement(
@@ -139,7 +140,10 @@ def _resource(resource_type: str, config: Config, all_rows: Sequence[Interaction
         stated["supportedProfile"] = [*profiles]
     stated["interaction"] = [{"code": code} for code in _STATED if code in codes]
     if VREAD in codes:
-        stated |= {"versioning": "versioned", "readHistory": False}
+        updates = UPDATE in codes
+        versioning = "versioned-update" if updates else "versioned"
+        stated |= {"versioning": versioning, "readHistory": False}
+        stated |= {"updateCreate": False} if updates else {}
     if parameters := next((row.parameters for row in rows if row.code == SEARCH), ()):
         stated["searchParam"] = _search_parameters(parameters)
     operations = [row for row in rows if row.code == OPERATION and row.is_offered(config)]

@@ -30,6 +30,8 @@ class Call:
     """The body; empty where there is none."""
     media_type: str = FHIR_JSON
     """The form of the body: FHIR_JSON or FHIR_XML."""
+    if_match: str = ""
+    """The header If-Match: the ETags of which the resource must have one before it changes."""
     prefer: Mapping[str, str] = field(default_factory=dict)
     """The preferences of the Prefer header by their name, such as ``return`` or ``handling``."""
     warnings: tuple[Issue, ...] = ()

@@ -27,6 +27,7 @@ SEARCH_SYSTEM: Final = "search-system"
 READ: Final = "read"
 VREAD: Final = "vread"
 CREATE: Final = "create"
+UPDATE: Final = "update"
 TRANSACTION: Final = "transaction"
 OPERATION: Final = "operation"
 CAPABILITIES: Final = "capabilities"
@@ -44,6 +45,7 @@ _LETTERS: Final = {
     # a document may replace another, whose status changes
     CREATE: "cu",
     OPERATION: "cu",
+    UPDATE: "u",
 }
 """The letters of SMART's scopes that an interaction with the resource type of its row needs."""
 
@@ -106,6 +108,8 @@ class Interaction:
     """The canonical URL of an OPERATION's definition."""
     is_offered: Callable[[Config], bool] = _always
     """Whether it can succeed with some configuration; else the CapabilityStatement omits it."""
+    is_answered: Callable[[Config], bool] = _always
+    """Whether it is there at all with some configuration; else nothing is at its path."""
 
     def transaction(self, parameters: Sequence[tuple[str, str]]) -> str:
         """Return the transaction that a request is: a search of the whole system is one of several.
@@ -187,6 +191,11 @@ OWN: Final = (
 
 OPEN: Final = frozenset({CAPABILITIES, DESCRIPTION, SMART})
 """What anyone may ask for: by it a client learns what is asked of it."""
+
+
+def answered(rows: Iterable[Interaction], config: Config) -> tuple[Interaction, ...]:
+    """Return the rows that there are with some configuration."""
+    return tuple(row for row in rows if row.is_answered(config))
 
 
 def transactions_of(rows: Iterable[Interaction]) -> tuple[str, ...]:

@@ -225,6 +225,7 @@ ITI_57: Final = TransactionRow(
         "2010:UpdateDocumentSetResponse",
         f"{{{v.NS_LCM}}}SubmitObjectsRequest",
     ),
+    fhir="/DocumentReference",
 )
 ITI_61: Final = TransactionRow(
     name="ITI-61",

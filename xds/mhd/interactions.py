@@ -1,6 +1,6 @@
 """INTERACTIONS: what MHD answers below /fhir, a row each (MHD 4.2.4)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -13,6 +13,7 @@ from xds.fhir.interactions import (
     RETRIEVE,
     SEARCH,
     TRANSACTION,
+    UPDATE,
     VREAD,
     Describer,
     Handler,
@@ -24,6 +25,7 @@ from xds.fhir.interactions import (
 from xds.fhir.search import searchset
 from xds.fhir.search.parameters import Searchable
 from xds.metadata.catalogue import (
+    ITI_57,
     ITI_65,
     ITI_66,
     ITI_67,
@@ -43,6 +45,7 @@ from xds.mhd import (
     iti106_generate_metadata,
 )
 from xds.mhd.search.parameters import DOCUMENT_REFERENCES, LISTS, PATIENTS
+from xds.mhd.updates import documents
 from xds.security.scopes import permissions
 
 MHD: Final = ImplementationGuide(
@@ -67,6 +70,13 @@ def _bundles(config: Config) -> Sequence[str]:
 def can_generate(config: Config) -> bool:
     """Tell whether ITI-106 can work: documents do not say all codes that metadata require."""
     return config.minimal_metadata == "accept" or config.generate_defaults is not None
+
+
+def _offered(name: str) -> Callable[[Config], bool]:
+    """Return whether an option offers an interaction."""
+    return lambda config: config.offers_by_fhir(
+        getattr(config, name), has_policy=config.policy is not None
+    )
 
 
 def _read(
@@ -222,6 +232,26 @@ def _document(code: str, path: str, summary: str, resource_type: str = "") -> In
     )
 
 
+def _update(path: str, summary: str) -> Interaction:
+    return Interaction(
+        ITI_57.name,
+        UPDATE,
+        "PUT",
+        path,
+        summary,
+        documents.update,
+        "DocumentReference",
+        body="DocumentReference",
+        describer=documents.describe,
+        is_answered=_offered("fhir_update"),
+    )
+
+
+_UPDATES: Final = (
+    _update("/DocumentReference/{id}", "Update the metadata of a document."),
+    _update("/DocumentReference", "Update the metadata of the one document that a search finds."),
+)
+
 INTERACTIONS: Final = (
     *_PROVIDE,
     *_FIND_LISTS,
@@ -240,6 +270,7 @@ INTERACTIONS: Final = (
         "Read the current version of the metadata of a document.",
         iti67_find_document_references.read,
     ),
+    *_UPDATES,
     _document(
         RETRIEVE,
         "/document/{id}",

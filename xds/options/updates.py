@@ -8,6 +8,8 @@ from xds.metadata.catalogue import ITI_57, ITI_62, ITI_86, ITI_92
 from xds.options.values import CodeTexts, Names
 
 Choice = Literal["yes", "no"]
+Offer = Literal["policy", "yes", "no"]
+"""``policy`` is yes where there is a policy, which says to whom, and no where there is none."""
 
 
 class UpdateOptions(BaseModel):
@@ -41,6 +43,26 @@ class UpdateOptions(BaseModel):
         "nothing is removed: code^^codingScheme; unset: none.",
         examples=["litigation^^2.999.5.30"],
     )
+
+    fhir_update: Offer = Field(
+        "policy",
+        description="Whether DocumentReferences are updated by FHIR's PUT, as by ITI-57; policy: "
+        "where there is a policy.",
+    )
+    fhir_changeable: Names | None = Field(
+        None,
+        description="Elements of a DocumentReference, parted by spaces, that FHIR clients may "
+        "change; unset: all that ITI-92 may change, and status.",
+        examples=["status securityLabel extension"],
+    )
+    fhir_unchangeable_status: Literal["400", "405", "422"] = Field(
+        "422",
+        description="The HTTP status of the refusal to change an element that may not be changed.",
+    )
+
+    def offers_by_fhir(self, offer: Offer, *, has_policy: bool) -> bool:
+        """Tell whether an interaction of FHIR is answered."""
+        return has_policy if offer == "policy" else offer == "yes"
 
     @property
     def excluded_transactions(self) -> frozenset[str]:

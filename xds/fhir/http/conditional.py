@@ -73,6 +73,11 @@ def _is_of_this_version(environ: Mapping[str, Any], etag: str, modified: int | N
     return modified is not None and condition == formatdate(modified, usegmt=True)
 
 
+def entity_tags(header: str) -> frozenset[str]:
+    """Return the entity tags of a header, without the mark of weak ones (RFC 9110 8.8.3)."""
+    return frozenset(tag.removeprefix(_WEAK).strip('"') for tag in _TAG.findall(header))
+
+
 def _names(header: str, etag: str, *, weakly: bool = False) -> bool:
     if header.strip() == "*":
         return True

@@ -1,0 +1,290 @@
+"""PUT of DocumentReferences: what changes, and what is refused by which code (CH:MHD-1, NRL)."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.databases import Databases
+from tests.fhir.asked import ask
+from tests.fhir.updated import RESTRICTED, Edit, Published, history_of, published, setting
+from tests.serving import Server, serving
+from xds.fhir.r4.resource import Resource
+
+OPTIONS = {"fhir_update": "yes", "metadata_update": "yes"}
+D = "DocumentReference"
+
+
+@pytest.fixture(scope="module")
+def updating(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Server]:
+    data = tmp_path_factory.mktemp("fhir-updates")
+    with serving(data, {**OPTIONS, "database": databases.url(data)}) as running:
+        yield running
+
+
+@pytest.fixture
+def document(updating: Server) -> Published:
+    return published(updating)
+
+
+def _attached(**elements: Any) -> Edit:
+    def edit(resource: Resource) -> None:
+        attachment = resource["content"][0]["attachment"]
+        attachment.update(elements)
+
+    return edit
+
+
+def test_a_put_makes_a_further_version(document: Published) -> None:
+    before = document.read()
+    reply = document.put(document.edited(setting(securityLabel=RESTRICTED)))
+    assert reply.status == 200
+    after = reply.json()
+    assert (after["id"], history_of(after)) == (document.id, ("2", "current"))
+    assert reply.headers["etag"] == f'W/"{after["meta"]["versionId"]}"'
+    assert after["securityLabel"] == RESTRICTED
+    assert after == document.read()
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed - {"date"} == {"meta", "identifier", "securityLabel", "content"}
+
+
+def test_the_document_is_retrieved_from_its_next_version(document: Published) -> None:
+    url = document.put(document.edited(setting(description="seen"))).json()["content"][0][
+        "attachment"
+    ]["url"]
+    assert ask(document.server, "GET", url.partition("/fhir")[2]).status == 200
+
+
+def test_what_is_there_already_makes_no_version(document: Published) -> None:
+    before = document.read()
+    assert document.put(before).json() == before
+
+
+@pytest.mark.parametrize(
+    ("element", "value"),
+    [
+        ("docStatus", "final"),
+        ("description", "Read once more."),
+        ("language", "de"),
+        ("custodian", {"display": "Clinic"}),
+    ],
+)
+def test_an_element_changes(document: Published, element: str, value: object) -> None:
+    reply = document.put(document.edited(setting(**{element: value})))
+    assert reply.status == 200
+    assert reply.json()[element] == value
+    assert history_of(reply.json()) == ("2", "current")
+
+
+def test_a_title_changes(document: Published) -> None:
+    reply = document.put(document.edited(_attached(title="Another")))
+    assert reply.json()["content"][0]["attachment"]["title"] == "Another"
+
+
+def test_a_document_becomes_superseded_and_current_again(document: Published) -> None:
+    reply = document.put(document.edited(setting(status="superseded")))
+    assert history_of(reply.json()) == ("1", "superseded")
+    reply = document.put(document.edited(setting(status="current")))
+    assert history_of(reply.json()) == ("1", "current")
+
+
+def test_status_and_metadata_change_at_once(document: Published) -> None:
+    reply = document.put(document.edited(setting(status="superseded", description="old")))
+    assert history_of(reply.json()) == ("2", "superseded")
+    assert reply.json()["description"] == "old"
+
+
+def test_a_search_finds_the_latest_version_alone(document: Published) -> None:
+    document.put(document.edited(setting(securityLabel=RESTRICTED)))
+    for query in (f"_id={document.id}", f"identifier=urn:uuid:{document.id}"):
+        found = ask(document.server, "GET", f"/{D}?{query}").json()
+        assert [history_of(one["resource"]) for one in found["entry"]] == [("2", "current")]
+
+
+def test_the_list_of_the_submission_leads_to_the_document(document: Published) -> None:
+    document.put(document.edited(setting(securityLabel=RESTRICTED)))
+    patient = document.read()["subject"]["identifier"]
+    query = f"patient.identifier={patient['system']}|{patient['value']}&code=submissionset"
+    found = ask(document.server, "GET", f"/List?{query}").json()
+    held = [one["item"]["reference"] for e in found["entry"] for one in e["resource"]["entry"]]
+    assert held == [f"{D}/{document.id}"] * 2
+
+
+def test_a_conditional_put(document: Published) -> None:
+    master = document.read()["masterIdentifier"]
+    path = f"/{D}?identifier={master['system']}|{master['value']}"
+    reply = document.put(document.edited(setting(description="seen"), setting(id=None)), path)
+    assert (reply.status, reply.json()["id"]) == (200, document.id)
+
+
+# --- If-Match ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tag", ['W/"1"', '"1"', "*", 'W/"7", W/"1"'])
+def test_if_match_of_the_version_there_is(document: Published, tag: str) -> None:
+    reply = document.put(document.edited(setting(description="seen")), If_Match=tag)
+    assert reply.status == 200
+
+
+def test_if_match_of_the_etag(document: Published) -> None:
+    etag = ask(document.server, "GET", document.path).headers["etag"]
+    edited = document.edited(setting(description="seen"))
+    assert document.put(edited, If_Match=etag).status == 200
+    again = document.put(edited, If_Match=etag)
+    assert document.refuses(again, 412) == [("conflict", "XDSMetadataVersionError", "")]
+
+
+# --- what is refused -----------------------------------------------------------------------------
+
+
+def _other_master(resource: Resource) -> None:
+    resource["masterIdentifier"]["value"] = "urn:oid:2.999.9.9"
+    for one in resource["identifier"]:
+        if one.get("type", {}).get("coding", [{}])[0].get("code") == "uniqueId":
+            one["value"] = "urn:oid:2.999.9.9"
+
+
+def _other_uuid(resource: Resource) -> None:
+    for one in resource["identifier"]:
+        if one["value"].startswith("urn:uuid:"):
+            one["value"] = "urn:uuid:4d48a000-0000-4000-8000-00000000dead"
+
+
+_UNMODIFIABLE = "UnmodifiableMetadataError"
+_IDENTIFIER = "XDSMetadataIdentifierError"
+_PATIENT = "XDSPatientIDReconciliationError"
+
+
+@pytest.mark.parametrize(
+    ("edit", "error", "place"),
+    [
+        (_other_master, _IDENTIFIER, f"{D}.masterIdentifier"),
+        (_other_uuid, _IDENTIFIER, f"{D}.identifier[1]"),
+        (setting(subject={"reference": "Patient/999999"}), _PATIENT, f"{D}.subject"),
+        (setting(subject=None), _PATIENT, f"{D}.subject"),
+        (_attached(size=1), _UNMODIFIABLE, f"{D}.content.attachment.size"),
+        (
+            _attached(hash="2jmj7l5rSw0yVb/vlWAYkK/YBwk="),
+            _UNMODIFIABLE,
+            f"{D}.content.attachment.hash",
+        ),
+        (_attached(url="Binary/b1"), _UNMODIFIABLE, f"{D}.content[0].attachment.url"),
+        (_attached(data="YQ=="), _UNMODIFIABLE, f"{D}.content[0].attachment.data"),
+        (
+            setting(relatesTo=[{"code": "appends", "target": {"reference": f"{D}/x"}}]),
+            _UNMODIFIABLE,
+            f"{D}.relatesTo",
+        ),
+    ],
+)
+def test_what_may_not_change(document: Published, edit: Edit, error: str, place: str) -> None:
+    before = document.read()
+    issues = document.refuses(document.put(document.edited(edit)), 422)
+    assert issues == [("processing", error, place)]
+    assert document.read() == before
+
+
+def test_all_that_may_not_change_is_told_at_once(document: Published) -> None:
+    both = document.edited(_other_master, setting(subject=None))
+    assert len(document.refuses(document.put(both), 422)) == 2
+
+
+@pytest.mark.parametrize(
+    ("edit", "code", "place"),
+    [
+        (setting(id="4d48a000-0000-4000-8000-00000000dead"), "invalid", f"{D}.id"),
+        (setting(status="entered"), "code-invalid", f"{D}.status"),
+        (
+            setting(modifierExtension=[{"url": "urn:x", "valueBoolean": True}]),
+            "extension",
+            f"{D}.modifierExtension",
+        ),
+    ],
+)
+def test_what_is_wrong_as_such(document: Published, edit: Edit, code: str, place: str) -> None:
+    issues = document.refuses(document.put(document.edited(edit)), 400)
+    assert issues == [(code, "", place)]
+
+
+def test_a_document_that_is_not_there(document: Published) -> None:
+    reply = document.put(
+        document.edited(setting(id=None)), f"/{D}/4d48a000-0000-4000-8000-00000000dead"
+    )
+    assert document.refuses(reply, 404) == [("not-found", "", "")]
+
+
+def test_a_search_for_no_document_in_particular(document: Published) -> None:
+    reply = document.put(document.read(), f"/{D}")
+    assert document.refuses(reply, 400) == [("required", "", "")]
+
+
+def test_several_documents_are_found(updating: Server, document: Published) -> None:
+    twin = published(updating)
+    path = f"/{D}?_id={document.id},{twin.id}"
+    assert document.refuses(document.put(document.read(), path), 412)[0][0] == "multiple-matches"
+
+
+# --- options -------------------------------------------------------------------------------------
+
+
+def test_without_a_policy_nothing_is_updated(server: Server) -> None:
+    document = published(server)
+    assert document.put(document.read()).status == 405
+    stated = ask(server, "GET", "/metadata").json()["rest"][0]["resource"]
+    (of_documents,) = (one for one in stated if one["type"] == D)
+    assert {"code": "update"} not in of_documents["interaction"]
+
+
+def test_the_statement_says_that_documents_are_updated(updating: Server) -> None:
+    stated = ask(updating, "GET", "/metadata").json()["rest"][0]["resource"]
+    (of_documents,) = (one for one in stated if one["type"] == D)
+    assert {"code": "update"} in of_documents["interaction"]
+    assert of_documents["versioning"] == "versioned-update"
+
+
+def test_elements_that_may_change_are_listed(
+    tmp_path_factory: pytest.TempPathFactory, databases: Databases
+) -> None:
+    data = tmp_path_factory.mktemp("listed")
+    options = {
+        **OPTIONS,
+        "database": databases.url(data),
+        "fhir_changeable": "status securityLabel extension",
+        "fhir_unchangeable_status": "405",
+    }
+    with ExitStack() as stack:
+        document = published(stack.enter_context(serving(data, options)))
+        assert document.put(document.edited(setting(securityLabel=RESTRICTED))).status == 200
+        refused = document.put(document.edited(setting(description="other")))
+        assert refused.headers["allow"]
+        assert document.refuses(refused, 405) == [("processing", _UNMODIFIABLE, f"{D}.description")]
+
+
+POLICY = """
+[[rule]]
+name = "everyone publishes and reads"
+decision = "permit"
+transactions = ["ITI-65", "ITI-67"]
+
+[[rule]]
+name = "labels are changed by patients of a domain"
+decision = "permit"
+transactions = ["ITI-57"]
+confidentialityCode = ["N^^2.16.840.1.113883.5.25"]
+"""
+
+
+def test_with_a_policy_documents_are_updated_by_whom_it_lets(
+    tmp_path_factory: pytest.TempPathFactory, databases: Databases
+) -> None:
+    data = tmp_path_factory.mktemp("policy")
+    (data / "policy.toml").write_text(POLICY)
+    options = {"database": databases.url(data), "policy": str(data / "policy.toml")}
+    with serving(data, options) as running:
+        document = published(running)
+        assert document.put(document.edited(setting(description="seen"))).status == 200
+        before = document.read()
+        refused = document.put(document.edited(setting(securityLabel=RESTRICTED)))
+        assert document.refuses(refused, 403) == [("forbidden", "", "")]
+        assert document.read() == before

@@ -1,0 +1,104 @@
+"""Updates of DocumentReferences through the wire: a document of a test's own, and what is asked."""
+
+import copy
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from tests.fhir.asked import FHIR_JSON, Reply, ask
+from tests.fhir.published import locations, message
+from tests.serving import Server
+from xds.fhir.r4.resource import Resource
+
+Edit = Callable[[Resource], object]
+RESTRICTED = [
+    {
+        "coding": [
+            {
+                "system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality",
+                "code": "R",
+                "display": "restricted",
+            }
+        ]
+    }
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A document on a server, and requests about it."""
+
+    server: Server
+    id: str
+
+    @property
+    def path(self) -> str:
+        """The path of its DocumentReference."""
+        return f"/DocumentReference/{self.id}"
+
+    def read(self, version: str = "") -> Resource:
+        """Read it as it is now, or was in a version."""
+        history = f"/_history/{version}" if version else ""
+        found: Resource = ask(self.server, "GET", self.path + history).json()
+        return found
+
+    def edited(self, *edits: Edit) -> Resource:
+        """Return what a read gives, changed."""
+        found = copy.deepcopy(self.read())
+        for edit in edits:
+            edit(found)
+        return found
+
+    def put(self, resource: Resource, path: str = "", **headers: str) -> Reply:
+        """Send a PUT."""
+        return self.send("PUT", path or self.path, json.dumps(resource).encode(), **headers)
+
+    def send(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Reply:
+        """Send a request, whose headers are named with underscores."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        if body is not None:
+            named.setdefault("Content-Type", FHIR_JSON)
+        return ask(self.server, method, path, named, body)
+
+    def refuses(self, reply: Reply, status: int) -> list[tuple[str, str, str]]:
+        """Return code, error code and place of the issues of a refusal."""
+        assert reply.status == status, reply.body
+        return [
+            (
+                one["code"],
+                one.get("details", {}).get("text", ""),
+                next(iter(one.get("expression", ())), ""),
+            )
+            for one in reply.json()["issue"]
+        ]
+
+
+def published(server: Server) -> Published:
+    """Publish a document of a patient of its own."""
+    own = uuid4()
+    text = json.dumps(message("one_document"))
+    text = text.replace("urn:oid:2.999.4.", f"urn:oid:2.999.4.{own.int % 10**12}.")
+    text = text.replace("4d48a000-0000", f"{own.hex[:8]}-0000").replace("M4001", f"P{own.hex[:8]}")
+    reply = ask(server, "POST", "", {"Content-Type": FHIR_JSON}, text.encode())
+    assert reply.status == 200, reply.body
+    _, document, _ = locations(reply.json())
+    return Published(server, document.partition("/")[2])
+
+
+def setting(**elements: Any) -> Edit:
+    """Return an edit that sets elements anew; None takes one away."""
+
+    def edit(resource: Resource) -> None:
+        for name, value in elements.items():
+            resource.pop(name, None)
+            if value is not None:
+                resource[name] = value
+
+    return edit
+
+
+def history_of(resource: Mapping[str, Any]) -> tuple[str, str]:
+    """Return number of the version and status of a resource."""
+    return resource["meta"]["versionId"].partition("-")[0], resource["status"]
