@@ -9,9 +9,10 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from xds import __version__
 from xds.private_folder import private_folder
@@ -30,14 +31,191 @@ Backlog = tuple[int, float]
 _FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Read by the library when it is first imported, which is therefore done late."""
 _SECONDS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
-_OF_SPOOL: Final = (
-    ("xds_audit_set_aside_records", "Audit records that no database took: see data/audit"),
-    (
-        "xds_audit_spool_oldest_timestamp_seconds",
-        "When the oldest audit record was written that is not in the database; 0 where all are",
+_PLACES: Final = ("registry", "repository", "fhir")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Metric:
+    """One row of what is counted or measured."""
+
+    kind: Literal["Counter", "Gauge", "Histogram"]
+    name: str
+    """Of a counter, without ``_total``."""
+    help: str
+    labels: tuple[str, ...] = ()
+    mode: str = ""
+    """How a gauge of several processes is told: ``multiprocess_mode`` of the library."""
+    buckets: tuple[float, ...] = ()
+
+    def made(self, registry: Any) -> Any:
+        """Make it in a registry of the library."""
+        import prometheus_client
+
+        more: dict[str, Any] = {"multiprocess_mode": self.mode} if self.mode else {}
+        if self.buckets:
+            more["buckets"] = self.buckets
+        make = getattr(prometheus_client, self.kind)
+        return make(self.name, self.help, self.labels, registry=registry, **more)
+
+
+_STARTS: Final = Metric(
+    "Counter",
+    "xds_process_starts",
+    "How often processes of the server were started: more than there are means restarts",
+    ("process",),
+)
+_STARTED: Final = Metric(
+    "Gauge",
+    "xds_process_start_time_seconds",
+    "When each process of the server was started",
+    ("process",),
+    mode="liveall",
+)
+_BUSY: Final = Metric(
+    "Gauge",
+    "xds_http_requests_in_progress",
+    "Requests that a thread is answering",
+    mode="livesum",
+)
+_WAITING: Final = Metric(
+    "Gauge",
+    "xds_http_requests_waiting",
+    "Requests and answers that wait for their client to send or take bytes; no thread does",
+    mode="livesum",
+)
+_RESPONSES: Final = Metric(
+    "Counter",
+    "xds_http_responses",
+    "Answers by HTTP, by the first part of the path and the status",
+    ("place", "status"),
+)
+_TRANSACTIONS: Final = Metric(
+    "Counter",
+    "xds_transactions",
+    "Transactions by what their answers say: " + ", ".join(Result),
+    ("transaction", "outcome"),
+)
+_DURATIONS: Final = Metric(
+    "Histogram",
+    "xds_transaction_duration_seconds",
+    "Time from a transaction's start to its answer, documents not yet sent",
+    ("transaction",),
+    buckets=_SECONDS,
+)
+_MISSING: Final = Metric(
+    "Counter",
+    "xds_documents_missing",
+    "Registered documents that could not be given out: gone, damaged, unreadable, unknown",
+    ("reason",),
+)
+_EXPIRIES: Final = Metric(
+    "Gauge",
+    "xds_certificate_expiry_timestamp_seconds",
+    "When the first certificate or revocation list in the file of an option runs out",
+    ("option",),
+    mode="mostrecent",
+)
+_CERTIFICATES_READ: Final = Metric(
+    "Counter",
+    "xds_certificates_read",
+    "How often the files of certificates were taken, or refused as they did not fit",
+    ("outcome",),
+)
+_REFUSED_HANDSHAKES: Final = Metric(
+    "Counter",
+    "xds_tls_handshakes_refused",
+    "TLS handshakes of the patient feed that failed: no certificate, or one not trusted",
+    ("listener",),
+)
+_MESSAGES: Final = Metric(
+    "Counter",
+    "xds_feed_messages",
+    "Messages of the patient feed by trigger event and acknowledgement: AA, AE or AR",
+    ("event", "acknowledgement"),
+)
+_LAST_MESSAGE: Final = Metric(
+    "Gauge",
+    "xds_feed_last_message_timestamp_seconds",
+    "When the last message of the patient feed was answered",
+    mode="mostrecent",
+)
+_FEED_CONNECTIONS: Final = Metric(
+    "Gauge",
+    "xds_feed_connections",
+    "Open connections of the patient feed",
+    mode="livesum",
+)
+_RESTARTS: Final = Metric(
+    "Counter",
+    "xds_worker_restarts",
+    "Workers that another has taken the place of: died, or memory (max_worker_bytes)",
+    ("reason",),
+)
+_ATTEMPTS: Final = Metric(
+    "Counter",
+    "xds_outgoing_attempts",
+    "Attempts to send a message of the delivery queue: delivered, failed or dead",
+    ("channel", "outcome"),
+)
+_EVENTS: Final = Metric(
+    "Counter",
+    "xds_registry_events",
+    "What has happened to objects of the registry, and to patients",
+    ("event", "object"),
+)
+_BUILD: Final = Metric(
+    "Gauge",
+    "xds_build_info",
+    "1, with the version of this server",
+    ("version",),
+    mode="max",
+)
+_METRICS: Final = (
+    *(
+        _STARTS,
+        _STARTED,
+        _BUSY,
+        _WAITING,
+        _RESPONSES,
+        _TRANSACTIONS,
+        _DURATIONS,
+        _MISSING,
+    ),
+    *(
+        _EXPIRIES,
+        _CERTIFICATES_READ,
+        _REFUSED_HANDSHAKES,
+        _MESSAGES,
+        _LAST_MESSAGE,
+    ),
+    *(
+        _FEED_CONNECTIONS,
+        _RESTARTS,
+        _ATTEMPTS,
+        _EVENTS,
+        _BUILD,
     ),
 )
-_PLACES: Final = ("registry", "repository", "fhir")
+_WAL: Final = Metric(
+    "Gauge",
+    "xds_database_wal_bytes",
+    "Size of the write-ahead log of the embedded database",
+    mode="mostrecent",
+)
+_OF_SPOOL: Final = (
+    Metric(
+        "Gauge",
+        "xds_audit_set_aside_records",
+        "Audit records that no database took: see data/audit",
+        mode="mostrecent",
+    ),
+    Metric(
+        "Gauge",
+        "xds_audit_spool_oldest_timestamp_seconds",
+        "When the oldest audit record was written that is not in the database; 0 where all are",
+        mode="mostrecent",
+    ),
+)
 
 
 @contextmanager
@@ -55,131 +233,20 @@ class Metrics:
     """What one process counts; ``process`` is what it is: worker, feed or supervisor."""
 
     def __init__(self, process: str = "worker") -> None:
-        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+        from prometheus_client import CollectorRegistry
 
         self._registry = CollectorRegistry()
         self._asked: list[_Asked] = []
-        self._starts = Counter(
-            "xds_process_starts",
-            "How often processes of the server were started: more than there are means restarts",
-            ("process",),
-            registry=self._registry,
-        )
-        self._starts.labels(process).inc()
-        self._started = Gauge(
-            "xds_process_start_time_seconds",
-            "When each process of the server was started",
-            ("process",),
-            registry=self._registry,
-            multiprocess_mode="liveall",
-        )
-        self._started.labels(process).set(time.time())
-        self._busy = Gauge(
-            "xds_http_requests_in_progress",
-            "Requests that a thread is answering",
-            registry=self._registry,
-            multiprocess_mode="livesum",
-        )
-        self._waiting = Gauge(
-            "xds_http_requests_waiting",
-            "Requests and answers that wait for their client to send or take bytes; no thread does",
-            registry=self._registry,
-            multiprocess_mode="livesum",
-        )
-        self._responses = Counter(
-            "xds_http_responses",
-            "Answers by HTTP, by the first part of the path and the status",
-            ("place", "status"),
-            registry=self._registry,
-        )
-        self._transactions = Counter(
-            "xds_transactions",
-            "Transactions by what their answers say: " + ", ".join(Result),
-            ("transaction", "outcome"),
-            registry=self._registry,
-        )
-        self._durations = Histogram(
-            "xds_transaction_duration_seconds",
-            "Time from a transaction's start to its answer, documents not yet sent",
-            ("transaction",),
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
-        self._missing = Counter(
-            "xds_documents_missing",
-            "Registered documents that could not be given out: gone, damaged, unreadable, unknown",
-            ("reason",),
-            registry=self._registry,
-        )
-        self._expiries = Gauge(
-            "xds_certificate_expiry_timestamp_seconds",
-            "When the first certificate or revocation list in the file of an option runs out",
-            ("option",),
-            registry=self._registry,
-            multiprocess_mode="mostrecent",
-        )
-        self._certificates_read = Counter(
-            "xds_certificates_read",
-            "How often the files of certificates were taken, or refused as they did not fit",
-            ("outcome",),
-            registry=self._registry,
-        )
-        self._refused_handshakes = Counter(
-            "xds_tls_handshakes_refused",
-            "TLS handshakes of the patient feed that failed: no certificate, or one not trusted",
-            ("listener",),
-            registry=self._registry,
-        )
-        self._messages = Counter(
-            "xds_feed_messages",
-            "Messages of the patient feed by trigger event and acknowledgement: AA, AE or AR",
-            ("event", "acknowledgement"),
-            registry=self._registry,
-        )
-        self._last_message = Gauge(
-            "xds_feed_last_message_timestamp_seconds",
-            "When the last message of the patient feed was answered",
-            registry=self._registry,
-            multiprocess_mode="mostrecent",
-        )
-        self._feed_connections = Gauge(
-            "xds_feed_connections",
-            "Open connections of the patient feed",
-            registry=self._registry,
-            multiprocess_mode="livesum",
-        )
-        self._restarts = Counter(
-            "xds_worker_restarts",
-            "Workers that another has taken the place of: died, or memory (max_worker_bytes)",
-            ("reason",),
-            registry=self._registry,
-        )
-        self._attempts = Counter(
-            "xds_outgoing_attempts",
-            "Attempts to send a message of the delivery queue: delivered, failed or dead",
-            ("channel", "outcome"),
-            registry=self._registry,
-        )
-        self._events = Counter(
-            "xds_registry_events",
-            "What has happened to objects of the registry, and to patients",
-            ("event", "object"),
-            registry=self._registry,
-        )
-        self._begin_at_zero()
         self._looks: list[Callable[[], None]] = []
-        self._build = Gauge(
-            "xds_build_info",
-            "1, with the version of this server",
-            ("version",),
-            registry=self._registry,
-            multiprocess_mode="max",
-        )
-        self._build.labels(__version__).set(1)
+        self._of = {one: one.made(self._registry) for one in _METRICS}
+        self._of[_STARTS].labels(process).inc()
+        self._of[_STARTED].labels(process).set(time.time())
+        self._of[_BUILD].labels(__version__).set(1)
+        self._begin_at_zero()
         # looked up once for each: their labels are few, and checked at every look
-        self._response = cache(self._responses.labels)
-        self._transaction = cache(self._transactions.labels)
-        self._duration = cache(self._durations.labels)
+        self._response = cache(self._of[_RESPONSES].labels)
+        self._transaction = cache(self._of[_TRANSACTIONS].labels)
+        self._duration = cache(self._of[_DURATIONS].labels)
 
     def ask(
         self, name: str, told: str, labels: Sequence[str], values: Callable[[], Values]
@@ -209,37 +276,32 @@ class Metrics:
 
     def begin_request(self) -> None:
         """Note that a thread begins to answer a request."""
-        self._busy.inc()
+        self._of[_BUSY].inc()
 
     def end_request(self) -> None:
         """Note that its answer has gone."""
-        self._busy.dec()
+        self._of[_BUSY].dec()
 
     def requests_waiting(self, count: int) -> None:
         """Note how often this process waits for a client."""
-        self._waiting.set(count)
+        self._of[_WAITING].set(count)
 
     def fed(self, event: str, acknowledgement: str) -> None:
         """Count a message of the patient feed."""
-        self._messages.labels(event, acknowledgement).inc()
-        self._last_message.set(time.time())
+        self._of[_MESSAGES].labels(event, acknowledgement).inc()
+        self._of[_LAST_MESSAGE].set(time.time())
 
     def feed_connected(self, change: int) -> None:
         """Note that a connection of the patient feed has come, 1, or gone, -1."""
-        self._feed_connections.inc(change)
+        self._of[_FEED_CONNECTIONS].inc(change)
 
     def handshake_refused(self, listener: str) -> None:
         """Count a TLS handshake that failed."""
-        self._refused_handshakes.labels(listener).inc()
+        self._of[_REFUSED_HANDSHAKES].labels(listener).inc()
 
     def watch_spool(self, spool: Callable[[], Backlog]) -> None:
         """Tell what of audit waits on the disk and what was set aside, whenever asked."""
-        from prometheus_client import Gauge
-
-        aside, oldest = (
-            Gauge(name, told, registry=self._registry, multiprocess_mode="mostrecent")
-            for name, told in _OF_SPOOL
-        )
+        aside, oldest = (one.made(self._registry) for one in _OF_SPOOL)
 
         def look() -> None:
             count, since = spool()
@@ -250,14 +312,7 @@ class Metrics:
 
     def watch_wal(self, size: Callable[[], int | None]) -> None:
         """Tell how large the write-ahead log of an embedded database is, whenever asked."""
-        from prometheus_client import Gauge
-
-        gauge = Gauge(
-            "xds_database_wal_bytes",
-            "Size of the write-ahead log of the embedded database",
-            registry=self._registry,
-            multiprocess_mode="mostrecent",
-        )
+        gauge = _WAL.made(self._registry)
         self._looks.append(lambda: gauge.set(size() or 0))
 
     def answered(self, path: str, status: str) -> None:
@@ -274,37 +329,37 @@ class Metrics:
     def _begin_at_zero(self) -> None:
         """Show counters that alerts stand on from the start: else their first is no increase."""
         for counter, labels in (
-            (self._missing, ("gone", "damaged", "unreadable", "unknown")),
-            (self._certificates_read, ("taken", "refused")),
-            (self._refused_handshakes, ("feed",)),
-            (self._restarts, ("died", "memory")),
+            (self._of[_MISSING], ("gone", "damaged", "unreadable", "unknown")),
+            (self._of[_CERTIFICATES_READ], ("taken", "refused")),
+            (self._of[_REFUSED_HANDSHAKES], ("feed",)),
+            (self._of[_RESTARTS], ("died", "memory")),
         ):
             for label in labels:
                 counter.labels(label)
 
     def missing(self, reason: str) -> None:
         """Count a registered document that cannot be given out."""
-        self._missing.labels(reason).inc()
+        self._of[_MISSING].labels(reason).inc()
 
     def expires(self, option: str, timestamp: float) -> None:
         """Tell when the file of an option runs out."""
-        self._expiries.labels(option).set(timestamp)
+        self._of[_EXPIRIES].labels(option).set(timestamp)
 
     def attempted(self, channel: str, outcome: str) -> None:
         """Count an attempt to send a message: delivered, failed or dead."""
-        self._attempts.labels(channel, outcome).inc()
+        self._of[_ATTEMPTS].labels(channel, outcome).inc()
 
     def happened(self, event: str, kind: str) -> None:
         """Count an event of the registry, of an object of a kind."""
-        self._events.labels(event, kind).inc()
+        self._of[_EVENTS].labels(event, kind).inc()
 
     def certificates_read(self, outcome: str) -> None:
         """Count a reading of the files of certificates."""
-        self._certificates_read.labels(outcome).inc()
+        self._of[_CERTIFICATES_READ].labels(outcome).inc()
 
     def restarted(self, reason: str) -> None:
         """Count a worker that another has taken the place of."""
-        self._restarts.labels(reason).inc()
+        self._of[_RESTARTS].labels(reason).inc()
 
     def render(self) -> tuple[str, bytes]:
         """Return what all processes have counted, after its content type."""
