@@ -15,8 +15,8 @@ from xds.metadata.datatypes import (
     CodedString,
     CXi,
     IntendedRecipient,
-    escape,
 )
+from xds.metadata.hl7_escapes import escape
 from xds.metadata.objects import Author, Code, DocumentEntry, Folder, SubmissionSet
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]

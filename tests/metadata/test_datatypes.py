@@ -23,11 +23,10 @@ from xds.metadata.datatypes import (
     SourcePatientInfo,
     check_source_patient_info,
     earliest,
-    escape,
     is_oid,
     now,
-    unescape,
 )
+from xds.metadata.hl7_escapes import escape, unescape
 
 # Every rule: a good value, and what breaks it
 

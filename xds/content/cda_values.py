@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from lxml import etree
 
 from xds.content.description import unreadable
-from xds.metadata import datatypes
+from xds.metadata import datatypes, hl7_escapes
 from xds.metadata.datatypes import CX, XCN, XON, XTN, is_oid
 from xds.metadata.objects import Code
 
@@ -228,7 +228,7 @@ class PersonName:
         if not (self.family or given):
             return ""
         name = (self.family, given, " ".join(further), self.suffix, self.prefix, self.degree)
-        return "^".join(map(datatypes.escape, (*name, self.kind))).rstrip("^")
+        return "^".join(map(hl7_escapes.escape, (*name, self.kind))).rstrip("^")
 
 
 def xcn(ids: Iterable[Identifier], element: Element | None, called: str = "") -> str:
@@ -335,7 +335,7 @@ def xad(element: Element) -> str:
     street, *others = lines or [""]
     home = "H" if {"H", "HP"} & set(_uses(element)) else ""
     parts = (street, " ".join(others), *place)
-    return "^".join(map(datatypes.escape, (*parts, home))).rstrip("^") if any(parts) else ""
+    return "^".join(map(hl7_escapes.escape, (*parts, home))).rstrip("^") if any(parts) else ""
 
 
 _HOUSE: Final = ("houseNumber", "houseNumberNumeric", "streetName", "streetNameBase")

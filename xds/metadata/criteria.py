@@ -15,7 +15,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, Self
 
-from xds.metadata import datatypes
+from xds.metadata import datatypes, hl7_escapes
 from xds.metadata.objects import DocumentEntry, MetadataObject, SubmissionSet
 from xds.metadata.searched import Searched, searchable
 from xds.metadata.unique_ids import normal
@@ -313,14 +313,14 @@ def _persons(thing: MetadataObject) -> Iterator[list[str]]:
 def _families(thing: MetadataObject) -> Iterator[str]:
     for person in _persons(thing):
         if family := person[1].partition("&")[0]:
-            yield datatypes.unescape(family)
+            yield hl7_escapes.unescape(family)
 
 
 def _givens(thing: MetadataObject) -> Iterator[str]:
     for person in _persons(thing):
         for name in (person[2], person[3], *person[3].split()):
             if name:
-                yield datatypes.unescape(name)
+                yield hl7_escapes.unescape(name)
 
 
 _AUTHORS: Final[Mapping[str, Callable[[MetadataObject], Iterable[str]]]] = {

@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Final, Self
 
 from xds.metadata import vocabulary as v
+from xds.metadata.hl7_escapes import escape, unescape
 
 # [0-9] and not \d throughout: \d takes the digits of every script
 _OID: Final = r"[0-2](?:\.(?:0|[1-9][0-9]*))+"
@@ -27,29 +28,6 @@ is_oid: Final = re.compile(_OID).fullmatch
 
 _CX_PATTERN: Final = re.compile(rf"([^^\x00-\x1f]+)\^\^\^&({_OID})&ISO")
 _AUTHORITY_PATTERN: Final = re.compile(rf"([^&]*)&({_OID})&ISO&*")
-
-
-# HL7 encoding
-
-_SEPARATORS: Final = MappingProxyType({"F": "|", "S": "^", "R": "~", "T": "&", "E": "\\"})
-_ESCAPES: Final = str.maketrans({text: f"\\{name}\\" for name, text in _SEPARATORS.items()})
-_ESCAPE_SEQUENCE: Final = re.compile(r"\\([FSRTE])\\")
-
-
-def escape(text: str) -> str:
-    r"""Replace the separators ``| ^ ~ & \`` of HL7 by their escape sequences."""
-    return text.translate(_ESCAPES)
-
-
-def unescape(text: str) -> str:
-    r"""Replace the escape sequences ``\F\ \S\ \R\ \T\ \E\`` by what they stand for.
-
-    Any other backslash, and a separator that should have been escaped, stays as it is: the
-    harm of guessing wrong is an odd name, that of refusing a missing document.
-    """
-    if "\\" not in text:
-        return text
-    return _ESCAPE_SEQUENCE.sub(lambda match: _SEPARATORS[match[1]], text)
 
 
 def _components(text: str, count: int) -> list[str]:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 
 from xds.database import fetch, one_of
-from xds.metadata import datatypes
+from xds.metadata import hl7_escapes
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import Criterion, all_of, evaluate
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
@@ -218,7 +218,7 @@ class RegistryView:
 
     def patients_by_id_number(self, id_number: str) -> list[KnownPatient]:
         """Return the patients that have this id, whoever assigned it."""
-        literal_id = re.sub(r"([\\%_])", r"\\\1", datatypes.escape(searchable(id_number)))
+        literal_id = re.sub(r"([\\%_])", r"\\\1", hl7_escapes.escape(searchable(id_number)))
         bound = {"pattern": f"{literal_id}^^^&%"}
         query = _patients_by_id_number(self.visible.sight)
         return [KnownPatient(*row) for row in self._rows(query, bound)]

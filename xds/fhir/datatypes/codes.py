@@ -6,7 +6,8 @@ from functools import lru_cache
 from xds.fhir.datatypes.context import CACHED, Notes
 from xds.fhir.datatypes.exact import believed, keep
 from xds.fhir.r4.resource import Resource
-from xds.metadata.datatypes import CodedString, escape, unescape
+from xds.metadata.datatypes import CodedString
+from xds.metadata.hl7_escapes import escape, unescape
 from xds.metadata.objects import Code
 from xds.metadata.systems import Systems
 

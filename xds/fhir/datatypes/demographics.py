@@ -22,7 +22,8 @@ from xds.fhir.datatypes.identifiers import (
 from xds.fhir.datatypes.people import human_name, identifiers, read_human_name
 from xds.fhir.datatypes.telecoms import contact_point, read_contact_point
 from xds.fhir.r4.resource import Resource
-from xds.metadata.datatypes import CX, HD, SourcePatientInfo, escape, unescape
+from xds.metadata.datatypes import CX, HD, SourcePatientInfo
+from xds.metadata.hl7_escapes import escape, unescape
 from xds.metadata.systems import Systems
 
 _GENDERS: Final[Mapping[str, str]] = {

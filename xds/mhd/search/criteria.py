@@ -31,7 +31,7 @@ from xds.fhir.vocabulary import (
     URI_SYSTEM,
     UUID_URN,
 )
-from xds.metadata import datatypes
+from xds.metadata import hl7_escapes
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import (
     ANYTHING,
@@ -236,7 +236,7 @@ def _reference(token: Token, where: SearchContext) -> Iterator[str]:
 
 def _holder(token: Token, where: SearchContext) -> Iterator[str]:
     """Yield patterns for the components 1 to 4 of a CXi."""
-    number = _literal(datatypes.escape(token.value))
+    number = _literal(hl7_escapes.escape(token.value))
     if token.system is None:
         yield f"{number}^^^%"
     elif token.system in ("", URI_SYSTEM):
@@ -253,11 +253,11 @@ def _authorities(system: str, where: SearchContext) -> Iterator[str]:
     systems = where.facade.domain.systems
     oid = systems.authority(system)
     if oid is None:
-        yield _literal(datatypes.escape(system))
+        yield _literal(hl7_escapes.escape(system))
         return
     yield f"%&{oid}&ISO"
     if namespace := systems.namespace(oid):
-        yield _literal(datatypes.escape(namespace))
+        yield _literal(hl7_escapes.escape(namespace))
 
 
 def _communities(asked: SearchArgument, where: SearchContext) -> tuple[str | None, set[str]]:

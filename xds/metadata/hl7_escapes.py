@@ -1,0 +1,25 @@
+"""The escape sequences of HL7 v2 in values of metadata (HL7 v2.5 2.7)."""
+
+import re
+from types import MappingProxyType
+from typing import Final
+
+_SEPARATORS: Final = MappingProxyType({"F": "|", "S": "^", "R": "~", "T": "&", "E": "\\"})
+_ESCAPES: Final = str.maketrans({text: f"\\{name}\\" for name, text in _SEPARATORS.items()})
+_ESCAPE_SEQUENCE: Final = re.compile(r"\\([FSRTE])\\")
+
+
+def escape(text: str) -> str:
+    r"""Replace the separators ``| ^ ~ & \`` of HL7 by their escape sequences."""
+    return text.translate(_ESCAPES)
+
+
+def unescape(text: str) -> str:
+    r"""Replace the escape sequences ``\F\ \S\ \R\ \T\ \E\`` by what they stand for.
+
+    Any other backslash, and a separator that should have been escaped, stays as it is: the
+    harm of guessing wrong is an odd name, that of refusing a missing document.
+    """
+    if "\\" not in text:
+        return text
+    return _ESCAPE_SEQUENCE.sub(lambda match: _SEPARATORS[match[1]], text)
