@@ -22,6 +22,7 @@ from xds.outgoing.connection import Connection
 
 _SECONDS: Final = 60
 _SYSTEM: Final = f"urn:oid:{samples.PATIENT_AUTHORITY}"
+_URI: Final = "urn:ietf:rfc:3986"
 _MEGABYTE: Final = 1_000_000
 _PLACE: Final = b"2.999.7.7777777777777777777777777777777777"
 
@@ -103,6 +104,56 @@ def publication(data: bytes, patient: str, unique_id: bytes) -> bytes:
     return body.replace(_PLACE, unique_id)
 
 
+def bundle(data: bytes, patient: str) -> dict[str, Any]:
+    """Give the Bundle of an ITI-65: a SubmissionSet, a new document of the patient, its Binary."""
+    reference = _document_reference(data, patient)
+    reference["masterIdentifier"]["value"] = f"urn:oid:{samples.oid()}"
+    attachment = reference["content"][0]["attachment"]
+    binary = {"resourceType": "Binary", "contentType": attachment["contentType"]}
+    binary["data"] = attachment.pop("data")
+    attachment["url"], document = uuid4().urn, uuid4().urn
+    listed = {
+        "resourceType": "List",
+        "extension": [
+            {
+                "url": "https://profiles.ihe.net/ITI/MHD/StructureDefinition/ihe-sourceId",
+                "valueIdentifier": {"value": "urn:oid:2.999.1.8"},
+            }
+        ],
+        "identifier": [
+            {"use": "usual", "system": _URI, "value": f"urn:oid:{samples.oid()}"},
+        ],
+        "status": "current",
+        "mode": "working",
+        "code": {
+            "coding": [
+                {
+                    "system": "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes",
+                    "code": "submissionset",
+                }
+            ]
+        },
+        "subject": reference["subject"],
+        "date": "2026-03-01T09:30:00Z",
+        "entry": [{"item": {"reference": document}}],
+    }
+    profile = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/IHE.MHD.Minimal.ProvideBundle"
+    return {
+        "resourceType": "Bundle",
+        "meta": {"profile": [profile]},
+        "type": "transaction",
+        "entry": [
+            {"fullUrl": url, "resource": one, "request": {"method": "POST", "url": name}}
+            for url, one in (
+                (uuid4().urn, listed),
+                (document, reference),
+                (attachment["url"], binary),
+            )
+            for name in (one["resourceType"],)
+        ],
+    }
+
+
 def _get(url: str, path: str, trust: Trust = NO_TRUST) -> bytes:
     host = urlsplit(url).netloc
     return f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{trust.header}\r\n".encode()
@@ -130,7 +181,7 @@ def _document_reference(data: bytes, patient: str) -> dict[str, Any]:
             },
         ],
         "masterIdentifier": {
-            "system": "urn:ietf:rfc:3986",
+            "system": _URI,
             "value": f"urn:oid:{_PLACE.decode()}",
         },
         "status": "current",
