@@ -330,3 +330,10 @@ def test_a_second_parser_is_found(tmp_path: Path, line: str, finding: str) -> No
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+
+
+def test_no_fhir_transaction_imports_another() -> None:
+    for path in (PACKAGE / "mhd").glob("iti*.py"):
+        nodes = ast.walk(ast.parse(path.read_text()))
+        named = [one.module or "" for one in nodes if isinstance(one, ast.ImportFrom)]
+        assert not [name for name in named if name.startswith("xds.mhd.iti")], path.name

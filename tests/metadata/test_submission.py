@@ -9,6 +9,7 @@ from lxml import etree
 from xds import schema_validation
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
+from xds.metadata.attributes import slot_of
 from xds.metadata.ebrim import Classification, RegistryObject, UnusedObject
 from xds.metadata.objects import Association, DocumentEntry, Folder, SubmissionSet
 from xds.metadata.submission import Submission
@@ -104,7 +105,7 @@ def test_types_beside_their_packages_are_taken_into_them() -> None:
 
 def test_repeated_values_keep_their_order() -> None:
     (entry,) = Submission.read(request(FIXTURES / "iti42" / "extra_metadata.xml")).document_entries
-    slot = entry.slot("urn:example:xds:keywords")
+    slot = slot_of(entry, "urn:example:xds:keywords")
     assert slot is not None
     assert slot.values == ("heart", "angiography", "heart")
     authors = Submission.read(request(FIXTURES / "iti42" / "several_authors.xml"))

@@ -25,6 +25,14 @@ O = TypeVar("O", bound=RegistryObject)  # noqa: E741 - one letter, as T
 NOWHERE: Final[frozenset[str]] = frozenset()
 
 
+def slot_of(carrier: RegistryObject, name: str) -> Slot | None:
+    """Return the first slot of this name, or None."""
+    for slot in carrier.slots:
+        if slot.name == name:
+            return slot
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Code:
     """A coded value (ITI TF-3 4.2.3.1.2); str() gives the query form ``code^^codingScheme``."""
@@ -154,7 +162,7 @@ class SlotListAttribute(Attribute[tuple[str, ...]]):
         self.slot_name = slot_name
 
     def read(self, carrier: RegistryObject) -> tuple[str, ...]:
-        slot = carrier.slot(self.slot_name)
+        slot = slot_of(carrier, self.slot_name)
         return slot.values if slot is not None else ()
 
     def written(self, carrier: O, value: tuple[str, ...]) -> O:
@@ -177,7 +185,7 @@ class SlotAttribute(Attribute[str | None]):
         self.slot_name = slot_name
 
     def read(self, carrier: RegistryObject) -> str | None:
-        slot = carrier.slot(self.slot_name)
+        slot = slot_of(carrier, self.slot_name)
         return slot.values[0] if slot is not None and slot.values else None
 
     def texts(self, carrier: RegistryObject) -> tuple[str, ...]:
@@ -185,7 +193,7 @@ class SlotAttribute(Attribute[str | None]):
         return () if value is None else (value,)
 
     def occurrences(self, carrier: RegistryObject) -> int:
-        slot = carrier.slot(self.slot_name)
+        slot = slot_of(carrier, self.slot_name)
         return len(slot.values) if slot is not None else 0
 
     def written(self, carrier: O, value: str | None) -> O:
@@ -222,12 +230,15 @@ class IdentifierAttribute(Attribute[str | None]):
         super().__init__(tf_name, data_type, **more)
         self.scheme = scheme
 
+    def _identifiers(self, carrier: RegistryObject) -> list[ExternalIdentifier]:
+        return [e for e in carrier.external_identifiers if e.identificationScheme == self.scheme]
+
     def read(self, carrier: RegistryObject) -> str | None:
-        found = carrier.identified_by(self.scheme)
+        found = self._identifiers(carrier)
         return found[0].value if found else None
 
     def occurrences(self, carrier: RegistryObject) -> int:
-        return len(carrier.identified_by(self.scheme))
+        return len(self._identifiers(carrier))
 
     def written(self, carrier: O, value: str | None) -> O:
         others = tuple(
@@ -255,11 +266,15 @@ class ClassificationAttribute(Attribute[T]):
         super().__init__(tf_name, None, **more)
         self.scheme = scheme
 
+    def classifications(self, carrier: RegistryObject) -> list[Classification]:
+        """Return the Classifications that hold it, in order."""
+        return [c for c in carrier.classifications if c.classificationScheme == self.scheme]
+
     def occurrences(self, carrier: RegistryObject) -> int:
-        return len(carrier.classified_by(self.scheme))
+        return len(self.classifications(carrier))
 
     def is_given(self, carrier: RegistryObject) -> bool:
-        return bool(carrier.classified_by(self.scheme))
+        return bool(self.classifications(carrier))
 
     def _replaced(self, carrier: O, made: Iterator[Classification]) -> O:
         others = tuple(c for c in carrier.classifications if c.classificationScheme != self.scheme)
@@ -279,7 +294,7 @@ class ClassificationAttribute(Attribute[T]):
 
 def code_of(classification: Classification) -> Code:
     """Read a code; missing parts are empty texts, which a rule refuses (ITI TF-3 4.2.3.1.2)."""
-    scheme = classification.slot("codingScheme")
+    scheme = slot_of(classification, "codingScheme")
     return Code(
         classification.nodeRepresentation or "",
         scheme.values[0] if scheme is not None and scheme.values else "",
@@ -293,7 +308,7 @@ class CodeListAttribute(ClassificationAttribute[tuple[Code, ...]]):
     single = False
 
     def read(self, carrier: RegistryObject) -> tuple[Code, ...]:
-        return tuple(code_of(c) for c in carrier.classified_by(self.scheme))
+        return tuple(code_of(c) for c in self.classifications(carrier))
 
     def written(self, carrier: O, value: tuple[Code, ...]) -> O:
         return self._replaced(carrier, (self.classification(carrier, code) for code in value))
@@ -312,7 +327,7 @@ class CodeAttribute(ClassificationAttribute["Code | None"]):
     """One code."""
 
     def read(self, carrier: RegistryObject) -> Code | None:
-        found = carrier.classified_by(self.scheme)
+        found = self.classifications(carrier)
         return code_of(found[0]) if found else None
 
     def written(self, carrier: O, value: Code | None) -> O:
@@ -361,7 +376,7 @@ class AuthorAttribute(ClassificationAttribute[tuple[Author, ...]]):
         self.institution_searched = institution_searched
 
     def read(self, carrier: RegistryObject) -> tuple[Author, ...]:
-        return tuple(_author(c) for c in carrier.classified_by(self.scheme))
+        return tuple(_author(c) for c in self.classifications(carrier))
 
     def texts(self, carrier: RegistryObject) -> tuple[str, ...]:
         return self._texts_of("person", carrier)
@@ -383,7 +398,7 @@ class AuthorAttribute(ClassificationAttribute[tuple[Author, ...]]):
 
 
 def _author(classification: Classification) -> Author:
-    found = {name: classification.slot(slot) for name, slot in AUTHOR_SLOTS.items()}
+    found = {name: slot_of(classification, slot) for name, slot in AUTHOR_SLOTS.items()}
     return Author(**{name: slot.values for name, slot in found.items() if slot is not None})
 
 

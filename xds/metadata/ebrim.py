@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from operator import attrgetter
+from operator import attrgetter, methodcaller
 from os import urandom
 from typing import Any, Final, TypeVar, cast
 
@@ -66,21 +66,6 @@ class RegistryObject:
     version_info: VersionInfo | None = None
     classifications: "tuple[Classification, ...]" = ()
     external_identifiers: "tuple[ExternalIdentifier, ...]" = ()
-
-    def slot(self, name: str) -> Slot | None:
-        """Return the first slot of this name, or None."""
-        for slot in self.slots:
-            if slot.name == name:
-                return slot
-        return None
-
-    def classified_by(self, scheme: str) -> "list[Classification]":
-        """Return the classifications of one scheme, in order."""
-        return [c for c in self.classifications if c.classificationScheme == scheme]
-
-    def identified_by(self, scheme: str) -> "list[ExternalIdentifier]":
-        """Return the external identifiers of one scheme, in order."""
-        return [e for e in self.external_identifiers if e.identificationScheme == scheme]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +147,8 @@ def new_uuid() -> str:
     )
 
 
-def is_uuid(identifier: str) -> bool:
-    """Tell a UUID from a symbolic id, which is any string without ``urn:uuid:`` in front."""
-    return identifier.startswith("urn:uuid:")
+is_uuid: Final[Callable[[str], bool]] = methodcaller("startswith", "urn:uuid:")
+"""Tells a UUID from a symbolic id, which is any string without ``urn:uuid:`` in front."""
 
 
 # --- reading -------------------------------------------------------------------------------------

@@ -7,15 +7,14 @@ of tables that were copied, and looks the same. Inside of a value it stays as it
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 _BEFORE_AUTHORITY: Final = re.compile(r"\s+(?=\^\^\^&)")
 
 
-def trimmed(text: str) -> str:
-    """Return a text without the white space round it."""
-    return text.strip()
+trimmed: Final[Callable[[str], str]] = str.strip
+"""Returns a text without the white space round it."""
 
 
 def trimmed_value(text: str) -> str:

@@ -1,7 +1,6 @@
 """ITI-105 Simplified Publish: one document within its own DocumentReference (MHD 2:3.105)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -11,99 +10,50 @@ from xds.fhir.exchange import Answer, Call, Facade
 from xds.fhir.r4.outcome import operation_outcome
 from xds.fhir.r4.problems import Problems
 from xds.fhir.r4.resource import Resource
-from xds.fhir.references import References, Subject
+from xds.fhir.references import Subject
 from xds.fhir.vocabulary import CURRENT, ENTRY_UUID
-from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry
-from xds.metadata.submission import Submission
-from xds.mhd.iti67_find_document_references import read
+from xds.mhd.document_references import read
 from xds.mhd.mapping.document_references import read_document_reference
-from xds.mhd.provide.associations import Links
+from xds.mhd.provide.associations import AssociationReader
 from xds.mhd.provide.attachments import attachment_of, attachment_path
-from xds.mhd.provide.bundle import ProvideBundle, alone
-from xds.mhd.provide.publishing import (
-    Completeness,
-    DocumentContent,
-    Places,
-    check_lengths,
-    check_modifiers,
-    decoded,
-    derived_submission_set,
-    fitted,
-    register,
-    stage,
-    staging,
-)
-from xds.mhd.provide.subjects import note_subjects, subjects_of
-from xds.mhd.provide.submitted_objects import Provided
+from xds.mhd.provide.bundle import SubmittedEntries
+from xds.mhd.provide.pending import PendingSubmission
+from xds.mhd.provide.publishing import Completeness, DocumentContent, check_modifiers, decoded
+from xds.mhd.provide.single_document import register_document
+from xds.mhd.provide.subjects import note_subjects
+from xds.mhd.provide.submitted_objects import SubmittedObjects
 
 _PATH: Final = "DocumentReference"
 _ATTACHMENT: Final = attachment_path(_PATH)
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """The metadata of a request."""
-
-    entry: DocumentEntry
-    associations: Sequence[Association]
-    """What the document replaces, transforms, appends to or signs."""
-
-
 def publish(facade: Facade, call: Call) -> Answer:
     """Store the document, and register it in a SubmissionSet of its own."""
-    problems = Problems()
-    problems.warnings.extend(call.warnings)
-    _check_profile(call.resource, problems)
-    read = _read(facade, call, problems)
-    problems.settle()
-    assert read is not None, "what cannot be read is a problem"
+    issues = Problems()
+    issues.warnings.extend(call.warnings)
+    _check_profile(call.resource, issues)
+    submitted = SubmittedEntries.of_document_reference(call.resource)
+    with facade.domain.registry.view(call.access.visible) as view:
+        pending = PendingSubmission(
+            facade=facade, call=call, submitted=submitted, view=view, issues=issues
+        )
+        entry = _entry(pending)
+        associations = _associations(pending, entry) if entry else ()
+    issues.settle()
+    assert entry is not None, "what cannot be read is an issue"
     data = attachment_of(call.resource)["data"]
     content = DocumentContent(chunks=partial(decoded, data), path=f"{_ATTACHMENT}.data")
-    return published(facade, call, read.entry, content, problems, associations=read.associations)
+    entry = register_document(
+        facade, call.access, entry, content, issues, associations=associations
+    )
+    return _answer(facade, call, entry, issues)
 
 
 def describe(facade: Facade, call: Call) -> None:
     """Note whose document a DocumentReference brings."""
-    note_subjects(facade, call, (alone(call.resource),))
-
-
-def published(
-    facade: Facade,
-    call: Call,
-    entry: DocumentEntry,
-    content: DocumentContent,
-    problems: Problems,
-    *,
-    associations: Sequence[Association] = (),
-    path: str = _PATH,
-) -> Answer:
-    """Store one document with its metadata, and answer with what was made of it.
-
-    ``path`` is the FHIRPath to which errors of the registry are told.
-    """
-    domain = facade.domain
-    attachment = attachment_path(path)
-    check_lengths(entry, path, problems, mapped=path == _PATH)
-    problems.settle()
-    with staging(domain.repository) as documents:
-        staged = stage(facade, content, attachment, problems)
-        if staged is not None:
-            documents[entry.id] = staged
-            entry = fitted(entry, staged, attachment, problems, is_rendered=content.is_rendered)
-        problems.settle()
-    submission_set = derived_submission_set(entry, domain.repository.unique_id)
-    held = Association.create(
-        association_type=v.HAS_MEMBER,
-        source=submission_set.id,
-        target=entry.id,
-        submission_set_status=v.ORIGINAL,
-    )
-    things = (submission_set, entry, held, *associations)
-    elements = {entry.id: entry} if path == _PATH else {}
-    places = Places({thing.id: path for thing in things}, elements)
-    register(facade, call.access, Submission(things), documents, places)
-    return _answer(facade, call, entry, problems)
+    submitted = SubmittedEntries.of_document_reference(call.resource)
+    note_subjects(facade, call, submitted.entries)
 
 
 def _check_profile(resource: Resource, problems: Problems) -> None:
@@ -127,44 +77,29 @@ def _check_profile(resource: Resource, problems: Problems) -> None:
         problems.add("not-supported", reason, f"{_PATH}.identifier[{place}]")
 
 
-def _read(facade: Facade, call: Call, problems: Problems) -> _Read | None:
-    found = alone(call.resource)
-    references = References(call.base)
-    systems = facade.domain.systems
-    with facade.domain.registry.view(call.access.visible) as view:
-        subject = call.resource.get("subject")
-        patient_id = ""
-        if subject:
-            with problems.gathering():
-                subjects = subjects_of(facade, references, view, problems)
-                wanted = Subject(subject, call.resource, f"{_PATH}.subject")
-                patient_id = subjects.patient_id(wanted)
-        entry = _entry(facade, call, patient_id, problems)
-        if entry is None:
-            return None
-        links = Links(
-            bundle=ProvideBundle((found,), is_minimal=True),
-            provided=Provided({0: entry}, {}, patient_id),
-            references=references,
-            view=view,
-            systems=systems,
-            problems=problems,
-        )
-        links.read_relations()
-    return _Read(entry, links.associations)
-
-
-def _entry(facade: Facade, call: Call, patient_id: str, problems: Problems) -> DocumentEntry | None:
-    reading = Reading(systems=facade.domain.systems, path=_PATH, resolve=lambda _: None)
-    completeness = Completeness(
-        is_minimal=True, accepts_minimal=facade.config.minimal_metadata == "accept"
-    )
-    with problems.gathering():
-        mapped = read_document_reference(call.resource, reading, patient_id=patient_id)
-        problems.warnings.extend(mapped.warnings)
-        completeness.check_source_patient(call.resource, _PATH, problems)
-        return completeness.checked(mapped.thing, _PATH, problems)
+def _entry(pending: PendingSubmission) -> DocumentEntry | None:
+    """Read the metadata; None where they cannot be read, which is an issue."""
+    resource, issues = pending.call.resource, pending.issues
+    patient_id = ""
+    if subject := resource.get("subject"):
+        with issues.gathering():
+            patient_id = pending.subjects.patient_id(Subject(subject, resource, f"{_PATH}.subject"))
+    reading = Reading(systems=pending.systems, path=_PATH, resolve=lambda _: None)
+    completeness = Completeness(is_minimal=True, accepts_minimal=pending.accepts_minimal)
+    with issues.gathering():
+        mapped = read_document_reference(resource, reading, patient_id=patient_id)
+        issues.warnings.extend(mapped.warnings)
+        completeness.check_source_patient(resource, _PATH, issues)
+        return completeness.checked(mapped.thing, _PATH, issues)
     return None
+
+
+def _associations(pending: PendingSubmission, entry: DocumentEntry) -> Sequence[Association]:
+    """Read what the document replaces, transforms, appends to or signs."""
+    objects = SubmittedObjects({0: entry}, {}, entry.patient_id)
+    reader = AssociationReader(pending=pending, objects=objects)
+    reader.read_relations()
+    return reader.associations
 
 
 # --- answering -----------------------------------------------------------------------------------

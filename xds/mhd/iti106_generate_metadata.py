@@ -21,8 +21,8 @@ from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator
 from xds.metadata.objects import Association, DocumentEntry
-from xds.mhd.iti105_simplified_publish import published
 from xds.mhd.provide.publishing import BadBase64, DocumentContent, decoded
+from xds.mhd.provide.single_document import register_document
 from xds.mhd.provide.subjects import Subjects, known_to, stated_subjects, subjects_of
 from xds.registry.views import RegistryView
 from xds.security.details import PatientDetails
@@ -69,16 +69,17 @@ def generate(facade: Facade, call: Call) -> Answer:
         relations = tuple(_relations(view, described.related, entry)) if held is None else ()
     if held is not None:
         return _answer(facade, held, {})
-    made = published(
+    entry = register_document(
         facade,
-        replace(call, prefer={"return": "minimal"}),
+        call.access,
         entry,
         DocumentContent(chunks=lambda: iter((received.data,)), path=_RESOURCE),
         Problems(),
         associations=relations,
         path=_RESOURCE,
     )
-    return _answer(facade, entry, made.headers)
+    location = f"{call.base}/DocumentReference/{resource_id(entry.id)}"
+    return _answer(facade, entry, {"Location": location})
 
 
 def describe(facade: Facade, call: Call) -> None:

@@ -11,21 +11,21 @@ from xds.fhir.exchange import Answer, Call, Facade
 from xds.fhir.r4.outcome import Issue, Refused, operation_outcome
 from xds.fhir.r4.problems import Problems
 from xds.fhir.r4.resource import Resource
-from xds.fhir.references import Entry, References
+from xds.fhir.references import Entry
 from xds.fhir.vocabulary import PROVIDE_BUNDLE_RESPONSE
 from xds.metadata.objects import Association, DocumentEntry
 from xds.metadata.submission import Submission
 from xds.mhd.mapping.patients import patient_resource
-from xds.mhd.provide.associations import Links, check_patch
+from xds.mhd.provide.associations import AssociationReader, check_patch
 from xds.mhd.provide.attachments import (
     Attachments,
     OnDemand,
     attachment_path,
     check_every_content_is_used,
 )
-from xds.mhd.provide.bundle import EntryKind, ProvideBundle
+from xds.mhd.provide.bundle import EntryKind, SubmittedEntries
 from xds.mhd.provide.document_manifest import retold
-from xds.mhd.provide.fetching import fetching_of
+from xds.mhd.provide.pending import PendingSubmission
 from xds.mhd.provide.publishing import (
     Completeness,
     DocumentContent,
@@ -37,9 +37,9 @@ from xds.mhd.provide.publishing import (
     stage,
     staging,
 )
-from xds.mhd.provide.subjects import note_subjects, subjects_of
-from xds.mhd.provide.submitted_objects import MetadataReader, Provided, Thing
-from xds.registry.views import KnownPatient, RegistryView
+from xds.mhd.provide.subjects import note_subjects
+from xds.mhd.provide.submitted_objects import MetadataReader, SubmittedObjects, Thing
+from xds.registry.views import KnownPatient
 from xds.repository.store import StagedDocument
 
 _CREATED: Final = "201 Created"
@@ -50,7 +50,7 @@ _OK: Final = "200 OK"
 class _SubmissionPlan:
     """A request that was read and resolved."""
 
-    provided: Provided
+    objects: SubmittedObjects
     associations: Sequence[Association]
     expressions: Mapping[str, str]
     """FHIRPaths by the ids of objects and Associations."""
@@ -62,95 +62,80 @@ class _SubmissionPlan:
 
 def provide(facade: Facade, call: Call) -> Answer:
     """Store and register what a Bundle brings, all or nothing, and name what was made of it."""
-    problems = Problems()
-    problems.warnings.extend(call.warnings)
-    bundle = ProvideBundle.read(call.resource, base=call.base, problems=problems)
-    problems.settle()
+    issues = Problems()
+    issues.warnings.extend(call.warnings)
+    submitted = SubmittedEntries.of_bundle(call.resource, base=call.base, problems=issues)
+    issues.settle()
     try:
-        return _provided(facade, call, bundle, problems)
+        return _provided(facade, call, submitted, issues)
     except Refused as refused:
-        if bundle.submission_set.resource_type == "List":
+        if submitted.submission_set.resource_type == "List":
             raise
-        issues = retold(refused.issues, bundle.submission_set.path)
-        raise Refused(refused.status, issues, refused.headers) from None
+        told = retold(refused.issues, submitted.submission_set.path)
+        raise Refused(refused.status, told, refused.headers) from None
 
 
 def describe(facade: Facade, call: Call) -> None:
     """Note whose documents a Bundle brings."""
-    bundle = ProvideBundle.read(call.resource, base=call.base, problems=Problems())
-    note_subjects(facade, call, bundle.entries)
+    submitted = SubmittedEntries.of_bundle(call.resource, base=call.base, problems=Problems())
+    note_subjects(facade, call, submitted.entries)
 
 
-def _provided(facade: Facade, call: Call, bundle: ProvideBundle, problems: Problems) -> Answer:
-    references = References(call.base, bundle.entries)
+def _provided(facade: Facade, call: Call, submitted: SubmittedEntries, issues: Problems) -> Answer:
     with facade.domain.registry.view(call.access.visible) as view:
-        plan = _read(facade, bundle, references, view, problems)
-    problems.settle()
+        plan = _read(
+            PendingSubmission(
+                facade=facade, call=call, submitted=submitted, view=view, issues=issues
+            )
+        )
+    issues.settle()
     with staging(facade.domain.repository) as documents:
-        things = _staged(facade, plan, documents, problems)
-        problems.settle()
+        things = _staged(facade, plan, documents, issues)
+        issues.settle()
     places = Places(plan.expressions, {thing.id: thing for thing in things})
     submission = Submission((*things, *plan.associations))
     register(facade, call.access, submission, documents, places)
-    return _answer(facade, call, bundle, plan, problems.warnings)
+    return _answer(facade, call, submitted, plan, issues.warnings)
 
 
 # --- reading -------------------------------------------------------------------------------------
 
 
-def _read(
-    facade: Facade,
-    bundle: ProvideBundle,
-    references: References,
-    view: RegistryView,
-    problems: Problems,
-) -> _SubmissionPlan:
-    systems = facade.domain.systems
-    fetching = fetching_of(facade.config)
-    provided = MetadataReader(
-        bundle=bundle,
-        references=references,
-        subjects=subjects_of(facade, references, view, problems),
-        view=view,
-        systems=systems,
-        problems=problems,
-    ).read()
-    links = Links(
-        bundle=bundle,
-        provided=provided,
-        references=references,
-        view=view,
-        systems=systems,
-        problems=problems,
-    )
-    links.read()
-    patches = {entry.index: check_patch(entry, links) for entry in bundle.of(EntryKind.PATCH)}
-    contents = _contents(facade, bundle, provided, Attachments(references, fetching, problems))
-    check_every_content_is_used(bundle, references, problems)
-    _complete(facade, bundle, provided, problems)
-    places = {entry.index: entry.path for entry in bundle.entries}
-    of_things = {thing.id: places[index] for index, thing in provided.things.items()}
+def _read(pending: PendingSubmission) -> _SubmissionPlan:
+    submitted = pending.submitted
+    objects = MetadataReader(pending=pending).read()
+    reader = AssociationReader(pending=pending, objects=objects)
+    reader.read()
+    patches = {entry.index: check_patch(entry, reader) for entry in submitted.of(EntryKind.PATCH)}
+    contents = _contents(pending, objects)
+    check_every_content_is_used(pending)
+    _complete(pending, objects)
+    places = {entry.index: entry.path for entry in submitted.entries}
+    of_things = {thing.id: places[index] for index, thing in objects.things.items()}
     patched = {index: end.uuid for index, end in patches.items() if end}
     return _SubmissionPlan(
-        provided, links.associations, {**of_things, **links.expressions}, contents, patched
+        objects, reader.associations, {**of_things, **reader.expressions}, contents, patched
     )
 
 
 def _contents(
-    facade: Facade, bundle: ProvideBundle, provided: Provided, attachments: Attachments
+    pending: PendingSubmission, objects: SubmittedObjects
 ) -> Mapping[int, DocumentContent]:
     """Find the documents; entries of documents made on demand become On-Demand entries."""
-    found = [(entry, attachments.source(entry)) for entry in bundle.of(EntryKind.DOCUMENT)]
+    attachments = Attachments(pending)
+    found = [
+        (entry, attachments.source(entry)) for entry in pending.submitted.of(EntryKind.DOCUMENT)
+    ]
     contents = {e.index: source for e, source in found if isinstance(source, DocumentContent)}
     for entry, source in found:
         if not isinstance(source, OnDemand):
             continue
-        thing = provided.things.get(entry.index)
+        thing = objects.things.get(entry.index)
         if isinstance(thing, DocumentEntry):
-            repository = facade.domain.repository.unique_id
-            provided.things[entry.index] = on_demand(thing, source.url, repository)
+            repository = pending.facade.domain.repository.unique_id
+            objects.things[entry.index] = on_demand(thing, source.url, repository)
         if contents:
-            attachments.problems.add(
+            pending.issues.add(
                 "not-supported",
                 "documents made on demand and others cannot be submitted together",
                 f"{attachment_path(entry.path)}.url",
@@ -158,20 +143,18 @@ def _contents(
     return contents
 
 
-def _complete(
-    facade: Facade, bundle: ProvideBundle, provided: Provided, problems: Problems
-) -> None:
+def _complete(pending: PendingSubmission, objects: SubmittedObjects) -> None:
+    submitted, issues = pending.submitted, pending.issues
     completeness = Completeness(
-        is_minimal=bundle.is_minimal,
-        accepts_minimal=facade.config.minimal_metadata == "accept",
+        is_minimal=submitted.is_minimal, accepts_minimal=pending.accepts_minimal
     )
-    for entry in bundle.of(EntryKind.SUBMISSION_SET, EntryKind.DOCUMENT, EntryKind.FOLDER):
-        if entry.index in provided.things:
-            thing = provided.things[entry.index]
-            check_lengths(thing, entry.path, problems, mapped=True)
+    for entry in submitted.of(EntryKind.SUBMISSION_SET, EntryKind.DOCUMENT, EntryKind.FOLDER):
+        if entry.index in objects.things:
+            thing = objects.things[entry.index]
+            check_lengths(thing, entry.path, issues, mapped=True)
             if entry.kind is EntryKind.DOCUMENT:
-                completeness.check_source_patient(entry.resource, entry.path, problems)
-            provided.things[entry.index] = completeness.checked(thing, entry.path, problems)
+                completeness.check_source_patient(entry.resource, entry.path, issues)
+            objects.things[entry.index] = completeness.checked(thing, entry.path, issues)
 
 
 # --- storing -------------------------------------------------------------------------------------
@@ -182,7 +165,7 @@ def _staged(
 ) -> list[Thing]:
     """Take the documents in, and return the objects as they are to be registered."""
     things: list[Thing] = []
-    for index, thing in plan.provided.things.items():
+    for index, thing in plan.objects.things.items():
         content = plan.contents.get(index)
         if content is not None and isinstance(thing, DocumentEntry):
             attachment = attachment_path(plan.expressions[thing.id])
@@ -200,21 +183,21 @@ def _staged(
 def _answer(
     facade: Facade,
     call: Call,
-    bundle: ProvideBundle,
+    submitted: SubmittedEntries,
     plan: _SubmissionPlan,
     warnings: Sequence[Issue],
 ) -> Answer:
-    patient = _patient(facade, call, plan) if any(bundle.of(EntryKind.PATIENT)) else None
+    patient = _patient(facade, call, plan) if submitted.of(EntryKind.PATIENT) else None
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    told = _by_entry(bundle, warnings)
+    told = _by_entry(submitted, warnings)
     entries = []
-    for entry in bundle.entries:
-        is_part = entry.kind is EntryKind.OTHER or entry.index in plan.provided.sources
+    for entry in submitted.entries:
+        is_part = entry.kind is EntryKind.OTHER or entry.index in plan.objects.sources
         is_new = entry.method == "POST" and not is_part
-        is_made = entry.method == "PUT" and entry.index in plan.provided.things
+        is_made = entry.method == "PUT" and entry.index in plan.objects.things
         response: Resource = {
             "status": _CREATED if is_new or is_made else _OK,
-            "location": _location(entry, bundle, plan, patient),
+            "location": _location(entry, submitted, plan, patient),
             "lastModified": now,
         }
         if issues := told.get(entry.index):
@@ -237,37 +220,37 @@ def _answer(
 
 def _patient(facade: Facade, call: Call, plan: _SubmissionPlan) -> KnownPatient:
     with facade.domain.registry.view(call.access.visible) as view:
-        (patient,) = view.patients([plan.provided.patient_id or ""])
+        (patient,) = view.patients([plan.objects.patient_id or ""])
     return patient
 
 
 def _location(
-    entry: Entry, bundle: ProvideBundle, plan: _SubmissionPlan, patient: KnownPatient | None
+    entry: Entry, submitted: SubmittedEntries, plan: _SubmissionPlan, patient: KnownPatient | None
 ) -> str:
     """Return where that can be read which an entry has become; relative to the base."""
     if entry.kind is EntryKind.PATCH:
         return f"DocumentReference/{resource_id(plan.patched[entry.index])}"
-    is_subject = entry.kind is EntryKind.PATIENT and entry.index not in plan.provided.sources
+    is_subject = entry.kind is EntryKind.PATIENT and entry.index not in plan.objects.sources
     if is_subject and patient is not None:
         return f"Patient/{patient.number}"
-    if updated := plan.provided.updated.get(entry.index):
+    if updated := plan.objects.updated.get(entry.index):
         return f"List/{resource_id(updated.thing.id)}"
-    if thing := plan.provided.things.get(entry.index):
+    if thing := plan.objects.things.get(entry.index):
         kind = "DocumentReference" if isinstance(thing, DocumentEntry) else "List"
         return f"{kind}/{resource_id(thing.id)}"
     for index, content in plan.contents.items():
         if content.entry == entry.index:
-            return f"Binary/{resource_id(plan.provided.things[index].id)}"
+            return f"Binary/{resource_id(plan.objects.things[index].id)}"
     # what others refer to became part of them, and the SubmissionSet leads to all of these
-    submission_set = plan.provided.things[bundle.submission_set.index]
+    submission_set = plan.objects.things[submitted.submission_set.index]
     return f"List/{resource_id(submission_set.id)}"
 
 
-def _by_entry(bundle: ProvideBundle, warnings: Sequence[Issue]) -> Mapping[int, list[Issue]]:
+def _by_entry(submitted: SubmittedEntries, warnings: Sequence[Issue]) -> Mapping[int, list[Issue]]:
     """Sort warnings by the entry that their expression begins with, or the SubmissionSet's."""
     found: dict[int, list[Issue]] = {}
-    places = {entry.place: entry.index for entry in bundle.entries}
+    places = {entry.place: entry.index for entry in submitted.entries}
     for issue in dict.fromkeys(warnings):
         place = next((one.partition("]")[0] + "]" for one in issue.expression), "")
-        found.setdefault(places.get(place, bundle.submission_set.index), []).append(issue)
+        found.setdefault(places.get(place, submitted.submission_set.index), []).append(issue)
     return found

@@ -11,7 +11,6 @@ from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.r4.resource import Resource
 from xds.fhir.vocabulary import FHIR_XML
 from xds.http.slow_clients import TooMany, TooSlow
-from xds.metadata.white_space import trimmed
 
 _BLOCK: Final = 256 * 1024
 _MOST_DRAINED: Final = 64 * 1024 * 1024
@@ -79,8 +78,7 @@ def resource_of(
 ) -> tuple[Resource, str, list[Issue]]:
     """Read a resource: itself, its form, and the warnings; Refused with every problem it has.
 
-    White space round its strings is no part of them (:mod:`xds.metadata.white_space`). In a URI or
-    a code R4 admits none, which is a problem, and documents are kept as they are.
+    It is tidied (:mod:`xds.fhir.http.tidying`); white space in a URI or a code is a problem.
     """
     form = negotiation.body_form(content_type) or negotiation.guessed_form(data)
     if form == FHIR_XML:
@@ -90,36 +88,7 @@ def resource_of(
     issues = [*issues, *structure.problems(resource, expected=expected)]
     if any(issue.severity not in _NOT_ERRORS for issue in issues):
         raise Refused(400, issues)
-    _trim(resource)
     return resource, form, [*issues, *tidied(resource)]
-
-
-def _trim(thing: Resource) -> None:
-    """Take the white space off every string in place; one of nothing else is absent then."""
-    if structure.is_document(thing):
-        return
-    for name, value in list(thing.items()):
-        if type(value) is str:
-            if name not in _AS_THEY_ARE and (kept := trimmed(value)) is not value:
-                thing[name] = kept
-                if not kept:
-                    del thing[name]
-        elif isinstance(value, dict):
-            _trim(value)
-        elif isinstance(value, list):
-            _trim_each(value)
-
-
-def _trim_each(values: list[Any]) -> None:
-    for place, value in enumerate(values):
-        if isinstance(value, dict):
-            _trim(value)
-        elif type(value) is str:
-            values[place] = trimmed(value)
-
-
-_AS_THEY_ARE: Final = frozenset({"data", "div"})
-"""Elements that hold a document's content or a narrative."""
 
 
 def _incomplete() -> Refused:

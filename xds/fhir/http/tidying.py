@@ -1,8 +1,9 @@
-"""What clients of other versions write otherwise, made as the rest of the program expects it.
+"""What clients write otherwise, made as the rest of the program expects it.
 
-MHD 4.0 and 4.1 had their canonical URLs begin with ``http:``; they are read as those of today. An
-Identifier without a value identifies nothing and is passed over with a warning. A FHIR document
-within the request is left as it is, for its bytes are kept.
+White space round strings is no part of them (:mod:`xds.metadata.white_space`). MHD 4.0 and 4.1 had
+their canonical URLs begin with ``http:``; they are read as those of today. An Identifier without a
+value identifies nothing and is passed over with a warning. A FHIR document within the request is
+left as it is, for its bytes are kept; so are base64 and narratives.
 """
 
 from typing import Any, Final
@@ -11,8 +12,11 @@ from xds.fhir.r4.outcome import Issue
 from xds.fhir.r4.resource import Resource
 from xds.fhir.r4.structure import is_document
 from xds.fhir.vocabulary import of_today
+from xds.metadata.white_space import trimmed
 
-_URIS: Final = frozenset({"url", "system"})
+_AS_THEY_ARE: Final = frozenset({"data", "div"})
+"""Elements that hold a document's content or a narrative."""
+_URIS: Final = frozenset({"url", "system", "profile"})
 _IDENTIFIERS: Final = frozenset({"identifier", "masterIdentifier"})
 _OF_EXTENSION: Final = "valueIdentifier"
 
@@ -25,20 +29,27 @@ def tidied(resource: Resource) -> list[Issue]:
 
 
 def _tidy(element: dict[str, Any], path: str, issues: list[Issue]) -> None:
-    if is_document(element):
+    if "resourceType" in element and is_document(element):
         return
     for name, value in list(element.items()):
-        if name in _URIS and isinstance(value, str):
-            element[name] = of_today(value)
-        elif name == "profile" and isinstance(value, list):
-            element[name] = [of_today(one) if isinstance(one, str) else one for one in value]
+        if type(value) is str:
+            if name not in _AS_THEY_ARE and (kept := _text(name, value)) is not value:
+                element[name] = kept
+                if not kept:
+                    del element[name]
         elif isinstance(value, list):
             _tidy_list(element, name, f"{path}.{name}", issues)
         elif isinstance(value, dict):
+            _tidy(value, f"{path}.{name}", issues)
             if name in _IDENTIFIERS and _is_void(value, f"{path}.{name}", issues):
                 del element[name]
-            else:
-                _tidy(value, f"{path}.{name}", issues)
+
+
+def _text(name: str, value: str) -> str:
+    """Return a text as it is meant: the same object where nothing is to be done."""
+    if value[:1].isspace() or value[-1:].isspace():
+        value = trimmed(value)
+    return of_today(value) if name in _URIS and value.startswith("http:") else value
 
 
 def _tidy_list(element: dict[str, Any], name: str, path: str, issues: list[Issue]) -> None:
@@ -46,11 +57,11 @@ def _tidy_list(element: dict[str, Any], name: str, path: str, issues: list[Issue
     for place, one in enumerate(element[name]):
         where = f"{path}[{place}]"
         if isinstance(one, dict):
+            _tidy(one, where, issues)
             identifier = one if name in _IDENTIFIERS else one.get(_OF_EXTENSION)
             if identifier is not None and _is_void(identifier, where, issues):
                 continue
-            _tidy(one, where, issues)
-        kept.append(one)
+        kept.append(_text(name, one) if type(one) is str else one)
     if kept:
         element[name] = kept
     else:

@@ -70,17 +70,12 @@ class Type:
 
 def type_of(name: str) -> Type | None:
     """Return a type by its name, such as ``Patient``, ``Coding`` or ``Bundle.entry``."""
-    return _read(name) if name in _table().blocks else None
-
-
-def known(name: str) -> Type:
-    """Return a type that the table names itself."""
-    return _read(name)
+    return known(name) if name in _table().blocks else None
 
 
 def resource_type(name: str) -> Type | None:
     """Return the type of a resource, None where R4 has none of this name."""
-    return _read(name) if name in resource_types() else None
+    return known(name) if name in resource_types() else None
 
 
 @cache
@@ -136,9 +131,10 @@ def _table() -> _Table:
 
 
 @cache
-def _read(name: str) -> Type:
+def known(name: str) -> Type:
+    """Return a type that the table names itself."""
     base, lines = _table().blocks[name]
-    elements = dict(_read(base).elements) if base else {}
+    elements = dict(known(base).elements) if base else {}
     for line in lines.splitlines():
         elements.update((one.name, one) for one in _elements(line))
     steps: dict[str, list[str]] = {}

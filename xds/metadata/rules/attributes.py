@@ -14,6 +14,7 @@ from xds.metadata.attributes import (
     TextAttribute,
     XmlAttribute,
     code_of,
+    slot_of,
 )
 from xds.metadata.catalogue import ITI_42, ITI_61
 from xds.metadata.ebrim import Classification, RegistryObject
@@ -146,7 +147,7 @@ def _classifications(
         if isinstance(attribute, ClassificationAttribute) and authors is isinstance(
             attribute, AuthorAttribute
         ):
-            for found in thing.classified_by(attribute.scheme):
+            for found in attribute.classifications(thing):
                 yield attribute.tf_name, found
 
 
@@ -154,7 +155,7 @@ def codes(case: Case) -> Findings:
     """A code has a nodeRepresentation, one codingScheme and a displayName (ITI TF-3 4.2.3.1.2)."""
     for thing in _objects(case):
         for name, code in _classifications(thing, authors=False):
-            scheme = code.slot("codingScheme")
+            scheme = slot_of(code, "codingScheme")
             if not code.nodeRepresentation:
                 yield Finding(thing, f"{name}: nodeRepresentation is required", name)
             if scheme is None or len(scheme.values) != 1 or not scheme.values[0]:

@@ -12,7 +12,6 @@ from typing import Final
 from xds.fhir.datatypes.identifiers import kind_of, unique_id_of, uuid_of
 from xds.fhir.datatypes.relations import read_relates_to
 from xds.fhir.r4.outcome import Refused
-from xds.fhir.r4.problems import Problems
 from xds.fhir.r4.resource import Resource
 from xds.fhir.references import (
     Dangling,
@@ -21,7 +20,6 @@ from xds.fhir.references import (
     Held,
     InRequest,
     Named,
-    References,
     Sought,
     entry_uuid,
     is_elsewhere,
@@ -30,11 +28,10 @@ from xds.fhir.vocabulary import ENTRY_UUID
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import Comparison, Operator, Or
 from xds.metadata.objects import Association, DocumentEntry, Folder
-from xds.metadata.systems import Systems
 from xds.metadata.unique_ids import normal
-from xds.mhd.provide.bundle import EntryKind, ProvideBundle
-from xds.mhd.provide.submitted_objects import Provided
-from xds.registry.views import RegistryView
+from xds.mhd.provide.bundle import EntryKind
+from xds.mhd.provide.pending import PendingSubmission
+from xds.mhd.provide.submitted_objects import SubmittedObjects
 
 _UNRESOLVED: Final = "UnresolvedReferenceException"
 Member = type[DocumentEntry] | type[Folder]
@@ -54,15 +51,11 @@ class End:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Links:
+class AssociationReader:
     """Reads the references between the objects of one request and those that are registered."""
 
-    bundle: ProvideBundle
-    provided: Provided
-    references: References
-    view: RegistryView
-    systems: Systems
-    problems: Problems
+    pending: PendingSubmission
+    objects: SubmittedObjects
     associations: list[Association] = field(default_factory=list)
     expressions: dict[str, str] = field(default_factory=dict)
     """The FHIRPath that each Association was read from, by its id."""
@@ -70,11 +63,11 @@ class Links:
     def read(self) -> None:
         """Read memberships and relations; what is wrong goes to the problems."""
         self.read_relations()
-        submission_set = self.provided.things.get(self.bundle.submission_set.index)
+        submission_set = self.objects.things.get(self.pending.submitted.submission_set.index)
         if submission_set is None:
             return
         self._read_submission_set(submission_set.id)
-        for entry in self.bundle.of(EntryKind.FOLDER):
+        for entry in self.pending.submitted.of(EntryKind.FOLDER):
             self._read_folder(entry, submission_set.id)
 
     def _associate(
@@ -91,17 +84,19 @@ class Links:
 
     def end(self, reference: Resource, entry: Entry, path: str) -> End | None:
         """Return what a Reference leads to; None where that is a problem, which is noted."""
-        found = self.references.follow(reference, entry.resource, entry.full_url)
+        found = self.pending.references.follow(reference, entry.resource, entry.full_url)
         if is_elsewhere(found) and reference.get("identifier"):
             found = Named(reference["identifier"])
-        with self.problems.gathering():
+        with self.pending.issues.gathering():
             return self._end(found, path)
         return None
 
     def target_of(self, entry: Entry) -> End | None:
         """Return what the URL of an entry's request names."""
-        with self.problems.gathering():
-            return self._end(self.references.server(entry.url), f"{entry.place}.request.url")
+        with self.pending.issues.gathering():
+            return self._end(
+                self.pending.references.server(entry.url), f"{entry.place}.request.url"
+            )
         return None
 
     def _end(self, found: object, path: str) -> End | None:
@@ -129,9 +124,9 @@ class Links:
         if entry.kind not in (EntryKind.DOCUMENT, EntryKind.FOLDER):
             reason = f"the reference leads to a {entry.kind}"
             raise Refused.because(400, "value", reason, path)
-        if updated := self.provided.updated.get(entry.index):
+        if updated := self.objects.updated.get(entry.index):
             return End(updated.thing.id, Folder, is_new=False)
-        thing = self.provided.things.get(entry.index)
+        thing = self.objects.things.get(entry.index)
         if thing is None:
             return None  # it could not be read, which was noted
         return End(thing.id, Folder if isinstance(thing, Folder) else DocumentEntry, is_new=True)
@@ -139,7 +134,7 @@ class Links:
     def _of_identifier(self, identifier: Resource, path: str) -> End:
         """Follow a logical reference: within the request, else among what is registered."""
         wanted = self._names(identifier)
-        for thing in self.provided.things.values():
+        for thing in self.objects.things.values():
             if not isinstance(thing, DocumentEntry | Folder):
                 continue
             if wanted & {thing.id, normal(thing.unique_id or "")}:
@@ -154,7 +149,7 @@ class Links:
             names.add(uuid_of(identifier))
         if not (is_told and kind == ENTRY_UUID):
             with suppress(ValueError):
-                names.add(normal(unique_id_of(identifier, self.systems)))
+                names.add(normal(unique_id_of(identifier, self.pending.systems)))
         return names
 
     def _registered(self, identifier: Resource, kind: Member, path: str, *, missing: int) -> End:
@@ -173,8 +168,10 @@ class Links:
         """Return the entryUUID of the latest version of a resource; what is not there is itself."""
         own = Comparison("logical_id", Operator.EQUAL, (logical_id,))
         if kind is Folder:
-            return next((one.found.entry_uuid for one in self.view.find(Folder, [own])), logical_id)
-        found = self.view.find(DocumentEntry, [own])
+            return next(
+                (one.found.entry_uuid for one in self.pending.view.find(Folder, [own])), logical_id
+            )
+        found = self.pending.view.find(DocumentEntry, [own])
         return next((one.found.entry_uuid for one in found), logical_id)
 
     def _find(self, kind: Member, names: tuple[str, ...]) -> list[DocumentEntry] | list[Folder]:
@@ -183,16 +180,16 @@ class Links:
             Comparison("unique_id", Operator.EQUAL, names),
         )
         if kind is Folder:
-            return [one.thing for one in self.view.find(Folder, [either])]
-        return [one.thing for one in self.view.find(DocumentEntry, [either])]
+            return [one.thing for one in self.pending.view.find(Folder, [either])]
+        return [one.thing for one in self.pending.view.find(DocumentEntry, [either])]
 
     # --- relations -------------------------------------------------------------------------------
 
     def read_relations(self) -> None:
         """Read what new documents replace, transform, append to or sign."""
         among_new: dict[str, dict[str, str]] = {}
-        for entry in self.bundle.of(EntryKind.DOCUMENT):
-            source = self.provided.things.get(entry.index)
+        for entry in self.pending.submitted.of(EntryKind.DOCUMENT):
+            source = self.objects.things.get(entry.index)
             relations = self._relations(entry)
             if source is None:
                 continue
@@ -210,7 +207,7 @@ class Links:
             target = self.end(related.target, entry, path)
             if target is not None and target.kind is not DocumentEntry:
                 reason = "the target of relatesTo must be a DocumentReference"
-                self.problems.add("value", reason, path)
+                self.pending.issues.add("value", reason, path)
             elif target is not None:
                 kind = related.association_type
                 found.setdefault((kind, target.uuid), (kind, target, path))
@@ -237,7 +234,7 @@ class Links:
             if count:
                 reason = "the documents of the Bundle are related in a circle"
                 paths = [path for t, path in edges[source].items() if open_ends.get(t)]
-                self.problems.add("business-rule", reason, *paths)
+                self.pending.issues.add("business-rule", reason, *paths)
 
     # --- memberships -----------------------------------------------------------------------------
 
@@ -247,7 +244,9 @@ class Links:
         for place, item in enumerate(entry.resource.get("entry") or ()):
             path = f"{entry.path}.entry[{place}]"
             if item.get("deleted"):
-                self.problems.add("not-supported", "nothing is taken away here", f"{path}.deleted")
+                self.pending.issues.add(
+                    "not-supported", "nothing is taken away here", f"{path}.deleted"
+                )
                 continue
             end = self.end(item.get("item") or {}, entry, f"{path}.item")
             if end is not None and end.uuid not in seen:
@@ -256,8 +255,8 @@ class Links:
 
     def _read_submission_set(self, submission_set: str) -> None:
         held: set[str] = set()
-        updated = {folder.thing.id for folder in self.provided.updated.values()}
-        for end, path in self._items(self.bundle.submission_set):
+        updated = {folder.thing.id for folder in self.objects.updated.values()}
+        for end, path in self._items(self.pending.submitted.submission_set):
             held.add(end.uuid)
             if end.kind is Folder and end.uuid in updated:
                 continue  # a set holds what joins a registered Folder, not the Folder
@@ -269,27 +268,29 @@ class Links:
                 path,
                 status if end.kind is DocumentEntry else None,
             )
-        for entry in self.bundle.of(EntryKind.DOCUMENT, EntryKind.FOLDER):
-            thing = self.provided.things.get(entry.index)
+        for entry in self.pending.submitted.of(EntryKind.DOCUMENT, EntryKind.FOLDER):
+            thing = self.objects.things.get(entry.index)
             if thing is not None and thing.id not in held:
                 reason = "the SubmissionSet List does not have this among its entries"
-                self.problems.add("required", reason, entry.path)
+                self.pending.issues.add("required", reason, entry.path)
 
     def _read_folder(self, entry: Entry, submission_set: str) -> None:
-        folder = self.provided.updated.get(entry.index)
-        thing = folder.thing if folder else self.provided.things.get(entry.index)
+        folder = self.objects.updated.get(entry.index)
+        thing = folder.thing if folder else self.objects.things.get(entry.index)
         if thing is None:
             return
         ends = list(self._items(entry))
-        members = {one.entry_uuid for one in self.view.members([thing.id])} if folder else set()
+        members = (
+            {one.entry_uuid for one in self.pending.view.members([thing.id])} if folder else set()
+        )
         for end, path in ends:
             if end.kind is not DocumentEntry:
-                self.problems.add("value", "a Folder holds DocumentReferences only", path)
+                self.pending.issues.add("value", "a Folder holds DocumentReferences only", path)
             elif end.uuid not in members:
                 membership = self._associate(v.HAS_MEMBER, thing.id, end.uuid, path)
                 self._associate(v.HAS_MEMBER, submission_set, membership.id, path)
         if members - {end.uuid for end, _ in ends}:
-            self.problems.warn(
+            self.pending.issues.warn(
                 "documents of the Folder that the update does not have stay in it", entry.path
             )
 
@@ -302,7 +303,7 @@ def replaced(associations: Iterable[Association]) -> frozenset[str]:
 _PATCH: Final = {"path": "DocumentReference.status", "type": "replace", "value": "superseded"}
 
 
-def check_patch(entry: Entry, links: Links) -> End | None:
+def check_patch(entry: Entry, reader: AssociationReader) -> End | None:
     """Return the document that a PATCH makes superseded, which a new one must replace.
 
     The registry itself deprecates what is replaced, so that the PATCH says nothing new; any other
@@ -313,15 +314,15 @@ def check_patch(entry: Entry, links: Links) -> End | None:
         {part.get("name"): _value(part) for part in one.get("part") or ()} for one in operations
     ]
     if said != [_PATCH] or operations[0].get("name") != "operation":
-        links.problems.add(
+        reader.pending.issues.add(
             "not-supported",
             "a PATCH may only replace DocumentReference.status by superseded",
             entry.path,
         )
         return None
-    found = links.target_of(entry)
-    if found is not None and found.uuid not in replaced(links.associations):
-        links.problems.add(
+    found = reader.target_of(entry)
+    if found is not None and found.uuid not in replaced(reader.associations):
+        reader.pending.issues.add(
             "business-rule", "no DocumentReference of the Bundle replaces this one", entry.path
         )
     return found

@@ -12,13 +12,12 @@ from functools import partial
 from typing import Final
 
 from xds.content.fhir_document import document_bytes, problems
-from xds.fhir.r4.problems import Problems
 from xds.fhir.r4.resource import Resource
-from xds.fhir.references import Entry, Foreign, InRequest, References
+from xds.fhir.references import Entry, Foreign, InRequest
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
-from xds.mhd.provide.bundle import EntryKind, ProvideBundle
+from xds.mhd.provide.bundle import EntryKind
+from xds.mhd.provide.pending import PendingSubmission
 from xds.mhd.provide.publishing import DocumentContent, decoded, media_type
-from xds.outgoing.fetching import Fetching
 
 _MISSING: Final = "XDSMissingDocument"
 _FORMS: Final = {
@@ -42,23 +41,21 @@ class OnDemand:
 class Attachments:
     """The attachments of one request."""
 
-    references: References
-    fetching: Fetching
-    problems: Problems
+    pending: PendingSubmission
 
     def source(self, entry: Entry) -> DocumentContent | OnDemand | None:
         """Tell where a DocumentReference's document is; None where that is a problem."""
         attachment = attachment_of(entry.resource)
         path = attachment_path(entry.path)
         if "data" in attachment:
-            self.problems.add(
+            self.pending.issues.add(
                 "not-supported",
                 "the document must be an entry of the Bundle, to which attachment.url leads",
                 f"{path}.data",
             )
             return None
         if not attachment.get("url"):
-            self.problems.add("required", "attachment.url is required", f"{path}.url")
+            self.pending.issues.add("required", "attachment.url is required", f"{path}.url")
             return None
         return self._found(attachment, path, entry.full_url)
 
@@ -66,26 +63,26 @@ class Attachments:
         self, attachment: Resource, path: str, full_url: str
     ) -> DocumentContent | OnDemand | None:
         url: str = attachment["url"]
-        match self.references.lead(url, full_url):
+        match self.pending.references.lead(url, full_url):
             case InRequest(entry) if entry.kind is EntryKind.BINARY:
                 return self._binary(attachment, path, entry)
             case InRequest(entry) if entry.kind is EntryKind.FHIR_DOCUMENT:
                 return self._fhir_document(attachment, path, entry)
             case InRequest():
                 reason = "attachment.url leads to an entry that is neither Binary nor document"
-                self.problems.add("value", reason, f"{path}.url", error_code=_MISSING)
+                self.pending.issues.add("value", reason, f"{path}.url", error_code=_MISSING)
             case Foreign(url):
                 return self._foreign(attachment, path, url)
             case _:
                 reason = "attachment.url leads to no entry of the Bundle by its fullUrl"
-                self.problems.add("not-found", reason, f"{path}.url", error_code=_MISSING)
+                self.pending.issues.add("not-found", reason, f"{path}.url", error_code=_MISSING)
         return None
 
     def _binary(self, attachment: Resource, path: str, entry: Entry) -> DocumentContent | None:
         binary = entry.resource
         stated, own = attachment.get("contentType"), binary.get("contentType")
         if own and stated and media_type(own) != media_type(stated):
-            self.problems.add(
+            self.pending.issues.add(
                 "value",
                 "contentType is not that of the Binary",
                 f"{path}.contentType",
@@ -93,7 +90,7 @@ class Attachments:
             )
         # an empty document has no data: FHIR has no empty values
         if "data" not in binary and attachment.get("size") != 0:
-            self.problems.add("required", "the Binary has no data", f"{entry.path}.data")
+            self.pending.issues.add("required", "the Binary has no data", f"{entry.path}.data")
             return None
         chunks = partial(decoded, binary.get("data", ""))
         return DocumentContent(chunks=chunks, path=f"{entry.path}.data", entry=entry.index)
@@ -103,14 +100,14 @@ class Attachments:
     ) -> DocumentContent | None:
         form = _FORMS.get(media_type(attachment.get("contentType")))
         if form is None:
-            self.problems.add(
+            self.pending.issues.add(
                 "value",
                 f"contentType of a FHIR document must be {FHIR_JSON} or {FHIR_XML}",
                 f"{path}.contentType",
             )
             return None
         if found := problems(entry.resource, entry.path):
-            self.problems.sort(found)
+            self.pending.issues.sort(found)
             return None
 
         def chunks() -> Iterator[bytes]:
@@ -121,8 +118,8 @@ class Attachments:
     def _foreign(
         self, attachment: Resource, path: str, url: str
     ) -> DocumentContent | OnDemand | None:
-        if not self.fetching.admits(url):
-            self.problems.add(
+        if not self.pending.fetching.admits(url):
+            self.pending.issues.add(
                 "forbidden",
                 "the document lies on another server, from which this one may not fetch it: "
                 "put it into the Bundle, or have its URL allowed (option fhir_fetch_from)",
@@ -132,7 +129,7 @@ class Attachments:
         if "hash" not in attachment and "size" not in attachment:
             return OnDemand(url)
         accept = media_type(attachment.get("contentType")) or "*/*"
-        fetch = partial(self.fetching.fetch, url, accept=accept)
+        fetch = partial(self.pending.fetching.fetch, url, accept=accept)
         # size 0 says that the document is assembled when it is first retrieved, which is now
         is_delayed = attachment.get("size") == 0
         return DocumentContent(chunks=fetch, path=f"{path}.url", is_rendered=is_delayed)
@@ -150,19 +147,17 @@ def attachment_of(resource: Resource) -> Resource:
     return attachment
 
 
-def check_every_content_is_used(
-    bundle: ProvideBundle, references: References, problems: Problems
-) -> None:
+def check_every_content_is_used(pending: PendingSubmission) -> None:
     """Note the Binaries and documents that no DocumentReference leads to (ITI TF-2 3.41.4.1.3)."""
     used = set()
-    for entry in bundle.of(EntryKind.DOCUMENT):
+    for entry in pending.submitted.of(EntryKind.DOCUMENT):
         url = attachment_of(entry.resource).get("url") or ""
-        found = references.lead(url, entry.full_url) if url else None
+        found = pending.references.lead(url, entry.full_url) if url else None
         if isinstance(found, InRequest):
             used.add(found.entry.index)
-    for entry in bundle.of(EntryKind.BINARY, EntryKind.FHIR_DOCUMENT):
+    for entry in pending.submitted.of(EntryKind.BINARY, EntryKind.FHIR_DOCUMENT):
         if entry.index not in used:
-            problems.add(
+            pending.issues.add(
                 "invalid",
                 "no DocumentReference of the Bundle leads here",
                 entry.path,

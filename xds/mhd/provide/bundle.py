@@ -1,7 +1,7 @@
 """The Bundle of ITI-65 taken apart: which entry is what, and may it be (MHD 2:3.65.4.1.2)."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -25,22 +25,6 @@ class EntryKind(StrEnum):
     FHIR_DOCUMENT = "FHIR document"
     PATIENT = "Patient"
     OTHER = "resource that others refer to"
-
-
-def alone(resource: Resource) -> Entry:
-    """Return a DocumentReference that comes without a Bundle (ITI-105) as if in one."""
-    path = "DocumentReference"
-    return Entry(
-        index=0,
-        place=path,
-        path=path,
-        kind=EntryKind.DOCUMENT,
-        method="POST",
-        url=path,
-        full_url="",
-        resource=resource,
-        resource_type=path,
-    )
 
 
 _METHODS: Final[Mapping[str, frozenset[str]]] = {
@@ -85,35 +69,52 @@ _PROFILES: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True)
-class ProvideBundle:
-    """The entries of one ITI-65 request, in their order."""
+class SubmittedEntries:
+    """The resources of one request, in their order."""
 
     entries: tuple[Entry, ...]
     is_minimal: bool
     """Whether it claims Minimal Metadata and no more."""
 
     @classmethod
-    def read(cls, bundle: Resource, *, base: str, problems: Problems) -> "ProvideBundle":
-        """Take a Bundle apart; what is wrong with it goes to ``problems``."""
+    def of_document_reference(cls, resource: Resource) -> "SubmittedEntries":
+        """Return a DocumentReference that comes without a Bundle (ITI-105)."""
+        path = "DocumentReference"
+        entry = Entry(
+            index=0,
+            place=path,
+            path=path,
+            kind=EntryKind.DOCUMENT,
+            method="POST",
+            url=path,
+            full_url="",
+            resource=resource,
+            resource_type=path,
+        )
+        return cls((entry,), is_minimal=True)
+
+    @classmethod
+    def of_bundle(cls, bundle: Resource, *, base: str, problems: Problems) -> "SubmittedEntries":
+        """Take a Bundle (ITI-65) apart; what is wrong with it goes to ``problems``."""
         if bundle.get("type") != "transaction":
             problems.add("value", "Bundle.type must be transaction", "Bundle.type")
         entries = tuple(_entries(bundle, base, problems))
         found = cls(entries, _is_minimal(bundle, problems))
-        sets = list(found.of(EntryKind.SUBMISSION_SET))
+        sets = found.of(EntryKind.SUBMISSION_SET)
         if not sets:
             problems.add("required", "there is no entry with the SubmissionSet List", "Bundle")
         for extra in sets[1:]:
             problems.add("invalid", "a Bundle has exactly one SubmissionSet", extra.path)
         return found
 
-    def of(self, *kinds: EntryKind) -> Iterator[Entry]:
-        """Yield the entries of these kinds."""
-        return (entry for entry in self.entries if entry.kind in kinds)
+    def of(self, *kinds: EntryKind) -> Sequence[Entry]:
+        """Return the entries of these kinds."""
+        return [entry for entry in self.entries if entry.kind in kinds]
 
     @cached_property
     def submission_set(self) -> Entry:
         """The entry with the SubmissionSet."""
-        return next(self.of(EntryKind.SUBMISSION_SET))
+        return self.of(EntryKind.SUBMISSION_SET)[0]
 
 
 def canonical(profile: str) -> str:

@@ -1,27 +1,25 @@
 """The metadata of an ITI-65 request: its resources become objects of XDS (MHD 2:3.65.4.1.2)."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Final, TypeVar
 
 from xds.fhir.datatypes.context import Mapped, Reading
 from xds.fhir.datatypes.identifiers import of_kind, package_unique_id, uuid_of
 from xds.fhir.r4.outcome import Refused
-from xds.fhir.r4.problems import Problems
 from xds.fhir.r4.resource import Resource
-from xds.fhir.references import Entry, Held, InRequest, References, Sought, Subject, entry_uuid
+from xds.fhir.references import Entry, Held, InRequest, Sought, Subject, entry_uuid
 from xds.fhir.vocabulary import CURRENT, ENTRY_UUID, UNIQUE_ID
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import Comparison, Operator
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
-from xds.metadata.systems import Systems
 from xds.mhd.mapping.document_references import read_document_reference
 from xds.mhd.mapping.lists import read_folder, read_submission_set
-from xds.mhd.provide.bundle import EntryKind, ProvideBundle
+from xds.mhd.provide.bundle import EntryKind
+from xds.mhd.provide.pending import PendingSubmission
 from xds.mhd.provide.publishing import check_modifiers, new_unique_id
-from xds.mhd.provide.subjects import Subjects
-from xds.registry.views import Found, RegistryView
+from xds.registry.views import Found
 
 Thing = DocumentEntry | SubmissionSet | Folder
 T = TypeVar("T", DocumentEntry, SubmissionSet, Folder)
@@ -32,7 +30,7 @@ _READ: Final = frozenset(EntryKind) - {EntryKind.BINARY, EntryKind.FHIR_DOCUMENT
 
 
 @dataclass(frozen=True, slots=True)
-class Provided:
+class SubmittedObjects:
     """What the resources of a request have become; by the index of their entries."""
 
     things: dict[int, Thing]
@@ -58,20 +56,15 @@ def _other_persons(resource: Resource) -> Iterable[Resource]:
 class MetadataReader:
     """Reads the metadata of one request."""
 
-    bundle: ProvideBundle
-    references: References
-    subjects: Subjects
-    view: RegistryView
-    systems: Systems
-    problems: Problems
+    pending: PendingSubmission
     _things: dict[int, Thing] = field(default_factory=dict)
     _updated: dict[int, Found[Folder]] = field(default_factory=dict)
 
-    def read(self) -> Provided:
+    def read(self) -> SubmittedObjects:
         """Read all there is; what is wrong goes to the problems."""
         patients = self._patients()
-        for entry in self.bundle.of(*_READ):
-            check_modifiers(entry.resource, entry.path, self.problems)
+        for entry in self.pending.submitted.of(*_READ):
+            check_modifiers(entry.resource, entry.path, self.pending.issues)
         for entry in self._bearers:
             self._check_status(entry)
             patient_id = patients.get(entry.index)
@@ -80,11 +73,11 @@ class MetadataReader:
                 self._updated[entry.index] = folder
                 self._check_update(entry, folder, patient_id)
                 continue
-            with self.problems.gathering():
+            with self.pending.issues.gathering():
                 self._things[entry.index] = self._thing(entry, patient_id or "")
-        patient_id = patients.get(self.bundle.submission_set.index)
+        patient_id = patients.get(self.pending.submitted.submission_set.index)
         sources = frozenset(self._check_patient_entries(patient_id))
-        return Provided(self._things, self._updated, patient_id, sources)
+        return SubmittedObjects(self._things, self._updated, patient_id, sources)
 
     # --- patients --------------------------------------------------------------------------------
 
@@ -98,28 +91,30 @@ class MetadataReader:
                 without.append(entry)
                 continue
             path = f"{entry.path}.subject"
-            with self.problems.gathering():
+            with self.pending.issues.gathering():
                 subject = Subject(reference, entry.resource, path, entry.full_url)
-                found[entry.index] = self.subjects.patient_id(subject)
+                found[entry.index] = self.pending.subjects.patient_id(subject)
         if without and not self._may_lack_subjects(without):
             return found
-        with self.problems.gathering():
+        with self.pending.issues.gathering():
             if len(without) == len(self._bearers):
-                path = f"{self.bundle.submission_set.path}.subject"
-                found[without[0].index] = self.subjects.unnamed(path)
+                path = f"{self.pending.submitted.submission_set.path}.subject"
+                found[without[0].index] = self.pending.subjects.unnamed(path)
             for entry in without if found else ():
                 found.setdefault(entry.index, next(iter(found.values())))
         return found
 
-    @property
-    def _bearers(self) -> list[Entry]:
-        return list(self.bundle.of(EntryKind.SUBMISSION_SET, EntryKind.DOCUMENT, EntryKind.FOLDER))
+    @cached_property
+    def _bearers(self) -> Sequence[Entry]:
+        return self.pending.submitted.of(
+            EntryKind.SUBMISSION_SET, EntryKind.DOCUMENT, EntryKind.FOLDER
+        )
 
     def _may_lack_subjects(self, without: list[Entry]) -> bool:
-        if not self.bundle.is_minimal:
+        if not self.pending.submitted.is_minimal:
             for entry in without:
-                self.problems.add("required", "subject is required", f"{entry.path}.subject")
-        return self.bundle.is_minimal
+                self.pending.issues.add("required", "subject is required", f"{entry.path}.subject")
+        return self.pending.submitted.is_minimal
 
     def _check_patient_entries(self, patient_id: str | None) -> Iterator[int]:
         """A Patient of the Bundle is the one that the submission is about (MHD 2:3.65.4.1.2).
@@ -128,18 +123,18 @@ class MetadataReader:
         sourcePatientInfo or author, and so in the words of another system (UnContained option).
         """
         subjects, others = self._led_to(_subjects), self._led_to(_other_persons)
-        for entry in self.bundle.of(EntryKind.PATIENT):
+        for entry in self.pending.submitted.of(EntryKind.PATIENT):
             reason = self._not_the_subject(entry, patient_id)
             if reason is None:
                 continue
             if entry.method != "GET" and entry.index in others - subjects:
                 yield entry.index
             else:
-                self.problems.take(reason)
+                self.pending.issues.take(reason)
 
     def _not_the_subject(self, entry: Entry, patient_id: str | None) -> Refused | None:
         try:
-            found = self.subjects.of_entry(entry, entry.path)
+            found = self.pending.subjects.of_entry(entry, entry.path)
         except Refused as refused:
             return refused
         if patient_id is None or found == patient_id:
@@ -150,28 +145,28 @@ class MetadataReader:
     def _led_to(self, references: Callable[[Resource], Iterable[Resource]]) -> set[int]:
         """Return the indices of the entries that these references lead to."""
         found = (
-            self.references.follow(reference, entry.resource, entry.full_url)
+            self.pending.references.follow(reference, entry.resource, entry.full_url)
             for entry in self._bearers
             for reference in references(entry.resource)
         )
         return {one.entry.index for one in found if isinstance(one, InRequest)}
 
     def _mismatch(self, reason: str, path: str) -> None:
-        self.problems.add("invariant", reason, path, error_code=_MISMATCH)
+        self.pending.issues.add("invariant", reason, path, error_code=_MISMATCH)
 
     def _check_status(self, entry: Entry) -> None:
         """What is submitted is current; nothing else can be registered, and no status changed."""
         if entry.resource.get("status") != CURRENT:
             reason = "what is submitted must be current"
-            self.problems.add("value", reason, f"{entry.path}.status")
+            self.pending.issues.add("value", reason, f"{entry.path}.status")
 
     # --- new objects -----------------------------------------------------------------------------
 
     def _thing(self, entry: Entry, patient_id: str) -> Thing:
         reading = Reading(
-            systems=self.systems,
+            systems=self.pending.systems,
             path=entry.path,
-            resolve=partial(self.references.resource, full_url=entry.full_url),
+            resolve=partial(self.pending.references.resource, full_url=entry.full_url),
         )
         resource = self._with_free_uuid(entry)
         if entry.kind is EntryKind.DOCUMENT:
@@ -185,7 +180,7 @@ class MetadataReader:
 
         It is in its first version, and has a uniqueId, which MHD does not require of a List.
         """
-        self.problems.warnings.extend(mapped.warnings)
+        self.pending.issues.warnings.extend(mapped.warnings)
         thing = mapped.thing
         if not isinstance(thing, DocumentEntry) and not thing.unique_id:
             thing = thing.updated(unique_id=new_unique_id())
@@ -204,7 +199,7 @@ class MetadataReader:
         for place, identifier in of_kind(identifiers, ENTRY_UUID):
             if self._is_in_use(identifier, entry):
                 others = [one for i, one in enumerate(identifiers) if i != place]
-                self.problems.warn(
+                self.pending.issues.warn(
                     "the entryUUID is in use already: a new one was assigned",
                     f"{entry.path}.identifier[{place}]",
                 )
@@ -224,7 +219,7 @@ class MetadataReader:
         if any(thing.id == uuid for thing in self._things.values()):
             return True
         wanted = Comparison("entry_uuid", Operator.EQUAL, (uuid,))
-        whole = self.view.whole
+        whole = self.pending.view.whole
         return bool(
             whole.count(DocumentEntry, [wanted])
             or whole.count(SubmissionSet, [wanted])
@@ -239,12 +234,12 @@ class MetadataReader:
         MHD's own example has a PUT of ``List`` without id; such a Folder is made where there is
         none, one with an id is not.
         """
-        target = self.references.server(entry.url) if entry.url != "List" else None
+        target = self.pending.references.server(entry.url) if entry.url != "List" else None
         match target:
             case Held(type="List", id=identifier):
                 found = self._folder("logical_id", entry_uuid(identifier) or "")
                 if found is None:
-                    self.problems.add(
+                    self.pending.issues.add(
                         "not-found",
                         "this server has no such Folder",
                         f"{entry.place}.request.url",
@@ -256,7 +251,7 @@ class MetadataReader:
             case None:
                 pass
             case _:
-                self.problems.add(
+                self.pending.issues.add(
                     "not-supported",
                     "a Folder is updated by its id or its identifier",
                     f"{entry.place}.request.url",
@@ -267,28 +262,32 @@ class MetadataReader:
 
     def _unique_id(self, identifier: Resource) -> str:
         try:
-            return package_unique_id(identifier, self.systems)
+            return package_unique_id(identifier, self.pending.systems)
         except ValueError:
             return ""
 
     def _folder(self, attribute: str, value: str) -> Found[Folder] | None:
-        found = self.view.find(Folder, [Comparison(attribute, Operator.EQUAL, (value,))])
+        found = self.pending.view.find(Folder, [Comparison(attribute, Operator.EQUAL, (value,))])
         return found[0] if found else None
 
     def _check_update(self, entry: Entry, folder: Found[Folder], patient_id: str | None) -> None:
         """An update only adds documents: what else it says must be what is there already."""
         held = folder.thing
         if held.availability_status == v.DEPRECATED:
-            self.problems.add("business-rule", "the Folder is deprecated", entry.path, status=422)
+            self.pending.issues.add(
+                "business-rule", "the Folder is deprecated", entry.path, status=422
+            )
         if patient_id is not None and patient_id != held.patient_id:
             self._mismatch("the Folder is another patient's", f"{entry.path}.subject")
         if not self._says_the_same(entry, held):
-            self.problems.warn(
+            self.pending.issues.warn(
                 "of the update of a Folder only its new documents are taken", entry.path
             )
 
     def _says_the_same(self, entry: Entry, held: Folder) -> bool:
-        reading = Reading(systems=self.systems, path=entry.path, resolve=self.references.resource)
+        reading = Reading(
+            systems=self.pending.systems, path=entry.path, resolve=self.pending.references.resource
+        )
         try:
             said = read_folder(entry.resource, reading, patient_id="").thing
         except Refused:

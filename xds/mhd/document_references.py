@@ -1,0 +1,60 @@
+"""DocumentReferences of what is registered: as a search and a read answer them (MHD 2:3.67)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from xds.fhir.datatypes.context import Writing
+from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.http.versions import versioned
+from xds.fhir.r4.json import Rendered
+from xds.fhir.search import searchset
+from xds.fhir.vocabulary import UUID_URN
+from xds.metadata.criteria import Comparison, Operator
+from xds.metadata.objects import DocumentEntry
+from xds.mhd.mapping.document_references import document_reference
+from xds.mhd.search.parameters import DOCUMENT_REFERENCES
+from xds.registry.views import Found, RegistryView, Relation
+from xds.security.details import PatientDetails
+
+
+def read(facade: Facade, call: Call) -> Answer:
+    """Read one DocumentReference by its id."""
+    by_id = Comparison("logical_id", Operator.EQUAL, (UUID_URN + call.identifier,))
+    with facade.domain.registry.view(call.access.visible) as view:
+        found = view.find(DocumentEntry, [by_id])
+        resources = rendered(facade, call.base, view, found)
+    call.access.details = PatientDetails(tuple(one.found.patient_id for one in found))
+    if not found:
+        return searchset.read(call, DOCUMENT_REFERENCES, None)
+    return searchset.read(
+        call, DOCUMENT_REFERENCES, resources[0].resource(), found[0].last_updated_at
+    )
+
+
+def rendered(
+    facade: Facade, base: str, view: RegistryView, found: Sequence[Found[Any]]
+) -> list[Rendered]:
+    """Write entries as DocumentReferences, with their relations to older ones."""
+    relations: dict[str, list[Relation]] = {one.found.entry_uuid: [] for one in found}
+    for relation in view.relations(relations):
+        relations[relation.source].append(relation)
+    writing = Writing(facade.domain.systems, base)
+
+    def written(one: Found[Any]) -> Rendered:
+        related = relations[one.found.entry_uuid]
+        return facade.kept.rendered(
+            (*searchset.state(one, base), *related),
+            lambda: versioned(
+                document_reference(
+                    one.thing,
+                    context=writing,
+                    relations=related,
+                    registered_at=one.registered_at,
+                    last_updated_at=one.last_updated_at,
+                    patient=one.patient,
+                ),
+                base,
+            ),
+        )
+
+    return [written(one) for one in found]
