@@ -22,8 +22,8 @@ from xds.content import fhir_document as documents
 from xds.content.description import Description, completed, missing
 from xds.fhir.exchange import Facade
 from xds.fhir.r4 import json, structure, xml
+from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Issue
-from xds.fhir.r4.problems import Problems
 from xds.fhir.r4.resource import Resource
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.metadata import vocabulary as v
@@ -53,7 +53,7 @@ class Reader:
                     base=BASE,
                     systems=SYSTEMS,
                     subjects=lambda references: (
-                        subjects_of(self.facade, references, view, Problems()).patient_id
+                        subjects_of(self.facade, references, view, IssueCollector()).patient_id
                     ),
                 )
             )

@@ -14,7 +14,7 @@ from tests.reference import FHIR as FOLDER
 from tests.reference import absent
 from xds.fhir.r4 import elements, xml
 from xds.fhir.r4 import json as fhir_json
-from xds.fhir.r4.findings import MOST
+from xds.fhir.r4.issues import MOST
 from xds.fhir.r4.json import Decimal
 from xds.fhir.r4.outcome import operation_outcome
 from xds.fhir.r4.resource import Resource

@@ -14,11 +14,12 @@ from xds.content.description import Description, Related, gather, unreadable
 from xds.fhir.datatypes import times
 from xds.fhir.datatypes.authors import NOBODY, Actors
 from xds.fhir.datatypes.codes import Codes
-from xds.fhir.datatypes.context import Notes, Reading
+from xds.fhir.datatypes.context import Reading, mapped
 from xds.fhir.datatypes.demographics import read_patient
 from xds.fhir.datatypes.identifiers import reference_id, unique_id_of
 from xds.fhir.datatypes.relations import read_relates_to
 from xds.fhir.r4 import rendering
+from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.r4.resource import Resource
 from xds.fhir.r4.structure import is_document
@@ -180,9 +181,9 @@ def _title(document: Document) -> str | None:
 
 def _codes(document: Document, read: Callable[[Codes, Resource], Any]) -> Any:
     """Let the mapping read codes of the Composition; Refused with whatever it finds wrong."""
-    notes = Notes(_COMPOSITION)
+    notes = IssueCollector(_COMPOSITION)
     found = read(Codes(document.systems, notes), document.composition)
-    return notes.mapped(found).thing
+    return mapped(notes, found).thing
 
 
 def _type_code(document: Document) -> Any:
@@ -276,20 +277,20 @@ def _service_stop_time(document: Document) -> str | None:
 
 
 def _author(document: Document) -> tuple[Author, ...]:
-    notes = Notes(_COMPOSITION)
+    notes = IssueCollector(_COMPOSITION)
     actors = Actors(document.composition, document.reading, notes)
     authors = document.composition.get("author", ())
     found = [actors.author(one, f"author[{i}]") for i, one in enumerate(authors)]
-    return notes.mapped(tuple(one for one in found if one != NOBODY)).thing
+    return mapped(notes, tuple(one for one in found if one != NOBODY)).thing
 
 
 def _legal_authenticator(document: Document) -> str | None:
-    notes = Notes(_COMPOSITION)
+    notes = IssueCollector(_COMPOSITION)
     actors = Actors(document.composition, document.reading, notes)
     for i, attester in enumerate(document.composition.get("attester", ())):
         if attester.get("mode") == "legal" and "party" in attester:
             person = actors.person(attester["party"], f"attester[{i}].party")
-            return notes.mapped(person).thing
+            return mapped(notes, person).thing
     return None
 
 
@@ -323,7 +324,7 @@ def _subject(document: Document) -> Subject | None:
 
 def _source(document: Document) -> tuple[str | None, tuple[str, ...]]:
     reference = document.composition.get("subject") or {}
-    patient = Actors(document.composition, document.reading, Notes(_COMPOSITION)).target(
+    patient = Actors(document.composition, document.reading, IssueCollector(_COMPOSITION)).target(
         reference, "subject", document.composition
     )
     if patient is None or patient.get("resourceType") != "Patient":

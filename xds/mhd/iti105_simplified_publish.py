@@ -7,8 +7,8 @@ from typing import Final
 from xds.fhir.datatypes.context import Reading
 from xds.fhir.datatypes.identifiers import of_kind, resource_id
 from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import operation_outcome
-from xds.fhir.r4.problems import Problems
 from xds.fhir.r4.resource import Resource
 from xds.fhir.references import Subject
 from xds.fhir.vocabulary import CURRENT, ENTRY_UUID
@@ -30,8 +30,8 @@ _ATTACHMENT: Final = attachment_path(_PATH)
 
 def publish(facade: Facade, call: Call) -> Answer:
     """Store the document, and register it in a SubmissionSet of its own."""
-    issues = Problems()
-    issues.warnings.extend(call.warnings)
+    issues = IssueCollector()
+    issues.add(call.warnings)
     _check_profile(call.resource, issues)
     submitted = SubmittedEntries.of_document_reference(call.resource)
     with facade.domain.registry.view(call.access.visible) as view:
@@ -40,7 +40,7 @@ def publish(facade: Facade, call: Call) -> Answer:
         )
         entry = _entry(pending)
         associations = _associations(pending, entry) if entry else ()
-    issues.settle()
+    issues.raise_if_any()
     assert entry is not None, "what cannot be read is an issue"
     data = attachment_of(call.resource)["data"]
     content = DocumentContent(chunks=partial(decoded, data), path=f"{_ATTACHMENT}.data")
@@ -56,25 +56,25 @@ def describe(facade: Facade, call: Call) -> None:
     note_subjects(facade, call, submitted.entries)
 
 
-def _check_profile(resource: Resource, problems: Problems) -> None:
+def _check_profile(resource: Resource, problems: IssueCollector) -> None:
     """Check what the profile SimplifiedPublish adds to R4 (MHD 2:3.105.4.1.2)."""
     attachment = attachment_of(resource)
     check_modifiers(resource, _PATH, problems)
     for name in ("masterIdentifier", "subject"):
         if not resource.get(name):
-            problems.add("required", f"{name} is required", f"{_PATH}.{name}")
+            problems.error("required", f"{name} is required", f"{_PATH}.{name}")
     if resource.get("status") != CURRENT:
-        problems.add("value", "the status of a new document is current", f"{_PATH}.status")
+        problems.error("value", "the status of a new document is current", f"{_PATH}.status")
     if len(resource.get("content") or ()) > 1:
-        problems.add("invalid", "there is one document, in content[0]", f"{_PATH}.content[1]")
+        problems.error("invalid", "there is one document, in content[0]", f"{_PATH}.content[1]")
     if "data" not in attachment:
-        problems.add("required", "attachment.data has the document", f"{_ATTACHMENT}.data")
+        problems.error("required", "attachment.data has the document", f"{_ATTACHMENT}.data")
     if "url" in attachment:
         reason = "the document is in attachment.data, and nowhere else"
-        problems.add("not-supported", reason, f"{_ATTACHMENT}.url")
+        problems.error("not-supported", reason, f"{_ATTACHMENT}.url")
     for place, _ in of_kind(resource.get("identifier") or [], ENTRY_UUID):
         reason = "the server assigns the entryUUID"
-        problems.add("not-supported", reason, f"{_PATH}.identifier[{place}]")
+        problems.error("not-supported", reason, f"{_PATH}.identifier[{place}]")
 
 
 def _entry(pending: PendingSubmission) -> DocumentEntry | None:
@@ -88,7 +88,7 @@ def _entry(pending: PendingSubmission) -> DocumentEntry | None:
     completeness = Completeness(is_minimal=True, accepts_minimal=pending.accepts_minimal)
     with issues.gathering():
         mapped = read_document_reference(resource, reading, patient_id=patient_id)
-        issues.warnings.extend(mapped.warnings)
+        issues.add(mapped.warnings)
         completeness.check_source_patient(resource, _PATH, issues)
         return completeness.checked(mapped.thing, _PATH, issues)
     return None
@@ -105,7 +105,7 @@ def _associations(pending: PendingSubmission, entry: DocumentEntry) -> Sequence[
 # --- answering -----------------------------------------------------------------------------------
 
 
-def _answer(facade: Facade, call: Call, entry: DocumentEntry, problems: Problems) -> Answer:
+def _answer(facade: Facade, call: Call, entry: DocumentEntry, problems: IssueCollector) -> Answer:
     """Answer with the DocumentReference, as a read of it would, or as the client prefers."""
     bare_id = resource_id(entry.id)
     wanted = call.prefer.get("return")

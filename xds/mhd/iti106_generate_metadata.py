@@ -14,8 +14,8 @@ from xds.fhir.datatypes.identifiers import resource_id, unique_identifier
 from xds.fhir.exchange import Answer, Call, Facade
 from xds.fhir.http.negotiation import MediaType
 from xds.fhir.r4 import json, structure, xml
+from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Issue, Refused
-from xds.fhir.r4.problems import Problems
 from xds.fhir.r4.resource import Resource
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.metadata import vocabulary as v
@@ -74,7 +74,7 @@ def generate(facade: Facade, call: Call) -> Answer:
         call.access,
         entry,
         DocumentContent(chunks=lambda: iter((received.data,)), path=_RESOURCE),
-        Problems(),
+        IssueCollector(),
         associations=relations,
         path=_RESOURCE,
     )
@@ -116,31 +116,33 @@ def _received(call: Call) -> _Received:
 def _document(parameters: Resource) -> Resource:
     """Return what the one parameter holds (GenerateMetadata.Parameters.In, which is closed)."""
     given = parameters.get("parameter") or []
-    problems = Problems()
+    problems = IssueCollector()
     for i, parameter in enumerate(given):
         _check(parameter, i, problems)
     if not given:
-        problems.add("required", "the parameter document is required", "Parameters.parameter")
-    problems.settle()
+        problems.error("required", "the parameter document is required", "Parameters.parameter")
+    problems.raise_if_any()
     resource: Resource = given[0]["resource"]
     return resource
 
 
-def _check(parameter: Resource, i: int, problems: Problems) -> None:
+def _check(parameter: Resource, i: int, problems: IssueCollector) -> None:
     path = f"Parameters.parameter[{i}]"
     if parameter.get("name") != "document":
-        problems.add("not-supported", "the only parameter is document", f"{path}.name")
+        problems.error("not-supported", "the only parameter is document", f"{path}.name")
         return
     if i > 0:
-        problems.add("invalid", "there is one document a request", path)
+        problems.error("invalid", "there is one document a request", path)
     for name in parameter:
         if name == "part" or name.startswith("value"):
             where = f"{path}.{'part' if name == 'part' else 'value'}"
-            problems.add("invalid", "the document is a resource, and has nothing beside it", where)
+            problems.error(
+                "invalid", "the document is a resource, and has nothing beside it", where
+            )
     kind = (parameter.get("resource") or {}).get("resourceType")
     if kind not in ("Binary", "Bundle"):
         code = "value" if kind else "required"
-        problems.add(code, "the document is a Binary or a Bundle", f"{path}.resource")
+        problems.error(code, "the document is a Binary or a Bundle", f"{path}.resource")
 
 
 _JSON: Final = frozenset({"application/json", "text/json", FHIR_JSON, "application/json+fhir"})
@@ -213,7 +215,7 @@ def _described(
                 media_type=received.media_type,
                 base=call.base,
                 systems=facade.domain.systems,
-                subjects=lambda found: subjects(facade, found, view, Problems()).patient_id,
+                subjects=lambda found: subjects(facade, found, view, IssueCollector()).patient_id,
             )
         )
     known = defaults.read(facade.config.generate_defaults)

@@ -8,8 +8,8 @@ from typing import Final
 from xds.fhir.datatypes.context import Writing
 from xds.fhir.datatypes.identifiers import resource_id
 from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Issue, Refused, operation_outcome
-from xds.fhir.r4.problems import Problems
 from xds.fhir.r4.resource import Resource
 from xds.fhir.references import Entry
 from xds.fhir.vocabulary import PROVIDE_BUNDLE_RESPONSE
@@ -62,10 +62,10 @@ class _SubmissionPlan:
 
 def provide(facade: Facade, call: Call) -> Answer:
     """Store and register what a Bundle brings, all or nothing, and name what was made of it."""
-    issues = Problems()
-    issues.warnings.extend(call.warnings)
+    issues = IssueCollector()
+    issues.add(call.warnings)
     submitted = SubmittedEntries.of_bundle(call.resource, base=call.base, problems=issues)
-    issues.settle()
+    issues.raise_if_any()
     try:
         return _provided(facade, call, submitted, issues)
     except Refused as refused:
@@ -77,21 +77,23 @@ def provide(facade: Facade, call: Call) -> Answer:
 
 def describe(facade: Facade, call: Call) -> None:
     """Note whose documents a Bundle brings."""
-    submitted = SubmittedEntries.of_bundle(call.resource, base=call.base, problems=Problems())
+    submitted = SubmittedEntries.of_bundle(call.resource, base=call.base, problems=IssueCollector())
     note_subjects(facade, call, submitted.entries)
 
 
-def _provided(facade: Facade, call: Call, submitted: SubmittedEntries, issues: Problems) -> Answer:
+def _provided(
+    facade: Facade, call: Call, submitted: SubmittedEntries, issues: IssueCollector
+) -> Answer:
     with facade.domain.registry.view(call.access.visible) as view:
         plan = _read(
             PendingSubmission(
                 facade=facade, call=call, submitted=submitted, view=view, issues=issues
             )
         )
-    issues.settle()
+    issues.raise_if_any()
     with staging(facade.domain.repository) as documents:
         things = _staged(facade, plan, documents, issues)
-        issues.settle()
+        issues.raise_if_any()
     places = Places(plan.expressions, {thing.id: thing for thing in things})
     submission = Submission((*things, *plan.associations))
     register(facade, call.access, submission, documents, places)
@@ -135,7 +137,7 @@ def _contents(
             repository = pending.facade.domain.repository.unique_id
             objects.things[entry.index] = on_demand(thing, source.url, repository)
         if contents:
-            pending.issues.add(
+            pending.issues.error(
                 "not-supported",
                 "documents made on demand and others cannot be submitted together",
                 f"{attachment_path(entry.path)}.url",
@@ -161,7 +163,10 @@ def _complete(pending: PendingSubmission, objects: SubmittedObjects) -> None:
 
 
 def _staged(
-    facade: Facade, plan: _SubmissionPlan, documents: dict[str, StagedDocument], problems: Problems
+    facade: Facade,
+    plan: _SubmissionPlan,
+    documents: dict[str, StagedDocument],
+    problems: IssueCollector,
 ) -> list[Thing]:
     """Take the documents in, and return the objects as they are to be registered."""
     things: list[Thing] = []

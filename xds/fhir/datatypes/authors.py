@@ -12,7 +12,7 @@ from typing import Final
 
 from xds.fhir import vocabulary as f
 from xds.fhir.datatypes.codes import coded_concept, read_coded_concept
-from xds.fhir.datatypes.context import Notes, Reading
+from xds.fhir.datatypes.context import Reading
 from xds.fhir.datatypes.exact import extension, extensions
 from xds.fhir.datatypes.people import (
     ORGANIZATIONS,
@@ -23,6 +23,7 @@ from xds.fhir.datatypes.people import (
     read_person,
 )
 from xds.fhir.datatypes.telecoms import contact_points, read_contact_points
+from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.resource import Resource
 from xds.metadata.objects import Author
 from xds.metadata.systems import Systems
@@ -115,7 +116,7 @@ class Actors:
 
     resource: Resource
     reading: Reading
-    notes: Notes
+    notes: IssueCollector
 
     def target(self, reference: Resource, where: str, within: Resource) -> Resource | None:
         """Return the resource that a Reference leads to, None where it is not in the request.

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from xds.fhir.datatypes.context import CACHED, Notes
+from xds.fhir.datatypes.context import CACHED
 from xds.fhir.datatypes.exact import believed, keep
+from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.resource import Resource
 from xds.metadata.datatypes import CodedString
 from xds.metadata.hl7_escapes import escape, unescape
@@ -73,7 +74,7 @@ def _plain(element: Resource, systems: Systems, text: str) -> Code:
 class Codes:
     """Reads the codes of one resource, and notes those that metadata cannot have."""
 
-    def __init__(self, systems: Systems, notes: Notes) -> None:
+    def __init__(self, systems: Systems, notes: IssueCollector) -> None:
         self._systems = systems
         self._notes = notes
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.r4.resource import Resource
 from xds.metadata.systems import Systems
@@ -42,29 +43,8 @@ class Mapped(Generic[T]):
     warnings: tuple[Issue, ...] = ()
 
 
-class Notes:
-    """The issues of one resource, collected while it is read."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._issues: list[Issue] = []
-
-    def error(self, code: str, diagnostics: str, *where: str) -> None:
-        """Note what refuses the request; ``where`` are paths within the resource."""
-        self._note("error", code, diagnostics, where)
-
-    def warn(self, diagnostics: str, *where: str, code: str = "incomplete") -> None:
-        """Note what is lost or guessed."""
-        self._note("warning", code, diagnostics, where)
-
-    def _note(self, severity: str, code: str, diagnostics: str, where: tuple[str, ...]) -> None:
-        expression = tuple(f"{self._path}.{one}" if one else self._path for one in where)
-        self._issues.append(
-            Issue(code=code, diagnostics=diagnostics, expression=expression, severity=severity)
-        )
-
-    def mapped(self, thing: T) -> Mapped[T]:
-        """Return what was read with its warnings; Refused where anything was wrong."""
-        if any(issue.severity == "error" for issue in self._issues):
-            raise Refused(400, self._issues)
-        return Mapped(thing, tuple(self._issues))
+def mapped(issues: IssueCollector, thing: T) -> Mapped[T]:
+    """Return what was read with its warnings; Refused where anything was wrong."""
+    if issues.has_errors:
+        raise Refused(400, issues.issues)
+    return Mapped(thing, tuple(issues.warnings))

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from xds.fhir.r4 import elements, xml
 from xds.fhir.r4.elements import Element, Place, Type
-from xds.fhir.r4.findings import Findings
+from xds.fhir.r4.issues import MOST, IssueCollector
 from xds.fhir.r4.outcome import Issue
 from xds.fhir.r4.primitives import CHECKS
 from xds.fhir.r4.resource import Resource
@@ -26,7 +26,7 @@ def problems(resource: Resource, *, expected: str | None = None) -> list[Issue]:
 
     Issues of the severity ``warning`` are no reason to refuse the resource.
     """
-    findings = Findings()
+    findings = IssueCollector(most=MOST)
     name = resource.get("resourceType")
     place: Place = (None, name if isinstance(name, str) and name else "Resource", None)
     if expected is None or name == expected:
@@ -40,7 +40,7 @@ def problems(resource: Resource, *, expected: str | None = None) -> list[Issue]:
 class _Walk:
     """Goes through one resource; those within it are walks of their own."""
 
-    findings: Findings
+    findings: IssueCollector
     document: bool = False
     contained: bool = False
 

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import zip_longest
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from lxml import etree
 from xds.fhir.r4 import elements
 from xds.fhir.r4.characters import sayable
 from xds.fhir.r4.elements import Element, Place, Type
-from xds.fhir.r4.findings import Findings
+from xds.fhir.r4.issues import MOST, IssueCollector
 from xds.fhir.r4.json import DEEPEST, Rendered, number
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.r4.primitives import DECIMAL, plain
@@ -62,7 +63,7 @@ def read(data: bytes, deepest: int = DEEPEST) -> tuple[Resource, list[Issue]]:
     reader = _Reader(frozenset(_STREWN(root)), deepest)
     place: Place = (None, etree.QName(root).localname, None)
     resource = reader.resource(root, place)
-    if reader.findings.refused:
+    if reader.findings.has_errors:
         raise Refused(400, reader.findings.issues)
     return resource, reader.findings.issues
 
@@ -103,7 +104,7 @@ class _Reader:
     strewn: frozenset[etree._Element]
     """The elements that have text, which FHIR has in attributes only."""
     deepest: int
-    findings: Findings = field(default_factory=Findings)
+    findings: IssueCollector = field(default_factory=partial(IssueCollector, most=MOST))
     document: bool = False
     depth: int = 0
 

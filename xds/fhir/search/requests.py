@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from xds.fhir.exchange import Call, Facade
+from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Issue, Refused
-from xds.fhir.r4.problems import Problems
 from xds.fhir.search.parameters import (
     Kind,
     SearchArgument,
@@ -157,9 +157,9 @@ def plan(
                 issues[warning.diagnostics] = warning
         if not is_nothing(criterion := all_of(criteria)):
             made.append(Plan(one.kind, criterion))
-    problems = Problems()
-    problems.sort(issues.values())
-    problems.settle()
+    problems = IssueCollector()
+    problems.add(issues.values())
+    problems.raise_if_any()
     return Planned(tuple(made), tuple(applied), tuple(problems.warnings))
 
 

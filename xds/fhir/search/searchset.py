@@ -15,9 +15,9 @@ from uuid import uuid4
 from xds.errors import TransactionFailure
 from xds.fhir.exchange import Answer, Call, Facade
 from xds.fhir.http.versions import etag, require_current
+from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.json import Rendered
 from xds.fhir.r4.outcome import Issue, Refused, operation_outcome, refusal
-from xds.fhir.r4.problems import Problems
 from xds.fhir.r4.resource import Resource
 from xds.fhir.search.paging import PAGE, ResultPage, ResultParameters, page_of, result_parameters
 from xds.fhir.search.parameters import Searchable
@@ -50,9 +50,9 @@ class SearchRequest:
         others = [(name, value) for name, value in call.parameters if name in names]
         selections, unknown, wrong = select(others, rows)
         told = f"passed over, a search of {searchable.resource_type} has no such parameter"
-        problems = Problems()
-        problems.sort([*issues, *wrong, *(passed_over(call, name, told) for name in unknown)])
-        problems.settle()
+        problems = IssueCollector()
+        problems.add([*issues, *wrong, *(passed_over(call, name, told) for name in unknown)])
+        problems.raise_if_any()
         require_subject(selections, rows)
         warnings = tuple(dict.fromkeys(problems.warnings))
         return cls(call, searchable, tuple(selections), wanted, warnings)
@@ -182,9 +182,9 @@ def read(
     if resource is None:
         raise Refused.because(404, "not-found", "there is no such resource")
     wanted, _, issues = result_parameters(call, searchable.parameters)
-    problems = Problems()
-    problems.sort(issues)
-    problems.settle()
+    problems = IssueCollector()
+    problems.add(issues)
+    problems.raise_if_any()
     require_current(call.version, resource["meta"]["versionId"])
     headers = {"ETag": etag(resource)}
     if last_updated_at:

@@ -7,9 +7,9 @@ from typing import Final, ParamSpec, TypeVar
 from xds.fhir import vocabulary as f
 from xds.fhir.datatypes import times
 from xds.fhir.datatypes.codes import coding
-from xds.fhir.datatypes.context import Notes
 from xds.fhir.datatypes.exact import extension, extensions
 from xds.fhir.datatypes.identifiers import kind_of, of_kind, uuid_identifier, uuid_of
+from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.resource import Resource
 from xds.metadata.datatypes import check_oid_urn
 from xds.metadata.objects import Code, MetadataObject
@@ -101,7 +101,7 @@ def beside_its_own(
 
 
 def attempt(
-    notes: Notes, where: str, read: Callable[P, T], *args: P.args, **named: P.kwargs
+    notes: IssueCollector, where: str, read: Callable[P, T], *args: P.args, **named: P.kwargs
 ) -> T | None:
     """Read a value; one that cannot be read is noted."""
     try:
@@ -122,7 +122,7 @@ def read_text(element: Resource, name: str) -> str | None:
     return text if text.strip() else None
 
 
-def read_time(notes: Notes, element: Resource, name: str, where: str) -> str | None:
+def read_time(notes: IssueCollector, element: Resource, name: str, where: str) -> str | None:
     """Return a time as DTM."""
     return attempt(notes, where, times.read, element, name)
 
@@ -132,7 +132,7 @@ def home_community(home: str | None) -> list[Resource]:
     return [extension(f.HOME_COMMUNITY_ID, "valueOid", home)] if home else []
 
 
-def read_home_community(resource: Resource, notes: Notes) -> str | None:
+def read_home_community(resource: Resource, notes: IssueCollector) -> str | None:
     """Return the homeCommunityId."""
     for place, one in extensions(resource, f.HOME_COMMUNITY_ID):
         home = one.get("valueOid") or one.get("valueUri") or ""
@@ -141,7 +141,7 @@ def read_home_community(resource: Resource, notes: Notes) -> str | None:
     return None
 
 
-def read_uuid(elements: Sequence[Resource], kind: str, notes: Notes) -> str | None:
+def read_uuid(elements: Sequence[Resource], kind: str, notes: IssueCollector) -> str | None:
     """Return the entryUUID or logicalID among identifiers."""
     check_single(elements, kind, notes)
     for place, one in of_kind(elements, kind):
@@ -149,7 +149,7 @@ def read_uuid(elements: Sequence[Resource], kind: str, notes: Notes) -> str | No
     return None
 
 
-def check_single(elements: Sequence[Resource], kind: str, notes: Notes) -> None:
+def check_single(elements: Sequence[Resource], kind: str, notes: IssueCollector) -> None:
     """Refuse a second identifier that by its type is of a kind that stands once."""
     outright = [(place, one) for place, one in of_kind(elements, kind) if kind_of(one)[1]]
     for place, one in outright[1:]:

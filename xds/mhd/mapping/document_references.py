@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from xds.fhir import vocabulary as f
-from xds.fhir.datatypes.context import Mapped, Notes, Reading, Writing
+from xds.fhir.datatypes.context import Mapped, Reading, Writing, mapped
 from xds.fhir.datatypes.identifiers import unique_id_of
+from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.resource import Resource
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.unique_ids import normal
@@ -55,7 +56,7 @@ def document_reference(
         entry,
         SHAPE,
         lambda resource, patient_id: read(
-            resource, Reading(context.systems, "", nowhere), Notes(""), patient_id
+            resource, Reading(context.systems, "", nowhere), IssueCollector(""), patient_id
         ),
     )
     return claiming(made, _profile(made, entry))
@@ -151,7 +152,7 @@ def read_document_reference(
     on demand, is for whoever has the rest of the request. Hash and size are what the attachment
     says.
     """
-    notes = Notes(reading.path)
+    notes = IssueCollector(reading.path)
     entry = read(resource, reading, notes, patient_id)
     own = (normal(entry.unique_id or ""), entry.entry_uuid, entry.logical_id)
     others = beside_its_own(
@@ -159,7 +160,7 @@ def read_document_reference(
     )
     for place, one in enumerate(resource.get("relatesTo", ())):
         if one.keys() - {"code", "target", "id"} or one.get("target", {}).keys() - _OF_TARGET:
-            notes.warn("of a relation its code and target are kept", f"relatesTo[{place}]")
+            notes.lost("of a relation its code and target are kept", f"relatesTo[{place}]")
     as_written = written(entry, Writing(reading.systems, ""))
     rider = rider_of(resource, as_written, SHAPE, reading, notes, others)
     concepts = {name: _concepts(resource, path) for name, path in _CODED.items()}
@@ -168,7 +169,7 @@ def read_document_reference(
         "further_codes": further(concepts, entry, reading.systems),
         "further_identifiers": further_identifiers(others),
     }
-    return notes.mapped(entry.updated(**given(kept)))
+    return mapped(notes, entry.updated(**given(kept)))
 
 
 def _concepts(resource: Resource, path: str) -> Sequence[Resource]:

@@ -8,7 +8,7 @@ from xds.fhir import vocabulary as f
 from xds.fhir.datatypes import times
 from xds.fhir.datatypes.authors import NOBODY, Actors, ContainedResources, merged
 from xds.fhir.datatypes.codes import Codes, concept
-from xds.fhir.datatypes.context import Mapped, Notes, Reading, Writing
+from xds.fhir.datatypes.context import Mapped, Reading, Writing, mapped
 from xds.fhir.datatypes.exact import extension, extensions
 from xds.fhir.datatypes.identifiers import (
     identifier,
@@ -18,6 +18,7 @@ from xds.fhir.datatypes.identifiers import (
     resource_id,
     unique_identifier,
 )
+from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
 from xds.metadata.datatypes import check_oid
@@ -68,7 +69,9 @@ def submission_set_list(
     found["meta"] = meta(last_updated_at)
 
     def read(resource: Resource, patient_id: str) -> SubmissionSet:
-        return _read_set(resource, Reading(context.systems, "", nowhere), Notes(""), patient_id)
+        return _read_set(
+            resource, Reading(context.systems, "", nowhere), IssueCollector(""), patient_id
+        )
 
     made = restored(_filled(found), thing, SUBMISSION_SET_SHAPE, read)
     is_comprehensive = (
@@ -114,7 +117,9 @@ def folder_list(
     found["meta"] = meta(last_updated_at, version)
 
     def read(resource: Resource, patient_id: str) -> Folder:
-        return _read_folder(resource, Reading(context.systems, "", nowhere), Notes(""), patient_id)
+        return _read_folder(
+            resource, Reading(context.systems, "", nowhere), IssueCollector(""), patient_id
+        )
 
     made = restored(_filled(found), thing, FOLDER_SHAPE, read)
     codes, title = thing.code_list, found["title"]
@@ -269,15 +274,17 @@ def read_submission_set(
 
     A uniqueId or submissionTime that it does not have is for the receiver to give.
     """
-    notes = Notes(reading.path)
+    notes = IssueCollector(reading.path)
     found = _read_set(resource, reading, notes, patient_id)
     as_written = _written_set(found, Writing(reading.systems, ""), (), None)
     concepts = {"content_type_code": _designated(resource)}
     kept = _riding(resource, found, as_written, SUBMISSION_SET_SHAPE, reading, notes, concepts)
-    return notes.mapped(found.updated(**kept(patient_id)))
+    return mapped(notes, found.updated(**kept(patient_id)))
 
 
-def _read_set(resource: Resource, reading: Reading, notes: Notes, patient_id: str) -> SubmissionSet:
+def _read_set(
+    resource: Resource, reading: Reading, notes: IssueCollector, patient_id: str
+) -> SubmissionSet:
     actors = Actors(resource, reading, notes)
     if resource.get("status", f.CURRENT) != f.CURRENT:
         notes.error("value", "a SubmissionSet is current", "status")
@@ -291,20 +298,22 @@ def _read_set(resource: Resource, reading: Reading, notes: Notes, patient_id: st
         "author": _read_authors(resource, actors),
         "intended_recipient": _read_recipients(resource, actors),
     }
-    return notes.mapped(SubmissionSet.create(**given(values))).thing
+    return mapped(notes, SubmissionSet.create(**given(values))).thing
 
 
 def read_folder(resource: Resource, reading: Reading, *, patient_id: str) -> Mapped[Folder]:
     """Return a List as Folder; Refused with everything that is wrong with it."""
-    notes = Notes(reading.path)
+    notes = IssueCollector(reading.path)
     found = _read_folder(resource, reading, notes, patient_id)
     as_written = _written_folder(found, Writing(reading.systems, ""), (), None)
     concepts = {"code_list": _designated(resource)}
     kept = _riding(resource, found, as_written, FOLDER_SHAPE, reading, notes, concepts)
-    return notes.mapped(found.updated(**kept(patient_id)))
+    return mapped(notes, found.updated(**kept(patient_id)))
 
 
-def _read_folder(resource: Resource, reading: Reading, notes: Notes, patient_id: str) -> Folder:
+def _read_folder(
+    resource: Resource, reading: Reading, notes: IssueCollector, patient_id: str
+) -> Folder:
     status = resource.get("status", f.CURRENT)
     if status not in _AVAILABILITY:
         notes.error("not-supported", f"no Folder is registered as {status}", "status")
@@ -315,7 +324,7 @@ def _read_folder(resource: Resource, reading: Reading, notes: Notes, patient_id:
         "code_list": _read_designations(resource, reading, notes),
         "last_update_time": read_time(notes, resource, "date", "date"),
     }
-    return notes.mapped(Folder.create(**given(values))).thing
+    return mapped(notes, Folder.create(**given(values))).thing
 
 
 def _designated(resource: Resource) -> list[Resource]:
@@ -329,7 +338,7 @@ def _riding(
     as_written: Resource,
     shape: Shape,
     reading: Reading,
-    notes: Notes,
+    notes: IssueCollector,
     concepts: Mapping[str, Iterable[Resource]],
 ) -> Callable[[str], dict[str, object]]:
     """Return what makes, for a patient, the attributes of what rides along."""
@@ -340,7 +349,7 @@ def _riding(
     )
     for place, one in enumerate(resource.get("entry", ())):
         if one.keys() - {"item", "id"} or one["item"].keys() - _OF_ITEM:
-            notes.warn("of an entry only what it leads to is kept", f"entry[{place}]")
+            notes.lost("of an entry only what it leads to is kept", f"entry[{place}]")
     rider = rider_of(resource, as_written, shape, reading, notes, others)
     return lambda patient_id: given(
         {
@@ -355,7 +364,7 @@ _OF_ITEM: Final = frozenset({"reference", "identifier", "type", "id"})
 
 
 def _read_list(
-    resource: Resource, reading: Reading, notes: Notes, patient_id: str
+    resource: Resource, reading: Reading, notes: IssueCollector, patient_id: str
 ) -> dict[str, object]:
     listed = resource.get("identifier", ())
     notes_of_list = resource.get("note", ())
@@ -374,7 +383,9 @@ def _read_list(
     }
 
 
-def _read_designations(resource: Resource, reading: Reading, notes: Notes) -> tuple[Code, ...]:
+def _read_designations(
+    resource: Resource, reading: Reading, notes: IssueCollector
+) -> tuple[Code, ...]:
     codes = Codes(reading.systems, notes)
     found = [
         codes.concept(one.get("valueCodeableConcept", {}), f"extension[{place}].value")
@@ -383,7 +394,7 @@ def _read_designations(resource: Resource, reading: Reading, notes: Notes) -> tu
     return tuple(code for code in found if code is not None)
 
 
-def _read_source_id(resource: Resource, systems: Systems, notes: Notes) -> str | None:
+def _read_source_id(resource: Resource, systems: Systems, notes: IssueCollector) -> str | None:
     """Read sourceId, an OID; IHE's own examples say it without a system."""
     for place, one in extensions(resource, f.SOURCE_ID):
         where = f"extension[{place}].value"

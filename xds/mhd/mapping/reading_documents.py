@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Final
 from xds.fhir import vocabulary as f
 from xds.fhir.datatypes.authors import NOBODY, Actors
 from xds.fhir.datatypes.codes import Codes
-from xds.fhir.datatypes.context import Notes, Reading
+from xds.fhir.datatypes.context import Reading, mapped
 from xds.fhir.datatypes.demographics import read_patient
 from xds.fhir.datatypes.exact import extensions, text_of
 from xds.fhir.datatypes.identifiers import of_kind, reference_id, unique_id_of
 from xds.fhir.datatypes.people import identifiers
+from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
 from xds.metadata.datatypes import check_document_availability, check_sha1
@@ -35,7 +36,9 @@ from xds.mhd.mapping.writing_documents import MOST_OF_UNSIGNED_INT, STATUS
 _AVAILABILITY: Final = {status: urn for urn, status in STATUS.items()}
 
 
-def read(resource: Resource, reading: Reading, notes: Notes, patient_id: str) -> DocumentEntry:
+def read(
+    resource: Resource, reading: Reading, notes: IssueCollector, patient_id: str
+) -> DocumentEntry:
     """Read the attributes; Refused with everything that is wrong."""
     codes = Codes(reading.systems, notes)
     surroundings = resource.get("context", {})
@@ -56,7 +59,7 @@ def read(resource: Resource, reading: Reading, notes: Notes, patient_id: str) ->
         "reference_id_list": _read_references(surroundings, reading, notes),
         "patient_id": patient_id or None,
     }
-    return notes.mapped(DocumentEntry.create(**given(values))).thing
+    return mapped(notes, DocumentEntry.create(**given(values))).thing
 
 
 def _first_content(resource: Resource) -> Resource:
@@ -65,7 +68,9 @@ def _first_content(resource: Resource) -> Resource:
     return found
 
 
-def _read_identifiers(resource: Resource, systems: Systems, notes: Notes) -> dict[str, object]:
+def _read_identifiers(
+    resource: Resource, systems: Systems, notes: IssueCollector
+) -> dict[str, object]:
     listed = resource.get("identifier", [])
     stated = of_kind(listed, f.UNIQUE_ID)
     if "masterIdentifier" in resource:
@@ -86,7 +91,7 @@ def _read_identifiers(resource: Resource, systems: Systems, notes: Notes) -> dic
 
 
 def _check_equal(
-    unique_id: str | None, element: Resource, where: str, systems: Systems, notes: Notes
+    unique_id: str | None, element: Resource, where: str, systems: Systems, notes: IssueCollector
 ) -> None:
     """Refuse a uniqueId, said to be one by its type, that is not the masterIdentifier's."""
     if not unique_id or "type" not in element:
@@ -96,14 +101,14 @@ def _check_equal(
         notes.error("invariant", "the uniqueId is not that of masterIdentifier", where)
 
 
-def _read_status(resource: Resource, notes: Notes) -> str:
+def _read_status(resource: Resource, notes: IssueCollector) -> str:
     status = resource.get("status", f.CURRENT)
     if status not in _AVAILABILITY:
         notes.error("not-supported", f"no document is registered as {status}", "status")
     return _AVAILABILITY.get(status, v.APPROVED)
 
 
-def _read_availability(resource: Resource, notes: Notes) -> str | None:
+def _read_availability(resource: Resource, notes: IssueCollector) -> str | None:
     for place, one in extensions(resource, f.OWN_DOCUMENT_AVAILABILITY):
         urn: str = one.get("valueUri", "")
         attempt(notes, f"extension[{place}]", check_document_availability, urn)
@@ -111,7 +116,7 @@ def _read_availability(resource: Resource, notes: Notes) -> str | None:
     return None
 
 
-def _read_attachment(resource: Resource, notes: Notes) -> dict[str, object]:
+def _read_attachment(resource: Resource, notes: IssueCollector) -> dict[str, object]:
     contents = resource.get("content", ())
     if len(contents) != 1:
         where = "content[1]" if contents else "content"
@@ -163,7 +168,9 @@ def _read_hash(attachment: Resource) -> str | None:
     return text_of(attachment, "hash", digits, str.lower)
 
 
-def _read_surroundings(surroundings: Resource, codes: Codes, notes: Notes) -> dict[str, object]:
+def _read_surroundings(
+    surroundings: Resource, codes: Codes, notes: IssueCollector
+) -> dict[str, object]:
     period, path = surroundings.get("period", {}), "context.period"
     facility, setting = surroundings.get("facilityType"), surroundings.get("practiceSetting")
     return {
@@ -188,7 +195,7 @@ def _read_actors(resource: Resource, actors: Actors) -> dict[str, object]:
 
 
 def _read_patient(
-    resource: Resource, reading: Reading, notes: Notes, patient_id: str
+    resource: Resource, reading: Reading, notes: IssueCollector, patient_id: str
 ) -> dict[str, object]:
     """Read what the source calls the patient.
 
@@ -207,11 +214,13 @@ def _read_patient(
     source_id, info = read_patient(found or {}, reading.systems)
     if source_id is None and reference is not None:
         reason = "the source has no identifier of a system with an OID: the subject's is taken"
-        notes.warn(reason, where)
+        notes.lost(reason, where)
     return {"source_patient_id": source_id or patient_id or None, "source_patient_info": info}
 
 
-def _read_references(surroundings: Resource, reading: Reading, notes: Notes) -> tuple[str, ...]:
+def _read_references(
+    surroundings: Resource, reading: Reading, notes: IssueCollector
+) -> tuple[str, ...]:
     """Read referenceIdList: what related and encounter identify (ITI TF-3 4.2.3.2.28)."""
     found: list[str] = []
     defaults = {"related": v.REFERENCE_UNIQUE_ID, "encounter": v.REFERENCE_ENCOUNTER_ID}

@@ -16,10 +16,11 @@ from itertools import count
 from typing import Any, Final, TypeVar
 
 from xds.fhir import vocabulary as f
-from xds.fhir.datatypes.context import Notes, Reading
+from xds.fhir.datatypes.context import Reading
 from xds.fhir.datatypes.exact import BESIDE
 from xds.fhir.datatypes.identifiers import kind_of
 from xds.fhir.r4 import json, structure
+from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
@@ -249,7 +250,7 @@ def rider_of(
     written: Resource,
     shape: Shape,
     reading: Reading,
-    notes: Notes,
+    notes: IssueCollector,
     further: Sequence[Resource] = (),
 ) -> Rider:
     """Return what is to ride with the object that was read from a resource.
@@ -262,10 +263,10 @@ def rider_of(
     size = 0
     for path, pair in _differing(_said(resource, shape, further), written, shape, local):
         if local.lost:
-            notes.warn("a reference to what is not in the request is not kept", path)
+            notes.lost("a reference to what is not in the request is not kept", path)
         length = len(json.render({**pair, "": _closure(pair, local.contained)}).decode())
         if size + length > MOST:
-            notes.warn("this is too large to be kept beside the metadata", path, code="too-long")
+            notes.lost("this is too large to be kept beside the metadata", path, code="too-long")
             continue
         size += length
         kept |= pair

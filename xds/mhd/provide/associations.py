@@ -207,7 +207,7 @@ class AssociationReader:
             target = self.end(related.target, entry, path)
             if target is not None and target.kind is not DocumentEntry:
                 reason = "the target of relatesTo must be a DocumentReference"
-                self.pending.issues.add("value", reason, path)
+                self.pending.issues.error("value", reason, path)
             elif target is not None:
                 kind = related.association_type
                 found.setdefault((kind, target.uuid), (kind, target, path))
@@ -234,7 +234,7 @@ class AssociationReader:
             if count:
                 reason = "the documents of the Bundle are related in a circle"
                 paths = [path for t, path in edges[source].items() if open_ends.get(t)]
-                self.pending.issues.add("business-rule", reason, *paths)
+                self.pending.issues.error("business-rule", reason, *paths)
 
     # --- memberships -----------------------------------------------------------------------------
 
@@ -244,7 +244,7 @@ class AssociationReader:
         for place, item in enumerate(entry.resource.get("entry") or ()):
             path = f"{entry.path}.entry[{place}]"
             if item.get("deleted"):
-                self.pending.issues.add(
+                self.pending.issues.error(
                     "not-supported", "nothing is taken away here", f"{path}.deleted"
                 )
                 continue
@@ -272,7 +272,7 @@ class AssociationReader:
             thing = self.objects.things.get(entry.index)
             if thing is not None and thing.id not in held:
                 reason = "the SubmissionSet List does not have this among its entries"
-                self.pending.issues.add("required", reason, entry.path)
+                self.pending.issues.error("required", reason, entry.path)
 
     def _read_folder(self, entry: Entry, submission_set: str) -> None:
         folder = self.objects.updated.get(entry.index)
@@ -285,7 +285,7 @@ class AssociationReader:
         )
         for end, path in ends:
             if end.kind is not DocumentEntry:
-                self.pending.issues.add("value", "a Folder holds DocumentReferences only", path)
+                self.pending.issues.error("value", "a Folder holds DocumentReferences only", path)
             elif end.uuid not in members:
                 membership = self._associate(v.HAS_MEMBER, thing.id, end.uuid, path)
                 self._associate(v.HAS_MEMBER, submission_set, membership.id, path)
@@ -314,7 +314,7 @@ def check_patch(entry: Entry, reader: AssociationReader) -> End | None:
         {part.get("name"): _value(part) for part in one.get("part") or ()} for one in operations
     ]
     if said != [_PATCH] or operations[0].get("name") != "operation":
-        reader.pending.issues.add(
+        reader.pending.issues.error(
             "not-supported",
             "a PATCH may only replace DocumentReference.status by superseded",
             entry.path,
@@ -322,7 +322,7 @@ def check_patch(entry: Entry, reader: AssociationReader) -> End | None:
         return None
     found = reader.target_of(entry)
     if found is not None and found.uuid not in replaced(reader.associations):
-        reader.pending.issues.add(
+        reader.pending.issues.error(
             "business-rule", "no DocumentReference of the Bundle replaces this one", entry.path
         )
     return found

@@ -48,14 +48,14 @@ class Attachments:
         attachment = attachment_of(entry.resource)
         path = attachment_path(entry.path)
         if "data" in attachment:
-            self.pending.issues.add(
+            self.pending.issues.error(
                 "not-supported",
                 "the document must be an entry of the Bundle, to which attachment.url leads",
                 f"{path}.data",
             )
             return None
         if not attachment.get("url"):
-            self.pending.issues.add("required", "attachment.url is required", f"{path}.url")
+            self.pending.issues.error("required", "attachment.url is required", f"{path}.url")
             return None
         return self._found(attachment, path, entry.full_url)
 
@@ -70,19 +70,19 @@ class Attachments:
                 return self._fhir_document(attachment, path, entry)
             case InRequest():
                 reason = "attachment.url leads to an entry that is neither Binary nor document"
-                self.pending.issues.add("value", reason, f"{path}.url", error_code=_MISSING)
+                self.pending.issues.error("value", reason, f"{path}.url", error_code=_MISSING)
             case Foreign(url):
                 return self._foreign(attachment, path, url)
             case _:
                 reason = "attachment.url leads to no entry of the Bundle by its fullUrl"
-                self.pending.issues.add("not-found", reason, f"{path}.url", error_code=_MISSING)
+                self.pending.issues.error("not-found", reason, f"{path}.url", error_code=_MISSING)
         return None
 
     def _binary(self, attachment: Resource, path: str, entry: Entry) -> DocumentContent | None:
         binary = entry.resource
         stated, own = attachment.get("contentType"), binary.get("contentType")
         if own and stated and media_type(own) != media_type(stated):
-            self.pending.issues.add(
+            self.pending.issues.error(
                 "value",
                 "contentType is not that of the Binary",
                 f"{path}.contentType",
@@ -90,7 +90,7 @@ class Attachments:
             )
         # an empty document has no data: FHIR has no empty values
         if "data" not in binary and attachment.get("size") != 0:
-            self.pending.issues.add("required", "the Binary has no data", f"{entry.path}.data")
+            self.pending.issues.error("required", "the Binary has no data", f"{entry.path}.data")
             return None
         chunks = partial(decoded, binary.get("data", ""))
         return DocumentContent(chunks=chunks, path=f"{entry.path}.data", entry=entry.index)
@@ -100,14 +100,14 @@ class Attachments:
     ) -> DocumentContent | None:
         form = _FORMS.get(media_type(attachment.get("contentType")))
         if form is None:
-            self.pending.issues.add(
+            self.pending.issues.error(
                 "value",
                 f"contentType of a FHIR document must be {FHIR_JSON} or {FHIR_XML}",
                 f"{path}.contentType",
             )
             return None
         if found := problems(entry.resource, entry.path):
-            self.pending.issues.sort(found)
+            self.pending.issues.add(found)
             return None
 
         def chunks() -> Iterator[bytes]:
@@ -119,7 +119,7 @@ class Attachments:
         self, attachment: Resource, path: str, url: str
     ) -> DocumentContent | OnDemand | None:
         if not self.pending.fetching.admits(url):
-            self.pending.issues.add(
+            self.pending.issues.error(
                 "forbidden",
                 "the document lies on another server, from which this one may not fetch it: "
                 "put it into the Bundle, or have its URL allowed (option fhir_fetch_from)",
@@ -157,7 +157,7 @@ def check_every_content_is_used(pending: PendingSubmission) -> None:
             used.add(found.entry.index)
     for entry in pending.submitted.of(EntryKind.BINARY, EntryKind.FHIR_DOCUMENT):
         if entry.index not in used:
-            pending.issues.add(
+            pending.issues.error(
                 "invalid",
                 "no DocumentReference of the Bundle leads here",
                 entry.path,

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Final
 
 from xds.fhir import vocabulary as v
-from xds.fhir.r4.problems import Problems
+from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.resource import Resource
 from xds.fhir.references import Entry
 from xds.mhd.provide.document_manifest import as_list
@@ -94,17 +94,19 @@ class SubmittedEntries:
         return cls((entry,), is_minimal=True)
 
     @classmethod
-    def of_bundle(cls, bundle: Resource, *, base: str, problems: Problems) -> "SubmittedEntries":
+    def of_bundle(
+        cls, bundle: Resource, *, base: str, problems: IssueCollector
+    ) -> "SubmittedEntries":
         """Take a Bundle (ITI-65) apart; what is wrong with it goes to ``problems``."""
         if bundle.get("type") != "transaction":
-            problems.add("value", "Bundle.type must be transaction", "Bundle.type")
+            problems.error("value", "Bundle.type must be transaction", "Bundle.type")
         entries = tuple(_entries(bundle, base, problems))
         found = cls(entries, _is_minimal(bundle, problems))
         sets = found.of(EntryKind.SUBMISSION_SET)
         if not sets:
-            problems.add("required", "there is no entry with the SubmissionSet List", "Bundle")
+            problems.error("required", "there is no entry with the SubmissionSet List", "Bundle")
         for extra in sets[1:]:
-            problems.add("invalid", "a Bundle has exactly one SubmissionSet", extra.path)
+            problems.error("invalid", "a Bundle has exactly one SubmissionSet", extra.path)
         return found
 
     def of(self, *kinds: EntryKind) -> Sequence[Entry]:
@@ -126,12 +128,12 @@ def canonical(profile: str) -> str:
     return name
 
 
-def _is_minimal(bundle: Resource, problems: Problems) -> bool:
+def _is_minimal(bundle: Resource, problems: IssueCollector) -> bool:
     """Read the profiles; the fullest of those claimed counts (MHD 2:3.65.4.1.2.1)."""
     claimed = (bundle.get("meta") or {}).get("profile") or ()
     known = {_PROFILES[name] for profile in claimed if (name := canonical(profile)) in _PROFILES}
     if not known:
-        problems.add(
+        problems.error(
             "value" if claimed else "required",
             "meta.profile must name a profile of MHD's Provide Document Bundle, such as "
             + v.COMPREHENSIVE_PROVIDE_BUNDLE,
@@ -140,13 +142,13 @@ def _is_minimal(bundle: Resource, problems: Problems) -> bool:
     return known == {_MINIMAL}
 
 
-def _entries(bundle: Resource, base: str, problems: Problems) -> Iterator[Entry]:
+def _entries(bundle: Resource, base: str, problems: IssueCollector) -> Iterator[Entry]:
     given = bundle.get("entry") or ()
     count = Counter(full_url for one in given if (full_url := _full_url(one)))
     for index, one in enumerate(given):
         if count[_full_url(one)] > 1:
             place = f"Bundle.entry[{index}].fullUrl"
-            problems.add("duplicate", "fullUrl stands on several entries", place)
+            problems.error("duplicate", "fullUrl stands on several entries", place)
         if entry := _entry(index, one, base, problems):
             yield entry
 
@@ -157,7 +159,7 @@ def _full_url(entry: Resource) -> str:
     return full_url.lower() if full_url[:9].lower() == v.UUID_URN else full_url.rstrip("/")
 
 
-def _entry(index: int, one: Resource, base: str, problems: Problems) -> Entry | None:
+def _entry(index: int, one: Resource, base: str, problems: IssueCollector) -> Entry | None:
     place = f"Bundle.entry[{index}]"
     request, resource = one.get("request") or {}, one.get("resource") or {}
     method, url = request.get("method") or "", _relative(request.get("url") or "", base)
@@ -167,7 +169,7 @@ def _entry(index: int, one: Resource, base: str, problems: Problems) -> Entry | 
         url = resource.get("resourceType") or ""
     kind = _kind(resource, url, method)
     if kind is None:
-        problems.add(
+        problems.error(
             "not-supported",
             f"an entry of this kind ({resource.get('resourceType') or 'without resource'}) has no "
             "place in a Provide Document Bundle",
@@ -220,23 +222,23 @@ def list_type(resource: Resource) -> str:
     return ""
 
 
-def _check_request(entry: Entry, request: Resource, problems: Problems) -> None:
+def _check_request(entry: Entry, request: Resource, problems: IssueCollector) -> None:
     allowed = _METHODS[entry.kind]
     if entry.method not in allowed:
-        problems.add(
+        problems.error(
             "not-supported" if entry.method else "required",
             f"request.method of a {entry.kind} must be {' or '.join(sorted(allowed))}",
             f"{entry.place}.request.method",
         )
         return
     if not _fits(entry):
-        problems.add(
+        problems.error(
             "value",
             f"request.url does not fit a {entry.method} of a {entry.kind}",
             f"{entry.place}.request.url",
         )
     if request.get("ifNoneExist") and entry.kind is not EntryKind.PATIENT:
-        problems.add(
+        problems.error(
             "not-supported",
             "a conditional create is supported for Patients only",
             f"{entry.place}.request.ifNoneExist",

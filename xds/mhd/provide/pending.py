@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from xds.fhir.exchange import Call, Facade
-from xds.fhir.r4.problems import Problems
+from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.references import References
 from xds.metadata.systems import Systems
 from xds.mhd.provide.bundle import SubmittedEntries
@@ -23,7 +23,7 @@ class PendingSubmission:
     submitted: SubmittedEntries
     view: RegistryView
     """What the caller may see of the registry, at one moment."""
-    issues: Problems
+    issues: IssueCollector
     """Everything that is found wrong."""
 
     @cached_property

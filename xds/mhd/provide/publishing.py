@@ -10,8 +10,8 @@ from uuid import uuid4
 
 from xds.errors import RegistryError, TransactionFailure
 from xds.fhir.exchange import Facade
+from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import refusal
-from xds.fhir.r4.problems import Problems
 from xds.fhir.r4.resource import Resource
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
@@ -83,15 +83,15 @@ def staging(repository: DocumentRepository) -> Iterator[dict[str, StagedDocument
 
 
 def stage(
-    facade: Facade, content: DocumentContent, attachment: str, problems: Problems
+    facade: Facade, content: DocumentContent, attachment: str, problems: IssueCollector
 ) -> StagedDocument | None:
     """Take the bytes of one document in; ``attachment`` is the FHIRPath of its attachment."""
     try:
         return facade.domain.repository.stage(content.chunks())
     except BadBase64:
-        problems.add("value", "this is not base64", content.path)
+        problems.error("value", "this is not base64", content.path)
     except CannotFetch as reason:
-        problems.add(reason.code, f"the document was not fetched: {reason}", f"{attachment}.url")
+        problems.error(reason.code, f"the document was not fetched: {reason}", f"{attachment}.url")
     except TransactionFailure as failure:
         raise refusal(failure) from None
     return None
@@ -101,7 +101,7 @@ def fitted(
     entry: DocumentEntry,
     document: StagedDocument,
     attachment: str,
-    problems: Problems,
+    problems: IssueCollector,
     *,
     is_rendered: bool = False,
 ) -> DocumentEntry:
@@ -127,8 +127,8 @@ def _number(size: str) -> int | None:
     return int(size) if size.isdecimal() else None
 
 
-def _mismatch(problems: Problems, attribute: str, reason: str, path: str) -> None:
-    problems.add("value", f"{attribute} {reason}", path, error_code=_DOCUMENT_ERROR)
+def _mismatch(problems: IssueCollector, attribute: str, reason: str, path: str) -> None:
+    problems.error("value", f"{attribute} {reason}", path, error_code=_DOCUMENT_ERROR)
 
 
 # --- required attributes -------------------------------------------------------------------------
@@ -158,7 +158,7 @@ class Completeness:
     accepts_minimal: bool
     """Whether the deployment takes that (option ``minimal_metadata``)."""
 
-    def checked(self, thing: T, path: str, problems: Problems) -> T:
+    def checked(self, thing: T, path: str, problems: IssueCollector) -> T:
         """Note what the object that was read from ``path`` lacks.
 
         Where Minimal Metadata is accepted, what lacks something is marked limitedMetadata
@@ -172,7 +172,7 @@ class Completeness:
             thing = thing.updated(limited_metadata=True)
         refused = self.is_minimal and not self.accepts_minimal
         only = f"; {MINIMAL_IS_AN_OPTION}" if refused else ""
-        problems.sort(
+        problems.add(
             replace(
                 issue,
                 diagnostics=f"{thing.KIND}.{issue.diagnostics}{only}",
@@ -182,13 +182,13 @@ class Completeness:
         )
         return thing
 
-    def check_source_patient(self, resource: Resource, path: str, problems: Problems) -> None:
+    def check_source_patient(self, resource: Resource, path: str, problems: IssueCollector) -> None:
         """Note where a DocumentReference has no ``context.sourcePatientInfo``.
 
         It is 1..1 in Comprehensive Metadata (MHD Comprehensive DocumentReference).
         """
         if not self.accepts_minimal and not resource.get("context", {}).get("sourcePatientInfo"):
-            problems.add(
+            problems.error(
                 "required",
                 f"Comprehensive Metadata have sourcePatientInfo; {MINIMAL_IS_AN_OPTION}",
                 f"{path}.context.sourcePatientInfo",
@@ -196,7 +196,7 @@ class Completeness:
             )
 
 
-def check_modifiers(element: object, path: str, problems: Problems) -> None:
+def check_modifiers(element: object, path: str, problems: IssueCollector) -> None:
     """Refuse what changes the meaning of an element in a way that nobody here knows.
 
     The profiles have no modifierExtension (MHD 2:3.65.4.1.2), and FHIR R4 demands to refuse what
@@ -208,13 +208,15 @@ def check_modifiers(element: object, path: str, problems: Problems) -> None:
     elif isinstance(element, dict):
         if "modifierExtension" in element:
             reason = "no modifierExtension is understood here"
-            problems.add("extension", reason, f"{path}.modifierExtension")
+            problems.error("extension", reason, f"{path}.modifierExtension")
         for name, one in element.items():
             if isinstance(one, dict | list):
                 check_modifiers(one, f"{path}.{name}", problems)
 
 
-def check_lengths(thing: MetadataObject, path: str, problems: Problems, *, mapped: bool) -> None:
+def check_lengths(
+    thing: MetadataObject, path: str, problems: IssueCollector, *, mapped: bool
+) -> None:
     """Refuse texts that an answer to a Document Consumer could not hold (ITI TF-3 4.2.1).
 
     ``mapped`` tells whether attributes are elements of what is at ``path``.
@@ -222,7 +224,7 @@ def check_lengths(thing: MetadataObject, path: str, problems: Problems, *, mappe
     for name, most in too_long(thing):
         where = element(thing, name, path) if mapped else path
         reason = f"{thing.KIND}.{name} is longer than {most} characters"
-        problems.add("too-long", reason, where, error_code=METADATA_ERROR)
+        problems.error("too-long", reason, where, error_code=METADATA_ERROR)
 
 
 def new_unique_id() -> str:

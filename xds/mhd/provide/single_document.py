@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from xds.fhir.exchange import Facade
-from xds.fhir.r4.problems import Problems
+from xds.fhir.r4.issues import IssueCollector
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry
 from xds.metadata.submission import Submission
@@ -26,7 +26,7 @@ def register_document(
     access: Access,
     entry: DocumentEntry,
     content: DocumentContent,
-    problems: Problems,
+    problems: IssueCollector,
     *,
     associations: Sequence[Association] = (),
     path: str = "",
@@ -41,13 +41,13 @@ def register_document(
     path = path or "DocumentReference"
     attachment = attachment_path(path)
     check_lengths(entry, path, problems, mapped=is_mapped)
-    problems.settle()
+    problems.raise_if_any()
     with staging(domain.repository) as documents:
         staged = stage(facade, content, attachment, problems)
         if staged is not None:
             documents[entry.id] = staged
             entry = fitted(entry, staged, attachment, problems, is_rendered=content.is_rendered)
-        problems.settle()
+        problems.raise_if_any()
     submission_set = derived_submission_set(entry, domain.repository.unique_id)
     held = Association.create(
         association_type=v.HAS_MEMBER,

@@ -15,8 +15,8 @@ from xds.content.patient_choice import AmbiguousPatient, FindKnown, only
 from xds.fhir.datatypes.identifiers import identifier_in_use, identifier_of_patient
 from xds.fhir.exchange import Call, Facade
 from xds.fhir.r4 import json
+from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Refused
-from xds.fhir.r4.problems import Problems
 from xds.fhir.r4.resource import Resource
 from xds.fhir.references import (
     Contained,
@@ -62,7 +62,7 @@ class Subjects:
     assign: Callable[[], str] | None = None
     """Makes an id for a patient who comes without; None refuses such patients."""
     fetching: Fetching = field(default_factory=Fetching)
-    problems: Problems = field(default_factory=Problems)
+    problems: IssueCollector = field(default_factory=IssueCollector)
     """Where it is told that a patient was given an id."""
     _assigned: dict[int, str] = field(default_factory=dict)
 
@@ -240,7 +240,7 @@ def known_to(view: RegistryView) -> FindKnown:
 
 
 def subjects_of(
-    facade: Facade, references: References, view: RegistryView, problems: Problems
+    facade: Facade, references: References, view: RegistryView, problems: IssueCollector
 ) -> Subjects:
     """Return the patients of one request, by the options of the deployment.
 
@@ -262,7 +262,7 @@ def subjects_of(
 
 
 def stated_subjects(
-    facade: Facade, references: References, view: RegistryView, problems: Problems
+    facade: Facade, references: References, view: RegistryView, problems: IssueCollector
 ) -> Subjects:
     """Return the patients as far as a request says them: no other server is asked, none gets an id.
 
@@ -277,7 +277,7 @@ def note_subjects(facade: Facade, call: Call, entries: tuple[Entry, ...]) -> Non
     references = References(call.base, entries)
     patient_ids: list[str] = []
     with facade.domain.registry.view(ANYTHING) as view:
-        subjects = stated_subjects(facade, references, view, Problems())
+        subjects = stated_subjects(facade, references, view, IssueCollector())
         for entry in entries:
             reference = entry.resource.get("subject")
             if entry.kind in _BEARERS and reference:

@@ -113,7 +113,9 @@ class MetadataReader:
     def _may_lack_subjects(self, without: list[Entry]) -> bool:
         if not self.pending.submitted.is_minimal:
             for entry in without:
-                self.pending.issues.add("required", "subject is required", f"{entry.path}.subject")
+                self.pending.issues.error(
+                    "required", "subject is required", f"{entry.path}.subject"
+                )
         return self.pending.submitted.is_minimal
 
     def _check_patient_entries(self, patient_id: str | None) -> Iterator[int]:
@@ -152,13 +154,13 @@ class MetadataReader:
         return {one.entry.index for one in found if isinstance(one, InRequest)}
 
     def _mismatch(self, reason: str, path: str) -> None:
-        self.pending.issues.add("invariant", reason, path, error_code=_MISMATCH)
+        self.pending.issues.error("invariant", reason, path, error_code=_MISMATCH)
 
     def _check_status(self, entry: Entry) -> None:
         """What is submitted is current; nothing else can be registered, and no status changed."""
         if entry.resource.get("status") != CURRENT:
             reason = "what is submitted must be current"
-            self.pending.issues.add("value", reason, f"{entry.path}.status")
+            self.pending.issues.error("value", reason, f"{entry.path}.status")
 
     # --- new objects -----------------------------------------------------------------------------
 
@@ -180,7 +182,7 @@ class MetadataReader:
 
         It is in its first version, and has a uniqueId, which MHD does not require of a List.
         """
-        self.pending.issues.warnings.extend(mapped.warnings)
+        self.pending.issues.add(mapped.warnings)
         thing = mapped.thing
         if not isinstance(thing, DocumentEntry) and not thing.unique_id:
             thing = thing.updated(unique_id=new_unique_id())
@@ -239,7 +241,7 @@ class MetadataReader:
             case Held(type="List", id=identifier):
                 found = self._folder("logical_id", entry_uuid(identifier) or "")
                 if found is None:
-                    self.pending.issues.add(
+                    self.pending.issues.error(
                         "not-found",
                         "this server has no such Folder",
                         f"{entry.place}.request.url",
@@ -251,7 +253,7 @@ class MetadataReader:
             case None:
                 pass
             case _:
-                self.pending.issues.add(
+                self.pending.issues.error(
                     "not-supported",
                     "a Folder is updated by its id or its identifier",
                     f"{entry.place}.request.url",
@@ -274,7 +276,7 @@ class MetadataReader:
         """An update only adds documents: what else it says must be what is there already."""
         held = folder.thing
         if held.availability_status == v.DEPRECATED:
-            self.pending.issues.add(
+            self.pending.issues.error(
                 "business-rule", "the Folder is deprecated", entry.path, status=422
             )
         if patient_id is not None and patient_id != held.patient_id:

@@ -13,8 +13,8 @@ from xds.fhir import vocabulary as f
 from xds.fhir.datatypes.context import Reading
 from xds.fhir.datatypes.identifiers import of_kind, uuid_of
 from xds.fhir.exchange import Call, Facade
+from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Issue, Refused
-from xds.fhir.r4.problems import Problems
 from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import DocumentEntry
@@ -66,7 +66,7 @@ def change(facade: Facade, call: Call, target: CurrentDocument, wanted: Resource
     Raises Refused with all that may not change, and with all that cannot be read.
     """
     config = facade.config
-    problems = Problems()
+    problems = IssueCollector()
     check_modifiers(wanted, PATH, problems)
     _check_id(target, wanted, problems)
     status = _status(target, wanted, problems)
@@ -82,7 +82,7 @@ def change(facade: Facade, call: Call, target: CurrentDocument, wanted: Resource
     elements += [f"{PATH}.status"] if status is not None else []
     found += _not_listed(elements, config.fhir_changeable)
     for issue in found:
-        problems.add(
+        problems.error(
             issue.code,
             issue.diagnostics,
             *issue.expression,
@@ -91,7 +91,7 @@ def change(facade: Facade, call: Call, target: CurrentDocument, wanted: Resource
         )
     check_lengths(target.entry.updated(**changed), PATH, problems, mapped=True)
     try:
-        problems.settle()
+        problems.raise_if_any()
     except Refused as refused:
         # an answer of 405 says what is allowed of the resource (RFC 9110 15.5.6)
         allowed = {"Allow": "GET, HEAD"} if refused.status == 405 else {}
@@ -134,20 +134,20 @@ def _refused(error_code: str, diagnostics: str, path: str) -> Issue:
 # --- what may not change -------------------------------------------------------------------------
 
 
-def _check_id(target: CurrentDocument, wanted: Resource, problems: Problems) -> None:
+def _check_id(target: CurrentDocument, wanted: Resource, problems: IssueCollector) -> None:
     given = wanted.get("id", target.resource["id"])
     if given != target.resource["id"]:
-        problems.add("invalid", "the id is not that of the URL (R4, 3.1.0.4)", f"{PATH}.id")
+        problems.error("invalid", "the id is not that of the URL (R4, 3.1.0.4)", f"{PATH}.id")
 
 
-def _status(target: CurrentDocument, wanted: Resource, problems: Problems) -> str | None:
+def _status(target: CurrentDocument, wanted: Resource, problems: IssueCollector) -> str | None:
     """Return the availabilityStatus that is wanted, None where it is there already."""
     said = wanted.get("status", "")
     if said == target.resource["status"]:
         return None
     if said not in _STATUSES:
         known = ", ".join(_STATUSES)
-        problems.add("value", f"the status of a document is one of {known}", f"{PATH}.status")
+        problems.error("value", f"the status of a document is one of {known}", f"{PATH}.status")
         return None
     return _STATUSES[said]
 

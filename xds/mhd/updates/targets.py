@@ -11,7 +11,7 @@ from xds.fhir.search.searchset import SearchRequest
 from xds.fhir.vocabulary import UUID_URN
 from xds.metadata.criteria import Comparison, Criterion, Operator
 from xds.metadata.objects import DocumentEntry
-from xds.mhd.iti67_find_document_references import rendered
+from xds.mhd.document_references import rendered
 from xds.mhd.search.parameters import DOCUMENT_REFERENCES
 from xds.registry.search import Page
 from xds.registry.views import RegistryView
