@@ -455,7 +455,7 @@ def answer(
             [XDSRegistryError(f"returnType {request.return_type} is not ObjectRef or LeafClass")]
         )
     parameters = [one for one in query.parameters if has_updates or not one.of_updates]
-    arguments = decode(request.slots, parameters, query.alternatives)
+    arguments = decode(request.slots, parameters, _alternatives(query, parameters))
     leaf_class = request.return_type == v.LEAF_CLASS
     most = limits.leaf_class if leaf_class else limits.object_ref
     columns = Columns.LEAF if leaf_class else Columns.REFERENCE
@@ -465,6 +465,15 @@ def answer(
     if leaf_class and query.single_patient:
         _require_one_patient(result.objects)
     return replace(result, warnings=passed_over(request.slots, parameters))
+
+
+def _alternatives(query: StoredQuery, parameters: Sequence[Parameter]) -> Alternatives | None:
+    """Return the alternatives of a query among the parameters that the registry knows."""
+    if query.alternatives is None:
+        return None
+    known = {one.name for one in parameters}
+    names = tuple(name for name in query.alternatives.names if name in known)
+    return replace(query.alternatives, names=names)
 
 
 def _result(
