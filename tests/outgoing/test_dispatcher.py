@@ -242,6 +242,26 @@ def test_hosts_that_hang_leave_senders_to_the_others(database: Database) -> None
         released.set()
 
 
+def test_a_host_gets_few_messages_at_a_time(database: Database) -> None:
+    now, most, lock = [0], [0], threading.Lock()
+
+    def answer(one: Delivery) -> None:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.005)
+        with lock:
+            now[0] -= 1
+
+    target = Target(answer)
+    names = [f"http://host/{number}" for number in range(60)]
+    put(database, *(one for name in names for one in numbered(name, range(2), address=name)))
+    with dispatching(database, target.channel(), limits=DispatchLimits(of_host=3)):
+        until(lambda: is_empty(database))
+    assert most == [3]
+    assert all(target.of(name) == ids(name, range(2)) for name in names)
+
+
 def test_a_refused_message_steps_aside_where_the_channel_says_so(database: Database) -> None:
     poison = threading.Event()
 

@@ -49,8 +49,8 @@ class NewDelivery:
 
     @property
     def host(self) -> str:
-        """Scheme, host and port of the address: what connections are limited by."""
-        return host_of(self.address)
+        """What senders are limited by: see :func:`host_of`."""
+        return host_of(self.channel, self.target, self.address)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,10 +122,10 @@ class Channel:
     """Seconds that the first delivery of a target is kept back."""
 
 
-def host_of(address: str) -> str:
-    """Return scheme, host and port of an address; empty where it has none."""
+def host_of(channel: str, target: str, address: str) -> str:
+    """Return scheme, host and port of an address; where there is none a target is its own host."""
     try:
         parts = urlsplit(address)
     except ValueError:
-        return ""
-    return f"{parts.scheme}://{parts.netloc}".lower() if parts.netloc else ""
+        parts = urlsplit("")
+    return f"{parts.scheme}://{parts.netloc}".lower() if parts.netloc else f"{channel} {target}"

@@ -23,7 +23,15 @@ from xds.database import Database, DatabaseUnavailable
 from xds.outgoing import leases, queue
 from xds.outgoing.delivery import Channel, Delivery, NotDelivered, Undeliverable
 from xds.outgoing.leases import Failure, Taken
-from xds.outgoing.sending import LOADED, DatabaseClock, DispatchLimits, News, SenderRoom, Sending
+from xds.outgoing.sending import (
+    LOADED,
+    DatabaseClock,
+    DispatchLimits,
+    News,
+    SenderQueue,
+    SenderRoom,
+    Sending,
+)
 from xds.trace_context import TraceParent
 
 _GATHER_SECONDS: Final = 0.005
@@ -72,6 +80,7 @@ class Dispatcher:
         self._clock = DatabaseClock()
         self._heeded = self._renewed = self._noted = 0.0
         self._cleaned = time.monotonic()
+        self._queue = SenderQueue(self._limits.of_host)
         self._senders = ThreadPoolExecutor(self._limits.senders, "delivery")
         self._thread = threading.Thread(target=self._run, name="deliveries")
         database.listen(queue.TOPIC, self.wake)
@@ -164,9 +173,7 @@ class Dispatcher:
             self._clock.saw(now)
             if self._clock.was_set_back or not self._heeded:
                 return 0.0
-            return self._pause(
-                connection, now, is_stuck=len(self._under_way) >= self._limits.senders
-            )
+            return self._pause(connection, now, is_stuck=len(self._under_way) >= self._limits.taken)
 
     def _pause(self, connection: Connection, now: int, *, is_stuck: bool) -> float:
         """Return the seconds until something is due; ``is_stuck``: that what is cannot be taken."""
@@ -252,6 +259,8 @@ class Dispatcher:
             self._begin(sending)
 
     def _begin(self, sending: Sending) -> None:
+        if not self._queue.begins(sending):
+            return
         try:
             self._senders.submit(self._send, sending)
         except RuntimeError:  # the interpreter is ending, and lets nothing begin
@@ -265,7 +274,16 @@ class Dispatcher:
 
     # --- in the threads of senders
 
-    def _send(self, sending: Sending) -> None:
+    def _send(self, first: Sending) -> None:
+        """Send to one target of a host after the other."""
+        host = first.taken.host
+        sending: Sending | None = first
+        while sending is not None:
+            self._send_to(sending)
+            gives_up = host in self._failing_hosts or self._ends.is_set()
+            sending = self._queue.next(host, gives_up=gives_up)
+
+    def _send_to(self, sending: Sending) -> None:
         channel = self._channels[sending.taken.channel]
         failure: Failure | None = None
         while failure is None and (delivery := sending.next()) is not None:

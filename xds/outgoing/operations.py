@@ -194,7 +194,7 @@ def retry(
     )
     messages: int = connection.execute(revived).rowcount
     if rows:
-        arrivals = [{"channel": c, "target": t, "host": host_of(a)} for c, t, a in rows]
+        arrivals = [{"channel": c, "target": t, "host": host_of(c, t, a)} for c, t, a in rows]
         connection.execute(insert(delivery_arrival), arrivals)
     announce(connection, TOPIC)
     return targets, messages

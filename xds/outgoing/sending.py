@@ -1,5 +1,6 @@
 """What a dispatcher keeps in memory: targets that are sent to, room for more, and the time."""
 
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -23,9 +24,12 @@ class DispatchLimits:
     """How much is done at once in one process."""
 
     senders: int = 48
-    """Threads, and so targets that are sent to at a time."""
+    """Threads, and so messages that are under way."""
+    taken: int = 256
+    """Targets, those included that wait for a sender here: so a sender need not wait."""
     of_host: int = 4
-    """Targets of one host."""
+    """Senders for one host."""
+    taken_of_host: int = 32
     of_failing_host: int = 1
     failing: int = 24
     """Targets of all hosts that do not answer, so that they leave senders to the others."""
@@ -61,7 +65,7 @@ class Sending:
         self._has_more = len(first) == LOADED
         self._takes_more = True
         self._ended = False
-        self._since = time.monotonic()
+        self._since = math.inf
         self.last = first[-1].pk if first else 0
         """The key of the last message that was loaded."""
 
@@ -97,7 +101,7 @@ class Sending:
 
     @property
     def seconds(self) -> float:
-        """How long the message under way has been."""
+        """How long the message under way has been; not above 0 where none is."""
         return time.monotonic() - self._since
 
     @property
@@ -142,23 +146,23 @@ class Sending:
 
 
 class SenderRoom:
-    """For which hosts there are senders."""
+    """For which hosts targets may be taken."""
 
     def __init__(self, limits: DispatchLimits, failing: Set[str], held: Iterable[Taken]) -> None:
         self._limits = limits
         self._failing = failing
         self._of_host = Counter(one.host for one in held)
         self._of_failing = sum(self._of_host[host] for host in failing)
-        self.total = limits.senders - self._of_host.total()
-        """Senders that are free."""
+        self.total = limits.taken - self._of_host.total()
+        """Targets that may be taken."""
 
     @property
     def busy(self) -> list[str]:
-        """The hosts that have none."""
+        """The hosts for which none may be."""
         return [host for host in {*self._of_host, *self._failing} if not self._has_for(host)]
 
     def admit(self, host: str) -> bool:
-        """Take a sender for a host; tell whether there was one."""
+        """Count a target of a host; tell whether it may be taken."""
         if self.total <= 0 or not self._has_for(host):
             return False
         self.total -= 1
@@ -168,9 +172,47 @@ class SenderRoom:
 
     def _has_for(self, host: str) -> bool:
         if host not in self._failing:
-            return self._of_host[host] < self._limits.of_host
+            return self._of_host[host] < self._limits.taken_of_host
         has_own = self._of_host[host] < self._limits.of_failing_host
         return has_own and self._of_failing < self._limits.failing
+
+
+class SenderQueue:
+    """Targets that were taken and wait for one of the senders of their host."""
+
+    def __init__(self, of_host: int) -> None:
+        self._of_host = of_host
+        self._senders: Counter[str] = Counter()
+        self._waiting: dict[str, deque[Sending]] = {}
+        self._lock = threading.Lock()
+
+    def begins(self, sending: Sending) -> bool:
+        """Tell whether a target gets a sender; else it waits for one."""
+        host = sending.taken.host
+        with self._lock:
+            if self._senders[host] < self._of_host:
+                self._senders[host] += 1
+                return True
+            self._waiting.setdefault(host, deque()).append(sending)
+            return False
+
+    def next(self, host: str, *, gives_up: bool) -> Sending | None:
+        """Return the next target of a host; None where its sender ends.
+
+        ``gives_up`` gives back all that wait: the host does not answer, or the process ends.
+        """
+        with self._lock:
+            waiting = self._waiting.get(host)
+            if waiting and not gives_up:
+                return waiting.popleft()
+            self._senders[host] -= 1
+            if not self._senders[host]:
+                del self._senders[host]
+            left = self._waiting.pop(host, ())
+        for one in left:
+            one.stop()
+            one.end(None)
+        return None
 
 
 class DatabaseClock:
