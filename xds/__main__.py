@@ -25,6 +25,7 @@ COMMANDS: Final = MappingProxyType(
         "copy-database": "Copy the embedded database to a PostgreSQL server, with nothing lost.",
         "audit": "Search the audit records: who has done what.",
         "queue": "List what waits to be sent and why, have it tried now, or drop it.",
+        "listen": "Receive DSUB and FHIR notifications and show them, for trials.",
         "certs": "Make an authority and certificates for trials of TLS.",
         "load": "Fill an empty registry with a population, for trials and measurements.",
         "config": "Show every option with its value and where it comes from.",

@@ -1,0 +1,130 @@
+"""`xds listen`: what came is shown, and answered as a recipient answers."""
+
+import json
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from xds.commands.listen import described
+
+NOTIFY = """<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"
+  xmlns:wsa="http://www.w3.org/2005/08/addressing" xmlns:wsnt="http://docs.oasis-open.org/wsn/b-2"
+  xmlns:rim="urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0"><s:Body><wsnt:Notify>
+  <wsnt:NotificationMessage><wsnt:SubscriptionReference><wsa:Address>http://b.example/s/1</wsa:Address>
+  </wsnt:SubscriptionReference><wsnt:Topic Dialect="d">ihe:FullDocumentEntry</wsnt:Topic>
+  <wsnt:Message><rim:RegistryObjectList><rim:ExtrinsicObject id="urn:uuid:1">
+  <rim:Name><rim:LocalizedString value="Summary"/></rim:Name>
+  <rim:ExternalIdentifier value="P1"><rim:Name>
+  <rim:LocalizedString value="XDSDocumentEntry.patientId"/></rim:Name></rim:ExternalIdentifier>
+  </rim:ExtrinsicObject></rim:RegistryObjectList></wsnt:Message></wsnt:NotificationMessage>
+  </wsnt:Notify></s:Body></s:Envelope>"""
+EVENT = {
+    "resourceType": "Bundle",
+    "type": "history",
+    "entry": [
+        {
+            "resource": {
+                "resourceType": "Parameters",
+                "parameter": [
+                    {"name": "subscription", "valueReference": {"reference": "Subscription/7"}},
+                    {"name": "status", "valueCode": "active"},
+                    {"name": "type", "valueCode": "event-notification"},
+                    {
+                        "name": "notification-event",
+                        "part": [
+                            {"name": "event-number", "valueString": "3"},
+                            {"name": "timestamp", "valueInstant": "2026-11-28T12:00:00Z"},
+                            {"name": "focus", "valueReference": {"reference": "List/1"}},
+                        ],
+                    },
+                ],
+            }
+        },
+        {"resource": {"resourceType": "List", "id": "1", "title": "a folder"}},
+    ],
+}
+SHOWN_EVENT = [
+    "FHIR event-notification, status active",
+    "subscription Subscription/7",
+    "event 3 at 2026-11-28T12:00:00Z: List/1",
+    "  List/1: a folder",
+]
+
+
+def test_a_dsub_notification_is_shown_by_message() -> None:
+    assert list(described("application/soap+xml; charset=UTF-8", NOTIFY.encode())) == [
+        "DSUB Notify, 1 notification message",
+        "ihe:FullDocumentEntry of subscription http://b.example/s/1",
+        "  ExtrinsicObject urn:uuid:1, title Summary, patientId P1",
+    ]
+
+
+def test_a_fhir_notification_is_shown_with_its_events() -> None:
+    body = json.dumps(EVENT).encode()
+    assert list(described("application/fhir+json", body)) == SHOWN_EVENT
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "shown"),
+    [
+        ("", b"", "a notification without content"),
+        ("application/fhir+json", b'{"resourceType": "List", "id": "1"}', "List/1"),
+        ("application/fhir+json", b"[", "cannot be read as application/fhir+json"),
+        ("application/fhir+json", b"[]", "cannot be read as application/fhir+json"),
+        ("application/soap+xml", b"<a", "cannot be read as application/soap+xml"),
+        ("application/fhir+xml", b"<a/>", "cannot be read as application/fhir+xml"),
+        ("text/plain", b"x", "text/plain, 1 byte"),
+    ],
+)
+def test_whatever_comes_is_shown(content_type: str, body: bytes, shown: str) -> None:
+    (line,) = described(content_type, body)
+    assert line.startswith(shown)
+
+
+@contextmanager
+def listening(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run the command for the length of a block, and give its URL."""
+    command = [sys.executable, "-m", "xds", "listen", "--port", "0", *arguments]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        found = re.search(r"http://\S+", process.stderr.readline())
+        assert found is not None
+        try:
+            yield found[0], process
+        finally:
+            process.terminate()
+
+
+def post(url: str, content_type: str, body: bytes) -> tuple[int, bytes]:
+    request = urllib.request.Request(url, body, {"Content-Type": content_type}, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def test_notifications_are_answered_and_shown_as_they_come() -> None:
+    with listening("--count", "2") as (url, process):
+        assert post(f"{url}any", "application/soap+xml", NOTIFY.encode()) == (202, b"")
+        assert post(url, "application/fhir+json", json.dumps(EVENT).encode()) == (200, b"")
+        shown, _ = process.communicate(timeout=20)
+    lines = shown.splitlines()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d POST /any answered 202", lines[0])
+    assert [line.removeprefix("    ") for line in lines[5:]] == SHOWN_EVENT
+    assert process.returncode == 0
+
+
+def test_it_answers_as_it_is_told() -> None:
+    with listening("--answer", "503", "--count", "1") as (url, process):
+        assert post(url, "application/fhir+json", b"") == (503, b"")
+        shown, _ = process.communicate(timeout=20)
+    assert "answered 503\n    a notification without content\n" in shown
