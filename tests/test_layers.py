@@ -36,7 +36,7 @@ LAYERS: Final = (
     ("database",),
     ("logs", "tracing", "wire"),
     ("metadata", "sqlite_file", "url_allowlist", "tls"),
-    ("private_folder", "limits", "parsing", "trace_context"),
+    ("base64_blocks", "private_folder", "limits", "parsing", "trace_context"),
     ("errors",),
 )
 
@@ -54,7 +54,7 @@ LESS: Final = {
         "metadata",
         "errors",
     ),
-    "wire": ("metadata", "errors"),
+    "wire": ("base64_blocks", "metadata", "errors"),
     "audit": (
         "config",
         "database",

@@ -8,11 +8,12 @@ import pytest
 
 from tests.fhir.asked import ANYONE
 from tests.fhir.published import BASE, Deploy, Deployment, deploying, message
+from xds import base64_blocks
+from xds.base64_blocks import BadBase64, decode_text
 from xds.fhir.exchange import Call
 from xds.fhir.r4.outcome import Refused
 from xds.mhd.iti105_simplified_publish import publish
-from xds.mhd.provide import publishing
-from xds.mhd.provide.publishing import BadBase64, decoded, media_type, staging
+from xds.mhd.provide.publishing import media_type, staging
 
 
 @pytest.fixture
@@ -28,25 +29,25 @@ def here(deploy: Deploy) -> Deployment:
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 4, 11, 12, 13, 100])
 def test_base64_is_decoded_in_blocks(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
-    monkeypatch.setattr(publishing, "_BASE64_BLOCK", 8)
+    monkeypatch.setattr(base64_blocks, "_BLOCK", 8)
     data = bytes(range(length))
-    assert b"".join(decoded(base64.b64encode(data).decode())) == data
+    assert b"".join(decode_text(base64.b64encode(data).decode())) == data
 
 
 def test_base64_may_have_white_space() -> None:
-    assert b"".join(decoded(" SGVs\r\n\tbG8= ")) == b"Hello"
+    assert b"".join(decode_text(" SGVs\r\n\tbG8= ")) == b"Hello"
 
 
 @pytest.mark.parametrize(
     "text", ["SGVsbG8", "SGVsbG8==", "SGVs=bG8=", "SGVsbG8=SGVs", "SGVs-G8_", "SGVsb*8=", "=", "é"]
 )
 def test_what_is_not_base64_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setattr(publishing, "_BASE64_BLOCK", 4)
+    monkeypatch.setattr(base64_blocks, "_BLOCK", 4)
     with pytest.raises(BadBase64):
-        list(decoded(text))
+        list(decode_text(text))
     monkeypatch.undo()
     with pytest.raises(BadBase64):
-        list(decoded(text))
+        list(decode_text(text))
 
 
 def test_what_is_not_base64_is_told_of_its_element(here: Deployment) -> None:

@@ -1,11 +1,11 @@
 """A document as a Binary resource: base64 within JSON or XML, encoded as it is read (FHIR R4)."""
 
-import binascii
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Self
 
+from xds import base64_blocks
 from xds.fhir.r4 import rendering
 from xds.fhir.r4.resource import Resource
 from xds.repository.store import DocumentReader
@@ -58,13 +58,8 @@ class _EncodedBinary:
 
     def __iter__(self) -> Iterator[bytes]:
         yield self._resource.head
-        rest = b""
-        for block in self._reader:
-            block = rest + block if rest else block
-            whole = len(block) - len(block) % 3
-            rest = block[whole:]
-            yield binascii.b2a_base64(memoryview(block)[:whole], newline=False)
-        yield binascii.b2a_base64(rest, newline=False) + self._resource.tail
+        yield from base64_blocks.encode(self._reader)
+        yield self._resource.tail
 
     def close(self) -> None:
         """Close the document."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
+from xds import base64_blocks
 from xds.fhir.datatypes.context import Reading
 from xds.fhir.datatypes.identifiers import of_kind, resource_id
 from xds.fhir.exchange import Answer, Call, Facade
@@ -19,7 +20,7 @@ from xds.mhd.provide.associations import AssociationReader
 from xds.mhd.provide.attachments import attachment_of, attachment_path
 from xds.mhd.provide.bundle import SubmittedEntries
 from xds.mhd.provide.pending import PendingSubmission
-from xds.mhd.provide.publishing import Completeness, DocumentContent, check_modifiers, decoded
+from xds.mhd.provide.publishing import Completeness, DocumentContent, check_modifiers
 from xds.mhd.provide.single_document import register_document
 from xds.mhd.provide.subjects import note_subjects
 from xds.mhd.provide.submitted_objects import SubmittedObjects
@@ -43,7 +44,9 @@ def publish(facade: Facade, call: Call) -> Answer:
     issues.raise_if_any()
     assert entry is not None, "what cannot be read is an issue"
     data = attachment_of(call.resource)["data"]
-    content = DocumentContent(chunks=partial(decoded, data), path=f"{_ATTACHMENT}.data")
+    content = DocumentContent(
+        chunks=partial(base64_blocks.decode_text, data), path=f"{_ATTACHMENT}.data"
+    )
     entry = register_document(
         facade, call.access, entry, content, issues, associations=associations
     )

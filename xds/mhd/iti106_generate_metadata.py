@@ -7,7 +7,8 @@ from typing import Final
 
 from lxml import etree
 
-from xds import parsing
+from xds import base64_blocks, parsing
+from xds.base64_blocks import BadBase64
 from xds.content import cda, defaults, fhir_document
 from xds.content.description import Description, Related, completed, missing
 from xds.fhir.datatypes.identifiers import resource_id, unique_identifier
@@ -21,7 +22,7 @@ from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator
 from xds.metadata.objects import Association, DocumentEntry
-from xds.mhd.provide.publishing import BadBase64, DocumentContent, decoded
+from xds.mhd.provide.publishing import DocumentContent
 from xds.mhd.provide.single_document import register_document
 from xds.mhd.provide.subjects import Subjects, known_to, stated_subjects, subjects_of
 from xds.registry.views import RegistryView
@@ -152,7 +153,7 @@ def _of_binary(binary: Resource) -> _Received:
     if not binary.get("data"):
         raise Refused.because(400, "required", "the Binary has no data", _DATA)
     try:
-        data = b"".join(decoded(binary["data"]))
+        data = b"".join(base64_blocks.decode_text(binary["data"]))
     except BadBase64:
         raise Refused.because(400, "value", "this is not base64", _DATA) from None
     content_type = MediaType.parse(binary.get("contentType") or "")

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from lxml import etree
 
+from xds import base64_blocks
 from xds.config import Config
 from xds.metadata import vocabulary as v
 from xds.parsing import parse
@@ -311,7 +312,7 @@ def _inlined(head: bytes, response: Response) -> Iterator[bytes]:
     for number, document in enumerate(response.documents):
         chunks = document.chunks() if callable(document.chunks) else document.chunks
         try:
-            yield from mtom.encode_base64(chunks)
+            yield from base64_blocks.encode(chunks)
         finally:
             mtom.close(chunks)
         yield response.pieces[number + 1]

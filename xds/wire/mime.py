@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
+from xds import base64_blocks
+from xds.base64_blocks import BadBase64
 from xds.errors import FailureKind, RequestRefused
 
 
@@ -131,35 +133,14 @@ def _action_parameter(content_type: ContentType) -> str | None:
 
 # ---- content transfer encodings -----------------------------------------------------------------
 
-_WHITE_SPACE = b" \t\r\n"
 _LONGEST_LINE = 64 * 1024
 
 
-def decode_base64(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """The bytes that base64 text stands for (RFC 2045 6.8), in whatever blocks it comes.
-
-    White space may stand anywhere; any other foreign character, a missing or a misplaced padding
-    is refused, because a document must not change on its way.
-    """
-    rest, padded = b"", False
-    for block in blocks:
-        text = rest + block.translate(None, _WHITE_SPACE)
-        if padded and text:
-            raise MalformedMessage("The base64 text goes on after its end.")
-        whole = len(text) & ~3
-        rest = text[whole:]
-        if whole:
-            padded = text[whole - 1 : whole] == b"="
-            yield _decode_quads(text[:whole])
-    if rest:
-        raise MalformedMessage("The base64 text is cut short.")
-
-
-def _decode_quads(text: bytes) -> bytes:
+def _decode_base64(blocks: Iterable[bytes]) -> Iterator[bytes]:
     try:
-        return binascii.a2b_base64(text, strict_mode=True)
-    except binascii.Error:
-        raise MalformedMessage("The base64 text is not valid.") from None
+        yield from base64_blocks.decode(blocks)
+    except BadBase64 as error:
+        raise MalformedMessage(f"A part is not base64: {error}.") from None
 
 
 def _decode_quoted_printable(blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -184,7 +165,7 @@ _DECODERS: Mapping[str, Callable[[Iterator[bytes]], Iterator[bytes]]] = MappingP
         "binary": _as_they_are,
         "8bit": _as_they_are,
         "7bit": _as_they_are,
-        "base64": decode_base64,
+        "base64": _decode_base64,
         "quoted-printable": _decode_quoted_printable,
     }
 )

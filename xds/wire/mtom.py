@@ -5,7 +5,6 @@ means. Writing: `encode` gives headers, length and blocks of a message whose doc
 while it is sent. Both ends of the wire use this module. The form is XOP 1.0 section 3 and RFC 2387.
 """
 
-import binascii
 import re
 import secrets
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 from urllib.parse import quote, unquote
 
+from xds import base64_blocks
+from xds.base64_blocks import BadBase64
 from xds.wire.mime import (
     DEFAULT_LIMITS,
     TOKEN,
@@ -23,7 +24,6 @@ from xds.wire.mime import (
     MultipartReader,
     Readable,
     bare_id,
-    decode_base64,
 )
 
 # ---- reading ------------------------------------------------------------------------------------
@@ -89,14 +89,10 @@ class PartsByCid(Generic[_Value]):
 
 def inline_chunks(text: str) -> Iterator[bytes]:
     """The bytes of a document that stands in the envelope as base64 text, un-optimised."""
-    return decode_base64(_ascii_slices(text))
-
-
-def _ascii_slices(text: str) -> Iterator[bytes]:
-    if not text.isascii():
-        raise MalformedMessage("The base64 text is not valid.")
-    for start in range(0, len(text), _BLOCK):
-        yield text[start : start + _BLOCK].encode("ascii")
+    try:
+        yield from base64_blocks.decode_text(text)
+    except BadBase64 as error:
+        raise MalformedMessage(f"A document is not base64: {error}.") from None
 
 
 # ---- writing ------------------------------------------------------------------------------------
@@ -183,19 +179,6 @@ def encode(
         _joined(_pieces(parts, heads, tail)),
         parts,
     )
-
-
-def encode_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The base64 text of a document, in one line, for an answer in Simple SOAP."""
-    rest = b""
-    for chunk in chunks:
-        data = rest + chunk
-        whole = len(data) - len(data) % 3
-        rest = data[whole:]
-        if whole:
-            yield binascii.b2a_base64(data[:whole], newline=False)
-    if rest:
-        yield binascii.b2a_base64(rest, newline=False)
 
 
 def _root_part(root: bytes | Iterable[bytes], content_id: str) -> Attachment:

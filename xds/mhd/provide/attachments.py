@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from xds import base64_blocks
 from xds.content.fhir_document import document_bytes, problems
 from xds.fhir.r4.resource import Resource
 from xds.fhir.references import Entry, Foreign, InRequest
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.mhd.provide.bundle import EntryKind
 from xds.mhd.provide.pending import PendingSubmission
-from xds.mhd.provide.publishing import DocumentContent, decoded, media_type
+from xds.mhd.provide.publishing import DocumentContent, media_type
 
 _MISSING: Final = "XDSMissingDocument"
 _FORMS: Final = {
@@ -92,7 +93,7 @@ class Attachments:
         if "data" not in binary and attachment.get("size") != 0:
             self.pending.issues.error("required", "the Binary has no data", f"{entry.path}.data")
             return None
-        chunks = partial(decoded, binary.get("data", ""))
+        chunks = partial(base64_blocks.decode_text, binary.get("data", ""))
         return DocumentContent(chunks=chunks, path=f"{entry.path}.data", entry=entry.index)
 
     def _fhir_document(

@@ -1,13 +1,12 @@
 """What ITI-65 and ITI-105 share: bytes become staged documents, metadata is registered."""
 
-import binascii
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 from uuid import uuid4
 
+from xds.base64_blocks import BadBase64
 from xds.errors import RegistryError, TransactionFailure
 from xds.fhir.exchange import Facade
 from xds.fhir.r4.issues import IssueCollector
@@ -27,8 +26,6 @@ from xds.security.access import Access, AccessDenied
 
 T = TypeVar("T", bound=MetadataObject)
 
-_BASE64_BLOCK: Final = 1 << 20  # a multiple of 4: each block decodes by itself
-_WHITE_SPACE: Final = re.compile(r"[ \t\r\n]")
 METADATA_ERROR: Final = "XDSRegistryMetadataError"
 _DOCUMENT_ERROR: Final = "XDSRepositoryMetadataError"
 
@@ -45,24 +42,6 @@ class DocumentContent:
     """The index of the entry that has them, where it is one of the same Bundle."""
     is_rendered: bool = False
     """Whether the bytes are made only now: then no client can know their hash."""
-
-
-class BadBase64(ValueError):
-    """The text is not base64."""
-
-
-def decoded(base64: str) -> Iterator[bytes]:
-    """Decode base64 in blocks; white space is allowed (FHIR R4 base64Binary), nothing else."""
-    if _WHITE_SPACE.search(base64):
-        base64 = _WHITE_SPACE.sub("", base64)
-    for start in range(0, len(base64), _BASE64_BLOCK):
-        block = base64[start : start + _BASE64_BLOCK]
-        if "=" in block[:-2] or ("=" in block and start + len(block) < len(base64)):
-            raise BadBase64
-        try:
-            yield binascii.a2b_base64(block, strict_mode=True)
-        except ValueError:
-            raise BadBase64 from None
 
 
 def media_type(content_type: str | None) -> str:
