@@ -2,8 +2,6 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +14,6 @@ from tests.fhir.published import (
     REGISTERED,
     Deploy,
     Deployment,
-    deploying,
     message,
     told,
 )
@@ -29,17 +26,6 @@ from xds.metadata.objects import SubmissionSet
 from xds.mhd.iti67_find_document_references import read
 
 A = "DocumentReference.content[0].attachment"
-
-
-@pytest.fixture
-def deploy(tmp_path: Path) -> Iterator[Deploy]:
-    with deploying(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def here(deploy: Deploy) -> Deployment:
-    return deploy()
 
 
 def _reference(**changes: Any) -> Resource:

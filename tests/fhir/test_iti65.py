@@ -2,8 +2,6 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +23,6 @@ from tests.fhir.published import (
     Deploy,
     Deployment,
     attachment,
-    deploying,
     ids,
     locations,
     message,
@@ -37,17 +34,6 @@ from xds.fhir.r4.resource import Resource
 from xds.fhir.vocabulary import FHIR_XML
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING
-
-
-@pytest.fixture
-def deploy(tmp_path: Path) -> Iterator[Deploy]:
-    with deploying(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def here(deploy: Deploy) -> Deployment:
-    return deploy()
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """ITI-65 Provide Document Bundle: what does not fit what is registered (MHD 2:3.65)."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.fhir.changes import (
@@ -21,24 +18,12 @@ from tests.fhir.published import (
     Deploy,
     Deployment,
     attachment,
-    deploying,
     message,
     resource,
     told,
 )
 from xds.fhir.r4.resource import Resource
 from xds.metadata.criteria import ANYTHING
-
-
-@pytest.fixture
-def deploy(tmp_path: Path) -> Iterator[Deploy]:
-    with deploying(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def here(deploy: Deploy) -> Deployment:
-    return deploy()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +24,6 @@ from tests.fhir.published import (
     Change,
     Deploy,
     Deployment,
-    deploying,
     ids,
     locations,
     message,
@@ -34,17 +32,6 @@ from tests.fhir.published import (
     warnings,
 )
 from xds.fhir.r4.resource import Resource
-
-
-@pytest.fixture
-def deploy(tmp_path: Path) -> Iterator[Deploy]:
-    with deploying(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def here(deploy: Deploy) -> Deployment:
-    return deploy()
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ first, and the references have the ids that this server gave.
 """
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +13,6 @@ from tests.fhir.published import (
     Deploy,
     Deployment,
     attachment,
-    deploying,
     ids,
     locations,
     message,
@@ -31,12 +28,6 @@ FOLDER = FHIR / "mhd-4.2.4"
 pytestmark = needs(FOLDER)
 
 PATIENT = "M4001^^^&2.999.1.1&ISO"
-
-
-@pytest.fixture
-def deploy(tmp_path: Path) -> Iterator[Deploy]:
-    with deploying(tmp_path) as made:
-        yield made
 
 
 def _example(name: str, there: Deployment) -> tuple[Resource, str]:

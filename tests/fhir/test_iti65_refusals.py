@@ -1,6 +1,5 @@
 """ITI-65 Provide Document Bundle: what is refused, and where that is told (MHD 2:3.65)."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,22 +21,9 @@ from tests.fhir.published import (
     Change,
     Deploy,
     Deployment,
-    deploying,
     message,
     told,
 )
-
-
-@pytest.fixture
-def deploy(tmp_path: Path) -> Iterator[Deploy]:
-    with deploying(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def here(deploy: Deploy) -> Deployment:
-    return deploy()
-
 
 REFUSED: list[tuple[str, Change, int, tuple[str, str, str]]] = [
     ("type", put("type", "batch"), 400, ("value", "", "Bundle.type")),

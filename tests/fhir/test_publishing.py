@@ -1,30 +1,17 @@
 """What publishing begins with: base64, media types, documents that a failure lets go of."""
 
 import base64
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.fhir.asked import ANYONE
-from tests.fhir.published import BASE, Deploy, Deployment, deploying, message
+from tests.fhir.published import BASE, Deployment, message
 from xds import base64_blocks
 from xds.base64_blocks import BadBase64, decode_text
 from xds.fhir.exchange import Call
 from xds.fhir.r4.outcome import Refused
 from xds.mhd.iti105_simplified_publish import publish
 from xds.mhd.provide.publishing import media_type, staging
-
-
-@pytest.fixture
-def deploy(tmp_path: Path) -> Iterator[Deploy]:
-    with deploying(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def here(deploy: Deploy) -> Deployment:
-    return deploy()
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 4, 11, 12, 13, 100])

@@ -1,7 +1,7 @@
 """Nothing of a DocumentReference or List is lost: what metadata cannot say rides along."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,9 +11,7 @@ from tests.fhir.asked import ANYONE
 from tests.fhir.mapped import PATIENT, READING, WRITING, unfolded
 from tests.fhir.published import (
     REGISTERED,
-    Deploy,
     Deployment,
-    deploying,
     ids,
     message,
     resource,
@@ -195,17 +193,6 @@ def _everything(document: Resource) -> None:
     attachment["creation"] = "2026-03-04T11:00:00.250+01:00"
     attachment["extension"] = [{"url": OTHERS, "valueInteger": 3}]
     document["subject"]["display"] = "E. Haddad"
-
-
-@pytest.fixture
-def deploy(tmp_path: Path) -> Iterator[Deploy]:
-    with deploying(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def here(deploy: Deploy) -> Deployment:
-    return deploy()
 
 
 def _get(here: Deployment, identifier: str, handler: Any = references) -> Resource:
