@@ -26,12 +26,12 @@ from bench.cases import rate, reading
 from bench.clients import Clients, Load, clients
 from bench.deployment import CLIENTS, DOCUMENT_BYTES, SETTINGS, Deployment
 from bench.figures import Figure, Measure, Result, head, row
+from bench.load.random_values import FIRST_ID
 from bench.yardsticks import blocks_of, plain_wsgi, write_and_sync
 from tests.postgresql import OwnPostgreSQL, own_postgresql
 from tests.serving import serving
 from xds.config import Config
 from xds.metadata import vocabulary as v
-from xds.population.accidents import FIRST_ID
 
 _FEW: Final = (8, 8)
 _MANY: Final = (46, 54)

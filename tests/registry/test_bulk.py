@@ -1,5 +1,6 @@
 """`xds load`: what it copies into the tables is what registration would have left there."""
 
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -9,20 +10,21 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import Connection, func, inspect, select
 
+from bench.load.bulk import MOST, Bulk
+from bench.load.filling import filling
+from bench.load.generator import MEAN, Block, Population, Registration
+from bench.load.random_values import patient_id
 from tests.databases import Databases
 from tests.registry import wire
 from tests.serving import Server, serving
 from xds.__main__ import main
+from xds.commands import load as load_command
 from xds.database import METADATA, Database
 from xds.metadata import datatypes, ebrim, patterns
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, SubmissionSet
 from xds.metadata.submission import Submission
 from xds.parsing import parse
-from xds.population.accidents import patient_id
-from xds.population.story import MEAN, Block, Population, Registration
-from xds.registry.bulk import MOST, Bulk
-from xds.registry.filling import filling
 from xds.registry.registry import DocumentRegistry
 from xds.registry.schema import SchemaMismatch
 from xds.registry.tables import association, document_entry, event, folder
@@ -338,3 +340,15 @@ def test_nothing_is_said_of_documents(loaded: Server) -> None:
     )
     assert result.exit_code == 0, result.output
     assert "registered for this repository\t0" in result.stdout
+
+
+def test_without_a_checkout_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "is_dir", lambda _: False)
+        importlib.reload(load_command)
+    try:
+        result = CliRunner().invoke(load_command.command, ["--entries", "9"])
+        assert result.exit_code == 1
+        assert "pip install --editable ." in result.stderr
+    finally:
+        importlib.reload(load_command)

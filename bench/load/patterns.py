@@ -3,11 +3,11 @@
 from functools import cache
 from typing import Final
 
+from bench.load.document_kinds import DocumentKind
 from xds.metadata import vocabulary as v
 from xds.metadata.attributes import Author, Code
 from xds.metadata.objects import Association, DocumentEntry, Folder, SubmissionSet
 from xds.metadata.patterns import Pattern, blank, pattern
-from xds.population.catalogue import DocumentKind
 
 LOCAL_PATIENTS: Final = "2.999.1.2"
 _STAFF: Final = "2.999.1.6"

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
+from bench.load import patterns, random_values
+from bench.load.document_kinds import DocumentKind, catalogue
+from bench.load.random_values import Values
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.patterns import Draft, Pattern, filled
-from xds.population import accidents, patterns
-from xds.population.accidents import Values
-from xds.population.catalogue import DocumentKind, catalogue
 
 MEAN: Final = 8
 """DocumentEntries for each patient where nobody says otherwise: most have six to eight then."""
@@ -52,16 +52,16 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """How many documents of how many patients; the same seed tells the same story."""
+    """How many documents of how many patients; the same seed makes the same."""
 
     entries: int
     patients: int
     seed: int = 1
-    authority: str = accidents.AUTHORITY
+    authority: str = random_values.AUTHORITY
     repository: str = REPOSITORY
 
     def blocks(self) -> "Iterator[Block]":
-        """Yield the parts of the story, each of some patients whose submissions come by turns."""
+        """Yield parts of the population: each has patients whose submissions come by turns."""
         first = first_patient = 0
         counts: list[int] = []
         for number in self._counts():
@@ -106,7 +106,7 @@ class Population:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A part of the story that nothing outside it refers to."""
+    """A part of the population that nothing outside it refers to."""
 
     population: Population
     first: int
@@ -121,7 +121,7 @@ class Block:
         return sum(self.counts)
 
     def chance(self, purpose: str = "story") -> Random:
-        """Return what its accidents depend on; other purposes have a chance of their own."""
+        """Return the source of its random values; other purposes have one of their own."""
         return Random(f"{self.population.seed} {self.first} {purpose}")
 
     def registrations(self) -> Iterator[Registration]:
@@ -165,7 +165,7 @@ class _Patient:
         """DocumentEntries that are still to come."""
         self._repository = population.repository
         self._chance = chance
-        self._person = accidents.person(chance, number, population.authority)
+        self._person = random_values.person(chance, number, population.authority)
         self._current: list[_SharedDocument] = []
         self._wants_folder = entries > 2 and chance.random() < _HAS_FOLDER
         self._folder: str | None = None
@@ -174,7 +174,7 @@ class _Patient:
         """Share the next documents."""
         some = min(self._chance.choice(_SUBMISSION_SIZES), self.left)
         self.left -= some
-        stay = accidents.stay(self._chance, now, self._person)
+        stay = random_values.stay(self._chance, now, self._person)
         shared = [self._related(), *(self._new() for _ in range(some - 1))]
         the_set = self._made(patterns.submission_set(shared[0].kind), stay)
         drafts = [the_set, *(self._entry(one, stay) for one in shared)]
@@ -192,8 +192,8 @@ class _Patient:
 
     def _related(self) -> _SharedDocument:
         """Choose the first document, which may relate to an earlier one."""
-        accident = self._chance.random()
-        relation = next((kind for kind, limit in _RELATIONS if accident < limit), None)
+        drawn = self._chance.random()
+        relation = next((kind for kind, limit in _RELATIONS if drawn < limit), None)
         if relation is None or not self._current:
             return self._new()
         earlier = self._chance.choice(self._current)
@@ -209,7 +209,7 @@ class _Patient:
         return _SharedDocument(self._uuid(), kind)
 
     def _entry(self, one: _SharedDocument, stay: Values) -> Draft:
-        more = accidents.document(self._chance, one.kind, self._repository)
+        more = random_values.document(self._chance, one.kind, self._repository)
         return self._made(patterns.entry(one.kind), {**stay, **more}, one.uuid)
 
     # --- Folders ---
@@ -220,7 +220,7 @@ class _Patient:
         if not self._wants_folder:
             return drafts
         if self._folder is None:
-            made = self._made(patterns.folder(), {**stay, **accidents.episode(shared[0].kind)})
+            made = self._made(patterns.folder(), {**stay, **random_values.episode(shared[0].kind)})
             self._folder = made.id
             drafts += [made, _member(self._uuid, the_set, made.id)]
         elif self._chance.random() > _ENTERS:
@@ -233,10 +233,10 @@ class _Patient:
     # --- ids ---
 
     def _uuid(self) -> str:
-        return accidents.uuid(self._chance)
+        return random_values.uuid(self._chance)
 
     def _made(self, made: Pattern, values: Values, own: str | None = None) -> Draft:
-        named = {**values, "unique id": accidents.oid(self._chance)}
+        named = {**values, "unique id": random_values.oid(self._chance)}
         return filled(made, own or self._uuid(), named)
 
 

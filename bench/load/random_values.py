@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
-from xds.population.catalogue import DocumentKind, catalogue
-from xds.population.patterns import EVENTS
+from bench.load.document_kinds import DocumentKind, catalogue
+from bench.load.patterns import EVENTS
 
 Values = Mapping[str, str]
-"""Texts for blanks, by their names in :mod:`xds.population.patterns`."""
+"""Texts for blanks, by their names in :mod:`bench.load.patterns`."""
 
 AUTHORITY: Final = "2.999.1.1"
 """The OID that issues patient ids, where nobody says otherwise."""
