@@ -57,6 +57,11 @@ _ABSENT: Final[Mapping[str, Any]] = {
     "target": association.c.target.type,
 }
 """The columns that not every kind has, with their types."""
+_FACTS: Final = (
+    *("kind", "entry_uuid", "availability_status", "patient_id", "unique_id"),
+    *("object_type", "hash", "size", *_ABSENT, "home_community_id"),
+)
+"""The columns of :func:`_facts`, in their order, by the fields of a RegisteredObject."""
 
 
 def _facts(kind: type[MetadataObject]) -> Select[Any]:
@@ -223,28 +228,15 @@ def _registered(
 ) -> Iterable[RegisteredObject]:
     if not values:
         return
-    for row in connection.execute(statement, {parameter: values}):
+    for row in fetch(connection, statement, {parameter: values}):
+        facts = dict(zip(_FACTS, row, strict=True))
+        facts["kind"] = _KINDS[facts["kind"]]
+        facts["is_latest"] = facts["is_latest"] != 0
+        uuid = facts["entry_uuid"]
         yield RegisteredObject(
-            kind=_KINDS[row.kind],
-            entry_uuid=row.entry_uuid,
-            availability_status=row.availability_status,
-            patient_id=row.patient_id,
-            unique_id=row.unique_id,
-            object_type=row.object_type,
-            hash=row.hash,
-            size=row.size,
-            logical_id=row.logical_id,
-            version=row.version,
-            is_latest=row.is_latest != 0,
-            home_community_id=row.home_community_id,
-            source_patient_id=row.source_patient_id,
-            repository_unique_id=row.repository_unique_id,
-            document_availability=row.document_availability,
-            association_type=row.association_type,
-            source=row.source,
-            target=row.target,
-            is_transformation=row.entry_uuid in transformations,
-            folders=folders.get(row.entry_uuid, ()),
+            **facts,
+            is_transformation=uuid in transformations,
+            folders=folders.get(uuid, ()),
         )
 
 
