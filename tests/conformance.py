@@ -22,6 +22,7 @@ from lxml import etree
 
 from xds import errors
 from xds.metadata.catalogue import CATALOGUE
+from xds.metadata.criteria import Operator
 from xds.metadata.rules import SUBMISSION_RULES, Rule
 from xds.registry.parameters import Parameter
 from xds.registry.queries import STORED_QUERIES
@@ -223,6 +224,15 @@ def _parameters(query: StoredQuery) -> Iterator[Row]:
         yield Row(f"parameter {query.name} {parameter.name}", cells)
 
 
+_COMPARED: Final = {
+    Operator.EQUAL: "equal",
+    Operator.LIKE: "like",
+    Operator.FROM: "from",
+    Operator.BEFORE: "to",
+    None: "taken by the query's own step",
+}
+
+
 def _parameter_cells(query: StoredQuery, parameter: Parameter) -> tuple[str, str, str]:
     alternatives = query.alternatives.names if query.alternatives is not None else ()
     needed = "required" if parameter.required else "optional"
@@ -232,7 +242,7 @@ def _parameter_cells(query: StoredQuery, parameter: Parameter) -> tuple[str, str
     return (
         needed,
         f"{number}, Slot repeatable" if parameter.conjunctive else number,
-        (f"{parameter.kind.name}, {parameter.match.value}"),
+        (f"{parameter.kind.name}, {_COMPARED[parameter.operator]}"),
     )
 
 

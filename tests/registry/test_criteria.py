@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -19,11 +20,15 @@ from xds.metadata.criteria import (
     Not,
     Operator,
     Or,
+    evaluate,
 )
+from xds.metadata.ebrim import Slot
 from xds.metadata.objects import Author, Code, DocumentEntry
 from xds.metadata.searched import ORDERED
 from xds.registry.conditions import decided
+from xds.registry.parameters import criterion_of, decode
 from xds.registry.patients import Patients
+from xds.registry.queries import STORED_QUERIES
 from xds.registry.rows import assign_patients, insert_objects, prepared
 from xds.registry.views import Found, RegistryView
 from xds.registry.visibility import Visibility
@@ -208,3 +213,60 @@ def test_sql_and_evaluate_decide_alike(
     everything, chosen = found(opened, entries, statuses, criterion, visible)
     expected = [one.thing.id for one in everything if one.meets(And(criterion, visible))]
     assert chosen == expected
+
+
+NEW: Final = DocumentEntry.create(
+    class_code=Code("report", "2.999.5"),
+    confidentiality_code=(Code("N", "2.999.6"), Code("R", "2.999.6")),
+    service_start_time="2026",
+    author=(Author(person=("1^Ruiz^Ana", "2^O'Hara")),),
+    title="Chest_X",
+)
+"""An entry that no registry has."""
+DE: Final = "$XDSDocumentEntry"
+
+
+@pytest.mark.parametrize(
+    ("parameter", "slots", "is_met"),
+    [
+        ("ClassCode", ["('image^^2.999.5','report^^2.999.5')"], True),
+        ("ClassCode", ["('report^^2.999.6')"], False),
+        ("ConfidentialityCode", ["('N^^2.999.6')", "('R^^2.999.6','V^^2.999.6')"], True),
+        ("ConfidentialityCode", ["('N^^2.999.6')", "('V^^2.999.6')"], False),
+        ("AuthorPerson", ["('%Ruiz^A%')"], True),
+        ("AuthorPerson", ["('%ruiz%')"], False),
+        ("AuthorPerson", ["('2^O''Hara')"], True),
+        ("Title", ["('Chest\\_X')"], False),  # IHE has no escape character
+        ("Title", ["('Chest_X')"], True),
+        ("CreationTimeFrom", ["2030"], True),  # it has none, which is within any bounds
+        ("ServiceStartTimeFrom", ["202601"], True),
+        ("ServiceStartTimeFrom", ["20260101000001"], False),
+        ("ServiceStartTimeTo", ["2026"], False),
+        ("ServiceStartTimeTo", ["202602"], True),
+    ],
+)
+def test_a_parameter_of_a_stored_query_is_decided_for_a_new_entry(
+    parameter: str, slots: list[str], is_met: bool
+) -> None:
+    query = STORED_QUERIES[v.FIND_DOCUMENTS_BY_TITLE]
+    rows = [replace(one, required=False) for one in query.parameters if one.name == DE + parameter]
+    arguments = decode([Slot(DE + parameter, (text,)) for text in slots], rows)
+    assert evaluate(criterion_of(rows, arguments), NEW) is is_met
+
+
+def test_names_and_texts_are_compared_without_case_and_accents() -> None:
+    entry = NEW.updated(author=(Author(person=("^M\u00fcller&von^Zo\u00eb^Anna Lena",)),))
+    for attribute, operator, value, is_met in (
+        ("author_family", Operator.STARTS, "mul", True),
+        ("author_family", Operator.EQUAL, "Muller", False),
+        ("author_family", Operator.CONTAINS, "von", False),
+        ("author_given", Operator.STARTS, "LENA", True),
+        ("author_given", Operator.STARTS, "e", False),
+        ("title", Operator.CONTAINS, "t_x", True),
+    ):
+        assert evaluate(Comparison(attribute, operator, (value,)), entry) is is_met
+
+
+def test_what_is_no_attribute_is_not_decided() -> None:
+    with pytest.raises(KeyError):
+        evaluate(Comparison("registered_at", Operator.GIVEN), NEW)

@@ -11,7 +11,8 @@ from tests.registry.query_cases import ALL, BASES, DOCUMENTS, MESSAGES, Case
 from tests.registry.wire import Answer, Parameters, World
 from tests.serving import Server
 from xds.metadata import vocabulary as v
-from xds.registry.parameters import Match, Parameter
+from xds.metadata.criteria import Operator
+from xds.registry.parameters import Parameter
 from xds.registry.queries import STORED_QUERIES
 from xds.registry.tables import document_entry
 
@@ -138,8 +139,11 @@ def test_a_wrong_row_ends_the_program_at_its_start() -> None:
         (Parameter(name="$a", attribute="comments"), "is not searched"),
         (Parameter(name="$b", attribute="comment"), "is not searched"),
         (Parameter(name="$c", attribute="size"), "is searched as number"),
-        (Parameter(name="$d", attribute="unique_id", match=Match.FROM), "is searched as text"),
-        (Parameter(name="$e", attribute="patient_id", match=Match.LIKE), "as reference"),
+        (
+            Parameter(name="$d", attribute="unique_id", operator=Operator.FROM),
+            "is searched as text",
+        ),
+        (Parameter(name="$e", attribute="patient_id", operator=Operator.LIKE), "as reference"),
         (Parameter(name="$f", attribute="creation_time"), "is searched as time"),
     ):
         with pytest.raises(ValueError, match=rf"FindDocuments: \{parameter.name} .*{reason}"):

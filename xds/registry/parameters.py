@@ -8,7 +8,6 @@ condition (AND) where the parameter admits that.
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Final
 
 from xds.errors import (
@@ -27,9 +26,7 @@ from xds.metadata.criteria import (
     Not,
     Operator,
     Or,
-    before,
     given,
-    since,
 )
 from xds.metadata.ebrim import Slot
 from xds.metadata.white_space import trimmed, trimmed_value
@@ -84,16 +81,6 @@ ENTRY_TYPE: Final = ParameterKind(
 )
 
 
-class Match(Enum):
-    """How a parameter's values are compared with the attribute."""
-
-    EQUAL = "equal"
-    LIKE = "like"
-    FROM = "from"
-    TO = "to"
-    STEP = "taken by the query's own step"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
     """One row of a query's table of parameters (ITI TF-2 3.18.4.1.2.3.7)."""
@@ -102,7 +89,8 @@ class Parameter:
     attribute: str = ""
     """The declared attribute, and so the column, that it looks at."""
     kind: ParameterKind = TEXT
-    match: Match = Match.EQUAL
+    operator: Operator | None = Operator.EQUAL
+    """How values are compared; None where the query's own step takes them."""
     required: bool = False
     multiple: bool = False
     conjunctive: bool = False
@@ -118,15 +106,15 @@ class Parameter:
 
         A time that is absent is within any bounds (ITI TF-2 3.18.4.1.2.3.7.1).
         """
-        if self.match is Match.EQUAL:
-            is_one = Comparison(self.attribute, Operator.EQUAL, tuple(group))
-            return Or(is_one, Not(given(self.attribute))) if self.counts_as in group else is_one
-        if self.match is Match.LIKE:
+        assert self.operator is not None, "the step takes its values"
+        values = tuple(group)
+        if self.operator is Operator.LIKE:
             # IHE defines no escape character, so a backslash in a pattern means itself
-            patterns = tuple(pattern.replace("\\", "\\\\") for pattern in group)
-            return Comparison(self.attribute, Operator.LIKE, patterns)
-        bound = since if self.match is Match.FROM else before
-        return Or(bound(self.attribute, group[0]), Not(given(self.attribute)))
+            values = tuple(pattern.replace("\\", "\\\\") for pattern in values)
+        criterion = Comparison(self.attribute, self.operator, values)
+        if self.kind is TIME or (self.counts_as and self.counts_as in group):
+            return Or(criterion, Not(given(self.attribute)))
+        return criterion
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +141,7 @@ def criterion_of(parameters: Iterable[Parameter], arguments: Arguments) -> Crite
         *(
             parameter.criterion(group)
             for parameter in parameters
-            if parameter.match is not Match.STEP
+            if parameter.operator is not None
             for group in arguments.groups(parameter.name)
         )
     )

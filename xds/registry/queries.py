@@ -16,6 +16,7 @@ from xds.errors import (
 )
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_18, ITI_51
+from xds.metadata.criteria import Operator
 from xds.metadata.ebrim import Slot
 from xds.metadata.objects import Association
 from xds.metadata.white_space import trimmed_value
@@ -31,7 +32,6 @@ from xds.registry.parameters import (
     TIME,
     Alternatives,
     Arguments,
-    Match,
     Parameter,
     decode,
     items,
@@ -96,13 +96,15 @@ def _codes(name: str, attribute: str, *, conjunctive: bool = False) -> Parameter
 
 def _times(name: str, attribute: str) -> tuple[Parameter, Parameter]:
     return (
-        Parameter(name=f"{name}From", attribute=attribute, kind=TIME, match=Match.FROM),
-        Parameter(name=f"{name}To", attribute=attribute, kind=TIME, match=Match.TO),
+        Parameter(name=f"{name}From", attribute=attribute, kind=TIME, operator=Operator.FROM),
+        Parameter(name=f"{name}To", attribute=attribute, kind=TIME, operator=Operator.BEFORE),
     )
 
 
 def _like(name: str, attribute: str) -> Parameter:
-    return Parameter(name=name, attribute=attribute, kind=PATTERN, match=Match.LIKE, multiple=True)
+    return Parameter(
+        name=name, attribute=attribute, kind=PATTERN, operator=Operator.LIKE, multiple=True
+    )
 
 
 def _patient(name: str) -> Parameter:
@@ -175,14 +177,14 @@ FIND_FOLDERS: Final = (
     _status("$XDSFolderStatus"),
 )
 _LEVEL: Final = Parameter(
-    name="$MetadataLevel", kind=LEVEL, match=Match.STEP, default=(("1",),), of_updates=True
+    name="$MetadataLevel", kind=LEVEL, operator=None, default=(("1",),), of_updates=True
 )
 _ASSOCIATION_STATUS: Final = replace(
     _status("$XDSAssociationStatus"), required=False, of_updates=True
 )
 _CONTENT_FILTERS: Final = (_FORMAT_CODE, _CONFIDENTIALITY_CODE, _ENTRY_TYPE)
 _ALL_OF_PATIENT: Final = _patient("$patientId")
-_UUIDS: Final = Parameter(name="$uuid", match=Match.STEP, required=True, multiple=True)
+_UUIDS: Final = Parameter(name="$uuid", operator=None, required=True, multiple=True)
 
 
 def _of_any_patient(parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:

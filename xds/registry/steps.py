@@ -12,10 +12,10 @@ from sqlalchemy import Table
 
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_18
-from xds.metadata.criteria import Criterion, all_of, equal
+from xds.metadata.criteria import Criterion, Operator, all_of, equal
 from xds.metadata.searched import TEXTS, Searched
 from xds.registry.fragments import FoundObject
-from xds.registry.parameters import Alternatives, Arguments, Match, Parameter, criterion_of
+from xds.registry.parameters import Alternatives, Arguments, Parameter, criterion_of
 from xds.registry.rows import KINDS
 from xds.registry.search import Search, Shown, in_order
 from xds.registry.tables import association, document_entry, folder, submission_set
@@ -23,11 +23,11 @@ from xds.registry.tables import association, document_entry, folder, submission_
 Step = Callable[["StoredQuery", Search, Arguments], list[FoundObject]]
 
 
-_SUITABLE: Final[Mapping[Match, frozenset[Searched]]] = {
-    Match.EQUAL: TEXTS | {Searched.REFERENCE},
-    Match.LIKE: TEXTS,
-    Match.FROM: frozenset({Searched.TIME}),
-    Match.TO: frozenset({Searched.TIME}),
+_SUITABLE: Final[Mapping[Operator | None, frozenset[Searched]]] = {
+    Operator.EQUAL: TEXTS | {Searched.REFERENCE},
+    Operator.LIKE: TEXTS,
+    Operator.FROM: frozenset({Searched.TIME}),
+    Operator.BEFORE: frozenset({Searched.TIME}),
 }
 """As what an attribute is searched that parameters can be compared with in each way."""
 
@@ -67,9 +67,10 @@ class StoredQuery:
             indexes = KINDS[table.name].indexes()
             for one in parameters:
                 index = indexes.get(one.attribute)
-                if index is None or index.searched not in _SUITABLE[one.match]:
+                if index is None or index.searched not in _SUITABLE.get(one.operator, ()):
                     how = "not searched" if index is None else f"searched as {index.searched.value}"
-                    compared = f"{one.name} is compared ({one.match.value})"
+                    operator = "not" if one.operator is None else one.operator.value
+                    compared = f"{one.name} is compared ({operator})"
                     attribute = f"{table.name}.{one.attribute}"
                     raise ValueError(f"{self.name}: {compared} with {attribute}, which is {how}")
 
