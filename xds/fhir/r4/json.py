@@ -75,6 +75,17 @@ def read(data: bytes, deepest: int = DEEPEST) -> Resource:
     return found
 
 
+def read_list(data: bytes, deepest: int = DEEPEST) -> list[Any]:
+    """Read a list, as a JSON Patch is; raises Refused as :func:`read` does."""
+    found = _parsed(data.removeprefix(_BYTE_ORDER_MARK), deepest)
+    if not isinstance(found, list):
+        raise _refused("This is a JSON list.")
+    if _deep({"": found}, deepest):
+        raise _too_deep(deepest)
+    _refuse_halves({"": found})
+    return found
+
+
 def render(resource: Resource, pretty: bool = False) -> bytes:
     """Return the JSON of a resource, its members in the order that they have."""
     if pretty:
