@@ -1,5 +1,6 @@
 """PUT of DocumentReferences: what changes, and what is refused by which code (CH:MHD-1, NRL)."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -7,12 +8,14 @@ from typing import Any
 import pytest
 
 from tests.databases import Databases
-from tests.fhir.asked import ask
+from tests.fhir.asked import FHIR_JSON, Reply, ask
 from tests.fhir.updated import RESTRICTED, Edit, Published, history_of, published, setting
+from tests.reference import MESSAGES, needs
 from tests.serving import Server, serving
+from xds.fhir.patch.bodies import JSON_PATCH, XML_PATCH
 from xds.fhir.r4.resource import Resource
 
-OPTIONS = {"fhir_update": "yes", "metadata_update": "yes"}
+OPTIONS = {"fhir_update": "yes", "fhir_patch": "yes"}
 D = "DocumentReference"
 
 
@@ -225,6 +228,74 @@ def test_several_documents_are_found(updating: Server, document: Published) -> N
     assert document.refuses(document.put(document.read(), path), 412)[0][0] == "multiple-matches"
 
 
+# --- patches -------------------------------------------------------------------------------------
+
+EXAMPLES = MESSAGES / "fhir-update"
+
+
+def _patch(document: Published, name: str, path: str = "") -> Reply:
+    """Send an example of the national programmes."""
+    forms = {"json": JSON_PATCH, "fhir": FHIR_JSON, "xml-": XML_PATCH}
+    data = (EXAMPLES / name).read_bytes()
+    return document.send("PATCH", path or document.path, data, Content_Type=forms[name[:4]])
+
+
+@needs(EXAMPLES)
+@pytest.mark.parametrize(
+    ("name", "version", "status"),
+    [
+        ("json-patch-status.json", "1", "superseded"),
+        ("fhirpath-patch-status.json", "1", "superseded"),
+        ("xml-patch-status.xml", "1", "superseded"),
+        ("json-patch-label.json", "2", "current"),
+        ("json-patch-archive.json", "2", "current"),
+    ],
+)
+@pytest.mark.parametrize("is_conditional", [True, False])
+def test_a_patch_of_the_programmes(
+    document: Published, name: str, version: str, status: str, is_conditional: bool
+) -> None:
+    master = document.read()["masterIdentifier"]["value"]
+    path = f"/{D}?identifier=urn:ietf:rfc:3986|{master}" if is_conditional else ""
+    reply = _patch(document, name, path)
+    assert (reply.status, history_of(reply.json())) == (200, (version, status))
+    assert reply.headers["etag"] == f'W/"{reply.json()["meta"]["versionId"]}"'
+
+
+@needs(EXAMPLES)
+def test_an_archived_document_says_so(document: Published) -> None:
+    (extension,) = json.loads((EXAMPLES / "json-patch-archive.json").read_bytes())[0]["value"]
+    assert extension in _patch(document, "json-patch-archive.json").json()["extension"]
+
+
+@needs(EXAMPLES)
+@pytest.mark.parametrize(
+    ("name", "error", "place"),
+    [
+        ("json-patch-refused.json", _IDENTIFIER, f"{D}.masterIdentifier"),
+        ("fhirpath-patch-refused.json", _PATIENT, f"{D}.subject"),
+    ],
+)
+def test_a_patch_that_the_programmes_refuse(
+    document: Published, name: str, error: str, place: str
+) -> None:
+    before = document.read()
+    reply = _patch(document, name)
+    assert document.refuses(reply, 422) == [("processing", error, place)]
+    assert document.read() == before
+
+
+def test_a_patch_of_no_patch(document: Published) -> None:
+    reply = document.send("PATCH", document.path, b"[]", Content_Type="text/plain")
+    assert document.refuses(reply, 415) == [("not-supported", "", "")]
+
+
+def test_a_patch_of_a_stale_version(document: Published) -> None:
+    data = b'[{"op": "replace", "path": "/description", "value": "seen"}]'
+    reply = document.send("PATCH", document.path, data, Content_Type=JSON_PATCH, If_Match='W/"9"')
+    assert document.refuses(reply, 412)[0][1] == "XDSMetadataVersionError"
+
+
 # --- options -------------------------------------------------------------------------------------
 
 
@@ -239,7 +310,8 @@ def test_without_a_policy_nothing_is_updated(server: Server) -> None:
 def test_the_statement_says_that_documents_are_updated(updating: Server) -> None:
     stated = ask(updating, "GET", "/metadata").json()["rest"][0]["resource"]
     (of_documents,) = (one for one in stated if one["type"] == D)
-    assert {"code": "update"} in of_documents["interaction"]
+    codes = {one["code"] for one in of_documents["interaction"]}
+    assert {"update", "patch"} <= codes
     assert of_documents["versioning"] == "versioned-update"
 
 

@@ -31,12 +31,14 @@ from xds.fhir.interactions import (
     DESCRIPTION,
     OPERATION,
     OWN,
+    PATCH,
     SMART,
     Handler,
     Interaction,
     WSGIApplication,
     answered,
 )
+from xds.fhir.patch.bodies import patch_of
 from xds.fhir.r4 import rendering
 from xds.fhir.r4.outcome import Issue, Refused, operation_outcome
 from xds.fhir.r4.resource import Resource
@@ -199,6 +201,8 @@ class _Responder:
         with interceptors.passing(access):
             if self.interaction.body:
                 call = self._with_resource(call, environ)
+            elif self.interaction.code == PATCH:
+                call = self._with_patch(call, environ)
             answer = self.handler(self.facade, call)
             answer = _with_warnings(answer, call.warnings)
             _send(answer, environ, response, form, pretty=pretty)
@@ -256,6 +260,12 @@ class _Responder:
             return found
         negotiation.check_form_body(environ.get("CONTENT_TYPE", ""))
         return found + negotiation.parameters(_body(environ).read(_LONGEST_FORM))
+
+    def _with_patch(self, call: Call, environ: dict[str, Any]) -> Call:
+        config = self.facade.config
+        data = _body(environ).read(config.max_fhir_bytes)
+        content_type = environ.get("CONTENT_TYPE", "")
+        return replace(call, patch=patch_of(data, content_type, config.max_fhir_depth))
 
     def _with_resource(self, call: Call, environ: dict[str, Any]) -> Call:
         content_type = environ.get("CONTENT_TYPE", "")

@@ -12,6 +12,7 @@ from xds.fhir import smart
 from xds.fhir import vocabulary as v
 from xds.fhir.interactions import (
     OPERATION,
+    PATCH,
     SEARCH,
     SEARCH_SYSTEM,
     TRANSACTION,
@@ -20,6 +21,7 @@ from xds.fhir.interactions import (
     Interaction,
     transactions_of,
 )
+from xds.fhir.patch.bodies import FORMS
 from xds.fhir.r4.resource import Resource
 from xds.fhir.search.paging import RESULT_PARAMETERS
 from xds.fhir.search.parameters import SearchParameter
@@ -29,7 +31,7 @@ from xds.security.requirements import NOTHING_ASKED, Requirement, UserRequiremen
 
 _WRITTEN: Final = "2026-11-25"
 """The day on which what is stated here last changed."""
-_STATED: Final = ("create", "read", "vread", "update", "search-type")
+_STATED: Final = ("create", "read", "vread", "update", "patch", "search-type")
 
 
 def statement(
@@ -54,6 +56,7 @@ def statement(
         "implementation": {"description": "XDS on FHIR", "url": base},
         "fhirVersion": v.FHIR_VERSION,
         "format": [v.FHIR_XML, v.FHIR_JSON],
+        **({"patchFormat": [*FORMS]} if any(row.code == PATCH for row in rows) else {}),
         "implementationGuide": [one.url for one in guides],
         "rest": [_rest(config, rows, requirements)],
     }
@@ -140,7 +143,7 @@ def _resource(resource_type: str, config: Config, all_rows: Sequence[Interaction
         stated["supportedProfile"] = [*profiles]
     stated["interaction"] = [{"code": code} for code in _STATED if code in codes]
     if VREAD in codes:
-        updates = UPDATE in codes
+        updates = bool(codes & {UPDATE, PATCH})
         versioning = "versioned-update" if updates else "versioned"
         stated |= {"versioning": versioning, "readHistory": False}
         stated |= {"updateCreate": False} if updates else {}

@@ -1,6 +1,6 @@
 """What an interaction is handed, and what it gives back; HTTP stays in the application."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from xds.affinity_domain import AffinityDomain
@@ -28,6 +28,8 @@ class Call:
     """The parameters of URL and form, decoded, in their order."""
     resource: Resource = field(default_factory=dict)
     """The body; empty where there is none."""
+    patch: Callable[[Resource], Resource] | None = None
+    """The body of a PATCH: what it makes of a resource; Refused where it cannot be applied."""
     media_type: str = FHIR_JSON
     """The form of the body: FHIR_JSON or FHIR_XML."""
     if_match: str = ""

@@ -28,6 +28,7 @@ READ: Final = "read"
 VREAD: Final = "vread"
 CREATE: Final = "create"
 UPDATE: Final = "update"
+PATCH: Final = "patch"
 TRANSACTION: Final = "transaction"
 OPERATION: Final = "operation"
 CAPABILITIES: Final = "capabilities"
@@ -46,6 +47,7 @@ _LETTERS: Final = {
     CREATE: "cu",
     OPERATION: "cu",
     UPDATE: "u",
+    PATCH: "u",
 }
 """The letters of SMART's scopes that an interaction with the resource type of its row needs."""
 

@@ -11,6 +11,7 @@ from xds.fhir.http.negotiation import FORM
 from xds.fhir.interactions import (
     DESCRIPTION,
     OPEN,
+    PATCH,
     READ,
     RETRIEVE,
     SEARCH,
@@ -19,6 +20,7 @@ from xds.fhir.interactions import (
     VREAD,
     Interaction,
 )
+from xds.fhir.patch.bodies import FORMS
 from xds.fhir.r4.resource import Resource
 from xds.fhir.search.paging import OF_PARTS, RESULT_PARAMETERS
 from xds.fhir.search.parameters import SearchParameter
@@ -130,6 +132,9 @@ def _operation(row: Interaction, requirements: UserRequirements) -> dict[str, An
     }
     if row.body:
         found["requestBody"] = {"required": True, "content": _fhir_content(row.body)}
+    elif row.code == PATCH:
+        content: dict[str, Any] = {form: {"schema": {}} for form in FORMS}
+        found["requestBody"] = {"required": True, "content": content}
     elif row.method == "POST":
         found["requestBody"] = {"content": {FORM: {"schema": _form_schema(row)}}}
     if row.code not in OPEN:

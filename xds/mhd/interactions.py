@@ -9,6 +9,7 @@ from xds.fhir import vocabulary as v
 from xds.fhir.interactions import (
     CREATE,
     OPERATION,
+    PATCH,
     READ,
     RETRIEVE,
     SEARCH,
@@ -232,24 +233,37 @@ def _document(code: str, path: str, summary: str, resource_type: str = "") -> In
     )
 
 
-def _update(path: str, summary: str) -> Interaction:
-    return Interaction(
+def _update(path: str, which: str) -> tuple[Interaction, Interaction]:
+    """Return the rows of updates by a whole resource, and by a patch."""
+    by_resource = Interaction(
         ITI_57.name,
         UPDATE,
         "PUT",
         path,
-        summary,
+        f"Update the metadata of {which}.",
         documents.update,
         "DocumentReference",
         body="DocumentReference",
         describer=documents.describe,
         is_answered=_offered("fhir_update"),
     )
+    by_patch = Interaction(
+        ITI_57.name,
+        PATCH,
+        "PATCH",
+        path,
+        f"Change elements of the metadata of {which}.",
+        documents.patch,
+        "DocumentReference",
+        describer=documents.describe,
+        is_answered=_offered("fhir_patch"),
+    )
+    return by_resource, by_patch
 
 
 _UPDATES: Final = (
-    _update("/DocumentReference/{id}", "Update the metadata of a document."),
-    _update("/DocumentReference", "Update the metadata of the one document that a search finds."),
+    *_update("/DocumentReference/{id}", "a document"),
+    *_update("/DocumentReference", "the one document that a search finds"),
 )
 
 INTERACTIONS: Final = (

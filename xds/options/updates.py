@@ -49,6 +49,11 @@ class UpdateOptions(BaseModel):
         description="Whether DocumentReferences are updated by FHIR's PUT, as by ITI-57; policy: "
         "where there is a policy.",
     )
+    fhir_patch: Offer = Field(
+        "policy",
+        description="Whether DocumentReferences are updated by FHIR's PATCH, as by ITI-57; policy: "
+        "where there is a policy.",
+    )
     fhir_changeable: Names | None = Field(
         None,
         description="Elements of a DocumentReference, parted by spaces, that FHIR clients may "

@@ -11,13 +11,14 @@ from typing import Any, Final
 
 from xds.fhir import vocabulary as f
 from xds.fhir.datatypes.context import Reading
-from xds.fhir.datatypes.identifiers import of_kind, uuid_of
+from xds.fhir.datatypes.identifiers import of_kind, unique_id_of, uuid_of
 from xds.fhir.exchange import Call, Facade
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import DocumentEntry
+from xds.metadata.unique_ids import normal
 from xds.mhd.mapping.common import nowhere
 from xds.mhd.mapping.document_references import read_document_reference
 from xds.mhd.mapping.riders import Rider
@@ -65,38 +66,44 @@ def change(facade: Facade, call: Call, target: CurrentDocument, wanted: Resource
 
     Raises Refused with all that may not change, and with all that cannot be read.
     """
-    config = facade.config
     problems = IssueCollector()
     check_modifiers(wanted, PATH, problems)
     _check_id(target, wanted, problems)
     status = _status(target, wanted, problems)
-    old, new = (_read(facade, one, target.entry) for one in (target.resource, wanted))
-    changed = {name: value for name, _, value in _differing(old, new)}
     found = [
-        *_identifiers(target.entry, wanted),
+        *_identifiers(facade, target, wanted),
         *_subject(target.resource, wanted, call.base),
         *_elsewhere(target.resource, wanted),
-        *_attributes(old, new, config.restricted_attributes or ""),
     ]
-    elements = [path for _, path, _ in _differing(old, new)]
-    elements += [f"{PATH}.status"] if status is not None else []
-    found += _not_listed(elements, config.fhir_changeable)
-    for issue in found:
+    changed: dict[str, object] = {}
+    if not any(one.expression == (f"{PATH}.masterIdentifier",) for one in found):
+        old, new = (_read(facade, one, target.entry) for one in (target.resource, wanted))
+        changed = {name: value for name, _, value in _differing(old, new)}
+        found += _attributes(old, new, facade.config.restricted_attributes or "")
+        elements = [path for _, path, _ in _differing(old, new)]
+        elements += [f"{PATH}.status"] if status is not None else []
+        found += _not_listed(elements, facade.config.fhir_changeable)
+        check_lengths(target.entry.updated(**changed), PATH, problems, mapped=True)
+    _settle(problems, found, int(facade.config.fhir_unchangeable_status))
+    return DocumentChange(target.entry, changed, status)
+
+
+def _settle(problems: IssueCollector, unchangeable: Sequence[Issue], status: int) -> None:
+    """Raise Refused with all that is wrong, and all that may not change."""
+    for issue in unchangeable:
         problems.error(
             issue.code,
             issue.diagnostics,
             *issue.expression,
-            status=int(config.fhir_unchangeable_status),
+            status=status,
             error_code=issue.error_code,
         )
-    check_lengths(target.entry.updated(**changed), PATH, problems, mapped=True)
     try:
         problems.raise_if_any()
     except Refused as refused:
         # an answer of 405 says what is allowed of the resource (RFC 9110 15.5.6)
         allowed = {"Allow": "GET, HEAD"} if refused.status == 405 else {}
         raise Refused(refused.status, refused.issues, allowed) from None
-    return DocumentChange(target.entry, changed, status)
 
 
 def _read(facade: Facade, resource: Resource, entry: DocumentEntry) -> DocumentEntry:
@@ -152,8 +159,13 @@ def _status(target: CurrentDocument, wanted: Resource, problems: IssueCollector)
     return _STATUSES[said]
 
 
-def _identifiers(entry: DocumentEntry, wanted: Resource) -> Iterator[Issue]:
-    """Tell of UUIDs that are none of the document; that of its first version is one."""
+def _identifiers(facade: Facade, target: CurrentDocument, wanted: Resource) -> Iterator[Issue]:
+    """Tell of another uniqueId, and of UUIDs that are none of the document's versions."""
+    entry = target.entry
+    own_unique_id = normal(entry.unique_id or "")
+    if normal(_unique_id(facade, wanted.get("masterIdentifier"))) not in ("", own_unique_id):
+        reason = "the uniqueId of a document does not change"
+        yield _refused(_IDENTIFIER, reason, f"{PATH}.masterIdentifier")
     own = {entry.entry_uuid, entry.logical_id or entry.entry_uuid}
     listed = wanted.get("identifier", [])
     for kind in (f.ENTRY_UUID, f.LOGICAL_ID):
@@ -161,6 +173,13 @@ def _identifiers(entry: DocumentEntry, wanted: Resource) -> Iterator[Issue]:
             if _uuid(one) not in own:
                 where = f"{PATH}.identifier[{place}]"
                 yield _refused(_IDENTIFIER, "the UUID is not that of the document", where)
+
+
+def _unique_id(facade: Facade, identifier: Resource | None) -> str:
+    try:
+        return unique_id_of(identifier or {}, facade.domain.systems)
+    except ValueError:
+        return ""
 
 
 def _uuid(identifier: Resource) -> str:

@@ -1,20 +1,31 @@
-"""Updates of DocumentReferences: ``PUT`` by id and conditional (FHIR R4, 3.1.0.4; CH:MHD-1)."""
+"""Updates of DocumentReferences: ``PUT`` (CH:MHD-1) and ``PATCH`` (PDSm), by id and conditional."""
 
 from xds.fhir.datatypes.identifiers import resource_id
 from xds.fhir.exchange import Answer, Call, Facade
 from xds.fhir.r4.outcome import operation_outcome
+from xds.fhir.r4.resource import Resource
 from xds.metadata.objects import DocumentEntry
 from xds.mhd.iti67_find_document_references import read
 from xds.mhd.updates.changes import change
-from xds.mhd.updates.targets import target
+from xds.mhd.updates.targets import CurrentDocument, target
 from xds.mhd.updates.writing import write
 from xds.security.details import PatientDetails
 
 
 def update(facade: Facade, call: Call) -> Answer:
     """Change the metadata of a document to what the resource says; answer with what it is now."""
+    return _changed(facade, call, target(facade, call), call.resource)
+
+
+def patch(facade: Facade, call: Call) -> Answer:
+    """Change those elements of a DocumentReference that a patch names; answer as to a PUT."""
+    assert call.patch is not None, "the application reads the patch"
     current = target(facade, call)
-    found = change(facade, call, current, call.resource)
+    return _changed(facade, call, current, call.patch(current.resource))
+
+
+def _changed(facade: Facade, call: Call, current: CurrentDocument, wanted: Resource) -> Answer:
+    found = change(facade, call, current, wanted)
     if found.is_nothing:
         call.access.details = PatientDetails((current.entry.patient_id,))
     else:
