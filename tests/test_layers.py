@@ -36,7 +36,7 @@ LAYERS: Final = (
     ("database",),
     ("logs", "tracing", "wire"),
     ("metadata", "sqlite_file", "url_allowlist", "tls"),
-    ("base64_blocks", "private_folder", "limits", "parsing", "trace_context"),
+    ("base64_blocks", "cache", "private_folder", "limits", "parsing", "trace_context"),
     ("errors",),
 )
 
@@ -88,7 +88,7 @@ LESS: Final = {
         "metadata",
         "errors",
     ),
-    "security": ("outgoing", "logs", "metadata", "url_allowlist", "errors"),
+    "security": ("cache", "outgoing", "logs", "metadata", "url_allowlist", "errors"),
     "outgoing": (
         "database",
         "logs",

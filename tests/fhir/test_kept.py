@@ -1,10 +1,10 @@
 """Resources that were written lately."""
 
-from xds.fhir.search.kept import Kept
+from xds.fhir.search.rendered import RenderedResources
 
 
 def test_a_resource_is_written_once() -> None:
-    kept, written = Kept(), []
+    kept, written = RenderedResources(), []
 
     def write() -> dict[str, object]:
         written.append(1)
@@ -17,7 +17,7 @@ def test_a_resource_is_written_once() -> None:
 
 
 def test_who_changes_a_resource_changes_nothing_kept() -> None:
-    kept = Kept()
+    kept = RenderedResources()
     for _ in range(3):
         found = kept.rendered("a", lambda: {"id": "a", "list": [1]}).resource()
         assert found["list"] == [1]
@@ -25,7 +25,7 @@ def test_who_changes_a_resource_changes_nothing_kept() -> None:
 
 
 def test_what_was_asked_for_longest_ago_is_forgotten() -> None:
-    kept = Kept(most_bytes=2_100)  # room for two, with their keys
+    kept = RenderedResources(most_bytes=2_100)  # room for two, with their keys
     written: list[str] = []
 
     def ask(key: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from xds.fhir.references import (
+    ConditionalReference,
     Contained,
     Dangling,
     Entry,
@@ -13,7 +14,6 @@ from xds.fhir.references import (
     InRequest,
     Named,
     References,
-    Sought,
     entry_uuid,
 )
 from xds.mhd.provide.bundle import EntryKind
@@ -69,7 +69,7 @@ OF = {"contained": [{"resourceType": "Patient", "id": "p"}]}
         ("DocumentReference/9", Held("DocumentReference", "9")),
         (
             "Patient?identifier=urn:oid:2.999.1.1%7CA%2B1",
-            Sought("Patient", (("identifier", "urn:oid:2.999.1.1|A+1"),)),
+            ConditionalReference("Patient", (("identifier", "urn:oid:2.999.1.1|A+1"),)),
         ),
         ("https://other.example/fhir/Patient/1", Foreign("https://other.example/fhir/Patient/1")),
         (f"{BASE}elsewhere/Patient/1", Foreign(f"{BASE}elsewhere/Patient/1")),
@@ -127,7 +127,7 @@ def test_a_literal_reference_counts_before_an_identifier() -> None:
 def test_a_search_is_by_identifier(
     parameters: tuple[tuple[str, str], ...], identifier: dict[str, str] | None
 ) -> None:
-    assert Sought("Patient", parameters).identifier == identifier
+    assert ConditionalReference("Patient", parameters).identifier == identifier
 
 
 def test_others_refer_to_patients_and_actors_of_the_request_only() -> None:

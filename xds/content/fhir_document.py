@@ -23,7 +23,7 @@ from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.r4.resource import Resource
 from xds.fhir.r4.structure import is_document
-from xds.fhir.references import Entry, Held, References, Sought, Subject
+from xds.fhir.references import ConditionalReference, Entry, Held, References, Subject
 from xds.fhir.vocabulary import OID_URN, URI_SYSTEM, UUID_URN
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
@@ -315,7 +315,7 @@ def _subject(document: Document) -> Subject | None:
     found = document.references.follow(reference, document.composition, document.full_url)
     own = f"{document.base}/"
     is_own = document.full_url.startswith(own) or reference.get("reference", "").startswith(own)
-    if isinstance(found, Held | Sought) and not is_own:
+    if isinstance(found, Held | ConditionalReference) and not is_own:
         if not reference.get("identifier"):
             raise unreadable(_SUBJECT, "leads to no entry of the document", "not-found")
         reference = {"identifier": reference["identifier"]}

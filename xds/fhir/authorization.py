@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from xds import logs
 from xds.affinity_domain import AffinityDomain
+from xds.cache import Cache
 from xds.config import Config
 from xds.database import DatabaseUnavailable, UsedOnce
 from xds.fhir.r4.outcome import Issue, Refused
@@ -29,7 +30,7 @@ from xds.security.caller import Caller, User, resource_id
 from xds.security.interceptors import InterceptorChain
 from xds.security.issuers import Issuers
 from xds.security.key_sets import KeySet
-from xds.security.remembered import Remembered
+from xds.security.remembered import verifications
 from xds.security.requirements import Requirement, UserRequirements
 from xds.security.scopes import Permission, as_scopes, grant
 from xds.security.tokens import TokenRefused, VerifiedToken, verify
@@ -69,7 +70,7 @@ class Authorization:
     interceptors: InterceptorChain
     patients: Callable[[Sequence[int]], Sequence[str]]
     """Returns the patient ids (CX) of Patients of this server, by their numbers."""
-    _remembered: Remembered[VerifiedToken] = field(default_factory=Remembered)
+    _remembered: Cache[bytes, VerifiedToken] = field(default_factory=verifications)
 
     @classmethod
     def open(

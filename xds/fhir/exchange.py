@@ -7,7 +7,7 @@ from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.fhir.r4.outcome import Issue
 from xds.fhir.r4.resource import Resource as Resource
-from xds.fhir.search.kept import Kept
+from xds.fhir.search.rendered import RenderedResources
 from xds.fhir.vocabulary import FHIR_JSON
 from xds.security.access import Access
 
@@ -55,4 +55,6 @@ class Facade:
 
     domain: AffinityDomain
     config: Config
-    kept: Kept = field(default_factory=Kept, compare=False, repr=False)
+    resources: RenderedResources = field(
+        default_factory=RenderedResources, compare=False, repr=False
+    )

@@ -84,7 +84,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Sought:
+class ConditionalReference:
     """Whatever one resource of this server a search finds: a conditional reference."""
 
     type: str
@@ -130,7 +130,7 @@ def is_elsewhere(found: "Destination") -> bool:
     return isinstance(found, Foreign) or (isinstance(found, Dangling) and not found.is_contained)
 
 
-Destination = InRequest | Contained | Held | Sought | Named | Foreign | Dangling
+Destination = InRequest | Contained | Held | ConditionalReference | Named | Foreign | Dangling
 
 _NO_ENTRY: Final = (
     "leads to no entry of the Bundle; what this server has already is named by its URL (Type/id), "
@@ -201,7 +201,9 @@ class References:
             found = self._by_identity.get(identity) or self._beside(identity, full_url)
             return InRequest(found) if found else Held(instance[1], instance[2])
         if search := _SEARCH.fullmatch(url):
-            return Sought(search[1], tuple(parse_qsl(search[2], keep_blank_values=True)))
+            return ConditionalReference(
+                search[1], tuple(parse_qsl(search[2], keep_blank_values=True))
+            )
         return Dangling(
             "is neither Type/id nor a search nor a URL; an identifier is Reference.identifier"
         )

@@ -42,7 +42,7 @@ def rendered(
 
     def written(one: Found[Any]) -> Rendered:
         related = relations[one.found.entry_uuid]
-        return facade.kept.rendered(
+        return facade.resources.rendered(
             (*searchset.state(one, base), *related),
             lambda: versioned(
                 document_reference(

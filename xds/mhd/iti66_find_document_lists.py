@@ -54,7 +54,7 @@ def rendered(
     def written(one: Found[Any]) -> Rendered:
         held = members[one.found.entry_uuid]
         write = folder_list if one.found.kind is Folder else submission_set_list
-        return facade.kept.rendered(
+        return facade.resources.rendered(
             (*searchset.state(one, base), *held),
             lambda: versioned(
                 write(

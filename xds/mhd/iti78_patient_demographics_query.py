@@ -38,7 +38,7 @@ def find(facade: Facade, call: Call) -> Answer:
     patient_ids = [patient.patient_id for patient in page.found]
     call.access.details = replace(_details(call, patient_ids), results=len(patient_ids))
     resources = [
-        facade.kept.rendered((patient, call.base), partial(_resource, patient, writing))
+        facade.resources.rendered((patient, call.base), partial(_resource, patient, writing))
         for patient in page.found
     ]
     return Answer(resource=search.searchset(None, page, resources))

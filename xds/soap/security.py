@@ -19,6 +19,7 @@ from lxml import etree
 
 from xds import logs
 from xds.affinity_domain import AffinityDomain
+from xds.cache import Cache
 from xds.config import Config
 from xds.database import UsedOnce
 from xds.metadata import vocabulary as v
@@ -29,7 +30,7 @@ from xds.security.caller import Caller, User
 from xds.security.interceptors import InterceptorChain
 from xds.security.issuers import AssertionIssuer, Issuers
 from xds.security.node import Node
-from xds.security.remembered import Remembered
+from xds.security.remembered import verifications
 from xds.security.requirements import Requirement, UserRequirements
 from xds.soap.assertion_attributes import user_of
 from xds.soap.assertions import (
@@ -111,7 +112,7 @@ class UserAssertions:
         self._terms = terms
         self._used = used
         self._interceptors = interceptors
-        self._remembered: Remembered[_Proven] = Remembered()
+        self._remembered: Cache[bytes, _Proven] = verifications()
         self._unchecked: set[str] = set()
         """The addresses of nodes of which the log has that their header is not looked at."""
 

@@ -14,13 +14,13 @@ from xds.fhir.datatypes.relations import read_relates_to
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
 from xds.fhir.references import (
+    ConditionalReference,
     Dangling,
     Entry,
     Foreign,
     Held,
     InRequest,
     Named,
-    Sought,
     entry_uuid,
     is_elsewhere,
 )
@@ -108,7 +108,9 @@ class AssociationReader:
                     return End(self._latest(_KINDS[kind], uuid), _KINDS[kind], is_new=False)
                 reason = "this server has no such resource"
                 raise Refused.because(422, "not-found", reason, path, error_code=_UNRESOLVED)
-            case Sought(type=kind, identifier=identifier) if kind in _KINDS and identifier:
+            case ConditionalReference(type=kind, identifier=identifier) if (
+                kind in _KINDS and identifier
+            ):
                 return self._registered(identifier, _KINDS[kind], path, missing=412)
             case Named(identifier):
                 return self._of_identifier(identifier, path)

@@ -19,6 +19,7 @@ from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
 from xds.fhir.references import (
+    ConditionalReference,
     Contained,
     Dangling,
     Entry,
@@ -27,7 +28,6 @@ from xds.fhir.references import (
     InRequest,
     Named,
     References,
-    Sought,
     Subject,
     is_elsewhere,
 )
@@ -107,7 +107,7 @@ class Subjects:
                 return self._chosen(resource, path)
             case Held(type="Patient", id=identifier):
                 return self._numbered(identifier, path)
-            case Sought(type="Patient", identifier=identifier):
+            case ConditionalReference(type="Patient", identifier=identifier):
                 return self._sought(identifier, path)
             case Named(identifier):
                 return self._named(identifier, f"{path}.identifier")

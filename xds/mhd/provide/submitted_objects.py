@@ -9,7 +9,7 @@ from xds.fhir.datatypes.context import Mapped, Reading
 from xds.fhir.datatypes.identifiers import of_kind, package_unique_id, uuid_of
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
-from xds.fhir.references import Entry, Held, InRequest, Sought, Subject, entry_uuid
+from xds.fhir.references import ConditionalReference, Entry, Held, InRequest, Subject, entry_uuid
 from xds.fhir.vocabulary import CURRENT, ENTRY_UUID, UNIQUE_ID
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import Comparison, Operator
@@ -248,7 +248,7 @@ class MetadataReader:
                         status=422,
                     )
                 return found
-            case Sought(identifier=identifier) if identifier:
+            case ConditionalReference(identifier=identifier) if identifier:
                 return self._folder("unique_id", self._unique_id(identifier))
             case None:
                 pass
