@@ -9,7 +9,7 @@ from xds.config import Config
 from xds.metadata import vocabulary as v
 from xds.security.interceptors import InterceptorChain
 from xds.soap.asynchronous import Replies
-from xds.soap.exchange import Exchange, Keeper
+from xds.soap.exchange import DocumentStager, Exchange
 from xds.soap.protocol import EXCHANGE, AsFaults, XdsSoap12
 from xds.soap.security import UserAssertions
 from xds.soap.spyne import AnyXml, Application, Service, WsgiApplication, rpc
@@ -42,7 +42,7 @@ class SoapEndpoint:
             Application([service], tns=v.NS_XDS, name=actor, **protocol)
         )
         self._config = config
-        self._keeper: Keeper | None = (
+        self._stager: DocumentStager | None = (
             _Staging(domain) if any(row.messages.is_mtom for row in rows) else None
         )
 
@@ -51,7 +51,7 @@ class SoapEndpoint:
         if environ["REQUEST_METHOD"] != "POST":
             start_response(_METHOD_NOT_ALLOWED, [("Allow", "POST"), ("Content-Length", "0")])
             return []
-        exchange = Exchange(environ, self._config, self._keeper)
+        exchange = Exchange(environ, self._config, self._stager)
         environ[EXCHANGE] = exchange
         # Spyne would parse it without using it, in a time that grows with the square of its length
         environ.pop("CONTENT_TYPE", None)

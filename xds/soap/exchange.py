@@ -42,7 +42,7 @@ def is_readable(environ: Mapping[str, Any]) -> bool:
     return coding == "identity" and media_type in ("multipart/related", *_XML)
 
 
-class Keeper(Protocol):
+class DocumentStager(Protocol):
     """Where documents of a request are staged, and removed again if nobody takes them."""
 
     def stage(self, chunks: Iterable[bytes]) -> StagedDocument:
@@ -55,13 +55,15 @@ class Keeper(Protocol):
 class Exchange:
     """The request of one exchange and what becomes of it; belongs to one thread."""
 
-    def __init__(self, environ: dict[str, Any], config: Config, keeper: Keeper | None) -> None:
+    def __init__(
+        self, environ: dict[str, Any], config: Config, stager: DocumentStager | None
+    ) -> None:
         self._stream = _Bounded(environ, config.max_message_bytes)
         self._header = environ.get("CONTENT_TYPE") or ""
         self._coding = environ.get("HTTP_CONTENT_ENCODING") or "identity"
         self._soap_action = (environ.get("HTTP_SOAPACTION") or "").strip(" \t\"'") or None
         self._config = config
-        self._keeper = keeper
+        self._stager = stager
         self._parts: Iterator[BodyPart] = iter(())
         self._staged: mtom.PartsByCid[StagedDocument] = mtom.PartsByCid()
         self._owned: dict[str, StagedDocument] = {}
@@ -74,12 +76,12 @@ class Exchange:
         self.addressing = Addressing()
         self.routes = Routes()
         self.caller = Caller(node=node.of_environment(environ))
-        self.is_told_of = False
+        self.is_audited = False
         """Whether the interceptors know of the request, or are about to."""
         self._closing: Callable[[], None] | None = None
         self._contexts: list[Any] = []
 
-    def belongs_to(self, context: Any) -> None:
+    def track_context(self, context: Any) -> None:
         """Note a context of Spyne's, to take apart when all is over.
 
         Contexts refer to what they consist of, which refers to them: what a sender has sent would
@@ -139,7 +141,7 @@ class Exchange:
 
     def _too_large(self) -> str:
         told = f"The SOAP envelope is larger than {self._config.max_envelope_bytes} bytes"
-        return f"{told}: {_BY_MTOM}" if self._keeper else f"{told}."
+        return f"{told}: {_BY_MTOM}" if self._stager else f"{told}."
 
     # --- documents (xds.transactions.transaction.Documents) ---
 
@@ -185,16 +187,16 @@ class Exchange:
             raise sender(str(error)) from None
 
     def _take_in(self, part: BodyPart) -> None:
-        if self._keeper is None or part.content_id is None:
+        if self._stager is None or part.content_id is None:
             return
         staged = self._stage(part.chunks())
         self._owned[staged.key] = staged
         self._staged.add(part.content_id, staged)
 
     def _stage(self, chunks: Iterable[bytes]) -> StagedDocument:
-        if self._keeper is None:
+        if self._stager is None:
             raise MalformedMessage("This transaction takes no documents.")
-        return self._keeper.stage(chunks)
+        return self._stager.stage(chunks)
 
     # --- the response ---
 
@@ -259,8 +261,8 @@ class Exchange:
 
     def discard_documents(self) -> None:
         """Remove staged documents that nobody took; the transaction is over."""
-        if self._keeper is not None and self._owned:
-            self._keeper.discard(self._owned.values())
+        if self._stager is not None and self._owned:
+            self._stager.discard(self._owned.values())
             self._owned.clear()
 
     def close(self) -> None:

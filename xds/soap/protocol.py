@@ -103,7 +103,7 @@ class XdsSoap12(Soap12):
         """Read the envelope; the documents after it stay in the stream."""
         ctx.in_string = None
         exchange = _exchange(ctx)
-        exchange.belongs_to(ctx)
+        exchange.track_context(ctx)
         with AsFaults():
             ctx.in_document = exchange.read_envelope()
 
@@ -133,7 +133,7 @@ class XdsSoap12(Soap12):
         try:
             return self._users.caller(header, transaction.name, ctx.transport.req_env)
         except SoapFault:
-            _exchange(ctx).is_told_of = True
+            _exchange(ctx).is_audited = True
             raise
 
     def _named(self, exchange: Exchange) -> Transaction | None:
@@ -186,7 +186,7 @@ class XdsSoap12(Soap12):
         access = Access(transaction=transaction.name, caller=exchange.caller)
         if not exchange.addressing.reply_to.is_anonymous:
             access.message = MessageHeader(sender=exchange.addressing.reply_to.address)
-        exchange.is_told_of = True
+        exchange.is_audited = True
         ctx.in_object = Request(ctx.in_body_doc, exchange, access)
 
     def serialize(self, ctx: Any, message: object) -> None:
@@ -221,7 +221,7 @@ class XdsSoap12(Soap12):
 
         One that names no transaction is none.
         """
-        if exchange.is_told_of or (named := self._named(exchange)) is None:
+        if exchange.is_audited or (named := self._named(exchange)) is None:
             return fault
         access = Access(transaction=named.name, caller=exchange.caller)
         try:
@@ -233,7 +233,7 @@ class XdsSoap12(Soap12):
     def create_out_string(self, ctx: Any, charset: str | None = None) -> None:
         """Give the response to the transport: ready blocks, or a stream of them."""
         rendered = ctx.out_document
-        _exchange(ctx).belongs_to(ctx)
+        _exchange(ctx).track_context(ctx)
         if rendered.content_type is None:
             ctx.transport.resp_headers.pop("Content-Type", None)
         else:
