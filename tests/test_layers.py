@@ -36,13 +36,14 @@ LAYERS: Final = (
     ("database",),
     ("logs", "tracing", "wire"),
     ("metadata", "sqlite_file", "url_allowlist", "tls"),
-    ("base64_blocks", "cache", "private_folder", "limits", "parsing", "trace_context"),
+    ("base64_blocks", "cache", "closing", "private_folder", "limits", "parsing", "trace_context"),
     ("errors",),
 )
 
 # What a room may import of those below, where that is less than all.
 LESS: Final = {
     "client": (
+        "closing",
         "outgoing",
         "wire",
         "repository.registering",
@@ -69,6 +70,7 @@ LESS: Final = {
     ),
     "registry": ("database", "logs", "parsing", "metadata", "errors"),
     "repository": (
+        "closing",
         "database",
         "tracing",
         "logs",
@@ -90,6 +92,7 @@ LESS: Final = {
     ),
     "security": ("cache", "outgoing", "logs", "metadata", "url_allowlist", "errors"),
     "outgoing": (
+        "closing",
         "database",
         "logs",
         "tracing",

@@ -8,8 +8,7 @@ of which nothing is left.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
 from xds.client import messages
 from xds.client.answers import QueryResponse, RegistryResponse
@@ -23,6 +22,7 @@ from xds.client.messages import (
     Operation,
 )
 from xds.client.submitting import submission_of
+from xds.closing import Closing
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.document_request import DocumentRequest
@@ -35,7 +35,7 @@ _ALL_VERSIONS: Final = 2
 """$MetadataLevel; a registry without the option passes it over, and has one version of each."""
 
 
-class DocumentAdministrator:
+class DocumentAdministrator(Closing):
     """The Document Administrator of any XDS.b server (ITI TF-1, supplements MU, RMU and RMD).
 
     ``repository_url`` is needed for ``remove_documents`` alone. Close it, or use it as a context
@@ -107,17 +107,6 @@ class DocumentAdministrator:
         for endpoint in (self._registry, self._repository):
             if endpoint is not None:
                 endpoint.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 # --- updates -------------------------------------------------------------------------------------

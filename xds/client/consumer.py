@@ -1,8 +1,7 @@
 """The Document Consumer: asks a registry what there is, and repositories for documents."""
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Final, Self, Unpack
+from typing import Final, Unpack
 
 from lxml import etree
 
@@ -12,6 +11,7 @@ from xds.client.documents import RetrievedDocument
 from xds.client.errors import MalformedAnswer, TransactionRefused
 from xds.client.messages import RETRIEVE, STORED_QUERY, ReceivedMessage
 from xds.client.parameters import DocumentFilters, QueryValue, document_parameters, slots
+from xds.closing import Closing
 from xds.metadata import vocabulary as v
 from xds.metadata.document_request import DocumentRequest
 from xds.metadata.ebrim import Slot, escape
@@ -24,7 +24,7 @@ _XDS: Final = f"{{{v.NS_XDS}}}"
 _INCLUDE: Final = f"{{{v.NS_XOP}}}Include"
 
 
-class DocumentConsumer:
+class DocumentConsumer(Closing):
     """The Document Consumer of any XDS.b server (ITI TF-1 10.1.1.2); usable from many threads.
 
     ``repository_urls`` is the URL of the one repository, or the URL of each by its
@@ -139,17 +139,6 @@ class DocumentConsumer:
             if endpoint is not None:
                 endpoint.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
 
 def _endpoints(urls: Mapping[str, str], settings: Settings) -> dict[str, HttpEndpoint]:
     """Make an Endpoint a URL, which several repositories may share."""
@@ -178,7 +167,7 @@ def _slot(parameter: Slot) -> str:
     )
 
 
-class Retrieval:
+class Retrieval(Closing):
     """Documents under way, to be iterated once; ``errors`` grows while they come.
 
     Repositories are asked one after the other. Close it when not all documents are wanted.
@@ -198,17 +187,6 @@ class Retrieval:
     def close(self) -> None:
         """Break off; documents that have not been read are not received."""
         self._documents.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _received(self) -> Generator[RetrievedDocument, None, None]:
         for endpoint, requests in self._groups.items():

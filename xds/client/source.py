@@ -3,14 +3,13 @@
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from xds.client import messages
 from xds.client.answers import RegistryResponse
 from xds.client.documents import Content
 from xds.client.errors import TransactionRefused
 from xds.client.messages import PROVIDE_AND_REGISTER, REGISTER, Operation
+from xds.closing import Closing
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
 from xds.metadata.submission import Submission
@@ -18,7 +17,7 @@ from xds.outgoing.transport import HttpEndpoint, Settings
 from xds.wire import mtom
 
 
-class DocumentSource:
+class DocumentSource(Closing):
     """The Document Source of any XDS.b server (ITI TF-1 10.1.1.1); usable from many threads.
 
     ``registry_url`` is needed for ``register`` alone, which is the part of a repository. Close it,
@@ -67,17 +66,6 @@ class DocumentSource:
         for endpoint in (self._repository, self._registry):
             if endpoint is not None:
                 endpoint.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _sent(

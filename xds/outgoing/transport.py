@@ -6,11 +6,11 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 from urllib.parse import quote, urlsplit
 
 from xds import __version__, tracing
+from xds.closing import Closing
 from xds.outgoing.connection import BrokenOff, Connection, Head, NotHTTP
 from xds.outgoing.errors import NotReached, TransportFailed
 
@@ -177,7 +177,7 @@ class HttpEndpoint:
         return self._failed("broke off in the middle of its answer")
 
 
-class HttpResponse:
+class HttpResponse(Closing):
     """An answer under way: status and content type are there, its body is to be read once."""
 
     def __init__(
@@ -215,17 +215,6 @@ class HttpResponse:
             self._endpoint.keep(self._connection)
         else:
             self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _pieces(head: str, message: HttpRequest) -> Iterator[bytes]:

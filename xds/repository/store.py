@@ -18,10 +18,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from xds.closing import Closing
 from xds.errors import FailureKind
 
 OBJECT_STORES: Final = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")
@@ -81,7 +81,7 @@ class StoredDocument:
     """When it was published, or for a staged one, last written to. In UTC."""
 
 
-class DocumentReader(Iterator[bytes], ABC):
+class DocumentReader(Iterator[bytes], Closing):
     """The blocks of one document, or of a range of it. Belongs to one thread; close it."""
 
     size: int
@@ -96,17 +96,6 @@ class DocumentReader(Iterator[bytes], ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of the document; closing twice does no harm."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class DocumentStore(ABC):
