@@ -17,6 +17,7 @@ from xds.affinity_domain import AffinityDomain
 from xds.audit import audit_log
 from xds.config import Config
 from xds.database import METADATA, Database, copying
+from xds.registry.subscribers import subscriber
 
 pytestmark = pytest.mark.on_files
 
@@ -44,6 +45,7 @@ def copied(data: Path, target: str) -> Result:
 
 def rows(url: str) -> dict[str, list[Any]]:
     """Return all rows of all tables."""
+    assert subscriber.name in METADATA.tables, "imported for its table"
     database = Database(url, connections=2)
     try:
         with database.read() as connection:
@@ -70,6 +72,17 @@ def filled(data: Path) -> str:
         connection.execute("INSERT INTO swept VALUES ('gone', 9999999999)")
         connection.execute("INSERT INTO registration VALUES ('2.999.77', 'attempt', 7)")
         connection.execute("INSERT INTO audit_lease VALUES ('shipper', 'nobody', 1)")
+        connection.execute("INSERT INTO subscriber VALUES ('s', 7, NULL, 0, 0, NULL, NULL)")
+        connection.execute("INSERT INTO delivery_body VALUES ('id', 0, 7, x'00ff')")
+        connection.execute(
+            "INSERT INTO delivery_target VALUES "
+            "('c', 't', 'h', 7, NULL, 0, 1, 7, 7, 'TimeoutError')"
+        )
+        connection.execute("INSERT INTO delivery_arrival VALUES (1, 'c', 't', 'h')")
+        connection.execute(
+            "INSERT INTO delivery VALUES (1, 'id', 'c', 't', '', 7, '{}', 2, 1, x'00ff', 0, "
+            "NULL, NULL)"
+        )
     return url
 
 

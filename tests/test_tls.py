@@ -579,7 +579,8 @@ def test_deliveries_are_sent_with_the_certificate(files: Files, required: Served
         read=lambda: iter([b"x"]),
     )
     allowed = prefixes(address)
-    HttpSender(allowed, contexts.outgoing(node(files, "client")))(delivery)
+    with closing(HttpSender(allowed, contexts.outgoing(node(files, "client")))) as send:
+        send(delivery)
     with pytest.raises(NotDelivered, match=r"^\w+$"):
         HttpSender(allowed, contexts.outgoing(node(files, None)))(delivery)
 

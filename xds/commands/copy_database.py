@@ -48,7 +48,7 @@ def command(config: Config, target: str) -> None:
 def _copy(config: Config, target: str) -> dict[str, int]:
     # imported for their tables, all of which are to be copied
     from xds.audit import chain, shipping, table  # noqa: F401
-    from xds.registry import schema, tables  # noqa: F401
+    from xds.registry import schema, subscribers, tables  # noqa: F401
     from xds.repository import index  # noqa: F401
 
     path = path_of(config.database_url)

@@ -73,6 +73,12 @@ class HttpSender:
                 oldest.close()
             return found
 
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        with self._lock:
+            while self._endpoints:
+                self._endpoints.popitem()[1].close()
+
 
 @dataclass(frozen=True, slots=True)
 class _Blocks:
