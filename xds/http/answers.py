@@ -18,7 +18,7 @@ from xds.http.granian_worker import GranianRequest, Headers
 from xds.http.slow_clients import SlowClients, Wait, cut_off
 from xds.http.threads import Threads
 
-_LARGE: Final = 256 * 1024
+_LARGE: Final = 512 * 1024
 _PIPE: Final = 256 * 1024
 """No more than ``_LARGE``, so that a large answer fills a pipe that nobody reads."""
 _TURN: Final = 4 << 20
