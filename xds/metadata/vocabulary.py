@@ -111,7 +111,6 @@ RELATIONSHIPS: Final = frozenset({RPLC, XFRM, APND, XFRM_RPLC, SIGNS, IS_SNAPSHO
 REPLACEMENTS: Final = frozenset({RPLC, XFRM_RPLC})
 
 # Slots, and the words that are their values
-CODING_SCHEME: Final = "codingScheme"
 FHIR_ELEMENTS: Final = "urn:xds:fhir:elements"
 """Slots of this program, extra metadata: elements that came by FHIR and have no attribute."""
 FURTHER_CODES: Final = "urn:xds:fhir:codes"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, CursorResult, Executable, bindparam, select
+from sqlalchemy import Connection, Executable, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from xds.database import fetch
@@ -29,13 +29,6 @@ def added(connection: Connection, patient_id: str) -> int | None:
     Of two who add one id at once, the second waits for the first, and adds nothing.
     """
     key: int | None = connection.scalar(_ADD[connection.dialect.name], {"patient_id": patient_id})
-    return key
-
-
-def inserted_key(made: CursorResult[Any]) -> int:
-    """Return the number of the one row that was inserted."""
-    assert made.inserted_primary_key is not None, "one row was inserted"
-    key: int = made.inserted_primary_key[0]
     return key
 
 

@@ -22,8 +22,6 @@ from xds.wire.envelope import CLOSE, opening
 from xds.wire.faults import INTERNAL_ERROR, SENDER, SOAP11_TYPE, SoapFault, quotable, sender
 from xds.wire.mime import BodyPart, ContentType, MalformedMessage, MimeLimits, action_of, charset_of
 
-Stage = Callable[[Iterable[bytes]], StagedDocument]
-
 _BLOCK: Final = 256 * 1024
 _LEAST_DRAINED: Final = 64 * 1024 * 1024
 _SOAP: Final = "application/soap+xml"
