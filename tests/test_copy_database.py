@@ -72,6 +72,8 @@ def filled(data: Path) -> str:
         connection.execute("INSERT INTO swept VALUES ('gone', 9999999999)")
         connection.execute("INSERT INTO registration VALUES ('2.999.77', 'attempt', 7)")
         connection.execute("INSERT INTO audit_lease VALUES ('shipper', 'nobody', 1)")
+        connection.execute("INSERT INTO removed_document VALUES ('2.999.78', 'key', 7)")
+        connection.execute("INSERT INTO legal_hold VALUES ('2.999.79', 7, 'Ä reason')")
         connection.execute("INSERT INTO subscriber VALUES ('s', 7, NULL, 0, 0, NULL, NULL)")
         connection.execute("INSERT INTO delivery_body VALUES ('id', 0, 7, x'00ff')")
         connection.execute(
