@@ -39,8 +39,8 @@ class Values(TypeDecorator[Iterable[Any]]):
         write: Callable[[list[Any]], Any] = list if dialect.name == "postgresql" else json.dumps
 
         def process(values: Iterable[Any]) -> Any:
-            made = list(values) if convert is None else [convert(value) for value in values]
-            return write([one for one in made if one is not None])
+            made = list(values) if convert is None else list(map(convert, values))
+            return write([one for one in made if one is not None] if None in made else made)
 
         return process
 

@@ -84,7 +84,10 @@ def _shape(criterion: Criterion, values: dict[str, Any], prefix: str) -> Shape:
 
 
 def _shape_of_comparison(criterion: Comparison, values: dict[str, Any], prefix: str) -> Shape:
-    texts = list(map(searchable, criterion.values))
+    texts = list(criterion.values)
+    whole = "".join(texts)
+    if not whole.isascii() or "\0" in whole:
+        texts = list(map(searchable, texts))
     if criterion.operator is Operator.LIKE_ANY_CASE:
         texts = list(map(without_case, texts))
     first = f"{prefix}{len(values)}"

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from xds.database import fetch
 from xds.errors import TransactionFailure, XDSTooManyResults
 from xds.metadata import vocabulary as v
-from xds.metadata.criteria import ANYTHING, Criterion, all_of, equal
+from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator, all_of
 from xds.registry.conditions import Shape, bind, column, conditions
 from xds.registry.fragments import FoundObject
 from xds.registry.rows import KINDS
@@ -221,7 +221,8 @@ class Search:
         listed = tuple(values)
         if not listed:
             return []
-        return self.objects(table, all_of([equal(attribute, listed), criterion]))
+        wanted = Comparison(attribute, Operator.EQUAL, listed)
+        return self.objects(table, all_of([wanted, criterion]))
 
     def touching_any(
         self, entry_uuids: Iterable[str], criterion: Criterion = ANYTHING
