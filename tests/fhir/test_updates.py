@@ -13,9 +13,16 @@ from tests.fhir.updated import RESTRICTED, Edit, Published, history_of, publishe
 from tests.reference import MESSAGES, needs
 from tests.serving import Server, serving
 from xds.fhir.patch.bodies import JSON_PATCH, XML_PATCH
+from xds.fhir.r4 import structure
 from xds.fhir.r4.resource import Resource
 
-OPTIONS = {"fhir_update": "yes", "fhir_patch": "yes"}
+OPTIONS = {
+    "fhir_update": "yes",
+    "fhir_patch": "yes",
+    "fhir_history": "yes",
+    "fhir_delete": "yes",
+    "legal_hold_codes": "V^^2.16.840.1.113883.5.25",
+}
 D = "DocumentReference"
 
 
@@ -296,6 +303,98 @@ def test_a_patch_of_a_stale_version(document: Published) -> None:
     assert document.refuses(reply, 412)[0][1] == "XDSMetadataVersionError"
 
 
+# --- versions ------------------------------------------------------------------------------------
+
+
+def test_every_version_is_in_the_history(document: Published) -> None:
+    document.put(document.edited(setting(description="seen")))
+    document.put(document.edited(setting(description="seen twice")))
+    reply = document.send("GET", f"{document.path}/_history")
+    bundle = reply.json()
+    assert structure.problems(bundle) == []
+    found = [(*history_of(e["resource"]), e["resource"]["id"]) for e in bundle["entry"]]
+    assert found == [
+        ("3", "current", document.id),
+        ("2", "superseded", document.id),
+        ("1", "superseded", document.id),
+    ]
+    assert bundle["total"] == 3
+    assert [one["request"]["method"] for one in bundle["entry"]] == ["PUT", "PUT", "POST"]
+
+
+def test_older_versions_are_read(document: Published) -> None:
+    first = document.read()
+    document.put(document.edited(setting(description="seen")))
+    old = document.read("1")
+    assert (old["id"], old.get("description")) == (document.id, first.get("description"))
+    assert document.read(first["meta"]["versionId"]) == old
+    assert document.read("2") == document.read()
+    missing = document.send("GET", f"{document.path}/_history/3")
+    assert document.refuses(missing, 404) == [("not-found", "", "")]
+
+
+def test_the_history_of_nothing(document: Published) -> None:
+    reply = document.send("GET", f"/{D}/4d48a000-0000-4000-8000-00000000dead/_history")
+    assert document.refuses(reply, 404) == [("not-found", "", "")]
+
+
+# --- removal -------------------------------------------------------------------------------------
+
+
+def _url(resource: Resource) -> str:
+    url: str = resource["content"][0]["attachment"]["url"]
+    return url.partition("/fhir")[2]
+
+
+def test_a_document_is_removed_with_all_versions(document: Published) -> None:
+    first = document.read()
+    patient = first["subject"]["identifier"]
+    document.put(document.edited(setting(description="seen")))
+    reply = document.send("DELETE", document.path)
+    assert (reply.status, reply.json()["issue"][0]["severity"]) == (200, "information")
+    for path in (document.path, f"{document.path}/_history/1", _url(first)):
+        assert ask(document.server, "GET", path).status == 404
+    query = f"patient.identifier={patient['system']}|{patient['value']}"
+    for kind in (D, "List"):
+        assert ask(document.server, "GET", f"/{kind}?{query}").json()["total"] == 0
+    assert document.send("DELETE", document.path).status == 404
+
+
+def test_a_removal_says_nothing_to_who_wants_nothing(document: Published) -> None:
+    reply = document.send("DELETE", document.path, Prefer="return=minimal")
+    assert (reply.status, reply.body) == (204, b"")
+
+
+def test_the_document_goes_from_the_store(document: Published) -> None:
+    def kept() -> int:
+        return sum(1 for one in (document.server.data / "documents").rglob("*") if one.is_file())
+
+    before = kept()
+    assert document.send("DELETE", document.path).status == 200
+    assert kept() == before - 1
+
+
+def test_a_removal_of_a_stale_version(document: Published) -> None:
+    reply = document.send("DELETE", document.path, If_Match='W/"9"')
+    assert document.refuses(reply, 412)[0][1] == "XDSMetadataVersionError"
+    assert document.read()
+
+
+def test_a_conditional_removal(document: Published) -> None:
+    master = document.read()["masterIdentifier"]["value"]
+    path = f"/{D}?identifier=urn:ietf:rfc:3986|{master}"
+    assert document.send("DELETE", path).status == 200
+    assert ask(document.server, "GET", document.path).status == 404
+
+
+def test_a_document_on_legal_hold_stays(document: Published) -> None:
+    held = [{"coding": [{**RESTRICTED[0]["coding"][0], "code": "V", "display": "very restricted"}]}]
+    document.put(document.edited(setting(securityLabel=held)))
+    reply = document.send("DELETE", document.path)
+    assert document.refuses(reply, 422)[0][1] == "LocalPolicyRestrictionError"
+    assert document.read()["securityLabel"] == held
+
+
 # --- options -------------------------------------------------------------------------------------
 
 
@@ -311,7 +410,8 @@ def test_the_statement_says_that_documents_are_updated(updating: Server) -> None
     stated = ask(updating, "GET", "/metadata").json()["rest"][0]["resource"]
     (of_documents,) = (one for one in stated if one["type"] == D)
     codes = {one["code"] for one in of_documents["interaction"]}
-    assert {"update", "patch"} <= codes
+    assert {"update", "patch", "delete", "history-instance"} <= codes
+    assert of_documents["readHistory"] is True
     assert of_documents["versioning"] == "versioned-update"
 
 

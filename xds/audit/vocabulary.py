@@ -44,7 +44,7 @@ USER_AUTHENTICATION: Final = Coded("110114", "DCM", "User Authentication")
 LOGIN: Final = Coded("110122", "DCM", "Login")
 SECURITY_CONFIGURATION: Final = Coded("110129", "DCM", "Security Configuration")
 READS: Final[Mapping[str, Coded]] = {
-    name: Coded(name, _INTERACTIONS, name) for name in ("read", "vread")
+    name: Coded(name, _INTERACTIONS, name) for name in ("read", "vread", "history-instance")
 }
 """The subtypes of reads by their interaction."""
 APPLICATION: Final = Coded("110150", "DCM", "Application")

@@ -11,6 +11,7 @@ from xds.config import Config
 from xds.fhir import smart
 from xds.fhir import vocabulary as v
 from xds.fhir.interactions import (
+    HISTORY,
     OPERATION,
     PATCH,
     SEARCH,
@@ -31,7 +32,16 @@ from xds.security.requirements import NOTHING_ASKED, Requirement, UserRequiremen
 
 _WRITTEN: Final = "2026-11-25"
 """The day on which what is stated here last changed."""
-_STATED: Final = ("create", "read", "vread", "update", "patch", "search-type")
+_STATED: Final = (
+    "create",
+    "read",
+    "vread",
+    "update",
+    "patch",
+    "delete",
+    "history-instance",
+    "search-type",
+)
 
 
 def statement(
@@ -145,7 +155,7 @@ def _resource(resource_type: str, config: Config, all_rows: Sequence[Interaction
     if VREAD in codes:
         updates = bool(codes & {UPDATE, PATCH})
         versioning = "versioned-update" if updates else "versioned"
-        stated |= {"versioning": versioning, "readHistory": False}
+        stated |= {"versioning": versioning, "readHistory": HISTORY in codes}
         stated |= {"updateCreate": False} if updates else {}
     if parameters := next((row.parameters for row in rows if row.code == SEARCH), ()):
         stated["searchParam"] = _search_parameters(parameters)

@@ -29,6 +29,8 @@ VREAD: Final = "vread"
 CREATE: Final = "create"
 UPDATE: Final = "update"
 PATCH: Final = "patch"
+DELETE: Final = "delete"
+HISTORY: Final = "history-instance"
 TRANSACTION: Final = "transaction"
 OPERATION: Final = "operation"
 CAPABILITIES: Final = "capabilities"
@@ -48,6 +50,8 @@ _LETTERS: Final = {
     OPERATION: "cu",
     UPDATE: "u",
     PATCH: "u",
+    DELETE: "d",
+    HISTORY: "r",
 }
 """The letters of SMART's scopes that an interaction with the resource type of its row needs."""
 

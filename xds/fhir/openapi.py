@@ -10,6 +10,7 @@ from xds import __version__
 from xds.fhir.http.negotiation import FORM
 from xds.fhir.interactions import (
     DESCRIPTION,
+    HISTORY,
     OPEN,
     PATCH,
     READ,
@@ -182,13 +183,21 @@ def _form_schema(row: Interaction) -> dict[str, Any]:
     return {"type": "object", "properties": {one.name: values for one in _searched(row)}}
 
 
+_BUNDLES: Final = frozenset({SEARCH, SEARCH_SYSTEM, HISTORY, "transaction"})
+"""What is answered with a Bundle."""
+
+
 def _success(row: Interaction) -> dict[str, Any]:
     if row.code == RETRIEVE:
         content = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
         return {"description": "The document, in its own type.", "content": content}
     if row.code in _PLAIN_JSON:
         return {"description": _PLAIN_JSON[row.code], "content": {"application/json": {}}}
-    answered = "Bundle" if row.code in (SEARCH, SEARCH_SYSTEM, "transaction") else row.resource_type
+    answered = (
+        "Bundle"
+        if row.code in (SEARCH, SEARCH_SYSTEM, HISTORY, "transaction")
+        else row.resource_type
+    )
     return {"description": row.summary, "content": _fhir_content(answered)}
 
 

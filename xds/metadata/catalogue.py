@@ -250,6 +250,7 @@ ITI_62: Final = TransactionRow(
         "2010:DeleteDocumentSetResponse",
         f"{{{v.NS_LCM}}}RemoveObjectsRequest",
     ),
+    fhir="/DocumentReference",
 )
 ITI_64: Final = TransactionRow(
     name="ITI-64",

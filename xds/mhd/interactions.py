@@ -8,6 +8,8 @@ from xds.config import Config
 from xds.fhir import vocabulary as v
 from xds.fhir.interactions import (
     CREATE,
+    DELETE,
+    HISTORY,
     OPERATION,
     PATCH,
     READ,
@@ -27,6 +29,7 @@ from xds.fhir.search import searchset
 from xds.fhir.search.parameters import Searchable
 from xds.metadata.catalogue import (
     ITI_57,
+    ITI_62,
     ITI_65,
     ITI_66,
     ITI_67,
@@ -46,7 +49,7 @@ from xds.mhd import (
     iti106_generate_metadata,
 )
 from xds.mhd.search.parameters import DOCUMENT_REFERENCES, LISTS, PATIENTS
-from xds.mhd.updates import documents
+from xds.mhd.updates import documents, history, removal
 from xds.security.scopes import permissions
 
 MHD: Final = ImplementationGuide(
@@ -261,9 +264,36 @@ def _update(path: str, which: str) -> tuple[Interaction, Interaction]:
     return by_resource, by_patch
 
 
+def _delete(path: str, which: str) -> Interaction:
+    return Interaction(
+        ITI_62.name,
+        DELETE,
+        "DELETE",
+        path,
+        f"Remove {which}, with its metadata in all versions.",
+        removal.delete,
+        "DocumentReference",
+        describer=documents.describe,
+        is_answered=_offered("fhir_delete"),
+    )
+
+
 _UPDATES: Final = (
     *_update("/DocumentReference/{id}", "a document"),
     *_update("/DocumentReference", "the one document that a search finds"),
+    _delete("/DocumentReference/{id}", "a document"),
+    _delete("/DocumentReference", "the one document that a search finds"),
+    Interaction(
+        ITI_67.name,
+        HISTORY,
+        "GET",
+        "/DocumentReference/{id}/_history",
+        "Read all versions of the metadata of a document.",
+        history.history,
+        "DocumentReference",
+        describer=documents.describe,
+        is_answered=_offered("fhir_history"),
+    ),
 )
 
 INTERACTIONS: Final = (

@@ -54,6 +54,16 @@ class UpdateOptions(BaseModel):
         description="Whether DocumentReferences are updated by FHIR's PATCH, as by ITI-57; policy: "
         "where there is a policy.",
     )
+    fhir_history: Offer = Field(
+        "policy",
+        description="Whether versions of DocumentReferences before the latest can be read by FHIR "
+        "(history, vread); policy: where there is a policy.",
+    )
+    fhir_delete: Offer = Field(
+        "policy",
+        description="Whether DocumentReferences are removed with their documents by FHIR's DELETE, "
+        "as by ITI-62; policy: where there is a policy.",
+    )
     fhir_changeable: Names | None = Field(
         None,
         description="Elements of a DocumentReference, parted by spaces, that FHIR clients may "

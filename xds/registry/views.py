@@ -23,6 +23,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    or_,
     select,
     true,
     type_coerce,
@@ -46,6 +47,7 @@ from xds.registry.tables import (
     document_entry,
     folder,
     patient,
+    submission_set,
     value_attribute,
 )
 from xds.registry.visibility import EVERYTHING, Sight, Visibility, not_all_withheld, seen
@@ -208,6 +210,24 @@ class RegistryView:
             for _, holder, kind, uuid, logical_id in rows
         ]
 
+    def going_with(self, entry_uuids: Iterable[str]) -> list[str]:
+        """Return the entryUUIDs of all that goes where objects are removed, and of these.
+
+        That is each Association with one of them, those with these in turn, and SubmissionSets
+        that hold nothing then (ITI TF-2 3.62.4.1.3). Whether it is visible is for the removal.
+        """
+        gone = dict.fromkeys(entry_uuids)
+        holders: dict[str, None] = {}
+        frontier = list(gone)
+        while frontier:  # memberships of Folders have HasMembers of their own
+            touching = list(self._each(_TOUCHING, frontier))
+            frontier = [uuid for uuid, _ in touching if uuid not in gone]
+            gone.update(dict.fromkeys(frontier))
+            holders.update(dict.fromkeys(source for _, source in touching))
+        sets = [uuid for (uuid,) in self._each(_SETS, [one for one in holders if one not in gone])]
+        held = {source for uuid, source in self._each(_TOUCHING, sets) if uuid not in gone}
+        return [*gone, *(one for one in sets if one not in held)]
+
     def patients(self, patient_ids: Iterable[str]) -> list[KnownPatient]:
         """Return those of the patient ids (CX) that are known."""
         wanted = [searchable(patient_id) for patient_id in patient_ids]
@@ -295,6 +315,14 @@ def _bearers(table: Table) -> Select[Any]:
         .distinct()
         .limit(_MOST_BEARERS)
     )
+
+
+_TOUCHING: Final = (
+    select(association.c.entry_uuid, association.c.source)
+    .where(or_(_wanted(association.c.source), _wanted(association.c.target)))
+    .order_by(association.c.pk)
+)
+_SETS: Final = select(submission_set.c.entry_uuid).where(_wanted(submission_set.c.entry_uuid))
 
 
 @lru_cache(maxsize=100)

@@ -1,5 +1,6 @@
 """ITI-62 Remove Metadata (ITI TF-2 3.62; supplement Remove Metadata and Documents)."""
 
+from functools import partial
 from typing import Final
 
 from lxml import etree
@@ -25,21 +26,25 @@ def remove(domain: AffinityDomain, request: Request) -> Response:
     access = request.access
     access.details = _asked_for(asked)
 
-    def tell(removal: Removal) -> None:
-        access.details = MetadataRemovalDetails(
-            tuple(
-                RemovedObject(
-                    one.entry_uuid,
-                    one.kind.KIND,
-                    one.object_type or one.association_type,
-                    one.patient_id,
-                )
-                for one in removal.found
-            )
-        )
-
-    domain.registry.remove(asked, tell=tell, in_commit=access.commit, visible=access.visible)
+    domain.registry.remove(
+        asked, tell=partial(tell, access), in_commit=access.commit, visible=access.visible
+    )
     return Response([registry_response()])
+
+
+def tell(access: Access, removal: Removal) -> None:
+    """Note what is about to be removed."""
+    access.details = MetadataRemovalDetails(
+        tuple(
+            RemovedObject(
+                one.entry_uuid,
+                one.kind.KIND,
+                one.object_type or one.association_type,
+                one.patient_id,
+            )
+            for one in removal.found
+        )
+    )
 
 
 def _object_refs(body: etree._Element) -> list[str]:

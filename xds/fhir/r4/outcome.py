@@ -189,6 +189,7 @@ _MAPPED: Final[Mapping[str, ErrorMapping]] = {
     "XDSMetadataIdentifierError": ErrorMapping(422, "processing"),
     "UnmodifiableMetadataError": ErrorMapping(422, "processing"),
     "XDSPatientIDReconciliationError": ErrorMapping(422, "processing"),
+    "LocalPolicyRestrictionError": ErrorMapping(422, "business-rule"),
     "ReferencesExistException": ErrorMapping(409, "conflict"),
     "XDSRemoveDocumentsError": ErrorMapping(409, "conflict"),
 }

@@ -45,10 +45,15 @@ def target(facade: Facade, call: Call) -> CurrentDocument:
     return current
 
 
+def by_id(identifier: str) -> Criterion:
+    """Demand the resource of an id."""
+    return Comparison("logical_id", Operator.EQUAL, (UUID_URN + identifier,))
+
+
 def _criterion(facade: Facade, call: Call, view: RegistryView) -> Criterion:
     """Return what is demanded of the resource: its id, or what the parameters say."""
     if call.identifier:
-        return Comparison("logical_id", Operator.EQUAL, (UUID_URN + call.identifier,))
+        return by_id(call.identifier)
     search = SearchRequest.read(call, DOCUMENT_REFERENCES)
     planned = plan(call, search.selections, DOCUMENT_REFERENCES.kinds, facade, view)
     if not planned.applied or search.warnings or planned.warnings:

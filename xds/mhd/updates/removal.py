@@ -1,0 +1,64 @@
+"""``DELETE`` of a DocumentReference: metadata as by ITI-62, and then the document."""
+
+from functools import partial
+from typing import Any, Final
+
+from xds import logs
+from xds.errors import TransactionFailure
+from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.r4.outcome import operation_outcome, refusal
+from xds.metadata.criteria import ANYTHING, Comparison, Operator
+from xds.metadata.document_request import DocumentRequest
+from xds.metadata.objects import DocumentEntry
+from xds.mhd.document_references import versions
+from xds.mhd.updates.targets import target
+from xds.transactions.iti62_remove_metadata import tell
+
+_log = logs.get_logger(__name__)
+_MINIMAL: Final = "minimal"
+
+
+def delete(facade: Facade, call: Call) -> Answer:
+    """Remove a document in all its versions, with what would refer to it.
+
+    Its bytes go after the commit, where they are here and no other entry names them: a crash in
+    between leaves a document without entry, which ``xds sweep`` removes. Raises Refused.
+    """
+    current = target(facade, call)
+    with facade.domain.registry.view(call.access.visible) as view:
+        found = versions(view, current.resource["id"])
+        going = view.going_with([one.found.entry_uuid for one in found])
+    try:
+        facade.domain.registry.remove(
+            going,
+            tell=partial(tell, call.access),
+            in_commit=call.access.commit,
+            visible=call.access.visible,
+        )
+    except TransactionFailure as failure:
+        raise refusal(failure) from None
+    _remove_document(facade, current.entry)
+    if call.prefer.get("return") == _MINIMAL:
+        return Answer(resource=None, status=204)
+    return Answer(resource=operation_outcome([]))
+
+
+def _remove_document(facade: Facade, entry: DocumentEntry) -> None:
+    """Remove the bytes, where nothing stands against it."""
+    repository = facade.domain.repository
+    unique_id = entry.unique_id or ""
+    if entry.is_on_demand or entry.repository_unique_id != repository.unique_id:
+        return
+    named = Comparison("unique_id", Operator.EQUAL, (unique_id,))
+    with facade.domain.registry.view(ANYTHING) as view:
+        if view.whole.count(DocumentEntry, [named]):
+            return
+    request = DocumentRequest(repository.unique_id, unique_id)
+    try:
+        facade.domain.remove_documents([request], withheld=frozenset(), in_commit=_recorded)
+    except TransactionFailure as failure:
+        _log.warning("a document stays", reason=[one.code for one in failure.errors])
+
+
+def _recorded(_: Any) -> None:
+    """Write nothing: the removal of the metadata has the record of both."""
