@@ -30,8 +30,10 @@ from xds.security.caller import Caller
 from xds.security.details import (
     Details,
     FeedDetails,
+    MetadataRemovalDetails,
     PatientDetails,
     QueryDetails,
+    RemovedObject,
     RequestedDocument,
     RetrieveDetails,
     SubmissionDetails,
@@ -42,10 +44,15 @@ from xds.url_allowlist import SyslogTarget
 
 SOURCE: Final = AuditSource(source_id="hub", base="http://hub:8080", address="hub")
 PATIENT: Final = "P1^^^&2.999.1.1&ISO"
+SUBMITTED: Final = SubmissionDetails(
+    Submission((SubmissionSet.create(unique_id="2.999.7", patient_id=PATIENT),))
+)
 DETAILS: Final[Mapping[TransactionKind, Details]] = {
     TransactionKind.QUERY: QueryDetails("List", lambda: "a=1", lambda: (PATIENT,), 1),
-    TransactionKind.SUBMIT: SubmissionDetails(
-        Submission((SubmissionSet.create(unique_id="2.999.7", patient_id=PATIENT),))
+    TransactionKind.SUBMIT: SUBMITTED,
+    TransactionKind.UPDATE: SUBMITTED,
+    TransactionKind.REMOVE: MetadataRemovalDetails(
+        (RemovedObject("urn:uuid:1", "DocumentEntry", patient_id=PATIENT),)
     ),
     TransactionKind.RETRIEVE: RetrieveDetails((RequestedDocument("2.999.1", "2.999.2"),)),
     TransactionKind.FEED: FeedDetails.of([PATIENT]),
