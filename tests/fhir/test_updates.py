@@ -19,6 +19,7 @@ from xds.fhir.r4.resource import Resource
 OPTIONS = {
     "fhir_update": "yes",
     "fhir_patch": "yes",
+    "fhir_update_metadata": "yes",
     "fhir_history": "yes",
     "fhir_delete": "yes",
     "legal_hold_codes": "V^^2.16.840.1.113883.5.25",
@@ -301,6 +302,27 @@ def test_a_patch_of_a_stale_version(document: Published) -> None:
     data = b'[{"op": "replace", "path": "/description", "value": "seen"}]'
     reply = document.send("PATCH", document.path, data, Content_Type=JSON_PATCH, If_Match='W/"9"')
     assert document.refuses(reply, 412)[0][1] == "XDSMetadataVersionError"
+
+
+# --- $update-metadata ----------------------------------------------------------------------------
+
+
+@needs(EXAMPLES)
+@pytest.mark.parametrize("is_in_url", [True, False])
+def test_doc_status_changes(document: Published, is_in_url: bool) -> None:
+    body = None if is_in_url else (EXAMPLES / "update-metadata-parameters.json").read_bytes()
+    query = "?docStatus=final" if is_in_url else ""
+    reply = document.send("POST", f"{document.path}/$update-metadata{query}", body)
+    assert (reply.status, reply.json()["docStatus"]) == (200, "final")
+    assert history_of(document.read()) == ("2", "current")
+
+
+@pytest.mark.parametrize("query", ["", "?docStatus=done", "?status=current", "?docStatus="])
+def test_another_parameter_changes_nothing(document: Published, query: str) -> None:
+    before = document.read()
+    reply = document.send("POST", f"{document.path}/$update-metadata{query}")
+    assert reply.status == 400
+    assert document.read() == before
 
 
 # --- versions ------------------------------------------------------------------------------------

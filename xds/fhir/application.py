@@ -278,6 +278,8 @@ class _Responder:
         config = self.facade.config
         try:
             data = _body(environ).read(config.max_fhir_bytes)
+            if not (data or self.interaction.needs_body):
+                return call
             resource, form, warnings = bodies.resource_of(
                 data, content_type, expected, config.max_fhir_depth
             )

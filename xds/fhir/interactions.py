@@ -93,6 +93,8 @@ class Interaction:
     """Of what is found, read or made; empty where that is no resource type in particular."""
     body: str = ""
     """The resource type of the body; empty where there is none, or a form."""
+    needs_body: bool = True
+    """Whether there must be one, where there can be one."""
     describer: Describer | None = None
     """Sets the details of the access from a request, for the record of one that is denied. None
     where the handler, which reads one resource, does just that."""

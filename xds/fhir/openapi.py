@@ -132,7 +132,7 @@ def _operation(row: Interaction, requirements: UserRequirements) -> dict[str, An
         },
     }
     if row.body:
-        found["requestBody"] = {"required": True, "content": _fhir_content(row.body)}
+        found["requestBody"] = {"required": row.needs_body, "content": _fhir_content(row.body)}
     elif row.code == PATCH:
         content: dict[str, Any] = {form: {"schema": {}} for form in FORMS}
         found["requestBody"] = {"required": True, "content": content}

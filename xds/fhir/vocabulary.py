@@ -47,6 +47,8 @@ ENTRY_UUID: Final = "entryUUID"
 UNIQUE_ID: Final = "uniqueId"
 
 GENERATE_METADATA: Final = f"{MHD}/OperationDefinition/generate-metadata"
+UPDATE_METADATA: Final = "urn:xds:fhir:update-metadata"
+"""An operation as gematik's ISiK has it, with docStatus alone."""
 IMPLEMENTATION_GUIDE: Final = f"{MHD}/ImplementationGuide/ihe.iti.mhd"
 CAPABILITIES: Final = f"{MHD}/CapabilityStatement/"
 

@@ -281,6 +281,21 @@ def _delete(path: str, which: str) -> Interaction:
 _UPDATES: Final = (
     *_update("/DocumentReference/{id}", "a document"),
     *_update("/DocumentReference", "the one document that a search finds"),
+    Interaction(
+        ITI_57.name,
+        OPERATION,
+        "POST",
+        "/DocumentReference/{id}/$update-metadata",
+        "Update Metadata: change the docStatus of a document.",
+        documents.update_metadata,
+        "DocumentReference",
+        body="Parameters",
+        needs_body=False,
+        describer=documents.describe,
+        permissions=permissions(DocumentReference="u"),
+        definition=v.UPDATE_METADATA,
+        is_answered=_offered("fhir_update_metadata"),
+    ),
     _delete("/DocumentReference/{id}", "a document"),
     _delete("/DocumentReference", "the one document that a search finds"),
     Interaction(

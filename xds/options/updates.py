@@ -54,6 +54,11 @@ class UpdateOptions(BaseModel):
         description="Whether DocumentReferences are updated by FHIR's PATCH, as by ITI-57; policy: "
         "where there is a policy.",
     )
+    fhir_update_metadata: Offer = Field(
+        "policy",
+        description="Whether docStatus is changed by the operation $update-metadata of gematik's "
+        "ISiK, as by ITI-57; policy: where there is a policy.",
+    )
     fhir_history: Offer = Field(
         "policy",
         description="Whether versions of DocumentReferences before the latest can be read by FHIR "
