@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -10,6 +10,7 @@ from lxml import etree
 
 from xds import base64_blocks
 from xds.config import Config
+from xds.http.request_body import RequestBody
 from xds.metadata import vocabulary as v
 from xds.parsing import parse
 from xds.repository.store import StagedDocument
@@ -56,9 +57,9 @@ class Exchange:
     def __init__(
         self, environ: dict[str, Any], config: Config, stager: DocumentStager | None
     ) -> None:
-        self._stream = _Bounded(environ, config.max_message_bytes)
+        self._body = RequestBody(environ)
+        self._stream = _Bounded(self._body, config.max_message_bytes)
         self._header = environ.get("CONTENT_TYPE") or ""
-        self._coding = environ.get("HTTP_CONTENT_ENCODING") or "identity"
         self._soap_action = (environ.get("HTTP_SOAPACTION") or "").strip(" \t\"'") or None
         self._config = config
         self._stager = stager
@@ -97,7 +98,7 @@ class Exchange:
 
     def read_envelope(self) -> etree._Element:
         """Read and parse the envelope; documents that come before it are staged."""
-        if self._coding.strip().lower() != "identity":
+        if self._body.coding != "identity":
             raise _not_readable(
                 "A compressed message, with a Content-Encoding, is not supported: send it as it is."
             )
@@ -255,7 +256,7 @@ class Exchange:
 
     def drain(self) -> None:
         """Read what is left of the request, so that a sender in full flow hears the answer."""
-        self._stream.drain()
+        self._body.drain(max(self._config.max_message_bytes, _LEAST_DRAINED))
 
     def discard_documents(self) -> None:
         """Remove staged documents that nobody took; the transaction is over."""
@@ -326,43 +327,23 @@ def _close_all(documents: Sequence[AttachedDocument]) -> None:
 
 
 class _Bounded:
-    """The request's stream, no further than its Content-Length or the limit of a message."""
+    """The body of a request, no further than the limit of a message."""
 
-    def __init__(self, environ: dict[str, Any], most: int) -> None:
-        self._stream = environ["wsgi.input"]
-        length = environ.get("CONTENT_LENGTH") or ""
-        self._declared = int(length) if length.isdigit() else None
+    def __init__(self, body: RequestBody, most: int) -> None:
+        self._body = body
         self._most = most
-        self._count = 0
-        self._awaits_word = environ.get("HTTP_EXPECT", "").lower() == "100-continue"
 
     def read(self, size: int, /) -> bytes:
         """Read some bytes, none at the end; a sender's fault for a message beyond the limit."""
-        declared = self._declared or 0
-        data = self._read(size) if declared <= self._most else b""
-        if max(declared, self._count) > self._most:
+        declared = self._body.declared or 0
+        data = self._body.read_on(size) if declared <= self._most else b""
+        if max(declared, self._body.count) > self._most:
             raise sender(f"The message is larger than {self._most} bytes.")
-        if not data and self._count < declared:
+        if not data and self._body.count < declared:
             raise MalformedMessage("The message ends before its Content-Length.")
-        return data
-
-    def _read(self, size: int) -> bytes:
-        if self._declared is not None:
-            size = min(size, self._declared - self._count)
-        data: bytes = self._stream.read(size) if size else b""
-        self._count += len(data)
         return data
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the rest of the stream."""
         while block := self.read(_BLOCK):
             yield block
-
-    def drain(self) -> None:
-        """Read on for as much again as a message may have; not if that were a word to send it."""
-        if self._awaits_word and self._count == 0:
-            return
-        end = self._count + max(self._most, _LEAST_DRAINED)
-        with suppress(OSError):
-            while self._count < end and self._read(_BLOCK):
-                pass

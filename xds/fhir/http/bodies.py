@@ -1,7 +1,6 @@
 """The body of a request: read no further than it may be long, whether its length is said or not."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import Any, Final
 
 from xds.fhir.http import negotiation
@@ -10,9 +9,9 @@ from xds.fhir.r4 import json, structure, xml
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.r4.resource import Resource
 from xds.fhir.vocabulary import FHIR_XML
+from xds.http.request_body import RequestBody
 from xds.http.slow_clients import TooMany, TooSlow
 
-_BLOCK: Final = 256 * 1024
 _MOST_DRAINED: Final = 64 * 1024 * 1024
 _NOT_ERRORS: Final = frozenset({"warning", "information"})
 
@@ -21,30 +20,23 @@ class Body:
     """The body of one request; belongs to one thread."""
 
     def __init__(self, environ: Mapping[str, Any]) -> None:
-        # not the environment, which holds this
-        self._stream = environ["wsgi.input"]
-        self._coding = environ.get("HTTP_CONTENT_ENCODING") or "identity"
-        self._is_chunked = "HTTP_TRANSFER_ENCODING" in environ
-        self._awaits_word = environ.get("HTTP_EXPECT", "").lower() == "100-continue"
-        length = environ.get("CONTENT_LENGTH") or ""
-        self._declared = int(length) if length.isdigit() else None
-        self._count = 0
+        self._body = RequestBody(environ)
 
     def read(self, most: int) -> bytes:
         """Read the whole body; Refused 413 when it is longer, 400 when it ends too early."""
-        if self._coding.strip().lower() != "identity":
+        if self._body.coding != "identity":
             raise Refused.because(415, "not-supported", "a compressed body is not supported")
-        if (self._declared or 0) > most:
+        if (self._body.declared or 0) > most:
             raise _too_long(most)
         data = b"".join(self._blocks(most))
-        if self._count < (self._declared or 0):
+        if self._body.count < (self._body.declared or 0):
             raise _incomplete()
         return data
 
     def _blocks(self, most: int) -> Iterator[bytes]:
         try:
-            while block := self._read():
-                if self._count > most:
+            while block := self._body.read_on():
+                if self._body.count > most:
                     raise _too_long(most)
                 yield block
         except TooSlow as error:
@@ -56,21 +48,7 @@ class Body:
 
     def drain(self) -> None:
         """Read on to the end, within bounds, so that a sender in full flow hears the answer."""
-        if not (self._declared or self._is_chunked):
-            return
-        # to read would be the word that such a client waits for before it sends
-        if self._count == 0 and self._awaits_word:
-            return
-        end = self._count + _MOST_DRAINED
-        with suppress(OSError):
-            while self._count < end and self._read():
-                pass
-
-    def _read(self) -> bytes:
-        size = _BLOCK if self._declared is None else min(_BLOCK, self._declared - self._count)
-        data: bytes = self._stream.read(size) if size else b""
-        self._count += len(data)
-        return data
+        self._body.drain(_MOST_DRAINED)
 
 
 def resource_of(
