@@ -4,11 +4,13 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from tests.databases import Databases
 from tests.fhir.asked import FHIR_JSON, Reply, ask
+from tests.fhir.published import REGISTERED, locations, message
 from tests.fhir.updated import RESTRICTED, Edit, Published, history_of, published, setting
 from tests.reference import MESSAGES, needs
 from tests.serving import Server, serving
@@ -323,6 +325,20 @@ def test_another_parameter_changes_nothing(document: Published, query: str) -> N
     reply = document.send("POST", f"{document.path}/$update-metadata{query}")
     assert reply.status == 400
     assert document.read() == before
+
+
+# --- replacement ---------------------------------------------------------------------------------
+
+
+def test_a_document_that_was_updated_is_replaced_by_its_id(document: Published) -> None:
+    document.put(document.edited(setting(description="seen")))
+    patient = document.read()["subject"]["identifier"]["value"]
+    text = json.dumps(message("replace")).replace("M4001", patient).replace(REGISTERED, document.id)
+    text = text.replace("urn:oid:2.999.4.", f"urn:oid:2.999.4.{uuid4().int % 10**12}.")
+    reply = document.send("POST", "", text.encode())
+    assert reply.status == 200, reply.body
+    assert f"{D}/{document.id}" in locations(reply.json())
+    assert history_of(document.read()) == ("2", "superseded")
 
 
 # --- versions ------------------------------------------------------------------------------------

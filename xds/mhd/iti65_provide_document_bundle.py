@@ -114,7 +114,7 @@ def _read(pending: PendingSubmission) -> _SubmissionPlan:
     _complete(pending, objects)
     places = {entry.index: entry.path for entry in submitted.entries}
     of_things = {thing.id: places[index] for index, thing in objects.things.items()}
-    patched = {index: end.uuid for index, end in patches.items() if end}
+    patched = {index: end.logical_id or end.uuid for index, end in patches.items() if end}
     return _SubmissionPlan(
         objects, reader.associations, {**of_things, **reader.expressions}, contents, patched
     )
@@ -239,7 +239,7 @@ def _location(
     if is_subject and patient is not None:
         return f"Patient/{patient.number}"
     if updated := plan.objects.updated.get(entry.index):
-        return f"List/{resource_id(updated.thing.id)}"
+        return f"List/{resource_id(updated.thing.logical_id or updated.thing.id)}"
     if thing := plan.objects.things.get(entry.index):
         kind = "DocumentReference" if isinstance(thing, DocumentEntry) else "List"
         return f"{kind}/{resource_id(thing.id)}"

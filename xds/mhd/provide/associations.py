@@ -46,8 +46,11 @@ class End:
     """What a reference to a document or Folder leads to."""
 
     uuid: str
+    """The entryUUID, of the latest version of what is registered."""
     kind: Member
     is_new: bool
+    logical_id: str = ""
+    """The UUID of all its versions; empty where that is ``uuid``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +108,7 @@ class AssociationReader:
                 return self._submitted(entry, path)
             case Held(type=kind, id=identifier) if kind in _KINDS:
                 if uuid := entry_uuid(identifier):
-                    return End(self._latest(_KINDS[kind], uuid), _KINDS[kind], is_new=False)
+                    return End(self._latest(_KINDS[kind], uuid), _KINDS[kind], False, uuid)
                 reason = "this server has no such resource"
                 raise Refused.because(422, "not-found", reason, path, error_code=_UNRESOLVED)
             case ConditionalReference(type=kind, identifier=identifier) if (
@@ -159,7 +162,7 @@ class AssociationReader:
         found = self._find(kind, names) if names else []
         approved = [one for one in found if one.availability_status == v.APPROVED] or found
         if len(approved) == 1:
-            return End(approved[0].id, kind, is_new=False)
+            return End(approved[0].id, kind, False, approved[0].logical_id or "")
         if approved:
             reason = "the identifier is that of several resources of this server"
             raise Refused.because(412, "multiple-matches", reason, path)
