@@ -27,6 +27,7 @@ ON_BOTH: Final = frozenset(
         "outgoing/test_killed.py",
         "outgoing/test_operations.py",
         "registry/test_bulk.py",
+        "registry/test_changes_during_removal.py",
         "registry/test_criteria.py",
         "registry/test_effects.py",
         "registry/test_events.py",

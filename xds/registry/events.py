@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Table, insert, literal, select, text, true
+from sqlalchemy import Connection, Row, Table, func, insert, literal, select, text, true
 
 from xds.database import announce, insert_arrays, insert_rows
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
@@ -172,6 +172,14 @@ def last_complete(connection: Connection) -> int | None:
     # only now: who was given a number up to the last has said so by now, or has committed
     behind = [(last - low) & _LOW for low in connection.scalars(_UNDER_WAY)]
     return last - max((number for number in behind if number <= _LOW // 2), default=0)
+
+
+def last_seen(connection: Connection) -> int:
+    """Return a number up to which a later transaction sees every event, on either database."""
+    complete = last_complete(connection)
+    if complete is not None:
+        return complete
+    return connection.scalar(select(func.max(event.c.pk))) or 0
 
 
 def after(

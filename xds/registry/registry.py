@@ -212,15 +212,18 @@ class DocumentRegistry:
         seen: Visibility,
     ) -> None:
         with self.database.read() as connection:
+            last = events.last_seen(connection)
+        # in a state of later on, which has all events up to that one
+        with self.database.read() as connection:
             before = self._removable(connection, entry_uuids, seen)
         tell(before)
         with self.database.write(before.locks) as connection:
             now_there = before
-            if not removal.is_unchanged(connection, before):
+            if removal.has_changed(connection, before, last):
                 now_there = self._removable(connection, entry_uuids, seen)
                 if now_there.locks.exclusive - before.locks.exclusive:
                     raise DatabaseConflict("an object has gone to another patient meanwhile")
-            elif held := removal.holds(connection, before, self.legal_hold_codes):
+            elif held := removal.holds(connection, before, ()):  # a mark writes no event
                 raise TransactionFailure(held)
             removal.apply(connection, now_there, now=datatypes.now())
             if in_commit is not None:

@@ -2,13 +2,19 @@
 
 All objects of a request go in one commit, or none. Nothing stays that refers to what is gone, and
 every DocumentEntry, Folder and membership of a Folder that stays is still held by a SubmissionSet.
-Lists of objects are one parameter of a statement, however long they are.
+
+What can be done before the database is locked is done before: reading, checking, and writing the
+lists of objects, each of which is one parameter of a statement. Within the lock it is asked whether
+anything has changed that matters, and the rows are moved and deleted, a few statements a kind.
+SQLite has one writer at a time, and a removal is one commit, so other writers wait for as long as
+that takes: about 50 microseconds for each DocumentEntry with its Associations, most of it to take
+them out of the indexes. A removal of 10,000 entries holds others up for half a second; a client
+that must not do so removes a patient's objects by a few thousand at a time.
 """
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -19,7 +25,6 @@ from sqlalchemy import (
     FromClause,
     Select,
     SmallInteger,
-    Table,
     Text,
     Uuid,
     any_,
@@ -47,7 +52,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject
 from xds.metadata.unique_ids import normal
 from xds.registry import events, patients
-from xds.registry.events import CONTENT_UPDATED, EVENT_OBJECTS, NewEvent
+from xds.registry.events import CONTENT_UPDATED, EVENT_OBJECTS, UPDATED, NewEvent
 from xds.registry.rows import TABLES
 from xds.registry.tables import (
     VALUES,
@@ -73,61 +78,74 @@ class ObjectToRemove:
     kind: type[MetadataObject]
     pk: int
     entry_uuid: str
+    patient: int | None
+    """The row of the patient; None for an Association, as is the id."""
     patient_id: str | None
-    """CX; None for an Association."""
+    """CX."""
     logical_id: str | None
+    is_latest: int | None
     object_type: str | None
     association_type: str | None
     source: str | None
     target: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class _List:
+    """Values as one parameter of a statement, in the text that a database reads."""
+
+    text: str
+    is_json: bool
+
+    @classmethod
+    def of(cls, connection: Connection, values: Iterable[object]) -> "_List":
+        is_json = connection.dialect.name == "sqlite"
+        return cls(json.dumps(list(values)) if is_json else array(values), is_json)
+
+    @classmethod
+    def of_uuids(cls, connection: Connection, uuids: Iterable[str | None]) -> "_List":
+        bare = (one.removeprefix(_URN) for one in uuids if one and one.startswith(_URN))
+        return cls.of(connection, bare)
+
+    def has_uuid(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Return the condition that a column of UUIDs has one of the values."""
+        if self.is_json:
+            return type_coerce(column, Text).in_(self._json())
+        return type_coerce(column, Uuid()) == any_(cast(literal(self.text, Text), ARRAY(Uuid())))
+
+    def has_key(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Return the condition that a column of row numbers has one of the values."""
+        if self.is_json:
+            return column.in_(self._json())
+        return column == any_(cast(literal(self.text, Text), ARRAY(BigInteger)))
+
+    def _json(self) -> Select[Any]:
+        each = func.json_each(self.text).table_valued("value")
+        return select(each.c.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
     """The objects of one request for removal, as they are registered at the moment."""
 
     asked: tuple[str, ...]
     """entryUUIDs, each once."""
     found: tuple[ObjectToRemove, ...]
-    last_event: int
-    """The number of the last event when they were read: what is later may have changed them."""
-
-    @cached_property
-    def by_uuid(self) -> Mapping[str, ObjectToRemove]:
-        """The objects by their entryUUIDs."""
-        return {one.entry_uuid: one for one in self.found}
-
-    def keys(self, kind: type[MetadataObject]) -> list[int]:
-        """Return the row numbers of the objects of a kind."""
-        return [one.pk for one in self.found if one.kind is kind]
+    by_uuid: Mapping[str, ObjectToRemove]
+    patients: Mapping[int, str]
+    """The patients of the objects and of what Associations among them join: row number, and CX."""
+    keys: Mapping[type[MetadataObject], _List]
+    """The row numbers of the objects of each kind of which there are any."""
+    uuids: _List
+    folders: _List
+    """The entryUUIDs of what stays and loses a member."""
+    latest: Mapping[type[MetadataObject], _List]
+    """The row numbers of the versions that become the latest ones, of kinds that have any."""
 
     @property
     def locks(self) -> Locks:
         """What the removal locks: the patients, as do all who refer to their objects."""
-        named = {one.patient_id for one in self.found if one.patient_id}
-        return Locks(exclusive=frozenset(map(patients.lock, named)))
-
-
-# --- lists as one parameter ----------------------------------------------------------------------
-
-
-def _among(connection: Connection, column: ColumnElement[Any], uuids: Iterable[str]) -> Any:
-    """Return the condition that a column of UUIDs has one of many values."""
-    bare = [one.removeprefix(_URN) for one in uuids if one.startswith(_URN)]
-    if connection.dialect.name == "sqlite":
-        return type_coerce(column, Text).in_(_listed(bare))
-    return type_coerce(column, Uuid()) == any_(cast(literal(array(bare), Text), ARRAY(Uuid())))
-
-
-def _keys_among(connection: Connection, column: ColumnElement[Any], keys: Sequence[int]) -> Any:
-    if connection.dialect.name == "sqlite":
-        return column.in_(_listed(keys))
-    return column == any_(cast(literal(array(keys), Text), ARRAY(BigInteger)))
-
-
-def _listed(values: Sequence[object]) -> Select[Any]:
-    each = func.json_each(json.dumps(values)).table_valued("value")
-    return select(each.c.value)
+        return Locks(exclusive=frozenset(map(patients.lock, self.patients.values())))
 
 
 # --- what is asked for ---------------------------------------------------------------------------
@@ -136,35 +154,88 @@ def _listed(values: Sequence[object]) -> Select[Any]:
 def read(connection: Connection, entry_uuids: Iterable[str]) -> Removal:
     """Read what is registered under entryUUIDs."""
     asked = tuple(dict.fromkeys(entry_uuids))
-    last = connection.scalar(select(func.max(event.c.pk))) or 0
-    found = [one for kind in TABLES for one in _read(connection, kind, asked)]
-    return Removal(asked, tuple(found), last)
-
-
-def is_unchanged(connection: Connection, removal: Removal) -> bool:
-    """Tell whether nothing was registered, changed or removed since."""
-    return (connection.scalar(select(func.max(event.c.pk))) or 0) == removal.last_event
+    uuids = _List.of_uuids(connection, asked)
+    found = [one for kind in TABLES for one in _read(connection, kind, uuids)]
+    by_uuid = {one.entry_uuid: one for one in found}
+    by_kind: dict[type[MetadataObject], list[int]] = {}
+    for one in found:
+        by_kind.setdefault(one.kind, []).append(one.pk)
+    ends = {end for one in found for end in (one.source, one.target)} - by_uuid.keys()
+    losing = {one.source for one in found if one.association_type == v.HAS_MEMBER}
+    return Removal(
+        asked=asked,
+        found=tuple(found),
+        by_uuid=by_uuid,
+        patients=_patients(connection, found, ends),
+        keys={kind: _List.of(connection, keys) for kind, keys in by_kind.items()},
+        uuids=uuids,
+        folders=_List.of_uuids(connection, losing - by_uuid.keys()),
+        latest=dict(_next_latest(connection, found)),
+    )
 
 
 def _read(
-    connection: Connection, kind: type[MetadataObject], asked: Sequence[str]
+    connection: Connection, kind: type[MetadataObject], uuids: _List
 ) -> Iterator[ObjectToRemove]:
     table = TABLES[kind]
     source: FromClause = table
+    own: tuple[Any, Any] = (null(), null())
     if kind is not Association:
         source = table.join(patient, table.c.patient == patient.c.pk)
-    columns = (
-        table.c.pk,
-        table.c.entry_uuid,
-        null() if kind is Association else patient.c.patient_id,
-        *(
-            table.c.get(name, null())
-            for name in ("logical_id", "object_type", "association_type", "source", "target")
-        ),
+        own = (patient.c.pk, patient.c.patient_id)
+    of_kind = (
+        *("logical_id", "is_latest", "object_type"),
+        *("association_type", "source", "target"),
     )
-    query = select(*columns).select_from(source)
-    for row in connection.execute(query.where(_among(connection, table.c.entry_uuid, asked))):
+    columns = (*own, *(table.c.get(name, null()) for name in of_kind))
+    query = select(table.c.pk, table.c.entry_uuid, *columns).select_from(source)
+    for row in connection.execute(query.where(uuids.has_uuid(table.c.entry_uuid))):
         yield ObjectToRemove(kind, *row)
+
+
+def _patients(
+    connection: Connection, found: Iterable[ObjectToRemove], ends: Iterable[str | None]
+) -> Mapping[int, str]:
+    own = {one.patient: one.patient_id for one in found if one.patient and one.patient_id}
+    listed = _List.of_uuids(connection, ends)
+    for kind in EVENT_OBJECTS:
+        table = TABLES[kind]
+        joined = select(patient.c.pk, patient.c.patient_id).join(table).distinct()
+        for pk, patient_id in connection.execute(joined.where(listed.has_uuid(table.c.entry_uuid))):
+            own[pk] = patient_id
+    return own
+
+
+def _next_latest(
+    connection: Connection, found: Iterable[ObjectToRemove]
+) -> Iterator[tuple[type[MetadataObject], _List]]:
+    """Yield the highest versions that are left of those whose latest one goes."""
+    removed = {(one.kind, one.pk) for one in found}
+    for kind in (DocumentEntry, Folder):
+        table = TABLES[kind]
+        logical = {one.logical_id for one in found if one.kind is kind and one.is_latest}
+        query = select(table.c.logical_id, table.c.pk).order_by(table.c.version)
+        of_same = _List.of_uuids(connection, logical).has_uuid(table.c.logical_id)
+        rows = connection.execute(query.where(of_same, table.c.is_latest == 0))
+        left = {logical_id: pk for logical_id, pk in rows if (kind, pk) not in removed}
+        if left:
+            yield kind, _List.of(connection, left.values())
+
+
+def has_changed(connection: Connection, removal: Removal, since: int) -> bool:
+    """Tell whether something that matters for a removal may have happened since an event number.
+
+    That is any event of its patients, and a new version of anything: it may be of an object that
+    was another patient's before.
+    """
+    keys = _List.of(connection, removal.patients)
+    matters = or_(
+        keys.has_key(event.c.patient), keys.has_key(event.c.survivor), event.c.kind == UPDATED
+    )
+    return (
+        connection.scalar(select(event.c.pk).where(event.c.pk > since, matters).limit(1))
+        is not None
+    )
 
 
 def errors(
@@ -185,13 +256,13 @@ def errors(
 
 
 def _still_referenced(connection: Connection, removal: Removal) -> Iterator[RegistryError]:
-    uuids = removal.by_uuid
     told = set()
     for end in ("source", "target"):
         column = association.c[end]
         query = select(association.c.entry_uuid, column).order_by(association.c.pk)
-        for by, referenced in connection.execute(query.where(_among(connection, column, uuids))):
-            if by not in uuids and referenced not in told:
+        rows = connection.execute(query.where(removal.uuids.has_uuid(column)))
+        for by, referenced in rows:
+            if by not in removal.by_uuid and referenced not in told:
                 told.add(referenced)
                 yield ReferencesExistException(
                     f"{referenced} is still referenced by Association {by}",
@@ -212,7 +283,7 @@ def _orphaned(connection: Connection, removal: Removal) -> Iterator[RegistryErro
         .join(submission_set, submission_set.c.entry_uuid == association.c.source)
         .where(
             association.c.association_type == v.HAS_MEMBER,
-            _among(connection, association.c.target, [one for one in left if one]),
+            _List.of_uuids(connection, left).has_uuid(association.c.target),
         )
     )
     held: dict[str, set[str]] = {}
@@ -229,12 +300,14 @@ def holds(connection: Connection, removal: Removal, codes: Sequence[str]) -> lis
         LocalPolicyRestrictionError(
             f"DocumentEntry {entry_uuid} is on legal hold", entry_uuid, rule="legal_hold"
         )
-        for entry_uuid in on_hold(connection, removal.keys(DocumentEntry), codes)
+        for entry_uuid in on_hold(connection, removal.keys.get(DocumentEntry), codes)
     ]
 
 
-def on_hold(connection: Connection, keys: Sequence[int], codes: Sequence[str]) -> list[str]:
+def on_hold(connection: Connection, keys: _List | None, codes: Sequence[str]) -> list[str]:
     """Return the entryUUIDs of those of some DocumentEntries that are on legal hold."""
+    if keys is None:
+        return []
     own = document_entry.c.unique_id.in_(select(legal_hold.c.unique_id))
     held: list[ColumnElement[bool]] = [own]
     values = VALUES[document_entry.name]
@@ -246,7 +319,7 @@ def on_hold(connection: Connection, keys: Sequence[int], codes: Sequence[str]) -
         )
         held.append(bearing.exists())
     query = select(document_entry.c.entry_uuid).order_by(document_entry.c.pk)
-    chosen = query.where(_keys_among(connection, document_entry.c.pk, keys), or_(*held))
+    chosen = query.where(keys.has_key(document_entry.c.pk), or_(*held))
     return list(connection.scalars(chosen))
 
 
@@ -270,7 +343,7 @@ def obstacles(
         rows = connection.execute(query.where(named, own).order_by(document_entry.c.pk)).all()
         held = select(legal_hold.c.unique_id).where(legal_hold.c.unique_id == asked)
         if connection.scalar(held) is not None or (
-            rows and on_hold(connection, [row.pk for row in rows], codes)
+            rows and on_hold(connection, _List.of(connection, [row.pk for row in rows]), codes)
         ):
             found[asked] = "it is on legal hold"
         elif rows and referenced:
@@ -283,47 +356,26 @@ def obstacles(
 
 def apply(connection: Connection, removal: Removal, *, now: str) -> None:
     """Remove the objects, and write what they were into the events."""
-    folders = {
-        one.source for one in removal.found if one.association_type == v.HAS_MEMBER and one.source
-    }
-    for kind, table in TABLES.items():
-        keys = removal.keys(kind)
-        if not keys:
-            continue
-        among = _keys_among(connection, table.c.pk, keys)
+    for kind, keys in removal.keys.items():
+        table = TABLES[kind]
+        among = keys.has_key(table.c.pk)
         if kind in EVENT_OBJECTS:
             events.write_removals(connection, table, among, at=now)
             values = VALUES[table.name]
-            connection.execute(delete(values).where(_keys_among(connection, values.c.owner, keys)))
+            connection.execute(delete(values).where(keys.has_key(values.c.owner)))
         connection.execute(delete(table).where(among))
-    for table in (document_entry, folder):
-        _mark_latest(connection, table, removal)
-    events.write(connection, _emptied(connection, folders, now), at=now)
+    for kind, keys in removal.latest.items():
+        table = TABLES[kind]
+        connection.execute(update(table).where(keys.has_key(table.c.pk)).values(is_latest=1))
+    events.write(connection, _emptied(connection, removal, now), at=now)
 
 
-def _mark_latest(connection: Connection, table: Table, removal: Removal) -> None:
-    """Make the highest version that is left the latest one, where there were several."""
-    kind = DocumentEntry if table is document_entry else Folder
-    logical = {one.logical_id for one in removal.found if one.kind is kind and one.logical_id}
-    highest = table.alias()
-    of_same = select(func.max(highest.c.version)).where(highest.c.logical_id == table.c.logical_id)
-    connection.execute(
-        update(table)
-        .where(
-            _among(connection, table.c.logical_id, logical),
-            table.c.is_latest == 0,
-            table.c.version == of_same.scalar_subquery(),
-        )
-        .values(is_latest=1)
-    )
-
-
-def _emptied(connection: Connection, folders: Iterable[str], now: str) -> list[NewEvent]:
+def _emptied(connection: Connection, removal: Removal, now: str) -> list[NewEvent]:
     """Date the Folders that stay and lost a document."""
+    own = removal.folders.has_uuid(folder.c.entry_uuid)
     query = select(folder.c.pk, folder.c.entry_uuid, folder.c.patient)
-    rows = connection.execute(query.where(_among(connection, folder.c.entry_uuid, folders))).all()
+    rows = connection.execute(query.where(own)).all()
     if rows:
-        own = _keys_among(connection, folder.c.pk, [row.pk for row in rows])
         dated = {"last_update_time": now, "last_updated_at": now}
         connection.execute(update(folder).where(own).values(dated))
     return [NewEvent(CONTENT_UPDATED, Folder, row.entry_uuid, row.patient) for row in rows]
