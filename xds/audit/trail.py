@@ -22,6 +22,7 @@ from xds.audit.record import (
     Coded,
     ParticipantObject,
     ParticipantObjectDetail,
+    RecordJson,
     now,
 )
 from xds.audit.spool import Spool
@@ -29,6 +30,7 @@ from xds.errors import FailureKind, kind_of
 from xds.metadata.objects import Code
 from xds.security.access import Access, NodeAuthenticationFailed
 from xds.security.caller import Caller
+from xds.security.details import Details
 from xds.security.interceptors import SUCCESS as DONE
 from xds.security.interceptors import NotRecorded, Outcome, Result
 
@@ -46,7 +48,12 @@ class AuditTrail:
 
     def enter(self, access: Access) -> None:
         """Have the record of a change written in its commit."""
-        access.on_commit.append(partial(_note_forwarding if self.registry else _write, access))
+        if self.registry:
+            access.on_commit.append(partial(_note_forwarding, access))
+            return
+        writing = _Writing(access)
+        access.on_prepare.append(writing.prepare)
+        access.on_commit.append(writing.write)
 
     def leave(self, access: Access, outcome: Outcome) -> None:
         """Record what no commit has recorded; NotRecorded where that fails."""
@@ -86,9 +93,26 @@ def _describe(access: Access) -> None:
             _log.info("what a denied request is about cannot be read", **told)
 
 
-def _write(access: Access, connection: Any) -> None:
-    table.insert(connection, (one.json() for one in records(access, DONE)))
-    access.is_recorded = True
+@dataclass(slots=True)
+class _Writing:
+    """The records of one access, on their way into its commit."""
+
+    access: Access
+    of: Details | None = None
+    """The details that the records were made of."""
+    made: Sequence[RecordJson] | None = None
+
+    def prepare(self) -> None:
+        """Make the records of what the details are by now."""
+        self.of = self.access.details
+        self.made = [one.json() for one in records(self.access, DONE)]
+
+    def write(self, connection: Any) -> None:
+        """Write the records; called again where the commit is tried again."""
+        if self.made is None or self.of is not self.access.details:
+            self.prepare()
+        table.insert(connection, self.made or ())
+        self.access.is_recorded = True
 
 
 def _note_forwarding(access: Access, _connection: Any) -> None:

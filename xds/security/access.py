@@ -84,6 +84,8 @@ class Access:
     denied. Where the handler has begun, there is none any more."""
     on_commit: list[Committing] = field(default_factory=list)
     """What interceptors want written in the same commit as what the request changes."""
+    on_prepare: list[Callable[[], object]] = field(default_factory=list)
+    """What interceptors can do of that before the commit begins."""
 
     refused_as: FailureKind | None = None
     """What kind of refusal the answer is, of handlers that answer with one themselves."""
@@ -119,6 +121,14 @@ class Access:
             self.is_partial = True
         else:
             self.refused_as = kind_of_errors(errors)
+
+    def prepare(self) -> None:
+        """Have made ready what goes into the commit; the details are complete.
+
+        For changes of many objects, whose record would take long while others wait to write.
+        """
+        for make_ready in self.on_prepare:
+            make_ready()
 
     def commit(self, connection: Any) -> None:
         """Write what goes into the commit of the change; called within it, again on a retry."""

@@ -33,7 +33,7 @@ def remove(domain: AffinityDomain, request: Request) -> Response:
 
 
 def tell(access: Access, removal: Removal) -> None:
-    """Note what is about to be removed."""
+    """Note what is about to be removed, and have it recorded so, before the database is locked."""
     access.details = MetadataRemovalDetails(
         tuple(
             RemovedObject(
@@ -45,6 +45,7 @@ def tell(access: Access, removal: Removal) -> None:
             for one in removal.found
         )
     )
+    access.prepare()
 
 
 def _object_refs(body: etree._Element) -> list[str]:
