@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select, update
 
-from xds.database import one_of
+from xds.database import fetch, one_of
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject
 from xds.metadata.rules import RegistryState
@@ -15,6 +15,7 @@ from xds.registry import versions
 from xds.registry.events import CONTENT_UPDATED, DEPRECATED, UPDATED, NewEvent
 from xds.registry.rows import TABLES
 from xds.registry.tables import association, document_entry, folder
+from xds.registry.versions import Versioned
 
 _DEPENDANTS: Final = select(association.c.source).where(
     one_of.named(association.c.target, "uuids"),
@@ -26,6 +27,15 @@ _APPROVED_ENTRIES: Final = select(
     one_of.named(document_entry.c.entry_uuid, "uuids"),
     document_entry.c.availability_status == v.APPROVED,
 )
+_APPROVED: Final = {
+    kind: select(TABLES[kind].c.entry_uuid, TABLES[kind].c.patient)
+    .where(
+        one_of.named(TABLES[kind].c.entry_uuid, "uuids"),
+        TABLES[kind].c.availability_status == v.APPROVED,
+    )
+    .order_by(TABLES[kind].c.pk)
+    for kind in (DocumentEntry, Folder)
+}
 _FOLDERS: Final = select(folder.c.pk, folder.c.entry_uuid, folder.c.patient).where(
     one_of.named(folder.c.entry_uuid, "uuids")
 )
@@ -52,7 +62,7 @@ class Consequences:
     """Folder memberships that replacements inherit, with their place in the SubmissionSet."""
     folders: tuple[str, ...] = field(default=())
     """entryUUIDs of the registered Folders that receive a DocumentEntry, or lose one."""
-    superseded: tuple[tuple[type[MetadataObject], str], ...] = ()
+    superseded: tuple[tuple[type[Versioned], str], ...] = ()
     """Kind and entryUUID of each version that a further one takes the place of."""
     statuses: tuple[StatusChange, ...] = ()
 
@@ -130,13 +140,16 @@ def _deprecate(connection: Connection, uuids: list[str], now: str) -> Iterator[N
 
 
 def _supersede(
-    connection: Connection, superseded: Iterable[tuple[type[MetadataObject], str]], now: str
+    connection: Connection, superseded: Iterable[tuple[type[Versioned], str]], now: str
 ) -> Iterator[NewEvent]:
+    by_kind: dict[type[Versioned], list[str]] = {}
     for kind, entry_uuid in superseded:
-        row = _row(connection, kind, entry_uuid)
-        versions.deprecate(connection, kind, [entry_uuid], now=now)
-        if row.availability_status == v.APPROVED:
-            yield NewEvent(DEPRECATED, kind, entry_uuid, row.patient)
+        by_kind.setdefault(kind, []).append(entry_uuid)
+    for kind, uuids in by_kind.items():
+        approved = fetch(connection, _APPROVED[kind], {"uuids": uuids})
+        versions.deprecate(connection, kind, uuids, now=now)
+        for entry_uuid, patient in approved:
+            yield NewEvent(DEPRECATED, kind, entry_uuid, patient)
 
 
 def _change_statuses(

@@ -66,7 +66,7 @@ def plan(case: Case) -> UpdatePlan:
     kept = [one for one in case.submission.objects if isinstance(one, MetadataObject)]
     objects = (*(one for one in kept if not _is_trigger(one)), *added)
     consequences = Consequences(
-        superseded=tuple((old.kind, old.entry_uuid) for _, old in updated),
+        superseded=tuple((type(thing), old.entry_uuid) for thing, old in updated),
         statuses=(
             *_status_changes(case, statuses, new),
             *(StatusChange(Association, one.id, v.DEPRECATED) for one in references),

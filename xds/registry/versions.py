@@ -8,9 +8,9 @@ versions and not logical objects, so those that are to hold for the new version 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, or_, select, update
 
-from xds.database import one_of
+from xds.database import fetch, one_of
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import RegistryObject
@@ -32,14 +32,27 @@ def uuids_in(column: Any) -> Any:
 
 
 _ASSOCIATIONS: Final = (
-    select(association)
+    select(
+        association.c.pk,
+        association.c.entry_uuid,
+        association.c.home_community_id,
+        association.c.source,
+        association.c.target,
+        association.c.fragment,
+    )
     .where(
         or_(uuids_in(association.c.source), uuids_in(association.c.target)),
-        association.c.association_type.in_(_MADE_AGAIN),
+        one_of.fixed(association.c.association_type, _MADE_AGAIN),
         association.c.availability_status == v.APPROVED,
     )
     .order_by(association.c.pk)
 )
+_DEPRECATE: Final = {
+    kind: update(TABLES[kind])
+    .where(uuids_in(TABLES[kind].c.entry_uuid))
+    .values(availability_status=v.DEPRECATED, is_latest=0, last_updated_at=bindparam("at"))
+    for kind in (DocumentEntry, Folder)
+}
 
 
 def each(connection: Connection, query: Any, uuids: Iterable[str]) -> Iterator[Row[Any]]:
@@ -72,19 +85,20 @@ def things(
 
 def associations(connection: Connection, entry_uuids: Iterable[str]) -> list[Association]:
     """Return the Approved memberships and relationships of objects, in order of registration."""
-    rows = {row.pk: row for row in each(connection, _ASSOCIATIONS, entry_uuids)}
+    wanted = list(entry_uuids)
+    rows = fetch(connection, _ASSOCIATIONS, {"uuids": wanted}) if wanted else []
     found = parsed(
         FoundObject(
             kind=Association,
-            number=row.pk,
-            entry_uuid=row.entry_uuid,
-            home_community_id=row.home_community_id,
-            availability_status=row.availability_status,
-            source=row.source,
-            target=row.target,
-            fragment=row.fragment,
+            number=pk,
+            entry_uuid=entry_uuid,
+            home_community_id=home_community_id,
+            availability_status=v.APPROVED,
+            source=source,
+            target=target,
+            fragment=fragment,
         )
-        for _, row in sorted(rows.items())
+        for pk, entry_uuid, home_community_id, source, target, fragment in rows
     )
     return cast("list[Association]", found)
 
@@ -128,12 +142,7 @@ def members(
 
 
 def deprecate(
-    connection: Connection, kind: type[MetadataObject], entry_uuids: Iterable[str], *, now: str
+    connection: Connection, kind: type[Versioned], entry_uuids: Iterable[str], *, now: str
 ) -> None:
     """Deprecate versions that a further one has taken the place of."""
-    table = TABLES[kind]
-    connection.execute(
-        update(table)
-        .where(one_of.fixed(table.c.entry_uuid, entry_uuids))
-        .values(availability_status=v.DEPRECATED, is_latest=0, last_updated_at=now)
-    )
+    connection.execute(_DEPRECATE[kind], {"uuids": list(entry_uuids), "at": now})
