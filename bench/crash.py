@@ -1,9 +1,10 @@
 """The test of crashes: a server killed again and again while it is given documents.
 
-SIGKILL ends supervisor and worker at a random moment of submissions by four clients. A server
-started on the same data must then have every document that was acknowledged, and nothing that is
-half there but what a sweep removes. `tests/test_crash.py` does it a few times, `python -m bench
-crash` as often as the project promises.
+SIGKILL ends supervisor and worker at a random moment of submissions by four clients, some of which
+are updated (ITI-57) or removed (ITI-62, ITI-86). A server started on the same data must then have
+every document that was acknowledged, in the version that was acknowledged, and none whose removal
+was; and nothing that is half there but what a sweep removes. `tests/test_crash.py` does it a few
+times, `python -m bench crash` as often as the project promises.
 """
 
 import os
@@ -12,12 +13,14 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from enum import IntEnum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
+from sqlalchemy import or_, select, union_all
 
 from bench import machine, samples
 from bench.clients import Clients, clients
@@ -25,13 +28,20 @@ from tests.serving import Server, configured, serving
 from xds.affinity_domain import AffinityDomain
 from xds.client import (
     Content,
+    DocumentAdministrator,
     DocumentConsumer,
     DocumentRequest,
     DocumentSource,
     Fingerprint,
     TransportFailed,
 )
+from xds.client.administrator import next_version, update_of
 from xds.config import EXAMPLE_REPOSITORY, Config
+from xds.metadata import vocabulary as v
+from xds.metadata.objects import DocumentEntry
+from xds.metadata.submission import Submission
+from xds.registry.rows import TABLES
+from xds.registry.tables import association
 from xds.repository import index, maintenance
 
 CLIENTS: Final = 4
@@ -46,8 +56,54 @@ _POLL_SECONDS: Final = 0.002
 _PATIENCE_SECONDS: Final = 120
 _A_QUESTION: Final = 100
 
-Acknowledged = Mapping[str, Fingerprint]
+_DANGLING: Final = select(association.c.entry_uuid).where(
+    or_(
+        *(
+            association.c[end].not_in(
+                union_all(*(select(table.c.entry_uuid) for table in TABLES.values()))
+            )
+            for end in ("source", "target")
+        )
+    )
+)
+_UPDATED: Final = 0.3
+_REMOVED: Final = 0.3
+"""Of the documents submitted, the part that is updated, and that is removed."""
+_OPTIONS: Final = {
+    "metadata_update": "yes",
+    "remove_metadata": "yes",
+    "remove_documents": "unreferenced",
+}
+
+
+class Stage(IntEnum):
+    """How far a document is on its way out."""
+
+    KEPT = 0
+    REMOVING = 1
+    """ITI-62 was sent, and not acknowledged: it may have happened or not."""
+    WITHOUT_METADATA = 2
+    """ITI-62 was acknowledged. ITI-86 was sent, and may have happened or not."""
+    REMOVED = 3
+    """ITI-86 was acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a client knows of one document by what the server has acknowledged."""
+
+    fingerprint: Fingerprint
+    version: int = 1
+    stage: Stage = Stage.KEPT
+
+
+Acknowledged = Mapping[str, Known]
 """Documents by their uniqueIds."""
+
+
+def submitted(fingerprints: Mapping[str, Fingerprint]) -> dict[str, Known]:
+    """Return what is known of documents that were submitted, and neither updated nor removed."""
+    return {unique_id: Known(told) for unique_id, told in fingerprints.items()}
 
 
 @dataclass(slots=True)
@@ -57,10 +113,10 @@ class Report:
     kills: int = 0
     begun: int = 0
     """Submissions sent or half sent."""
-    acknowledged: dict[str, Fingerprint] = field(default_factory=dict)
+    acknowledged: dict[str, Known] = field(default_factory=dict)
     registered: int = 0
-    """Documents that are registered in the end: those that were acknowledged, and perhaps some
-    whose acknowledgement a crash cut off."""
+    """Documents that are registered in the end: those that were acknowledged and not removed, and
+    perhaps some whose acknowledgement a crash cut off."""
     swept: int = 0
     """Files that had no row."""
     problems: list[str] = field(default_factory=list)
@@ -69,8 +125,15 @@ class Report:
         """Tell all of it."""
         yield f"{self.kills} kills during {self.begun} submissions"
         yield f"{len(self.acknowledged)} acknowledged, {self.registered} registered"
+        known = self.acknowledged.values()
+        updated = sum(one.version > 1 for one in known)
+        yield f"{updated} updates and {len(self.at(Stage.REMOVED))} removals acknowledged"
         yield f"{self.swept} files without a row, swept"
         yield from self.problems or ["every acknowledged document is found, intact, and no more"]
+
+    def at(self, *stages: Stage) -> Sequence[str]:
+        """Return the uniqueIds of the documents at some stages."""
+        return [one for one, known in self.acknowledged.items() if known.stage in stages]
 
 
 def main(folder: Path) -> None:
@@ -94,10 +157,10 @@ def run(folder: Path, *, kills: int, submissions: int, seed: int) -> Report:
         for life in range(kills):
             target = chance.randint(1, 2 * submissions // kills)
             work = Submitting(folder, seed=1_000 * seed + life)
-            with serving(data) as server:
+            with serving(data, _OPTIONS) as server:
                 _verify(server, report)
                 _crash(server, submitters, work, target, chance, report)
-    with serving(data) as server:
+    with serving(data, _OPTIONS) as server:
         _verify(server, report)
     examine(configured(data), report)
     return report
@@ -113,24 +176,27 @@ class Submitting:
     folder: Path
     """Where each client leaves a byte for each submission that it begins."""
     seed: int
-    url: str = ""
+    registry_url: str = ""
+    repository_url: str = ""
 
     def at(self, server: Server) -> "Submitting":
         """Give the work with the place where the server listens."""
-        return Submitting(self.folder, self.seed, server.repository_url)
+        return replace(self, registry_url=server.registry_url, repository_url=server.repository_url)
 
     def __call__(self, number: int) -> Acknowledged:
         """Submit, and give what the server has acknowledged."""
-        acknowledged: dict[str, Fingerprint] = {}
+        acknowledged: dict[str, Known] = {}
         chance = random.Random(10 * self.seed + number)
         with (
-            DocumentSource(self.url) as source,
+            DocumentSource(self.repository_url) as source,
+            DocumentAdministrator(self.registry_url, self.repository_url) as administrator,
             self.progress(number).open("wb", buffering=0) as progress,
         ):
+            client = _Client(source, administrator, chance, acknowledged)
             while True:
                 progress.write(b".")
                 try:
-                    acknowledged |= _submit(source, chance)
+                    client.act()
                 except TransportFailed:
                     return acknowledged
 
@@ -144,15 +210,61 @@ class Submitting:
         return sum(path.stat().st_size for path in paths if path.exists())
 
 
-def _submit(source: DocumentSource, chance: random.Random) -> Acknowledged:
-    data = chance.randbytes(int(_SMALLEST * (_LARGEST / _SMALLEST) ** chance.random()))
-    content = Content(lambda: (data,), len(data))
-    told = content.fingerprint()
-    # every other source leaves size and hash to the repository
-    entry = samples.entry(1, samples.oid(), _PATIENT_ID, told if chance.random() < 0.5 else None)
-    submission = samples.submission(_PATIENT_ID, samples.oid(), [entry])
-    source.provide_and_register(submission, {entry.id: content})
-    return {entry.unique_id or "": told}
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """One client, and what it knows of its documents: noted before and after each request."""
+
+    source: DocumentSource
+    administrator: DocumentAdministrator
+    chance: random.Random
+    acknowledged: dict[str, Known]
+
+    def act(self) -> None:
+        """Submit one document, and perhaps update it, and perhaps remove it."""
+        submission, told = self._submit()
+        (entry,) = submission.document_entries
+        objects = [one.id for one in submission.objects]
+        if self.chance.random() < _UPDATED:
+            objects += self._update(entry, told)
+        if self.chance.random() < _REMOVED:
+            self._remove(entry, objects)
+
+    def _submit(self) -> tuple[Submission, Fingerprint]:
+        size = int(_SMALLEST * (_LARGEST / _SMALLEST) ** self.chance.random())
+        data = self.chance.randbytes(size)
+        content = Content(lambda: (data,), len(data))
+        told = content.fingerprint()
+        # every other source leaves size and hash to the repository
+        given = told if self.chance.random() < 0.5 else None
+        entry = samples.entry(1, samples.oid(), _PATIENT_ID, given)
+        submission = samples.submission(_PATIENT_ID, samples.oid(), [entry]).with_uuids()
+        (entry,) = submission.document_entries
+        self.source.provide_and_register(submission, {entry.id: content})
+        self.acknowledged[entry.unique_id or ""] = Known(told)
+        return submission, told
+
+    def _update(self, entry: DocumentEntry, told: Fingerprint) -> Sequence[str]:
+        """Register a second version, and return the entryUUIDs of what came with it."""
+        registered = entry.updated(
+            repository_unique_id=EXAMPLE_REPOSITORY, size=str(told.size), hash=told.hash
+        )
+        new = next_version(registered, title="Corrected")
+        submission = update_of(registered, new, unique_id=samples.oid()).with_uuids()
+        self.administrator.update(submission)
+        self._note(entry, version=2)
+        return [one.id for one in submission.objects]
+
+    def _remove(self, entry: DocumentEntry, objects: Sequence[str]) -> None:
+        self._note(entry, stage=Stage.REMOVING)
+        self.administrator.remove_metadata(objects)
+        self._note(entry, stage=Stage.WITHOUT_METADATA)
+        request = DocumentRequest(EXAMPLE_REPOSITORY, entry.unique_id or "")
+        self.administrator.remove_documents([request])
+        self._note(entry, stage=Stage.REMOVED)
+
+    def _note(self, entry: DocumentEntry, **more: Any) -> None:
+        unique_id = entry.unique_id or ""
+        self.acknowledged[unique_id] = replace(self.acknowledged[unique_id], **more)
 
 
 # --- the crash -----------------------------------------------------------------------------------
@@ -198,32 +310,43 @@ def kill_process(pid: int) -> None:
 
 
 def _verify(server: Server, report: Report) -> None:
-    """Find and retrieve every acknowledged document through the wire."""
+    """Find and retrieve through the wire what was acknowledged, and nothing that was removed."""
     with DocumentConsumer(server.registry_url, server.repository_url) as consumer:
         asked = list(report.acknowledged)
         for start in range(0, len(asked), _A_QUESTION):
-            some = asked[start : start + _A_QUESTION]
-            report.problems.extend(_missing(consumer, some))
-            report.problems.extend(_changed(consumer, some, report.acknowledged))
+            some = {one: report.acknowledged[one] for one in asked[start : start + _A_QUESTION]}
+            report.problems.extend(_misregistered(consumer, some))
+            report.problems.extend(_misplaced(consumer, some))
 
 
-def _missing(consumer: DocumentConsumer, unique_ids: Sequence[str]) -> Iterator[str]:
-    entries = consumer.get_documents(unique_ids=unique_ids).document_entries
-    found = {entry.unique_id for entry in entries}
-    return (f"{one} was acknowledged and is not found" for one in unique_ids if one not in found)
+def _misregistered(consumer: DocumentConsumer, some: Acknowledged) -> Iterator[str]:
+    found: dict[str, int] = {}
+    response = consumer.stored_query(
+        v.GET_DOCUMENTS, {"$XDSDocumentEntryUniqueId": list(some), "$MetadataLevel": 2}
+    )
+    for entry in response.document_entries:
+        unique_id = entry.unique_id or ""
+        found[unique_id] = max(found.get(unique_id, 0), int(entry.version or 1))
+    for unique_id, known in some.items():
+        version = found.get(unique_id, 0)
+        if known.stage is Stage.KEPT and version < known.version:
+            yield f"version {known.version} of {unique_id} was acknowledged and is not found"
+        if known.stage >= Stage.WITHOUT_METADATA and version:
+            yield f"{unique_id} was removed, and is registered again"
 
 
-def _changed(
-    consumer: DocumentConsumer, unique_ids: Sequence[str], acknowledged: Acknowledged
-) -> Iterator[str]:
-    requests = [DocumentRequest(EXAMPLE_REPOSITORY, one) for one in unique_ids]
+def _misplaced(consumer: DocumentConsumer, some: Acknowledged) -> Iterator[str]:
+    requests = [DocumentRequest(EXAMPLE_REPOSITORY, one) for one in some]
     retrieval = consumer.retrieve(requests, allow_partial=True)
     for document in retrieval:
-        unique_id = document.document_unique_id
-        if document.fingerprint() != acknowledged[unique_id]:
-            yield f"{unique_id} was acknowledged and comes back changed"
+        known = some[document.document_unique_id]
+        if known.stage is Stage.REMOVED:
+            yield f"{document.document_unique_id} was removed, and is retrieved"
+        if document.fingerprint() != known.fingerprint:
+            yield f"{document.document_unique_id} was acknowledged and comes back changed"
     for error in retrieval.errors:
-        yield f"{error.location} was acknowledged and cannot be retrieved: {error.code}"
+        if some[error.location or ""].stage < Stage.WITHOUT_METADATA:
+            yield f"{error.location} was acknowledged and cannot be retrieved: {error.code}"
 
 
 def examine(config: Config, report: Report) -> None:
@@ -249,11 +372,20 @@ def _inconsistencies(domain: AffinityDomain, report: Report) -> Iterator[str]:
         indexed[found.unique_id] = Fingerprint(found.size, found.hash)
         if damage is not None:
             yield f"{damage.unique_id} has a row in the index, but {damage.reason}"
-    for unique_id in registered.keys() | indexed.keys():
+    on_the_way = report.at(Stage.REMOVING, Stage.WITHOUT_METADATA)
+    for unique_id in (registered.keys() | indexed.keys()).difference(on_the_way):
         if registered.get(unique_id) != indexed.get(unique_id):
             yield f"{unique_id} is not the same in registry and index"
-    for unique_id in report.acknowledged.keys() - registered.keys():
+    for unique_id in on_the_way:
+        if unique_id in registered and unique_id not in indexed:
+            yield f"{unique_id} is registered, and its document is removed"
+    for unique_id in set(report.at(Stage.KEPT)) - registered.keys():
         yield f"{unique_id} was acknowledged and has no row"
+    for unique_id in set(report.at(Stage.REMOVED)) & (registered.keys() | indexed.keys()):
+        yield f"{unique_id} was removed and has a row"
+    with domain.database.read() as connection:
+        for entry_uuid in connection.scalars(_DANGLING):
+            yield f"Association {entry_uuid} joins what is not registered"
 
 
 def _leftovers(domain: AffinityDomain) -> Iterator[str]:

@@ -25,7 +25,7 @@ from typing import Final
 import click
 
 from bench import machine
-from bench.crash import Report, examine, kill_process
+from bench.crash import Report, examine, kill_process, submitted
 from bench.steady import REGISTERED_BEFORE, SUCCESS, Steady
 from tests.postgresql import OwnPostgreSQL, own_postgresql, standby_of
 from tests.s3_server import NoServer, Swift, s3_server
@@ -187,7 +187,7 @@ def run(failure: Failure, folder: Path, seconds: float = _AWAY_SECONDS, clients:
         if failure.refuses and failure.unready and not seen.was_unready:
             seen.load.problems.append("/health/ready did not tell it")
         seen.load.problems.extend(filter(None, [verified(deployed.server)]))
-        seen.report.acknowledged = seen.load.acknowledged
+        seen.report.acknowledged = submitted(seen.load.acknowledged)
         deployed.server.stop()
         examine(deployed.server.config, seen.report)
         return seen

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.crash import Report, examine
+from bench.crash import Report, examine, submitted
 from bench.steady import Steady
 from tests.serving import configured, serving
 from xds.affinity_domain import AffinityDomain
@@ -63,7 +63,7 @@ def test_what_is_acknowledged_is_never_swept(
         monkeypatch.undo()
         assert load.problems == []
         server.stop()
-    report = Report(acknowledged=load.acknowledged)
+    report = Report(acknowledged=submitted(load.acknowledged))
     examine(configured(server.data), report)
     assert report.problems == []
     assert report.registered >= len(report.acknowledged) >= SUBMISSIONS
