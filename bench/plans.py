@@ -13,7 +13,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.ebrim import Slot
 from xds.registry import schema
-from xds.registry.parameters import CODE, TIME, Parameter
+from xds.registry.parameters import CODE, LEVEL, TIME, Parameter
 from xds.registry.queries import STORED_QUERIES, QueryRequest, ResultLimits, answer
 from xds.registry.steps import StoredQuery
 from xds.registry.tables import VALUES, association, document_entry, folder, patient, submission_set
@@ -64,8 +64,10 @@ def _statements(
     seen: list[tuple[str, Any]] = []
     with database.read() as connection:
         noting: Any = _Noting(connection, seen)
-        for request in _requests(query):
-            answer(noting, request, ResultLimits(), Visibility.of(visible))
+        for has_updates in (False, True):
+            for request in _requests(query, has_updates):
+                sight = Visibility.of(visible)
+                answer(noting, request, ResultLimits(), sight, has_updates=has_updates)
     return seen
 
 
@@ -93,11 +95,14 @@ class _Noting:
         return SimpleNamespace(execute=execute, fetchall=cursor.fetchall, close=cursor.close)
 
 
-def _requests(query: StoredQuery) -> Iterator[QueryRequest]:
+def _requests(query: StoredQuery, has_updates: bool) -> Iterator[QueryRequest]:
     """Ask with each of the query's alternatives: with little else, with everything, with lists."""
-    names = query.alternatives.names if query.alternatives else ("",)
+    answered = [p for p in query.parameters if has_updates or not p.of_updates]
+    known = {p.name for p in answered}
+    alternatives = query.alternatives.names if query.alternatives else ()
+    names = tuple(name for name in alternatives if name in known) or ("",)
     for name in names:
-        possible = [p for p in query.parameters if p.name == name or p.name not in names]
+        possible = [p for p in answered if p.name == name or p.name not in names]
         needed = [p for p in possible if p.required or p.name == name]
         for parameters, values in ((needed, 1), (possible, 1), (needed, 5), (possible, 5)):
             slots = [Slot(p.name, _values(p, values if p.multiple else 1)) for p in parameters]
@@ -111,6 +116,8 @@ def _values(parameter: Parameter, count: int) -> tuple[str, ...]:
 def _value(parameter: Parameter, number: int) -> str:
     if parameter.kind is TIME:
         return "2026"
+    if parameter.kind is LEVEL:
+        return "2"
     texts = [letter * 8 for letter in "abcde"]
     if parameter.name.endswith("EntryUUID") or parameter.name == "$uuid":
         texts = [f"urn:uuid:{text}-2222-4333-8444-555555555555" for text in texts]

@@ -84,7 +84,8 @@ def test_a_whole_entry_is_comprehensive() -> None:
         "type": "Patient",
         "identifier": {"system": "urn:oid:2.999.1.1", "value": "P0001"},
     }
-    assert attachment["url"] == f"{WRITING.base}/document/{resource['id']}"
+    version = "aaaaaaaa-0000-4000-8000-000000000001"  # of which the document is, by its entryUUID
+    assert attachment["url"] == f"{WRITING.base}/document/{version}"
     assert attachment["hash"] == "DU/T6Lmh9u4vfB9vW2sPHoqaTBE="
     assert attachment["size"] == 20480
 

@@ -165,6 +165,10 @@ COMPREHENSIVE: dict[type[MetadataObject], dict[str, object]] = {
         "target": "document",
         "submission_set_status": "Original",
         "documentation": None,
+        "previous_version": None,
+        "original_status": None,
+        "new_status": None,
+        "association_propagation": None,
     },
 }
 FOLDER: dict[str, object] = {

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -36,7 +37,8 @@ def take_over(database: Database, folder: Path) -> None:
     """
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if match := _NAME.fullmatch(path.name):
-            with path.open("rb") as file:
+            # another worker that starts may have taken it over since the folder was listed
+            with suppress(FileNotFoundError), path.open("rb") as file:
                 if not _is_locked(file, path):
                     continue
                 if _is_taken_over(database, file, match[1]):

@@ -293,6 +293,10 @@ _ASSOCIATION: Final = (
         Direction.NONE,
     ),
     ("documentation", "", "no element", "all of it", "", Direction.NONE),
+    *(
+        (name, "", "only in the request of an update (ITI-57)", "none", "", Direction.NONE)
+        for name in ("previous_version", "original_status", "new_status", "association_propagation")
+    ),
 )
 
 
