@@ -14,6 +14,7 @@ from xds.__main__ import main
 from xds.affinity_domain import AffinityDomain
 from xds.client import entry_of, submission_of
 from xds.config import Config
+from xds.metadata.document_request import DocumentRequest
 from xds.metadata.objects import DocumentEntry
 
 
@@ -136,6 +137,47 @@ def test_a_hash_in_capitals_is_the_same_hash(domain: AffinityDomain, data: Path)
     with domain.database.write() as connection:
         connection.execute(text("UPDATE document_entry SET hash = upper(hash)"))
     assert run(data, "verify").exit_code == 0
+
+
+# --- documents that were removed on request ------------------------------------------------------
+
+
+def removed(data: Path, entry: DocumentEntry) -> None:
+    """Remove a document as by ITI-86 where the entry may stay."""
+    config = Config(data=data, remove_documents="any", **databases.options(data))
+    domain = AffinityDomain.open(config)
+    try:
+        request = DocumentRequest(domain.repository.unique_id, entry.unique_id or "")
+        domain.remove_documents([request], withheld=frozenset(), in_commit=lambda _: None)
+    finally:
+        domain.database.close()
+
+
+def test_a_document_that_was_removed_is_not_missing(domain: AffinityDomain, data: Path) -> None:
+    provide(domain, b"one")
+    removed(data, provide(domain, b"three"))
+    result = run(data, "verify")
+    assert result.exit_code == 0
+    assert "documents read\t1 (3 bytes)\n" in result.stdout
+    assert "not held as registered\t0\n" in result.stdout
+    assert result.stdout.endswith("removed on request, still registered\t1\n")
+
+
+def test_what_a_crash_leaves_of_a_removed_document_is_swept(
+    domain: AffinityDomain, data: Path
+) -> None:
+    provide(domain, b"one")
+    entry = provide(domain, b"three")
+    file = stored_file(domain, data, entry)
+    removed(data, entry)
+    assert not file.exists()
+    file.write_bytes(b"three")  # as where the crash came between the commit and the deletion
+    os.utime(file, (time.time() - 7200,) * 2)
+    for arguments in (["--dry-run"], []):
+        line, *more = run(data, "sweep", *arguments).stdout.splitlines()
+        assert more == []
+        assert line.endswith("\tremoved on request")
+    assert not file.exists()
 
 
 # --- sweep ---------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from xds import schema_validation
 from xds.__main__ import main
 from xds.client import (
     Content,
+    DocumentAdministrator,
     DocumentConsumer,
     DocumentSource,
     Settings,
@@ -40,12 +41,13 @@ from xds.client import (
     new_oid,
     submission_of,
 )
+from xds.client.administrator import removal_of
 from xds.client.registry_client import RegistryClient
 from xds.config import ConfigError, load
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import UnusedObject
-from xds.metadata.objects import DocumentEntry
+from xds.metadata.objects import Code, DocumentEntry
 from xds.metadata.submission import Submission
 from xds.parsing import parse
 
@@ -54,6 +56,8 @@ shows = pytest.mark.shows
 FIRST, SECOND = "2.999.1.41", "2.999.1.42"
 DOCUMENT = b"Nothing to report.\n"
 NOT_AVAILABLE = "XDSRegistryNotAvailable"
+REGISTRY = {"workers": "1", "serve_repository": "no", "remove_metadata": "yes"}
+ON_HOLD = Code("litigation", "2.999.5.30", "Litigation")
 
 
 @dataclass(slots=True)
@@ -67,7 +71,7 @@ class Apart:
 
     def start_registry_again(self) -> None:
         """Serve the same registry at the same place, once it was stopped."""
-        options = {"workers": "1", "port": str(self.registry.port), "serve_repository": "no"}
+        options = {**REGISTRY, "port": str(self.registry.port)}
         self.registry = self.stack.enter_context(serving(self.registry.data, options, processes=1))
 
     def provide(self, repository: str, entry: DocumentEntry, submission: Submission) -> list[str]:
@@ -143,13 +147,20 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
         to_registry = f"http://127.0.0.1:{port}/registry"
         by_line = f"http://127.0.0.1:{line.own_port}/registry"
         options = {
-            "registry": {**one, "port": str(port), "serve_repository": "no"},
-            FIRST: {**one, "repository_unique_id": FIRST, "registry_url": to_registry},
+            "registry": {**REGISTRY, "port": str(port)},
+            FIRST: {
+                **one,
+                "repository_unique_id": FIRST,
+                "registry_url": to_registry,
+                "remove_documents": "unreferenced",
+            },
             SECOND: {
                 **one,
                 "repository_unique_id": SECOND,
                 "registry_url": by_line,
                 "registry_seconds": "1",
+                "remove_documents": "any",
+                "legal_hold_codes": str(ON_HOLD),
             },
         }
         for name, given in options.items():  # one after the other: they are made from one template
@@ -372,6 +383,56 @@ def test_a_registry_that_knows_another_document_is_told(apart: Apart) -> None:
     with odd_server(*answers, closing=True) as odd:
         verified = apart.run(FIRST, "verify", registry=odd.url)
     assert f"{entry.unique_id}\tregistered with size 7, held with 19\n" in verified.stdout
+
+
+# --- removal -------------------------------------------------------------------------------------
+
+
+def removal_refused(apart: Apart, repository: str, entry: DocumentEntry) -> list[str]:
+    """Ask for the removal of a document (ITI-86); return what is told where it is refused."""
+    url = apart.repositories[repository].repository_url
+    with DocumentAdministrator(repository_url=url) as administrator:
+        try:
+            administrator.remove_documents([entry.updated(repository_unique_id=repository)])
+        except TransactionRefused as refusal:
+            return [f"{one.code}: {one.code_context}" for one in refusal.response.errors]
+    return []
+
+
+@shows("ITI-86", "behaviour removal of documents")
+def test_metadata_are_removed_at_the_registry_and_then_the_document(apart: Apart) -> None:
+    entry, submission = new_document()
+    assert apart.provide(FIRST, entry, submission) == []
+    (told,) = removal_refused(apart, FIRST, entry)
+    assert told.startswith("XDSRemoveDocumentsError: ")
+    (registered,) = apart.registered(entry)
+    assert told.endswith(f"DocumentEntry {registered.id} names it: remove that first")
+    assert apart.retrieved(FIRST, entry) == DOCUMENT
+    with (
+        apart.consumer() as consumer,
+        DocumentAdministrator(apart.registry.registry_url) as administrator,
+    ):
+        administrator.remove_metadata(removal_of(consumer, [entry.unique_id or ""]).entry_uuids)
+    assert not apart.registered(entry)
+    assert removal_refused(apart, FIRST, entry) == []
+    assert apart.retrieved(FIRST, entry) is None
+    (told,) = removal_refused(apart, FIRST, entry)
+    assert told.startswith("XDSDocumentUniqueIdError: ")
+
+
+@shows("behaviour legal hold")
+def test_a_code_at_the_registry_holds_the_document_at_the_repository(apart: Apart) -> None:
+    entry, _ = new_document()
+    held = entry.updated(confidentiality_code=[*entry.confidentiality_code, ON_HOLD])
+    assert apart.provide(SECOND, held, submission_of([held])) == []
+    (told,) = removal_refused(apart, SECOND, held)
+    assert told.startswith("XDSRemoveDocumentsError: ")
+    assert told.endswith("it is on legal hold")
+    assert apart.retrieved(SECOND, held) == DOCUMENT
+    free, submission = new_document()
+    assert apart.provide(SECOND, free, submission) == []
+    assert removal_refused(apart, SECOND, free) == []
+    assert apart.retrieved(SECOND, free) is None
 
 
 def test_commands_for_documents_need_a_repository(apart: Apart, tmp_path: Path) -> None:

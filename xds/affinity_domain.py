@@ -70,6 +70,8 @@ class AffinityDomain:
     """The names of the transactions that the options exclude."""
     removes_referenced: bool
     """Whether documents may be removed that DocumentEntries still name (ITI-86)."""
+    legal_hold_codes: Sequence[str]
+    """The codes (``code^^codingScheme``) with which nothing is removed."""
     systems: Systems
     """What code systems and identifier systems are called in XDS and in FHIR."""
 
@@ -120,6 +122,7 @@ class AffinityDomain:
             audit_log=audit_log,
             excluded_transactions=config.excluded_transactions,
             removes_referenced=config.remove_documents == "any",
+            legal_hold_codes=_legal_hold_codes(config),
             systems=systems,
         )
 
@@ -182,17 +185,14 @@ class AffinityDomain:
 
         A document that a DocumentEntry still names stays, unless the options say otherwise: so an
         administrator removes the metadata first, and no entry is ever without its document. A
-        registry elsewhere is asked beforehand.
+        registry elsewhere is asked beforehand for the entries that name the documents, and for
+        their codes. It does not tell what ``xds hold`` has marked there, which keeps it from
+        removing the metadata; a mark at the repository keeps the documents.
 
         Raises TransactionFailure, and RegistryUnavailable.
         """
         unique_ids = [one.document_unique_id for one in requests]
-        elsewhere: Mapping[str, str] = {}
-        if self.remote_registry is not None and not self.removes_referenced:
-            found = registered(self.repository, self.remote_registry, frozenset(unique_ids))
-            elsewhere = {
-                one: f"DocumentEntry {entries[0].id} names it" for one, entries in found.items()
-            }
+        elsewhere = dict(self._obstacles_elsewhere(frozenset(unique_ids)))
 
         def obstacles(connection: Connection, held: Collection[str]) -> Mapping[str, str]:
             here = removal.obstacles(
@@ -213,10 +213,17 @@ class AffinityDomain:
             locks=of_unique_ids(unique_ids),
         )
 
-    @property
-    def legal_hold_codes(self) -> Sequence[str]:
-        """The codes with which nothing is removed."""
-        return self.registry_here.legal_hold_codes if self.registry_here is not None else ()
+    def _obstacles_elsewhere(self, unique_ids: frozenset[str]) -> Iterator[tuple[str, str]]:
+        """Yield documents that must stay by what a registry elsewhere has, and why."""
+        codes = self.legal_hold_codes
+        if self.remote_registry is None or (self.removes_referenced and not codes):
+            return
+        found = registered(self.repository, self.remote_registry, unique_ids)
+        for unique_id, entries in found.items():
+            if any(removal.has_holding_code(one, codes) for one in entries):
+                yield unique_id, "it is on legal hold"
+            elif not self.removes_referenced:
+                yield unique_id, f"DocumentEntry {entries[0].id} names it: remove that first"
 
     def _registered_elsewhere(self, unique_ids: Set[str]) -> Mapping[str, Sequence[DocumentEntry]]:
         """Return the entries of documents by uniqueId."""
@@ -273,7 +280,7 @@ def _registry(database: Database, config: Config) -> DocumentRegistry:
         learn_patients=config.unknown_patients == "open",
         home_community_id=config.home_community_id,
         has_updates=config.metadata_update == "yes",
-        legal_hold_codes=tuple((config.legal_hold_codes or "").split()),
+        legal_hold_codes=_legal_hold_codes(config),
         result_limits=ResultLimits(
             leaf_class=config.max_leaf_class_results, object_ref=config.max_object_ref_results
         ),
@@ -353,3 +360,7 @@ def _register(
 ) -> Sequence[RegistryError]:
     registry.register(submission, in_commit=in_commit, visible=visible)
     return ()
+
+
+def _legal_hold_codes(config: Config) -> Sequence[str]:
+    return tuple((config.legal_hold_codes or "").split())

@@ -19,6 +19,8 @@ def command(config: Config, unique_ids: tuple[str, ...], reason: str, release: b
 
     Neither they nor their metadata can be removed meanwhile, by whatever transaction. Documents are
     held by a code as well, where the option legal_hold_codes says so; these are not listed.
+    Where registry and repository have databases of their own, mark a document at both: the registry
+    then keeps the metadata, and the repository the bytes.
     """
     with database_of(config) as database:
         registry = DocumentRegistry(database=database)

@@ -49,6 +49,7 @@ from xds.errors import (
     XDSUnreferencedObjectException,
 )
 from xds.metadata import vocabulary as v
+from xds.metadata.criteria import Comparison, Operator, evaluate
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject
 from xds.metadata.unique_ids import normal
 from xds.registry import events, patients
@@ -321,6 +322,15 @@ def on_hold(connection: Connection, keys: _List | None, codes: Sequence[str]) ->
     query = select(document_entry.c.entry_uuid).order_by(document_entry.c.pk)
     chosen = query.where(keys.has_key(document_entry.c.pk), or_(*held))
     return list(connection.scalars(chosen))
+
+
+def has_holding_code(entry: DocumentEntry, codes: Sequence[str]) -> bool:
+    """Tell whether the codes of a DocumentEntry put it on legal hold."""
+    return any(
+        evaluate(Comparison(attribute, Operator.EQUAL, tuple(codes)), entry)
+        for attribute in _HOLDING_ATTRIBUTES
+        if codes
+    )
 
 
 def obstacles(
