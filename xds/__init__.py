@@ -1,3 +1,3 @@
 """An IHE XDS.b Document Registry and Document Repository."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
