@@ -38,6 +38,20 @@ def scans(database: Database, query: StoredQuery, visible: Criterion = ANYTHING)
     return found
 
 
+def explained(database: Database, request: QueryRequest) -> str:
+    """Return the plans of a query in the words of the database, which name the indexes used."""
+    seen: list[tuple[str, Any]] = []
+    explain = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
+    with database.read() as connection:
+        noting: Any = _Noting(connection, seen)
+        answer(noting, request, ResultLimits(), Visibility.of(ANYTHING), has_updates=True)
+        plans = [
+            connection.exec_driver_sql(f"{explain} {statement}", parameters).all()
+            for statement, parameters in seen
+        ]
+    return "\n".join(str(row[-1]) for rows in plans for row in rows)
+
+
 def _sqlite_scans(connection: Connection, statement: str, parameters: Any) -> Iterator[str]:
     plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
     for kind, name, *_ in (row.detail.split() for row in plan):

@@ -1,16 +1,22 @@
 """No stored query scans a table, whichever of its parameters are given."""
 
 from collections.abc import Iterator
+from itertools import product
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table, insert
 
-from bench.plans import scans
+from bench.plans import explained, scans
 from tests.databases import Databases
 from xds.database import Database
+from xds.metadata import vocabulary as v
+from xds.metadata.catalogue import ITI_18
 from xds.metadata.criteria import And, Comparison, Not, Operator
-from xds.registry.queries import STORED_QUERIES
+from xds.metadata.ebrim import Slot, new_uuid
+from xds.registry.queries import STORED_QUERIES, QueryRequest
 from xds.registry.steps import StoredQuery
+from xds.registry.tables import document_entry, folder, patient
 
 PATIENTS, ENTRIES = 1_000, 10_000
 """Enough for a server to prefer its indexes by what it counts."""
@@ -70,6 +76,71 @@ def test_a_policy_of_codes_makes_no_query_scan_a_table(
     normal = Comparison("confidentiality_code", Operator.EQUAL, ("N^^2.16.840.1.113883.5.25",))
     mental_health = Comparison("class_code", Operator.EQUAL, ("c7", "c8"))
     assert scans(database, query, And(normal, Not(mental_health))) == []
+
+
+# --- versions ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def of_many_versions(
+    tmp_path_factory: pytest.TempPathFactory, databases: Databases
+) -> Iterator[Database]:
+    """Patients with ten documents and ten Folders, each of 50 versions."""
+    with databases.opened(tmp_path_factory.mktemp("versions")) as opened:
+        with opened.write() as connection:
+            for number in range(10):
+                connection.execute(insert(patient), {"patient_id": f"P{number}^^^&2.999.1.1&ISO"})
+            for table in (document_entry, folder):
+                connection.execute(insert(table), list(_versions(table)))
+            connection.exec_driver_sql("ANALYZE")
+        yield opened
+
+
+def _versions(table: Table) -> Iterator[dict[str, Any]]:
+    for owner, number in product(range(10), range(10)):
+        logical_id = new_uuid()
+        for version in range(1, 51):
+            row = {
+                "entry_uuid": new_uuid(),
+                "availability_status": v.APPROVED if version == 50 else v.DEPRECATED,
+                "patient": owner + 1,
+                "unique_id": f"2.999.3.{owner}.{number}",
+                "logical_id": logical_id,
+                "version": version,
+                "is_latest": int(version == 50),
+                "registered_at": "2026",
+                "last_updated_at": "2026",
+                "fragment": b"<rim:ExtrinsicObject/>" * 50,
+            }
+            if table is folder:
+                yield {**row, "last_update_time": "2026"}
+            else:
+                yield {**row, "object_type": v.STABLE_DOCUMENT_ENTRY}
+
+
+@pytest.mark.parametrize(
+    ("query", "table", "prefix"),
+    [
+        (v.FIND_DOCUMENTS, "document_entry", "$XDSDocumentEntry"),
+        (v.FIND_FOLDERS, "folder", "$XDSFolder"),
+    ],
+)
+def test_versions_before_the_latest_are_not_read(
+    of_many_versions: Database, query: str, table: str, prefix: str
+) -> None:
+    slots = [
+        Slot(f"{prefix}PatientId", ("'P3^^^&2.999.1.1&ISO'",)),
+        Slot(f"{prefix}Status", (f"('{v.APPROVED}','{v.DEPRECATED}')",)),
+    ]
+
+    def plan(*more: Slot) -> str:
+        request = QueryRequest(query, [*slots, *more], v.LEAF_CLASS, ITI_18.name)
+        return explained(of_many_versions, request)
+
+    of_latest, of_all = plan(), plan(Slot("$MetadataLevel", ("2",)))
+    assert f"ix_{table}_latest" in of_latest
+    assert f"ix_{table}_patient" not in of_latest
+    assert f"ix_{table}_latest" not in of_all
 
 
 def test_a_scan_would_be_seen(database: Database) -> None:
