@@ -427,6 +427,7 @@ def test_unusual_message_is_valid_for_both(theirs: etree.XMLSchema, message: str
     assert theirs.validate(root)
 
 
+@pytest.mark.slow
 def test_same_verdict_on_broken_messages(theirs: etree.XMLSchema) -> None:
     verdicts = []
     for content in _contents().values():

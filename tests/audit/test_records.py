@@ -330,6 +330,7 @@ def test_nothing_is_released_that_cannot_be_recorded(tmp_path: Path, databases: 
             assert ask(server, "GET", path).status == 503
 
 
+@pytest.mark.slow
 def test_a_policy_that_is_not_that_of_before_is_recorded(
     tmp_path: Path, databases: Databases
 ) -> None:

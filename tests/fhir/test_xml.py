@@ -409,6 +409,7 @@ def answers() -> Sequence[dict[str, Any]]:
 
 
 @needs(FHIR)
+@pytest.mark.slow
 def test_another_converter_reads_and_writes_the_same(answers: Sequence[dict[str, Any]]) -> None:
     for path, answer in zip(OFFICIAL, answers, strict=True):
         ours = _comparable(json.loads(path.read_bytes()))

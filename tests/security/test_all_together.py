@@ -130,6 +130,7 @@ def submitted(deployed: Deployment, confidentiality: str) -> DocumentEntry:
     return entry
 
 
+@pytest.mark.slow
 def test_each_sees_what_the_policy_gives_and_all_of_it_is_recorded(deployed: Deployment) -> None:
     normal, restricted = (submitted(deployed, code) for code in "NR")
 
