@@ -12,6 +12,16 @@ from tests.registry import edits, wire
 from tests.registry.violations import message
 from tests.registry.wire import Answer, World
 from tests.serving import Server
+from xds.client import (
+    Content,
+    DocumentAdministrator,
+    DocumentConsumer,
+    DocumentRequest,
+    DocumentSource,
+    TransactionRefused,
+    entry_of,
+    submission_of,
+)
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import RIM
 from xds.metadata.objects import Association, DocumentEntry
@@ -21,6 +31,8 @@ shows = pytest.mark.shows
 
 ROUNDS = 100
 LEVEL = "2"
+REPOSITORY = "2.999.1.3"
+CONTENT = b"Nothing to report.\n" * 10_000
 UUID = "urn:uuid:00000000-0000-4000-8000-0000000000"
 OLD, SET, MEMBER = f"{UUID}10", f"{UUID}01", f"{UUID}30"
 
@@ -147,3 +159,54 @@ def test_a_query_sees_all_that_is_removed_or_nothing(update_server: Server) -> N
                 assert kinds[DocumentEntry] == kinds[Association], kinds
             sent.result()
     assert _entries(update_server, world) == []
+
+
+@shows("behaviour race of a removal", "behaviour removal of documents")
+def test_a_document_that_is_removed_is_retrieved_whole_or_not_at_all(
+    update_server: Server,
+) -> None:
+    urls = update_server.registry_url, update_server.repository_url
+    barrier = Barrier(2)
+    with (
+        DocumentSource(urls[1]) as source,
+        DocumentAdministrator(*urls) as administrator,
+        DocumentConsumer(*urls) as consumer,
+        ThreadPoolExecutor(1) as threads,
+    ):
+
+        def remove(request: DocumentRequest) -> None:
+            barrier.wait(timeout=30)
+            administrator.remove_documents([request])
+
+        for _ in range(ROUNDS):
+            request = _provide_without_metadata(source, administrator)
+            removal = threads.submit(remove, request)
+            barrier.wait(timeout=30)
+            answers = [_retrieved(consumer, request)]
+            while not removal.done():
+                answers.append(_retrieved(consumer, request))
+            removal.result()
+            answers.append(_retrieved(consumer, request))
+            gone = answers.index("XDSDocumentUniqueIdError")
+            assert set(answers[:gone]) <= {CONTENT}
+            assert set(answers[gone:]) == {"XDSDocumentUniqueIdError"}
+
+
+def _provide_without_metadata(
+    source: DocumentSource, administrator: DocumentAdministrator
+) -> DocumentRequest:
+    """Provide a document and remove its metadata."""
+    entry = entry_of(World.new().patient(1), "text/plain")
+    submission = submission_of([entry])
+    content = Content(lambda: (CONTENT,), len(CONTENT))
+    source.provide_and_register(submission, {entry.id: content})
+    administrator.remove_metadata([one.id for one in submission.objects])
+    return DocumentRequest(REPOSITORY, entry.unique_id or "")
+
+
+def _retrieved(consumer: DocumentConsumer, request: DocumentRequest) -> bytes | str:
+    """Return the content of a document, or the code of the refusal."""
+    try:
+        return b"".join(b"".join(one.chunks()) for one in consumer.retrieve([request]))
+    except TransactionRefused as refusal:
+        return ", ".join(one.code for one in refusal.response.errors)
