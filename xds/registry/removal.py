@@ -7,9 +7,9 @@ What can be done before the database is locked is done before: reading, checking
 lists of objects, each of which is one parameter of a statement. Within the lock it is asked whether
 anything has changed that matters, and the rows are moved and deleted, a few statements a kind.
 SQLite has one writer at a time, and a removal is one commit, so other writers wait for as long as
-that takes: about 50 microseconds for each DocumentEntry with its Associations, most of it to take
-them out of the indexes. A removal of 10,000 entries holds others up for half a second; a client
-that must not do so removes a patient's objects by a few thousand at a time.
+that takes: about 60 microseconds for each DocumentEntry with its Associations, most of it to take
+them out of the indexes. A removal of 10,000 entries holds others up for about 0.6 seconds; a client
+that is to hold nobody up for longer than 0.25 removes no more than 4,000 entries at a time.
 """
 
 import json
