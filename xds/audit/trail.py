@@ -51,7 +51,7 @@ class AuditTrail:
         if self.registry:
             access.on_commit.append(partial(_note_forwarding, access))
             return
-        writing = _Writing(access)
+        writing = _RecordsInCommit(access)
         access.on_prepare.append(writing.prepare)
         access.on_commit.append(writing.write)
 
@@ -94,7 +94,7 @@ def _describe(access: Access) -> None:
 
 
 @dataclass(slots=True)
-class _Writing:
+class _RecordsInCommit:
     """The records of one access, on their way into its commit."""
 
     access: Access
