@@ -20,7 +20,7 @@ def counting(metrics: Metrics) -> Subscriber:
 
         return Reaction(committed=count)
 
-    return Subscriber("metrics", react)
+    return Subscriber("metrics", react, rest_seconds=1.0)
 
 
 OF_METRICS: Final[Sequence[Callable[[Metrics], Subscriber]]] = (counting,)

@@ -132,6 +132,8 @@ class Subscriber:
     write; where it raises, the same events come again later."""
     begins: Literal["first", "next"] = "next"
     """With the first event that there is, or with the next one, when it is new."""
+    rest_seconds: float = 0.0
+    """How long it lets events gather once it has read all: each reading is a commit of its own."""
 
 
 class _LeaseLost(Exception):
@@ -164,6 +166,8 @@ class EventReader:
     def _run(self) -> None:
         pause, trouble = 0.0, _FIRST_PAUSE
         while not self._ends.is_set():
+            if pause:
+                self._ends.wait(self._whom.rest_seconds)
             self._wake.wait(pause)
             self._wake.clear()
             try:
