@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -118,6 +118,22 @@ def test_several_processes_react_to_each_event_once_and_in_order(database: Datab
         assert reacted(database) == happened(database)
     committed = sorted(number for one in readers for number in one.committed)
     assert list(map(str, committed)) == happened(database)
+
+
+def test_events_gather_while_a_subscriber_rests(database: Database) -> None:
+    """Each reading is a commit of its own, which costs whoever writes meanwhile."""
+    batches: list[int] = []
+    unhurried = Reader(database, lambda found: batches.append(len(found)))
+    with database.write() as connection:
+        happen(connection)
+    with reading(database, replace(unhurried.subscriber(), rest_seconds=2 * SECONDS)):
+        until(lambda: len(unhurried.committed) == 1)
+        for _ in range(20):
+            with database.write() as connection:
+                happen(connection)
+    with reading(database, unhurried.subscriber()):
+        until(lambda: len(unhurried.committed) == 21)
+    assert batches == [1, 20]
 
 
 def test_an_event_whose_commit_is_late_is_not_skipped(database: Database) -> None:

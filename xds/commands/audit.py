@@ -12,13 +12,12 @@ from xds.audit.message import render
 from xds.audit.record import AuditRecord, ParticipantObject, milliseconds
 from xds.audit.table import RecordFilter
 from xds.commands.client_options import parsed_by
+from xds.commands.maintained import database_of
 from xds.commands.options import with_config
 from xds.commands.terminal import print_table, printable
 from xds.config import Config
-from xds.database import Database, DatabaseUnavailable
-from xds.registry import schema
+from xds.database import Database
 from xds.registry.registry import DocumentRegistry
-from xds.sqlite_file import path_of
 
 _OUTCOMES: Final = {0: "ok", 4: "refused", 8: "failed", 12: "failed"}
 
@@ -132,20 +131,11 @@ def _found(config: Config, wanted: RecordFilter) -> list[AuditRecord]:
 @contextmanager
 def _opened(config: Config) -> Iterator[Database]:
     """Open the database with all records that servers have left behind."""
-    embedded = path_of(config.database_url)
-    if embedded is not None and not embedded.exists():
-        raise click.ClickException(f"There is no database {embedded}.")
     try:
-        database = Database(config.database_url)
-        try:
-            schema.prepare(database)
+        with database_of(config) as database:
             whose = DocumentRegistry(database=database).patients_of_documents
             audit_log.catch_up(config, database, None if config.registry_url else whose)
             yield database
-        finally:
-            database.close()
-    except DatabaseUnavailable as error:
-        raise click.ClickException(f"The database is not available: {error}.") from None
     except OSError as error:
         raise click.ClickException(f"{error.filename or 'A file'}: {error.strerror}.") from None
 

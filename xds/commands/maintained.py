@@ -39,9 +39,7 @@ def maintained(config: Config) -> Iterator[AffinityDomain]:
 @contextmanager
 def database_of(config: Config) -> Iterator[Database]:
     """Open the database alone; what goes wrong ends the command with a sentence."""
-    embedded = path_of(config.database_url)
-    if embedded is not None and not embedded.exists():
-        raise click.ClickException(f"There is no database {embedded}.")
+    _require_database(config)
     try:
         database = Database(config.database_url)
         try:
@@ -53,11 +51,15 @@ def database_of(config: Config) -> Iterator[Database]:
         raise click.ClickException(f"The database is not available: {error}.") from None
 
 
-def _require_data(config: Config) -> None:
-    """Refuse what is not there: opening a database or a folder of documents would make it."""
+def _require_database(config: Config) -> None:
     embedded = path_of(config.database_url)
     if embedded is not None and not embedded.exists():
         raise click.ClickException(f"There is no database {embedded}.")
+
+
+def _require_data(config: Config) -> None:
+    """Refuse what is not there: opening a database or a folder of documents would make it."""
+    _require_database(config)
     documents = folder_of(config.documents_url)
     if documents is not None and not documents.exists():
         raise click.ClickException(f"There is no folder of documents {documents}.")

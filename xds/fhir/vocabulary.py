@@ -29,7 +29,6 @@ COMPREHENSIVE_SUBMISSION_SET: Final = f"{_PROFILE}IHE.MHD.Comprehensive.Submissi
 UNCONTAINED_SUBMISSION_SET: Final = f"{_PROFILE}IHE.MHD.UnContained.Comprehensive.SubmissionSet"
 MINIMAL_FOLDER: Final = f"{_PROFILE}IHE.MHD.Minimal.Folder"
 COMPREHENSIVE_FOLDER: Final = f"{_PROFILE}IHE.MHD.Comprehensive.Folder"
-PATCH_PARAMETERS: Final = f"{_PROFILE}IHE.MHD.Patch.Parameters"
 
 # Extensions
 DESIGNATION_TYPE: Final = f"{_PROFILE}ihe-designationType"

@@ -168,7 +168,6 @@ FIND_DOCUMENTS_BY_TITLE: Final = "urn:uuid:ab474085-82b5-402d-8115-3f37cb1e2405"
 """Of the German electronic patient record (gematik)."""
 FIND_DOCUMENTS_BY_REFERENCE_ID: Final = "urn:uuid:12941a89-e02e-4be5-967c-ce4bfc8fe492"
 # from CP-ITI-1323, later than revision 19 of the TF
-FIND_DOCUMENTS_EXCLUDE: Final = "urn:uuid:4308b1df-36de-4bef-8e2e-ba91f593c435"
 
 # AdhocQuery/@id: the stored queries of ITI-51 (ITI TF-2 3.51.4.1.2)
 FIND_DOCUMENTS_FOR_MULTIPLE_PATIENTS: Final = "urn:uuid:3d1bdb10-39a2-11de-89c2-2f44d94eaa9f"
