@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from xds import logs, server
+from xds import logs
 from xds.config import Config, load
 from xds.security.node import of_environment
 from xds.security.proxies import KnownNodes, Proxies
+from xds.server import supervisor
 from xds.tls.options import networks
 
 _KEPT: list[bytes] = []
@@ -66,6 +67,6 @@ def main() -> None:
     logs.configure(config.log_level, "json")
     try:
         when_ready = fail if config.assigning_authority == "1.2.4" else None
-        sys.exit(server.serve(config, when_ready=when_ready, create=create))
-    except server.ServerError as error:
+        sys.exit(supervisor.serve(config, when_ready=when_ready, create=create))
+    except supervisor.ServerError as error:
         sys.exit(str(error))

@@ -12,10 +12,10 @@ from tests.hl7v2.wire import cx
 from tests.serving import Server, serving
 from xds.client import DocumentConsumer, TransactionRefused
 from xds.errors import RequestRefused
-from xds.metrics import Metrics
-from xds.observer import TransactionObserver
 from xds.security.access import Access, AccessDenied, AuthenticationFailed
 from xds.security.interceptors import SUCCESS, Outcome, Result
+from xds.telemetry.metrics import Metrics
+from xds.telemetry.observer import TransactionObserver
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter
 
-from xds import channels, server_metrics, subscribers
+from xds import channels, subscribers
 from xds.config import Config
 from xds.database import Database
-from xds.metrics import Metrics
 from xds.registry import schema
 from xds.security.interceptors import Result
+from xds.telemetry import server_metrics
+from xds.telemetry.metrics import Metrics
 
 PAGE = (Path(__file__).parent.parent / "docs" / "monitoring.md").read_text()
 

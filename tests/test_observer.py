@@ -10,11 +10,11 @@ import structlog
 
 from xds import logs
 from xds.metadata.objects import Code
-from xds.observer import Lines, TransactionObserver
 from xds.security.access import Access, AccessDenied, AuthenticationFailed
 from xds.security.caller import Caller, User
 from xds.security.interceptors import SUCCESS, InterceptorChain, NotRecorded, Outcome
 from xds.security.node import Node
+from xds.telemetry.observer import Lines, TransactionObserver
 
 USER = User(
     name_id="zyx",

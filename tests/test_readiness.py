@@ -15,13 +15,14 @@ from falcon import testing
 from sqlalchemy import text
 
 from tests.ports import free_port
-from xds import app, web
+from xds import app
 from xds.__main__ import main
 from xds.affinity_domain import AffinityDomain
 from xds.audit.spool import Spool
 from xds.commands import serve
 from xds.config import Config
 from xds.database import Database
+from xds.http import pages
 from xds.registry import schema
 from xds.repository.filesystem import FilesystemStore
 
@@ -38,7 +39,7 @@ def is_full(*_: object, **__: object) -> Any:
 
 
 def ready(domain: AffinityDomain) -> tuple[int, dict[str, str]]:
-    answer = testing.TestClient(web.create(domain)).simulate_get("/health/ready")
+    answer = testing.TestClient(pages.create(domain)).simulate_get("/health/ready")
     return answer.status_code, answer.json
 
 

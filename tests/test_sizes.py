@@ -10,8 +10,9 @@ from bench.size import LONGEST_FUNCTION, LONGEST_MODULE, measure
 
 PACKAGE: Final = Path(__file__).parent.parent / "xds"
 MOST_MODULES: Final = 20
-"""In one folder: modules and packages, without ``__init__``."""
-LARGER: Final[Mapping[str, int]] = {".": 48, "registry": 27, "commands": 26}
+"""In one folder: modules and packages, without ``__init__``; of ``xds/`` itself, modules alone,
+for its packages are the rooms of docs/architecture.md."""
+LARGER: Final[Mapping[str, int]] = {"registry": 27, "commands": 26}
 """Folders that have more, and how many they may have: no number here may grow."""
 LONGEST_CHAIN: Final = 30
 """Modules that import one another in turn; 20 is the aim."""
@@ -26,7 +27,7 @@ def test_functions_and_modules_are_short() -> None:
 
 def test_packages_have_few_modules() -> None:
     counts = {
-        folder.parent.relative_to(PACKAGE).as_posix(): sum(map(_is_module, folder.parent.iterdir()))
+        folder.parent.relative_to(PACKAGE).as_posix(): _size(folder.parent)
         for folder in PACKAGE.rglob("__init__.py")
     }
     assert {
@@ -39,8 +40,10 @@ def test_chains_of_imports_are_short() -> None:
     assert len(chain) <= LONGEST_CHAIN, " > ".join(chain)
 
 
-def _is_module(path: Path) -> bool:
-    return (path.suffix == ".py" and path.stem != "__init__") or (path / "__init__.py").is_file()
+def _size(folder: Path) -> int:
+    modules = sum(path.stem != "__init__" for path in folder.glob("*.py"))
+    packages = sum(1 for _ in folder.glob("*/__init__.py"))
+    return modules if folder == PACKAGE else modules + packages
 
 
 def longest_chain(package: Path) -> list[str]:

@@ -29,7 +29,6 @@ from tests.ports import free_port
 from tests.serving import Server
 from tests.serving import serving as serving_everything
 from tests.test_server import ROOT, SECONDS, Served, serving
-from xds.certificates import Certificates
 from xds.client import DocumentConsumer, Settings, TransportFailed, tls_context
 from xds.client.registry_client import registry_client
 from xds.config import Config
@@ -37,7 +36,8 @@ from xds.outgoing.delivery import Delivery, NotDelivered
 from xds.outgoing.http_sender import CONTENT_TYPE, HttpSender
 from xds.private_folder import private_folder
 from xds.repository.registering import RegistryUnavailable
-from xds.server import listen
+from xds.server.certificates import Certificates
+from xds.server.supervisor import listen
 from xds.tls import contexts, material
 from xds.tls.material import BadMaterial
 from xds.url_allowlist import prefixes
@@ -329,8 +329,8 @@ def expiring(files: Files, folder: Path) -> Certificates:
 def test_a_warning_tells_every_day_of_what_runs_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xds.certificates._POLL_SECONDS", 0.01)
-    monkeypatch.setattr("xds.certificates._WARN_SECONDS", 0.02)
+    monkeypatch.setattr("xds.server.certificates._POLL_SECONDS", 0.01)
+    monkeypatch.setattr("xds.server.certificates._WARN_SECONDS", 0.02)
     files = certificates.make(tmp_path)
     certificates.renewed(files, days=29)
     with capture_logs() as logged:

@@ -18,8 +18,6 @@ from xds.metadata.objects import Code, DocumentEntry
 from xds.metadata.rules import Policy
 from xds.metadata.submission import Submission
 from xds.metadata.systems import Systems
-from xds.metrics import Metrics
-from xds.observer import TransactionObserver
 from xds.registry import removal, schema
 from xds.registry.identities import PatientIdentities
 from xds.registry.link_changes import LINK_CHANGE, LinkPolicy
@@ -37,6 +35,8 @@ from xds.security import policy_file
 from xds.security.details import distinct
 from xds.security.interceptors import Interceptor, InterceptorChain
 from xds.security.policy_interceptor import PolicyInterceptor
+from xds.telemetry.metrics import Metrics
+from xds.telemetry.observer import TransactionObserver
 from xds.tracing import Tracer
 
 

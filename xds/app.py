@@ -3,22 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from xds import (
-    channels,
-    logs,
-    schema_validation,
-    server_metrics,
-    subscribers,
-    trace_context,
-    tracing,
-    web,
-)
+from xds import channels, logs, schema_validation, subscribers, trace_context, tracing
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.database import DatabaseUnavailable
 from xds.fhir import application
 from xds.fhir.interactions import Interaction
-from xds.metrics import Metrics, RequestMetrics
+from xds.http import pages
 from xds.mhd.interactions import INTERACTIONS
 from xds.repository import maintenance
 from xds.repository.store import StoreError
@@ -29,6 +20,8 @@ from xds.soap.application import SoapEndpoint
 from xds.soap.asynchronous import Replies
 from xds.soap.exchange import is_readable
 from xds.soap.security import UserAssertions
+from xds.telemetry import server_metrics
+from xds.telemetry.metrics import Metrics, RequestMetrics
 from xds.tls.options import networks
 from xds.trace_context import TraceParent
 
@@ -69,8 +62,8 @@ def create_app(
     }
     has_both = set(domain.actors) == set(schema_validation.ACTORS)
     fhir = application.create(domain, config, interactions, requirements) if has_both else None
-    pages = web.create(domain, has_metrics=metrics is not None)
-    served = OneHost(KnownNodes(_Dispatch(endpoints, fhir, pages), _proxies(config)))
+    plain = pages.create(domain, has_metrics=metrics is not None)
+    served = OneHost(KnownNodes(_Dispatch(endpoints, fhir, plain), _proxies(config)))
     counted = RequestMetrics(served, metrics) if metrics else served
     return _Application(counted, endpoints, config, metrics)
 

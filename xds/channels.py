@@ -7,12 +7,12 @@ from typing import Final
 from xds.audit import audit_log
 from xds.config import Config
 from xds.database import Database, DatabaseUnavailable
-from xds.metrics import Metrics, Values
 from xds.outgoing import operations
 from xds.outgoing.delivery import Channel
 from xds.outgoing.dispatcher import Dispatcher, uncounted
 from xds.outgoing.operations import ChannelState, Failing
 from xds.soap import asynchronous
+from xds.telemetry.metrics import Metrics, Values
 
 CHANNELS: Final[Sequence[Callable[[Config, Database], Channel | None]]] = (
     asynchronous.channel,

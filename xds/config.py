@@ -21,8 +21,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from xds.limits import LimitOptions
 from xds.options import sections
+from xds.options.limits import LimitOptions
 from xds.options.sections import EXAMPLE_REPOSITORY as EXAMPLE_REPOSITORY
 from xds.options.sections import EXAMPLES as EXAMPLES
 from xds.options.updates import UpdateOptions

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from xds.database import Database, DatabaseUnavailable
-from xds.metrics import Metrics
 from xds.registry import subscribers
 from xds.registry.events import Event
 from xds.registry.subscribers import EventReader, Reaction, Subscriber, SubscriberState
+from xds.telemetry.metrics import Metrics
 
 
 def counting(metrics: Metrics) -> Subscriber:

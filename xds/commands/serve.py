@@ -32,7 +32,7 @@ def command(config: Config, files: tuple[Path, ...]) -> None:
     With --registry-url a repository alone, which registers there; with --serve-repository no a
     registry alone. SIGTERM or Ctrl-C ends it once what is under way has ended.
     """
-    from xds.server import ServerError, serve
+    from xds.server.supervisor import ServerError, serve
 
     if files and config.serve_repository == "no":
         raise click.UsageError("a registry alone makes no --round-trip: no documents are kept here")

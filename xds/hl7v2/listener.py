@@ -23,7 +23,7 @@ from xds.hl7v2 import mllp
 from xds.hl7v2.event import Feed
 from xds.hl7v2.feed import answer
 from xds.hl7v2.identifiers import AssigningAuthority
-from xds.metrics import Metrics
+from xds.telemetry.metrics import Metrics
 from xds.tls import contexts
 
 _log = logs.get_logger(__name__)

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from xds import logs
-from xds.metrics import Metrics
 from xds.security.node import Node
 from xds.security.texts import UnacceptableText
+from xds.telemetry.metrics import Metrics
 
 START: Final = b"\x0b"
 END: Final = b"\x1c\x0d"

@@ -1,6 +1,6 @@
 """The options by sections: each once, with its type, default, example and one line of help.
 
-Those of limits and of TLS have rooms of their own: :mod:`xds.limits`, :mod:`xds.tls.options`.
+Those of limits and of TLS stand apart: :mod:`xds.options.limits`, :mod:`xds.tls.options`.
 """
 
 import os

@@ -20,17 +20,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from xds import logs, metrics
+from xds import logs
 from xds.config import Config
 from xds.hl7v2.supervision import patient_feed
 from xds.http.spreading import CAN_SPREAD
 from xds.private_folder import private_folder
+from xds.server.worker import CannotStart, CreateApplication
+from xds.server.workers import BACKLOG, Workers
 from xds.sqlite_file import path_of, write_back
-from xds.worker import CannotStart, CreateApplication
-from xds.workers import BACKLOG, Workers
+from xds.telemetry import metrics
 
 if TYPE_CHECKING:
-    from xds.certificates import Certificates
+    from xds.server.certificates import Certificates
 
 READY: Final = "/health/ready"
 
@@ -70,7 +71,7 @@ def serve(
     # a fork of a process with threads may hang; the server of forks has one thread, and has read
     # the program once for all workers
     multiprocessing.set_start_method("forkserver", force=True)
-    multiprocessing.set_forkserver_preload(["xds.preloaded"])
+    multiprocessing.set_forkserver_preload(["xds.server.preloaded"])
     os.umask(_PRIVATE)
     with ExitStack() as stack:
         stack.callback(_write_back, config)
@@ -123,7 +124,7 @@ def _certificates(
     if not config.has_tls:
         return None
     # here, so that a supervisor without TLS stays small
-    from xds.certificates import Certificates
+    from xds.server.certificates import Certificates
     from xds.tls.material import BadMaterial
 
     try:

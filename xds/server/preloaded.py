@@ -11,8 +11,8 @@ import signal
 from functools import partial
 
 from xds import app as app
-from xds import worker as worker
 from xds.hl7v2 import listener as listener
+from xds.server import worker as worker
 
 os.register_at_fork(after_in_child=partial(signal.signal, signal.SIGTERM, signal.SIG_DFL))
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

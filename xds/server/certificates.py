@@ -10,7 +10,7 @@ from cryptography import x509
 
 from xds import logs
 from xds.config import Config
-from xds.metrics import Metrics
+from xds.telemetry.metrics import Metrics
 from xds.tls import expiry, material
 from xds.tls.material import Copies
 

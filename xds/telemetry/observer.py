@@ -12,10 +12,10 @@ from typing import Any, Final, Literal
 from xds import logs
 from xds.errors import Violation
 from xds.metadata.objects import Code
-from xds.metrics import Metrics
 from xds.security.access import Access
 from xds.security.details import QueryDetails, RetrieveDetails, SubmissionDetails
 from xds.security.interceptors import Outcome, Result
+from xds.telemetry.metrics import Metrics
 from xds.tracing import Tracer, trace_id_of
 
 Lines = Literal["all", "failures", "off"]

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from xds.config import Config
-from xds.metrics import Metrics, Values
+from xds.telemetry.metrics import Metrics, Values
 
 _PROC: Final = Path("/proc")
 _ESTABLISHED: Final = "01"

@@ -25,11 +25,11 @@ from xds import logs
 from xds.config import Config
 from xds.http.granian_worker import NO_TLS, HttpSettings, Tls
 from xds.http.spreading import ConnectionCounts, deal
-from xds.metrics import Metrics
-from xds.worker import LEAVE, CreateApplication, Shared, run
+from xds.server.worker import LEAVE, CreateApplication, Shared, run
+from xds.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
-    from xds.certificates import Certificates
+    from xds.server.certificates import Certificates
 
 BACKLOG: Final = 1024
 
