@@ -6,7 +6,7 @@ of object that no sample shows. Each is judged as it is and in many broken forms
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 from random import Random
@@ -59,6 +59,19 @@ REFERENCE_SCHEMAS = {
     v.NS_SOAP12: "ws/soap-1.2-envelope.xsd",
     v.NS_WSA: "ws/ws-addr.xsd",
 }
+NOTIFICATION_SCHEMAS = {
+    v.NS_WSNT: "ws/wsn/b-2.xsd",
+    v.NS_WSRF_BF: "ws/wsn-wsnu/org.oasis_open.docs.wsrf.bf_2.xsd",
+    v.NS_WSRF_R: "ws/wsn-wsnu/org.oasis_open.docs.wsrf.r_2.xsd",
+}
+"""Of WS-Notification, of which this project declares what DSUB uses."""
+BY_URL = {
+    "xml.xsd": "third-party/ipf/wsdl/schema/xml.xsd",
+    "ws-addr.xsd": REFERENCE_SCHEMAS[v.NS_WSA],
+    "bf-2.xsd": NOTIFICATION_SCHEMAS[v.NS_WSRF_BF],
+    "t-1.xsd": "ws/wsn/t-1.xsd",
+}
+"""What official schemas import by a URL, by the last part of it."""
 
 OBJECT = """<rim:Slot name="s" slotType="urn:t"><rim:ValueList><rim:Value>v</rim:Value>
 <rim:Value/></rim:ValueList></rim:Slot><rim:Name><rim:LocalizedString value="n"/></rim:Name>
@@ -188,25 +201,27 @@ UNUSUAL |= {
 
 
 class Local(etree.Resolver):
-    """Finds xml.xsd here, which the official schemas name by its URL or in a folder without it."""
+    """Finds schemas here that the official ones name by a URL or in a folder without it."""
 
     def resolve(self, url: str, public_id: str | None, context: object) -> object:
-        """Answer for xml.xsd only."""
-        if not url.endswith("/xml.xsd"):
-            return None
-        return self.resolve_filename(
-            str(REFERENCE / "third-party/ipf/wsdl/schema/xml.xsd"), context
-        )
+        """Answer for those of BY_URL only."""
+        found = BY_URL.get(url.rpartition("/")[2])
+        return self.resolve_filename(str(REFERENCE / found), context) if found else None
 
 
 @pytest.fixture(scope="module")
 def theirs() -> etree.XMLSchema:
     """Compile the official schemas into one."""
+    return official_schema(REFERENCE_SCHEMAS)
+
+
+def official_schema(paths: Mapping[str, str]) -> etree.XMLSchema:
+    """Compile official schemas, paths in REFERENCE by namespace, into one."""
     parser = etree.XMLParser(no_network=True)
     parser.resolvers.add(Local())
     imports = "".join(
         f'<xs:import namespace="{uri}" schemaLocation="{(REFERENCE / path).as_uri()}"/>'
-        for uri, path in REFERENCE_SCHEMAS.items()
+        for uri, path in paths.items()
     )
     text = f'<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">{imports}</xs:schema>'
     return etree.XMLSchema(etree.fromstring(text, parser))

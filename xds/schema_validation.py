@@ -41,6 +41,9 @@ SCHEMAS: Final = (
     (v.NS_HL7V3, "hl7v3.xsd"),
     (v.NS_SOAP12, "soap12-envelope.xsd"),
     (v.NS_WSA, "ws-addressing.xsd"),
+    (v.NS_WSNT, "wsn.xsd"),
+    (v.NS_WSRF_BF, "wsrf-faults.xsd"),
+    (v.NS_WSRF_R, "wsrf-resource.xsd"),
 )
 
 PREFIXES: Final = {
@@ -53,6 +56,9 @@ PREFIXES: Final = {
     v.NS_HL7V3: "hl7",
     v.NS_SOAP12: "s",
     v.NS_WSA: "wsa",
+    v.NS_WSNT: "wsnt",
+    v.NS_WSRF_BF: "bf",
+    v.NS_WSRF_R: "wsrf-r",
     v.NS_XOP: "xop",
     v.NS_XML: "xml",
 }

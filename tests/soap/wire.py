@@ -34,7 +34,7 @@ from tests.soap.messages import (
     part,
     root_part,
 )
-from tests.test_schema_reference import REFERENCE_SCHEMAS, Local
+from tests.test_schema_reference import REFERENCE_SCHEMAS, official_schema
 from xds import schema_validation
 
 SECONDS: Final = 20
@@ -247,14 +247,7 @@ def _official_schema() -> etree.XMLSchema | None:
     """Compile the official schemas, once a session, where they are."""
     if not REFERENCE.is_dir():
         return None
-    parser = etree.XMLParser(no_network=True)
-    parser.resolvers.add(Local())
-    imports = "".join(
-        f'<xs:import namespace="{uri}" schemaLocation="{(REFERENCE / path).as_uri()}"/>'
-        for uri, path in REFERENCE_SCHEMAS.items()
-    )
-    text = f'<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">{imports}</xs:schema>'
-    return etree.XMLSchema(etree.fromstring(text, parser))
+    return official_schema(REFERENCE_SCHEMAS)
 
 
 def check(answer: Answer, transaction: Transaction, relates_to: str | None) -> None:
