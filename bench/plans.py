@@ -13,11 +13,11 @@ from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.ebrim import Slot
 from xds.registry import schema
-from xds.registry.parameters import CODE, LEVEL, TIME, Parameter
-from xds.registry.queries import STORED_QUERIES, QueryRequest, ResultLimits, answer
-from xds.registry.steps import StoredQuery
+from xds.registry.queries.parameters import CODE, LEVEL, TIME, Parameter
+from xds.registry.queries.steps import StoredQuery
+from xds.registry.queries.stored_queries import STORED_QUERIES, QueryRequest, ResultLimits, answer
+from xds.registry.queries.visibility import Visibility
 from xds.registry.tables import VALUES, association, document_entry, folder, patient, submission_set
-from xds.registry.visibility import Visibility
 
 _TABLES: Final = {
     table.name

@@ -31,8 +31,8 @@ from xds.metadata.ebrim import Slot
 from xds.metadata.rules import Case, violations
 from xds.metadata.submission import Submission
 from xds.parsing import MalformedXML, parse
-from xds.registry.parameters import decode
-from xds.registry.queries import STORED_QUERIES
+from xds.registry.queries.parameters import decode
+from xds.registry.queries.stored_queries import STORED_QUERIES
 from xds.wire import mime, mtom
 
 Target = Callable[[bytes], None]

@@ -24,9 +24,9 @@ from xds import errors
 from xds.metadata.catalogue import CATALOGUE
 from xds.metadata.criteria import Operator
 from xds.metadata.rules import SUBMISSION_RULES, Rule
-from xds.registry.parameters import Parameter
-from xds.registry.queries import STORED_QUERIES
-from xds.registry.steps import StoredQuery
+from xds.registry.queries.parameters import Parameter
+from xds.registry.queries.steps import StoredQuery
+from xds.registry.queries.stored_queries import STORED_QUERIES
 
 PACKAGE: Final = Path(errors.__file__).parent
 MOST_TESTS: Final = 6

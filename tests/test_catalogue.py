@@ -23,7 +23,7 @@ from xds.hl7v2.feed import EVENTS
 from xds.metadata.catalogue import CATALOGUE, SoapMessages, TransactionKind, TransactionRow
 from xds.metadata.rules import SUBMISSION_RULES
 from xds.mhd.interactions import INTERACTIONS
-from xds.registry.queries import STORED_QUERIES
+from xds.registry.queries.stored_queries import STORED_QUERIES
 from xds.security import policy
 from xds.transactions import TRANSACTIONS
 
@@ -92,7 +92,7 @@ def _lacking_in_registry(row: TransactionRow) -> Iterator[str]:
     if row.kind is TransactionKind.QUERY and not any(
         query.transaction == row.name for query in STORED_QUERIES.values()
     ):
-        yield "registry/queries.py has no stored query of it"
+        yield "registry/queries/stored_queries.py has no stored query of it"
 
 
 def _lacking_by_fhir(row: TransactionRow, path: str) -> Iterator[str]:
@@ -268,7 +268,7 @@ def test_a_new_row_alone_is_told_everything_that_it_lacks() -> None:
             "transactions/__init__.py has no handler of urn:example:Ask in TRANSACTIONS",
             f"wsdl/registry.wsdl has no operation of ITI-902 B, {asked}AdhocQueryRequest",
             "wsdl/registry.wsdl has no binding of urn:example:Ask",
-            "registry/queries.py has no stored query of it",
+            "registry/queries/stored_queries.py has no stored query of it",
             *documents,
         ),
         *_told(

@@ -145,7 +145,7 @@ LIBRARIES: Final = {
         "outgoing.tables",
     ),
     "alembic": ("registry",),
-    "zstandard": ("registry.packing",),
+    "zstandard": ("registry.storage.packing",),
     "psycopg": ("database",),
     "obstore": ("repository.object_storage",),
     "falcon": ("app", "http.pages", "fhir"),

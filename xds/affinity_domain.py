@@ -22,7 +22,7 @@ from xds.registry import removal, schema
 from xds.registry.identities import PatientIdentities
 from xds.registry.link_changes import LINK_CHANGE, LinkPolicy
 from xds.registry.locking import of_unique_ids
-from xds.registry.queries import ResultLimits
+from xds.registry.queries.stored_queries import ResultLimits
 from xds.registry.registry import DocumentRegistry
 from xds.repository import removing
 from xds.repository.index import Connection

@@ -1,9 +1,9 @@
 """Registrations in bulk: what many submissions, registered one by one, would leave in the tables.
 
 It is for filling an empty registry with what is known to be lawful: nothing is checked against the
-rules, and nobody else is in the way. An object's row is what :mod:`xds.registry.rows` makes of its
-pattern, with the blanks filled in; the consequences of a submission for what came before it are
-those of :mod:`xds.registry.consequences`, done to rows that are not in the database yet. A test
+rules, and nobody else is in the way. An object's row is what :mod:`xds.registry.storage.rows` makes
+of its pattern, with the blanks filled in; the consequences of a submission for what came before it
+are those of :mod:`xds.registry.consequences`, done to rows that are not in the database yet. A test
 holds the two ways of registering against each other.
 """
 
@@ -27,8 +27,8 @@ from xds.metadata.objects import (
 )
 from xds.metadata.patterns import Draft, Pattern, Text, blank, blanks, escaped, filled, pattern
 from xds.registry import events
-from xds.registry.fragments import kept, rendered
-from xds.registry.rows import TABLES, prepared
+from xds.registry.storage.fragments import kept, rendered
+from xds.registry.storage.rows import TABLES, prepared
 from xds.registry.tables import VALUES, event, patient, searchable
 
 Row = dict[str, Any]

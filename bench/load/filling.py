@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, exists, func, select, text
 
 from xds.database import Database
 from xds.registry import schema
-from xds.registry.rows import TABLES
+from xds.registry.storage.rows import TABLES
 from xds.registry.tables import VALUES, event, patient
 
 _FILLED: Final[Sequence[Table]] = (patient, *TABLES.values(), *VALUES.values(), event)

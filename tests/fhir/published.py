@@ -21,7 +21,7 @@ from xds.metadata.document_request import DocumentRequest
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.mhd.iti65_provide_document_bundle import provide
 from xds.mhd.iti105_simplified_publish import publish
-from xds.registry.views import Found
+from xds.registry.queries.views import Found
 from xds.repository.store import DocumentReader
 
 BASE = "https://hub.example/fhir"

@@ -17,7 +17,7 @@ from xds.metadata.ebrim import new_uuid
 from xds.metadata.objects import Author, Code, DocumentEntry
 from xds.mhd.mapping.document_references import document_reference, read_document_reference
 from xds.mhd.mapping.patients import patient_resource
-from xds.registry.views import KnownPatient, Relation
+from xds.registry.queries.views import KnownPatient, Relation
 
 RFC = "urn:ietf:rfc:3986"
 PATH = READING.path

@@ -14,7 +14,7 @@ from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Author, DocumentEntry, Folder, SubmissionSet
 from xds.mhd.mapping.lists import folder_list, read_folder, read_submission_set, submission_set_list
-from xds.registry.views import Member
+from xds.registry.queries.views import Member
 
 RFC = "urn:ietf:rfc:3986"
 DOCUMENT = "urn:uuid:bbbbbbbb-0000-4000-8000-000000000001"

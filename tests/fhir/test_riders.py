@@ -34,8 +34,8 @@ from xds.mhd.mapping.document_references import document_reference, read_documen
 from xds.mhd.mapping.lists import folder_list, read_folder, read_submission_set, submission_set_list
 from xds.mhd.mapping.riders import MOST, Rider
 from xds.mhd.provide.bundle import list_type
-from xds.registry.fragments import parsed
-from xds.registry.queries import QueryRequest
+from xds.registry.queries.stored_queries import QueryRequest
+from xds.registry.storage.fragments import parsed
 
 OTHERS: Final = "http://example.org/extension"
 EXAMPLES: Final = sorted(

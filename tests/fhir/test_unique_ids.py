@@ -16,9 +16,9 @@ from xds.metadata.document_request import DocumentRequest
 from xds.metadata.ebrim import Slot
 from xds.metadata.unique_ids import normal, spellings
 from xds.mhd.iti67_find_document_references import find
-from xds.registry.fragments import parsed
 from xds.registry.migrations import v2_1
-from xds.registry.queries import QueryRequest
+from xds.registry.queries.stored_queries import QueryRequest
+from xds.registry.storage.fragments import parsed
 
 UPPER = "urn:uuid:4D48A000-0000-4000-8000-00000000ABCD"
 FORMS = {

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance import UNSHOWN, Conformance, Row, document, tables, told_of
-from xds.registry.queries import STORED_QUERIES
+from xds.registry.queries.stored_queries import STORED_QUERIES
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
 

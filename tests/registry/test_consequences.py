@@ -22,7 +22,7 @@ from xds.metadata.objects import (
     SubmissionSet,
 )
 from xds.metadata.submission import Submission
-from xds.registry.fragments import FoundObject, kept, parsed, rendered
+from xds.registry.storage.fragments import FoundObject, kept, parsed, rendered
 
 T = TypeVar("T", bound=MetadataObject)
 REPORT, IMAGE, ADDENDUM, ADDENDUM_IMAGE, OTHER = 10, 11, 12, 13, 14

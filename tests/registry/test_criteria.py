@@ -25,13 +25,13 @@ from xds.metadata.criteria import (
 from xds.metadata.ebrim import Slot
 from xds.metadata.objects import Author, Code, DocumentEntry
 from xds.metadata.searched import ORDERED
-from xds.registry.conditions import decided
-from xds.registry.parameters import criterion_of, decode
 from xds.registry.patients import Patients
-from xds.registry.queries import STORED_QUERIES
-from xds.registry.rows import assign_patients, insert_objects, prepared
-from xds.registry.views import Found, RegistryView
-from xds.registry.visibility import Visibility
+from xds.registry.queries.conditions import decided
+from xds.registry.queries.parameters import criterion_of, decode
+from xds.registry.queries.stored_queries import STORED_QUERIES
+from xds.registry.queries.views import Found, RegistryView
+from xds.registry.queries.visibility import Visibility
+from xds.registry.storage.rows import assign_patients, insert_objects, prepared
 
 PATIENTS: Final = ("anna^^^&2.999.1&ISO", "Anna^^^&2.999.1&ISO")
 UUIDS: Final = tuple(f"urn:uuid:{number}1111111-1111-4111-8111-111111111111" for number in range(3))

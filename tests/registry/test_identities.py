@@ -18,7 +18,7 @@ from xds.metadata.criteria import ANYTHING
 from xds.metadata.ebrim import Slot, new_uuid
 from xds.metadata.submission import Submission
 from xds.registry.identities import Fault, IdentityFinding, IdentityRefused, PatientIdentities, Role
-from xds.registry.queries import QueryRequest
+from xds.registry.queries.stored_queries import QueryRequest
 from xds.registry.registry import DocumentRegistry
 from xds.registry.tables import document_entry, event, folder, patient, submission_set
 

@@ -28,7 +28,7 @@ from xds.parsing import parse
 from xds.registry.events import Event
 from xds.registry.identities import Fault, IdentityFinding, IdentityRefused, PatientIdentities, Role
 from xds.registry.link_changes import LinkChange, LinkPolicy
-from xds.registry.queries import QueryRequest
+from xds.registry.queries.stored_queries import QueryRequest
 from xds.registry.registry import DocumentRegistry
 
 LOCAL, OTHER_LOCAL = "MRN77^^^&2.999.1.2&ISO", "MRN78^^^&2.999.1.2&ISO"

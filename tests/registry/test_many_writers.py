@@ -27,7 +27,7 @@ from xds.registry import events
 from xds.registry.events import PATIENT_ADDED, NewEvent
 from xds.registry.identities import IdentityRefused, PatientIdentities
 from xds.registry.patients import added
-from xds.registry.queries import QueryRequest
+from xds.registry.queries.stored_queries import QueryRequest
 from xds.registry.registry import DocumentRegistry
 from xds.registry.tables import patient
 

@@ -12,7 +12,7 @@ from tests.registry.wire import Answer, World, text, texts
 from tests.serving import Server
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder
-from xds.registry.queries import STORED_QUERIES
+from xds.registry.queries.stored_queries import STORED_QUERIES
 
 shows = pytest.mark.shows
 DE: Final = "$XDSDocumentEntry"

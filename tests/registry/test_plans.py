@@ -14,8 +14,8 @@ from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_18
 from xds.metadata.criteria import And, Comparison, Not, Operator
 from xds.metadata.ebrim import Slot, new_uuid
-from xds.registry.queries import STORED_QUERIES, QueryRequest
-from xds.registry.steps import StoredQuery
+from xds.registry.queries.steps import StoredQuery
+from xds.registry.queries.stored_queries import STORED_QUERIES, QueryRequest
 from xds.registry.tables import document_entry, folder, patient
 
 PATIENTS, ENTRIES = 1_000, 10_000

@@ -12,8 +12,8 @@ from tests.registry.wire import Answer, Parameters, World
 from tests.serving import Server
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import Operator
-from xds.registry.parameters import Parameter
-from xds.registry.queries import STORED_QUERIES
+from xds.registry.queries.parameters import Parameter
+from xds.registry.queries.stored_queries import STORED_QUERIES
 from xds.registry.tables import document_entry
 
 shows = pytest.mark.shows

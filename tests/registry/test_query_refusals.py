@@ -11,9 +11,9 @@ from tests.registry.test_queries import CASES, QUERIES, ask
 from tests.registry.wire import Answer, Parameters, World
 from tests.serving import Server, serving
 from xds.metadata import vocabulary as v
-from xds.registry.parameters import CODE, STATUS, TIME, Parameter
-from xds.registry.queries import STORED_QUERIES
-from xds.registry.steps import StoredQuery
+from xds.registry.queries.parameters import CODE, STATUS, TIME, Parameter
+from xds.registry.queries.steps import StoredQuery
+from xds.registry.queries.stored_queries import STORED_QUERIES
 
 shows = pytest.mark.shows
 MISSING = "XDSStoredQueryMissingParam"

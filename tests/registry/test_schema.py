@@ -26,12 +26,12 @@ from xds.metadata.criteria import ANYTHING
 from xds.metadata.ebrim import Slot
 from xds.metadata.objects import Association, DocumentEntry
 from xds.registry import schema
-from xds.registry.fragments import FoundObject, parsed
-from xds.registry.queries import QueryRequest
-from xds.registry.refilling import refill
+from xds.registry.queries.stored_queries import QueryRequest
 from xds.registry.registry import DocumentRegistry
-from xds.registry.rows import TABLES, prepared
 from xds.registry.schema import HEAD, OURS, Migrations, SchemaMismatch
+from xds.registry.storage.fragments import FoundObject, parsed
+from xds.registry.storage.refilling import refill
+from xds.registry.storage.rows import TABLES, prepared
 from xds.registry.tables import SEARCH_VERSIONS, VALUES, document_entry, document_entry_value
 from xds.repository import index
 

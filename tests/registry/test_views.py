@@ -11,9 +11,9 @@ from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING, And, Comparison, Criterion, Not, Operator, Or
 from xds.metadata.objects import Association, Author, Code, DocumentEntry, Folder, SubmissionSet
 from xds.metadata.submission import Submission
-from xds.registry.queries import ResultLimits
+from xds.registry.queries.search import Order, Page
+from xds.registry.queries.stored_queries import ResultLimits
 from xds.registry.registry import DocumentRegistry
-from xds.registry.search import Order, Page
 
 ANNA, BERT = (f"{name}^^^&2.999.1.1&ISO" for name in ("anna", "bert"))
 

@@ -19,7 +19,7 @@ from xds.metadata.submission import Submission
 from xds.metadata.systems import Systems
 from xds.mhd import iti66_find_document_lists as iti66
 from xds.mhd import iti67_find_document_references as iti67
-from xds.registry.queries import QueryRequest
+from xds.registry.queries.stored_queries import QueryRequest
 from xds.security import policy_file
 from xds.security.access import Access, AccessDenied
 from xds.security.caller import Caller, User

@@ -1,9 +1,9 @@
 """Criteria for objects by the names of their attributes: what is searched, and who may see what.
 
 A criterion is data. Parameters of stored queries and of FHIR searches become criteria, a policy is
-made of them, the registry makes SQL of them (:mod:`xds.registry.conditions`), and :func:`evaluate`
-decides one for an object in memory. Both decide alike: where a value is absent, a comparison does
-not hold, and its negation does.
+made of them, the registry makes SQL of them (:mod:`xds.registry.queries.conditions`), and
+:func:`evaluate` decides one for an object in memory. Both decide alike: where a value is absent, a
+comparison does not hold, and its negation does.
 """
 
 import re

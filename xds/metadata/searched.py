@@ -1,8 +1,8 @@
 """What is searched of an object, and as what: said where the attribute is declared.
 
 Columns and rows of values (:mod:`xds.registry.tables`), what they are filled with
-(:mod:`xds.registry.rows`), and the checks of stored queries and search parameters at the start of
-the program all follow from it.
+(:mod:`xds.registry.storage.rows`), and the checks of stored queries and search parameters at the
+start of the program all follow from it.
 """
 
 import unicodedata

@@ -14,7 +14,7 @@ from xds.metadata.criteria import Comparison, Operator
 from xds.metadata.objects import DocumentEntry
 from xds.mhd.mapping.document_references import document_reference
 from xds.mhd.search.parameters import DOCUMENT_REFERENCES
-from xds.registry.views import Found, RegistryView, Relation
+from xds.registry.queries.views import Found, RegistryView, Relation
 from xds.security.details import PatientDetails
 
 

@@ -25,7 +25,7 @@ from xds.metadata.objects import Association, DocumentEntry
 from xds.mhd.provide.publishing import DocumentContent
 from xds.mhd.provide.single_document import register_document
 from xds.mhd.provide.subjects import Subjects, known_to, stated_subjects, subjects_of
-from xds.registry.views import RegistryView
+from xds.registry.queries.views import RegistryView
 from xds.security.details import PatientDetails
 
 _RESOURCE: Final = "Parameters.parameter[0].resource"

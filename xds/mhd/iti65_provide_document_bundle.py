@@ -39,7 +39,7 @@ from xds.mhd.provide.publishing import (
 )
 from xds.mhd.provide.subjects import note_subjects
 from xds.mhd.provide.submitted_objects import MetadataReader, SubmittedObjects, Thing
-from xds.registry.views import KnownPatient
+from xds.registry.queries.views import KnownPatient
 from xds.repository.store import StagedDocument
 
 _CREATED: Final = "201 Created"

@@ -17,7 +17,7 @@ from xds.metadata.objects import Folder
 from xds.mhd.mapping.lists import folder_list, submission_set_list
 from xds.mhd.search.criteria import id_attribute
 from xds.mhd.search.parameters import LISTS
-from xds.registry.views import Found, Member, RegistryView
+from xds.registry.queries.views import Found, Member, RegistryView
 from xds.security.details import PatientDetails
 
 

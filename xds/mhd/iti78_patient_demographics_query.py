@@ -22,7 +22,7 @@ from xds.metadata.criteria import ANYTHING
 from xds.mhd.mapping.patients import patient_resource
 from xds.mhd.search.criteria import identifying, patient_ids, patient_number
 from xds.mhd.search.parameters import PATIENTS
-from xds.registry.views import KnownPatient, RegistryView
+from xds.registry.queries.views import KnownPatient, RegistryView
 from xds.security.details import PatientDetails, QueryDetails
 
 

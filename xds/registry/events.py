@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Row, Table, func, insert, literal, select, te
 
 from xds.database import announce, insert_arrays, insert_rows
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
-from xds.registry.fragments import FoundObject
-from xds.registry.rows import KINDS
+from xds.registry.storage.fragments import FoundObject
+from xds.registry.storage.rows import KINDS
 from xds.registry.tables import event, patient
 
 TOPIC: Final = "events"

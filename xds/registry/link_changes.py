@@ -25,9 +25,9 @@ from xds.metadata.objects import (
 from xds.metadata.submission import Submission
 from xds.registry import events, versions
 from xds.registry.events import DEPRECATED, REGISTERED, UPDATED, NewEvent
-from xds.registry.fragments import FIRST_VERSION
 from xds.registry.patients import Patients
-from xds.registry.rows import assign_patients, insert_objects, prepared
+from xds.registry.storage.fragments import FIRST_VERSION
+from xds.registry.storage.rows import assign_patients, insert_objects, prepared
 from xds.registry.tables import association, document_entry, folder, patient, searchable
 from xds.registry.versions import Versioned, each, uuids_in
 

@@ -26,7 +26,7 @@ from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObj
 from xds.metadata.rules import RegisteredObject, RegistryState
 from xds.metadata.submission import Submission
 from xds.metadata.unique_ids import normal
-from xds.registry.fragments import FoundObject, parsed
+from xds.registry.storage.fragments import FoundObject, parsed
 from xds.registry.tables import association, document_entry, folder, patient, submission_set
 
 T = TypeVar("T")

@@ -20,16 +20,22 @@ from xds.metadata.unique_ids import normal
 from xds.registry import consequences, events, lookups, removal, updates
 from xds.registry.consequences import Consequences
 from xds.registry.events import EVENT_OBJECTS, Event, NewEvent
-from xds.registry.fragments import FIRST_VERSION
 from xds.registry.locking import of_unique_ids, relied_on, require_locked
 from xds.registry.patients import Patients
-from xds.registry.queries import QueryRequest, QueryResult, ResultLimits, answer
+from xds.registry.queries.search import Columns, Search
+from xds.registry.queries.stored_queries import QueryRequest, QueryResult, ResultLimits, answer
+from xds.registry.queries.views import LATEST_VERSION, RegistryView
+from xds.registry.queries.visibility import Visibility
 from xds.registry.removal import LegalHold, Removal
-from xds.registry.rows import TABLES, PreparedObject, assign_patients, insert_objects, prepared
-from xds.registry.search import Columns, Search
+from xds.registry.storage.fragments import FIRST_VERSION
+from xds.registry.storage.rows import (
+    TABLES,
+    PreparedObject,
+    assign_patients,
+    insert_objects,
+    prepared,
+)
 from xds.registry.tables import document_entry, patient
-from xds.registry.views import LATEST_VERSION, RegistryView
-from xds.registry.visibility import Visibility
 
 _PAGE: Final = 1_000
 _NEXT_STABLE: Final = (

@@ -16,7 +16,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from xds.database import Database, DatabaseUnavailable
-from xds.registry.refilling import refill
+from xds.registry.storage.refilling import refill
 
 HEAD: Final = "2.7"
 """The revision that this program is made for."""

@@ -2,9 +2,9 @@
 
 What never changes of an object is rendered once, at registration, and kept in ``fragment``; what
 does change (availabilityStatus, patientId after a merge, a Folder's lastUpdateTime) stands in
-columns alone and is filled in on the way out (:mod:`xds.registry.fragments`). Columns beside those
-exist to be searched: there is one for each attribute that is declared as searched and has one value
-at most. Those with more values have rows in a table of values.
+columns alone and is filled in on the way out (:mod:`xds.registry.storage.fragments`). Columns
+beside those exist to be searched: there is one for each attribute that is declared as searched and
+has one value at most. Those with more values have rows in a table of values.
 """
 
 import re
@@ -275,8 +275,8 @@ SEARCH_VERSIONS: Final[Mapping[str, int]] = {"document_entry": 2, "submission_se
 """Of each table, how often what is searched of its objects has changed.
 
 A row has the version of the program that wrote it. Those of a lower version lack something, which
-:mod:`xds.registry.refilling` puts in: whoever has an attribute searched counts its table one up,
-and has a migration make the index of such rows anew.
+:mod:`xds.registry.storage.refilling` puts in: whoever has an attribute searched counts its table
+one up, and has a migration make the index of such rows anew.
 """
 
 

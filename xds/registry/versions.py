@@ -15,8 +15,8 @@ from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import RegistryObject
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject
-from xds.registry.fragments import FoundObject, parsed
-from xds.registry.rows import TABLES
+from xds.registry.storage.fragments import FoundObject, parsed
+from xds.registry.storage.rows import TABLES
 from xds.registry.tables import association
 
 T = TypeVar("T", bound=MetadataObject)

@@ -13,8 +13,8 @@ from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_18
 from xds.metadata.white_space import trimmed
-from xds.registry.queries import QueryRequest, QueryResult
-from xds.registry.search import Page
+from xds.registry.queries.search import Page
+from xds.registry.queries.stored_queries import QueryRequest, QueryResult
 from xds.security.access import Access
 from xds.security.details import QueryDetails
 from xds.transactions.responses import query_response

@@ -9,7 +9,7 @@ from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
 
 if TYPE_CHECKING:
-    from xds.registry.views import Relation
+    from xds.registry.queries.views import Relation
 
 RELATES_TO: Final[Mapping[str, tuple[str, ...]]] = {
     v.RPLC: ("replaces",),

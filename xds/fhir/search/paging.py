@@ -34,8 +34,8 @@ from xds.metadata.criteria import (
 )
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.metadata.searched import OF_REGISTRY, Searched
-from xds.registry.search import Order, Page
-from xds.registry.views import Found, RegistryView
+from xds.registry.queries.search import Order, Page
+from xds.registry.queries.views import Found, RegistryView
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from xds.fhir.r4.outcome import Issue
 from xds.metadata.criteria import Criterion
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.metadata.searched import ORDERED, Searched
-from xds.registry.views import RegistryView
+from xds.registry.queries.views import RegistryView
 
 Kind = type[DocumentEntry] | type[SubmissionSet] | type[Folder]
 

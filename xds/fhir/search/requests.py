@@ -22,7 +22,7 @@ from xds.fhir.search.parameters import (
 )
 from xds.fhir.search.values import split
 from xds.metadata.criteria import NOTHING, Criterion, all_of, given, is_nothing, negated
-from xds.registry.views import RegistryView
+from xds.registry.queries.views import RegistryView
 
 
 @dataclass(frozen=True, slots=True)

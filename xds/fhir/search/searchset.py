@@ -24,7 +24,7 @@ from xds.fhir.search.parameters import Searchable
 from xds.fhir.search.requests import Plan, Selection, passed_over, plan, require_subject, select
 from xds.fhir.search.subsets import subset
 from xds.metadata.criteria import ANYTHING, values_equal_to
-from xds.registry.views import Found, RegistryView
+from xds.registry.queries.views import Found, RegistryView
 from xds.security.details import QueryDetails
 
 Render = Callable[[Facade, str, RegistryView, Sequence[Found[Any]]], list[Rendered]]

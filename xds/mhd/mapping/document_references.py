@@ -23,7 +23,7 @@ from xds.mhd.mapping.common import (
 from xds.mhd.mapping.riders import FURTHER, Shape, at, restored, rider_of
 
 if TYPE_CHECKING:
-    from xds.registry.views import Relation
+    from xds.registry.queries.views import Relation
 
 from xds.mhd.mapping.reading_documents import read
 from xds.mhd.mapping.writing_documents import document_url, written

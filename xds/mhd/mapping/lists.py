@@ -46,7 +46,7 @@ from xds.mhd.mapping.patients import subject
 from xds.mhd.mapping.riders import FURTHER, Shape, restored, rider_of
 
 if TYPE_CHECKING:
-    from xds.registry.views import Member
+    from xds.registry.queries.views import Member
 
 _FOLDER_STATUS: Final = {v.APPROVED: f.CURRENT, v.DEPRECATED: f.RETIRED}
 _AVAILABILITY: Final = {

@@ -7,7 +7,7 @@ from xds.fhir.datatypes.identifiers import patient_identifier
 from xds.fhir.r4.resource import Resource
 
 if TYPE_CHECKING:
-    from xds.registry.views import KnownPatient
+    from xds.registry.queries.views import KnownPatient
 
 
 def patient_resource(known: "KnownPatient", *, context: Writing) -> Resource:

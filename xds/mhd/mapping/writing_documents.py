@@ -26,7 +26,7 @@ from xds.mhd.mapping.common import home_community, uuids
 from xds.mhd.mapping.patients import subject
 
 if TYPE_CHECKING:
-    from xds.registry.views import Relation
+    from xds.registry.queries.views import Relation
 
 MOST_OF_UNSIGNED_INT: Final = 2**31 - 1
 """The largest unsignedInt of FHIR, and so the largest size that it can say."""

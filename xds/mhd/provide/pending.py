@@ -11,7 +11,7 @@ from xds.mhd.provide.bundle import SubmittedEntries
 from xds.mhd.provide.fetching import fetching_of
 from xds.mhd.provide.subjects import Subjects, subjects_of
 from xds.outgoing.fetching import Fetching
-from xds.registry.views import RegistryView
+from xds.registry.queries.views import RegistryView
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,7 @@ from xds.metadata.systems import Systems
 from xds.mhd.provide.bundle import EntryKind
 from xds.mhd.provide.fetching import fetching_of
 from xds.outgoing.fetching import CannotFetch, Fetching
-from xds.registry.views import RegistryView
+from xds.registry.queries.views import RegistryView
 from xds.security.details import PatientDetails
 
 _UNKNOWN: Final = "XDSUnknownPatientId"

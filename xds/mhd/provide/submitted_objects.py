@@ -19,7 +19,7 @@ from xds.mhd.mapping.lists import read_folder, read_submission_set
 from xds.mhd.provide.bundle import EntryKind
 from xds.mhd.provide.pending import PendingSubmission
 from xds.mhd.provide.publishing import check_modifiers, new_unique_id
-from xds.registry.views import Found
+from xds.registry.queries.views import Found
 
 Thing = DocumentEntry | SubmissionSet | Folder
 T = TypeVar("T", DocumentEntry, SubmissionSet, Folder)

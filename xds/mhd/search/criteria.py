@@ -53,7 +53,7 @@ from xds.metadata.criteria import (
 from xds.metadata.datatypes import CX
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.metadata.searched import TEXTS, Searched
-from xds.registry.views import RegistryView
+from xds.registry.queries.views import RegistryView
 
 
 def _tokens(asked: SearchArgument) -> list[Token]:

@@ -13,8 +13,8 @@ from xds.metadata.criteria import Comparison, Criterion, Operator
 from xds.metadata.objects import DocumentEntry
 from xds.mhd.document_references import rendered
 from xds.mhd.search.parameters import DOCUMENT_REFERENCES
-from xds.registry.search import Page
-from xds.registry.views import RegistryView
+from xds.registry.queries.search import Page
+from xds.registry.queries.views import RegistryView
 
 _ANY: Final = "*"
 

@@ -1,7 +1,7 @@
 """Fragments are packed from now on, which programs of before cannot read.
 
-What they wrote is read as it is (:mod:`xds.registry.packing`). The indexes that lead from an object
-to its values hold each owner once, in place of each value.
+What they wrote is read as it is (:mod:`xds.registry.storage.packing`). The indexes that lead from
+an object to its values hold each owner once, in place of each value.
 """
 
 from typing import Final

@@ -1,6 +1,6 @@
 """Titles and institutions of authors are searched (FindDocumentsByTitle).
 
-What is registered already is refilled behind it (:mod:`xds.registry.refilling`).
+What is registered already is refilled behind it (:mod:`xds.registry.storage.refilling`).
 """
 
 from typing import Final
@@ -8,7 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
-from xds.registry.refilling import added, index_behind
+from xds.registry.storage.refilling import added, index_behind
 
 revision: Final = "2.4"
 down_revision: Final = "2.3"

@@ -1,7 +1,7 @@
 """Update and removal of metadata: latest versions, documentAvailability, removals, legal holds.
 
-What is registered already is refilled behind it (:mod:`xds.registry.refilling`), which also marks
-the versions that are not the latest.
+What is registered already is refilled behind it (:mod:`xds.registry.storage.refilling`), which also
+marks the versions that are not the latest.
 """
 
 from typing import Final
@@ -9,7 +9,7 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
-from xds.registry.refilling import added, index_behind
+from xds.registry.storage.refilling import added, index_behind
 
 revision: Final = "2.6"
 down_revision: Final = "2.5"

@@ -29,8 +29,8 @@ from xds import logs
 from xds.database import Database
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import MetadataObject
-from xds.registry.fragments import FoundObject, parsed
-from xds.registry.rows import TABLES, columns, values
+from xds.registry.storage.fragments import FoundObject, parsed
+from xds.registry.storage.rows import TABLES, columns, values
 from xds.registry.tables import SEARCH_VERSIONS, VALUES, document_entry, folder, is_behind
 
 _BATCH: Final = 500

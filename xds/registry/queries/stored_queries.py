@@ -20,9 +20,8 @@ from xds.metadata.criteria import Operator
 from xds.metadata.ebrim import Slot
 from xds.metadata.objects import Association
 from xds.metadata.white_space import trimmed_value
-from xds.registry import steps
-from xds.registry.fragments import FoundObject
-from xds.registry.parameters import (
+from xds.registry.queries import steps
+from xds.registry.queries.parameters import (
     AVAILABILITY,
     CODE,
     ENTRY_TYPE,
@@ -37,10 +36,11 @@ from xds.registry.parameters import (
     items,
     passed_over,
 )
-from xds.registry.search import Columns, Page, Search, Shown
-from xds.registry.steps import StoredQuery
+from xds.registry.queries.search import Columns, Page, Search, Shown
+from xds.registry.queries.steps import StoredQuery
+from xds.registry.queries.visibility import Visibility
+from xds.registry.storage.fragments import FoundObject
 from xds.registry.tables import association, document_entry, folder, submission_set
-from xds.registry.visibility import Visibility
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from sqlalchemy import FromClause, Select, Table, and_, exists, func, or_, selec
 
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING, And, Criterion, is_anything, of_patient
-from xds.registry.conditions import Condition, Shape, bind, condition, fails
+from xds.registry.queries.conditions import Condition, Shape, bind, condition, fails
 from xds.registry.tables import association, document_entry, folder, patient, submission_set
 
 _PREFIX: Final = "seen"
@@ -54,7 +54,7 @@ def _bind(criterion: Criterion) -> Visibility:
 def seen(table: Table, sight: Sight, row: FromClause | None = None) -> list[Condition]:
     """Return the conditions by which a row of the table is visible; none where everything is.
 
-    ``row`` as for :func:`xds.registry.conditions.condition`.
+    ``row`` as for :func:`xds.registry.queries.conditions.condition`.
     """
     if not sight:
         return []

@@ -37,10 +37,11 @@ from xds.metadata.criteria import Criterion, all_of, evaluate
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.metadata.searched import searchable
 from xds.metadata.unique_ids import normal
-from xds.registry.conditions import Condition, decided
-from xds.registry.fragments import FoundObject, parsed
-from xds.registry.rows import TABLES
-from xds.registry.search import WHOLE, Columns, Order, Page, Search, Shown
+from xds.registry.queries.conditions import Condition, decided
+from xds.registry.queries.search import WHOLE, Columns, Order, Page, Search, Shown
+from xds.registry.queries.visibility import EVERYTHING, Sight, Visibility, not_all_withheld, seen
+from xds.registry.storage.fragments import FoundObject, parsed
+from xds.registry.storage.rows import TABLES
 from xds.registry.tables import (
     VALUES,
     association,
@@ -50,7 +51,6 @@ from xds.registry.tables import (
     submission_set,
     value_attribute,
 )
-from xds.registry.visibility import EVERYTHING, Sight, Visibility, not_all_withheld, seen
 
 T = TypeVar("T", DocumentEntry, SubmissionSet, Folder)
 

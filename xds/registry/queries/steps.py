@@ -14,10 +14,10 @@ from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_18
 from xds.metadata.criteria import Criterion, Operator, all_of, equal
 from xds.metadata.searched import TEXTS, Searched
-from xds.registry.fragments import FoundObject
-from xds.registry.parameters import Alternatives, Arguments, Parameter, criterion_of
-from xds.registry.rows import KINDS
-from xds.registry.search import Search, Shown, in_order
+from xds.registry.queries.parameters import Alternatives, Arguments, Parameter, criterion_of
+from xds.registry.queries.search import Search, Shown, in_order
+from xds.registry.storage.fragments import FoundObject
+from xds.registry.storage.rows import KINDS
 from xds.registry.tables import association, document_entry, folder, submission_set
 
 Step = Callable[["StoredQuery", Search, Arguments], list[FoundObject]]
@@ -34,7 +34,7 @@ _SUITABLE: Final[Mapping[Operator | None, frozenset[Searched]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredQuery:
-    """One stored query: a row of :data:`xds.registry.queries.STORED_QUERIES`.
+    """One stored query: a row of :data:`xds.registry.queries.stored_queries.STORED_QUERIES`.
 
     Raises ValueError where a parameter is compared with an attribute that is not searched, or not
     in that way: so a wrong row ends the program at its start.

@@ -30,11 +30,11 @@ from xds.database import fetch
 from xds.errors import TransactionFailure, XDSTooManyResults
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator, all_of
-from xds.registry.conditions import Shape, bind, column, conditions
-from xds.registry.fragments import FoundObject
-from xds.registry.rows import KINDS
+from xds.registry.queries.conditions import Shape, bind, column, conditions
+from xds.registry.queries.visibility import Sight, Visibility, seen
+from xds.registry.storage.fragments import FoundObject
+from xds.registry.storage.rows import KINDS
 from xds.registry.tables import association, document_entry, folder, patient
-from xds.registry.visibility import Sight, Visibility, seen
 
 
 class Columns(Enum):

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Table
 from xds.database import Insertion, insert_all
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
-from xds.registry.fragments import FIRST_VERSION, fragment
 from xds.registry.patients import Patients
+from xds.registry.storage.fragments import FIRST_VERSION, fragment
 from xds.registry.tables import (
     SEARCH_VERSIONS,
     VALUE_ATTRIBUTES,

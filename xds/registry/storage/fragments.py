@@ -20,7 +20,7 @@ from xds.metadata.objects import (
 )
 from xds.metadata.submission import LAST_DIGITS
 from xds.parsing import parse
-from xds.registry.packing import packed, unpacked
+from xds.registry.storage.packing import packed, unpacked
 
 _STATUS: Final = Placeholder("\x01")
 _PATIENT: Final = Placeholder("\x02")

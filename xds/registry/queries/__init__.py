@@ -1,0 +1,1 @@
+"""How objects are found: stored queries, their parameters and steps, and the one SQL builder."""

@@ -1,0 +1,1 @@
+"""How objects are kept: fragments of ebRIM, packed, and the rows that are searched."""
