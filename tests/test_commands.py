@@ -15,10 +15,10 @@ from click.testing import CliRunner, Result
 
 from tests.odd_server import envelope, http, odd_server, query_response
 from tests.serving import Server
-from xds import smoke_test
 from xds.__main__ import main
 from xds.client import DocumentConsumer, new_oid
-from xds.commands.client_options import ENVIRONMENT, safe_file_name
+from xds.commands import smoke_test
+from xds.commands.client.client_options import ENVIRONMENT, safe_file_name
 from xds.config import CLIENT_PREFIX, EXAMPLE_REPOSITORY, Config, unknown_environment
 from xds.metadata import vocabulary as v
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from xds.commands.listen import described
+from xds.commands.client.listen import described
 
 NOTIFY = """<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"
   xmlns:wsa="http://www.w3.org/2005/08/addressing" xmlns:wsnt="http://docs.oasis-open.org/wsn/b-2"

@@ -1,4 +1,4 @@
-"""The command line. A command is a row of COMMANDS and a module of xds/commands."""
+"""The command line. A command is a row of COMMANDS and a module of xds/commands or below."""
 
 from importlib import import_module
 from types import MappingProxyType
@@ -10,27 +10,49 @@ from xds import __version__
 
 COMMANDS: Final = MappingProxyType(
     {
-        "serve": "Serve a Document Registry and a Document Repository.",
-        "migrate": "Make the tables of a new database, or bring older ones up to date.",
-        "submit": "Provide documents to a repository and have them registered.",
-        "find": "List the documents of a patient.",
-        "get": "Retrieve a document.",
-        "update": "Change the metadata of a document.",
-        "remove": "Remove documents and their metadata.",
-        "hold": "Put documents on legal hold, so that nobody removes them.",
-        "verify": "Compare every stored document with what is registered of it.",
-        "sweep": "Remove stored documents that were never registered.",
-        "backup": "Copy the embedded database and its documents, while it serves or not.",
-        "restore": "Bring back what a backup has copied.",
-        "copy-database": "Copy the embedded database to a PostgreSQL server, with nothing lost.",
-        "audit": "Search the audit records: who has done what.",
-        "queue": "List what waits to be sent and why, have it tried now, or drop it.",
-        "listen": "Receive DSUB and FHIR notifications and show them, for trials.",
-        "certs": "Make an authority and certificates for trials of TLS.",
-        "load": "Fill an empty registry with a population, for trials and measurements.",
-        "config": "Show every option with its value and where it comes from.",
+        "serve": ("serve", "Serve a Document Registry and a Document Repository."),
+        "migrate": (
+            "maintenance.migrate",
+            "Make the tables of a new database, or bring older ones up to date.",
+        ),
+        "submit": ("client.submit", "Provide documents to a repository and have them registered."),
+        "find": ("client.find", "List the documents of a patient."),
+        "get": ("client.get", "Retrieve a document."),
+        "update": ("client.update", "Change the metadata of a document."),
+        "remove": ("client.remove", "Remove documents and their metadata."),
+        "hold": ("maintenance.hold", "Put documents on legal hold, so that nobody removes them."),
+        "verify": (
+            "maintenance.verify",
+            "Compare every stored document with what is registered of it.",
+        ),
+        "sweep": ("maintenance.sweep", "Remove stored documents that were never registered."),
+        "backup": (
+            "maintenance.backup",
+            "Copy the embedded database and its documents, while it serves or not.",
+        ),
+        "restore": ("maintenance.restore", "Bring back what a backup has copied."),
+        "copy-database": (
+            "maintenance.copy_database",
+            "Copy the embedded database to a PostgreSQL server, with nothing lost.",
+        ),
+        "audit": ("maintenance.audit", "Search the audit records: who has done what."),
+        "queue": (
+            "maintenance.queue",
+            "List what waits to be sent and why, have it tried now, or drop it.",
+        ),
+        "listen": (
+            "client.listen",
+            "Receive DSUB and FHIR notifications and show them, for trials.",
+        ),
+        "certs": ("certs", "Make an authority and certificates for trials of TLS."),
+        "load": (
+            "maintenance.load",
+            "Fill an empty registry with a population, for trials and measurements.",
+        ),
+        "config": ("config", "Show every option with its value and where it comes from."),
     }
 )
+"""Each command by its name: its module below xds.commands, and what it does."""
 
 
 class _Commands(click.Group):
@@ -44,7 +66,8 @@ class _Commands(click.Group):
         """Import the module of the command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"xds.commands.{cmd_name.replace('-', '_')}").command
+        module = import_module(f"xds.commands.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -57,7 +80,7 @@ class _Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

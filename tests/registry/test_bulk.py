@@ -18,7 +18,7 @@ from tests.databases import Databases
 from tests.registry import wire
 from tests.serving import Server, serving
 from xds.__main__ import main
-from xds.commands import load as load_command
+from xds.commands.maintenance import load as load_command
 from xds.database import METADATA, Database
 from xds.metadata import datatypes, ebrim, patterns
 from xds.metadata import vocabulary as v

@@ -132,7 +132,7 @@ def _example_oids(config: Config) -> Iterator[str]:
 def _round_trip(documents: tuple[Path, ...]) -> Callable[[Config], None] | None:
     if not documents:
         return None
-    from xds.smoke_test import show
+    from xds.commands.smoke_test import show
 
     def round_trip(config: Config) -> None:
         show(config, documents)

@@ -11,8 +11,8 @@ from xds.audit import anchor, audit_log, chain, table
 from xds.audit.message import render
 from xds.audit.record import AuditRecord, ParticipantObject, milliseconds
 from xds.audit.table import RecordFilter
-from xds.commands.client_options import parsed_by
-from xds.commands.maintained import database_of
+from xds.commands.client.client_options import parsed_by
+from xds.commands.maintenance.maintained import database_of
 from xds.commands.options import with_config
 from xds.commands.terminal import print_table, printable
 from xds.config import Config

@@ -2,7 +2,7 @@
 
 import click
 
-from xds.commands.maintained import database_of
+from xds.commands.maintenance.maintained import database_of
 from xds.commands.options import with_config
 from xds.commands.terminal import print_table, printable
 from xds.config import Config

@@ -8,8 +8,8 @@ from typing import Final
 import click
 
 from xds.affinity_domain import AffinityDomain
-from xds.commands.client_options import parsed_by
-from xds.commands.maintained import maintained
+from xds.commands.client.client_options import parsed_by
+from xds.commands.maintenance.maintained import maintained
 from xds.commands.options import with_config
 from xds.commands.terminal import human_size
 from xds.config import Config

@@ -10,7 +10,7 @@ import click
 
 from xds.client import DocumentConsumer, DocumentRequest, Fingerprint, RetrievedDocument
 from xds.client.submitting import suffix_for
-from xds.commands.client_options import Servers, safe_file_name, with_servers
+from xds.commands.client.client_options import Servers, safe_file_name, with_servers
 from xds.commands.terminal import human_size, printable, progress
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import DocumentEntry

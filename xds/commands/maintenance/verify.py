@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from xds.affinity_domain import AffinityDomain
-from xds.commands.maintained import maintained
+from xds.commands.maintenance.maintained import maintained
 from xds.commands.options import with_config
 from xds.commands.terminal import human_size, print_table, printable, progress
 from xds.config import Config

@@ -14,7 +14,14 @@ from xds.client import (
     submission_of_files,
 )
 from xds.client.submitting import EXAMPLE_SOURCE
-from xds.commands.client_options import Servers, code, dtm, parsed_by, with_patient, with_servers
+from xds.commands.client.client_options import (
+    Servers,
+    code,
+    dtm,
+    parsed_by,
+    with_patient,
+    with_servers,
+)
 from xds.commands.terminal import print_json, print_table, printable, progress
 from xds.metadata.objects import Author
 

@@ -12,7 +12,7 @@ from xds.client.administrator import (
     status_change_of,
     update_of,
 )
-from xds.commands.client_options import Servers, code, dtm, parsed_by, with_servers
+from xds.commands.client.client_options import Servers, code, dtm, parsed_by, with_servers
 from xds.commands.terminal import print_table, printable
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import DocumentEntry

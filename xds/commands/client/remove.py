@@ -5,7 +5,7 @@ from typing import Final
 import click
 
 from xds.client.administrator import DocumentRemoval, removal_of
-from xds.commands.client_options import Servers, with_servers
+from xds.commands.client.client_options import Servers, with_servers
 from xds.commands.terminal import print_table, printable
 from xds.metadata.objects import Association, DocumentEntry, MetadataObject
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from xds.client import DocumentFilters
-from xds.commands.client_options import (
+from xds.commands.client.client_options import (
     Servers,
     code_sought,
     dtm,

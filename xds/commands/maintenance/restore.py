@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from xds.commands.embedded import places, sentences, tell
+from xds.commands.maintenance.embedded import places, sentences, tell
 from xds.commands.options import with_config
 from xds.config import Config
 from xds.repository import copies
