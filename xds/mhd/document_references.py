@@ -9,6 +9,7 @@ from xds.fhir.exchange import Answer, Call, Facade
 from xds.fhir.http.versions import versioned
 from xds.fhir.r4.json import Rendered
 from xds.fhir.search import searchset
+from xds.fhir.search.rendered import RenderedResources
 from xds.fhir.vocabulary import UUID_URN
 from xds.metadata.criteria import Comparison, Operator
 from xds.metadata.objects import DocumentEntry
@@ -65,14 +66,21 @@ def rendered(
     facade: Facade, base: str, view: RegistryView, found: Sequence[Found[Any]]
 ) -> list[Rendered]:
     """Write entries as DocumentReferences, with their relations to older ones."""
+    return written(Writing(facade.domain.systems, base), facade.resources, view, found)
+
+
+def written(
+    writing: Writing, kept: RenderedResources, view: RegistryView, found: Sequence[Found[Any]]
+) -> list[Rendered]:
+    """Write entries as DocumentReferences, of which those in ``kept`` are written already."""
     relations: dict[str, list[Relation]] = {one.found.entry_uuid: [] for one in found}
     for relation in view.relations(relations):
         relations[relation.source].append(relation)
-    writing = Writing(facade.domain.systems, base)
+    base = writing.base
 
-    def written(one: Found[Any]) -> Rendered:
+    def write(one: Found[Any]) -> Rendered:
         related = relations[one.found.entry_uuid]
-        return facade.resources.rendered(
+        return kept.rendered(
             (*searchset.state(one, base), *related),
             lambda: versioned(
                 document_reference(
@@ -87,4 +95,4 @@ def rendered(
             ),
         )
 
-    return [written(one) for one in found]
+    return [write(one) for one in found]

@@ -8,16 +8,14 @@ from typing import Any
 
 from xds.fhir.datatypes.context import Writing
 from xds.fhir.exchange import Answer, Call, Facade
-from xds.fhir.http.versions import versioned
 from xds.fhir.r4.json import Rendered
 from xds.fhir.search import searchset
 from xds.fhir.vocabulary import FIND_LISTS_RESPONSE, UUID_URN
 from xds.metadata.criteria import Comparison, Operator
-from xds.metadata.objects import Folder
-from xds.mhd.mapping.lists import folder_list, submission_set_list
+from xds.mhd.document_lists import written
 from xds.mhd.search.criteria import id_attribute
 from xds.mhd.search.parameters import LISTS
-from xds.registry.queries.views import Found, Member, RegistryView
+from xds.registry.queries.views import Found, RegistryView
 from xds.security.details import PatientDetails
 
 
@@ -46,26 +44,4 @@ def rendered(
     facade: Facade, base: str, view: RegistryView, found: Sequence[Found[Any]]
 ) -> list[Rendered]:
     """Write SubmissionSets and Folders as Lists of what they hold."""
-    members: dict[str, list[Member]] = {one.found.entry_uuid: [] for one in found}
-    for member in view.members(members):
-        members[member.holder].append(member)
-    writing = Writing(facade.domain.systems, base)
-
-    def written(one: Found[Any]) -> Rendered:
-        held = members[one.found.entry_uuid]
-        write = folder_list if one.found.kind is Folder else submission_set_list
-        return facade.resources.rendered(
-            (*searchset.state(one, base), *held),
-            lambda: versioned(
-                write(
-                    one.thing,
-                    context=writing,
-                    members=held,
-                    last_updated_at=one.last_updated_at,
-                    patient=one.patient,
-                ),
-                base,
-            ),
-        )
-
-    return [written(one) for one in found]
+    return written(Writing(facade.domain.systems, base), facade.resources, view, found)

@@ -174,12 +174,8 @@ def logical_ids(asked: SearchArgument, attribute: str, where: SearchContext) -> 
 def identifiers(asked: SearchArgument, attribute: str, where: SearchContext) -> Criterion:
     """Compare uniqueId and entryUUID, with their system or without (ITI TF-2 Z.9.1)."""
     tokens = identifying(asked)
-    unique_ids = [text for token in tokens for text in _unique_ids(token, where)]
-    uuids = [token.value.lower() for token in tokens if _is_uuid(token)]
-    uuids += where.view.bearers(where.kind, [_further(token) for token in tokens])
-    criteria = [equal("unique_id", unique_ids), equal("entry_uuid", uuids)]
-    if (name := id_attribute(where.kind)) != "entry_uuid":
-        criteria.append(equal(name, uuids))
+    bearers = where.view.bearers(where.kind, [further_identifier(token) for token in tokens])
+    criteria = [own_identifiers(tokens, where), *_uuids(bearers, where)]
     extensions = [t.value for t in tokens if t.system is None and "^" not in t.value]
     if extensions and where.kind is DocumentEntry and where.has_patient:
         # without a patient this would look at every document there is
@@ -187,7 +183,20 @@ def identifiers(asked: SearchArgument, attribute: str, where: SearchContext) -> 
     return any_of(criteria)
 
 
-def _further(token: Token) -> str:
+def own_identifiers(tokens: Sequence[Token], where: SearchContext) -> Criterion:
+    """Compare uniqueId, entryUUID and logicalID, whether or not there is such an object yet."""
+    unique_ids = [text for token in tokens for text in _unique_ids(token, where)]
+    uuids = [token.value.lower() for token in tokens if _is_uuid(token)]
+    return any_of([equal("unique_id", unique_ids), *_uuids(uuids, where)])
+
+
+def _uuids(uuids: Sequence[str], where: SearchContext) -> Iterator[Criterion]:
+    yield equal("entry_uuid", uuids)
+    if (name := id_attribute(where.kind)) != "entry_uuid":
+        yield equal(name, uuids)
+
+
+def further_identifier(token: Token) -> str:
     """Return a token as identifiers beside the object's own are looked up."""
     return f"{'*' if token.system is None else token.system}|{token.value}"
 
