@@ -118,10 +118,13 @@ def _named(name: str, rows: Sequence[SearchParameter]) -> tuple[SearchParameter,
 
 
 def require_subject(selections: Iterable[Selection], rows: Iterable[SearchParameter]) -> None:
-    """Refuse a search that would look at everybody's objects (MHD 2:3.67.4.1.2)."""
-    if any(one.row.finds and not one.asked.modifier for one in selections):
-        return
+    """Refuse a search that would look at everybody's objects (MHD 2:3.67.4.1.2).
+
+    Where no row leads to few objects, there are few, and a search may ask for all of them.
+    """
     names = [row.name for row in rows if row.finds]
+    if not names or any(one.row.finds and not one.asked.modifier for one in selections):
+        return
     raise Refused.because(400, "required", f"one of {', '.join(names)} is required")
 
 

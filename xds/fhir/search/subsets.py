@@ -15,6 +15,8 @@ _ALWAYS: Final = frozenset({"resourceType", "id", "meta", "implicitRules"})
 _MANDATORY: Final[Mapping[str, frozenset[str]]] = {
     "DocumentReference": frozenset({"status", "content"}),
     "List": frozenset({"status", "mode"}),
+    "Subscription": frozenset({"status", "reason", "criteria", "_criteria", "channel"}),
+    "Basic": frozenset({"modifierExtension", "code"}),
 }
 """What R4 requires of a resource, so that a part of it is still one."""
 _SUMMARY: Final[Mapping[str, frozenset[str]]] = {
@@ -38,6 +40,10 @@ _SUMMARY: Final[Mapping[str, frozenset[str]]] = {
     ),
     "List": frozenset({"status", "mode", "title", "code", "subject", "date", "source"}),
     "Patient": frozenset({"identifier", "active", "link"}),
+    "Subscription": frozenset(
+        {"status", "contact", "end", "reason", "criteria", "_criteria", "error", "channel"}
+    ),
+    "Basic": frozenset({"modifierExtension", "code"}),
 }
 """What R4 marks as summary; of ``context`` that is the period alone."""
 
