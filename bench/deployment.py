@@ -18,7 +18,7 @@ from tests.postgresql import own_postgresql
 from tests.serving import Server, serving
 from xds.client import Content, DocumentConsumer, DocumentSource, Fingerprint
 from xds.config import EXAMPLE_REPOSITORY, Config
-from xds.database import Database
+from xds.database.access import Database
 from xds.metadata.submission import Submission
 from xds.registry import schema
 

@@ -30,7 +30,7 @@ from bench.steady import REGISTERED_BEFORE, SUCCESS, Steady
 from tests.postgresql import OwnPostgreSQL, own_postgresql, standby_of
 from tests.s3_server import NoServer, Swift, s3_server
 from tests.serving import Server, serving
-from xds.database import Database
+from xds.database.access import Database
 from xds.registry import schema
 
 PROCESSES: Final = 2

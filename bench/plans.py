@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from bench.deployment import Deployment
 from bench.figures import Figure
-from xds.database import Database
+from xds.database.access import Database
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.ebrim import Slot
@@ -86,7 +86,7 @@ def _statements(
 
 
 class _Noting:
-    """A connection, as far as `xds.database.fetch` needs one, that notes what it is asked."""
+    """A connection for `xds.database.reading.fetch` that notes what it is asked."""
 
     def __init__(self, connection: Connection, seen: list[tuple[str, Any]]) -> None:
         self.dialect = connection.dialect

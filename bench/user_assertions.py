@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from lxml import etree
 
 from tests import vouching as made
-from xds.database import Database, UsedOnce
+from xds.database.access import Database
+from xds.database.used_once import UsedOnce
 from xds.fhir.authorization import Authorization, TokenTerms
 from xds.registry import schema
 from xds.security.interceptors import InterceptorChain

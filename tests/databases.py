@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.postgresql import QUICK, PostgreSQL, postgresql
-from xds.database import Database
+from xds.database.access import Database
 from xds.registry import schema
 
 SQLITE, POSTGRESQL, BOTH = "sqlite", "postgresql", "both"

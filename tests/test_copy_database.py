@@ -16,7 +16,9 @@ from xds.__main__ import main
 from xds.affinity_domain import AffinityDomain
 from xds.audit import audit_log
 from xds.config import Config
-from xds.database import METADATA, Database, copying
+from xds.database import copying
+from xds.database.access import Database
+from xds.database.statements import METADATA
 from xds.registry.subscribers import subscriber
 
 pytestmark = pytest.mark.on_files

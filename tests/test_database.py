@@ -18,15 +18,9 @@ from sqlalchemy.exc import DBAPIError
 from bench import machine
 from tests.databases import Databases
 from tests.postgresql import OwnPostgreSQL, own_postgresql
-from xds.database import (
-    CommitUnknown,
-    Database,
-    DatabaseConflict,
-    DatabaseUnavailable,
-    Locks,
-    announce,
-    retried,
-)
+from xds.database.access import Database, announce, retried
+from xds.database.errors import CommitUnknown, DatabaseConflict, DatabaseUnavailable
+from xds.database.locks import Locks
 from xds.registry import schema
 from xds.registry.tables import patient
 

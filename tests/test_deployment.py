@@ -21,7 +21,7 @@ from tests.registry.test_schema import ADDED, ADDING
 from tests.serving import Server, serving
 from xds.__main__ import main
 from xds.config import Config, load
-from xds.database import Database
+from xds.database.access import Database
 from xds.registry import schema
 from xds.registry.registry import DocumentRegistry
 from xds.registry.schema import HEAD, OURS, Migrations

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from xds import channels, subscribers
 from xds.config import Config
-from xds.database import Database
+from xds.database.access import Database
 from xds.registry import schema
 from xds.security.interceptors import Result
 from xds.telemetry import server_metrics

@@ -21,7 +21,7 @@ from xds.affinity_domain import AffinityDomain
 from xds.audit.spool import Spool
 from xds.commands import serve
 from xds.config import Config
-from xds.database import Database
+from xds.database.access import Database
 from xds.http import pages
 from xds.registry import schema
 from xds.repository.filesystem import FilesystemStore

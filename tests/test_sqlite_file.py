@@ -11,8 +11,9 @@ from sqlalchemy import insert, text
 
 from tests.serving import serving
 from xds import sqlite_file
-from xds.database import Database, DatabaseUnavailable
 from xds.database import sqlite as embedded
+from xds.database.access import Database
+from xds.database.errors import DatabaseUnavailable
 from xds.registry import schema
 from xds.registry.tables import patient
 

@@ -8,7 +8,7 @@ from hashlib import sha256
 from xds.audit.audit_log import AuditLog
 from xds.client.registry_client import registry_client
 from xds.config import Config
-from xds.database import Database, InCommit
+from xds.database.access import Database, InCommit
 from xds.errors import RegistryError
 from xds.metadata import code_sets
 from xds.metadata.code_sets import CodeSets

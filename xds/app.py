@@ -6,7 +6,7 @@ from typing import Any, Final
 from xds import channels, logs, schema_validation, subscribers, trace_context, tracing
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
-from xds.database import DatabaseUnavailable
+from xds.database.errors import DatabaseUnavailable
 from xds.fhir import application
 from xds.fhir.interactions import Interaction
 from xds.http import pages

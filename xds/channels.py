@@ -6,7 +6,8 @@ from typing import Final
 
 from xds.audit import audit_log
 from xds.config import Config
-from xds.database import Database, DatabaseUnavailable
+from xds.database.access import Database
+from xds.database.errors import DatabaseUnavailable
 from xds.outgoing import operations
 from xds.outgoing.delivery import Channel
 from xds.outgoing.dispatcher import Dispatcher, uncounted

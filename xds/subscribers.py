@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from xds.database import Database, DatabaseUnavailable
+from xds.database.access import Database
+from xds.database.errors import DatabaseUnavailable
 from xds.registry import subscribers
 from xds.registry.events import Event
 from xds.registry.subscribers import EventReader, Reaction, Subscriber, SubscriberState

@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 
 from sqlalchemy import Connection, Table
 
-from xds.database import copy_rows
+from xds.database.statements import copy_rows
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import (
     Association,

@@ -17,7 +17,8 @@ from bench.load.generator import MEAN, Block, Population
 from xds.commands.options import with_config
 from xds.commands.terminal import counted, print_table
 from xds.config import Config
-from xds.database import Database, DatabaseUnavailable
+from xds.database.access import Database
+from xds.database.errors import DatabaseUnavailable
 from xds.registry import schema
 
 

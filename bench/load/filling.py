@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Table, exists, func, select, text
 
-from xds.database import Database
+from xds.database.access import Database
 from xds.registry import schema
 from xds.registry.storage.rows import TABLES
 from xds.registry.tables import VALUES, event, patient

@@ -16,7 +16,7 @@ from xds.audit.chain import Break, Link, Verdict
 from xds.audit.record import AuditRecord
 from xds.audit.spool import Spool
 from xds.audit.spool_mover import move, nobody
-from xds.database import Database
+from xds.database.access import Database
 
 
 @pytest.fixture(scope="module")

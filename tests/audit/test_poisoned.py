@@ -14,7 +14,7 @@ from xds.audit.record import ActiveParticipant, AuditRecord, read_json
 from xds.audit.spool import SET_ASIDE, Spool
 from xds.audit.spool_mover import move, nobody
 from xds.audit.table import RecordFilter
-from xds.database import Database
+from xds.database.access import Database
 from xds.security.access import Access
 from xds.security.details import RequestedDocument, RetrieveDetails
 from xds.security.interceptors import Outcome

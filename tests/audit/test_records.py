@@ -40,7 +40,7 @@ from tests.registry.wire import (
 from tests.serving import Server, serving
 from xds.__main__ import main
 from xds.client import Content, DocumentConsumer, DocumentSource, entry_of, submission_of
-from xds.database import Database
+from xds.database.access import Database
 from xds.metadata import vocabulary as v
 
 _SECONDS: Final = 10

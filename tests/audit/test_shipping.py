@@ -24,7 +24,7 @@ from xds.audit.message import AuditSource
 from xds.audit.shipping import CHANNEL, HandOver, RecordSender
 from xds.audit.syslog import Sender, framed
 from xds.audit.trail import of_configuration
-from xds.database import Database
+from xds.database.access import Database
 from xds.metadata import vocabulary as v
 from xds.outgoing import operations
 from xds.outgoing.delivery import Channel

@@ -9,7 +9,8 @@ from xds.audit import vocabulary as av
 from xds.audit.record import RecordJson
 from xds.audit.spool import Spool, left_behind
 from xds.audit.spool_mover import move, whole
-from xds.database import Database, DatabaseUnavailable
+from xds.database.access import Database
+from xds.database.errors import DatabaseUnavailable
 from xds.registry import schema
 from xds.security.access import Access
 from xds.security.details import RequestedDocument, RetrieveDetails

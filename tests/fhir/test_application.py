@@ -14,7 +14,7 @@ from tests.fhir.asked import FHIR_XML, Reply
 from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
-from xds.database import DatabaseUnavailable
+from xds.database.errors import DatabaseUnavailable
 from xds.errors import TransactionFailure, XDSDuplicateUniqueIdInRegistry, XDSRegistryError
 from xds.fhir import application
 from xds.fhir.exchange import Answer, Call, Facade

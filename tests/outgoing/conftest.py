@@ -13,7 +13,7 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from tests.databases import Databases
-from xds.database import Database
+from xds.database.access import Database
 from xds.outgoing.delivery import Channel, Delivery, Limit, NewDelivery, Order, RetrySchedule
 from xds.outgoing.dispatcher import Dispatcher
 from xds.outgoing.queue import enqueue

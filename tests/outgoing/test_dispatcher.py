@@ -20,7 +20,7 @@ from tests.outgoing.conftest import (
     put,
     until,
 )
-from xds.database import Database
+from xds.database.access import Database
 from xds.outgoing import leases
 from xds.outgoing.delivery import (
     Delivery,

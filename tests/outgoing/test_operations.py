@@ -19,7 +19,7 @@ from tests.outgoing.conftest import (
     until,
 )
 from xds.__main__ import main
-from xds.database import Database
+from xds.database.access import Database
 from xds.outgoing import operations
 from xds.outgoing.delivery import Delivery, Limit, NewDelivery, NotDelivered, RetrySchedule
 from xds.outgoing.operations import ChannelState

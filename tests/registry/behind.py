@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, update
 
 from tests.registry.wire import World
 from tests.serving import Server
-from xds.database import Database
+from xds.database.access import Database
 from xds.metadata import vocabulary as v
 from xds.registry.events import Event
 from xds.registry.registry import DocumentRegistry

@@ -11,7 +11,7 @@ from tests.registry import behind
 from tests.registry.population import Population, populate
 from tests.registry.wire import World
 from tests.serving import Server, serving
-from xds.database import Database
+from xds.database.access import Database
 
 CODE_SETS = """
 mime_types = ["application/pdf", "image/png", "application/pdf+text/x-cda-r2+xml"]

@@ -19,7 +19,8 @@ from tests.registry import wire
 from tests.serving import Server, serving
 from xds.__main__ import main
 from xds.commands.maintenance import load as load_command
-from xds.database import METADATA, Database
+from xds.database.access import Database
+from xds.database.statements import METADATA
 from xds.metadata import datatypes, ebrim, patterns
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, SubmissionSet

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from bench import samples
 from xds.client import Fingerprint
-from xds.database import Database
+from xds.database.access import Database
 from xds.errors import TransactionFailure
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING

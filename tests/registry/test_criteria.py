@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.databases import Databases
-from xds.database import Database
+from xds.database.access import Database
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import (
     ANYTHING,

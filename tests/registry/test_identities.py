@@ -11,7 +11,7 @@ from sqlalchemy import Table, func, insert, select
 
 from tests.databases import Databases
 from tests.registry.wire import World
-from xds.database import Database
+from xds.database.access import Database
 from xds.errors import TransactionFailure
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING

@@ -8,7 +8,7 @@ import pytest
 from lxml import etree
 
 from tests.registry.wire import World
-from xds.database import Database
+from xds.database.access import Database
 from xds.errors import TransactionFailure
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v

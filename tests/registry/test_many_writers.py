@@ -15,7 +15,9 @@ from sqlalchemy import select
 from tests.databases import Databases
 from tests.registry.wire import World
 from xds.client import new_oid
-from xds.database import Database, DatabaseConflict, Locks
+from xds.database.access import Database
+from xds.database.errors import DatabaseConflict
+from xds.database.locks import Locks
 from xds.errors import TransactionFailure
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table, insert
 
 from bench.plans import explained, scans
 from tests.databases import Databases
-from xds.database import Database
+from xds.database.access import Database
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_18
 from xds.metadata.criteria import And, Comparison, Not, Operator

@@ -13,7 +13,7 @@ from tests.serving import Server
 from xds.__main__ import main
 from xds.client import DocumentSource, submission_of
 from xds.client.submitting import entry_of_file
-from xds.database import Database
+from xds.database.access import Database
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import RIM
 from xds.metadata.objects import Code, DocumentEntry, SubmissionSet

@@ -19,7 +19,8 @@ from tests.registry import released
 from tests.registry.test_identities import submission
 from tests.registry.wire import World
 from xds.__main__ import main
-from xds.database import METADATA, Database
+from xds.database.access import Database
+from xds.database.statements import METADATA
 from xds.errors import TransactionFailure
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, update
 from structlog.testing import capture_logs
 
 from tests.databases import Databases
-from xds.database import Database
+from xds.database.access import Database
 from xds.metadata import datatypes
 from xds.outgoing.delivery import NewDelivery
 from xds.outgoing.queue import enqueue

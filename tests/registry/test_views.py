@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from xds.database import Database
+from xds.database.access import Database
 from xds.errors import TransactionFailure
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING, And, Comparison, Criterion, Not, Operator, Or

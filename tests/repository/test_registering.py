@@ -12,7 +12,7 @@ from tests.databases import Databases
 from xds.affinity_domain import AffinityDomain, Withheld
 from xds.client import entry_of, new_oid, submission_of
 from xds.config import Config
-from xds.database import Database
+from xds.database.access import Database
 from xds.errors import (
     RegistryError,
     TransactionFailure,

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from tests.databases import Databases
 from xds.client import entry_of, submission_of
-from xds.database import Database, InCommit
+from xds.database.access import Database, InCommit
 from xds.errors import RegistryError, TransactionFailure, XDSRepositoryBusy
 from xds.metadata.criteria import Criterion
 from xds.metadata.submission import Submission

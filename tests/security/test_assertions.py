@@ -11,7 +11,8 @@ from lxml import etree
 from tests.security.test_user_assertions import holder_of
 from tests.vouching import AUDIENCE, HOLDER_OF_KEY, Asserted, as_text, security, signed, vouching
 from xds.config import Config, ConfigError, load
-from xds.database import Database, UsedOnce
+from xds.database.access import Database
+from xds.database.used_once import UsedOnce
 from xds.metadata.objects import Code
 from xds.metadata.systems import Systems
 from xds.parsing import parse

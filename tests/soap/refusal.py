@@ -12,7 +12,7 @@ from tests.registry.behind import database
 from tests.serving import Server
 from tests.soap.messages import ITI18, new_case
 from tests.soap.wire import SUCCESS, Answer, post
-from xds.database import METADATA
+from xds.database.statements import METADATA
 
 _OF_PATIENTS_OR_CODE = ("WIRE", "Sarrazin", "Traceback", 'File "')
 """The identifiers and the name of every patient of these tests, and stack traces."""

@@ -50,7 +50,7 @@ from tests.soap.wire import (
     retrieve,
     take_apart,
 )
-from xds.database import Database
+from xds.database.access import Database
 from xds.outgoing import operations
 
 SAMPLE = MESSAGES / "iti42-request-async.xml"

@@ -13,7 +13,7 @@ from bench.hostile import KINDS
 from tests.serving import configured
 from tests.soap.messages import ITI18, SIMPLE, Case
 from xds.app import WSGIApplication, create_app
-from xds.database import Database
+from xds.database.access import Database
 from xds.registry import schema
 
 SOME = (

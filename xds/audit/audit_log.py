@@ -17,7 +17,8 @@ from xds.audit.spool_mover import PatientsOf, SpoolMover, collect, nobody
 from xds.audit.syslog import Sender
 from xds.audit.trail import AuditTrail
 from xds.config import Config
-from xds.database import Database, Locks
+from xds.database.access import Database
+from xds.database.locks import Locks
 from xds.outgoing.delivery import Channel
 from xds.security.interceptors import NotRecorded
 from xds.tls import contexts

@@ -34,7 +34,9 @@ from sqlalchemy import (
 from xds.audit import table
 from xds.audit.record import AuditRecord, RecordJson, milliseconds, read_json
 from xds.audit.table import audit_record
-from xds.database import METADATA, Database, Locks, retried
+from xds.database.access import Database, retried
+from xds.database.locks import Locks
+from xds.database.statements import METADATA
 
 audit_chain = Table(
     "audit_chain",

@@ -17,7 +17,9 @@ from xds import logs
 from xds.audit import chain, table
 from xds.audit.message import AuditSource, render
 from xds.audit.syslog import Sender, framed
-from xds.database import METADATA, Database, Locks, retried
+from xds.database.access import Database, retried
+from xds.database.locks import Locks
+from xds.database.statements import METADATA
 from xds.outgoing import operations
 from xds.outgoing.delivery import Delivery, NewDelivery, NotDelivered, RetrySchedule
 from xds.outgoing.queue import enqueue

@@ -13,7 +13,8 @@ from xds.audit import anchor, chain
 from xds.audit.record import RecordJson, read_json
 from xds.audit.spool import SET_ASIDE, Spool, SpoolFile, left_behind, set_aside
 from xds.audit.vocabulary import REPORT_NUMBER
-from xds.database import Database, DatabaseUnavailable
+from xds.database.access import Database
+from xds.database.errors import DatabaseUnavailable
 
 PatientsOf = Callable[[Sequence[str]], Mapping[str, Sequence[str]]]
 """Takes uniqueIds of documents and returns the patients (CX) of those that are registered."""

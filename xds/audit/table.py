@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from xds.audit.record import AuditRecord, RecordJson, line_of, milliseconds
-from xds.database import METADATA
+from xds.database.statements import METADATA
 from xds.metadata.searched import searchable
 
 audit_record = Table(

@@ -16,7 +16,8 @@ from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.cache import Cache
 from xds.config import Config
-from xds.database import DatabaseUnavailable, UsedOnce
+from xds.database.errors import DatabaseUnavailable
+from xds.database.used_once import UsedOnce
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.metadata.criteria import ANYTHING, Comparison, Operator, evaluate
 from xds.metadata.datatypes import CX

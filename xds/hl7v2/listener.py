@@ -18,7 +18,7 @@ from pathlib import Path
 from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
-from xds.database import DatabaseUnavailable
+from xds.database.errors import DatabaseUnavailable
 from xds.hl7v2 import mllp
 from xds.hl7v2.event import Feed
 from xds.hl7v2.feed import answer

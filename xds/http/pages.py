@@ -8,7 +8,7 @@ import falcon
 
 from xds import __version__, schema_validation
 from xds.affinity_domain import AffinityDomain
-from xds.database import DatabaseUnavailable
+from xds.database.errors import DatabaseUnavailable
 from xds.metadata.catalogue import actions_of
 from xds.repository.store import StoreUnavailable
 from xds.security.interceptors import NotRecorded

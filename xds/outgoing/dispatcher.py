@@ -19,7 +19,8 @@ from uuid import uuid4
 from sqlalchemy import Connection
 
 from xds import logs, tracing
-from xds.database import Database, DatabaseUnavailable
+from xds.database.access import Database
+from xds.database.errors import DatabaseUnavailable
 from xds.outgoing import leases, queue
 from xds.outgoing.delivery import Channel, Delivery, NotDelivered, Undeliverable
 from xds.outgoing.leases import Failure, Taken

@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from xds.database import Database
+from xds.database.access import Database
 from xds.outgoing.delivery import Delivery, Undeliverable
 from xds.outgoing.tables import delivery, delivery_arrival, delivery_body, delivery_target
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
     update,
 )
 
-from xds.database import Database, announce
+from xds.database.access import Database, announce
 from xds.outgoing.delivery import host_of
 from xds.outgoing.queue import TOPIC
 from xds.outgoing.tables import delivery, delivery_arrival, delivery_body, delivery_target

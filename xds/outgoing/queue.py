@@ -13,7 +13,8 @@ from typing import Final
 from sqlalchemy import Connection, delete, exists, insert, select, text
 
 from xds import logs, tracing
-from xds.database import Database, DatabaseUnavailable, announce, retried
+from xds.database.access import Database, announce, retried
+from xds.database.errors import DatabaseUnavailable
 from xds.outgoing.delivery import NewDelivery
 from xds.outgoing.tables import delivery, delivery_arrival, delivery_body
 

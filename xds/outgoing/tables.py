@@ -13,7 +13,7 @@ from sqlalchemy import (
     Text,
 )
 
-from xds.database import METADATA
+from xds.database.statements import METADATA
 
 _KEY: Final = BigInteger().with_variant(Integer, "sqlite")
 

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select, update
 
-from xds.database import fetch, one_of
+from xds.database.lists import one_of
+from xds.database.reading import fetch
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject
 from xds.metadata.rules import RegistryState

@@ -10,14 +10,15 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Table, func, insert, literal, select, text, true
 
-from xds.database import announce, insert_arrays, insert_rows
+from xds.database.access import announce
+from xds.database.statements import insert_arrays, insert_rows
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.registry.storage.fragments import FoundObject
 from xds.registry.storage.rows import KINDS
 from xds.registry.tables import event, patient
 
 TOPIC: Final = "events"
-"""What a commit announces that has written events (:func:`xds.database.announce`)."""
+"""What a commit announces that has written events (:func:`xds.database.access.announce`)."""
 
 REGISTERED: Final = "registered"
 """A DocumentEntry, SubmissionSet or Folder is new."""

@@ -11,7 +11,9 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, or_, select, update
 
-from xds.database import Database, InCommit, Locks, one_of, retried
+from xds.database.access import Database, InCommit, retried
+from xds.database.lists import one_of
+from xds.database.locks import Locks
 from xds.errors import RequestRefused, Violation
 from xds.metadata import datatypes
 from xds.metadata.datatypes import CX

@@ -13,7 +13,8 @@ kinds, and locked so (:mod:`xds.database.postgresql`; SQLite has but one writer)
 
 from collections.abc import Iterable, Iterator
 
-from xds.database import DatabaseConflict, Locks
+from xds.database.errors import DatabaseConflict
+from xds.database.locks import Locks
 from xds.metadata import ebrim
 from xds.metadata.rules import RegistryState
 from xds.metadata.submission import Submission

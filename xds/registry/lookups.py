@@ -19,7 +19,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from xds.database import fetch, one_of
+from xds.database.lists import one_of
+from xds.database.reading import fetch
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet

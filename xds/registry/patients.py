@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Executable, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from xds.database import fetch
+from xds.database.reading import fetch
 from xds.registry.tables import patient, searchable
 
 _BY_PATIENT_ID: Final = select(patient.c.patient_id, patient.c.pk, patient.c.survivor).where(

@@ -7,7 +7,10 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
-from xds.database import Database, DatabaseConflict, InCommit, fetch, one_of, retried
+from xds.database.access import Database, InCommit, retried
+from xds.database.errors import DatabaseConflict
+from xds.database.lists import one_of
+from xds.database.reading import fetch
 from xds.errors import TransactionFailure
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v

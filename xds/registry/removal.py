@@ -40,7 +40,8 @@ from sqlalchemy import (
     update,
 )
 
-from xds.database import Locks, array
+from xds.database.locks import Locks
+from xds.database.statements import array
 from xds.errors import (
     LocalPolicyRestrictionError,
     ReferencesExistException,

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
-from xds.database import Database, DatabaseUnavailable
+from xds.database.access import Database
+from xds.database.errors import DatabaseUnavailable
 from xds.registry.storage.refilling import refill
 
 HEAD: Final = "2.7"

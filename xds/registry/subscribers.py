@@ -32,7 +32,9 @@ from sqlalchemy import (
 )
 
 from xds import logs
-from xds.database import METADATA, Database, DatabaseUnavailable
+from xds.database.access import Database
+from xds.database.errors import DatabaseUnavailable
+from xds.database.statements import METADATA
 from xds.registry import events
 from xds.registry.events import Event
 from xds.registry.tables import event

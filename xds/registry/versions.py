@@ -10,7 +10,8 @@ from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection, Row, bindparam, or_, select, update
 
-from xds.database import fetch, one_of
+from xds.database.lists import one_of
+from xds.database.reading import fetch
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import RegistryObject

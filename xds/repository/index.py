@@ -21,7 +21,10 @@ from sqlalchemy import (
     select,
 )
 
-from xds.database import METADATA, Database, fetch, one_of
+from xds.database.access import Database
+from xds.database.lists import one_of
+from xds.database.reading import fetch
+from xds.database.statements import METADATA
 from xds.metadata.unique_ids import normal
 
 document = Table(

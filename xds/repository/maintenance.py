@@ -17,7 +17,8 @@ from functools import partial
 from itertools import islice
 from typing import Final, TypeVar
 
-from xds.database import EVERYTHING, retried
+from xds.database.access import retried
+from xds.database.locks import EVERYTHING
 from xds.repository import index
 from xds.repository.index import IndexedDocument
 from xds.repository.repository import DocumentRepository

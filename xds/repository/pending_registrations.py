@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
 
-from xds.database import retried
+from xds.database.access import retried
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.unique_ids import normal
 from xds.repository import index

@@ -26,7 +26,9 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from xds import logs
-from xds.database import Database, DatabaseUnavailable, InCommit, Locks, retried
+from xds.database.access import Database, InCommit, retried
+from xds.database.errors import DatabaseUnavailable
+from xds.database.locks import Locks
 from xds.errors import (
     RegistryError,
     TransactionFailure,

@@ -10,7 +10,8 @@ from functools import partial
 from typing import Final
 
 from xds import logs
-from xds.database import InCommit, Locks, retried
+from xds.database.access import InCommit, retried
+from xds.database.locks import Locks
 from xds.errors import (
     RegistryError,
     TransactionFailure,

@@ -5,7 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from xds.database import CommitUnknown, Database, DatabaseUnavailable, InCommit
+from xds.database.access import Database, InCommit
+from xds.database.errors import CommitUnknown, DatabaseUnavailable
 from xds.errors import (
     RegistryError,
     TransactionFailure,

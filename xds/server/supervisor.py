@@ -290,7 +290,7 @@ def _unverified() -> ssl.SSLContext:
 def _create_application(config: Config) -> Any:
     # here, so that the supervisor stays small: only workers need all of it
     from xds.app import create_app
-    from xds.database import DatabaseUnavailable
+    from xds.database.errors import DatabaseUnavailable
     from xds.repository.store import StoreError
 
     try:

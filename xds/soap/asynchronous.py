@@ -11,7 +11,8 @@ from typing import Final
 
 from xds import logs
 from xds.config import Config
-from xds.database import Database, DatabaseUnavailable
+from xds.database.access import Database
+from xds.database.errors import DatabaseUnavailable
 from xds.outgoing.delivery import Channel, Limit, NewDelivery, RetrySchedule
 from xds.outgoing.http_sender import CONTENT_TYPE, HttpSender
 from xds.outgoing.queue import enqueue_stream

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from xds import logs
-from xds.database import Database
+from xds.database.access import Database
 from xds.outgoing.delivery import NewDelivery
 from xds.outgoing.http_sender import CONTENT_TYPE
 from xds.outgoing.queue import CORRELATION, enqueue_stream

@@ -21,7 +21,7 @@ from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.cache import Cache
 from xds.config import Config
-from xds.database import UsedOnce
+from xds.database.used_once import UsedOnce
 from xds.metadata import vocabulary as v
 from xds.metadata.systems import Systems
 from xds.security import node

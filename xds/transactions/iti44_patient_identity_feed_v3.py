@@ -14,7 +14,7 @@ from lxml import etree
 
 from xds import logs
 from xds.affinity_domain import AffinityDomain
-from xds.database import DatabaseUnavailable
+from xds.database.errors import DatabaseUnavailable
 from xds.errors import (
     FailureKind,
     RegistryError,

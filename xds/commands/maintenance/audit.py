@@ -16,7 +16,7 @@ from xds.commands.maintenance.maintained import database_of
 from xds.commands.options import with_config
 from xds.commands.terminal import print_table, printable
 from xds.config import Config
-from xds.database import Database
+from xds.database.access import Database
 from xds.registry.registry import DocumentRegistry
 
 _OUTCOMES: Final = {0: "ok", 4: "refused", 8: "failed", 12: "failed"}

@@ -5,8 +5,9 @@ import click
 from xds.commands.options import with_config
 from xds.commands.terminal import print_table
 from xds.config import Config
-from xds.database import Database, DatabaseUnavailable
+from xds.database.access import Database
 from xds.database.copying import NotCopied, copy_to_server, gather_statistics
+from xds.database.errors import DatabaseUnavailable
 from xds.sqlite_file import path_of
 
 

@@ -7,7 +7,8 @@ import click
 
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
-from xds.database import Database, DatabaseUnavailable
+from xds.database.access import Database
+from xds.database.errors import DatabaseUnavailable
 from xds.registry import schema
 from xds.repository.registering import RegistryUnavailable
 from xds.repository.store import StoreError, folder_of

@@ -4,7 +4,8 @@ import click
 
 from xds.commands.options import with_config
 from xds.config import Config
-from xds.database import Database, DatabaseUnavailable
+from xds.database.access import Database
+from xds.database.errors import DatabaseUnavailable
 from xds.registry import schema
 
 

@@ -12,7 +12,8 @@ import click
 from xds.commands.options import with_config
 from xds.commands.terminal import print_table
 from xds.config import Config
-from xds.database import Database, DatabaseUnavailable
+from xds.database.access import Database
+from xds.database.errors import DatabaseUnavailable
 from xds.outgoing import operations
 from xds.outgoing.operations import DeadDelivery, DeliverySelection, WaitingTarget
 from xds.registry import schema

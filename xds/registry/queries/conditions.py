@@ -25,7 +25,7 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from xds.database import ascii_lower, is_like, like_any, listed, one_of
+from xds.database.lists import ascii_lower, is_like, like_any, listed, one_of
 from xds.metadata.criteria import (
     And,
     Comparison,

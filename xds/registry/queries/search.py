@@ -26,7 +26,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from xds.database import fetch
+from xds.database.reading import fetch
 from xds.errors import TransactionFailure, XDSTooManyResults
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator, all_of

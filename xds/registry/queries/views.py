@@ -30,7 +30,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from xds.database import fetch, one_of
+from xds.database.lists import one_of
+from xds.database.reading import fetch
 from xds.metadata import hl7_escapes
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import Criterion, all_of, evaluate

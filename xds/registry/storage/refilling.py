@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from xds import logs
-from xds.database import Database
+from xds.database.access import Database
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import MetadataObject
 from xds.registry.storage.fragments import FoundObject, parsed

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table
 
-from xds.database import Insertion, insert_all
+from xds.database.statements import Insertion, insert_all
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.registry.patients import Patients
