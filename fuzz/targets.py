@@ -28,7 +28,8 @@ from xds.hl7v2.mllp import Decoder, Intolerable, MllpLimits
 from xds.hl7v2.problems import Problem
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import Slot
-from xds.metadata.rules import Case, violations
+from xds.metadata.rules.case import Case
+from xds.metadata.rules.submission_rules import violations
 from xds.metadata.submission import Submission
 from xds.parsing import MalformedXML, parse
 from xds.registry.queries.parameters import decode

@@ -23,7 +23,7 @@ from lxml import etree
 from xds import errors
 from xds.metadata.catalogue import CATALOGUE
 from xds.metadata.criteria import Operator
-from xds.metadata.rules import SUBMISSION_RULES, Rule
+from xds.metadata.rules.submission_rules import SUBMISSION_RULES, Rule
 from xds.registry.queries.parameters import Parameter
 from xds.registry.queries.steps import StoredQuery
 from xds.registry.queries.stored_queries import STORED_QUERIES

@@ -21,7 +21,7 @@ from xds.audit import vocabulary as av
 from xds.fhir.interactions import OPEN
 from xds.hl7v2.feed import EVENTS
 from xds.metadata.catalogue import CATALOGUE, SoapMessages, TransactionKind, TransactionRow
-from xds.metadata.rules import SUBMISSION_RULES
+from xds.metadata.rules.submission_rules import SUBMISSION_RULES
 from xds.mhd.interactions import INTERACTIONS
 from xds.registry.queries.stored_queries import STORED_QUERIES
 from xds.security import policy

@@ -15,7 +15,7 @@ from xds.metadata.code_sets import CodeSets
 from xds.metadata.criteria import Criterion, evaluate, is_anything
 from xds.metadata.document_request import DocumentRequest
 from xds.metadata.objects import Code, DocumentEntry
-from xds.metadata.rules import Policy
+from xds.metadata.rules.case import Policy
 from xds.metadata.submission import Submission
 from xds.metadata.systems import Systems
 from xds.registry import removal, schema

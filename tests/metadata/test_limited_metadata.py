@@ -6,7 +6,8 @@ import pytest
 
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, SubmissionSet
-from xds.metadata.rules import Case, Policy, violations
+from xds.metadata.rules.case import Case, Policy
+from xds.metadata.rules.submission_rules import violations
 from xds.metadata.submission import Submission
 
 PATIENT = "anna^^^&2.999.1.1&ISO"

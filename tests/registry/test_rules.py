@@ -19,7 +19,7 @@ from tests.registry.violations import SCHEMA, Violation, message, registered
 from tests.registry.wire import ACTIVE, World
 from tests.serving import Server
 from xds.metadata import vocabulary as v
-from xds.metadata.rules import SUBMISSION_RULES, UPDATES
+from xds.metadata.rules.submission_rules import SUBMISSION_RULES, UPDATES
 
 VIOLATIONS = (
     *violations_of_structure.VIOLATIONS,

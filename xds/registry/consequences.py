@@ -10,7 +10,7 @@ from xds.database.lists import one_of
 from xds.database.reading import fetch
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject
-from xds.metadata.rules import RegistryState
+from xds.metadata.rules.case import RegistryState
 from xds.metadata.submission import Submission
 from xds.registry import versions
 from xds.registry.events import CONTENT_UPDATED, DEPRECATED, UPDATED, NewEvent

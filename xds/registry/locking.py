@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from xds.database.errors import DatabaseConflict
 from xds.database.locks import Locks
 from xds.metadata import ebrim
-from xds.metadata.rules import RegistryState
+from xds.metadata.rules.case import RegistryState
 from xds.metadata.submission import Submission
 from xds.metadata.unique_ids import normal
 from xds.registry import lookups, patients

@@ -24,7 +24,7 @@ from xds.database.reading import fetch
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
-from xds.metadata.rules import RegisteredObject, RegistryState
+from xds.metadata.rules.case import RegisteredObject, RegistryState
 from xds.metadata.submission import Submission
 from xds.metadata.unique_ids import normal
 from xds.registry.storage.fragments import FoundObject, parsed

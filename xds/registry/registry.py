@@ -17,7 +17,8 @@ from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_42
 from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.objects import MetadataObject
-from xds.metadata.rules import UPDATES, Case, Policy, RegistryState, violations
+from xds.metadata.rules.case import Case, Policy, RegistryState
+from xds.metadata.rules.submission_rules import UPDATES, violations
 from xds.metadata.submission import Submission
 from xds.metadata.unique_ids import normal
 from xds.registry import consequences, events, lookups, removal, updates

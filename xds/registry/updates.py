@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_92
 from xds.metadata.objects import Association, Folder, MetadataObject
-from xds.metadata.rules import Case, RegistryState
 from xds.metadata.rules import updates as rules
+from xds.metadata.rules.case import Case, RegistryState
 from xds.metadata.submission import Submission
 from xds.registry import lookups, versions
 from xds.registry.consequences import Consequences, StatusChange
