@@ -40,8 +40,7 @@ from xds.config import EXAMPLE_REPOSITORY, Config
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.submission import Submission
-from xds.registry.storage.rows import TABLES
-from xds.registry.tables import association
+from xds.registry.tables import TABLES, association
 from xds.repository import index, maintenance
 
 CLIENTS: Final = 4

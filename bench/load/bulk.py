@@ -28,8 +28,8 @@ from xds.metadata.objects import (
 from xds.metadata.patterns import Draft, Pattern, Text, blank, blanks, escaped, filled, pattern
 from xds.registry import events
 from xds.registry.storage.fragments import kept, rendered
-from xds.registry.storage.rows import TABLES, prepared
-from xds.registry.tables import VALUES, event, patient, searchable
+from xds.registry.storage.rows import prepared
+from xds.registry.tables import TABLES, VALUES, event, patient, searchable
 
 Row = dict[str, Any]
 

@@ -15,8 +15,7 @@ from sqlalchemy import Connection, Table, exists, func, select, text
 
 from xds.database.access import Database
 from xds.registry import schema
-from xds.registry.storage.rows import TABLES
-from xds.registry.tables import VALUES, event, patient
+from xds.registry.tables import TABLES, VALUES, event, patient
 
 _FILLED: Final[Sequence[Table]] = (patient, *TABLES.values(), *VALUES.values(), event)
 _NAMES: Final = ", ".join(f"'{table.name}'" for table in _FILLED)

@@ -32,8 +32,14 @@ from xds.registry.registry import DocumentRegistry
 from xds.registry.schema import HEAD, OURS, Migrations, SchemaMismatch
 from xds.registry.storage.fragments import FoundObject, parsed
 from xds.registry.storage.refilling import refill
-from xds.registry.storage.rows import TABLES, prepared
-from xds.registry.tables import SEARCH_VERSIONS, VALUES, document_entry, document_entry_value
+from xds.registry.storage.rows import prepared
+from xds.registry.tables import (
+    SEARCH_VERSIONS,
+    TABLES,
+    VALUES,
+    document_entry,
+    document_entry_value,
+)
 from xds.repository import index
 
 FIRST = Migrations(head=released.REVISION)

@@ -14,8 +14,7 @@ from xds.metadata.rules.case import RegistryState
 from xds.metadata.submission import Submission
 from xds.registry import versions
 from xds.registry.events import CONTENT_UPDATED, DEPRECATED, UPDATED, NewEvent
-from xds.registry.storage.rows import TABLES
-from xds.registry.tables import association, document_entry, folder
+from xds.registry.tables import TABLES, association, document_entry, folder
 from xds.registry.versions import Versioned
 
 _DEPENDANTS: Final = select(association.c.source).where(

@@ -14,8 +14,7 @@ from xds.database.access import announce
 from xds.database.statements import insert_arrays, insert_rows
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.registry.storage.fragments import FoundObject
-from xds.registry.storage.rows import KINDS
-from xds.registry.tables import event, patient
+from xds.registry.tables import KINDS, event, patient
 
 TOPIC: Final = "events"
 """What a commit announces that has written events (:func:`xds.database.access.announce`)."""

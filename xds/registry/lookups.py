@@ -8,7 +8,6 @@ from sqlalchemy import (
     Connection,
     Integer,
     Select,
-    Table,
     Text,
     cast,
     literal,
@@ -28,7 +27,7 @@ from xds.metadata.rules.case import RegisteredObject, RegistryState
 from xds.metadata.submission import Submission
 from xds.metadata.unique_ids import normal
 from xds.registry.storage.fragments import FoundObject, parsed
-from xds.registry.tables import association, document_entry, folder, patient, submission_set
+from xds.registry.tables import TABLES, association, document_entry, folder, patient
 
 T = TypeVar("T")
 
@@ -38,13 +37,6 @@ _KINDS: Final[tuple[type[MetadataObject], ...]] = (
     Folder,
     Association,
 )
-_TABLES: Final[Mapping[type[MetadataObject], Table]] = {
-    DocumentEntry: document_entry,
-    SubmissionSet: submission_set,
-    Folder: folder,
-    Association: association,
-}
-
 
 _ABSENT: Final[Mapping[str, Any]] = {
     "logical_id": document_entry.c.logical_id.type,
@@ -67,7 +59,7 @@ _FACTS: Final = (
 
 def _facts(kind: type[MetadataObject]) -> Select[Any]:
     """Select a RegisteredObject's facts in the same columns for every kind."""
-    table = _TABLES[kind]
+    table = TABLES[kind]
     is_entry = kind is DocumentEntry
     has_patient = kind is not Association
     nothing = {name: cast(null(), kind).label(name) for name, kind in _ABSENT.items()}
@@ -88,25 +80,25 @@ def _facts(kind: type[MetadataObject]) -> Select[Any]:
 
 
 _BY_UUID: Final = union_all(
-    *(_facts(kind).where(one_of.named(_TABLES[kind].c.entry_uuid, "uuids")) for kind in _KINDS)
+    *(_facts(kind).where(one_of.named(TABLES[kind].c.entry_uuid, "uuids")) for kind in _KINDS)
 )
 _LATEST: Final = union_all(
     *(
         _facts(kind).where(
-            one_of.named(_TABLES[kind].c.logical_id, "uuids"),
-            _TABLES[kind].c.is_latest == literal_column("1"),
+            one_of.named(TABLES[kind].c.logical_id, "uuids"),
+            TABLES[kind].c.is_latest == literal_column("1"),
         )
         for kind in (DocumentEntry, Folder)
     )
 )
 _BY_UNIQUE_ID: Final = union_all(
     *(
-        _facts(kind).where(one_of.named(_TABLES[kind].c.unique_id, "ids"))
+        _facts(kind).where(one_of.named(TABLES[kind].c.unique_id, "ids"))
         for kind in _KINDS
         if kind is not Association
     )
 )
-_BEARERS: Final = tuple(table for kind, table in _TABLES.items() if kind is not Association)
+_BEARERS: Final = tuple(table for kind, table in TABLES.items() if kind is not Association)
 _PROBES: Final = union(
     *(
         select(table.c.unique_id).where(one_of.named(table.c.unique_id, "unique_ids"))

@@ -32,14 +32,8 @@ from xds.registry.queries.views import LATEST_VERSION, RegistryView
 from xds.registry.queries.visibility import Visibility
 from xds.registry.removal import LegalHold, Removal
 from xds.registry.storage.fragments import FIRST_VERSION
-from xds.registry.storage.rows import (
-    TABLES,
-    PreparedObject,
-    assign_patients,
-    insert_objects,
-    prepared,
-)
-from xds.registry.tables import document_entry, patient
+from xds.registry.storage.rows import PreparedObject, assign_patients, insert_objects, prepared
+from xds.registry.tables import TABLES, document_entry, patient
 
 _PAGE: Final = 1_000
 _NEXT_STABLE: Final = (

@@ -55,8 +55,8 @@ from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObj
 from xds.metadata.unique_ids import normal
 from xds.registry import events, patients
 from xds.registry.events import CONTENT_UPDATED, EVENT_OBJECTS, UPDATED, NewEvent
-from xds.registry.storage.rows import TABLES
 from xds.registry.tables import (
+    TABLES,
     VALUES,
     association,
     document_entry,

@@ -271,6 +271,16 @@ association = _object(
     Column("target", EntryUUID, nullable=False, index=True),
 )
 
+TABLES: Final[Mapping[type[MetadataObject], Table]] = {
+    SubmissionSet: submission_set,
+    DocumentEntry: document_entry,
+    Folder: folder,
+    Association: association,
+}
+"""The table of each kind of object."""
+KINDS: Final[Mapping[str, type[MetadataObject]]] = {t.name: kind for kind, t in TABLES.items()}
+"""The kind of object in each table, by the table's name."""
+
 SEARCH_VERSIONS: Final[Mapping[str, int]] = {"document_entry": 2, "submission_set": 0, "folder": 0}
 """Of each table, how often what is searched of its objects has changed.
 

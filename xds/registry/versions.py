@@ -17,8 +17,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import RegistryObject
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject
 from xds.registry.storage.fragments import FoundObject, parsed
-from xds.registry.storage.rows import TABLES
-from xds.registry.tables import association
+from xds.registry.tables import TABLES, association
 
 T = TypeVar("T", bound=MetadataObject)
 Versioned = DocumentEntry | Folder

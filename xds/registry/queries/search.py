@@ -33,8 +33,7 @@ from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator, all
 from xds.registry.queries.conditions import Shape, bind, column, conditions
 from xds.registry.queries.visibility import Sight, Visibility, seen
 from xds.registry.storage.fragments import FoundObject
-from xds.registry.storage.rows import KINDS
-from xds.registry.tables import association, document_entry, folder, patient
+from xds.registry.tables import KINDS, association, document_entry, folder, patient
 
 
 class Columns(Enum):

@@ -17,8 +17,7 @@ from xds.metadata.searched import TEXTS, Searched
 from xds.registry.queries.parameters import Alternatives, Arguments, Parameter, criterion_of
 from xds.registry.queries.search import Search, Shown, in_order
 from xds.registry.storage.fragments import FoundObject
-from xds.registry.storage.rows import KINDS
-from xds.registry.tables import association, document_entry, folder, submission_set
+from xds.registry.tables import KINDS, association, document_entry, folder, submission_set
 
 Step = Callable[["StoredQuery", Search, Arguments], list[FoundObject]]
 

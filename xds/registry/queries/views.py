@@ -42,8 +42,8 @@ from xds.registry.queries.conditions import Condition, decided
 from xds.registry.queries.search import WHOLE, Columns, Order, Page, Search, Shown
 from xds.registry.queries.visibility import EVERYTHING, Sight, Visibility, not_all_withheld, seen
 from xds.registry.storage.fragments import FoundObject, parsed
-from xds.registry.storage.rows import TABLES
 from xds.registry.tables import (
+    TABLES,
     VALUES,
     association,
     document_entry,

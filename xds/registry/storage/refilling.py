@@ -30,8 +30,8 @@ from xds.database.access import Database
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import MetadataObject
 from xds.registry.storage.fragments import FoundObject, parsed
-from xds.registry.storage.rows import TABLES, columns, values
-from xds.registry.tables import SEARCH_VERSIONS, VALUES, document_entry, folder, is_behind
+from xds.registry.storage.rows import columns, values
+from xds.registry.tables import SEARCH_VERSIONS, TABLES, VALUES, document_entry, folder, is_behind
 
 _BATCH: Final = 500
 """Objects that one transaction refills: writers wait for no more."""

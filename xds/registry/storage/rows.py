@@ -1,10 +1,10 @@
 """From a metadata object to its rows: the columns are filled by the declared attributes' names."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection
 
 from xds.database.statements import Insertion, insert_all
 from xds.metadata import vocabulary as v
@@ -13,24 +13,10 @@ from xds.registry.patients import Patients
 from xds.registry.storage.fragments import FIRST_VERSION, fragment
 from xds.registry.tables import (
     SEARCH_VERSIONS,
+    TABLES,
     VALUE_ATTRIBUTES,
     VALUES,
-    association,
-    document_entry,
-    folder,
-    submission_set,
 )
-
-TABLES: Final[Mapping[type[MetadataObject], Table]] = {
-    SubmissionSet: submission_set,
-    DocumentEntry: document_entry,
-    Folder: folder,
-    Association: association,
-}
-
-
-KINDS: Final[Mapping[str, type[MetadataObject]]] = {t.name: kind for kind, t in TABLES.items()}
-"""The kind of object in each table, by the table's name."""
 
 
 def _valued(kind: type[MetadataObject]) -> Iterator[str]:
