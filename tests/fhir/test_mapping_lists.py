@@ -18,6 +18,7 @@ from xds.registry.queries.views import Member
 
 RFC = "urn:ietf:rfc:3986"
 DOCUMENT = "urn:uuid:bbbbbbbb-0000-4000-8000-000000000001"
+HELD = "urn:uuid:dddddddd-0000-4000-8000-000000000001"
 PERSON = {"resourceType": "Practitioner", "id": "p", "name": [{"family": "Ruiz"}]}
 PLACE = {"resourceType": "Organization", "id": "o", "name": "my Hospital"}
 
@@ -49,8 +50,8 @@ def refusal(resource: Resource) -> list[tuple[str, ...]]:
 
 def test_a_submission_set_lists_its_documents_and_folders() -> None:
     members = [
-        Member(SET.entry_uuid, DocumentEntry, DOCUMENT, DOCUMENT),
-        Member(SET.entry_uuid, Folder, FOLDER.entry_uuid, FOLDER.entry_uuid),
+        Member(SET.entry_uuid, DocumentEntry, DOCUMENT, DOCUMENT, HELD),
+        Member(SET.entry_uuid, Folder, FOLDER.entry_uuid, FOLDER.entry_uuid, HELD),
     ]
     resource = submission_set_list(
         SET, context=WRITING, members=members, last_updated_at="20260304112000", patient=17

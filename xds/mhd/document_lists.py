@@ -1,7 +1,7 @@
 """Lists of what is registered, SubmissionSets and Folders, as resources (MHD 2:3.66)."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from xds.fhir.datatypes.context import Writing
 from xds.fhir.http.versions import versioned
@@ -10,6 +10,8 @@ from xds.fhir.search import searchset
 from xds.fhir.search.rendered import RenderedResources
 from xds.metadata.objects import Folder
 from xds.mhd.mapping.lists import folder_list, submission_set_list
+from xds.mhd.search.parameters import LISTS
+from xds.mhd.stored_resources import StoredResources
 from xds.registry.queries.views import Found, Member, RegistryView
 
 
@@ -40,3 +42,7 @@ def written(
         )
 
     return [write(one) for one in found]
+
+
+STORED_LISTS: Final = StoredResources(LISTS, written)
+"""The Lists."""

@@ -1,6 +1,6 @@
 """INTERACTIONS: what MHD answers below /fhir, a row each (MHD 4.2.4)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -8,15 +8,11 @@ from xds.config import Config
 from xds.fhir import vocabulary as v
 from xds.fhir.interactions import (
     CREATE,
-    DELETE,
-    HISTORY,
     OPERATION,
-    PATCH,
     READ,
     RETRIEVE,
     SEARCH,
     TRANSACTION,
-    UPDATE,
     VREAD,
     Describer,
     Handler,
@@ -28,8 +24,6 @@ from xds.fhir.interactions import (
 from xds.fhir.search import searchset
 from xds.fhir.search.parameters import Searchable
 from xds.metadata.catalogue import (
-    ITI_57,
-    ITI_62,
     ITI_65,
     ITI_66,
     ITI_67,
@@ -49,7 +43,7 @@ from xds.mhd import (
     iti106_generate_metadata,
 )
 from xds.mhd.search.parameters import DOCUMENT_REFERENCES, LISTS, PATIENTS
-from xds.mhd.updates import documents, history, removal
+from xds.mhd.updates.rows import UPDATES
 from xds.security.scopes import permissions
 
 MHD: Final = ImplementationGuide(
@@ -74,13 +68,6 @@ def _bundles(config: Config) -> Sequence[str]:
 def can_generate(config: Config) -> bool:
     """Tell whether ITI-106 can work: documents do not say all codes that metadata require."""
     return config.minimal_metadata == "accept" or config.generate_defaults is not None
-
-
-def _offered(name: str) -> Callable[[Config], bool]:
-    """Return whether an option offers an interaction."""
-    return lambda config: config.offers_by_fhir(
-        getattr(config, name), has_policy=config.policy is not None
-    )
 
 
 def _read(
@@ -236,81 +223,6 @@ def _document(code: str, path: str, summary: str, resource_type: str = "") -> In
     )
 
 
-def _update(path: str, which: str) -> tuple[Interaction, Interaction]:
-    """Return the rows of updates by a whole resource, and by a patch."""
-    by_resource = Interaction(
-        ITI_57.name,
-        UPDATE,
-        "PUT",
-        path,
-        f"Update the metadata of {which}.",
-        documents.update,
-        "DocumentReference",
-        body="DocumentReference",
-        describer=documents.describe,
-        is_answered=_offered("fhir_update"),
-    )
-    by_patch = Interaction(
-        ITI_57.name,
-        PATCH,
-        "PATCH",
-        path,
-        f"Change elements of the metadata of {which}.",
-        documents.patch,
-        "DocumentReference",
-        describer=documents.describe,
-        is_answered=_offered("fhir_patch"),
-    )
-    return by_resource, by_patch
-
-
-def _delete(path: str, which: str) -> Interaction:
-    return Interaction(
-        ITI_62.name,
-        DELETE,
-        "DELETE",
-        path,
-        f"Remove {which}, with its metadata in all versions.",
-        removal.delete,
-        "DocumentReference",
-        describer=documents.describe,
-        is_answered=_offered("fhir_delete"),
-    )
-
-
-_UPDATES: Final = (
-    *_update("/DocumentReference/{id}", "a document"),
-    *_update("/DocumentReference", "the one document that a search finds"),
-    Interaction(
-        ITI_57.name,
-        OPERATION,
-        "POST",
-        "/DocumentReference/{id}/$update-metadata",
-        "Update Metadata: change the docStatus of a document.",
-        documents.update_metadata,
-        "DocumentReference",
-        body="Parameters",
-        needs_body=False,
-        describer=documents.describe,
-        permissions=permissions(DocumentReference="u"),
-        definition=v.UPDATE_METADATA,
-        is_answered=_offered("fhir_update_metadata"),
-    ),
-    _delete("/DocumentReference/{id}", "a document"),
-    _delete("/DocumentReference", "the one document that a search finds"),
-    Interaction(
-        ITI_67.name,
-        HISTORY,
-        "GET",
-        "/DocumentReference/{id}/_history",
-        "Read all versions of the metadata of a document.",
-        history.history,
-        "DocumentReference",
-        describer=documents.describe,
-        is_answered=_offered("fhir_history"),
-    ),
-)
-
 INTERACTIONS: Final = (
     *_PROVIDE,
     *_FIND_LISTS,
@@ -329,7 +241,7 @@ INTERACTIONS: Final = (
         "Read the current version of the metadata of a document.",
         iti67_find_document_references.read,
     ),
-    *_UPDATES,
+    *UPDATES,
     _document(
         RETRIEVE,
         "/document/{id}",

@@ -14,7 +14,7 @@ from xds.fhir.r4.resource import Resource
 from xds.fhir.references import Subject
 from xds.fhir.vocabulary import CURRENT, ENTRY_UUID
 from xds.metadata.objects import Association, DocumentEntry
-from xds.mhd.document_references import read
+from xds.mhd.document_references import DOCUMENTS
 from xds.mhd.mapping.document_references import read_document_reference
 from xds.mhd.provide.associations import AssociationReader
 from xds.mhd.provide.attachments import attachment_of, attachment_path
@@ -117,6 +117,8 @@ def _answer(facade: Facade, call: Call, entry: DocumentEntry, problems: IssueCol
     elif wanted == "OperationOutcome":
         answer = Answer(resource=operation_outcome(problems.warnings))
     else:
-        answer = read(facade, Call(access=call.access, base=call.base, identifier=bare_id))
+        answer = DOCUMENTS.read(
+            facade, Call(access=call.access, base=call.base, identifier=bare_id)
+        )
     headers = {**answer.headers, "Location": f"{call.base}/DocumentReference/{bare_id}"}
     return Answer(resource=answer.resource, status=201, headers=headers)

@@ -1,13 +1,19 @@
 """Find Document References [ITI-67], and the read of one (MHD 2:3.67)."""
 
+from typing import Final
+
 from xds.fhir.exchange import Answer, Call, Facade
 from xds.fhir.search import searchset
 from xds.fhir.vocabulary import FIND_REFERENCES_RESPONSE
-from xds.mhd.document_references import read as read
-from xds.mhd.document_references import rendered
+from xds.mhd.document_references import DOCUMENTS
 from xds.mhd.search.parameters import DOCUMENT_REFERENCES
 
 
 def find(facade: Facade, call: Call) -> Answer:
     """Search DocumentReferences."""
-    return searchset.find(facade, call, DOCUMENT_REFERENCES, FIND_REFERENCES_RESPONSE, rendered)
+    return searchset.find(
+        facade, call, DOCUMENT_REFERENCES, FIND_REFERENCES_RESPONSE, DOCUMENTS.render
+    )
+
+
+read: Final = DOCUMENTS.read

@@ -46,13 +46,13 @@ class UpdateOptions(BaseModel):
 
     fhir_update: Offer = Field(
         "policy",
-        description="Whether DocumentReferences are updated by FHIR's PUT, as by ITI-57; policy: "
-        "where there is a policy.",
+        description="Whether DocumentReferences and Lists are updated by FHIR's PUT, as by ITI-57; "
+        "policy: where there is a policy.",
     )
     fhir_patch: Offer = Field(
         "policy",
-        description="Whether DocumentReferences are updated by FHIR's PATCH, as by ITI-57; policy: "
-        "where there is a policy.",
+        description="Whether DocumentReferences and Lists are updated by FHIR's PATCH, as by "
+        "ITI-57; policy: where there is a policy.",
     )
     fhir_update_metadata: Offer = Field(
         "policy",
@@ -61,13 +61,13 @@ class UpdateOptions(BaseModel):
     )
     fhir_history: Offer = Field(
         "policy",
-        description="Whether versions of DocumentReferences before the latest can be read by FHIR "
-        "(history, vread); policy: where there is a policy.",
+        description="Whether versions of DocumentReferences and Lists before the latest can be read "
+        "by FHIR (history, vread); policy: where there is a policy.",
     )
     fhir_delete: Offer = Field(
         "policy",
-        description="Whether DocumentReferences are removed with their documents by FHIR's DELETE, "
-        "as by ITI-62; policy: where there is a policy.",
+        description="Whether DocumentReferences with their documents, and Lists, are removed by "
+        "FHIR's DELETE, as by ITI-62; policy: where there is a policy.",
     )
     fhir_changeable: Names | None = Field(
         None,

@@ -101,13 +101,16 @@ def _propagated(case: Case, new: Mapping[str, str]) -> Iterator[Association]:
     """Yield the Associations of versions before that are to hold for the new ones as well.
 
     Memberships go from a Folder in its latest version, whatever its status, and with a Folder to
-    the documents that are Approved.
+    the documents that are Approved. What the same update deprecates is not made again.
     """
+    ending = rules.new_statuses(case)
     propagating = {
         old.entry_uuid for thing, old in rules.updated(case) if rules.propagates(case, thing)
     }
     for one in case.known.associations:
         if {one.source, one.target}.isdisjoint(propagating):
+            continue
+        if ending.get(one.id) == v.DEPRECATED:
             continue
         if one.association_type == v.HAS_MEMBER and not _stays_member(case, one, new):
             continue

@@ -191,6 +191,7 @@ _MAPPED: Final[Mapping[str, ErrorMapping]] = {
     "XDSPatientIDReconciliationError": ErrorMapping(422, "processing"),
     "LocalPolicyRestrictionError": ErrorMapping(422, "business-rule"),
     "ReferencesExistException": ErrorMapping(409, "conflict"),
+    "XDSUnreferencedObjectException": ErrorMapping(409, "conflict"),
     "XDSRemoveDocumentsError": ErrorMapping(409, "conflict"),
 }
 """By error code (ITI TF-3 4.2.4.1); any other is the request's fault."""

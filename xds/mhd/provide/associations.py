@@ -243,7 +243,7 @@ class AssociationReader:
 
     # --- memberships -----------------------------------------------------------------------------
 
-    def _items(self, entry: Entry) -> Iterator[tuple[End, str]]:
+    def items(self, entry: Entry) -> Iterator[tuple[End, str]]:
         """Yield what a List holds, each thing once."""
         seen: set[str] = set()
         for place, item in enumerate(entry.resource.get("entry") or ()):
@@ -261,7 +261,7 @@ class AssociationReader:
     def _read_submission_set(self, submission_set: str) -> None:
         held: set[str] = set()
         updated = {folder.thing.id for folder in self.objects.updated.values()}
-        for end, path in self._items(self.pending.submitted.submission_set):
+        for end, path in self.items(self.pending.submitted.submission_set):
             held.add(end.uuid)
             if end.kind is Folder and end.uuid in updated:
                 continue  # a set holds what joins a registered Folder, not the Folder
@@ -284,7 +284,7 @@ class AssociationReader:
         thing = folder.thing if folder else self.objects.things.get(entry.index)
         if thing is None:
             return
-        ends = list(self._items(entry))
+        ends = list(self.items(entry))
         members = (
             {one.entry_uuid for one in self.pending.view.members([thing.id])} if folder else set()
         )

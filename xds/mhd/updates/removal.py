@@ -1,4 +1,4 @@
-"""``DELETE`` of a DocumentReference: metadata as by ITI-62, and then the document."""
+"""``DELETE`` of a resource: metadata as by ITI-62, and then the bytes of a document."""
 
 from functools import partial
 from typing import Any, Final
@@ -10,7 +10,7 @@ from xds.fhir.r4.outcome import operation_outcome, refusal
 from xds.metadata.criteria import ANYTHING, Comparison, Operator
 from xds.metadata.document_request import DocumentRequest
 from xds.metadata.objects import DocumentEntry
-from xds.mhd.document_references import versions
+from xds.mhd.stored_resources import StoredResources
 from xds.mhd.updates.targets import target
 from xds.transactions.iti62_remove_metadata import tell
 
@@ -18,15 +18,16 @@ _log = logs.get_logger(__name__)
 _MINIMAL: Final = "minimal"
 
 
-def delete(facade: Facade, call: Call) -> Answer:
-    """Remove a document in all its versions, with what would refer to it.
+def delete(stored: StoredResources, facade: Facade, call: Call) -> Answer:
+    """Remove what a resource stands for in all its versions, with what would refer to it.
 
-    Its bytes go after the commit, where they are here and no other entry names them: a crash in
+    The documents of a List stay, so a SubmissionSet that alone holds one is not removed. The bytes
+    of a document go after the commit, where they are here and no other entry names them: a crash in
     between leaves a document without entry, which ``xds sweep`` removes. Raises Refused.
     """
-    current = target(facade, call)
+    current = target(facade, call, stored)
     with facade.domain.registry.view(call.access.visible) as view:
-        found = versions(view, current.resource["id"])
+        found = stored.versions(view, current.id)
         going = view.going_with([one.found.entry_uuid for one in found])
     try:
         facade.domain.registry.remove(
@@ -37,7 +38,8 @@ def delete(facade: Facade, call: Call) -> Answer:
         )
     except TransactionFailure as failure:
         raise refusal(failure) from None
-    _remove_document(facade, current.entry)
+    if isinstance(current.thing, DocumentEntry):
+        _remove_document(facade, current.thing)
     if call.prefer.get("return") == _MINIMAL:
         return Answer(resource=None, status=204)
     return Answer(resource=operation_outcome([]))

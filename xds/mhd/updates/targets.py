@@ -1,6 +1,7 @@
 """What an update is about: one resource, by its id or by a search, in its latest version."""
 
-from typing import Final, NamedTuple
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
 
 from xds.fhir.exchange import Call, Facade
 from xds.fhir.http.conditional import entity_tags
@@ -8,60 +9,65 @@ from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
 from xds.fhir.search.requests import plan
 from xds.fhir.search.searchset import SearchRequest
-from xds.fhir.vocabulary import UUID_URN
-from xds.metadata.criteria import Comparison, Criterion, Operator
-from xds.metadata.objects import DocumentEntry
-from xds.mhd.document_references import rendered
-from xds.mhd.search.parameters import DOCUMENT_REFERENCES
+from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
+from xds.mhd.stored_resources import StoredResources
 from xds.registry.queries.search import Page
-from xds.registry.queries.views import RegistryView
+from xds.registry.queries.views import Found, RegistryView
 
+STALE: Final = "XDSMetadataVersionError"
 _ANY: Final = "*"
 
 
-class CurrentDocument(NamedTuple):
-    """A DocumentReference as it is now."""
+class CurrentResource(NamedTuple):
+    """A resource as it is now."""
 
-    entry: DocumentEntry
+    thing: DocumentEntry | Folder | SubmissionSet
+    """The object that it stands for."""
     resource: Resource
     """What a read of it gives."""
 
+    @property
+    def id(self) -> str:
+        """The id of the resource."""
+        identifier: str = self.resource["id"]
+        return identifier
 
-def target(facade: Facade, call: Call) -> CurrentDocument:
+
+def target(facade: Facade, call: Call, stored: StoredResources) -> CurrentResource:
     """Return what the URL of a request names.
 
     Raises Refused: 404 where there is nothing, 412 where several things are found, or where what
     is there is not what If-Match demands.
     """
     with facade.domain.registry.view(call.access.visible) as view:
-        found = view.find(DocumentEntry, [_criterion(facade, call, view)], page=Page(size=2))
-        resources = rendered(facade, call.base, view, found[:1])
+        found = list(_found(facade, call, stored, view))
+        resources = stored.render(facade, call.base, view, found[:1])
     if not found:
         raise Refused.because(404, "not-found", "there is no such resource")
     if len(found) > 1:
         raise Refused.because(412, "multiple-matches", "the search finds several resources")
-    current = CurrentDocument(found[0].thing, resources[0].resource())
+    current = CurrentResource(found[0].thing, resources[0].resource())
     _require_match(call.if_match, current.resource["meta"]["versionId"])
     return current
 
 
-def by_id(identifier: str) -> Criterion:
-    """Demand the resource of an id."""
-    return Comparison("logical_id", Operator.EQUAL, (UUID_URN + identifier,))
-
-
-def _criterion(facade: Facade, call: Call, view: RegistryView) -> Criterion:
-    """Return what is demanded of the resource: its id, or what the parameters say."""
+def _found(
+    facade: Facade, call: Call, stored: StoredResources, view: RegistryView
+) -> Iterator[Found[Any]]:
+    """Find what is demanded of the resource by its id, or by the parameters."""
     if call.identifier:
-        return by_id(call.identifier)
-    search = SearchRequest.read(call, DOCUMENT_REFERENCES)
-    planned = plan(call, search.selections, DOCUMENT_REFERENCES.kinds, facade, view)
+        yield from stored.latest(view, call.identifier)
+        return
+    search = SearchRequest.read(call, stored.searchable)
+    planned = plan(call, search.selections, stored.searchable.kinds, facade, view)
     if not planned.applied or search.warnings or planned.warnings:
         # a parameter that is passed over would let another resource be changed
         raise Refused.because(
             412, "multiple-matches", "the URL has neither an id nor a search for one resource"
         )
-    return planned.plans[0].criterion
+    for one in planned.plans:
+        kind: Any = one.kind
+        yield from view.find(kind, [one.criterion], page=Page(size=2))
 
 
 def _require_match(if_match: str, version: str) -> None:
@@ -73,5 +79,5 @@ def _require_match(if_match: str, version: str) -> None:
         412,
         "conflict",
         f"the resource has the version {version}, which is none of If-Match",
-        error_code="XDSMetadataVersionError",
+        error_code=STALE,
     )

@@ -109,6 +109,8 @@ class Member:
     kind: type[DocumentEntry] | type[Folder]
     entry_uuid: str
     logical_id: str
+    membership: str
+    """The entryUUID of the Association by which it is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +209,8 @@ class RegistryView:
         """Return what SubmissionSets and Folders hold, in the order in which it was put there."""
         rows = sorted(self._each(_members(self.visible.sight), entry_uuids))
         return [
-            Member(holder, (DocumentEntry, Folder)[kind], uuid, logical_id)
-            for _, holder, kind, uuid, logical_id in rows
+            Member(holder, (DocumentEntry, Folder)[kind], uuid, logical_id, membership)
+            for _, holder, kind, uuid, logical_id, membership in rows
         ]
 
     def going_with(self, entry_uuids: Iterable[str]) -> list[str]:
@@ -354,6 +356,7 @@ def _held(table: Table, kind: int, sight: Sight) -> Select[Any]:
             literal(kind),
             association.c.target,
             table.c.logical_id,
+            association.c.entry_uuid,
         )
         .join(table, table.c.entry_uuid == association.c.target)
         .where(

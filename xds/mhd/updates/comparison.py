@@ -1,0 +1,116 @@
+"""What an update changes of any resource, and what it may not: told by codes of ITI-57 and 92."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from xds.fhir.datatypes.identifiers import of_kind, uuid_of
+from xds.fhir.r4.issues import IssueCollector
+from xds.fhir.r4.outcome import Issue, Refused
+from xds.fhir.r4.resource import Resource
+from xds.fhir.vocabulary import ENTRY_UUID, LOGICAL_ID
+from xds.metadata.objects import DocumentEntry, Folder
+from xds.mhd.mapping.riders import Rider
+from xds.mhd.mapping.table import element
+from xds.mhd.updates.targets import CurrentResource
+
+UNMODIFIABLE: Final = "UnmodifiableMetadataError"
+IDENTIFIER: Final = "XDSMetadataIdentifierError"
+PATIENT: Final = "XDSPatientIDReconciliationError"
+_COMPARED_APART: Final = frozenset(
+    {"entry_uuid", "logical_id", "availability_status", "patient_id", "fhir_elements"}
+)
+
+
+def unchangeable(error_code: str, diagnostics: str, path: str) -> Issue:
+    """Return the issue of what may not change."""
+    return Issue(
+        code="processing", diagnostics=diagnostics, expression=(path,), error_code=error_code
+    )
+
+
+def raise_all(problems: IssueCollector, refused: Iterable[Issue], status: int) -> None:
+    """Raise Refused with all that is wrong, and all that may not change, if there is any.
+
+    ``status`` is the HTTP status for what may not change.
+    """
+    for issue in refused:
+        problems.error(
+            issue.code,
+            issue.diagnostics,
+            *issue.expression,
+            status=status,
+            error_code=issue.error_code,
+        )
+    try:
+        problems.raise_if_any()
+    except Refused as found:
+        # an answer of 405 says what is allowed of the resource (RFC 9110 15.5.6)
+        allowed = {"Allow": "GET, HEAD"} if found.status == 405 else {}
+        raise Refused(found.status, found.issues, allowed) from None
+
+
+def differing(
+    old: DocumentEntry | Folder, new: DocumentEntry | Folder, path: str
+) -> Iterator[tuple[str, str, Any]]:
+    """Yield name, FHIRPath and new value of the attributes in which two readings differ.
+
+    ``path`` is the FHIRPath of the resource.
+    """
+    for name, attribute in type(old).attributes().items():
+        value = attribute.read(new)
+        if name not in _COMPARED_APART and attribute.read(old) != value:
+            yield name, element(new, attribute.tf_name, path), value
+    riders = [Rider.of(one.fhir_elements) for one in (old, new)]
+    if riders[0] != riders[1]:
+        before, after = (one.elements for one in riders)
+        names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+        for name in names or [""]:
+            yield "fhir_elements", _path(name, path), new.fhir_elements
+
+
+def _path(ridden: str, path: str) -> str:
+    name = ridden.partition("(")[0].replace("._", ".").removeprefix("_")
+    return f"{path}.{name}" if name else path
+
+
+def check_id(current: CurrentResource, wanted: Resource, problems: IssueCollector) -> None:
+    """Note an id that is not that of the URL."""
+    if wanted.get("id", current.id) != current.id:
+        kind = current.resource["resourceType"]
+        problems.error("invalid", "the id is not that of the URL (R4, 3.1.0.4)", f"{kind}.id")
+
+
+def other_uuids(
+    thing: DocumentEntry | Folder, listed: Sequence[Resource], path: str
+) -> Iterator[Issue]:
+    """Tell of identifiers that are UUIDs of none of the versions."""
+    own = {thing.entry_uuid, thing.logical_id or thing.entry_uuid}
+    for kind in (ENTRY_UUID, LOGICAL_ID):
+        for place, one in of_kind(listed, kind):
+            if of(uuid_of, one) not in own:
+                reason = f"the UUID is not that of the {thing.KIND}"
+                yield unchangeable(IDENTIFIER, reason, f"{path}.identifier[{place}]")
+
+
+def of(read: Callable[[Resource], str], identifier: Resource) -> str:
+    """Return what an identifier is read as; nothing where it cannot be."""
+    try:
+        return read(identifier)
+    except ValueError:
+        return ""
+
+
+def other_subject(current: Resource, wanted: Resource, base: str) -> Iterator[Issue]:
+    """Tell of a subject that is another patient; ``base`` is the URL of the FHIR base."""
+    said, own = wanted.get("subject") or {}, current.get("subject") or {}
+    if "reference" in said:
+        is_same = said["reference"].removeprefix(f"{base}/") == own.get("reference")
+    else:
+        names = [
+            (one.get("system"), one.get("value"))
+            for one in (found.get("identifier") or {} for found in (said, own))
+        ]
+        is_same = names[0] == names[1]
+    if not is_same:
+        path = f"{current['resourceType']}.subject"
+        yield unchangeable(PATIENT, "the subject is not the patient that it was", path)
