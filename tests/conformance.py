@@ -24,6 +24,7 @@ from xds import errors
 from xds.metadata.catalogue import CATALOGUE
 from xds.metadata.criteria import Operator
 from xds.metadata.rules.submission_rules import SUBMISSION_RULES, Rule
+from xds.mhd.updates.rows import UPDATES
 from xds.registry.queries.parameters import Parameter
 from xds.registry.queries.steps import StoredQuery
 from xds.registry.queries.stored_queries import STORED_QUERIES
@@ -122,6 +123,19 @@ BEHAVIOUR: Final[Mapping[str, tuple[str, str]]] = {
         "Of a removal and an Association to what is removed that race, one is done",
         "ITI TF-2 3.62.4.1.3",
     ),
+    "FHIR versions": (
+        "What FHIR updates is a version for SOAP clients, and the other way round",
+        "ITI TF-2 3.57.4.1.3",
+    ),
+    "FHIR SubmissionSet": (
+        "A List of a SubmissionSet is not updated",
+        "ITI TF-2 3.57.4.1.3",
+    ),
+    "FHIR unmodifiable": (
+        "What may not change is refused by the codes of ITI-57 and ITI-92",
+        "ITI TF-2 3.92.4.1.3",
+    ),
+    "FHIR If-Match": ("An update of another version is refused by 412", "FHIR R4 3.1.0.5"),
     "quotes": ("A quote within a text is doubled", "ITI TF-2 3.18.4.1.2.3.5"),
     "codes": ("A code matches with its scheme", "ITI TF-2 3.18.4.1.2.3.5"),
     "OR": ("One value of a list is enough", "ITI TF-2 3.18.4.1.2.3.5"),
@@ -276,6 +290,12 @@ def _kinds(base: type[errors.RegistryError]) -> Iterator[type[errors.RegistryErr
         yield from _kinds(kind)
 
 
+def _updates() -> Iterator[Row]:
+    for row in UPDATES:
+        cells = (f"`{row.method} {row.path}`", row.summary.rstrip("."), row.name)
+        yield Row(f"FHIR {row.method} {row.path}", cells)
+
+
 def _issued() -> frozenset[str]:
     """Return every name that the code outside :mod:`xds.errors` uses."""
     names: set[str] = set()
@@ -320,6 +340,7 @@ def tables() -> tuple[Table, ...]:
             ("Rule", "What it says", "Error", "Transactions", "Section"),
             tuple(_rules()),
         ),
+        Table("Updates by FHIR", ("Request", "What it does", "Transaction"), tuple(_updates())),
         Table(
             "Behaviour",
             ("Name", "What happens", "Section"),

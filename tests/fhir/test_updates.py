@@ -1,7 +1,6 @@
 """PUT of DocumentReferences: what changes, and what is refused by which code (CH:MHD-1, NRL)."""
 
 import json
-from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
@@ -11,34 +10,23 @@ import pytest
 from tests.databases import Databases
 from tests.fhir.asked import FHIR_JSON, Reply, ask
 from tests.fhir.published import REGISTERED, locations, message
-from tests.fhir.updated import RESTRICTED, Edit, Published, history_of, published, setting
+from tests.fhir.updated import (
+    RESTRICTED,
+    UPDATE_OPTIONS,
+    Edit,
+    Published,
+    history_of,
+    published,
+    setting,
+)
 from tests.reference import MESSAGES, needs
 from tests.serving import Server, serving
 from xds.fhir.patch.bodies import JSON_PATCH, XML_PATCH
 from xds.fhir.r4 import structure
 from xds.fhir.r4.resource import Resource
 
-OPTIONS = {
-    "fhir_update": "yes",
-    "fhir_patch": "yes",
-    "fhir_update_metadata": "yes",
-    "fhir_history": "yes",
-    "fhir_delete": "yes",
-    "legal_hold_codes": "V^^2.16.840.1.113883.5.25",
-}
+shows = pytest.mark.shows
 D = "DocumentReference"
-
-
-@pytest.fixture(scope="module")
-def updating(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Server]:
-    data = tmp_path_factory.mktemp("fhir-updates")
-    with serving(data, {**OPTIONS, "database": databases.url(data)}) as running:
-        yield running
-
-
-@pytest.fixture
-def document(updating: Server) -> Published:
-    return published(updating)
 
 
 def _attached(**elements: Any) -> Edit:
@@ -49,6 +37,7 @@ def _attached(**elements: Any) -> Edit:
     return edit
 
 
+@shows("FHIR PUT /DocumentReference/{id}")
 def test_a_put_makes_a_further_version(document: Published) -> None:
     before = document.read()
     reply = document.put(document.edited(setting(securityLabel=RESTRICTED)))
@@ -124,6 +113,7 @@ def test_the_list_of_the_submission_leads_to_the_document(document: Published) -
     assert held == [f"{D}/{document.id}"] * 2
 
 
+@shows("FHIR PUT /DocumentReference")
 def test_a_conditional_put(document: Published) -> None:
     master = document.read()["masterIdentifier"]
     path = f"/{D}?identifier={master['system']}|{master['value']}"
@@ -140,6 +130,7 @@ def test_if_match_of_the_version_there_is(document: Published, tag: str) -> None
     assert reply.status == 200
 
 
+@shows("behaviour FHIR If-Match")
 def test_if_match_of_the_etag(document: Published) -> None:
     etag = ask(document.server, "GET", document.path).headers["etag"]
     edited = document.edited(setting(description="seen"))
@@ -169,6 +160,7 @@ _IDENTIFIER = "XDSMetadataIdentifierError"
 _PATIENT = "XDSPatientIDReconciliationError"
 
 
+@shows("behaviour FHIR unmodifiable")
 @pytest.mark.parametrize(
     ("edit", "error", "place"),
     [
@@ -344,6 +336,7 @@ def test_a_document_that_was_updated_is_replaced_by_its_id(document: Published) 
 # --- versions ------------------------------------------------------------------------------------
 
 
+@shows("FHIR GET /DocumentReference/{id}/_history")
 def test_every_version_is_in_the_history(document: Published) -> None:
     document.put(document.edited(setting(description="seen")))
     document.put(document.edited(setting(description="seen twice")))
@@ -384,6 +377,7 @@ def _url(resource: Resource) -> str:
     return url.partition("/fhir")[2]
 
 
+@shows("FHIR DELETE /DocumentReference/{id}")
 def test_a_document_is_removed_with_all_versions(document: Published) -> None:
     first = document.read()
     patient = first["subject"]["identifier"]
@@ -418,6 +412,7 @@ def test_a_removal_of_a_stale_version(document: Published) -> None:
     assert document.read()
 
 
+@shows("FHIR DELETE /DocumentReference")
 def test_a_conditional_removal(document: Published) -> None:
     master = document.read()["masterIdentifier"]["value"]
     path = f"/{D}?identifier=urn:ietf:rfc:3986|{master}"
@@ -458,7 +453,7 @@ def test_elements_that_may_change_are_listed(
 ) -> None:
     data = tmp_path_factory.mktemp("listed")
     options = {
-        **OPTIONS,
+        **UPDATE_OPTIONS,
         "database": databases.url(data),
         "fhir_changeable": "status securityLabel extension",
         "fhir_unchangeable_status": "405",

@@ -1,4 +1,4 @@
-"""Updates of DocumentReferences through the wire: a document of a test's own, and what is asked."""
+"""Updates by FHIR through the wire: what a test has published, and what is asked of it."""
 
 import copy
 import json
@@ -12,6 +12,14 @@ from tests.fhir.published import locations, message
 from tests.serving import Server
 from xds.fhir.r4.resource import Resource
 
+UPDATE_OPTIONS = {
+    "fhir_update": "yes",
+    "fhir_patch": "yes",
+    "fhir_update_metadata": "yes",
+    "fhir_history": "yes",
+    "fhir_delete": "yes",
+    "legal_hold_codes": "V^^2.16.840.1.113883.5.25",
+}
 Edit = Callable[[Resource], object]
 RESTRICTED = [
     {
@@ -28,15 +36,16 @@ RESTRICTED = [
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A document on a server, and requests about it."""
+    """A document, Folder or SubmissionSet on a server, and requests about its resource."""
 
     server: Server
     id: str
+    kind: str = "DocumentReference"
 
     @property
     def path(self) -> str:
-        """The path of its DocumentReference."""
-        return f"/DocumentReference/{self.id}"
+        """The path of its resource."""
+        return f"/{self.kind}/{self.id}"
 
     def read(self, version: str = "") -> Resource:
         """Read it as it is now, or was in a version."""
@@ -77,14 +86,31 @@ class Published:
 
 def published(server: Server) -> Published:
     """Publish a document of a patient of its own."""
+    return _published(server, "one_document")[1]
+
+
+def published_folder(server: Server) -> tuple[Published, Published, Published]:
+    """Publish a document in a Folder; return the SubmissionSet, the document and the Folder."""
+    submission_set, document, _, folder = _published(server, "folder")
+    return submission_set, document, folder
+
+
+def _published(server: Server, name: str, patient: str = "") -> list[Published]:
     own = uuid4()
-    text = json.dumps(message("one_document"))
+    text = json.dumps(message(name))
     text = text.replace("urn:oid:2.999.4.", f"urn:oid:2.999.4.{own.int % 10**12}.")
-    text = text.replace("4d48a000-0000", f"{own.hex[:8]}-0000").replace("M4001", f"P{own.hex[:8]}")
+    text = text.replace("4d48a000-0000", f"{own.hex[:8]}-0000")
+    text = text.replace("M4001", patient or f"P{own.hex[:8]}")
     reply = ask(server, "POST", "", {"Content-Type": FHIR_JSON}, text.encode())
     assert reply.status == 200, reply.body
-    _, document, _ = locations(reply.json())
-    return Published(server, document.partition("/")[2])
+    found = [one.partition("/") for one in locations(reply.json())]
+    return [Published(server, identifier, kind) for kind, _, identifier in found]
+
+
+def another_document(of: Published) -> Published:
+    """Publish another document of the same patient."""
+    patient = of.read()["subject"]["identifier"]["value"]
+    return _published(of.server, "one_document", patient)[1]
 
 
 def setting(**elements: Any) -> Edit:

@@ -61,8 +61,8 @@ class UpdateOptions(BaseModel):
     )
     fhir_history: Offer = Field(
         "policy",
-        description="Whether versions of DocumentReferences and Lists before the latest can be read "
-        "by FHIR (history, vread); policy: where there is a policy.",
+        description="Whether versions of DocumentReferences and Lists before the latest can be "
+        "read by FHIR (history, vread); policy: where there is a policy.",
     )
     fhir_delete: Offer = Field(
         "policy",
