@@ -16,7 +16,6 @@ from xds.mhd.search.criteria import id_attribute
 from xds.registry.queries.views import Found, RegistryView
 from xds.security.details import PatientDetails
 
-
 Write = Callable[[Writing, RenderedResources, RegistryView, Sequence[Found[Any]]], list[Rendered]]
 """Makes resources of what was found, of which those kept are written already."""
 

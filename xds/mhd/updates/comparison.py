@@ -1,6 +1,7 @@
 """What an update changes of any resource, and what it may not: told by codes of ITI-57 and 92."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from xds.fhir.datatypes.identifiers import of_kind, uuid_of
@@ -11,7 +12,6 @@ from xds.fhir.vocabulary import ENTRY_UUID, LOGICAL_ID
 from xds.metadata.objects import DocumentEntry, Folder
 from xds.mhd.mapping.riders import Rider
 from xds.mhd.mapping.table import element
-from xds.mhd.updates.targets import CurrentResource
 
 UNMODIFIABLE: Final = "UnmodifiableMetadataError"
 IDENTIFIER: Final = "XDSMetadataIdentifierError"
@@ -19,6 +19,26 @@ PATIENT: Final = "XDSPatientIDReconciliationError"
 _COMPARED_APART: Final = frozenset(
     {"entry_uuid", "logical_id", "availability_status", "patient_id", "fhir_elements"}
 )
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataChange:
+    """What one update changes of one document or Folder."""
+
+    old: DocumentEntry | Folder
+    attributes: Mapping[str, object]
+    """The attributes that differ, by their Python names, with what they are to be."""
+    status: str | None = None
+    """The availabilityStatus that it is to have; None where it stays."""
+    joining: Mapping[str, str] = field(default_factory=dict)
+    """The entryUUIDs of documents that a Folder is to hold besides; the FHIRPath of each."""
+    leaving: tuple[str, ...] = ()
+    """The entryUUIDs of the memberships of a Folder that are to end."""
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether the update says what is there already."""
+        return not (self.attributes or self.status or self.joining or self.leaving)
 
 
 def unchangeable(error_code: str, diagnostics: str, path: str) -> Issue:
@@ -73,11 +93,11 @@ def _path(ridden: str, path: str) -> str:
     return f"{path}.{name}" if name else path
 
 
-def check_id(current: CurrentResource, wanted: Resource, problems: IssueCollector) -> None:
+def check_id(current: Resource, wanted: Resource, problems: IssueCollector) -> None:
     """Note an id that is not that of the URL."""
-    if wanted.get("id", current.id) != current.id:
-        kind = current.resource["resourceType"]
-        problems.error("invalid", "the id is not that of the URL (R4, 3.1.0.4)", f"{kind}.id")
+    if wanted.get("id", current["id"]) != current["id"]:
+        where = f"{current['resourceType']}.id"
+        problems.error("invalid", "the id is not that of the URL (R4, 3.1.0.4)", where)
 
 
 def other_uuids(

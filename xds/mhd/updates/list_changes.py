@@ -25,8 +25,13 @@ from xds.mhd.provide.pending import PendingSubmission
 from xds.mhd.provide.publishing import check_lengths, check_modifiers
 from xds.mhd.provide.submitted_objects import SubmittedObjects
 from xds.mhd.updates import comparison
-from xds.mhd.updates.changes import MetadataChange
-from xds.mhd.updates.comparison import IDENTIFIER, UNMODIFIABLE, differing, unchangeable
+from xds.mhd.updates.comparison import (
+    IDENTIFIER,
+    UNMODIFIABLE,
+    MetadataChange,
+    differing,
+    unchangeable,
+)
 from xds.mhd.updates.targets import CurrentResource
 
 _PATH = "List"
@@ -43,7 +48,7 @@ def list_change(
     """
     problems = IssueCollector()
     check_modifiers(wanted, _PATH, problems)
-    comparison.check_id(current, wanted, problems)
+    comparison.check_id(current.resource, wanted, problems)
     status = int(facade.config.fhir_unchangeable_status)
     folder = current.thing
     if not isinstance(folder, Folder):

@@ -6,7 +6,6 @@ codes of ITI-57 and ITI-92.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -18,13 +17,19 @@ from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Issue
 from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
-from xds.metadata.objects import DocumentEntry, Folder
+from xds.metadata.objects import DocumentEntry
 from xds.metadata.unique_ids import normal
 from xds.mhd.mapping.common import nowhere
 from xds.mhd.mapping.document_references import read_document_reference
 from xds.mhd.provide.publishing import check_lengths, check_modifiers
 from xds.mhd.updates import comparison
-from xds.mhd.updates.comparison import IDENTIFIER, UNMODIFIABLE, differing, unchangeable
+from xds.mhd.updates.comparison import (
+    IDENTIFIER,
+    UNMODIFIABLE,
+    MetadataChange,
+    differing,
+    unchangeable,
+)
 from xds.mhd.updates.targets import CurrentResource
 
 _PATH: Final = "DocumentReference"
@@ -40,26 +45,6 @@ _UNCHANGEABLE: Final[Mapping[str, str]] = {
 """The errors for attributes that no update changes (ITI TF-2 table 3.92.4.1.2-1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class MetadataChange:
-    """What one update changes of one document or Folder."""
-
-    old: DocumentEntry | Folder
-    attributes: Mapping[str, object]
-    """The attributes that differ, by their Python names, with what they are to be."""
-    status: str | None = None
-    """The availabilityStatus that it is to have; None where it stays."""
-    joining: Mapping[str, str] = field(default_factory=dict)
-    """The entryUUIDs of documents that a Folder is to hold besides; the FHIRPath of each."""
-    leaving: tuple[str, ...] = ()
-    """The entryUUIDs of the memberships of a Folder that are to end."""
-
-    @property
-    def is_nothing(self) -> bool:
-        """Whether the update says what is there already."""
-        return not (self.attributes or self.status or self.joining or self.leaving)
-
-
 def document_change(
     facade: Facade, call: Call, current: CurrentResource, wanted: Resource
 ) -> MetadataChange:
@@ -71,7 +56,7 @@ def document_change(
     assert isinstance(entry, DocumentEntry), "a DocumentReference stands for one"
     problems = IssueCollector()
     check_modifiers(wanted, _PATH, problems)
-    comparison.check_id(current, wanted, problems)
+    comparison.check_id(current.resource, wanted, problems)
     status = _status(current, wanted, problems)
     found = [
         *_identifiers(facade, entry, wanted),
