@@ -22,7 +22,7 @@ from tests.databases import (
 from tests.documents import ON_FILES, ON_S3
 from tests.documents import as_default as in_bucket_as_default
 from tests.s3_server import S3, NoServer, s3_server
-from tests.serving import Server, serving, several_as_default
+from tests.serving import Server, forks_as_default, serving, several_as_default
 
 _HERE: Final = Path(__file__).parent
 
@@ -51,6 +51,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         default=1,
         help="how many processes a server is, on one state: connections go to them in turn",
+    )
+    parser.addoption(
+        "--start",
+        choices=("fork", "command"),
+        default="fork",
+        help="start servers as forks of a process that has imported the program, or all of them by "
+        "their command",
     )
 
 
@@ -104,6 +111,16 @@ def whole_run_in_bucket(request: pytest.FixtureRequest) -> Iterator[None]:
 def whole_run_in_processes(request: pytest.FixtureRequest) -> Iterator[None]:
     """Have whatever starts a server start several processes, where the whole run is on several."""
     with several_as_default(request.config.getoption("--processes")):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def whole_run_on_forks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have whatever starts a server fork it, unless the whole run is on commands."""
+    if request.config.getoption("--start") == "command":
+        yield
+        return
+    with forks_as_default():
         yield
 
 

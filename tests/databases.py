@@ -10,12 +10,15 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from tests.postgresql import QUICK, PostgreSQL, postgresql
 from xds.database.access import Database
 from xds.registry import schema
+from xds.sqlite_file import write_back
 
 SQLITE, POSTGRESQL, BOTH = "sqlite", "postgresql", "both"
 
@@ -74,7 +77,8 @@ class Databases:
     def url(self, data: Path) -> str:
         """Return the URL of a folder's database, which is made, with tables, when first asked."""
         if self.server is None:
-            return f"sqlite:///{data / 'registry.sqlite3'}"
+            _copy_template(_file_in(data))
+            return _sqlite(data)
         name = self._name(data)
         if self.server.has(name):
             return self.server.database(name)
@@ -83,7 +87,7 @@ class Databases:
     def empty(self, data: Path) -> str:
         """Return the URL of a new database for a folder, without tables."""
         if self.server is None:
-            return self.url(data)
+            return _sqlite(data)
         return self.server.create(self._name(data))
 
     @contextmanager
@@ -118,6 +122,33 @@ class Databases:
             schema.migrate(database)
             database.close()
         return name
+
+
+def _file_in(data: Path) -> Path:
+    return data / "registry.sqlite3"
+
+
+def _sqlite(data: Path) -> str:
+    return f"sqlite:///{_file_in(data)}"
+
+
+def _copy_template(path: Path) -> None:
+    """Make an embedded database with tables, unless one is there."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(0o600)
+        path.write_bytes(_template_file())
+
+
+@cache
+def _template_file() -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "registry.sqlite3"
+        database = Database(f"sqlite:///{path}")
+        schema.migrate(database)
+        database.close()
+        write_back(path)
+        return path.read_bytes()
 
 
 @contextmanager

@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from tests import databases, documents
 from tests.databases import Databases
 from tests.ports import free_port
 from tests.relay import relaying
+from tests.servers.forks import Process, forked
 from xds.config import Config
 from xds.repository.store import DocumentStore
 
@@ -27,6 +28,8 @@ STOP_SECONDS = 40
 
 _PROCESSES: Final = "TESTS_RUN_PROCESSES"
 """Where a whole run on several processes says so, for whatever starts a server."""
+_FORKS: Final = "TESTS_FORK_SERVERS"
+"""Where a whole run starts servers as forks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +49,19 @@ class Server:
     data: Path
     database: str
     """The URL of its database."""
-    process: subprocess.Popen[bytes]
+    process: Process
     """The only one, or the first of several."""
     log: Path
     config: Config
     """What it was told of its database and its documents."""
-    others: tuple[subprocess.Popen[bytes], ...] = ()
+    options: Mapping[str, str]
+    """All that it was told."""
+    others: tuple[Process, ...] = ()
     """More processes on the same state."""
     has_tls: bool = False
 
     @property
-    def processes(self) -> tuple[subprocess.Popen[bytes], ...]:
+    def processes(self) -> tuple[Process, ...]:
         """All of its processes, without their workers."""
         return (self.process, *self.others)
 
@@ -103,28 +108,43 @@ def several_as_default(processes: int) -> Iterator[None]:
 
 
 @contextmanager
+def forks_as_default() -> Iterator[None]:
+    """Have servers be forks of a process that has imported the program, until the block ends."""
+    os.environ[_FORKS] = "yes"
+    try:
+        yield
+    finally:
+        del os.environ[_FORKS]
+
+
+@contextmanager
 def serving(
     data: Path,
     options: Mapping[str, str] | None = None,
     *,
     processes: int | None = None,
     program: Program | None = None,
+    by_command: bool = False,
 ) -> Iterator[Server]:
     """Serve from a data folder until the block ends; ``options`` are XDS_ options by their name.
 
-    What is said of ``processes`` goes before what the whole run says.
+    What is said of ``processes`` goes before what the whole run says. Where the whole run starts
+    servers as forks, ``by_command`` has this one started by its command all the same.
     """
     data.mkdir(parents=True, exist_ok=True)
     count = processes or int(os.environ.get(_PROCESSES, "1"))
     port = int((options or {}).get("port") or free_port())
     given = {"data": str(data), "log_format": "json", "workers": "2" if count == 1 else "1"}
     given |= {**databases.options(data), **documents.options(data), **(options or {})}
+    is_fork = _FORKS in os.environ and program is None and not by_command
+    if is_fork and "database" not in given:
+        databases.default().url(data)  # so that it has its tables
     ports = [port] if count == 1 else [free_port() for _ in range(count)]
     log = data / "server.log"
     written = log.stat().st_size if log.exists() else 0
     with ExitStack() as stack:
         started = [
-            stack.enter_context(_started({**_own(given, number), "port": str(one)}, log, program))
+            stack.enter_context(_running(_of(given, number, one), log, program, is_fork))
             for number, one in enumerate(ports)
         ]
         for process, one in zip(started, ports, strict=True):
@@ -134,14 +154,13 @@ def serving(
         yield _server(given, port, log, started)
 
 
-def _own(given: Mapping[str, str], number: int) -> dict[str, str]:
+def _of(given: Mapping[str, str], number: int, port: int) -> dict[str, str]:
     """Give the options of one of several processes: only the first listens for patient feeds."""
-    return {k: v for k, v in given.items() if number == 0 or k != "mllp_port"}
+    own = {k: v for k, v in given.items() if number == 0 or k != "mllp_port"}
+    return {**own, "port": str(port)}
 
 
-def _server(
-    given: Mapping[str, str], port: int, log: Path, started: list[subprocess.Popen[bytes]]
-) -> Server:
+def _server(given: Mapping[str, str], port: int, log: Path, started: list[Process]) -> Server:
     data = Path(given["data"])
     database = given.get("database", Databases().url(data))
     where = {k: v for k, v in given.items() if k in ("data", "documents", "documents_options")}
@@ -155,24 +174,23 @@ def _server(
         first,
         log,
         config,
+        given,
         tuple(others),
         has_tls="tls_certificate" in given,
     )
 
 
 @contextmanager
-def _started(
-    options: Mapping[str, str], log: Path, program: Program | None
-) -> Iterator[subprocess.Popen[bytes]]:
+def _running(
+    options: Mapping[str, str], log: Path, program: Program | None, is_fork: bool
+) -> Iterator[Process]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("XDS_")}
     environment |= {f"XDS_{name.upper()}": value for name, value in options.items()}
-    with log.open("ab") as stderr:
-        process = subprocess.Popen(
-            [program.python if program else sys.executable, "-m", "xds", "serve"],
-            env=environment,
-            cwd=program.checkout if program else None,
-            stderr=stderr,
-            stdout=stderr,
+    with log.open("ab") as output:
+        process: Process = (
+            forked("xds", ["serve"], environment, output)
+            if is_fork
+            else _commanded(program, environment, output)
         )
     try:
         yield process
@@ -186,8 +204,20 @@ def _started(
                 process.wait()
 
 
+def _commanded(
+    program: Program | None, environment: Mapping[str, str], output: IO[bytes]
+) -> Process:
+    return subprocess.Popen(
+        [program.python if program else sys.executable, "-m", "xds", "serve"],
+        env=environment,
+        cwd=program.checkout if program else None,
+        stderr=output,
+        stdout=output,
+    )
+
+
 def _wait_until_ready(
-    process: subprocess.Popen[bytes], port: int, log: Path, written: int, *, has_tls: bool
+    process: Process, port: int, log: Path, written: int, *, has_tls: bool
 ) -> None:
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -204,7 +203,7 @@ def test_every_transaction_leaves_one_line_with_its_counts(observed: Server) -> 
     system, value = patient_id.partition("&")[2].partition("&")[0], patient_id.partition("^")[0]
     asked = f"/DocumentReference?patient.identifier=urn:oid:{system}%7C{value}&status=current"
     assert ask(observed, "GET", asked, {}).status == 200
-    with connected(int(options_of(observed)["mllp_port"])) as sender:
+    with connected(int(observed.options["mllp_port"])) as sender:
         text = f"MSH|^~\\&|A|B|C|D|20260101||ADT^A04|M1|P|2.3.1\rPID|||{patient_id}\r"
         assert sender.ask(text.encode()).code == "AA"
     counted = seen.counted
@@ -225,16 +224,9 @@ def test_every_transaction_leaves_one_line_with_its_counts(observed: Server) -> 
     assert len(seen.lines) == 4
 
 
-def options_of(server: Server) -> dict[str, str]:
-    """Return how the server was started, as its environment says."""
-    environment = Path(f"/proc/{server.process.pid}/environ").read_bytes().decode().split("\0")
-    pairs = (one.partition("=") for one in environment if one.startswith("XDS_"))
-    return {name.removeprefix("XDS_").lower(): value for name, _, value in pairs}
-
-
 def test_a_refused_message_of_the_feed_is_one_line(observed: Server) -> None:
     seen = Seen.of(observed)
-    with connected(int(options_of(observed)["mllp_port"])) as sender:
+    with connected(int(observed.options["mllp_port"])) as sender:
         assert sender.ask(b"MSH|^~\\&|A|B|C|D|20260101||ADT^A04|M2|P|2.3.1\r").code == "AE"
     (line,) = seen.lines
     assert (line["transaction"], line["outcome"], line["message_id"]) == ("ITI-8", "failure", "M2")
@@ -261,7 +253,7 @@ def test_a_fhir_search_is_refused_by_its_parameter(observed: Server) -> None:
 
 
 def test_the_metrics_tell_of_processes_connections_and_disks(observed: Server) -> None:
-    with connected(int(options_of(observed)["mllp_port"])) as sender:
+    with connected(int(observed.options["mllp_port"])) as sender:
         assert sender.ask(b"MSH|^~\\&|A|B|C|D|20260101||ADT^A99|M3|P|2.3.1\r").code == "AR"
         found = metrics(observed)
     assert found["xds_feed_connections"] == 1

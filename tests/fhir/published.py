@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests import databases
 from tests.fhir.asked import ANYONE
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
@@ -163,7 +164,7 @@ class Deploy:
     def __call__(self, **options: Any) -> Deployment:
         """Open one with these options."""
         config = Config(data=self._folder / str(len(self._opened)), **options)
-        config.data.mkdir()
+        databases.default().url(config.data)  # which has tables
         self._opened.append(AffinityDomain.open(config))
         return Deployment(Facade(self._opened[-1], config))
 
