@@ -16,12 +16,10 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from multiprocessing import util
 from typing import Any, Final
 
 NUMBER: Final = struct.Struct("q")
-_PROGRAM: Final = ("xds.commands.serve", "xds.server", "xds.preloaded")
 _MOST_FILES: Final = 16
 _FREE_NUMBERS: Final = 100
 """Files that are to have a certain number are first moved beyond this one."""
@@ -68,10 +66,12 @@ def main(control: socket.socket) -> None:
 
 def _preload() -> None:
     """Import what a server does."""
-    for name in _PROGRAM:
-        import_module(name)
+    from xds.commands import serve as serve
+    from xds.server import preloaded
+    from xds.server import supervisor as supervisor
+
     # whatever workers are forks of imports it for itself, for what it does to signals
-    del sys.modules[_PROGRAM[-1]]
+    del sys.modules[preloaded.__name__]
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for what is forked here
     gc.collect()
