@@ -13,7 +13,7 @@ from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObj
 from xds.metadata.rules.case import RegistryState
 from xds.metadata.submission import Submission
 from xds.registry import versions
-from xds.registry.events import CONTENT_UPDATED, DEPRECATED, UPDATED, NewEvent
+from xds.registry.events import APPROVED, CONTENT_REMOVED, CONTENT_UPDATED, DEPRECATED, NewEvent
 from xds.registry.tables import TABLES, association, document_entry, folder
 from xds.registry.versions import Versioned
 
@@ -61,7 +61,9 @@ class Consequences:
     associations: tuple[Association, ...] = ()
     """Folder memberships that replacements inherit, with their place in the SubmissionSet."""
     folders: tuple[str, ...] = field(default=())
-    """entryUUIDs of the registered Folders that receive a DocumentEntry, or lose one."""
+    """entryUUIDs of the registered Folders that receive a DocumentEntry."""
+    losing: tuple[str, ...] = ()
+    """entryUUIDs of the registered Folders that lose one."""
     superseded: tuple[tuple[type[Versioned], str], ...] = ()
     """Kind and entryUUID of each version that a further one takes the place of."""
     statuses: tuple[StatusChange, ...] = ()
@@ -111,7 +113,8 @@ def apply(connection: Connection, consequences: Consequences, *, now: str) -> li
         *_deprecate(connection, _with_dependants(connection, consequences), now),
         *_supersede(connection, consequences.superseded, now),
         *_change_statuses(connection, consequences.statuses, now),
-        *_update_folders(connection, consequences.folders, now),
+        *_update_folders(connection, consequences.folders, now, CONTENT_UPDATED),
+        *_update_folders(connection, consequences.losing, now, CONTENT_REMOVED),
     ]
 
 
@@ -164,7 +167,7 @@ def _change_statuses(
         row = _row(connection, change.kind, change.entry_uuid)
         values = {"availability_status": change.status, "last_updated_at": now}
         connection.execute(update(table).where(own).values(values))
-        kind = DEPRECATED if change.status == v.DEPRECATED else UPDATED
+        kind = DEPRECATED if change.status == v.DEPRECATED else APPROVED
         yield NewEvent(kind, change.kind, change.entry_uuid, row.patient)
 
 
@@ -174,7 +177,9 @@ def _row(connection: Connection, kind: type[MetadataObject], entry_uuid: str) ->
     return connection.execute(query.where(table.c.entry_uuid == entry_uuid)).one()
 
 
-def _update_folders(connection: Connection, uuids: tuple[str, ...], now: str) -> Iterator[NewEvent]:
+def _update_folders(
+    connection: Connection, uuids: tuple[str, ...], now: str, happened: str
+) -> Iterator[NewEvent]:
     if not uuids:
         return
     rows = connection.execute(_FOLDERS, {"uuids": uuids}).all()
@@ -184,4 +189,4 @@ def _update_folders(connection: Connection, uuids: tuple[str, ...], now: str) ->
         .values(last_update_time=now, last_updated_at=now)
     )
     for row in rows:
-        yield NewEvent(CONTENT_UPDATED, Folder, row.entry_uuid, row.patient)
+        yield NewEvent(happened, Folder, row.entry_uuid, row.patient)

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Table, func, insert, literal, select, text, true
+from sqlalchemy import Connection, Row, Table, bindparam, func, insert, literal, select, text, true
 
 from xds.database.access import announce
+from xds.database.lists import one_of
+from xds.database.reading import fetch
 from xds.database.statements import insert_arrays, insert_rows
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.registry.storage.fragments import FoundObject
@@ -24,9 +26,13 @@ REGISTERED: Final = "registered"
 DEPRECATED: Final = "deprecated"
 """A DocumentEntry or Folder is Deprecated: replaced, updated, or by a change of its status."""
 CONTENT_UPDATED: Final = "content updated"
-"""A registered Folder received a DocumentEntry, or lost one."""
+"""A registered Folder received a DocumentEntry."""
+CONTENT_REMOVED: Final = "content removed"
+"""A Folder lost a DocumentEntry."""
 UPDATED: Final = "updated"
-"""A DocumentEntry or Folder has a new version, which this is, or is Approved again."""
+"""A DocumentEntry or Folder has a new version, which this is."""
+APPROVED: Final = "approved"
+"""A DocumentEntry or Folder is Approved again."""
 REMOVED: Final = "removed"
 """A SubmissionSet, DocumentEntry or Folder was removed; the event has what it was."""
 PATIENT_ADDED: Final = "patient added"
@@ -213,6 +219,46 @@ def after(
         for row in connection.execute(query)
     ]
 
+
+def removed(
+    connection: Connection, kind: type[MetadataObject], uuids: Iterable[str]
+) -> list[FoundObject]:
+    """Return objects that were removed, as they were given out before."""
+    wanted = list(uuids)
+    if not wanted:
+        return []
+    rows = fetch(connection, _REMOVED, {"uuids": wanted, "kind": kind.KIND})
+    return [
+        FoundObject(
+            kind=kind,
+            number=0,
+            entry_uuid=uuid,
+            home_community_id=None,
+            availability_status=status,
+            patient_id=patient_id,
+            last_update_time=at,
+            fragment=snapshot,
+        )
+        for uuid, status, patient_id, at, snapshot in rows
+    ]
+
+
+_REMOVED: Final = (
+    select(
+        event.c.entry_uuid,
+        event.c.snapshot_status,
+        patient.c.patient_id,
+        event.c.at,
+        event.c.snapshot,
+    )
+    .select_from(event.join(patient, event.c.patient == patient.c.pk))
+    .where(
+        one_of.named(event.c.entry_uuid, "uuids"),
+        event.c.snapshot.is_not(None),
+        event.c.object_kind == bindparam("kind"),
+    )
+    .order_by(event.c.pk)
+)
 
 _BY_NAME: Final[Mapping[str, type[MetadataObject]]] = {kind.KIND: kind for kind in EVENT_OBJECTS}
 

@@ -54,7 +54,7 @@ from xds.metadata.criteria import Comparison, Operator, evaluate
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject
 from xds.metadata.unique_ids import normal
 from xds.registry import events, patients
-from xds.registry.events import CONTENT_UPDATED, EVENT_OBJECTS, UPDATED, NewEvent
+from xds.registry.events import CONTENT_REMOVED, EVENT_OBJECTS, UPDATED, NewEvent
 from xds.registry.tables import (
     TABLES,
     VALUES,
@@ -389,7 +389,7 @@ def _emptied(connection: Connection, removal: Removal, now: str) -> list[NewEven
     if rows:
         dated = {"last_update_time": now, "last_updated_at": now}
         connection.execute(update(folder).where(own).values(dated))
-    return [NewEvent(CONTENT_UPDATED, Folder, row.entry_uuid, row.patient) for row in rows]
+    return [NewEvent(CONTENT_REMOVED, Folder, row.entry_uuid, row.patient) for row in rows]
 
 
 # --- legal holds ---------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ All versions are planned first, and then the Associations that go with them, so 
 objects that are updated together the new versions are joined once.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -71,7 +71,8 @@ def plan(case: Case) -> UpdatePlan:
             *_status_changes(case, statuses, new),
             *(StatusChange(Association, one.id, v.DEPRECATED) for one in references),
         ),
-        folders=tuple(_changed_folders(case, objects, statuses, new)),
+        folders=tuple(_folders(case, _gaining(case, objects, statuses), new)),
+        losing=tuple(_folders(case, _with_memberships(case, statuses, v.DEPRECATED), new)),
     )
     return UpdatePlan(objects, numbers, consequences)
 
@@ -147,19 +148,26 @@ def _status_changes(
             yield StatusChange(found.kind, entry_uuid, status)
 
 
-def _changed_folders(
-    case: Case,
-    objects: tuple[MetadataObject, ...],
-    statuses: Mapping[str, str],
-    new: Mapping[str, str],
+def _gaining(
+    case: Case, objects: tuple[MetadataObject, ...], statuses: Mapping[str, str]
 ) -> Iterator[str]:
-    """Yield the registered Folders that gain a document, or lose one, each once."""
-    registered = {**case.known.neighbours, **case.known.objects}
-    sources = [one.source for one in objects if isinstance(one, Association)]
-    for entry_uuid in statuses:
+    """Yield what is the source of a membership from now on."""
+    yield from (one.source for one in objects if isinstance(one, Association))
+    yield from _with_memberships(case, statuses, v.APPROVED)
+
+
+def _with_memberships(case: Case, statuses: Mapping[str, str], becoming: str) -> Iterator[str]:
+    """Yield the sources of HasMembers that are given a status."""
+    for entry_uuid, status in statuses.items():
         found = case.known.objects.get(entry_uuid)
-        if found is not None and found.association_type == v.HAS_MEMBER:
-            sources.append(found.source or "")
+        if found is None or found.association_type != v.HAS_MEMBER or status != becoming:
+            continue
+        yield found.source or ""
+
+
+def _folders(case: Case, sources: Iterable[str], new: Mapping[str, str]) -> Iterator[str]:
+    """Yield those that are registered Folders, each once."""
+    registered = {**case.known.neighbours, **case.known.objects}
     for source in dict.fromkeys(sources):
         holder = registered.get(source)
         if holder is not None and holder.kind is Folder and source not in new:

@@ -217,11 +217,20 @@ class Search:
         self, table: Table, attribute: str, values: Iterable[str], criterion: Criterion = ANYTHING
     ) -> list[FoundObject]:
         """Return the objects that have one of many values, and that meet a criterion."""
+        kind = KINDS[table.name]
+        return [
+            FoundObject(kind, *row) for row in self.rows_in(table, attribute, values, criterion)
+        ]
+
+    def rows_in(
+        self, table: Table, attribute: str, values: Iterable[str], criterion: Criterion = ANYTHING
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows of the same objects."""
         listed = tuple(values)
         if not listed:
             return []
         wanted = Comparison(attribute, Operator.EQUAL, listed)
-        return self.objects(table, all_of([wanted, criterion]))
+        return self.rows(table, all_of([wanted, criterion]))
 
     def touching_any(
         self, entry_uuids: Iterable[str], criterion: Criterion = ANYTHING
