@@ -408,6 +408,12 @@ has looked up before; a patient is never removed.
 ``entry_uuid``; that of a merge names the ``survivor`` of this merge. That of a removal has the
 fragment of what was removed, and the availabilityStatus that it had.
 """
+Index(
+    "ix_event_removed",
+    event.c.entry_uuid,
+    sqlite_where=event.c.snapshot.is_not(None),
+    postgresql_where=event.c.snapshot.is_not(None),
+)
 
 legal_hold = Table(
     "legal_hold",
