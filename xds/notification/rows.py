@@ -1,0 +1,148 @@
+"""Subscriptions from and to their rows."""
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, Final
+from uuid import uuid4
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, text, update
+
+from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
+from xds.notification import filters, rights
+from xds.notification.model import (
+    NewSubscription,
+    Secrets,
+    SubscribedTopic,
+    Subscription,
+    SubscriptionState,
+)
+from xds.notification.tables import subscription
+
+_KEPT: Final = 16_384
+_KINDS: Final[dict[str, type[MetadataObject]]] = {
+    one.KIND: one for one in (DocumentEntry, SubmissionSet, Folder)
+}
+_C: Final = subscription.c
+_BY_ID: Final = select(subscription).where(_C.id == bindparam("wanted"))
+_LOCKED: Final = (
+    select(subscription)
+    .where(_C.pk.in_(bindparam("keys", expanding=True)))
+    .order_by(_C.pk)
+    .with_for_update()
+)
+_SECRETS: Final = select(_C.secrets).where(_C.pk == bindparam("key"))
+_REVISION: Final = text(
+    "INSERT INTO subscription_revision (only, last) VALUES (1, 1) ON CONFLICT (only) "
+    "DO UPDATE SET last = subscription_revision.last + 1 RETURNING last"
+)
+
+
+def subscription_of(row: Row[Any]) -> Subscription:
+    """Return what a row says, but not its secrets."""
+    secrets = json.loads(row.secrets)
+    headers = tuple(secrets.get("headers", ()))
+    return Subscription(
+        key=row.pk,
+        id=row.id,
+        protocol=row.protocol,
+        topic=_topic(row.topic, row.object_kind, row.changes, row.is_grouped),
+        filter=_filter(row.filter),
+        transaction=row.transaction_name,
+        owner=row.owner,
+        caller=rights.loaded_caller(row.caller),
+        address=row.address,
+        details=json.loads(row.details),
+        header_names=headers,
+        has_secrets=bool(secrets),
+        state=SubscriptionState(row.state),
+        reason=row.reason,
+        created=row.created,
+        ends=row.ends,
+        heartbeat=row.heartbeat,
+        numbered=row.numbered,
+        queued=row.queued,
+        delivered=row.delivered,
+        round=row.round,
+        recovers=bool(row.recovers),
+        tells_end=bool(row.tells_end),
+        failed_since=row.failed_since,
+    )
+
+
+@lru_cache(_KEPT)
+def _topic(name: str, kind: str, changes: str, is_grouped: int) -> SubscribedTopic:
+    return SubscribedTopic(name, _KINDS[kind], frozenset(json.loads(changes)), bool(is_grouped))
+
+
+_filter = lru_cache(_KEPT)(filters.loaded)
+
+
+def added(connection: Connection, new: NewSubscription, **values: Any) -> str:
+    """Write a new subscription, with the columns that follow from the moment; return its id."""
+    key = str(uuid4())
+    row = {
+        "id": key,
+        "protocol": new.protocol,
+        "topic": new.topic.name,
+        "object_kind": new.topic.kind.KIND,
+        "changes": json.dumps(sorted(new.topic.changes)),
+        "is_grouped": int(new.topic.is_grouped),
+        "recovers": int(new.recovers),
+        "tells_end": int(new.tells_end),
+        "filter": filters.dumped(new.filter),
+        "transaction_name": new.transaction,
+        "owner": rights.owner_of(new.caller),
+        "caller": rights.dumped_caller(new.caller),
+        "address": new.address,
+        "details": json.dumps(dict(new.details)),
+        "secrets": _dumped(new.secrets),
+        "reason": "",
+        "ends": new.ends,
+        "heartbeat": new.heartbeat,
+        "numbered": 0,
+        "queued": 0,
+        "delivered": 0,
+        "round": 0,
+    }
+    row["revision"] = next_revision(connection)
+    connection.execute(insert(subscription), row | values)
+    return key
+
+
+def _dumped(secrets: Secrets) -> str:
+    parts = {
+        "headers": dict(secrets.headers),
+        "hmac_key": secrets.hmac_key,
+        "bearer": secrets.bearer,
+    }
+    return json.dumps({name: value for name, value in parts.items() if value})
+
+
+def secrets_of(connection: Connection, key: int) -> Secrets:
+    """Return the secrets of a subscription: for the sender alone."""
+    return Secrets(**json.loads(connection.scalar(_SECRETS, {"key": key}) or "{}"))
+
+
+def row_of(connection: Connection, subscription_id: str) -> Row[Any] | None:
+    """Return the row of an id, if there is one."""
+    return connection.execute(_BY_ID, {"wanted": subscription_id}).one_or_none()
+
+
+def locked(connection: Connection, keys: Iterable[int]) -> Sequence[Row[Any]]:
+    """Return rows by their keys and keep others from them: in one order, so without deadlock."""
+    wanted = sorted(set(keys))
+    return connection.execute(_LOCKED, {"keys": wanted}).all() if wanted else []
+
+
+def next_revision(connection: Connection) -> int:
+    """Return a revision that is in the order of commits: others wait for the end of this one.
+
+    Whoever asks for one has locked the rows of subscriptions that it locks.
+    """
+    return int(connection.execute(_REVISION).scalar_one())
+
+
+def changed(connection: Connection, key: int, **values: Any) -> None:
+    """Write columns of a subscription."""
+    connection.execute(update(subscription).where(_C.pk == key).values(**values))
