@@ -18,6 +18,7 @@ from xds.metadata.objects import Code, DocumentEntry
 from xds.metadata.rules.case import Policy
 from xds.metadata.submission import Submission
 from xds.metadata.systems import Systems
+from xds.notification.subscriptions import Subscriptions
 from xds.registry import removal, schema
 from xds.registry.identities import PatientIdentities
 from xds.registry.link_changes import LINK_CHANGE, LinkPolicy
@@ -72,6 +73,8 @@ class AffinityDomain:
     """Whether documents may be removed that DocumentEntries still name (ITI-86)."""
     legal_hold_codes: Sequence[str]
     """The codes (``code^^codingScheme``) with which nothing is removed."""
+    subscriptions: Subscriptions | None
+    """Who is told of what happens in the registry here; None where it is elsewhere."""
     systems: Systems
     """What code systems and identifier systems are called in XDS and in FHIR."""
 
@@ -123,6 +126,7 @@ class AffinityDomain:
             excluded_transactions=config.excluded_transactions,
             removes_referenced=config.remove_documents == "any",
             legal_hold_codes=_legal_hold_codes(config),
+            subscriptions=Subscriptions.open(config, database) if registry else None,
             systems=systems,
         )
 

@@ -23,6 +23,7 @@ from pydantic_settings import (
 
 from xds.options import sections
 from xds.options.limits import LimitOptions
+from xds.options.notifications import NotificationOptions
 from xds.options.sections import EXAMPLE_REPOSITORY as EXAMPLE_REPOSITORY
 from xds.options.sections import EXAMPLES as EXAMPLES
 from xds.options.updates import UpdateOptions
@@ -41,6 +42,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "Storage": sections.StorageOptions,
     "Affinity domain": sections.DomainOptions,
     "Update and removal": UpdateOptions,
+    "Notifications": NotificationOptions,
     "Patient feed": sections.FeedOptions,
     "SOAP": sections.SoapOptions,
     "FHIR": sections.FhirOptions,
@@ -62,6 +64,7 @@ class Config(
     sections.StorageOptions,
     sections.DomainOptions,
     UpdateOptions,
+    NotificationOptions,
     sections.FeedOptions,
     sections.SoapOptions,
     sections.FhirOptions,

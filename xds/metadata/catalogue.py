@@ -32,6 +32,8 @@ class TransactionKind(Enum):
     """It tells of patients, and of no document."""
     REMOVE = "remove"
     """It takes metadata or documents away."""
+    SUBSCRIBE = "subscribe"
+    """It asks to be told of metadata that come to be registered, or fetches what was told."""
 
 
 class AuditEventID(Enum):

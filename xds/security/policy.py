@@ -28,9 +28,10 @@ READS: Final = names_of(TransactionKind.QUERY, TransactionKind.RETRIEVE)
 SUBMISSIONS: Final = names_of(TransactionKind.SUBMIT)
 UPDATES: Final = names_of(TransactionKind.UPDATE)
 REMOVALS: Final = names_of(TransactionKind.REMOVE)
+SUBSCRIPTIONS: Final = names_of(TransactionKind.SUBSCRIBE)
 FEEDS: Final = names_of(TransactionKind.FEED)
 """These are about patients, and about no document that a rule could tell from another."""
-TRANSACTIONS: Final = (*READS, *SUBMISSIONS, *UPDATES, *REMOVALS, *FEEDS)
+TRANSACTIONS: Final = (*READS, *SUBMISSIONS, *UPDATES, *REMOVALS, *SUBSCRIPTIONS, *FEEDS)
 """What a rule can name."""
 
 DENIED: Final = "the policy of this server does not permit this"
