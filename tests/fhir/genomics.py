@@ -10,7 +10,8 @@ from tests.fhir.asked import ANYONE
 from tests.reference import FHIR
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
-from xds.fhir.exchange import Call, Facade
+from xds.fhir.exchange import Call
+from xds.fhir.facade import Facade
 from xds.fhir.r4 import json
 from xds.fhir.r4.resource import Resource
 from xds.fhir.vocabulary import FHIR_JSON

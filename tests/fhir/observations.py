@@ -40,7 +40,8 @@ HELD: Final[Mapping[str, Mapping[str, Any]]] = {
 
 def rows() -> Sequence[Any]:
     """Return the rows of the service: a search by URL and by form, and a read."""
-    from xds.fhir.exchange import Answer, Call, Facade
+    from xds.fhir.exchange import Answer, Call
+    from xds.fhir.facade import Facade
     from xds.fhir.interactions import READ, SEARCH, ImplementationGuide, Interaction
     from xds.fhir.r4 import json
     from xds.fhir.r4.json import Rendered

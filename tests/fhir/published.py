@@ -13,7 +13,8 @@ from tests import databases
 from tests.fhir.asked import ANYONE
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
-from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.exchange import Answer, Call
+from xds.fhir.facade import Facade
 from xds.fhir.r4 import structure
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.r4.resource import Resource

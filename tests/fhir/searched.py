@@ -11,7 +11,8 @@ from tests.databases import Databases
 from tests.fhir.asked import ANYONE
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
-from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.exchange import Answer, Call
+from xds.fhir.facade import Facade
 from xds.fhir.r4 import json
 from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v

@@ -17,7 +17,8 @@ from xds.config import Config
 from xds.database.errors import DatabaseUnavailable
 from xds.errors import TransactionFailure, XDSDuplicateUniqueIdInRegistry, XDSRegistryError
 from xds.fhir import application
-from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.exchange import Answer, Call
+from xds.fhir.facade import Facade
 from xds.fhir.interactions import Handler, Interaction
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.repository.store import StoreFull, StoreUnavailable

@@ -20,7 +20,7 @@ from xds import parsing
 from xds.content import cda, defaults
 from xds.content import fhir_document as documents
 from xds.content.description import Description, completed, missing
-from xds.fhir.exchange import Facade
+from xds.fhir.facade import Facade
 from xds.fhir.r4 import json, structure, xml
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Issue

@@ -27,7 +27,8 @@ from tests.fhir.genomics import (
 )
 from tests.serving import serving
 from xds.content import fhir_document as documents
-from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.exchange import Answer, Call
+from xds.fhir.facade import Facade
 from xds.fhir.r4 import json
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.r4.resource import Resource

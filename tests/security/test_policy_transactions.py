@@ -20,7 +20,8 @@ from xds.affinity_domain import AffinityDomain
 from xds.client.submitting import entry_of, submission_of
 from xds.config import Config
 from xds.errors import TransactionFailure
-from xds.fhir.exchange import Call, Facade
+from xds.fhir.exchange import Call
+from xds.fhir.facade import Facade
 from xds.fhir.http.failures import as_refused
 from xds.fhir.r4.outcome import Refused
 from xds.metadata import vocabulary as v

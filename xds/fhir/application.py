@@ -22,7 +22,8 @@ from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.fhir import capability, openapi, smart
 from xds.fhir.authorization import Authorization
-from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.exchange import Answer, Call
+from xds.fhir.facade import Facade
 from xds.fhir.http import bodies, conditional, failures, negotiation
 from xds.fhir.http.bodies import Body
 from xds.fhir.http.cors import Cors

@@ -3,11 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from xds.affinity_domain import AffinityDomain
-from xds.config import Config
 from xds.fhir.r4.outcome import Issue
 from xds.fhir.r4.resource import Resource as Resource
-from xds.fhir.search.rendered import RenderedResources
 from xds.fhir.vocabulary import FHIR_JSON
 from xds.security.access import Access
 
@@ -47,14 +44,3 @@ class Answer:
     resource: Resource | None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Facade:
-    """What every interaction works with."""
-
-    domain: AffinityDomain
-    config: Config
-    resources: RenderedResources = field(
-        default_factory=RenderedResources, compare=False, repr=False
-    )

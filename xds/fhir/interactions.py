@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from xds.config import Config
 from xds.fhir.authorization import Authorization
-from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.exchange import Answer, Call
+from xds.fhir.facade import Facade
 from xds.fhir.search import system
 from xds.fhir.search.parameters import SearchParameter
 from xds.security.scopes import Permission, permissions

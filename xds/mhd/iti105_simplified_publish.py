@@ -7,7 +7,8 @@ from typing import Final
 from xds import base64_blocks
 from xds.fhir.datatypes.context import Reading
 from xds.fhir.datatypes.identifiers import of_kind, resource_id
-from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.exchange import Answer, Call
+from xds.fhir.facade import Facade
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import operation_outcome
 from xds.fhir.r4.resource import Resource

@@ -12,7 +12,8 @@ from xds.base64_blocks import BadBase64
 from xds.content import cda, defaults, fhir_document
 from xds.content.description import Description, Related, completed, missing
 from xds.fhir.datatypes.identifiers import resource_id, unique_identifier
-from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.exchange import Answer, Call
+from xds.fhir.facade import Facade
 from xds.fhir.http.negotiation import MediaType
 from xds.fhir.r4 import json, structure, xml
 from xds.fhir.r4.issues import IssueCollector

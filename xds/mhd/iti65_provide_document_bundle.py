@@ -7,7 +7,8 @@ from typing import Final
 
 from xds.fhir.datatypes.context import Writing
 from xds.fhir.datatypes.identifiers import resource_id
-from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.exchange import Answer, Call
+from xds.fhir.facade import Facade
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Issue, Refused, operation_outcome
 from xds.fhir.r4.resource import Resource

@@ -5,7 +5,8 @@ A List is a SubmissionSet or a Folder, which its code tells.
 
 from typing import Final
 
-from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.exchange import Answer, Call
+from xds.fhir.facade import Facade
 from xds.fhir.search import searchset
 from xds.fhir.vocabulary import FIND_LISTS_RESPONSE
 from xds.mhd.document_lists import STORED_LISTS

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.exchange import Answer, Call
+from xds.fhir.facade import Facade
 from xds.fhir.search import searchset
 from xds.fhir.vocabulary import FIND_REFERENCES_RESPONSE
 from xds.mhd.document_references import DOCUMENTS

@@ -23,7 +23,7 @@ from typing import Any, Final, NamedTuple
 from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.fhir.authorization import Authorization
-from xds.fhir.exchange import Facade
+from xds.fhir.facade import Facade
 from xds.fhir.http import conditional, failures, negotiation
 from xds.fhir.http.bodies import Body
 from xds.fhir.http.versions import require_current

@@ -10,7 +10,8 @@ from functools import partial
 from urllib.parse import urlencode
 
 from xds.fhir.datatypes.context import Writing
-from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.exchange import Answer, Call
+from xds.fhir.facade import Facade
 from xds.fhir.http.versions import versioned
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
@@ -88,7 +89,7 @@ def _named(selection: Selection, facade: Facade, view: RegistryView) -> list[str
         tokens = identifying(asked)
     except ValueError as reason:
         raise Refused(400, [problem(asked.name, "value", str(reason))]) from None
-    return sorted({one for token in tokens for one in patient_ids(token, facade, view)})
+    return sorted({one for token in tokens for one in patient_ids(token, facade.names, view)})
 
 
 def _position(patient: KnownPatient) -> Position:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from xds.fhir.datatypes.context import Writing
-from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.exchange import Answer, Call
+from xds.fhir.facade import Facade
 from xds.fhir.r4.json import Rendered
 from xds.fhir.search import searchset
 from xds.fhir.search.parameters import Searchable

@@ -7,21 +7,31 @@ written from them.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from xds.fhir.exchange import Facade
 from xds.fhir.r4.outcome import Issue
 from xds.metadata.criteria import Criterion
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.metadata.searched import ORDERED, Searched
+from xds.metadata.systems import Systems
 from xds.registry.queries.views import RegistryView
 
 Kind = type[DocumentEntry] | type[SubmissionSet] | type[Folder]
 
 
 @dataclass(frozen=True, slots=True)
+class DomainNames:
+    """How codes and identifiers of an affinity domain are named in FHIR."""
+
+    systems: Systems
+    assigning_authority: str | None
+    """The OID of the authority of patient ids that are given without a system."""
+    home_community_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SearchContext:
     """What a search is about: the registry at one moment, and the kind of object."""
 
-    facade: Facade
+    names: DomainNames
     view: RegistryView
     base: str
     """The absolute URL of the FHIR base."""

@@ -11,10 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
-from xds.fhir.exchange import Call, Facade
+from xds.fhir.exchange import Call
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.search.parameters import (
+    DomainNames,
     Kind,
     SearchArgument,
     SearchContext,
@@ -132,7 +133,7 @@ def plan(
     call: Call,
     selections: Sequence[Selection],
     kinds: Sequence[Kind],
-    facade: Facade,
+    names: DomainNames,
     view: RegistryView,
 ) -> Planned:
     """Return what is demanded of each kind that can be found.
@@ -140,9 +141,7 @@ def plan(
     Raises Refused with an issue for every parameter whose value is wrong.
     """
     has_patient = any(one.row.name.startswith("patient") for one in selections)
-    where = [
-        SearchContext(facade, view, call.base, kind, has_patient=has_patient) for kind in kinds
-    ]
+    where = [SearchContext(names, view, call.base, kind, has_patient=has_patient) for kind in kinds]
     where = [one for one in where if not _is_barred(selections, one)] or where
     applied, left_out = _applicable(call, selections, where)
     issues: dict[str, Issue] = {one.diagnostics: one for one in left_out}

@@ -13,7 +13,8 @@ from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 from xds.errors import TransactionFailure
-from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.exchange import Answer, Call
+from xds.fhir.facade import Facade
 from xds.fhir.http.versions import etag, require_current
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.json import Rendered
@@ -120,7 +121,7 @@ def find(
     search = SearchRequest.read(call, searchable)
     try:
         with facade.domain.registry.view(call.access.visible) as view:
-            planned = plan(call, search.selections, searchable.kinds, facade, view)
+            planned = plan(call, search.selections, searchable.kinds, facade.names, view)
             search = replace(
                 search,
                 selections=planned.applied,
@@ -145,7 +146,7 @@ def describe(searchable: Searchable, facade: Facade, call: Call) -> None:
     """Say what is asked, and of whom, without a search; Refused where the request is wrong."""
     search = SearchRequest.read(call, searchable)
     with facade.domain.registry.view(ANYTHING) as view:
-        planned = plan(call, search.selections, searchable.kinds, facade, view)
+        planned = plan(call, search.selections, searchable.kinds, facade.names, view)
     call.access.details = _details(call, searchable.resource_type, planned.plans)
 
 

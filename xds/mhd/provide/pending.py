@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from xds.fhir.exchange import Call, Facade
+from xds.fhir.exchange import Call
+from xds.fhir.facade import Facade
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.references import References
 from xds.metadata.systems import Systems

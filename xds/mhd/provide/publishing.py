@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from xds.base64_blocks import BadBase64
 from xds.errors import RegistryError, TransactionFailure
-from xds.fhir.exchange import Facade
+from xds.fhir.facade import Facade
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import refusal
 from xds.fhir.r4.resource import Resource

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from xds.fhir.exchange import Facade
+from xds.fhir.facade import Facade
 from xds.fhir.r4.issues import IssueCollector
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry

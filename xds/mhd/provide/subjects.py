@@ -13,7 +13,8 @@ from uuid import uuid4
 
 from xds.content.patient_choice import AmbiguousPatient, FindKnown, only
 from xds.fhir.datatypes.identifiers import identifier_in_use, identifier_of_patient
-from xds.fhir.exchange import Call, Facade
+from xds.fhir.exchange import Call
+from xds.fhir.facade import Facade
 from xds.fhir.r4 import json
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Refused

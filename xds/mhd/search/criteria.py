@@ -10,9 +10,9 @@ from contextlib import suppress
 from typing import Final
 
 from xds.fhir.datatypes.identifiers import package_unique_id, unique_id_of
-from xds.fhir.exchange import Facade
 from xds.fhir.r4.outcome import Issue
 from xds.fhir.search.parameters import (
+    DomainNames,
     Kind,
     SearchArgument,
     SearchContext,
@@ -106,7 +106,7 @@ def _code(token: Token, where: SearchContext) -> Iterator[str]:
     elif not token.system:
         yield f"{code}^^"
     else:
-        for scheme in where.facade.domain.systems.schemes(token.system):
+        for scheme in where.names.systems.schemes(token.system):
             yield f"{code}^^{_literal(scheme)}"
 
 
@@ -210,7 +210,7 @@ def _unique_ids(token: Token, where: SearchContext) -> Iterator[str]:
     element = {"value": token.value, **({"system": token.system} if token.system else {})}
     read = unique_id_of if where.kind is DocumentEntry else package_unique_id
     with suppress(ValueError):
-        yield read(element, where.facade.domain.systems)
+        yield read(element, where.names.systems)
     if token.system is None:
         yield token.value
 
@@ -259,7 +259,7 @@ def _holder(token: Token, where: SearchContext) -> Iterator[str]:
 
 def _authorities(system: str, where: SearchContext) -> Iterator[str]:
     """Yield patterns for the assigning authority of a CXi, which may have a namespace."""
-    systems = where.facade.domain.systems
+    systems = where.names.systems
     oid = systems.authority(system)
     if oid is None:
         yield _literal(hl7_escapes.escape(system))
@@ -271,7 +271,7 @@ def _authorities(system: str, where: SearchContext) -> Iterator[str]:
 
 def _communities(asked: SearchArgument, where: SearchContext) -> tuple[str | None, set[str]]:
     """Return the community that there is, and those to search."""
-    home = where.facade.domain.registry.home_community_id
+    home = where.names.home_community_id
     return home, {f"{OID_URN}{unescape(value).removeprefix(OID_URN)}" for value in asked.values}
 
 
@@ -329,19 +329,17 @@ def patient_identifiers(asked: SearchArgument, attribute: str, where: SearchCont
     found = [
         patient_id
         for token in identifying(asked)
-        for patient_id in patient_ids(token, where.facade, where.view)
+        for patient_id in patient_ids(token, where.names, where.view)
     ]
     return equal(attribute, found)
 
 
-def patient_ids(token: Token, facade: Facade, view: RegistryView) -> Sequence[str]:
+def patient_ids(token: Token, names: DomainNames, view: RegistryView) -> Sequence[str]:
     """Return the patient ids (CX) that an identifier may stand for."""
-    if token.system is None and facade.config.assigning_authority is None:
+    if token.system is None and names.assigning_authority is None:
         return [known.patient_id for known in view.patients_by_id_number(token.value)]
     oid = (
-        facade.config.assigning_authority
-        if token.system is None
-        else facade.domain.systems.authority(token.system)
+        names.assigning_authority if token.system is None else names.systems.authority(token.system)
     )
     if not oid:
         return ()

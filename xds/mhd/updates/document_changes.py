@@ -12,7 +12,8 @@ from typing import Final
 from xds.fhir import vocabulary as f
 from xds.fhir.datatypes.context import Reading
 from xds.fhir.datatypes.identifiers import unique_id_of
-from xds.fhir.exchange import Call, Facade
+from xds.fhir.exchange import Call
+from xds.fhir.facade import Facade
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Issue
 from xds.fhir.r4.resource import Resource

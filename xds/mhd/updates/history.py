@@ -1,6 +1,7 @@
 """``_history`` of a resource: every version of it (FHIR R4, 3.1.0.11)."""
 
-from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.exchange import Answer, Call
+from xds.fhir.facade import Facade
 from xds.fhir.http.versions import etag
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource

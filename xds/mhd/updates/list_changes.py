@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from xds.fhir import vocabulary as f
 from xds.fhir.datatypes.context import Reading
 from xds.fhir.datatypes.identifiers import of_kind, package_unique_id
-from xds.fhir.exchange import Call, Facade
+from xds.fhir.exchange import Call
+from xds.fhir.facade import Facade
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Issue
 from xds.fhir.r4.resource import Resource

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from xds import logs
 from xds.errors import TransactionFailure
-from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.exchange import Answer, Call
+from xds.fhir.facade import Facade
 from xds.fhir.r4.outcome import operation_outcome, refusal
 from xds.metadata.criteria import ANYTHING, Comparison, Operator
 from xds.metadata.document_request import DocumentRequest

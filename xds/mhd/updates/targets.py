@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from xds.fhir.exchange import Call, Facade
+from xds.fhir.exchange import Call
+from xds.fhir.facade import Facade
 from xds.fhir.http.conditional import entity_tags
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
@@ -59,7 +60,7 @@ def _found(
         yield from stored.latest(view, call.identifier)
         return
     search = SearchRequest.read(call, stored.searchable)
-    planned = plan(call, search.selections, stored.searchable.kinds, facade, view)
+    planned = plan(call, search.selections, stored.searchable.kinds, facade.names, view)
     if not planned.applied or search.warnings or planned.warnings:
         # a parameter that is passed over would let another resource be changed
         raise Refused.because(

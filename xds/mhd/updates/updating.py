@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from xds.fhir.exchange import Answer, Call, Facade
+from xds.fhir.exchange import Answer, Call
+from xds.fhir.facade import Facade
 from xds.fhir.r4 import structure
 from xds.fhir.r4.outcome import Refused, operation_outcome
 from xds.fhir.r4.resource import Resource

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from xds.errors import TransactionFailure
-from xds.fhir.exchange import Call, Facade
+from xds.fhir.exchange import Call
+from xds.fhir.facade import Facade
 from xds.fhir.r4.outcome import Refused, refusal
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
