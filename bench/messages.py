@@ -13,11 +13,11 @@ from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
 from xds.metadata.submission import Submission
 from xds.outgoing.transport import HttpRequest
-from xds.transactions import Transaction
 from xds.transactions import iti18_registry_stored_query as iti18
 from xds.transactions import iti41_provide_and_register as iti41
 from xds.transactions import iti42_register as iti42
 from xds.transactions import iti43_retrieve as iti43
+from xds.transactions.transaction import Transaction
 from xds.wire import mtom
 from xds.wire.envelope import CLOSE, opening
 

@@ -25,7 +25,7 @@ from xds.metadata.rules.submission_rules import SUBMISSION_RULES
 from xds.mhd.interactions import INTERACTIONS
 from xds.registry.queries.stored_queries import STORED_QUERIES
 from xds.security import policy
-from xds.transactions import TRANSACTIONS
+from xds.transactions.table import TRANSACTIONS
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 _XS: Final = "{http://www.w3.org/2001/XMLSchema}"

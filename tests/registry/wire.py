@@ -23,7 +23,8 @@ from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import RegistryObject, escape
 from xds.metadata.objects import interpreted
 from xds.metadata.submission import Submission
-from xds.transactions import TRANSACTIONS, Transaction
+from xds.transactions.table import TRANSACTIONS
+from xds.transactions.transaction import Transaction
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FIXTURES: Final = ROOT / "fixtures"

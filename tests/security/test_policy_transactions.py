@@ -36,7 +36,8 @@ from xds.security.access import Access, AccessDenied
 from xds.security.caller import Caller, User
 from xds.security.details import RetrieveDetails
 from xds.security.node import Node
-from xds.transactions import TRANSACTIONS, Request
+from xds.transactions.messages import Request
+from xds.transactions.table import TRANSACTIONS
 
 POLICY: Final = Path(__file__).parents[2] / "docs" / "policies" / "shared-care-record.toml"
 PATIENT, OTHER = "P1^^^&2.999.1.1&ISO", "P2^^^&2.999.1.1&ISO"

@@ -13,7 +13,9 @@ from xds.soap.exchange import DocumentStager, Exchange
 from xds.soap.protocol import EXCHANGE, AsFaults, XdsSoap12
 from xds.soap.security import UserAssertions
 from xds.soap.spyne import AnyXml, Application, Service, WsgiApplication, rpc
-from xds.transactions import TRANSACTIONS, Request, Response, Transaction
+from xds.transactions.messages import Request, Response
+from xds.transactions.table import TRANSACTIONS
+from xds.transactions.transaction import Transaction
 
 StartResponse = Callable[..., Any]
 Answer = Callable[[Any, Request], Response]

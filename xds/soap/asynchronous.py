@@ -18,7 +18,7 @@ from xds.outgoing.http_sender import CONTENT_TYPE, HttpSender
 from xds.outgoing.queue import enqueue_stream
 from xds.soap.exchange import Exchange, RenderedEnvelope
 from xds.tls import contexts
-from xds.transactions import Response
+from xds.transactions.messages import Response
 from xds.url_allowlist import Target, admitted, prefixes
 from xds.wire import faults
 from xds.wire.addressing import Addressing, Endpoint, Routes

@@ -16,7 +16,7 @@ from xds.parsing import parse
 from xds.repository.store import StagedDocument
 from xds.security import node
 from xds.security.caller import Caller
-from xds.transactions.transaction import AttachedDocument, Response
+from xds.transactions.messages import AttachedDocument, Response
 from xds.wire import mtom
 from xds.wire.addressing import ON_THE_CONNECTION, Addressing, Endpoint, Routes, response_headers
 from xds.wire.envelope import CLOSE, opening

@@ -20,7 +20,8 @@ from xds.soap.asynchronous import Replies
 from xds.soap.exchange import Exchange, RenderedEnvelope
 from xds.soap.security import UserAssertions
 from xds.soap.spyne import Fault, Soap12
-from xds.transactions import Request, Transaction
+from xds.transactions.messages import Request
+from xds.transactions.transaction import Transaction
 from xds.wire import addressing, envelope, faults
 from xds.wire.faults import SoapFault
 

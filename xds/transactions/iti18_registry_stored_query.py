@@ -17,8 +17,9 @@ from xds.registry.queries.search import Page
 from xds.registry.queries.stored_queries import QueryRequest, QueryResult
 from xds.security.access import Access
 from xds.security.details import QueryDetails
+from xds.transactions.messages import Request, Response
 from xds.transactions.responses import query_response
-from xds.transactions.transaction import Request, Response, Transaction
+from xds.transactions.transaction import Transaction
 
 
 def stored_query(domain: AffinityDomain, request: Request) -> Response:

@@ -20,8 +20,9 @@ from xds.metadata.white_space import trimmed
 from xds.repository.store import StagedDocument
 from xds.security.access import Access
 from xds.security.details import SubmissionDetails
+from xds.transactions.messages import Documents, Request, Response
 from xds.transactions.responses import refused, registry_response
-from xds.transactions.transaction import Documents, Request, Response, Transaction
+from xds.transactions.transaction import Transaction
 
 _DOCUMENT: Final = f"{{{v.NS_XDS}}}Document"
 _INCLUDE: Final = f"{{{v.NS_XOP}}}Include"

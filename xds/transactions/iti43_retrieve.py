@@ -17,8 +17,9 @@ from xds.repository.registering import RegistryUnavailable
 from xds.repository.repository import OutgoingDocument, RetrieveResult
 from xds.security.access import Access
 from xds.security.details import RequestedDocument, RetrieveDetails
+from xds.transactions.messages import AttachedDocument, Request, Response
 from xds.transactions.responses import registry_response, status_of
-from xds.transactions.transaction import BUSY, AttachedDocument, Request, Response, Transaction
+from xds.transactions.transaction import BUSY, Transaction
 
 _XDS: Final = f"{{{v.NS_XDS}}}"
 _OPEN: Final = f'<xds:RetrieveDocumentSetResponse xmlns:xds="{v.NS_XDS}">'.encode()

@@ -32,7 +32,8 @@ from xds.metadata.white_space import trimmed
 from xds.registry.identities import IdentityRefused, PatientIdentities
 from xds.security.access import Access, MessageHeader
 from xds.security.details import FeedDetails
-from xds.transactions.transaction import BUSY, Describer, Request, Response, Transaction
+from xds.transactions.messages import Request, Response
+from xds.transactions.transaction import BUSY, Describer, Transaction
 
 _HL7: Final = f"{{{v.NS_HL7V3}}}"
 _ANSWER: Final = "MCCI_IN000002UV01"

@@ -6,7 +6,8 @@ from typing import Final
 from xds.affinity_domain import AffinityDomain
 from xds.metadata.catalogue import ITI_51
 from xds.transactions import iti18_registry_stored_query as iti18
-from xds.transactions.transaction import Request, Response, Transaction
+from xds.transactions.messages import Request, Response
+from xds.transactions.transaction import Transaction
 
 
 def multi_patient_stored_query(domain: AffinityDomain, request: Request) -> Response:

@@ -13,8 +13,9 @@ from xds.metadata.white_space import trimmed
 from xds.registry.removal import Removal
 from xds.security.access import Access
 from xds.security.details import MetadataRemovalDetails, RemovedObject
+from xds.transactions.messages import Request, Response
 from xds.transactions.responses import refused, registry_response
-from xds.transactions.transaction import Request, Response, Transaction
+from xds.transactions.transaction import Transaction
 
 _DELETE_ALL: Final = "urn:oasis:names:tc:ebxml-regrep:DeletionScopeType:DeleteAll"
 

@@ -14,8 +14,9 @@ from xds.repository.registering import RegistryUnavailable
 from xds.security.access import Access
 from xds.security.details import DocumentRemovalDetails
 from xds.transactions import iti43_retrieve as iti43
+from xds.transactions.messages import Request, Response
 from xds.transactions.responses import refused, registry_response
-from xds.transactions.transaction import BUSY, Request, Response, Transaction
+from xds.transactions.transaction import BUSY, Transaction
 
 _log = logs.get_logger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Final
 from xds.errors import ERROR_SEVERITY, WARNING_SEVERITY, RegistryError
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
-from xds.transactions.transaction import Response
+from xds.transactions.messages import Response
 
 _UNSAFE: Final = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 65534, 65535), "?")
 
