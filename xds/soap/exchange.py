@@ -68,7 +68,6 @@ class Exchange:
         self._owned: dict[str, StagedDocument] = {}
         self._handed_out: dict[str, StagedDocument] = {}
         self.is_mtom = False
-        self.content_length: int | None = None
         self._media_action: str | None = None
         self.body_action: str | None = None
         """The one action that has such a body, where nothing names an action."""
@@ -78,15 +77,6 @@ class Exchange:
         self.is_audited = False
         """Whether the interceptors know of the request, or are about to."""
         self._closing: Callable[[], None] | None = None
-        self._contexts: list[Any] = []
-
-    def track_context(self, context: Any) -> None:
-        """Note a context of Spyne's, to take apart when all is over.
-
-        Contexts refer to what they consist of, which refers to them: what a sender has sent would
-        stay until such circles are looked for, which is the rarer the more memory is in use.
-        """
-        self._contexts.append(context)
 
     @property
     def action(self) -> str | None:
@@ -271,8 +261,6 @@ class Exchange:
                 self._closing()
         finally:
             self.discard_documents()
-            for context in self._contexts:
-                vars(context).clear()
 
 
 class RenderedEnvelope:
