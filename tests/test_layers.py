@@ -19,6 +19,7 @@ LAYERS: Final = (
     ("server",),
     ("app",),
     ("channels", "subscribers"),
+    ("dsubm",),
     ("mhd",),
     ("content",),
     ("soap", "fhir", "hl7v2"),

@@ -1,0 +1,1 @@
+"""DSUBm, one FHIR service: subscriptions, their topics, and what is sent of them (ITI-110)."""
