@@ -86,6 +86,9 @@ class RenderedNotification:
     content_type: str
     headers: Mapping[str, str] = field(default_factory=dict)
     """Beside those of the subscription's secrets."""
+    method: str = "POST"
+    path: str = ""
+    """What follows the address of the subscription behind a slash; empty for nothing."""
 
 
 _N: Final = notification.c
