@@ -20,6 +20,7 @@ from typing import Any, Final
 import pytest
 from lxml import etree
 
+from tests.broker_requirements import REQUIREMENTS
 from xds import errors
 from xds.metadata.catalogue import CATALOGUE
 from xds.metadata.criteria import Operator
@@ -178,11 +179,19 @@ BEHAVIOUR: Final[Mapping[str, tuple[str, str]]] = {
     "home of a query": ("The home of a query may be named", "ITI TF-2 3.18.4.1.2.3.9"),
     "order": ("Results come kind by kind in the order of registration", ""),
     "pages": ("startIndex and maxResults are honoured", "ebRS 6.2.1"),
+    "R4 Subscription": (
+        "Criteria may be a search; it is told by a signal, or by an update of the resource",
+        "FHIR R4 Subscription",
+    ),
+    "secrets of a subscription": ("Headers and keys of a subscription are not read back", ""),
+    "$resend": ("Notifications are sent again with the same numbers and ids", "R4 backport"),
+    "signed notifications": ("What is sent can be signed by a key of the subscription", ""),
 }
 """What has no table in the code: a sentence and where it is said."""
 
 UNSHOWN: Final[Mapping[str, str]] = {
     "error XDSRepositoryOutOfResources": "it takes a full disk",
+    **{f"broker {one.key}": one.reason for one in REQUIREMENTS if one.reason},
 }
 """Rows that no test shows, and why."""
 
@@ -290,6 +299,11 @@ def _kinds(base: type[errors.RegistryError]) -> Iterator[type[errors.RegistryErr
         yield from _kinds(kind)
 
 
+def _of_broker() -> Iterator[Row]:
+    for one in REQUIREMENTS:
+        yield Row(f"broker {one.key}", (one.key, one.text, one.places))
+
+
 def _updates() -> Iterator[Row]:
     for row in UPDATES:
         cells = (f"`{row.method} {row.path}`", row.summary.rstrip("."), row.name)
@@ -339,6 +353,11 @@ def tables() -> tuple[Table, ...]:
             "Rules of a submission",
             ("Rule", "What it says", "Error", "Transactions", "Section"),
             tuple(_rules()),
+        ),
+        Table(
+            "Resource Notification Broker",
+            ("Name", "What DSUBm demands", "File and line of its source"),
+            tuple(_of_broker()),
         ),
         Table("Updates by FHIR", ("Request", "What it does", "Transaction"), tuple(_updates())),
         Table(
@@ -432,6 +451,8 @@ def _tests(row: Row, node_ids: Iterable[str], kept: Mapping[str, str]) -> str:
         function, _, case = node_id.partition("[")
         by_function.setdefault(function, []).append(case.removesuffix("]"))
     told = {**kept, **{name: _function(name, cases) for name, cases in by_function.items()}}
+    if not told and row.key in UNSHOWN:
+        return f"no test: {UNSHOWN[row.key]}"
     if not told:
         return "no test" if row.due else "not issued by this server"
     return "<br>".join(told[name] for name in sorted(told))

@@ -17,12 +17,12 @@ from typing import Final
 from lxml import etree
 
 from xds import schema_validation
+from xds.app import INTERACTIONS
 from xds.audit import vocabulary as av
 from xds.fhir.interactions import OPEN
 from xds.hl7v2.feed import EVENTS
 from xds.metadata.catalogue import CATALOGUE, SoapMessages, TransactionKind, TransactionRow
 from xds.metadata.rules.submission_rules import SUBMISSION_RULES
-from xds.mhd.interactions import INTERACTIONS
 from xds.registry.queries.stored_queries import STORED_QUERIES
 from xds.security import policy
 from xds.transactions.table import TRANSACTIONS
@@ -97,7 +97,7 @@ def _lacking_in_registry(row: TransactionRow) -> Iterator[str]:
 
 def _lacking_by_fhir(row: TransactionRow, path: str) -> Iterator[str]:
     if not any(one.startswith(path) for one in _BY_FHIR.get(row.name, ())):
-        yield f"mhd/interactions.py has no interaction at {path or 'the base'}"
+        yield f"no FHIR service has an interaction at {path or 'the base'}"
 
 
 def _lacking_in_docs(row: TransactionRow) -> Iterator[str]:
@@ -274,7 +274,7 @@ def test_a_new_row_alone_is_told_everything_that_it_lacks() -> None:
         *_told(
             "ITI-903",
             no_event,
-            "mhd/interactions.py has no interaction at /Basic",
+            "no FHIR service has an interaction at /Basic",
             *documents,
         ),
         *_told(

@@ -7,10 +7,11 @@ from xds import channels, logs, schema_validation, subscribers, trace_context, t
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.database.errors import DatabaseUnavailable
+from xds.dsubm import interactions as dsubm
 from xds.fhir import application
 from xds.fhir.interactions import Interaction
 from xds.http import pages
-from xds.mhd.interactions import INTERACTIONS
+from xds.mhd import interactions as mhd
 from xds.repository import maintenance
 from xds.repository.store import StoreError
 from xds.security.host_header import OneHost
@@ -29,6 +30,9 @@ WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]
 
 _log: Final = logs.get_logger(__name__)
 _FHIR: Final = f"{application.ROOT}/"
+
+INTERACTIONS: Final = (*mhd.INTERACTIONS, *dsubm.INTERACTIONS)
+"""What is answered below /fhir: the rows of each FHIR service."""
 
 
 def create_app(

@@ -30,7 +30,7 @@ from xds.metadata.catalogue import CATALOGUE
 from xds.security.issuers import TokenIssuer
 from xds.security.requirements import NOTHING_ASKED, Requirement, UserRequirements
 
-_WRITTEN: Final = "2026-11-25"
+_WRITTEN: Final = "2026-11-28"
 """The day on which what is stated here last changed."""
 _STATED: Final = (
     "create",
@@ -148,7 +148,9 @@ def _of_system(config: Config, rows: Sequence[Interaction]) -> list[Resource]:
 def _resource(resource_type: str, config: Config, all_rows: Sequence[Interaction]) -> Resource:
     rows = [row for row in all_rows if row.resource_type == resource_type]
     codes = {row.code for row in rows}
-    stated: dict[str, Any] = {"type": resource_type}
+    extension = [one for row in rows for one in row.extension]
+    stated: dict[str, Any] = {"extension": extension} if extension else {}
+    stated["type"] = resource_type
     if profiles := dict.fromkeys(one for row in rows for one in row.profiles(config)):
         stated["supportedProfile"] = [*profiles]
     stated["interaction"] = [{"code": code} for code in _STATED if code in codes]

@@ -13,6 +13,7 @@ from xds.config import Config
 from xds.fhir.authorization import Authorization
 from xds.fhir.exchange import Answer, Call
 from xds.fhir.facade import Facade
+from xds.fhir.r4.resource import Resource
 from xds.fhir.search import system
 from xds.fhir.search.parameters import SearchParameter
 from xds.security.scopes import Permission, permissions
@@ -111,6 +112,8 @@ class Interaction:
     guide: ImplementationGuide | None = None
     instantiates: tuple[str, ...] = ()
     """The canonical URLs of the CapabilityStatements that it is a part of."""
+    extension: tuple[Resource, ...] = ()
+    """Extensions of its resource type in the CapabilityStatement."""
     profiles: Profiles = _no_profiles
     """Returns the profiles of what is found or taken with some configuration."""
     definition: str = ""

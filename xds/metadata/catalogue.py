@@ -342,10 +342,35 @@ ITI_106: Final = TransactionRow(
     audit=AuditedAs(AuditEventID.REST, "C", "create"),
     fhir="/DocumentReference",
 )
+ITI_110: Final = TransactionRow(
+    name="ITI-110",
+    title="Resource Subscription",
+    kind=TransactionKind.SUBSCRIBE,
+    actor="registry",
+    audit=AuditedAs(AuditEventID.REST, "C", "create"),
+    fhir="/Subscription",
+)
+ITI_113: Final = TransactionRow(
+    name="ITI-113",
+    title="Resource Subscription Search",
+    kind=TransactionKind.SUBSCRIBE,
+    actor="registry",
+    audit=AuditedAs(AuditEventID.REST, "E", "search"),
+    fhir="/Subscription",
+)
+ITI_114: Final = TransactionRow(
+    name="ITI-114",
+    title="Resource SubscriptionTopic Search",
+    kind=TransactionKind.SUBSCRIBE,
+    actor="registry",
+    audit=AuditedAs(AuditEventID.REST, "E", "search"),
+    fhir="/Basic",
+)
 
 CATALOGUE: Final = (
     *(ITI_8, ITI_18, ITI_41, ITI_42, ITI_43, ITI_44, ITI_51, ITI_57, ITI_61, ITI_62, ITI_64),
-    *(ITI_65, ITI_66, ITI_67, ITI_68, ITI_78, ITI_86, ITI_92, ITI_105, ITI_106),
+    *(ITI_65, ITI_66, ITI_67, ITI_68, ITI_78, ITI_86, ITI_92, ITI_105, ITI_106, ITI_110),
+    *(ITI_113, ITI_114),
 )
 """In the order of their numbers."""
 
