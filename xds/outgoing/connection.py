@@ -5,12 +5,15 @@ of the standard library takes a quarter of a millisecond for one multipart conte
 query is answered in less than one.
 """
 
+import io
 import select
 import socket
 import ssl
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, cast
 
 _BUFFER: Final = 64 * 1024
 _LONGEST_LINE: Final = 64 * 1024
@@ -72,10 +75,19 @@ class Connection:
     """A connection to a server; belongs to one thread at a time."""
 
     def __init__(
-        self, host: str, port: int, tls: ssl.SSLContext | None, connect_timeout: float
+        self,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+        connect_timeout: float,
+        admits: Callable[[str], bool] | None = None,
     ) -> None:
-        """Connect, and verify the server where there is a TLS context; OSError if that fails."""
-        sock = socket.create_connection((host, port), connect_timeout)
+        """Connect, and verify the server where there is a TLS context; OSError if that fails.
+
+        ``admits`` tells to which addresses, of those that the host has, a connection may be made;
+        AddressNotAdmitted where it admits none.
+        """
+        sock = _connected(host, port, connect_timeout, admits)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._sock = sock if tls is None else tls.wrap_socket(sock, server_hostname=host)
@@ -83,10 +95,18 @@ class Connection:
             sock.close()
             raise
         self._file = cast("BinaryIO", self._sock.makefile("rb", _BUFFER))
+        self._raw: _BoundedReader | None = None
 
     def settimeout(self, seconds: float) -> None:
         """Set how long the other side may be silent."""
         self._sock.settimeout(seconds)
+
+    def end_at(self, deadline: float, silence: float) -> None:
+        """Have the answer to come end by a time of ``time.monotonic()``: TimeoutError after it."""
+        if self._raw is None:
+            self._raw = _BoundedReader(self._sock)
+            self._file = cast("BinaryIO", io.BufferedReader(self._raw, _BUFFER))
+        self._raw.deadline, self._raw.silence = deadline, silence
 
     def send(self, data: bytes) -> None:
         """Send all of it."""
@@ -152,6 +172,44 @@ class Connection:
             return _Chunked(self._file)
         length = head.length
         return ResponseBody(self._file) if length is None else _SizedBody(self._file, length)
+
+
+class AddressNotAdmitted(OSError):
+    """A host has no address that may be connected to."""
+
+
+def _connected(
+    host: str, port: int, seconds: float, admits: Callable[[str], bool] | None
+) -> socket.socket:
+    if admits is None:
+        return socket.create_connection((host, port), seconds)
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    named = ((str(address[0]), int(address[1])) for _, _, _, _, address in found)
+    addresses = [address for address in dict.fromkeys(named) if admits(address[0])]
+    if not addresses:
+        raise AddressNotAdmitted("it has no address that may be connected to")
+    for address in addresses[:-1]:
+        with suppress(OSError):
+            return socket.create_connection(address, seconds)
+    return socket.create_connection(addresses[-1], seconds)
+
+
+class _BoundedReader(io.RawIOBase):
+    """Reads from a socket until a deadline, however little comes at a time."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self.deadline = self.silence = 0.0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        left = min(self.deadline - time.monotonic(), self.silence)
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        return self._sock.recv_into(buffer)
 
 
 class ResponseBody:

@@ -1,9 +1,9 @@
 """What is delivered and how: a message, the channel it goes by, and when it is tried again."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -106,6 +106,32 @@ class Limit:
     """Since it was accepted."""
 
 
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """A message that its target did not take."""
+
+    id: str
+    """Of the delivery."""
+    attempts: int
+    """How often it has been offered since one was taken."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetOutcome:
+    """What has become of messages of a target since it was last noted."""
+
+    target: str
+    delivered: Sequence[Delivery]
+    """In their order."""
+    failed: FailedAttempt | None
+    """The one that came after them."""
+
+
+def _note_nothing(_connection: Any, _now: int, _outcomes: Sequence[TargetOutcome]) -> None:
+    """Note nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
     """A way out: what kind of message, who sends it, and what becomes of it on failure."""
@@ -120,6 +146,9 @@ class Channel:
     """None: it is tried for good."""
     delay: float = 0.0
     """Seconds that the first delivery of a target is kept back."""
+    note: Callable[[Any, int, Sequence[TargetOutcome]], None] = _note_nothing
+    """Writes, by a connection, what has become of messages, in the commit that notes it for the
+    queue; told the time in milliseconds. It must not raise but where the database fails."""
 
 
 def host_of(channel: str, target: str, address: str) -> str:

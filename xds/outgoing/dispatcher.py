@@ -22,7 +22,14 @@ from xds import logs, tracing
 from xds.database.access import Database
 from xds.database.errors import DatabaseUnavailable
 from xds.outgoing import leases, queue
-from xds.outgoing.delivery import Channel, Delivery, NotDelivered, Undeliverable
+from xds.outgoing.delivery import (
+    Channel,
+    Delivery,
+    FailedAttempt,
+    NotDelivered,
+    TargetOutcome,
+    Undeliverable,
+)
 from xds.outgoing.leases import Failure, Taken
 from xds.outgoing.sending import (
     LOADED,
@@ -197,6 +204,10 @@ class Dispatcher:
                 leases.failed(connection, now, self._holder, news.sending.taken, news.failure)
         ended = [one.sending.taken for one in noted if one.ended and one.failure is None]
         leases.let_go(connection, now, self._holder, ended)
+        for channel in self._channels.values():
+            outcomes = [_outcome(one) for one in noted if one.sending.taken.channel == channel.name]
+            if told := [one for one in outcomes if one.delivered or one.failed]:
+                channel.note(connection, now, told)
         return noted
 
     def _keep_house(self, connection: Connection, now: int) -> None:
@@ -334,6 +345,14 @@ class Dispatcher:
         if isinstance(error, Undeliverable):
             becomes = "dead"
         return Failure(delivery.pk, delivery.id, attempts, reason, round(pause * 1000), becomes)
+
+
+def _outcome(news: News) -> TargetOutcome:
+    failure = news.failure
+    failed = None
+    if failure is not None:
+        failed = FailedAttempt(failure.id, failure.attempts, failure.reason)
+    return TargetOutcome(news.sending.taken.target, news.done, failed)
 
 
 def _is_of_host(error: Exception) -> bool:

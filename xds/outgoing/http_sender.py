@@ -3,9 +3,10 @@
 import ssl
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -24,32 +25,23 @@ _MOST_ENDPOINTS: Final = 256
 _BUSY: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
 
-class HttpSender:
-    """Posts the body of a delivery to its address; a status of 2xx says that it was taken.
+class Poster:
+    """Posts to many URLs and keeps their connections; a status of 2xx says that it was taken.
 
-    A redirection is not followed, and no proxy is used.
+    A redirection is not followed, no proxy is used, and of an answer no more than a part is read.
     """
 
-    def __init__(self, allowed: Sequence[Target], tls: ssl.SSLContext | None = None) -> None:
-        """``allowed`` are the URLs below which an address may lie; ``tls`` is for https."""
-        self._allowed = allowed
-        self._settings = Settings(
-            timeout=_SILENCE_SECONDS, connect_timeout=_CONNECT_SECONDS, tls=tls
-        )
+    def __init__(
+        self, settings: Settings, admits: Callable[[Target, str], bool] | None = None
+    ) -> None:
+        """``admits`` tells to which addresses of the host of a target it may connect."""
+        self._settings = settings
+        self._admits = admits
         self._endpoints: OrderedDict[str, HttpEndpoint] = OrderedDict()
         self._lock = threading.Lock()
 
-    def __call__(self, delivery: Delivery) -> None:
-        """Send a delivery once; NotDelivered where it was not taken, Undeliverable without body."""
-        target = admitted(delivery.address, self._allowed)
-        if target is None:
-            raise NotDelivered("the address is not allowed any more", refused=True)
-        message = HttpRequest(
-            content_type=delivery.attributes[CONTENT_TYPE],
-            length=delivery.size,
-            blocks=_Blocks(delivery),
-            repeatable=True,
-        )
+    def post(self, target: Target, message: HttpRequest) -> None:
+        """Send a message once; NotDelivered where it was not taken."""
         try:
             with self._endpoint(target).post(message) as answer:
                 status = answer.status
@@ -64,20 +56,53 @@ class HttpSender:
     def _endpoint(self, target: Target) -> HttpEndpoint:
         """Return the endpoint of a URL, with its connections; the one used longest ago goes."""
         with self._lock:
-            found = self._endpoints.pop(target.url, None) or HttpEndpoint(
-                target.url, self._settings
-            )
+            found = self._endpoints.pop(target.url, None) or self._new(target)
             self._endpoints[target.url] = found
             if len(self._endpoints) > _MOST_ENDPOINTS:
                 _, oldest = self._endpoints.popitem(last=False)
                 oldest.close()
             return found
 
+    def _new(self, target: Target) -> HttpEndpoint:
+        if self._admits is None:
+            return HttpEndpoint(target.url, self._settings)
+        return HttpEndpoint(
+            target.url, replace(self._settings, admits=partial(self._admits, target))
+        )
+
     def close(self) -> None:
         """Close the connections that are not in use."""
         with self._lock:
             while self._endpoints:
                 self._endpoints.popitem()[1].close()
+
+
+class HttpSender:
+    """Posts the body of a delivery to its address."""
+
+    def __init__(self, allowed: Sequence[Target], tls: ssl.SSLContext | None = None) -> None:
+        """``allowed`` are the URLs below which an address may lie; ``tls`` is for https."""
+        self._allowed = allowed
+        self._poster = Poster(
+            Settings(timeout=_SILENCE_SECONDS, connect_timeout=_CONNECT_SECONDS, tls=tls)
+        )
+
+    def __call__(self, delivery: Delivery) -> None:
+        """Send a delivery once; NotDelivered where it was not taken, Undeliverable without body."""
+        target = admitted(delivery.address, self._allowed)
+        if target is None:
+            raise NotDelivered("the address is not allowed any more", refused=True)
+        message = HttpRequest(
+            content_type=delivery.attributes[CONTENT_TYPE],
+            length=delivery.size,
+            blocks=_Blocks(delivery),
+            repeatable=True,
+        )
+        self._poster.post(target, message)
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        self._poster.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -34,6 +34,10 @@ class Settings:
     timeout: float = 60.0
     """Seconds of silence after which a server is given up."""
     connect_timeout: float = 10.0
+    total: float | None = None
+    """Seconds that an answer may take altogether; None: as long as something comes."""
+    admits: Callable[[str], bool] | None = None
+    """Tells to which addresses, of those that a host has, a connection may be made; None: all."""
     tls: ssl.SSLContext | None = None
     """For https; without one, the authorities that the system trusts. See tls_context."""
     max_envelope_bytes: int = 256 << 20
@@ -63,6 +67,8 @@ class HttpRequest:
     content_type: str
     length: int | None
     blocks: Iterable[bytes]
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Further ones, which have been checked."""
     repeatable: bool = False
     """Whether to send it again when a kept connection proves to be closed: for what only reads,
     and whose blocks can be iterated again."""
@@ -130,7 +136,7 @@ class HttpEndpoint:
     def _connected(self) -> Connection:
         seconds = self._settings.connect_timeout
         try:
-            connection = Connection(*self._address, self._tls, seconds)
+            connection = Connection(*self._address, self._tls, seconds, self._settings.admits)
         except (OSError, UnicodeError) as error:
             raise NotReached(f"{self._server} {_reason(error, seconds)}.") from error
         connection.settimeout(self._settings.timeout)
@@ -138,6 +144,9 @@ class HttpEndpoint:
 
     def _exchange(self, connection: Connection, message: HttpRequest) -> "HttpResponse":
         try:
+            if self._settings.total is not None:
+                end = time.monotonic() + self._settings.total
+                connection.end_at(end, self._settings.timeout)
             sent = self._send(connection, message)
             return HttpResponse(self, connection, self._answered(connection), reusable=sent)
         except BaseException:
@@ -148,6 +157,7 @@ class HttpEndpoint:
         """Send a message; no if the server closed while it came, perhaps after an answer."""
         trace = tracing.passed_on()
         head = f"{self._head}{tracing.HEADER}: {trace}\r\n" if trace else self._head
+        head += "".join(f"{name}: {value}\r\n" for name, value in message.headers.items())
         for piece in _pieces(head, message):
             try:
                 connection.send(piece)
