@@ -264,6 +264,38 @@ def _comparable(kind: type[MetadataObject], attribute: str) -> Callable[[str], A
     return str
 
 
+def demanded(kind: type[MetadataObject], criterion: Criterion) -> Mapping[str, frozenset[Any]]:
+    """Return attributes of which every object that meets a criterion has one of some values.
+
+    The values are those of :func:`held`, so that criteria can be found by them.
+    """
+    if isinstance(criterion, Comparison):
+        if criterion.operator is not Operator.EQUAL:
+            return {}
+        comparable = _comparable(kind, criterion.attribute)
+        values = frozenset(comparable(searchable(value)) for value in criterion.values)
+        return {criterion.attribute: values}
+    if isinstance(criterion, Not):
+        return {}
+    parts = [demanded(kind, part) for part in criterion]
+    if isinstance(criterion, And):
+        every = {name: found for part in parts for name, found in part.items()}
+        return {name: _fewest(part[name] for part in parts if name in part) for name in every}
+    common = set.intersection(*map(set, parts)) if parts else set()
+    return {name: frozenset().union(*(part[name] for part in parts)) for name in common}
+
+
+def _fewest(found: Iterable[frozenset[Any]]) -> frozenset[Any]:
+    return min(found, key=len)
+
+
+def held(
+    attribute: str, thing: MetadataObject, known: Mapping[str, str] = _NOTHING_KNOWN
+) -> frozenset[Any]:
+    """Return the values of an attribute as they are compared."""
+    return frozenset(map(_comparable(type(thing), attribute), _held(attribute, thing, known)))
+
+
 _UPPER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 

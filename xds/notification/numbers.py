@@ -63,10 +63,9 @@ class QueuedNotification:
         return cls(*told, NotificationKind(what), 0, *unique)
 
 
-def put(database: Database, connection: Connection, row: Any, numbers: Iterable[int]) -> None:
-    """Put events of a subscription into the queue."""
-    news = [_delivery(row, number=number) for number in numbers]
-    queue.enqueue(database, connection, news)
+def deliveries(row: Any, numbers: Iterable[int]) -> list[NewDelivery]:
+    """Return events of a subscription as they are put into the queue."""
+    return [_delivery(row, number=number) for number in numbers]
 
 
 def put_other(
@@ -111,20 +110,24 @@ def refilled(
 
     ``now`` are columns of the row that have been changed and not written yet.
     """
-    current = _Current(row, now)
+    current = CurrentRow(row, now)
     if current.queued - current.delivered > _LOW:
         return now
     last = fits(current, numbered=current.numbered)
-    put(database, connection, current, range(current.queued + 1, last + 1))
+    queue.enqueue(database, connection, deliveries(current, range(current.queued + 1, last + 1)))
     return {**now, "queued": last}
 
 
-class _Current:
-    """A row with columns that are about to be written."""
+class CurrentRow:
+    """A row with columns that have been changed since it was read."""
 
-    def __init__(self, row: Row[Any], now: Mapping[str, Any]) -> None:
+    def __init__(self, row: Any, now: Mapping[str, Any]) -> None:
         self._row = row
         self._now = now
+
+    @property
+    def _mapping(self) -> Mapping[str, Any]:
+        return {**self._row._mapping, **self._now}
 
     def __getattr__(self, name: str) -> Any:
         return self._now[name] if name in self._now else getattr(self._row, name)

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, text, update
 
+from xds.metadata.criteria import Criterion
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.notification import filters, rights
 from xds.notification.model import (
@@ -33,7 +34,7 @@ _LOCKED: Final = (
 )
 _SECRETS: Final = select(_C.secrets).where(_C.pk == bindparam("key"))
 _REVISION: Final = text(
-    "INSERT INTO subscription_revision (only, last) VALUES (1, 1) ON CONFLICT (only) "
+    "INSERT INTO subscription_revision (pk, last) VALUES (1, 1) ON CONFLICT (pk) "
     "DO UPDATE SET last = subscription_revision.last + 1 RETURNING last"
 )
 
@@ -46,8 +47,8 @@ def subscription_of(row: Row[Any]) -> Subscription:
         key=row.pk,
         id=row.id,
         protocol=row.protocol,
-        topic=_topic(row.topic, row.object_kind, row.changes, row.is_grouped),
-        filter=_filter(row.filter),
+        topic=topic_of(row),
+        filter=filter_of(row),
         transaction=row.transaction_name,
         owner=row.owner,
         caller=rights.loaded_caller(row.caller),
@@ -68,6 +69,16 @@ def subscription_of(row: Row[Any]) -> Subscription:
         tells_end=bool(row.tells_end),
         failed_since=row.failed_since,
     )
+
+
+def topic_of(row: Row[Any]) -> SubscribedTopic:
+    """Return the topic of a row."""
+    return _topic(row.topic, row.object_kind, row.changes, row.is_grouped)
+
+
+def filter_of(row: Row[Any]) -> Criterion:
+    """Return the filter of a row; one object for equal texts."""
+    return _filter(row.filter)
 
 
 @lru_cache(_KEPT)

@@ -28,6 +28,7 @@ from xds.notification.tables import subscription
 from xds.notification.targets import TargetRules, check_headers
 from xds.notification.told import Notification
 from xds.notification.transitions import Moment, Patience
+from xds.registry import subscribers
 from xds.security import policy_file
 from xds.security.caller import Caller
 from xds.tls.options import networks
@@ -35,6 +36,8 @@ from xds.url_allowlist import prefixes
 
 TOPIC: Final = "notifications"
 """What a commit announces that has written notifications."""
+MATCHER: Final = "notifications"
+"""The name of the matcher among the subscribers of events."""
 _C: Final = subscription.c
 _LIVING: Final = sorted(LIVING)
 _MOST: Final = 1_000
@@ -132,7 +135,9 @@ class Subscriptions:
             moment = self._moment(connection)
             self._require_room(connection, rights.owner_of(new.caller))
             state = transitions.first(new.handshake, moment.now, new.heartbeat)
-            begins = None if new.handshake else moment.last_event()
+            last = moment.last_event()
+            subscribers.introduce(connection, MATCHER, last)
+            begins = None if new.handshake else last
             key = rows.added(connection, new, **state, begins=begins)
             row = self._found(connection, key)
             if new.handshake:

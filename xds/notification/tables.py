@@ -73,7 +73,7 @@ Index(
 subscription_revision = Table(
     "subscription_revision",
     METADATA,
-    Column("only", SmallInteger, primary_key=True, autoincrement=False),
+    Column("pk", SmallInteger, primary_key=True, autoincrement=False),
     Column("last", BigInteger, nullable=False),
 )
 """One row with the last revision: who writes a further one holds it until the commit."""

@@ -46,6 +46,8 @@ _BATCH: Final = 200
 _WARM_SECONDS: Final = 0.02
 """Between two looks while the lease lasts: events may come from every process."""
 _POLL_SECONDS: Final = 0.5
+_NOTE_SECONDS: Final = 1.0
+"""After which it is noted at the latest that events were read to which there was nothing to do."""
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 60.0
 
@@ -122,6 +124,11 @@ class Reaction:
     """Within the commit that notes the events, as short as it can be."""
     committed: Callable[[], None] = _do_nothing
     """After it; not called where the process ends in between."""
+    is_idle: bool = False
+    """Whether there is nothing to write: then a commit may note many events at once, and after a
+    crash in between they come again."""
+    until: int | None = None
+    """The number of the last event to which it is the reaction; None: all that were handed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +143,14 @@ class Subscriber:
     """With the first event that there is, or with the next one, when it is new."""
     rest_seconds: float = 0.0
     """How long it lets events gather once it has read all: each reading is a commit of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """How far a process has read: to the event that is noted, and then on to another one."""
+
+    noted: int
+    last: int
 
 
 class _LeaseLost(Exception):
@@ -153,6 +168,8 @@ class EventReader:
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"events: {whom.name}", daemon=True)
         self._warm_until = 0.0
+        self._noted = 0.0
+        self._read = _Read(0, 0)
         database.listen(events.TOPIC, self._wake.set)
 
     def start(self) -> None:
@@ -199,11 +216,16 @@ class EventReader:
             return 0.0
         if _is_held(row, now) and row.holder != self._name:
             return min(float(row.until - now) / 1000, _POLL_SECONDS)
+        is_own = row.holder == self._name and _is_held(row, now)
+        # another process may have worked meanwhile
+        last = self._read.last if is_own and self._read.noted == row.last_event else row.last_event
         with self._database.read() as connection:
-            found = events.after(connection, row.last_event, until=complete, at_most=_BATCH)
+            found = events.after(connection, last, until=complete, at_most=_BATCH)
         if not found:
+            if last > row.last_event and time.monotonic() > self._noted + _NOTE_SECONDS:
+                self._advance(row.last_event, last, Reaction())
             return _WARM_SECONDS if time.monotonic() < self._warm_until else _POLL_SECONDS
-        if row.holder != self._name or not _is_held(row, now):
+        if not is_own:
             self._take()
         self._react(row.last_event, found)
         self._warm_until = time.monotonic() + LEASE / 1000
@@ -232,13 +254,23 @@ class EventReader:
 
     def _react(self, before: int, found: Sequence[Event]) -> None:
         reaction = self._whom.react(found)
+        last = found[-1].number if reaction.until is None else reaction.until
+        if reaction.is_idle and time.monotonic() < self._noted + _NOTE_SECONDS:
+            self._read = _Read(before, last)
+        else:
+            self._advance(before, last, reaction)
+        reaction.committed()
+
+    def _advance(self, before: int, last: int, reaction: Reaction) -> None:
+        """Note all up to an event in one commit with what there is to write."""
         with self._database.write() as connection:
             end = self._database.milliseconds(connection) + LEASE
-            asked = {**self._who, "before": before, "last": found[-1].number, "end": end}
+            asked = {**self._who, "before": before, "last": last, "end": end}
             if connection.execute(_ADVANCE, asked).rowcount != 1:
                 raise _LeaseLost
             reaction.write(connection)
-        reaction.committed()
+        self._noted = time.monotonic()
+        self._read = _Read(last, last)
 
     def _note_failure(self, error: Exception) -> None:
         try:
@@ -255,6 +287,14 @@ class EventReader:
                 connection.execute(_LET_GO, self._who)
         except DatabaseUnavailable:
             return  # the lease ends by itself
+
+
+def introduce(connection: Connection, name: str, last: int) -> None:
+    """See to it that a subscriber is there, which else begins when a process first works for it.
+
+    Where it is new, it begins after an event.
+    """
+    connection.execute(_NEW, {"who": name, "last": last})
 
 
 def _is_held(row: Any, now: int) -> bool:

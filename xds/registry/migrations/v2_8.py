@@ -47,7 +47,7 @@ def _subscriptions() -> None:
     )
     op.create_table(
         "subscription_revision",
-        sa.Column("only", sa.SmallInteger, primary_key=True, autoincrement=False),
+        sa.Column("pk", sa.SmallInteger, primary_key=True, autoincrement=False),
         sa.Column("last", sa.BigInteger, nullable=False),
     )
 
