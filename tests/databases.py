@@ -26,6 +26,7 @@ ON_BOTH: Final = frozenset(
     {
         "audit/test_chain.py",
         "audit/test_poisoned.py",
+        "notification/test_engine.py",
         "outgoing/test_dispatcher.py",
         "outgoing/test_killed.py",
         "outgoing/test_operations.py",

@@ -12,6 +12,7 @@ from xds.fhir import application
 from xds.fhir.interactions import Interaction
 from xds.http import pages
 from xds.mhd import interactions as mhd
+from xds.notification.keeper import SubscriptionKeeper
 from xds.repository import maintenance
 from xds.repository.store import StoreError
 from xds.security.host_header import OneHost
@@ -55,8 +56,10 @@ def create_app(
     if dispatcher := channels.dispatcher(config, domain.database, metrics):
         dispatcher.start()
     if domain.registry_here:
-        for reader in subscribers.readers(domain.database, metrics):
+        for reader in subscribers.readers(domain.database, metrics, domain.subscriptions):
             reader.start()
+    if domain.subscriptions:
+        SubscriptionKeeper(domain.database, domain.subscriptions.patience).start()
     if metrics:
         server_metrics.watch(metrics, config)
     requirements = config.user_requirements

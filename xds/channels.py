@@ -8,6 +8,8 @@ from xds.audit import audit_log
 from xds.config import Config
 from xds.database.access import Database
 from xds.database.errors import DatabaseUnavailable
+from xds.notification import sender
+from xds.notification.sender import NotificationProtocol
 from xds.outgoing import operations
 from xds.outgoing.delivery import Channel
 from xds.outgoing.dispatcher import Dispatcher, uncounted
@@ -15,9 +17,13 @@ from xds.outgoing.operations import ChannelState, Failing
 from xds.soap import asynchronous
 from xds.telemetry.metrics import Metrics, Values
 
+PROTOCOLS: Final[Sequence[NotificationProtocol]] = ()
+"""By what protocols notifications are sent."""
+
 CHANNELS: Final[Sequence[Callable[[Config, Database], Channel | None]]] = (
     asynchronous.channel,
     audit_log.channel,
+    *sender.channels(PROTOCOLS),
 )
 """What makes each channel; None where the options do not have it."""
 

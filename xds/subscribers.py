@@ -5,6 +5,8 @@ from typing import Final
 
 from xds.database.access import Database
 from xds.database.errors import DatabaseUnavailable
+from xds.notification.matcher import Matcher
+from xds.notification.subscriptions import Subscriptions
 from xds.registry import subscribers
 from xds.registry.events import Event
 from xds.registry.subscribers import EventReader, Reaction, Subscriber, SubscriberState
@@ -24,16 +26,30 @@ def counting(metrics: Metrics) -> Subscriber:
     return Subscriber("metrics", react, rest_seconds=1.0)
 
 
+def matching(subscriptions: Subscriptions) -> Subscriber:
+    """Return the subscriber that decides who is told of what."""
+    return Matcher(subscriptions).subscriber()
+
+
 OF_METRICS: Final[Sequence[Callable[[Metrics], Subscriber]]] = (counting,)
 """The subscribers of a server that has metrics."""
 
 
-def readers(database: Database, metrics: Metrics | None) -> list[EventReader]:
+OF_NOTIFICATIONS: Final[Sequence[Callable[[Subscriptions], Subscriber]]] = (matching,)
+"""The subscribers of a server that has subscriptions."""
+
+
+def readers(
+    database: Database, metrics: Metrics | None, subscriptions: Subscriptions | None
+) -> list[EventReader]:
     """Return what works for the subscribers in this process."""
-    if metrics is None:
-        return []
-    watch(metrics, database)
-    return [EventReader(database, make(metrics)) for make in OF_METRICS]
+    found: list[Subscriber] = []
+    if metrics is not None:
+        watch(metrics, database)
+        found += [make(metrics) for make in OF_METRICS]
+    if subscriptions is not None:
+        found += [make(subscriptions) for make in OF_NOTIFICATIONS]
+    return [EventReader(database, one) for one in found]
 
 
 def watch(metrics: Metrics, database: Database) -> None:

@@ -11,7 +11,12 @@ from sqlalchemy import Connection, Row
 
 from xds.database.access import Database
 from xds.notification import numbers, rows
-from xds.notification.model import NotificationKind, SubscriptionState, WrongState
+from xds.notification.model import (
+    NotificationKind,
+    SubscriptionRefused,
+    SubscriptionState,
+    WrongState,
+)
 from xds.registry import events
 
 _S: Final = SubscriptionState
@@ -56,7 +61,7 @@ class Moment:
 
 def _due(row: Mapping[str, Any], patience: Patience) -> int | None:
     """Return when the keeper has to look at a row."""
-    if row["state"] == _S.ENDED:
+    if row["state"] in (_S.OFF, _S.ENDED):
         return int(row["due"])
     failed = row["failed_since"]
     times = (row["ends"], row["beats"], None if failed is None else failed + patience.error)
@@ -77,7 +82,7 @@ def activate(moment: Moment, row: Row[Any]) -> None:
     values = {"state": _S.ACTIVE, "reason": "", "failed_since": None, "beats": beats}
     values |= {"begins": begins}
     filled = numbers.refilled(moment.database, moment.connection, row, values)
-    moment.written(row, filled, matched=True)
+    moment.written(row, filled, matched=row.begins is None)
 
 
 def request(moment: Moment, row: Row[Any]) -> None:
@@ -87,12 +92,14 @@ def request(moment: Moment, row: Row[Any]) -> None:
     """
     if row.state not in (_S.ERROR, _S.OFF, _S.REQUESTED):
         raise WrongState(row.state)
+    if row.ends is not None and row.ends <= moment.now:
+        raise SubscriptionRefused("The end of the subscription has passed.")
     numbers.withdraw(moment.database, moment.connection, row)
     round_ = row.round + 1
     numbers.put_other(moment.database, moment.connection, row, NotificationKind.HANDSHAKE, round_)
     values = {"state": _S.REQUESTED, "reason": "", "round": round_, "beats": None}
     values |= {"failed_since": None, "queued": row.delivered}
-    moment.written(row, values, matched=True)
+    moment.written(row, values)
 
 
 def pause(moment: Moment, row: Row[Any]) -> None:
@@ -101,7 +108,7 @@ def pause(moment: Moment, row: Row[Any]) -> None:
         raise WrongState(row.state)
     numbers.withdraw(moment.database, moment.connection, row)
     values = {"state": _S.PAUSED, "round": row.round + 1, "queued": row.delivered, "beats": None}
-    moment.written(row, {**values, "failed_since": None}, matched=True)
+    moment.written(row, {**values, "failed_since": None})
 
 
 def resume(moment: Moment, row: Row[Any]) -> None:
@@ -126,20 +133,29 @@ def replay(moment: Moment, row: Row[Any], number: int) -> None:
     moment.written(row, values)
 
 
-def stop(moment: Moment, row: Row[Any], state: SubscriptionState, reason: str) -> None:
-    """Tell nothing any more: it is OFF or ENDED, and its target is told so where it wants to be."""
+def stop(
+    moment: Moment,
+    row: Row[Any],
+    state: SubscriptionState,
+    reason: str,
+    *,
+    tells: bool = True,
+) -> None:
+    """Tell nothing any more: it is OFF or ENDED.
+
+    Its target is told so where it wants to be, unless ``tells`` says that it does not listen.
+    """
     if row.state in (state, _S.ENDED):
         return
     numbers.withdraw(moment.database, moment.connection, row)
     round_ = row.round + 1
-    if row.tells_end and row.address and row.state in (_S.ACTIVE, _S.PAUSED):
+    if tells and row.tells_end and row.address and row.state in (_S.ACTIVE, _S.PAUSED):
         numbers.put_other(
             moment.database, moment.connection, row, NotificationKind.DEACTIVATION, round_
         )
     values = {"state": state, "reason": reason, "round": round_, "begins": None, "beats": None}
     values |= {"failed_since": None, "queued": row.numbered, "delivered": row.numbered}
-    if state == _S.ENDED:
-        values["due"] = moment.now + moment.patience.kept
+    values["due"] = moment.now + moment.patience.kept
     moment.written(row, values, matched=True)
 
 
@@ -148,10 +164,10 @@ def fail(moment: Moment, row: Row[Any], reason: str) -> None:
     if row.state == _S.REQUESTED:
         numbers.withdraw(moment.database, moment.connection, row)
         values = {"state": _S.ERROR, "reason": reason, "failed_since": moment.now}
-        moment.written(row, values, matched=True)
+        moment.written(row, values)
     elif row.state == _S.ACTIVE:
         values = {"state": _S.ERROR, "reason": reason, "failed_since": moment.now}
-        moment.written(row, values, matched=True)
+        moment.written(row, values)
     elif row.state == _S.ERROR and row.reason != reason:
         moment.written(row, {"reason": reason})
 

@@ -1,0 +1,153 @@
+"""Sending notifications: a channel of the delivery queue for each protocol.
+
+A delivery says no more than which notification it is. What is sent is read and rendered at each
+attempt, as the subscriber may see it then.
+"""
+
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from xds.config import Config
+from xds.database.access import Database
+from xds.notification import rows, told
+from xds.notification.model import (
+    NotificationKind,
+    Secrets,
+    Subscription,
+    SubscriptionState,
+    TargetNotAllowed,
+)
+from xds.notification.numbers import QueuedNotification
+from xds.notification.outcomes import Outcomes
+from xds.notification.subscriptions import Subscriptions
+from xds.notification.told import Notification, RenderedNotification
+from xds.outgoing.delivery import STANDARD_SCHEDULE, Channel, Delivery, NotDelivered
+from xds.outgoing.http_sender import Poster
+from xds.outgoing.transport import HttpRequest, Settings
+from xds.registry.queries.views import RegistryView
+from xds.tls import contexts
+
+_CONNECT_SECONDS: Final = 5.0
+_SILENCE_SECONDS: Final = 20.0
+_ALL_SECONDS: Final = 30.0
+
+Renderer = Callable[[Notification, RegistryView], RenderedNotification | None]
+"""Makes of a notification what goes on the wire. It is handed the registry as the subscriber may
+see it. None: it is not told, and counts as taken."""
+
+_S: Final = SubscriptionState
+_EVENTS_GO: Final = frozenset({_S.ACTIVE, _S.ERROR})
+_GOES: Final[Mapping[NotificationKind, frozenset[SubscriptionState]]] = {
+    NotificationKind.EVENT: _EVENTS_GO,
+    NotificationKind.HEARTBEAT: _EVENTS_GO,
+    NotificationKind.HANDSHAKE: frozenset({_S.REQUESTED}),
+    NotificationKind.DEACTIVATION: frozenset({_S.OFF, _S.ENDED}),
+}
+"""In which states of a subscription what is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationProtocol:
+    """One way of telling: a row of PROTOCOLS in :mod:`xds.channels`."""
+
+    name: str
+    """What subscriptions name it by, and the name of its channel of the delivery queue."""
+    renderer: Callable[[Config], Renderer]
+
+
+def channel(protocol: NotificationProtocol, config: Config, database: Database) -> Channel | None:
+    """Return the channel of a protocol; None where the options allow no target."""
+    if not config.notification_targets or config.registry_url:
+        return None
+    subscriptions = Subscriptions.open(config, database)
+    return Channel(
+        name=protocol.name,
+        send=NotificationSender(subscriptions, protocol.renderer(config), config),
+        schedule=STANDARD_SCHEDULE,
+        note=Outcomes(database, subscriptions.patience).note,
+    )
+
+
+class NotificationSender:
+    """Sends notifications of one protocol."""
+
+    def __init__(self, subscriptions: Subscriptions, render: Renderer, config: Config) -> None:
+        self._subscriptions = subscriptions
+        self._render = render
+        settings = Settings(
+            timeout=_SILENCE_SECONDS,
+            connect_timeout=_CONNECT_SECONDS,
+            total=_ALL_SECONDS,
+            tls=contexts.outgoing(config),
+        )
+        self._poster = Poster(settings, subscriptions.targets.reaches)
+
+    def __call__(self, delivery: Delivery) -> None:
+        """Send a notification once; NotDelivered where it was not taken."""
+        what = QueuedNotification.read(delivery.id)
+        with self._subscriptions.database.read() as connection:
+            row = rows.row_of(connection, what.subscription)
+            if row is None or row.round != what.round or row.state not in _GOES[what.kind]:
+                return  # a state of before
+            one = rows.subscription_of(row)
+            rendered = self._rendered(connection, one, what)
+            secrets = rows.secrets_of(connection, one.key)
+        if rendered is not None:
+            self._post(one, rendered, secrets)
+
+    def _rendered(
+        self, connection: Connection, one: Subscription, what: QueuedNotification
+    ) -> RenderedNotification | None:
+        rights = self._subscriptions.rights
+        if what.kind is not NotificationKind.EVENT:
+            other = Notification(
+                subscription=one,
+                kind=what.kind,
+                id=told.notification_id(what.id, 0),
+                number=one.numbered,
+            )
+            return self._render(other, told.view_of(connection, one, rights))
+        found = told.after(connection, one, rights, what.number - 1, what.number, 1)
+        if not found:  # it is not kept any more
+            return None
+        return self._render(found[0], told.view_of(connection, one, rights))
+
+    def _post(self, one: Subscription, rendered: RenderedNotification, secrets: Secrets) -> None:
+        try:
+            target = self._subscriptions.targets.admitted(one.address)
+        except TargetNotAllowed:
+            raise NotDelivered("the address is not allowed any more", refused=True) from None
+        message = HttpRequest(
+            content_type=rendered.content_type,
+            length=len(rendered.content),
+            blocks=[rendered.content],
+            headers={**rendered.headers, **_credentials(rendered.content, secrets)},
+            repeatable=True,
+        )
+        self._poster.post(target, message)
+
+
+def _credentials(content: bytes, secrets: Secrets) -> Mapping[str, str]:
+    """Return the headers of a subscription's secrets, with the signature of the body."""
+    headers = dict(secrets.headers)
+    if secrets.bearer:
+        headers["Authorization"] = f"Bearer {secrets.bearer}"
+    if secrets.hmac_key:
+        signature = hmac.digest(secrets.hmac_key.encode(), content, "sha256").hex()
+        headers["X-Hub-Signature"] = f"sha256={signature}"
+    return headers
+
+
+def channels(
+    protocols: Sequence[NotificationProtocol],
+) -> Sequence[Callable[[Config, Database], Channel | None]]:
+    """Return what makes the channel of each protocol."""
+
+    def made(one: NotificationProtocol) -> Callable[[Config, Database], Channel | None]:
+        return lambda config, database: channel(one, config, database)
+
+    return [made(one) for one in protocols]
