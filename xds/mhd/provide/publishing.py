@@ -22,7 +22,8 @@ from xds.mhd.mapping.table import absent, element
 from xds.outgoing.fetching import CannotFetch
 from xds.repository.repository import DocumentRepository
 from xds.repository.store import StagedDocument, StoreError
-from xds.security.access import Access, AccessDenied
+from xds.security.access import Access
+from xds.security.errors import AccessDenied
 
 T = TypeVar("T", bound=MetadataObject)
 
