@@ -7,8 +7,6 @@ import json
 import re
 import resource
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,8 +65,9 @@ def audit(server: Server, *arguments: str) -> list[dict[str, Any]]:
 
 def xds_audit(server: Server, *arguments: str) -> str:
     where = ["--data", str(server.data), "--database", server.database]
-    command = [sys.executable, "-m", "xds", "audit", *where, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    done = CliRunner().invoke(main, ["audit", *where, *arguments])
+    assert done.exit_code == 0, done.output
+    return done.stdout
 
 
 def recorded(server: Server, patient_id: str, count: int) -> list[dict[str, Any]]:

@@ -1,19 +1,19 @@
 """TLS, assertions that xmlsec signs, a policy and audit at once, as a deployment has them."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from tests import vouching
 from tests.databases import Databases
 from tests.serving import Server, serving
 from tests.vouching import Asserted, attribute, coded
+from xds.__main__ import main
 from xds.client import (
     Content,
     DocumentConsumer,
@@ -80,9 +80,9 @@ class Deployment:
     def records(self, *arguments: str) -> list[dict[str, Any]]:
         """Search with `xds audit`; the newest comes first."""
         where = ["--data", str(self.server.data), "--database", self.server.database]
-        command = [sys.executable, "-m", "xds", "audit", *where, "--format", "json", *arguments]
-        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        return [json.loads(line) for line in told.splitlines()]
+        done = CliRunner().invoke(main, ["audit", *where, "--format", "json", *arguments])
+        assert done.exit_code == 0, done.output
+        return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def _assertion(role: str, purpose: str) -> bytes:

@@ -1,7 +1,5 @@
 """The same policy, put to whole transactions: what is withheld shows in no answer."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,12 +8,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from click.testing import CliRunner
 from lxml import etree
 
 from tests.databases import Databases
 from tests.fhir.asked import ask
 from tests.registry.wire import query, query_message, text, texts
 from tests.serving import serving
+from xds.__main__ import main
 from xds.affinity_domain import AffinityDomain
 from xds.client.submitting import entry_of, submission_of
 from xds.config import Config
@@ -396,6 +396,5 @@ def test_over_the_wire_nobody_is_let_in(tmp_path: Path, databases: Databases) ->
         assert ask(server, "GET", "/metadata").status == 200
         assert "P1" not in server.log.read_text()
     where = ["--data", str(tmp_path), "--database", server.database]
-    command = [sys.executable, "-m", "xds", "audit", *where, "--failed"]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    told = CliRunner().invoke(main, ["audit", *where, "--failed"]).stdout
     assert told.count("denied: no rule permits it") == 2
