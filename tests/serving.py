@@ -188,7 +188,7 @@ def _running(
     environment |= {f"XDS_{name.upper()}": value for name, value in options.items()}
     with log.open("ab") as output:
         process: Process = (
-            forked("xds", ["serve"], environment, output)
+            forked("xds", ["serve"], environment, output.fileno())
             if is_fork
             else _commanded(program, environment, output)
         )

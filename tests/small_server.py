@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from typing import Any
 
 from xds import logs
@@ -70,3 +71,8 @@ def main() -> None:
         sys.exit(supervisor.serve(config, when_ready=when_ready, create=create))
     except supervisor.ServerError as error:
         sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    # by its name, by which workers know what they are handed
+    import_module("tests.small_server").main()

@@ -8,8 +8,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +18,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.servers.forks import forked
+
 ROOT = Path(__file__).parent.parent
 SECONDS = 15
 DIED = "a worker has died and is started again"
@@ -29,15 +29,17 @@ class Served:
     """A server in a process of its own."""
 
     def __init__(self, *options: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", "from tests.small_server import main; main()", *options],
-            cwd=ROOT,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        assert self.process.stderr
-        self._lines = self.process.stderr
+        told, output = os.pipe()
+        self.process = forked("tests.small_server", options, os.environ, output, own_session=True)
+        os.close(output)
+        self._lines = open(told)  # noqa: SIM115
+
+    def told(self) -> str:
+        """Wait for its end, and give all that it has said."""
+        with self._lines:
+            told = self._lines.read()
+        self.process.wait(SECONDS)
+        return told
 
     def logged(self, event: str) -> dict[str, Any]:
         """Read the log until that event."""
@@ -194,8 +196,8 @@ def test_a_port_in_use_is_told_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         refused = Served(f"port={port}")
-        _, told = refused.process.communicate(timeout=SECONDS)
-    assert refused.process.returncode == 1
+        told = refused.told()
+    assert refused.process.wait() == 1
     assert told == (
         f"cannot listen at port {port} of 127.0.0.1: another program listens there already\n"
     )

@@ -384,9 +384,9 @@ def test_the_folder_of_a_process_that_was_killed_is_removed_by_the_next() -> Non
 def refused(*options: str) -> str:
     """Start a server that is not to start, and give what it says."""
     served = Served("port=0", *options)
-    _, told = served.process.communicate(timeout=SECONDS)
-    assert served.process.returncode == 1
-    return str(told)
+    told = served.told()
+    assert served.process.wait() == 1
+    return told
 
 
 @pytest.mark.parametrize(("option", "more"), [("host", ()), ("mllp_host", ("mllp_port=0",))])

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from multiprocessing import connection
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import Final, Protocol
 
 ROOT: Final = Path(__file__).parents[2]
 NUMBER: Final = struct.Struct("q")
@@ -134,17 +134,19 @@ def forked(
     module: str,
     arguments: Sequence[str],
     environment: Mapping[str, str],
-    output: IO[bytes],
-    folder: Path | None = None,
+    output: int,
+    *,
+    own_session: bool = False,
 ) -> ForkedProcess:
-    """Start ``python -m module arguments`` as a fork, with both its outputs to a file."""
+    """Start ``python -m module arguments`` as a fork, both outputs of which go to an open file."""
     ours, theirs = socket.socketpair()
     order = {
         "module": module,
         "arguments": list(arguments),
         "environment": dict(environment),
-        "folder": str(folder or Path.cwd()),
+        "folder": str(Path.cwd()),
+        "own_session": own_session,
     }
     with theirs:
-        _preloaded().fork(order, [theirs.fileno(), output.fileno()])
+        _preloaded().fork(order, [theirs.fileno(), output])
     return ForkedProcess([module, *arguments], ours)

@@ -34,6 +34,8 @@ class Order:
     module: str = ""
     arguments: Sequence[str] = ()
     folder: str = ""
+    own_session: bool = False
+    """Whether it leads a session, and so a group of processes."""
     code: str = ""
     files: Sequence[int] = ()
     """The numbers that the code knows its files by."""
@@ -114,6 +116,8 @@ def _told_of_fork(status: socket.socket, output: int) -> bool:
 
 def _with_helpers(order: Order) -> None:
     """Fork what Python's multiprocessing would start, and run the order."""
+    if order.own_session:
+        os.setsid()
     helpers: list[tuple[int, socket.socket]] = []
     for _ in range(2):
         ours, theirs = socket.socketpair()
