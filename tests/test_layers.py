@@ -25,6 +25,7 @@ LAYERS: Final = (
     ("soap", "fhir", "hl7v2"),
     ("transactions", "http"),
     ("affinity_domain",),
+    ("dsub",),
     ("client", "notification"),
     ("registry", "repository", "audit", "telemetry"),
     ("config", "schema_validation"),
@@ -92,6 +93,8 @@ LESS: Final = {
     ),
     "transactions": (
         "affinity_domain",
+        "dsub",
+        "notification",
         "registry",
         "repository",
         "schema_validation",
@@ -152,6 +155,7 @@ LIBRARIES: Final = {
     "spyne": ("soap.spyne_adapter",),
     "six": ("soap.spyne_adapter",),
     "sqlalchemy": (
+        "dsub.pull_points",
         "database",
         "registry",
         "notification",
@@ -180,6 +184,7 @@ LIBRARIES: Final = {
     "pydantic": ("config", "commands", "options", "security.policy_file", "tls.options"),
     "pydantic_settings": ("config",),
     "lxml": (
+        "dsub",
         "wire",
         "soap",
         "fhir",

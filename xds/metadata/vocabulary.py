@@ -181,6 +181,21 @@ FIND_DOCUMENTS_BY_REFERENCE_ID_FOR_MULTIPLE_PATIENTS: Final = (
     "urn:uuid:1191642d-86c4-42d8-b784-f95445f9f0d5"
 )
 
+# AdhocQuery/@id: the filters of subscriptions (ITI TF-2 3.52.4.1.2.2; DSUB Extensions)
+SUBSCRIPTION_FOR_DOCUMENT_ENTRY: Final = "urn:uuid:aa2332d0-f8fe-11e0-be50-0800200c9a66"
+SUBSCRIPTION_FOR_SUBMISSION_SET: Final = "urn:uuid:fbede94e-dbdc-4f6b-bc1f-d730e677cece"
+SUBSCRIPTION_FOR_FOLDER: Final = "urn:uuid:9376254e-da05-41f5-9af3-ac56d63d8ebd"
+SUBSCRIPTION_FOR_PATIENT_INDEPENDENT_DOCUMENT_ENTRY: Final = (
+    "urn:uuid:742790e0-aba6-43d6-9f1f-e43ed9790b79"
+)
+SUBSCRIPTION_FOR_PATIENT_INDEPENDENT_SUBMISSION_SET: Final = (
+    "urn:uuid:868cad3d-ec09-4565-b66c-1be10d034399"
+)
+
+# AdhocQuery/@id: the searches for subscriptions of ITI-120 (DSUB Extensions)
+GET_SUBSCRIPTIONS: Final = "urn:uuid:b68a424d-625d-420f-bde7-c5538f22e99f"
+FIND_SUBSCRIPTIONS: Final = "urn:uuid:d9882216-d44d-43dc-a89f-fda5de7e52ae"
+
 # ResponseOption/@returnType
 OBJECT_REF: Final = "ObjectRef"
 LEAF_CLASS: Final = "LeafClass"
@@ -190,3 +205,7 @@ WSA_ANONYMOUS: Final = "http://www.w3.org/2005/08/addressing/anonymous"
 WSA_NONE: Final = "http://www.w3.org/2005/08/addressing/none"
 WSA_FAULT_ACTION: Final = "http://www.w3.org/2005/08/addressing/fault"
 WSA_SOAP_FAULT_ACTION: Final = "http://www.w3.org/2005/08/addressing/soap/fault"
+
+# WS-BaseNotification: what the actions of its messages begin with, and that of its faults
+WSN_ACTIONS: Final = "http://docs.oasis-open.org/wsn/bw-2"
+WSN_FAULT_ACTION: Final = "http://docs.oasis-open.org/wsn/fault"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Any, Final
+from uuid import uuid4
 
 from xds.metadata.criteria import Criterion
 from xds.metadata.objects import MetadataObject
@@ -86,6 +87,8 @@ NO_SECRETS: Final = Secrets()
 class NewSubscription:
     """A subscription about to be made."""
 
+    id: str = field(default_factory=lambda: str(uuid4()))
+    """It cannot be guessed, and may stand in URLs."""
     protocol: str
     topic: SubscribedTopic
     filter: Criterion

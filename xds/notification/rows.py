@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final
-from uuid import uuid4
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, text, update
 
@@ -91,9 +90,8 @@ _filter = lru_cache(_KEPT)(filters.loaded)
 
 def added(connection: Connection, new: NewSubscription, **values: Any) -> str:
     """Write a new subscription, with the columns that follow from the moment; return its id."""
-    key = str(uuid4())
     row = {
-        "id": key,
+        "id": new.id,
         "protocol": new.protocol,
         "topic": new.topic.name,
         "object_kind": new.topic.kind.KIND,
@@ -118,7 +116,7 @@ def added(connection: Connection, new: NewSubscription, **values: Any) -> str:
     }
     row["revision"] = next_revision(connection)
     connection.execute(insert(subscription), row | values)
-    return key
+    return new.id
 
 
 def _dumped(secrets: Secrets) -> str:

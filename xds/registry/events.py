@@ -35,6 +35,12 @@ APPROVED: Final = "approved"
 """A DocumentEntry or Folder is Approved again."""
 REMOVED: Final = "removed"
 """A SubmissionSet, DocumentEntry or Folder was removed; the event has what it was."""
+PUBLISHED: Final[Mapping[str, str]] = {
+    kind: f"published: {kind}"
+    for kind in (REGISTERED, DEPRECATED, CONTENT_UPDATED, CONTENT_REMOVED, UPDATED, REMOVED)
+}
+"""The same of objects of another registry, which it has told of (ITI-54), by what happened there.
+Such an event has the object, as that of a removal."""
 PATIENT_ADDED: Final = "patient added"
 """A feed made a patient id known."""
 PATIENT_MERGED: Final = "patient merged"
@@ -43,6 +49,7 @@ PATIENT_MERGED: Final = "patient merged"
 PATIENT: Final = "Patient"
 """The kind of object where an event is of a patient and of nothing else."""
 
+EventObject = SubmissionSet | DocumentEntry | Folder
 EVENT_OBJECTS: Final = (SubmissionSet, DocumentEntry, Folder)
 """The kinds of which events tell."""
 
@@ -165,6 +172,22 @@ def write_removals(connection: Connection, table: Table, chosen: Any, *, at: str
         table.c.availability_status,
     )
     connection.execute(insert(event).from_select(columns, told.where(chosen).order_by(table.c.pk)))
+
+
+def write_published(
+    connection: Connection, rows: Iterable[Mapping[str, Any]], kind: str, *, at: str
+) -> None:
+    """Write that something happened to objects of another registry.
+
+    ``kind`` is what happened. A row has object_kind, entry_uuid, patient, submission_set, and the
+    object as snapshot and snapshot_status.
+    """
+    announce(connection, TOPIC)
+    if connection.dialect.name != "sqlite":
+        connection.execute(text(_SAY))
+    told = [{"kind": PUBLISHED[kind], "at": at, **row} for row in rows]
+    if told:
+        connection.execute(insert(event), told)
 
 
 def last_complete(connection: Connection) -> int | None:
