@@ -16,12 +16,14 @@ from xds.security.details import (
     FeedDetails,
     FeedPatient,
     MetadataRemovalDetails,
+    NotificationDetails,
     PatientDetails,
     QueryDetails,
     RemovedObject,
     RequestedDocument,
     RetrieveDetails,
     SubmissionDetails,
+    SubscriptionDetails,
     distinct,
 )
 
@@ -69,8 +71,10 @@ def recorded_patients(
             return _of_feed(feed, event, access.message.message_id)
         case PatientDetails(patient_ids):
             return _each(patient_ids)
-        case MetadataRemovalDetails(objects):
-            return _of_removed_metadata(objects)
+        case MetadataRemovalDetails(objects) | NotificationDetails(objects):
+            return _of_objects(objects)
+        case SubscriptionDetails() as subscription:
+            return _of_subscription(subscription, event)
         case DocumentRemovalDetails() as removal:
             return _of_removed_documents(removal)
 
@@ -84,14 +88,7 @@ def _each(
 
 
 def _of_query(details: QueryDetails, event: av.AuditEvent) -> Iterable[RecordedPatient]:
-    query = ParticipantObject(
-        type_code=2,
-        role=24,
-        id=details.query_id,
-        id_type=event.event_type,
-        query=details.text(),
-        details=(ParticipantObjectDetail("QueryEncoding", "UTF-8"),),
-    )
+    query = _coded_object(24, details.query_id, event, details.text())
     return _each(details.patient_ids(), (query,))
 
 
@@ -151,7 +148,29 @@ def _of_patient(
         yield ParticipantObjectDetail(_PATIENT_KIND, patient.kind)
 
 
-def _of_removed_metadata(objects: Iterable[RemovedObject]) -> Iterator[RecordedPatient]:
+def _of_subscription(
+    details: SubscriptionDetails, event: av.AuditEvent
+) -> Iterator[RecordedPatient]:
+    """Yield subscription and filter of each patient (ITI TF-2 3.52.5.1)."""
+    things = []
+    if details.address:
+        things.append(_coded_object(20, details.address, event))
+    if details.query_id:
+        things.append(_coded_object(24, details.query_id, event, details.text()))
+    for patient_id in distinct(details.patient_ids) or (None,):
+        yield RecordedPatient(patient_id, tuple(things), details.action)
+
+
+def _coded_object(
+    role: int, name: str, event: av.AuditEvent, query: str | None = None
+) -> ParticipantObject:
+    encoding = () if query is None else (ParticipantObjectDetail("QueryEncoding", "UTF-8"),)
+    return ParticipantObject(
+        type_code=2, role=role, id=name, id_type=event.event_type, query=query, details=encoding
+    )
+
+
+def _of_objects(objects: Iterable[RemovedObject]) -> Iterator[RecordedPatient]:
     """Yield the objects of each patient; Associations, which have none, go with the first."""
     by_patient: dict[str | None, list[ParticipantObject]] = {}
     for one in objects:

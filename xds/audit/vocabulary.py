@@ -24,6 +24,7 @@ _EVENT_IDS: Final[Mapping[AuditEventID, Coded]] = {
     AuditEventID.IMPORT: Coded("110107", "DCM", "Import"),
     AuditEventID.QUERY: Coded("110112", "DCM", "Query"),
     AuditEventID.PATIENT_RECORD: Coded("110110", "DCM", "Patient Record"),
+    AuditEventID.APPLICATION_ACTIVITY: Coded("110100", "DCM", "Application Activity"),
     AuditEventID.REST: Coded(
         "rest", "http://terminology.hl7.org/CodeSystem/audit-event-type", "RESTful Operation"
     ),

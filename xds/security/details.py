@@ -115,7 +115,7 @@ class PatientDetails:
 
 @dataclass(frozen=True, slots=True)
 class RemovedObject:
-    """A registered object that is to be removed."""
+    """A registered object that is to be removed, or that a notification tells of."""
 
     entry_uuid: str
     kind: str = ""
@@ -142,6 +142,29 @@ class DocumentRemovalDetails:
     """The patients (CX) of documents by uniqueId, as far as they are known."""
 
 
+@dataclass(frozen=True, slots=True)
+class SubscriptionDetails:
+    """A request about a subscription or a pull point."""
+
+    address: str = ""
+    """Of the subscription or pull point; empty where there is none yet."""
+    query_id: str = ""
+    """The UUID of the stored query of its filter, where one is given."""
+    text: Callable[[], str] = str
+    """Returns the request as it was sent."""
+    patient_ids: tuple[str, ...] = ()
+    """CX."""
+    action: str = NO_ACTION
+    """EventActionCode, where one transaction makes, changes and ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationDetails:
+    """Objects that are told of, by whoever tells."""
+
+    objects: tuple["RemovedObject", ...]
+
+
 Details = (
     QueryDetails
     | SubmissionDetails
@@ -150,6 +173,8 @@ Details = (
     | PatientDetails
     | MetadataRemovalDetails
     | DocumentRemovalDetails
+    | SubscriptionDetails
+    | NotificationDetails
 )
 
 

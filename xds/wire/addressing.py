@@ -55,6 +55,7 @@ class Addressing:
     message_id: str | None = None
     reply_to: Endpoint = ON_THE_CONNECTION
     fault_to: Endpoint | None = None
+    to: str | None = None
     is_used: bool = False
     """Whether a header block of WS-Addressing stands there; only then the answer has any."""
 
@@ -72,6 +73,7 @@ def read(header: etree._Element | None) -> Addressing:
         _text(found["MessageID"]),
         _endpoint(found["ReplyTo"]) or ON_THE_CONNECTION,
         _endpoint(found["FaultTo"]),
+        _text(found["To"]),
         any(etree.QName(block).namespace == v.NS_WSA for block in header),
     )
 
@@ -95,11 +97,15 @@ def _text(elements: list[etree._Element]) -> str | None:
 
 
 def _endpoint(elements: list[etree._Element]) -> Endpoint | None:
+    return endpoint_of(elements[0]) if elements else None
+
+
+def endpoint_of(element: etree._Element) -> Endpoint | None:
     """Read an endpoint reference; without an address it is as good as none."""
-    address = (elements[0].findtext(_ADDRESS) or "").strip() if elements else ""
+    address = (element.findtext(_ADDRESS) or "").strip()
     if not address:
         return None
-    parameters = elements[0].iterfind(f"{_PARAMETERS}/*")
+    parameters = element.iterfind(f"{_PARAMETERS}/*")
     # the headers of SOAP and WS-Addressing are the server's to write
     foreign = [one for one in parameters if etree.QName(one).namespace not in _OURS]
     return Endpoint(address, "".join(map(_parameter, foreign)))

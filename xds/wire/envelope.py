@@ -1,4 +1,8 @@
-"""The SOAP 1.2 envelope: taken apart, and put round a body (SOAP 1.2 part 1, 5)."""
+"""The SOAP envelope: taken apart, and put round a body (SOAP 1.2 part 1, 5).
+
+Messages are of SOAP 1.2. Where SOAP 1.1 is spoken as well, a message of it is made one of 1.2 as
+soon as it is read, and only what is written differs (SOAP 1.1, 4).
+"""
 
 from typing import Final
 
@@ -8,24 +12,49 @@ from xds.metadata import vocabulary as v
 from xds.wire import faults
 
 _S: Final = f"{{{v.NS_SOAP12}}}"
+NEXT: Final = "http://www.w3.org/2003/05/soap-envelope/role/next"
 _ROLES: Final = (
     None,
     "",
-    "http://www.w3.org/2003/05/soap-envelope/role/next",
+    NEXT,
     "http://www.w3.org/2003/05/soap-envelope/role/ultimateReceiver",
 )
 
-_OPEN: Final = (
-    '<?xml version="1.0" encoding="UTF-8"?>'
-    f'<s:Envelope xmlns:s="{v.NS_SOAP12}" xmlns:wsa="{v.NS_WSA}">'
-)
+_S11: Final = f"{{{v.NS_SOAP11}}}"
+_ACTOR_NEXT: Final = "http://schemas.xmlsoap.org/soap/actor/next"
 CLOSE: Final = b"</s:Body></s:Envelope>"
 
 
-def opening(headers: str) -> bytes:
-    """Return an envelope as far as its body's content; without header blocks it has no s:Header."""
+def opening(headers: str, *, is_soap11: bool = False) -> bytes:
+    """Return an envelope as far as its body's content; without header blocks it has no s:Header.
+
+    The prefixes s and wsa are bound in it, s to the namespace of its version.
+    """
+    version = v.NS_SOAP11 if is_soap11 else v.NS_SOAP12
     header = f"<s:Header>{headers}</s:Header>" if headers else ""
-    return f"{_OPEN}{header}<s:Body>".encode()
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        f'<s:Envelope xmlns:s="{version}" xmlns:wsa="{v.NS_WSA}">{header}<s:Body>'
+    ).encode()
+
+
+def from_soap11(root: etree._Element) -> bool:
+    """Make an envelope of SOAP 1.1 one of SOAP 1.2, in place; tell whether it was one of 1.1.
+
+    The names of its elements and the attributes of header blocks are another namespace's, and
+    ``actor`` becomes ``role``. Whatever else it says is the same in both (SOAP 1.2 part 1, A).
+    """
+    if root.tag != f"{_S11}Envelope":
+        return False
+    for element in (root, *root):
+        if etree.QName(element).namespace == v.NS_SOAP11:
+            element.tag = f"{_S}{etree.QName(element).localname}"
+    for block in root[0] if len(root) and root[0].tag == f"{_S}Header" else ():
+        if (mandatory := block.attrib.pop(f"{_S11}mustUnderstand", None)) is not None:
+            block.set(f"{_S}mustUnderstand", mandatory)
+        if actor := block.attrib.pop(f"{_S11}actor", None):
+            block.set(f"{_S}role", NEXT if actor == _ACTOR_NEXT else actor)
+    return True
 
 
 def header_of(root: etree._Element) -> etree._Element | None:

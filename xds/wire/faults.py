@@ -24,7 +24,11 @@ _STATUS: Final[Mapping[str, str]] = {SENDER: "400 Bad Request"}
 """SOAP 1.2 part 2 table 20: a Sender's fault is 400, any other 500."""
 
 SOAP11_TYPE: Final = "text/xml; charset=UTF-8"
-_UPGRADE: Final = '<s:Upgrade><s:SupportedEnvelope qname="s:Envelope"/></s:Upgrade>'
+_UPGRADE: Final = (
+    f'<s:Upgrade xmlns:s="{v.NS_SOAP12}"><s:SupportedEnvelope qname="s:Envelope"/></s:Upgrade>'
+)
+_SOAP11_CODES: Final[Mapping[str, str]] = {SENDER: "s:Client", RECEIVER: "s:Server"}
+"""The fault codes that have other names in SOAP 1.1 (4.4.1)."""
 
 _MOST_QUOTED: Final = 200
 _NOT_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -35,7 +39,8 @@ class SoapFault(RequestRefused):
 
     ``code`` is the fault's Code, ``subcodes`` go from outer to inner, ``detail`` and ``header`` are
     XML text with the prefixes s, wsa and wsse bound. ``logged`` is the reason for the log, where
-    the sentence quotes what may be of a patient.
+    the sentence quotes what may be of a patient. ``action`` is the wsa:Action of a fault that a
+    specification has given one of its own.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class SoapFault(RequestRefused):
         status: str | None = None,
         logged: str | None = None,
         is_soap11: bool = False,
+        action: str | None = None,
     ) -> None:
         super().__init__(code)
         self.code = code
@@ -58,6 +64,7 @@ class SoapFault(RequestRefused):
         self.detail_xml = detail
         self.header_xml = header
         self.status = status or _STATUS.get(code, INTERNAL_ERROR)
+        self._action = action
 
     @property
     def failure_kind(self) -> FailureKind:  # type: ignore[override]
@@ -72,6 +79,8 @@ class SoapFault(RequestRefused):
     @property
     def action(self) -> str:
         """The wsa:Action of the fault message (WS-Addressing 1.0 SOAP binding, 6)."""
+        if self._action:
+            return self._action
         addressing = any(code.startswith("wsa:") for code in self.subcodes)
         return v.WSA_FAULT_ACTION if addressing else v.WSA_SOAP_FAULT_ACTION
 
@@ -84,15 +93,12 @@ class SoapFault(RequestRefused):
             f"{detail}</s:Fault>"
         ).encode()
 
-    def soap11_envelope(self) -> bytes:
-        """Render the whole message for a sender that speaks SOAP 1.1 (SOAP 1.2 part 1, A)."""
-        code = self.code.removeprefix("s:")
+    def soap11_body(self) -> bytes:
+        """Render the ``s:Fault`` for a sender that speaks SOAP 1.1 (SOAP 1.1, 4.4)."""
+        detail = f"<detail>{self.detail_xml}</detail>" if self.detail_xml else ""
         return (
-            '<?xml version="1.0" encoding="UTF-8"?>'
-            f'<e:Envelope xmlns:e="{v.NS_SOAP11}" xmlns:s="{v.NS_SOAP12}">'
-            f"<e:Header>{self.header_xml}</e:Header><e:Body><e:Fault>"
-            f"<faultcode>e:{code}</faultcode><faultstring>{escape(self.reason)}</faultstring>"
-            "</e:Fault></e:Body></e:Envelope>"
+            f"<s:Fault><faultcode>{_SOAP11_CODES.get(self.code, self.code)}</faultcode>"
+            f"<faultstring>{escape(self.reason)}</faultstring>{detail}</s:Fault>"
         ).encode()
 
 
@@ -142,5 +148,6 @@ def must_understand(namespace: str, name: str) -> SoapFault:
     return SoapFault(
         MUST_UNDERSTAND,
         quotable(f"The mandatory header {{{namespace}}}{name} is not understood."),
-        header=f'<s:NotUnderstood xmlns:n="{uri}" qname="n:{escape(name)}"/>',
+        header=f'<s:NotUnderstood xmlns:s="{v.NS_SOAP12}" xmlns:n="{uri}" '
+        f'qname="n:{escape(name)}"/>',
     )
