@@ -135,11 +135,16 @@ def _operations(actor: str) -> frozenset[tuple[str, ...]]:
         (
             operation.findtext("{*}documentation"),
             operation.find("{*}input").get(f"{_WSAM}Action"),
-            operation.find("{*}output").get(f"{_WSAM}Action"),
+            _action(operation.find("{*}output")),
             elements[operation.find("{*}input").get("message").partition(":")[2]],
         )
         for operation in tree.iterfind("{*}portType/{*}operation")
     )
+
+
+def _action(output: etree._Element | None) -> str:
+    """Return the action of an answer; empty where there is none."""
+    return "" if output is None else output.get(f"{_WSAM}Action")
 
 
 def _resolved(part: etree._Element) -> str:

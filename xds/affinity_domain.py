@@ -9,8 +9,10 @@ from xds.audit.audit_log import AuditLog
 from xds.client.registry_client import registry_client
 from xds.config import Config
 from xds.database.access import Database, InCommit
+from xds.dsub.broker import Broker
 from xds.errors import RegistryError
 from xds.metadata import code_sets
+from xds.metadata.catalogue import BROKER
 from xds.metadata.code_sets import CodeSets
 from xds.metadata.criteria import Criterion, evaluate, is_anything
 from xds.metadata.document_request import DocumentRequest
@@ -75,6 +77,8 @@ class AffinityDomain:
     """The codes (``code^^codingScheme``) with which nothing is removed."""
     subscriptions: Subscriptions | None
     """Who is told of what happens in the registry here; None where it is elsewhere."""
+    broker_here: Broker | None
+    """Who takes subscriptions by SOAP (DSUB); None where the options have none."""
     systems: Systems
     """What code systems and identifier systems are called in XDS and in FHIR."""
 
@@ -106,6 +110,7 @@ class AffinityDomain:
             register: Register = partial(_register, registry)
         else:
             register = RemoteRegistration(database, remote)
+        subscriptions = Subscriptions.open(config, database) if registry else None
         audit_log = None
         if serves and config.audit == "on":
             audit_log = AuditLog(
@@ -126,7 +131,8 @@ class AffinityDomain:
             excluded_transactions=config.excluded_transactions,
             removes_referenced=config.remove_documents == "any",
             legal_hold_codes=_legal_hold_codes(config),
-            subscriptions=Subscriptions.open(config, database) if registry else None,
+            subscriptions=subscriptions,
+            broker_here=Broker.open(config, database, subscriptions),
             systems=systems,
         )
 
@@ -145,9 +151,20 @@ class AffinityDomain:
         return self.repository_here
 
     @property
+    def broker(self) -> Broker:
+        """The broker, which must be here."""
+        if self.broker_here is None:
+            raise LookupError("there is no broker here")
+        return self.broker_here
+
+    @property
     def actors(self) -> Sequence[str]:
         """The actors that are here, by their names in xds.schema_validation."""
-        here = {"registry": self.registry_here, "repository": self.repository_here}
+        here = {
+            "registry": self.registry_here,
+            "repository": self.repository_here,
+            BROKER: self.broker_here,
+        }
         return [actor for actor, found in here.items() if found is not None]
 
     def withheld(self, unique_ids: Iterable[str], visible: Criterion) -> Withheld:

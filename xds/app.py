@@ -1,7 +1,7 @@
 """The composition: a configuration becomes an affinity domain, and that one WSGI application."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from xds import channels, logs, schema_validation, subscribers, trace_context, tracing
 from xds.affinity_domain import AffinityDomain
@@ -11,6 +11,7 @@ from xds.dsubm import interactions as dsubm
 from xds.fhir import application
 from xds.fhir.interactions import Interaction
 from xds.http import pages
+from xds.metadata.catalogue import BROKER
 from xds.mhd import interactions as mhd
 from xds.notification.keeper import SubscriptionKeeper
 from xds.repository import maintenance
@@ -31,6 +32,8 @@ WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]
 
 _log: Final = logs.get_logger(__name__)
 _FHIR: Final = f"{application.ROOT}/"
+_BROKER: Final = f"/{BROKER}"
+_Endpoint = TypeVar("_Endpoint")
 
 INTERACTIONS: Final = (*mhd.INTERACTIONS, *dsubm.INTERACTIONS)
 """What is answered below /fhir: the rows of each FHIR service."""
@@ -67,7 +70,7 @@ def create_app(
     endpoints = {
         f"/{actor}": SoapEndpoint(actor, domain, config, replies, users) for actor in domain.actors
     }
-    has_both = set(domain.actors) == set(schema_validation.ACTORS)
+    has_both = set(schema_validation.XDS_ACTORS) <= set(domain.actors)
     fhir = application.create(domain, config, interactions, requirements) if has_both else None
     plain = pages.create(domain, has_metrics=metrics is not None)
     served = OneHost(KnownNodes(_Dispatch(endpoints, fhir, plain), _proxies(config)))
@@ -95,6 +98,11 @@ def tell_surprises(config: Config) -> None:
 def _proxies(config: Config) -> Proxies:
     trusted = networks(config.trusted_proxies or "")
     return Proxies(trusted, config.node_certificate_header, config.node_address_header)
+
+
+def _endpoint_at(endpoints: Mapping[str, _Endpoint], path: str) -> _Endpoint | None:
+    """Return the endpoint of a path; below that of the broker lie subscriptions."""
+    return endpoints.get(_BROKER if path.startswith(f"{_BROKER}/") else path.rstrip("/"))
 
 
 class _Application:
@@ -131,7 +139,7 @@ class _Application:
             most = int(config.max_fhir_bytes)
             is_wanted = length <= most
         else:
-            endpoint = self._endpoints.get(path.rstrip("/"))
+            endpoint = _endpoint_at(self._endpoints, path)
             most = int(config.max_message_bytes)
             is_wanted = endpoint is not None and length <= most and is_readable(environ)
         if is_wanted:
@@ -169,7 +177,7 @@ class _Dispatch:
         path = environ["PATH_INFO"] = "/" + environ["PATH_INFO"].lstrip("/")
         if self._fhir and (path.startswith(_FHIR) or path == application.ROOT):
             return self._fhir(environ, start_response)
-        endpoint = self._endpoints.get(path.rstrip("/"))
+        endpoint = _endpoint_at(self._endpoints, path)
         if endpoint is None or environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             return self._web(environ, start_response)
         return endpoint(environ, start_response)

@@ -8,6 +8,7 @@ from xds.audit import audit_log
 from xds.config import Config
 from xds.database.access import Database
 from xds.database.errors import DatabaseUnavailable
+from xds.dsub import renderer as dsub
 from xds.notification import sender
 from xds.notification.sender import NotificationProtocol
 from xds.outgoing import operations
@@ -17,7 +18,9 @@ from xds.outgoing.operations import ChannelState, Failing
 from xds.soap import asynchronous
 from xds.telemetry.metrics import Metrics, Values
 
-PROTOCOLS: Final[Sequence[NotificationProtocol]] = ()
+PROTOCOLS: Final[Sequence[NotificationProtocol]] = (
+    NotificationProtocol(dsub.PROTOCOL, dsub.NotifyRenderer),
+)
 """By what protocols notifications are sent."""
 
 CHANNELS: Final[Sequence[Callable[[Config, Database], Channel | None]]] = (

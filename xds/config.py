@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from xds.options import sections
+from xds.options.dsub import DsubOptions
 from xds.options.limits import LimitOptions
 from xds.options.notifications import NotificationOptions
 from xds.options.sections import EXAMPLE_REPOSITORY as EXAMPLE_REPOSITORY
@@ -43,6 +44,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "Affinity domain": sections.DomainOptions,
     "Update and removal": UpdateOptions,
     "Notifications": NotificationOptions,
+    "DSUB": DsubOptions,
     "Patient feed": sections.FeedOptions,
     "SOAP": sections.SoapOptions,
     "FHIR": sections.FhirOptions,
@@ -65,6 +67,7 @@ class Config(
     sections.DomainOptions,
     UpdateOptions,
     NotificationOptions,
+    DsubOptions,
     sections.FeedOptions,
     sections.SoapOptions,
     sections.FhirOptions,
@@ -87,6 +90,11 @@ class Config(
         return self
 
     @property
+    def excluded_transactions(self) -> frozenset[str]:
+        """The names of the transactions that are not answered."""
+        return self.excluded_updates | self.excluded_dsub
+
+    @property
     def url(self) -> str:
         """The URL at which this server is reached from its own machine."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
@@ -101,6 +109,9 @@ class Config(
             "registry": f"{self.url}/registry" if is_registry else "",
             "repository": f"{self.url}/repository" if is_repository else "",
             "fhir": f"{self.url}/fhir" if is_registry and is_repository else "",
+            "notification": f"{self.url}/notification"
+            if is_registry and self.dsub == "yes"
+            else "",
             "feed": "" if self.mllp_port is None else self._feed_url,
             "metrics": f"{self.url}/metrics" if self.metrics == "yes" else "",
         }

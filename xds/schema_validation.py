@@ -18,8 +18,10 @@ from typing import Final
 from lxml import etree
 
 from xds.metadata import vocabulary as v
+from xds.metadata.catalogue import BROKER
 
-ACTORS: Final = ("registry", "repository")
+XDS_ACTORS: Final = ("registry", "repository")
+ACTORS: Final = (*XDS_ACTORS, BROKER)
 CHOICE: Final = "choice"
 """The form of the contract without substitution groups, which toolkits such as zeep do not know."""
 

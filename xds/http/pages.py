@@ -26,7 +26,8 @@ class Home:
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Answer in plain text."""
         base = request.forwarded_prefix
-        named = " and ".join(f"Document {actor.capitalize()}" for actor in self._actors)
+        actors = [one for one in self._actors if one in schema_validation.XDS_ACTORS]
+        named = " and ".join(f"Document {actor.capitalize()}" for actor in actors)
         response.content_type = falcon.MEDIA_TEXT
         response.text = f"xds {__version__}: an IHE XDS.b {named}\n\n" + "".join(
             f"{base}{path:<15}{line}\n" for path, line in self._places()
@@ -35,7 +36,7 @@ class Home:
     def _places(self) -> Iterator[tuple[str, str]]:
         for actor in self._actors:
             yield f"/{actor}", f"POST {actor.capitalize()} transactions; ?wsdl describes them"
-        if len(self._actors) == len(schema_validation.ACTORS):
+        if set(schema_validation.XDS_ACTORS) <= set(self._actors):
             yield "/fhir", "FHIR R4 (MHD); GET /metadata and /openapi.json describe it"
         answer = "database and document store" if "repository" in self._actors else "the database"
         yield "/health/live", "GET whether it lives"

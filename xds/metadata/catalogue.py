@@ -13,6 +13,9 @@ from typing import Final
 
 from xds.metadata import vocabulary as v
 
+BROKER: Final = "notification"
+"""The actor that takes subscriptions: the Document Metadata Notification Broker (ITI TF-1 26.1)."""
+
 _IHE: Final = "urn:ihe:iti"
 _HL7: Final = "urn:hl7-org:v3"
 
@@ -43,6 +46,7 @@ class AuditEventID(Enum):
     IMPORT = "import"
     QUERY = "query"
     PATIENT_RECORD = "patient record"
+    APPLICATION_ACTIVITY = "application activity"
     REST = "rest"
 
 
@@ -66,6 +70,7 @@ class SoapMessages:
     action: str
     """wsa:Action of the request; its last part names the operation."""
     response_action: str
+    """Empty where no message is the answer."""
     element: str
     """The body element of the request, ``{namespace}name``."""
     is_mtom: bool = False
@@ -75,7 +80,7 @@ class SoapMessages:
     @property
     def operation(self) -> str:
         """The last part of the request's action, which tells apart the messages of one name."""
-        return self.action.rpartition(":")[2]
+        return self.action.rpartition(":")[2].rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ class TransactionRow:
     title: str
     kind: TransactionKind
     actor: str
-    """``registry`` or ``repository``; by SOAP, the path that it is served at."""
+    """``registry``, ``repository`` or BROKER; by SOAP, the path that it is served at."""
     audit: AuditedAs | None = None
     """None is for what nobody has decided yet: it would not be recorded."""
     soap: tuple[SoapMessages, ...] = ()
@@ -124,6 +129,17 @@ def _patient_feed_v3(interaction: str, title: str) -> SoapMessages:
         f"{_HL7}:{interaction}",
         f"{_HL7}:MCCI_IN000002UV01",
         f"{{{v.NS_HL7V3}}}{interaction}",
+        title=title,
+    )
+
+
+def _wsn(port: str, name: str, title: str = "", *, is_one_way: bool = False) -> SoapMessages:
+    """Return messages of WS-BaseNotification, whose actions are made of port type and operation."""
+    action = f"{v.WSN_ACTIONS}/{port}/{name}"
+    return SoapMessages(
+        action if is_one_way else f"{action}Request",
+        "" if is_one_way else f"{action}Response",
+        f"{{{v.NS_WSNT}}}{name}",
         title=title,
     )
 
@@ -216,6 +232,26 @@ ITI_51: Final = TransactionRow(
         f"{{{v.NS_QUERY}}}AdhocQueryRequest",
     ),
 )
+ITI_52: Final = TransactionRow(
+    name="ITI-52",
+    title="Document Metadata Subscribe",
+    kind=TransactionKind.SUBSCRIBE,
+    actor=BROKER,
+    audit=AuditedAs(AuditEventID.QUERY, "C"),
+    soap=(
+        _wsn("NotificationProducer", "Subscribe", "subscribe"),
+        _wsn("SubscriptionManager", "Unsubscribe", "unsubscribe"),
+        _wsn("SubscriptionManager", "Renew", "renew"),
+    ),
+)
+ITI_54: Final = TransactionRow(
+    name="ITI-54",
+    title="Document Metadata Publish",
+    kind=TransactionKind.SUBMIT,
+    actor=BROKER,
+    audit=AuditedAs(AuditEventID.IMPORT, "C"),
+    soap=(_wsn("NotificationConsumer", "Notify", is_one_way=True),),
+)
 ITI_57: Final = TransactionRow(
     name="ITI-57",
     title="Update Document Set",
@@ -294,6 +330,25 @@ ITI_68: Final = TransactionRow(
     audit=AuditedAs(AuditEventID.REST, "R", "read"),
     fhir="/document",
 )
+ITI_69: Final = TransactionRow(
+    name="ITI-69",
+    title="Create/Destroy Pull Point",
+    kind=TransactionKind.SUBSCRIBE,
+    actor=BROKER,
+    audit=AuditedAs(AuditEventID.APPLICATION_ACTIVITY, "C"),
+    soap=(
+        _wsn("CreatePullPoint", "CreatePullPoint", "create"),
+        _wsn("PullPoint", "DestroyPullPoint", "destroy"),
+    ),
+)
+ITI_70: Final = TransactionRow(
+    name="ITI-70",
+    title="Pull Notification",
+    kind=TransactionKind.SUBSCRIBE,
+    actor=BROKER,
+    audit=AuditedAs(AuditEventID.QUERY, "E"),
+    soap=(_wsn("PullPoint", "GetMessages"),),
+)
 ITI_78: Final = TransactionRow(
     name="ITI-78",
     title="Patient Demographics Query for Mobile",
@@ -367,10 +422,23 @@ ITI_114: Final = TransactionRow(
     fhir="/Basic",
 )
 
+ITI_120: Final = TransactionRow(
+    name="ITI-120",
+    title="Subscription Search",
+    kind=TransactionKind.SUBSCRIBE,
+    actor=BROKER,
+    audit=AuditedAs(AuditEventID.QUERY, "E"),
+    soap=_soap(
+        "dsub:2024:SubscriptionSearchRequest",
+        "dsub:2024:SubscriptionSearchResponse",
+        f"{{{v.NS_QUERY}}}AdhocQueryRequest",
+    ),
+)
+
 CATALOGUE: Final = (
-    *(ITI_8, ITI_18, ITI_41, ITI_42, ITI_43, ITI_44, ITI_51, ITI_57, ITI_61, ITI_62, ITI_64),
-    *(ITI_65, ITI_66, ITI_67, ITI_68, ITI_78, ITI_86, ITI_92, ITI_105, ITI_106, ITI_110),
-    *(ITI_113, ITI_114),
+    *(ITI_8, ITI_18, ITI_41, ITI_42, ITI_43, ITI_44, ITI_51, ITI_52, ITI_54, ITI_57, ITI_61),
+    *(ITI_62, ITI_64, ITI_65, ITI_66, ITI_67, ITI_68, ITI_69, ITI_70, ITI_78, ITI_86, ITI_92),
+    *(ITI_105, ITI_106, ITI_110, ITI_113, ITI_114, ITI_120),
 )
 """In the order of their numbers."""
 

@@ -85,8 +85,8 @@ class UpdateOptions(BaseModel):
         return has_policy if offer == "policy" else offer == "yes"
 
     @property
-    def excluded_transactions(self) -> frozenset[str]:
-        """The names of the transactions that are not answered."""
+    def excluded_updates(self) -> frozenset[str]:
+        """The names of the transactions of these options that are not answered."""
         choices = {
             ITI_57.name: self.metadata_update,
             ITI_92.name: self.restricted_update,

@@ -7,6 +7,7 @@ from typing import Any, Final
 from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
+from xds.metadata.catalogue import BROKER
 from xds.soap.asynchronous import Replies
 from xds.soap.exchange import DocumentStager, Exchange, RenderedEnvelope
 from xds.soap.protocol import SoapProtocol
@@ -20,7 +21,10 @@ _METHOD_NOT_ALLOWED: Final = "405 Method Not Allowed"
 
 
 class SoapEndpoint:
-    """One actor's endpoint: every transaction of the actor, on one path."""
+    """One actor's endpoint: every transaction of the actor, on one path.
+
+    Below the path of the broker lie subscriptions and pull points, which messages go to as well.
+    """
 
     def __init__(
         self,
@@ -34,8 +38,16 @@ class SoapEndpoint:
         rows = [r for r in TRANSACTIONS if r.actor == actor and r.name not in left_out]
         service = SpyneService(actor, {row.operation: partial(row.answer, domain) for row in rows})
         transactions = {row.request_action: row for row in rows}
-        self._protocol = SoapProtocol(transactions, service, replies, users, domain.interceptors)
+        self._protocol = SoapProtocol(
+            transactions,
+            service,
+            replies,
+            users,
+            domain.interceptors,
+            by_element=actor == BROKER,
+        )
         self._config = config
+        self._path = f"/{actor}"
         self._stager: DocumentStager | None = (
             _Staging(domain) if any(row.messages.is_mtom for row in rows) else None
         )
@@ -45,7 +57,7 @@ class SoapEndpoint:
         if environ["REQUEST_METHOD"] != "POST":
             start_response(_METHOD_NOT_ALLOWED, [("Allow", "POST"), ("Content-Length", "0")])
             return []
-        exchange = Exchange(environ, self._config, self._stager)
+        exchange = Exchange(environ, self._config, self._stager, self._path)
         try:
             rendered = self._protocol.answer(exchange, environ)
         except BaseException:

@@ -16,7 +16,7 @@ from xds.database.errors import DatabaseUnavailable
 from xds.outgoing.delivery import Channel, Limit, NewDelivery, RetrySchedule
 from xds.outgoing.http_sender import CONTENT_TYPE, HttpSender
 from xds.outgoing.queue import enqueue_stream
-from xds.soap.exchange import Exchange, RenderedEnvelope
+from xds.soap.exchange import ACCEPTED, Exchange, RenderedEnvelope
 from xds.tls import contexts
 from xds.transactions.messages import Response
 from xds.url_allowlist import Target, admitted, prefixes
@@ -30,7 +30,6 @@ CHANNEL: Final = "soap-reply"
 _SCHEDULE: Final = RetrySchedule((1, 2, 4, 8, 16, 32, 64, 128, 256, 600))
 _HEAD_START: Final = 0.1
 """Seconds, so that the 202 is there before the answer."""
-_ACCEPTED: Final = "202 Accepted"
 _REPLY_TO: Final = "<wsa:ProblemHeaderQName>wsa:ReplyTo</wsa:ProblemHeaderQName>"
 _MESSAGE_ID: Final = "<wsa:ProblemHeaderQName>wsa:MessageID</wsa:ProblemHeaderQName>"
 
@@ -133,7 +132,7 @@ class Replies:
                 channel=CHANNEL, target=target.url, address=target.url, attributes=content_type
             )
             enqueue_stream(self._database, new, rendered.blocks)
-        return RenderedEnvelope(None, 0, [], _ACCEPTED)
+        return RenderedEnvelope(None, 0, [], ACCEPTED)
 
 
 def _require_message_id(addressing: Addressing) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
 
 from lxml import etree
 
@@ -16,13 +17,16 @@ from xds.parsing import parse
 from xds.repository.store import StagedDocument
 from xds.security import node
 from xds.security.caller import Caller
-from xds.transactions.messages import AttachedDocument, Response
+from xds.soap.endpoint_url import endpoint_url
+from xds.transactions.messages import AttachedDocument, RequestTarget, Response
 from xds.wire import mtom
 from xds.wire.addressing import ON_THE_CONNECTION, Addressing, Endpoint, Routes, response_headers
 from xds.wire.envelope import CLOSE, opening
 from xds.wire.faults import INTERNAL_ERROR, SENDER, SOAP11_TYPE, SoapFault, quotable, sender
 from xds.wire.mime import BodyPart, ContentType, MalformedMessage, MimeLimits, action_of, charset_of
 
+ACCEPTED: Final = "202 Accepted"
+"""The status of an answer without a message: to what is one-way, or is answered elsewhere."""
 _BLOCK: Final = 256 * 1024
 _LEAST_DRAINED: Final = 64 * 1024 * 1024
 _SOAP: Final = "application/soap+xml"
@@ -55,19 +59,28 @@ class Exchange:
     """The request of one exchange and what becomes of it; belongs to one thread."""
 
     def __init__(
-        self, environ: dict[str, Any], config: Config, stager: DocumentStager | None
+        self,
+        environ: dict[str, Any],
+        config: Config,
+        stager: DocumentStager | None,
+        path: str,
     ) -> None:
+        """``path`` is that of the endpoint, at which or below which the request was sent."""
         self._body = RequestBody(environ)
         self._stream = _Bounded(self._body, config.max_message_bytes)
         self._header = environ.get("CONTENT_TYPE") or ""
         self._soap_action = (environ.get("HTTP_SOAPACTION") or "").strip(" \t\"'") or None
         self._config = config
+        self._endpoint = endpoint_url(environ, config, path)
+        self._resource = environ["PATH_INFO"].removeprefix(path).strip("/")
         self._stager = stager
         self._parts: Iterator[BodyPart] = iter(())
         self._staged: mtom.PartsByCid[StagedDocument] = mtom.PartsByCid()
         self._owned: dict[str, StagedDocument] = {}
         self._handed_out: dict[str, StagedDocument] = {}
         self.is_mtom = False
+        self.is_soap11 = False
+        """Whether the request is one of SOAP 1.1, as its answer is then."""
         self._media_action: str | None = None
         self.body_action: str | None = None
         """The one action that has such a body, where nothing names an action."""
@@ -83,6 +96,15 @@ class Exchange:
         """The action of the request: of wsa:Action, the content type, the header SOAPAction."""
         named = self.addressing.action or self._media_action or self._soap_action
         return named or self.body_action
+
+    @property
+    def target(self) -> RequestTarget:
+        """Where the request was sent to, by its path, else by wsa:To.
+
+        A client that sends all to the URL it is configured with names a subscription in wsa:To.
+        """
+        named = (self.addressing.to or "").partition(urlsplit(self._endpoint).path + "/")[2]
+        return RequestTarget(self._endpoint, self._resource or named.strip("/"))
 
     # --- the request ---
 
@@ -193,10 +215,15 @@ class Exchange:
         self, response: Response, action: str, to: Endpoint = ON_THE_CONNECTION
     ) -> "RenderedEnvelope":
         """Put a response into an envelope, in the encoding of the request."""
-        head = opening(response_headers(action, self.addressing, to))
-        if self.is_mtom:
+        if not response.pieces:
+            return RenderedEnvelope(None, 0, [], ACCEPTED)
+        head = self._opening(response_headers(action, self.addressing, to))
+        if self.is_mtom and not self.is_soap11:
             return self._multipart(head, response, action)
         return self._simple(head, response, action)
+
+    def _opening(self, headers: str) -> bytes:
+        return opening(headers, is_soap11=self.is_soap11)
 
     def render_fault(
         self, fault: SoapFault, to: Endpoint = ON_THE_CONNECTION
@@ -207,14 +234,16 @@ class Exchange:
         under no other.
         """
         rendered = self._fault(fault, to)
-        rendered.status = fault.status if self._config.fault_status == "soap" else INTERNAL_ERROR
+        by_soap = self._config.fault_status == "soap" and not self.is_soap11
+        rendered.status = fault.status if by_soap else INTERNAL_ERROR
         return rendered
 
     def _fault(self, fault: SoapFault, to: Endpoint) -> "RenderedEnvelope":
-        if fault.is_soap11:
-            whole = fault.soap11_envelope()
-            return RenderedEnvelope(SOAP11_TYPE, len(whole), [whole])
-        head = opening(response_headers(fault.action, self.addressing, to) + fault.header_xml)
+        self.is_soap11 = self.is_soap11 or fault.is_soap11
+        headers = response_headers(fault.action, self.addressing, to) + fault.header_xml
+        head = self._opening(headers)
+        if self.is_soap11:
+            return self._simple(head, Response([fault.soap11_body()]), fault.action)
         render = self._multipart if self.is_mtom else self._simple
         return render(head, Response([fault.body()]), fault.action)
 
@@ -233,7 +262,9 @@ class Exchange:
         return RenderedEnvelope(encoded.content_type, encoded.content_length, encoded)
 
     def _simple(self, head: bytes, response: Response, action: str) -> "RenderedEnvelope":
-        content_type = f'{_SOAP}; charset=UTF-8; action="{action}"'
+        content_type = (
+            SOAP11_TYPE if self.is_soap11 else f'{_SOAP}; charset=UTF-8; action="{action}"'
+        )
         text = (head, *response.pieces, CLOSE)
         if not response.documents:
             whole = b"".join(text)

@@ -5,12 +5,14 @@ Spyne's part is the definition of the service and the dispatch to its methods
 responses come as ready text.
 """
 
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
 from lxml import etree
 
 from xds import logs
+from xds.dsub.faults import NotificationFault
 from xds.errors import FailureKind, TransactionFailure, kind_of
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
@@ -38,6 +40,8 @@ _log = logs.get_logger(__name__)
 def _fault_for(error: Exception) -> SoapFault:
     if isinstance(error, SoapFault):
         return error
+    if isinstance(error, NotificationFault):
+        return _notification_fault(error)
     if isinstance(error, TransactionFailure):
         context = error.errors[0].code_context
         return SoapFault(faults.RECEIVER, context, logged=str(error))
@@ -56,6 +60,18 @@ def _fault_for(error: Exception) -> SoapFault:
     return faults.receiver(f"An error in the server, which its log tells of under {correlation}.")
 
 
+def _notification_fault(error: NotificationFault) -> SoapFault:
+    """Render a fault of WS-BaseNotification: with 500, since stacks lose it under 400."""
+    return SoapFault(
+        faults.SENDER if error.is_of_sender else faults.RECEIVER,
+        error.description,
+        detail=error.detail(round(time.time() * 1000)),
+        status=faults.INTERNAL_ERROR,
+        logged=str(error),
+        action=v.WSN_FAULT_ACTION,
+    )
+
+
 class SoapProtocol:
     """SOAP 1.2 with WS-Addressing and MTOM, dispatched by the action to rows of TRANSACTIONS."""
 
@@ -66,7 +82,14 @@ class SoapProtocol:
         replies: Replies,
         users: UserAssertions,
         interceptors: InterceptorChain,
+        *,
+        by_element: bool = False,
     ) -> None:
+        """``by_element`` says that a message is what its body is, whatever its action says.
+
+        Clients of WS-Notification send other actions, or none, and SOAP 1.1.
+        """
+        self._by_element = by_element
         self._service = service
         self._users = users
         self._interceptors = interceptors
@@ -96,6 +119,8 @@ class SoapProtocol:
         The documents after the envelope stay in the stream.
         """
         root = exchange.read_envelope()
+        if self._by_element:
+            exchange.is_soap11 = envelope.from_soap11(root)
         header = envelope.header_of(root)
         exchange.addressing = addressing.read(header)
         self._note_body(exchange, root)
@@ -127,14 +152,18 @@ class SoapProtocol:
 
     def _named(self, exchange: Exchange) -> Transaction | None:
         """Return the transaction that a message names, as far as it was read."""
-        return self._transactions.get(exchange.action or "")
+        return self._transactions.get(self._action(exchange) or "")
+
+    def _action(self, exchange: Exchange) -> str | None:
+        """Return the action that a message is taken to have."""
+        return (exchange.body_action if self._by_element else None) or exchange.action
 
     def _note_body(self, exchange: Exchange, root: etree._Element) -> None:
         """Name the action of a request without WS-Addressing by its body, if only one has such.
 
         SOAP by itself demands no action.
         """
-        if exchange.addressing.is_used or exchange.action:
+        if not self._by_element and (exchange.addressing.is_used or exchange.action):
             return
         element = envelope.body_element(root)
         actions = [
@@ -147,7 +176,7 @@ class SoapProtocol:
         return _UNDERSTOOD | self._users.understood(found.name if found else "")
 
     def _transaction(self, exchange: Exchange) -> Transaction:
-        action = exchange.action
+        action = self._action(exchange)
         if action is None:
             raise faults.sender(
                 "The header wsa:Action is missing, and no SOAPAction names the transaction.",
@@ -175,7 +204,7 @@ class SoapProtocol:
         if not exchange.addressing.reply_to.is_anonymous:
             access.message = MessageHeader(sender=exchange.addressing.reply_to.address)
         exchange.is_audited = True
-        return Request(body, exchange, access)
+        return Request(body, exchange, access, exchange.target, exchange.addressing.message_id)
 
     def _fault(self, exchange: Exchange, error: Exception) -> RenderedEnvelope:
         fault = self._unreadable(exchange, _fault_for(error))

@@ -25,12 +25,25 @@ class Documents(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class RequestTarget:
+    """Where a request was sent to, as its sender reaches this server."""
+
+    endpoint: str = ""
+    """The URL of the actor's endpoint."""
+    resource: str = ""
+    """What is meant of it, by the path below it: ``subscription/…``; empty for the actor itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
-    """The body of a request, the documents beside it, and who sent it."""
+    """The body of a request, the documents beside it, who sent it, and where to."""
 
     body: etree._Element
     documents: Documents
     access: Access
+    target: RequestTarget = RequestTarget()
+    message_id: str | None = None
+    """Its wsa:MessageID, if it has one: the same where a request is repeated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +59,7 @@ class AttachedDocument:
 class Response:
     """The body of a response as XML in pieces; between pieces n and n+1 stands document n.
 
-    ``pieces`` are one more than ``documents``.
+    ``pieces`` are one more than ``documents``; there is none where no message is the answer.
     """
 
     pieces: Sequence[bytes]

@@ -17,6 +17,13 @@ from xds.transactions import (
     iti86_remove_documents,
     iti92_restricted_update,
 )
+from xds.transactions.broker import (
+    iti52_subscribe,
+    iti54_publish,
+    iti69_pull_points,
+    iti70_pull_notification,
+    iti120_subscription_search,
+)
 from xds.transactions.transaction import Transaction
 
 TRANSACTIONS: tuple[Transaction, ...] = (
@@ -28,9 +35,17 @@ TRANSACTIONS: tuple[Transaction, ...] = (
     iti44_patient_identity_feed_v3.REVISE,
     iti44_patient_identity_feed_v3.MERGE,
     iti51_multi_patient_stored_query.TRANSACTION,
+    iti52_subscribe.SUBSCRIBE,
+    iti52_subscribe.UNSUBSCRIBE,
+    iti52_subscribe.RENEW,
+    iti54_publish.TRANSACTION,
     iti57_update.TRANSACTION,
     iti61_register_on_demand.TRANSACTION,
     iti62_remove_metadata.TRANSACTION,
+    iti69_pull_points.CREATE,
+    iti69_pull_points.DESTROY,
+    iti70_pull_notification.TRANSACTION,
     iti86_remove_documents.TRANSACTION,
     iti92_restricted_update.TRANSACTION,
+    iti120_subscription_search.TRANSACTION,
 )

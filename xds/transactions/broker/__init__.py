@@ -1,0 +1,1 @@
+"""Transactions of the Document Metadata Notification Broker: a module for each (DSUB)."""
