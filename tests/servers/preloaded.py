@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from multiprocessing import util
 from typing import Any, Final
 
@@ -70,12 +69,11 @@ def main(control: socket.socket) -> None:
 def _preload() -> None:
     """Import what a server does."""
     from xds.commands import serve as serve
-    from xds.server.supervisor import PRELOADED
+    from xds.server import preloaded
+    from xds.server import supervisor as supervisor
 
-    for name in PRELOADED:
-        import_module(name)
-    # whatever workers are forks of imports the last one for itself, for what it does to signals
-    del sys.modules[PRELOADED[-1]]
+    # whatever workers are forks of imports it for itself, for what it does to signals
+    del sys.modules[preloaded.__name__]
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for what is forked here
     gc.collect()
