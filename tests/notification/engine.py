@@ -75,6 +75,7 @@ class Engine:
         wanted: Criterion | None = None,
         topic: SubscribedTopic = CREATED,
         caller: Caller = UNKNOWN,
+        address: str | None = None,
         **more: Any,
     ) -> Subscription:
         """Make a subscription that is told at a path of the receiver."""
@@ -85,7 +86,7 @@ class Engine:
                 filter=equal("patient_id", [PATIENT]) if wanted is None else wanted,
                 transaction="ITI-18",
                 caller=caller,
-                address=f"{self.receiver.url}{path}" if path else "",
+                address=address or (f"{self.receiver.url}{path}" if path else ""),
                 **more,
             )
         )
@@ -128,7 +129,8 @@ class Engine:
 def engine(database: Database, data: Path, **options: Any) -> Iterator[Engine]:
     """Make an engine on a database; nothing works yet."""
     with receiving() as receiver:
-        targets = options.pop("notification_targets", receiver.url)
+        more = options.pop("more_targets", "")
+        targets = options.pop("notification_targets", f"{receiver.url} {more}")
         config = Config(data=data, notification_targets=targets, **options)
         registry = DocumentRegistry(database=database, has_updates=True)
         subscriptions = Subscriptions.open(config, database)

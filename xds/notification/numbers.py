@@ -33,7 +33,9 @@ _OTHERS: Final = (
 class QueuedNotification:
     """What a delivery of the queue is, as its id says."""
 
-    subscription: str
+    subscription: int
+    """The key: ids of deliveries stand in logs, and whoever knows a subscription's id may end it.
+    """
     round: int
     kind: NotificationKind
     number: int
@@ -50,14 +52,14 @@ class QueuedNotification:
     def id(self) -> str:
         """The id of the delivery."""
         what = str(self.number) if self.kind is NotificationKind.EVENT else self.kind.value
-        parts = (self.subscription, str(self.round), what, self.unique)
+        parts = (str(self.subscription), str(self.round), what, self.unique)
         return ".".join(part for part in parts if part)
 
     @classmethod
     def read(cls, delivery_id: str) -> "QueuedNotification":
         """Read the id of a delivery."""
         subscription, number_of_round, what, *unique = delivery_id.split(".")
-        told = (subscription, int(number_of_round))
+        told = (int(subscription), int(number_of_round))
         if what.isdecimal():
             return cls(*told, NotificationKind.EVENT, int(what), *unique)
         return cls(*told, NotificationKind(what), 0, *unique)
@@ -92,8 +94,8 @@ def _delivery(
     unique: str = "",
 ) -> NewDelivery:
     of_round = row.round if round_ is None else round_
-    what = QueuedNotification(row.id, of_round, kind, number, unique)
-    return NewDelivery(channel=row.protocol, target=row.id, address=row.address, id=what.id)
+    what = QueuedNotification(row.pk, of_round, kind, number, unique)
+    return NewDelivery(channel=row.protocol, target=str(row.pk), address=row.address, id=what.id)
 
 
 def fits(row: Any, *, numbered: int) -> int:
@@ -135,5 +137,5 @@ class CurrentRow:
 
 def withdraw(database: Database, connection: Connection, row: Any) -> None:
     """Take what waits for a subscription's target out of the queue; and have it tried anew."""
-    selection = DeliverySelection(row.protocol, row.id)
+    selection = DeliverySelection(row.protocol, str(row.pk))
     operations.drop(database, connection, selection, only_dead=False)

@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, Row
 
 from xds.database.access import Database
 from xds.notification import numbers, rows, transitions
 from xds.notification.model import NotificationKind, SubscriptionState
 from xds.notification.numbers import QueuedNotification
-from xds.notification.tables import subscription
 from xds.notification.transitions import Moment, Patience
 from xds.outgoing.delivery import FailedAttempt, TargetOutcome
 
@@ -19,9 +18,6 @@ _GONE: Final = "410"
 _LASTING: Final = frozenset({"401", "403", "404", _GONE})
 """Answers that will hardly become others by themselves."""
 _S: Final = SubscriptionState
-_KEYS: Final = select(subscription.c.pk).where(
-    subscription.c.id.in_(bindparam("ids", expanding=True))
-)
 
 
 class Outcomes:
@@ -33,12 +29,11 @@ class Outcomes:
 
     def note(self, connection: Connection, now: int, outcomes: Sequence[TargetOutcome]) -> None:
         """Note what has become of notifications: see :class:`xds.outgoing.delivery.Channel`."""
-        found = {one.target: one for one in outcomes}
-        keys = list(connection.scalars(_KEYS, {"ids": list(found)}))
+        found = {int(one.target): one for one in outcomes}
         moment = Moment(self._database, connection, now, self._patience)
         # all rows are locked before any revision is asked for
-        for row in rows.locked(connection, keys):
-            self._note(moment, row, found[row.id])
+        for row in rows.locked(connection, found):
+            self._note(moment, row, found[row.pk])
 
     def _note(self, moment: Moment, row: Row[Any], outcome: TargetOutcome) -> None:
         own = [

@@ -25,6 +25,7 @@ _KINDS: Final[dict[str, type[MetadataObject]]] = {
 }
 _C: Final = subscription.c
 _BY_ID: Final = select(subscription).where(_C.id == bindparam("wanted"))
+_BY_KEY: Final = select(subscription).where(_C.pk == bindparam("wanted"))
 _LOCKED: Final = (
     select(subscription)
     .where(_C.pk.in_(bindparam("keys", expanding=True)))
@@ -136,6 +137,11 @@ def secrets_of(connection: Connection, key: int) -> Secrets:
 def row_of(connection: Connection, subscription_id: str) -> Row[Any] | None:
     """Return the row of an id, if there is one."""
     return connection.execute(_BY_ID, {"wanted": subscription_id}).one_or_none()
+
+
+def row_of_key(connection: Connection, key: int) -> Row[Any] | None:
+    """Return the row of a key, if there is one."""
+    return connection.execute(_BY_KEY, {"wanted": key}).one_or_none()
 
 
 def locked(connection: Connection, keys: Iterable[int]) -> Sequence[Row[Any]]:

@@ -90,7 +90,7 @@ class NotificationSender:
         """Send a notification once; NotDelivered where it was not taken."""
         what = QueuedNotification.read(delivery.id)
         with self._subscriptions.database.read() as connection:
-            row = rows.row_of(connection, what.subscription)
+            row = rows.row_of_key(connection, what.subscription)
             if row is None or row.round != what.round or row.state not in _GOES[what.kind]:
                 return  # a state of before
             one = rows.subscription_of(row)

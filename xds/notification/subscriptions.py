@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from xds.config import Config
 from xds.database.access import Database, InCommit, announce, retried
+from xds.metadata.criteria import comparisons, evaluate
 from xds.metadata.systems import Systems
 from xds.notification import numbers, rights, rows, told, transitions
 from xds.notification.model import (
@@ -123,11 +124,14 @@ class Subscriptions:
     def create(self, new: NewSubscription, *, in_commit: InCommit | None = None) -> Subscription:
         """Make a subscription; SubscriptionRefused, and then there is none.
 
+        Raises KeyError or ValueError for a filter that compares what there is not.
         What happens from then on is told, once its target has taken the handshake where it has one.
         """
         if new.address:
             self.check_target(new.address)
         check_headers(new.secrets.headers)
+        for one in comparisons(new.filter):  # matching must not be the first to find out
+            evaluate(one, new.topic.kind.create())
         return retried(lambda: self._create(new, in_commit))
 
     def _create(self, new: NewSubscription, in_commit: InCommit | None) -> Subscription:
