@@ -69,6 +69,7 @@ LESS: Final = {
     ),
     "notification": (
         "config",
+        "telemetry.metrics",
         "registry",
         "security",
         "outgoing",

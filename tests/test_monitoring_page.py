@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter
 from xds import channels, subscribers
 from xds.config import Config
 from xds.database.access import Database
+from xds.notification import measuring
 from xds.registry import schema
 from xds.security.interceptors import Result
 from xds.telemetry import server_metrics
@@ -41,6 +42,7 @@ def everything(tmp_path: Path) -> Iterator[Metrics]:
     schema.migrate(database)
     channels.watch(metrics, database, ["soap-reply"])
     subscribers.watch(metrics, database)
+    measuring.watch(metrics, database)
     yield metrics
     database.close()
 

@@ -40,6 +40,10 @@ COMMANDS: Final = MappingProxyType(
             "maintenance.queue",
             "List what waits to be sent and why, have it tried now, or drop it.",
         ),
+        "subscriptions": (
+            "maintenance.subscriptions",
+            "List who is told of what and how it fares; pause, resume, replay or end it.",
+        ),
         "listen": (
             "client.listen",
             "Receive DSUB and FHIR notifications and show them, for trials.",

@@ -5,6 +5,7 @@ from typing import Final
 
 from xds.database.access import Database
 from xds.database.errors import DatabaseUnavailable
+from xds.notification import measuring
 from xds.notification.matcher import Matcher
 from xds.notification.subscriptions import Subscriptions
 from xds.registry import subscribers
@@ -46,6 +47,8 @@ def readers(
     found: list[Subscriber] = []
     if metrics is not None:
         watch(metrics, database)
+        if subscriptions is not None:
+            measuring.watch(metrics, database)
         found += [make(metrics) for make in OF_METRICS]
     if subscriptions is not None:
         found += [make(subscriptions) for make in OF_NOTIFICATIONS]
