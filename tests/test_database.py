@@ -63,6 +63,41 @@ def test_a_reader_sees_one_state(database: Database) -> None:
         assert count(connection) == 1
 
 
+def test_a_reader_sees_what_was_committed_since_another_read(database: Database) -> None:
+    for number in range(3):
+        with database.read() as connection:
+            assert count(connection) == number
+        with database.write() as writing:
+            add(writing, f"{number}^^^&2.999.1.1&ISO")
+
+
+def test_a_read_that_fails_spoils_none_that_comes_after(database: Database) -> None:
+    for _ in range(20):  # more often than there are connections
+        with pytest.raises(ZeroDivisionError), database.read() as connection:
+            count(connection)
+            raise ZeroDivisionError
+    with database.write() as writing:
+        add(writing, A)
+    with database.read() as connection:
+        assert count(connection) == 1
+
+
+def test_readers_leave_connections_to_writers(database: Database) -> None:
+    together = Barrier(8)
+
+    def read() -> int:
+        with database.read() as connection:
+            together.wait()
+            return count(connection)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert [one.result() for one in [pool.submit(read) for _ in range(8)]] == [0] * 8
+    with database.write() as writing:
+        add(writing, A)
+    with database.read() as connection:
+        assert count(connection) == 1
+
+
 def test_what_fails_leaves_nothing_behind(database: Database) -> None:
     def fail() -> None:
         with database.write() as connection:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.pool import QueuePool
 from click.testing import CliRunner
 from falcon import testing
 from sqlalchemy import text
@@ -49,7 +50,11 @@ def move_database(domain: AffinityDomain, tmp_path: Path, patch: pytest.MonkeyPa
 
 def keep_from_committing(domain: AffinityDomain, tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     """Have the disk be full for SQLite: no page can be added."""
-    connections = [domain.database._backend.engine.raw_connection() for _ in range(6)]
+    engine = domain.database._backend.engine
+    pool = engine.pool
+    assert isinstance(pool, QueuePool)
+    free = pool.size() - pool.checkedout()
+    connections = [engine.raw_connection() for _ in range(free)]
     for one in connections:
         one.cursor().execute("PRAGMA query_only = 1")
         one.close()
