@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy.pool import QueuePool
 from click.testing import CliRunner
 from falcon import testing
 from sqlalchemy import text
+from sqlalchemy.pool import QueuePool
 
 from tests.ports import free_port
 from xds import app

@@ -76,7 +76,9 @@ class Database:
             yield connection
 
     def _reading(self) -> AbstractContextManager[Connection]:
-        return _Reading(self._backend, self._readers) if self.is_sqlite else self._transaction(None)
+        return (
+            _SqliteRead(self._backend, self._readers) if self.is_sqlite else self._transaction(None)
+        )
 
     @contextmanager
     def write(self, locks: Locks = NOTHING) -> Iterator[Connection]:
@@ -204,7 +206,7 @@ class _KeptReaders:
             connection.close()
 
 
-class _Reading:
+class _SqliteRead:
     """A transaction that reads from SQLite, on a connection that is kept for the next.
 
     To take a connection from the pool, begin, end and give it back costs SQLAlchemy some 110
