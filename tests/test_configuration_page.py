@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from xds.__main__ import main
 from xds.commands.configuration_page import example, written
-from xds.commands.options import choices, metavar
+from xds.commands.flags import choices, metavar
 from xds.config import Config, load, option_fields, section_of
 
 ROOT = Path(__file__).parents[1]

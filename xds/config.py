@@ -1,4 +1,4 @@
-"""The configuration: every option of :mod:`xds.options`, and where its value comes from.
+"""The configuration: every option, and where its value comes from.
 
 A value comes from the command line, else from the environment (`XDS_` and the name), else from
 the TOML file that `--config` or `XDS_CONFIG` names, else it is the default. Paths of that file lead
@@ -21,14 +21,22 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from xds.options import sections
-from xds.options.dsub import DsubOptions
+from xds.audit.options import AuditOptions
+from xds.dsub.options import DsubOptions
+from xds.fhir.options import FhirOptions
+from xds.hl7v2.options import FeedOptions
+from xds.notification.options import NotificationOptions
+from xds.options.domain import EXAMPLE_REPOSITORY as EXAMPLE_REPOSITORY
+from xds.options.domain import EXAMPLES as EXAMPLES
+from xds.options.domain import DomainOptions
 from xds.options.limits import LimitOptions
-from xds.options.notifications import NotificationOptions
-from xds.options.sections import EXAMPLE_REPOSITORY as EXAMPLE_REPOSITORY
-from xds.options.sections import EXAMPLES as EXAMPLES
 from xds.options.updates import UpdateOptions
 from xds.options.values import settings as settings
+from xds.repository.options import StorageOptions
+from xds.security.options import UserOptions
+from xds.server.options import ServerOptions
+from xds.soap.options import SoapOptions
+from xds.telemetry.options import ObservationOptions
 from xds.tls.options import TlsOptions
 
 PREFIX: Final = "XDS_"
@@ -39,18 +47,18 @@ _CERTIFICATE: Final = "root_certificate"
 """Of documents_options, the one that is a path."""
 
 SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
-    "Server": sections.ServerOptions,
-    "Storage": sections.StorageOptions,
-    "Affinity domain": sections.DomainOptions,
+    "Server": ServerOptions,
+    "Storage": StorageOptions,
+    "Affinity domain": DomainOptions,
     "Update and removal": UpdateOptions,
     "Notifications": NotificationOptions,
     "DSUB": DsubOptions,
-    "Patient feed": sections.FeedOptions,
-    "SOAP": sections.SoapOptions,
-    "FHIR": sections.FhirOptions,
-    "Users and policy": sections.UserOptions,
-    "Audit": sections.AuditOptions,
-    "Log, metrics and traces": sections.ObservationOptions,
+    "Patient feed": FeedOptions,
+    "SOAP": SoapOptions,
+    "FHIR": FhirOptions,
+    "Users and policy": UserOptions,
+    "Audit": AuditOptions,
+    "Log, metrics and traces": ObservationOptions,
     "TLS and proxies": TlsOptions,
     "Limits": LimitOptions,
 }
@@ -62,18 +70,18 @@ class ConfigError(Exception):
 
 
 class Config(
-    sections.ServerOptions,
-    sections.StorageOptions,
-    sections.DomainOptions,
+    ServerOptions,
+    StorageOptions,
+    DomainOptions,
     UpdateOptions,
     NotificationOptions,
     DsubOptions,
-    sections.FeedOptions,
-    sections.SoapOptions,
-    sections.FhirOptions,
-    sections.UserOptions,
-    sections.AuditOptions,
-    sections.ObservationOptions,
+    FeedOptions,
+    SoapOptions,
+    FhirOptions,
+    UserOptions,
+    AuditOptions,
+    ObservationOptions,
     TlsOptions,
     LimitOptions,
 ):

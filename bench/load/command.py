@@ -14,7 +14,7 @@ from bench.load import random_values
 from bench.load.bulk import Bulk
 from bench.load.filling import NotEmpty, filling
 from bench.load.generator import MEAN, Block, Population
-from xds.commands.options import with_config
+from xds.commands.flags import with_config
 from xds.commands.terminal import counted, print_table
 from xds.config import Config
 from xds.database.access import Database

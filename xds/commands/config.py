@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 
 from xds.commands.files import wrong_files
-from xds.commands.options import ConfigFailure, choices, config_flags, human, load_or_exit
+from xds.commands.flags import ConfigFailure, choices, config_flags, human, load_or_exit
 from xds.commands.terminal import print_json, printable
 from xds.config import (
     ConfigError,

@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic.fields import FieldInfo
 
-from xds.commands.options import choices, human, metavar
+from xds.commands.flags import choices, human, metavar
 from xds.config import SECTIONS, Config
 
 BEGIN: Final = "<!-- options: written by `make docs` -->\n"

@@ -8,7 +8,7 @@ import click
 
 from xds import logs
 from xds.commands.files import wrong_files
-from xds.commands.options import with_config
+from xds.commands.flags import with_config
 from xds.config import EXAMPLES, Config, environment_name, unknown_environment
 from xds.metadata.catalogue import CATALOGUE
 from xds.sqlite_file import path_of

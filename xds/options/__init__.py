@@ -1,1 +1,1 @@
-"""The options by sections, and what their values are; :mod:`xds.config` makes one of them."""
+"""What values of options are, and the options that belong to several rooms or to all."""

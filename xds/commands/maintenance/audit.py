@@ -12,8 +12,8 @@ from xds.audit.message import render
 from xds.audit.record import AuditRecord, ParticipantObject, milliseconds
 from xds.audit.table import RecordFilter
 from xds.commands.client.client_options import parsed_by
+from xds.commands.flags import with_config
 from xds.commands.maintenance.maintained import database_of
-from xds.commands.options import with_config
 from xds.commands.terminal import print_table, printable
 from xds.config import Config
 from xds.database.access import Database

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from xds import sqlite_file
+from xds.commands.flags import with_config
 from xds.commands.maintenance.embedded import places, removed_on_failure, sentences, tell
-from xds.commands.options import with_config
 from xds.config import Config
 from xds.private_folder import make_private_folder
 from xds.repository import copies

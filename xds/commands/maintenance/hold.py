@@ -2,8 +2,8 @@
 
 import click
 
+from xds.commands.flags import with_config
 from xds.commands.maintenance.maintained import database_of
-from xds.commands.options import with_config
 from xds.commands.terminal import print_table, printable
 from xds.config import Config
 from xds.registry.registry import DocumentRegistry

@@ -2,7 +2,7 @@
 
 import click
 
-from xds.commands.options import with_config
+from xds.commands.flags import with_config
 from xds.config import Config
 from xds.database.access import Database
 from xds.database.errors import DatabaseUnavailable

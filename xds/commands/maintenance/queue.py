@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from xds.commands.options import with_config
+from xds.commands.flags import with_config
 from xds.commands.terminal import print_table
 from xds.config import Config
 from xds.database.access import Database

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from xds.commands.flags import with_config
 from xds.commands.maintenance.embedded import places, sentences, tell
-from xds.commands.options import with_config
 from xds.config import Config
 from xds.repository import copies
 from xds.repository.filesystem import FilesystemStore

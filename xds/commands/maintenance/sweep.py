@@ -9,8 +9,8 @@ import click
 
 from xds.affinity_domain import AffinityDomain
 from xds.commands.client.client_options import parsed_by
+from xds.commands.flags import with_config
 from xds.commands.maintenance.maintained import maintained
-from xds.commands.options import with_config
 from xds.commands.terminal import human_size
 from xds.config import Config
 from xds.repository import index, maintenance, pending_registrations

@@ -8,8 +8,8 @@ from typing import Final
 import click
 
 from xds.affinity_domain import AffinityDomain
+from xds.commands.flags import with_config
 from xds.commands.maintenance.maintained import maintained
-from xds.commands.options import with_config
 from xds.commands.terminal import human_size, print_table, printable, progress
 from xds.config import Config
 from xds.metadata.objects import DocumentEntry
