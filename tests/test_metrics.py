@@ -12,7 +12,8 @@ from tests.hl7v2.wire import cx
 from tests.serving import Server, serving
 from xds.client import DocumentConsumer, TransactionRefused
 from xds.errors import RequestRefused
-from xds.security.access import Access, AccessDenied, AuthenticationFailed
+from xds.security.access import Access
+from xds.security.errors import AccessDenied, AuthenticationFailed
 from xds.security.interceptors import SUCCESS, Outcome, Result
 from xds.telemetry.metrics import Metrics
 from xds.telemetry.observer import TransactionObserver

@@ -10,8 +10,9 @@ import structlog
 
 from xds import logs
 from xds.metadata.objects import Code
-from xds.security.access import Access, AccessDenied, AuthenticationFailed
+from xds.security.access import Access
 from xds.security.caller import Caller, User
+from xds.security.errors import AccessDenied, AuthenticationFailed
 from xds.security.interceptors import SUCCESS, InterceptorChain, NotRecorded, Outcome
 from xds.security.node import Node
 from xds.telemetry.observer import Lines, TransactionObserver

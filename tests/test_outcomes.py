@@ -27,7 +27,7 @@ from xds.client import (
 from xds.errors import FailureKind, TransactionFailure, XDSRegistryBusy, XDSRepositoryError, kind_of
 from xds.metadata.objects import DocumentEntry
 from xds.repository.store import StoreFull
-from xds.security.access import AccessDenied
+from xds.security.errors import AccessDenied
 from xds.security.interceptors import NotRecorded, Outcome, Result
 
 _OF: Final = ("--transaction",)

@@ -284,8 +284,9 @@ def test_an_attempt_is_found_by_its_patient(
 ) -> None:
     patient_id = f"D{World.new().number}^^^&2.999.1.1&ISO"
     attempt(closed, patient_id)
-    records = closed.failed(patient_id)
-    assert sorted(one["transaction"] for one in records) == transactions.split()
+    wanted = transactions.split()
+    records = closed.failed(patient_id, more_than=len(wanted) - 1)
+    assert sorted(one["transaction"] for one in records) == wanted
     for one in records:
         assert (one["outcome"], one["action"], one["patient_id"]) == (4, action, patient_id)
         assert one["description"].startswith("denied: ")

@@ -20,12 +20,7 @@ from xds.audit.syslog import Sender
 from xds.metadata.catalogue import CATALOGUE, TransactionKind
 from xds.metadata.objects import SubmissionSet
 from xds.metadata.submission import Submission
-from xds.security.access import (
-    Access,
-    AuthenticationFailed,
-    MessageHeader,
-    NodeAuthenticationFailed,
-)
+from xds.security.access import Access, MessageHeader
 from xds.security.caller import Caller
 from xds.security.details import (
     Details,
@@ -38,6 +33,7 @@ from xds.security.details import (
     RetrieveDetails,
     SubmissionDetails,
 )
+from xds.security.errors import AuthenticationFailed, NodeAuthenticationFailed
 from xds.security.interceptors import Outcome, Result
 from xds.security.node import Node
 from xds.url_allowlist import SyslogTarget

@@ -53,7 +53,9 @@ class Reader:
                     base=BASE,
                     systems=SYSTEMS,
                     subjects=lambda references: (
-                        subjects_of(self.facade, references, view, IssueCollector()).patient_id
+                        subjects_of(
+                            self.facade.config, SYSTEMS, references, view, IssueCollector()
+                        ).patient_id
                     ),
                 )
             )

@@ -21,8 +21,9 @@ from xds.mhd import iti66_find_document_lists as iti66
 from xds.mhd import iti67_find_document_references as iti67
 from xds.registry.queries.stored_queries import QueryRequest
 from xds.security import policy_file
-from xds.security.access import Access, AccessDenied
+from xds.security.access import Access
 from xds.security.caller import Caller, User
+from xds.security.errors import AccessDenied
 from xds.security.node import Node
 from xds.security.policy import READS
 

@@ -32,9 +32,10 @@ from xds.metadata.submission import Submission
 from xds.mhd import iti66_find_document_lists
 from xds.mhd.iti68_retrieve_document import ServedDocuments
 from xds.registry.queries.stored_queries import QueryRequest
-from xds.security.access import Access, AccessDenied
+from xds.security.access import Access
 from xds.security.caller import Caller, User
 from xds.security.details import RetrieveDetails
+from xds.security.errors import AccessDenied
 from xds.security.node import Node
 from xds.transactions.messages import Request
 from xds.transactions.table import TRANSACTIONS

@@ -28,9 +28,10 @@ from xds.audit.record import (
 from xds.audit.spool import Spool
 from xds.errors import FailureKind, kind_of
 from xds.metadata.objects import Code
-from xds.security.access import Access, NodeAuthenticationFailed
+from xds.security.access import Access
 from xds.security.caller import Caller
 from xds.security.details import Details
+from xds.security.errors import NodeAuthenticationFailed
 from xds.security.interceptors import SUCCESS as DONE
 from xds.security.interceptors import NotRecorded, Outcome, Result
 

@@ -11,9 +11,9 @@ from xds.dsub.writing import PATIENTS, SUBSCRIPTIONS, reference_of
 from xds.errors import RegistryError, XDSRegistryBusy, kind_of_errors
 from xds.notification.model import LIVING, Subscription
 from xds.notification.subscriptions import Subscriptions
-from xds.security.access import AccessDenied
 from xds.security.caller import Caller
 from xds.security.details import SubscriptionDetails
+from xds.security.errors import AccessDenied
 from xds.security.policy import DENIED
 
 PROTOCOL = "dsub"

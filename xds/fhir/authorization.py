@@ -26,8 +26,9 @@ from xds.metadata.submission import Submission
 from xds.metadata.systems import Systems
 from xds.registry.registry import DocumentRegistry
 from xds.security import node
-from xds.security.access import Access, AccessDenied, Describe
+from xds.security.access import Access, Describe
 from xds.security.caller import Caller, User, resource_id
+from xds.security.errors import AccessDenied
 from xds.security.interceptors import InterceptorChain
 from xds.security.issuers import Issuers
 from xds.security.key_sets import KeySet

@@ -24,8 +24,9 @@ from xds.hl7v2.event import EventHandler, Feed, require_size
 from xds.hl7v2.message import Message, Unreadable
 from xds.hl7v2.problems import MessageRefused, Problem
 from xds.registry.identities import IdentityFinding, IdentityRefused, Role
-from xds.security.access import Access, AccessDenied, MessageHeader
+from xds.security.access import Access, MessageHeader
 from xds.security.caller import Caller
+from xds.security.errors import AccessDenied
 from xds.security.node import NOWHERE, Node
 
 EVENTS: Final[Mapping[tuple[str, str], EventHandler]] = {

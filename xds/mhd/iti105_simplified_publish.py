@@ -14,6 +14,7 @@ from xds.fhir.r4.outcome import operation_outcome
 from xds.fhir.r4.resource import Resource
 from xds.fhir.references import Subject
 from xds.fhir.vocabulary import CURRENT, ENTRY_UUID
+from xds.metadata.criteria import ANYTHING
 from xds.metadata.objects import Association, DocumentEntry
 from xds.mhd.document_references import DOCUMENTS
 from xds.mhd.mapping.document_references import read_document_reference
@@ -38,7 +39,12 @@ def publish(facade: Facade, call: Call) -> Answer:
     submitted = SubmittedEntries.of_document_reference(call.resource)
     with facade.domain.registry.view(call.access.visible) as view:
         pending = PendingSubmission(
-            facade=facade, call=call, submitted=submitted, view=view, issues=issues
+            config=facade.config,
+            systems=facade.domain.systems,
+            call=call,
+            submitted=submitted,
+            view=view,
+            issues=issues,
         )
         entry = _entry(pending)
         associations = _associations(pending, entry) if entry else ()
@@ -57,7 +63,9 @@ def publish(facade: Facade, call: Call) -> Answer:
 def describe(facade: Facade, call: Call) -> None:
     """Note whose document a DocumentReference brings."""
     submitted = SubmittedEntries.of_document_reference(call.resource)
-    note_subjects(facade, call, submitted.entries)
+    domain = facade.domain
+    with domain.registry.view(ANYTHING) as view:
+        note_subjects(facade.config, domain.systems, view, call, submitted.entries)
 
 
 def _check_profile(resource: Resource, problems: IssueCollector) -> None:

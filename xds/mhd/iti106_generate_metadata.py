@@ -217,7 +217,11 @@ def _described(
                 media_type=received.media_type,
                 base=call.base,
                 systems=facade.domain.systems,
-                subjects=lambda found: subjects(facade, found, view, IssueCollector()).patient_id,
+                subjects=lambda found: (
+                    subjects(
+                        facade.config, facade.domain.systems, found, view, IssueCollector()
+                    ).patient_id
+                ),
             )
         )
     known = defaults.read(facade.config.generate_defaults)

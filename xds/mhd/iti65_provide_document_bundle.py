@@ -14,6 +14,7 @@ from xds.fhir.r4.outcome import Issue, Refused, operation_outcome
 from xds.fhir.r4.resource import Resource
 from xds.fhir.references import Entry
 from xds.fhir.vocabulary import PROVIDE_BUNDLE_RESPONSE
+from xds.metadata.criteria import ANYTHING
 from xds.metadata.objects import Association, DocumentEntry
 from xds.metadata.submission import Submission
 from xds.mhd.mapping.patients import patient_resource
@@ -79,7 +80,9 @@ def provide(facade: Facade, call: Call) -> Answer:
 def describe(facade: Facade, call: Call) -> None:
     """Note whose documents a Bundle brings."""
     submitted = SubmittedEntries.of_bundle(call.resource, base=call.base, problems=IssueCollector())
-    note_subjects(facade, call, submitted.entries)
+    domain = facade.domain
+    with domain.registry.view(ANYTHING) as view:
+        note_subjects(facade.config, domain.systems, view, call, submitted.entries)
 
 
 def _provided(
@@ -88,7 +91,12 @@ def _provided(
     with facade.domain.registry.view(call.access.visible) as view:
         plan = _read(
             PendingSubmission(
-                facade=facade, call=call, submitted=submitted, view=view, issues=issues
+                config=facade.config,
+                systems=facade.domain.systems,
+                call=call,
+                submitted=submitted,
+                view=view,
+                issues=issues,
             )
         )
     issues.raise_if_any()
@@ -97,7 +105,8 @@ def _provided(
         issues.raise_if_any()
     places = Places(plan.expressions, {thing.id: thing for thing in things})
     submission = Submission((*things, *plan.associations))
-    register(facade, call.access, submission, documents, places)
+    domain = facade.domain
+    register(domain.registry, domain.repository, call.access, submission, documents, places)
     return _answer(facade, call, submitted, plan, issues.warnings)
 
 
@@ -135,7 +144,7 @@ def _contents(
             continue
         thing = objects.things.get(entry.index)
         if isinstance(thing, DocumentEntry):
-            repository = pending.facade.domain.repository.unique_id
+            repository = pending.config.repository_unique_id
             objects.things[entry.index] = on_demand(thing, source.url, repository)
         if contents:
             pending.issues.error(
@@ -175,7 +184,7 @@ def _staged(
         content = plan.contents.get(index)
         if content is not None and isinstance(thing, DocumentEntry):
             attachment = attachment_path(plan.expressions[thing.id])
-            staged = stage(facade, content, attachment, problems)
+            staged = stage(facade.domain.repository, content, attachment, problems)
             if staged is not None:
                 documents[thing.id] = staged
                 thing = fitted(thing, staged, attachment, problems, is_rendered=content.is_rendered)

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from xds.metadata.criteria import ANYTHING, NOTHING, Criterion
 from xds.metadata.objects import Code
-from xds.security.access import AccessDenied
 from xds.security.caller import Caller, User
+from xds.security.errors import AccessDenied
 from xds.security.node import Node
 from xds.security.policy import AccessPolicy
 

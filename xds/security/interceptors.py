@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from xds.errors import FailureKind, Violation, kind_of
-from xds.security.access import Access, AccessDenied, AuthenticationFailed
+from xds.security.access import Access
+from xds.security.errors import AccessDenied, AuthenticationFailed
 
 
 class NotRecorded(Exception):

@@ -21,8 +21,8 @@ from xds.metadata.criteria import (
     negated,
 )
 from xds.metadata.objects import Code
-from xds.security.access import AccessDenied
 from xds.security.caller import Caller, User
+from xds.security.errors import AccessDenied
 
 READS: Final = names_of(TransactionKind.QUERY, TransactionKind.RETRIEVE)
 SUBMISSIONS: Final = names_of(TransactionKind.SUBMIT)

@@ -6,7 +6,8 @@ from typing import Final
 
 from xds.metadata.criteria import all_of, evaluate, of_patient
 from xds.metadata.submission import Submission
-from xds.security.access import Access, AccessDenied
+from xds.security.access import Access
+from xds.security.errors import AccessDenied
 from xds.security.interceptors import Outcome
 from xds.security.policy import DENIED, NO_RULE, AccessPolicy, Grant
 

@@ -12,8 +12,8 @@ from jwt.exceptions import PyJWTError
 
 from xds.metadata.objects import Code
 from xds.metadata.systems import Systems
-from xds.security.access import AuthenticationFailed
 from xds.security.caller import User, resource_id
+from xds.security.errors import AuthenticationFailed
 from xds.security.key_sets import ALGORITHMS, Key, KeySet
 from xds.security.texts import UnacceptableText
 

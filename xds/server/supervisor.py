@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from xds.server.certificates import Certificates
 
 READY: Final = "/health/ready"
+PRELOADED: Final = ("xds.app", "xds.hl7v2.listener", "xds.server.worker", "xds.server.preloaded")
+"""The modules that every process needs, read once by the one that all others are forks of."""
 
 _BIND_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.05
@@ -71,7 +73,7 @@ def serve(
     # a fork of a process with threads may hang; the server of forks has one thread, and has read
     # the program once for all workers
     multiprocessing.set_start_method("forkserver", force=True)
-    multiprocessing.set_forkserver_preload(["xds.server.preloaded"])
+    multiprocessing.set_forkserver_preload(list(PRELOADED))
     os.umask(_PRIVATE)
     with ExitStack() as stack:
         stack.callback(_write_back, config)

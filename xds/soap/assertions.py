@@ -23,7 +23,7 @@ from signxml.verifier import SignatureConfiguration, XMLVerifier
 from xds import parsing
 from xds.metadata import vocabulary as v
 from xds.parsing import MalformedXML, parse
-from xds.security.access import AuthenticationFailed
+from xds.security.errors import AuthenticationFailed
 from xds.security.issuers import AssertionIssuer
 from xds.wire.faults import quotable
 

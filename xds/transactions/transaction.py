@@ -11,7 +11,8 @@ from xds import logs, schema_validation
 from xds.affinity_domain import AffinityDomain
 from xds.errors import FailureKind, RegistryError, TransactionFailure, kind_of
 from xds.metadata.catalogue import SoapMessages, TransactionRow
-from xds.security.access import Access, AccessDenied
+from xds.security.access import Access
+from xds.security.errors import AccessDenied
 from xds.transactions.messages import Request, Response
 
 _log = logs.get_logger(__name__)

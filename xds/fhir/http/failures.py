@@ -14,7 +14,7 @@ from xds.fhir.http import negotiation
 from xds.fhir.r4 import rendering
 from xds.fhir.r4.outcome import RETRY_AFTER_SECONDS, Issue, Refused, operation_outcome, refusal
 from xds.fhir.vocabulary import FHIR_JSON
-from xds.security.access import AccessDenied
+from xds.security.errors import AccessDenied
 
 REQUEST_ID: Final = logs.REQUEST_ID
 INTERACTION: Final = "xds.interaction"

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from xds.config import Config
 from xds.fhir.exchange import Call
-from xds.fhir.facade import Facade
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.references import References
 from xds.metadata.systems import Systems
@@ -19,7 +19,9 @@ from xds.registry.queries.views import RegistryView
 class PendingSubmission:
     """One request that submits documents; lives as long as its view of the registry."""
 
-    facade: Facade
+    config: Config
+    systems: Systems
+    """What code systems and identifier systems are called in XDS and in FHIR."""
     call: Call
     submitted: SubmittedEntries
     view: RegistryView
@@ -35,19 +37,14 @@ class PendingSubmission:
     @cached_property
     def subjects(self) -> Subjects:
         """Whose the documents are."""
-        return subjects_of(self.facade, self.references, self.view, self.issues)
+        return subjects_of(self.config, self.systems, self.references, self.view, self.issues)
 
     @cached_property
     def fetching(self) -> Fetching:
         """What may be fetched from elsewhere."""
-        return fetching_of(self.facade.config)
-
-    @property
-    def systems(self) -> Systems:
-        """What code systems and identifier systems are called in XDS and in FHIR."""
-        return self.facade.domain.systems
+        return fetching_of(self.config)
 
     @property
     def accepts_minimal(self) -> bool:
         """Whether the deployment takes Minimal Metadata (option ``minimal_metadata``)."""
-        return self.facade.config.minimal_metadata == "accept"
+        return self.config.minimal_metadata == "accept"

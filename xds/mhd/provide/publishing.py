@@ -8,7 +8,6 @@ from uuid import uuid4
 
 from xds.base64_blocks import BadBase64
 from xds.errors import RegistryError, TransactionFailure
-from xds.fhir.facade import Facade
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import refusal
 from xds.fhir.r4.resource import Resource
@@ -20,9 +19,11 @@ from xds.metadata.rules.attributes import too_long
 from xds.metadata.submission import Submission
 from xds.mhd.mapping.table import absent, element
 from xds.outgoing.fetching import CannotFetch
+from xds.registry.registry import DocumentRegistry
 from xds.repository.repository import DocumentRepository
 from xds.repository.store import StagedDocument, StoreError
-from xds.security.access import Access, AccessDenied
+from xds.security.access import Access
+from xds.security.errors import AccessDenied
 
 T = TypeVar("T", bound=MetadataObject)
 
@@ -62,11 +63,14 @@ def staging(repository: DocumentRepository) -> Iterator[dict[str, StagedDocument
 
 
 def stage(
-    facade: Facade, content: DocumentContent, attachment: str, problems: IssueCollector
+    repository: DocumentRepository,
+    content: DocumentContent,
+    attachment: str,
+    problems: IssueCollector,
 ) -> StagedDocument | None:
     """Take the bytes of one document in; ``attachment`` is the FHIRPath of its attachment."""
     try:
-        return facade.domain.repository.stage(content.chunks())
+        return repository.stage(content.chunks())
     except BadBase64:
         problems.error("value", "this is not base64", content.path)
     except CannotFetch as reason:
@@ -247,7 +251,8 @@ class Places:
 
 
 def register(
-    facade: Facade,
+    registry: DocumentRegistry,
+    repository: DocumentRepository,
     access: Access,
     submission: Submission,
     documents: Mapping[str, StagedDocument],
@@ -257,22 +262,19 @@ def register(
 
     Raises Refused with what registry and repository find wrong; then nothing is stored.
     """
-    domain = facade.domain
     try:
         access.submits(submission, documents=len(documents))
     except AccessDenied:
         with suppress(StoreError):
-            domain.repository.store.discard(documents.values())
+            repository.store.discard(documents.values())
         raise
     try:
         if any(entry.is_on_demand for entry in submission.document_entries):
-            domain.registry.register(
+            registry.register(
                 submission, transaction=ITI_61.name, in_commit=access.commit, visible=access.visible
             )
         else:
-            domain.repository.provide_and_register(
-                submission, documents, access.commit, access.visible
-            )
+            repository.provide_and_register(submission, documents, access.commit, access.visible)
     except TransactionFailure as failure:
         raise refusal(failure, places.of) from None
 

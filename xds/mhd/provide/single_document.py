@@ -43,7 +43,7 @@ def register_document(
     check_lengths(entry, path, problems, mapped=is_mapped)
     problems.raise_if_any()
     with staging(domain.repository) as documents:
-        staged = stage(facade, content, attachment, problems)
+        staged = stage(domain.repository, content, attachment, problems)
         if staged is not None:
             documents[entry.id] = staged
             entry = fitted(entry, staged, attachment, problems, is_rendered=content.is_rendered)
@@ -58,5 +58,5 @@ def register_document(
     things = (submission_set, entry, held, *associations)
     elements = {entry.id: entry} if is_mapped else {}
     places = Places({thing.id: path for thing in things}, elements)
-    register(facade, access, Submission(things), documents, places)
+    register(domain.registry, domain.repository, access, Submission(things), documents, places)
     return entry

@@ -11,10 +11,10 @@ from functools import partial
 from typing import Final
 from uuid import uuid4
 
+from xds.config import Config
 from xds.content.patient_choice import AmbiguousPatient, FindKnown, only
 from xds.fhir.datatypes.identifiers import identifier_in_use, identifier_of_patient
 from xds.fhir.exchange import Call
-from xds.fhir.facade import Facade
 from xds.fhir.r4 import json
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Refused
@@ -33,7 +33,6 @@ from xds.fhir.references import (
     is_elsewhere,
 )
 from xds.fhir.vocabulary import FHIR_JSON
-from xds.metadata.criteria import ANYTHING
 from xds.metadata.datatypes import CX
 from xds.metadata.systems import Systems
 from xds.mhd.provide.bundle import EntryKind
@@ -241,20 +240,23 @@ def known_to(view: RegistryView) -> FindKnown:
 
 
 def subjects_of(
-    facade: Facade, references: References, view: RegistryView, problems: IssueCollector
+    config: Config,
+    systems: Systems,
+    references: References,
+    view: RegistryView,
+    problems: IssueCollector,
 ) -> Subjects:
     """Return the patients of one request, by the options of the deployment.
 
     A patient who comes without identifier gets one only where a submission may have Minimal
     Metadata and be about anyone, and ``problems`` has a warning of it.
     """
-    config = facade.config
     assigns = config.minimal_metadata == "accept" and config.unknown_patients == "open"
     authority = config.assigning_authority or config.repository_unique_id
     return Subjects(
         references=references,
         view=view,
-        systems=facade.domain.systems,
+        systems=systems,
         assigning_authority=config.assigning_authority,
         assign=partial(_assigned, authority) if assigns else None,
         fetching=fetching_of(config),
@@ -263,28 +265,33 @@ def subjects_of(
 
 
 def stated_subjects(
-    facade: Facade, references: References, view: RegistryView, problems: IssueCollector
+    config: Config,
+    systems: Systems,
+    references: References,
+    view: RegistryView,
+    problems: IssueCollector,
 ) -> Subjects:
     """Return the patients as far as a request says them: no other server is asked, none gets an id.
 
     So are they noted of a request that is denied.
     """
-    subjects = subjects_of(facade, references, view, problems)
+    subjects = subjects_of(config, systems, references, view, problems)
     return replace(subjects, assign=None, fetching=Fetching())
 
 
-def note_subjects(facade: Facade, call: Call, entries: tuple[Entry, ...]) -> None:
+def note_subjects(
+    config: Config, systems: Systems, view: RegistryView, call: Call, entries: tuple[Entry, ...]
+) -> None:
     """Say whose documents a submission brings that is denied."""
     references = References(call.base, entries)
     patient_ids: list[str] = []
-    with facade.domain.registry.view(ANYTHING) as view:
-        subjects = stated_subjects(facade, references, view, IssueCollector())
-        for entry in entries:
-            reference = entry.resource.get("subject")
-            if entry.kind in _BEARERS and reference:
-                subject = Subject(reference, entry.resource, entry.path, entry.full_url)
-                with suppress(Refused):
-                    patient_ids.append(subjects.patient_id(subject))
+    subjects = stated_subjects(config, systems, references, view, IssueCollector())
+    for entry in entries:
+        reference = entry.resource.get("subject")
+        if entry.kind in _BEARERS and reference:
+            subject = Subject(reference, entry.resource, entry.path, entry.full_url)
+            with suppress(Refused):
+                patient_ids.append(subjects.patient_id(subject))
     call.access.details = PatientDetails(tuple(patient_ids))
 
 

@@ -2,23 +2,39 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from xds.fhir.datatypes.identifiers import of_kind, uuid_of
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.r4.resource import Resource
 from xds.fhir.vocabulary import ENTRY_UUID, LOGICAL_ID
-from xds.metadata.objects import DocumentEntry, Folder
+from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.mhd.mapping.riders import Rider
 from xds.mhd.mapping.table import element
 
 UNMODIFIABLE: Final = "UnmodifiableMetadataError"
 IDENTIFIER: Final = "XDSMetadataIdentifierError"
+STALE: Final = "XDSMetadataVersionError"
 PATIENT: Final = "XDSPatientIDReconciliationError"
 _COMPARED_APART: Final = frozenset(
     {"entry_uuid", "logical_id", "availability_status", "patient_id", "fhir_elements"}
 )
+
+
+class CurrentResource(NamedTuple):
+    """A resource as it is now."""
+
+    thing: DocumentEntry | Folder | SubmissionSet
+    """The object that it stands for."""
+    resource: Resource
+    """What a read of it gives."""
+
+    @property
+    def id(self) -> str:
+        """The id of the resource."""
+        identifier: str = self.resource["id"]
+        return identifier
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,11 @@ from xds.mhd.updates import comparison
 from xds.mhd.updates.comparison import (
     IDENTIFIER,
     UNMODIFIABLE,
+    CurrentResource,
     MetadataChange,
     differing,
     unchangeable,
 )
-from xds.mhd.updates.targets import CurrentResource
 
 _PATH: Final = "DocumentReference"
 _STATUSES: Final = {f.CURRENT: v.APPROVED, f.SUPERSEDED: v.DEPRECATED}

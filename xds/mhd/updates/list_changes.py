@@ -29,11 +29,11 @@ from xds.mhd.updates import comparison
 from xds.mhd.updates.comparison import (
     IDENTIFIER,
     UNMODIFIABLE,
+    CurrentResource,
     MetadataChange,
     differing,
     unchangeable,
 )
-from xds.mhd.updates.targets import CurrentResource
 
 _PATH = "List"
 _STATUSES = {f.CURRENT: v.APPROVED, f.RETIRED: v.DEPRECATED}
@@ -129,7 +129,8 @@ def _members(
     )
     with facade.domain.registry.view(call.access.visible) as view:
         pending = PendingSubmission(
-            facade=facade,
+            config=facade.config,
+            systems=facade.domain.systems,
             call=call,
             submitted=SubmittedEntries((), is_minimal=False),
             view=view,

@@ -1,37 +1,20 @@
 """What an update is about: one resource, by its id or by a search, in its latest version."""
 
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from xds.fhir.exchange import Call
 from xds.fhir.facade import Facade
 from xds.fhir.http.conditional import entity_tags
 from xds.fhir.r4.outcome import Refused
-from xds.fhir.r4.resource import Resource
 from xds.fhir.search.requests import plan
 from xds.fhir.search.searchset import SearchRequest
-from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.mhd.stored_resources import StoredResources
+from xds.mhd.updates.comparison import STALE, CurrentResource
 from xds.registry.queries.search import Page
 from xds.registry.queries.views import Found, RegistryView
 
-STALE: Final = "XDSMetadataVersionError"
 _ANY: Final = "*"
-
-
-class CurrentResource(NamedTuple):
-    """A resource as it is now."""
-
-    thing: DocumentEntry | Folder | SubmissionSet
-    """The object that it stands for."""
-    resource: Resource
-    """What a read of it gives."""
-
-    @property
-    def id(self) -> str:
-        """The id of the resource."""
-        identifier: str = self.resource["id"]
-        return identifier
 
 
 def target(facade: Facade, call: Call, stored: StoredResources) -> CurrentResource:

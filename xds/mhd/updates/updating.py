@@ -12,10 +12,10 @@ from xds.fhir.r4.resource import Resource
 from xds.mhd.document_lists import STORED_LISTS
 from xds.mhd.document_references import DOCUMENTS
 from xds.mhd.stored_resources import StoredResources
-from xds.mhd.updates.comparison import MetadataChange
+from xds.mhd.updates.comparison import CurrentResource, MetadataChange
 from xds.mhd.updates.document_changes import document_change
 from xds.mhd.updates.list_changes import list_change
-from xds.mhd.updates.targets import CurrentResource, target
+from xds.mhd.updates.targets import target
 from xds.mhd.updates.writing import write
 from xds.security.details import PatientDetails
 

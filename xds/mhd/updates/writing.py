@@ -12,8 +12,7 @@ from xds.metadata.catalogue import ITI_57
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.metadata.submission import Submission
 from xds.mhd.provide.publishing import Places, derived_submission_set
-from xds.mhd.updates.comparison import MetadataChange
-from xds.mhd.updates.targets import STALE
+from xds.mhd.updates.comparison import STALE, MetadataChange
 from xds.registry import versions
 
 

@@ -18,8 +18,9 @@ from xds.dsub.pull_points import PullPoint, TooManyPullPoints
 from xds.dsub.requests import refused_by, resource_id
 from xds.errors import XDSRegistryBusy, XDSRegistryError
 from xds.metadata.catalogue import ITI_69
-from xds.security.access import Access, AccessDenied
+from xds.security.access import Access
 from xds.security.details import SubscriptionDetails
+from xds.security.errors import AccessDenied
 from xds.security.policy import DENIED
 from xds.transactions.messages import Request, Response
 from xds.transactions.transaction import Transaction
