@@ -18,7 +18,7 @@ from xds.metadata.criteria import Criterion, evaluate, is_anything
 from xds.metadata.document_request import DocumentRequest
 from xds.metadata.objects import Code, DocumentEntry
 from xds.metadata.rules.case import Policy
-from xds.metadata.submission import Submission
+from xds.metadata.submission import Registration, Submission
 from xds.metadata.systems import Systems
 from xds.notification.subscriptions import Subscriptions
 from xds.registry import removal, schema
@@ -377,9 +377,13 @@ def _policy(config: Config) -> Policy:
 
 
 def _register(
-    registry: DocumentRegistry, submission: Submission, in_commit: InCommit, visible: Criterion
+    registry: DocumentRegistry,
+    submission: Submission,
+    in_commit: InCommit,
+    visible: Criterion,
+    further: Sequence[Registration],
 ) -> Sequence[RegistryError]:
-    registry.register(submission, in_commit=in_commit, visible=visible)
+    registry.register(submission, further=further, in_commit=in_commit, visible=visible)
     return ()
 
 

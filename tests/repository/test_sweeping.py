@@ -13,7 +13,6 @@ from tests.databases import Databases
 from xds.client import entry_of, submission_of
 from xds.database.access import Database, InCommit
 from xds.errors import RegistryError, TransactionFailure, XDSRepositoryBusy
-from xds.metadata.criteria import Criterion
 from xds.metadata.submission import Submission
 from xds.repository import index, maintenance
 from xds.repository.filesystem import FilesystemStore
@@ -41,7 +40,7 @@ class House:
         )
 
     def _register(
-        self, _submission: Submission, in_commit: InCommit, _visible: Criterion
+        self, _submission: Submission, in_commit: InCommit, *_: object
     ) -> Sequence[RegistryError]:
         self.meanwhile()
         with self.repository.database.write() as connection:

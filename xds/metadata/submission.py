@@ -164,3 +164,12 @@ def _renamed_part(part: T, owner: str, ids: Iterator[str]) -> T:
     parent, object_type = _PARTS[type(part)]
     identifier = part.id if ebrim.is_uuid(part.id) else next(ids)
     return ebrim.changed(part, id=identifier, objectType=object_type, **{parent: owner})
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A submission, and the transaction by whose rules it is registered."""
+
+    submission: Submission
+    transaction: str
+    """As the catalogue names it."""

@@ -32,6 +32,14 @@ def relied_on(submission: Submission, state: RegistryState) -> Locks:
     return Locks(shared=of_patients, exclusive=named)
 
 
+def all_of_locks(each: Iterable[Locks]) -> Locks:
+    """Return the locks of several submissions that are registered together."""
+    found = list(each)
+    exclusive = frozenset().union(*(one.exclusive for one in found))
+    shared = frozenset().union(*(one.shared for one in found))
+    return Locks(shared=shared - exclusive, exclusive=exclusive)
+
+
 def of_unique_ids(unique_ids: Iterable[str]) -> Locks:
     """Return the locks of those who register something under these uniqueIds."""
     return Locks(exclusive=frozenset(f"id {searchable(normal(one))}" for one in unique_ids))

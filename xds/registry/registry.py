@@ -19,12 +19,12 @@ from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.objects import MetadataObject
 from xds.metadata.rules.case import Case, Policy, RegistryState
 from xds.metadata.rules.submission_rules import UPDATES, violations
-from xds.metadata.submission import Submission
+from xds.metadata.submission import Registration, Submission
 from xds.metadata.unique_ids import normal
 from xds.registry import consequences, events, lookups, removal, updates
 from xds.registry.consequences import Consequences
 from xds.registry.events import EVENT_OBJECTS, Event, NewEvent
-from xds.registry.locking import of_unique_ids, relied_on, require_locked
+from xds.registry.locking import all_of_locks, of_unique_ids, relied_on, require_locked
 from xds.registry.patients import Patients
 from xds.registry.queries.search import Columns, Search
 from xds.registry.queries.stored_queries import QueryRequest, QueryResult, ResultLimits, answer
@@ -103,62 +103,60 @@ class DocumentRegistry:
         submission: Submission,
         *,
         transaction: str = ITI_42.name,
+        further: Sequence[Registration] = (),
         in_commit: InCommit | None = None,
         visible: Criterion = ANYTHING,
     ) -> None:
         """Register a submission in one database transaction (ITI TF-2 3.42.4.1.3, 3.61.4.1.3).
 
         What it refers to has to be ``visible`` to the submitter, else it is as if it were not
-        there.
+        there. ``further`` are registered after it in the same commit, each by rules of its own and
+        on top of those before: all of them, or none.
 
         Raises TransactionFailure with every violation of the rules; then nothing has changed. On
         return the registration is durable, and so is what ``in_commit`` did with the connection; it
         is called again where another transaction was in the way.
         """
         seen = Visibility.of(visible)
-        retried(lambda: self._register(submission, transaction, in_commit, seen))
+        registrations = (Registration(submission, transaction), *further)
+        retried(lambda: self._register(registrations, in_commit, seen))
 
     def _register(
-        self, submission: Submission, transaction: str, in_commit: InCommit | None, seen: Visibility
+        self, registrations: Sequence[Registration], in_commit: InCommit | None, seen: Visibility
     ) -> None:
-        before, validated = self._checked(submission, transaction, seen)
-        locks = relied_on(submission, before)
+        checked = [self._checked(one, seen) for one in registrations]
+        each = list(zip(registrations, checked, strict=True))
+        locks = all_of_locks(relied_on(one.submission, before) for one, (before, _) in each)
         with self.database.write(locks) as connection:
-            patients, state = self._state(connection, submission, transaction, seen)
-            if state != before:
-                require_locked(locks, submission, state)
-                validated = self._validate(submission, transaction, state)
-            assign_patients(validated.objects, patients)
-            insert_objects(connection, validated.objects)
-            new_events = consequences.apply(connection, validated.consequences, now=validated.now)
-            events.write(
-                connection,
-                [*_registrations(validated.objects), *new_events],
-                at=validated.now,
-                submission_set=validated.submission_set,
-            )
+            for one, (before, validated) in each:
+                patients, state = self._state(connection, one, seen)
+                if state != before:
+                    require_locked(locks, one.submission, state)
+                    validated = self._validate(one, state)
+                _write(connection, validated, patients)
             if in_commit is not None:
                 in_commit(connection)
 
     def _checked(
-        self, submission: Submission, transaction: str, seen: Visibility
+        self, registration: Registration, seen: Visibility
     ) -> tuple[RegistryState, Validated]:
         """Hold a submission to the rules before the database is locked.
 
         Where it names nothing that is registered, it is taken that nothing of it is known, which
         the lock will prove: that spares nearly every submission a reading.
         """
-        if not lookups.refers(submission):
+        if not lookups.refers(registration.submission):
             with suppress(TransactionFailure):
-                return RegistryState(), self._validate(submission, transaction, RegistryState())
+                return RegistryState(), self._validate(registration, RegistryState())
         with self.database.read() as connection:
-            _, state = self._state(connection, submission, transaction, seen)
-        return state, self._validate(submission, transaction, state)
+            _, state = self._state(connection, registration, seen)
+        return state, self._validate(registration, state)
 
     def _state(
-        self, connection: Connection, submission: Submission, transaction: str, seen: Visibility
+        self, connection: Connection, registration: Registration, seen: Visibility
     ) -> tuple[Patients, RegistryState]:
         """Read what the registry has of a submission at the moment."""
+        submission, transaction = registration.submission, registration.transaction
         patient_ids = {p for thing in lookups.bearers(submission) if (p := thing.patient_id)}
         patients = Patients(connection, patient_ids, learn=self.learn_patients)
         state = lookups.registry_state(connection, submission, patients.refused)
@@ -168,14 +166,13 @@ class DocumentRegistry:
             state = updates.registry_state(connection, case)
         return patients, state
 
-    def _validate(
-        self, submission: Submission, transaction: str, state: RegistryState
-    ) -> Validated:
+    def _validate(self, registration: Registration, state: RegistryState) -> Validated:
         """Hold a submission to the rules, and make ready what it will write.
 
         This is most of the work of a registration. It is done before the database is locked, and
         again only where the state has changed in between.
         """
+        submission, transaction = registration.submission, registration.transaction
         if errors := violations(Case(submission, transaction, state, self.policy)):
             raise TransactionFailure(errors)
         now = datatypes.now()
@@ -327,6 +324,19 @@ class DocumentRegistry:
             thing.updated(home_community_id=thing.home_community_id or self.home_community_id)
             for thing in _objects(submission)
         )
+
+
+def _write(connection: Connection, validated: Validated, patients: Patients) -> None:
+    """Write a submission that keeps the rules, with its consequences and events."""
+    assign_patients(validated.objects, patients)
+    insert_objects(connection, validated.objects)
+    new_events = consequences.apply(connection, validated.consequences, now=validated.now)
+    events.write(
+        connection,
+        [*_registrations(validated.objects), *new_events],
+        at=validated.now,
+        submission_set=validated.submission_set,
+    )
 
 
 def _as_seen(

@@ -40,12 +40,13 @@ from xds.errors import (
 from xds.metadata.criteria import Criterion, evaluate, is_anything
 from xds.metadata.ebrim import new_uuid
 from xds.metadata.objects import DocumentEntry
-from xds.metadata.submission import Submission
+from xds.metadata.submission import Registration, Submission
 from xds.metadata.unique_ids import normal
 from xds.repository import index
 from xds.repository.index import Connection
 
 _NOT_ASKED: Final = "the registry cannot be asked; nothing is stored, try again later"
+_NO_UPDATES: Final = "the registry is elsewhere: no update can be in one commit with a submission"
 _WITHDRAWN: Final = (
     "the registry has registered it, but `xds sweep --force` removed the document meanwhile"
 )
@@ -84,13 +85,19 @@ class RemoteRegistration:
     registry: RemoteRegistry
 
     def __call__(
-        self, submission: Submission, in_commit: InCommit, visible: Criterion
+        self,
+        submission: Submission,
+        in_commit: InCommit,
+        visible: Criterion,
+        further: Sequence[Registration] = (),
     ) -> Sequence[RegistryError]:
         """Register a submission whose documents are published; ``in_commit`` enters them.
 
         What it may refer to, the registry decides by a policy of its own. Of a document that is
         held already and not ``visible`` the submitter learns only that its uniqueId is in use.
         """
+        if further:
+            raise TransactionFailure([XDSRepositoryError(_NO_UPDATES)])
         unique_ids = _unique_ids(submission)
         attempt = new_uuid()
         seen: Set[str] = frozenset() if not is_anything(visible) else unique_ids

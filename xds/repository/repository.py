@@ -26,7 +26,7 @@ from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.document_request import DocumentRequest
 from xds.metadata.ebrim import RegistryObject
 from xds.metadata.objects import DocumentEntry
-from xds.metadata.submission import Submission
+from xds.metadata.submission import Registration, Submission
 from xds.repository import index
 from xds.repository.index import Connection, IndexedDocument
 from xds.repository.reading import RegisteredDocuments, uncounted
@@ -42,12 +42,15 @@ from xds.repository.store import (
 )
 from xds.tracing import part
 
-Register = Callable[[Submission, InCommit, Criterion], Sequence[RegistryError]]
+Register = Callable[
+    [Submission, InCommit, Criterion, Sequence[Registration]], Sequence[RegistryError]
+]
 """Registers a submission as by ITI-42, and returns the registry's warnings.
 
 The InCommit enters the documents in the index. Where the registry is on the same database it is
 part of the registration's commit; where it is elsewhere it comes before (:mod:`registering`). The
-Criterion is what is visible to the submitter, who can refer to nothing else. Raises
+Criterion is what is visible to the submitter, who can refer to nothing else; the Registrations are
+registered after it in the same commit. Raises
 TransactionFailure when the registry refuses, or cannot be asked.
 """
 
@@ -110,11 +113,13 @@ class DocumentRepository:
         documents: Mapping[str, StagedDocument],
         in_commit: InCommit | None = None,
         visible: Criterion = ANYTHING,
+        further: Sequence[Registration] = (),
     ) -> Sequence[RegistryError]:
         """Store staged documents, by the id of their entries, and register them (TF-2 3.41.4.1.3).
 
         ``in_commit`` is what else is to be in the commit that enters them in the index, ``visible``
-        what the submission may refer to.
+        what the submission may refer to. ``further`` is registered with it, where the registry
+        shares the database.
 
         Raises TransactionFailure with the repository's errors or the registry's; then nothing is
         stored, unless it is OutcomeUnknown. On return documents and metadata are durable; what is
@@ -131,7 +136,7 @@ class DocumentRepository:
             raise
         try:
             warnings, unused = self._register(
-                self._completed(submission, documents), documents, in_commit, visible
+                self._completed(submission, documents), documents, in_commit, visible, further
             )
         except TransactionFailure:
             self._discard_all_but_held(staged)
@@ -189,6 +194,7 @@ class DocumentRepository:
         documents: Mapping[str, StagedDocument],
         in_commit: InCommit | None,
         visible: Criterion,
+        further: Sequence[Registration],
     ) -> tuple[Sequence[RegistryError], list[StagedDocument]]:
         """Register; return warnings, and the documents that are held under their uniqueId."""
         unused: list[StagedDocument] = []
@@ -212,7 +218,7 @@ class DocumentRepository:
             if in_commit is not None:
                 in_commit(connection)
 
-        return self.register(submission, enter, visible), unused
+        return self.register(submission, enter, visible, further), unused
 
     def _require_standing(
         self,
