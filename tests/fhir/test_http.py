@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from tests.fhir.asked import FHIR_JSON, FHIR_XML, Reply, ask
 from tests.serving import Server, serving
 from xds.config import Config
-from xds.fhir import application
+from xds.fhir.http import requests
 from xds.fhir.interactions import OWN, Interaction, answered
 from xds.fhir.r4.outcome import Refused
 from xds.mhd.interactions import INTERACTIONS
@@ -296,7 +296,7 @@ def test_a_query_and_a_form_may_not_be_too_long(server: Server) -> None:
     reply = ask(server, "POST", "/List/_search", {"Content-Type": FORM}, body)
     assert (reply.status, reply.codes()) == (413, ["too-long"])
     with pytest.raises(Refused) as caught:
-        application._of_query({"QUERY_STRING": "a=" + "x" * 70_000})
+        requests.of_query({"QUERY_STRING": "a=" + "x" * 70_000})
     assert caught.value.status == 414
 
 

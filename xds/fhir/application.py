@@ -7,24 +7,22 @@ the bytes of a document, is answered by applications that rows bring along.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
-from functools import lru_cache, partial
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, cast
 
 import falcon
-import orjson
 from falcon.constants import COMBINED_METHODS
 
 from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
-from xds.fhir import capability, openapi, smart
+from xds.fhir import descriptions
 from xds.fhir.authorization import Authorization
 from xds.fhir.exchange import Answer, Call
 from xds.fhir.facade import Facade
-from xds.fhir.http import bodies, conditional, failures, negotiation
+from xds.fhir.http import bodies, conditional, failures, negotiation, requests
 from xds.fhir.http.bodies import Body
 from xds.fhir.http.cors import Cors
 from xds.fhir.interactions import (
@@ -48,20 +46,17 @@ from xds.metadata.criteria import ANYTHING
 from xds.security.access import Access
 from xds.security.requirements import NOTHING_ASKED, UserRequirements
 from xds.security.scopes import Permission
-from xds.url_allowlist import BadTarget, Target
 
 Responder = Callable[..., None]
-Parameters = tuple[tuple[str, str], ...]
+_Read = tuple[Resource, str, list[Issue]]
+"""A resource with its form and what there is to warn of."""
 
-ROOT: Final = "/fhir"
+ROOT: Final = requests.ROOT
 
-_LONGEST_QUERY: Final = 64 * 1024
 _LONGEST_NAME: Final = 100
 _LONGEST_FORM: Final = 1024 * 1024
-_BASES: Final = 16
-"""How many addresses of the server its descriptions are kept for."""
 _BODY: Final = "xds.body"
-_FORM: Final = "xds.form"
+_RESOURCE: Final = "xds.resource"
 _WARNINGS: Final = "xds.warnings"
 _OF_ENTRY: Final = re.compile(r"Bundle\.entry\[([0-9]+)\]")
 _OF_FALCON: Final[Mapping[int, tuple[str, str]]] = {
@@ -132,18 +127,22 @@ def _routed(
     application.add_error_handler(Exception, _answer_failure)
     application.add_error_handler(falcon.HTTPError, _answer_falcon)
     own: dict[str, Responder] = {
-        CAPABILITIES: _Statement(facade.config, rows, authorization.requirements),
-        DESCRIPTION: _OpenApiDocument(facade.config, rows, authorization.requirements),
-        SMART: _SmartConfiguration(facade.config, rows, authorization.requirements),
+        CAPABILITIES: descriptions.Statement(facade.config, rows, authorization.requirements),
+        DESCRIPTION: descriptions.OpenApiDocument(facade.config, rows, authorization.requirements),
+        SMART: descriptions.SmartConfiguration(facade.config, rows, authorization.requirements),
     }
-    responders: dict[str, _Path] = {}
+    responders: dict[tuple[str, str], list[_Responder]] = {}
+    paths: dict[str, _Path] = {}
     for row in rows:
-        responder: Responder | None = own.get(row.code)
         if row.handler is not None:
-            responder = _Responder(row, row.handler, row.needed, facade, authorization)
-        if responder is not None:
-            responders.setdefault(row.path, _Path()).add(row.method, responder)
-    for path, resource in responders.items():
+            made = _Responder(row, row.handler, row.needed, facade, authorization)
+            responders.setdefault((row.path, row.method), []).append(made)
+        elif responder := own.get(row.code):
+            paths.setdefault(row.path, _Path()).add(row.method, responder)
+    for (path, method), each in responders.items():
+        responder = each[0] if len(each) == 1 else _ByBody(tuple(each))
+        paths.setdefault(path, _Path()).add(method, responder)
+    for path, resource in paths.items():
         application.add_route(ROOT + path, resource)
     return application
 
@@ -214,7 +213,7 @@ class _Responder:
         access.transaction = self.interaction.transaction(parameters)
         call = Call(
             access=access,
-            base=_base(request, self.facade.config),
+            base=requests.base(request, self.facade.config),
             identifier=path.get("id", ""),
             parameters=parameters,
         )
@@ -241,11 +240,11 @@ class _Responder:
         """Read all of a request but its resource: how it is to be answered, indented or not."""
         environ = request.env
         parameters = self._parameters(environ)
-        form, pretty = _wanted(environ, parameters)
+        form, pretty = requests.wanted(environ, parameters)
         access.transaction = self.interaction.transaction(parameters)
         call = Call(
             access=access,
-            base=_base(request, self.facade.config),
+            base=requests.base(request, self.facade.config),
             identifier=path.get("id", ""),
             version=path.get("version", ""),
             parameters=parameters,
@@ -254,9 +253,9 @@ class _Responder:
         )
         return call, form, pretty
 
-    def _parameters(self, environ: dict[str, Any]) -> Parameters:
+    def _parameters(self, environ: dict[str, Any]) -> requests.Parameters:
         """Return the parameters of the URL, and after them those of a form."""
-        found = _of_query(environ)
+        found = requests.of_query(environ)
         if self.interaction.body or self.interaction.method != "POST":
             return found
         negotiation.check_form_body(environ.get("CONTENT_TYPE", ""))
@@ -269,64 +268,80 @@ class _Responder:
         return replace(call, patch=patch_of(data, content_type, config.max_fhir_depth))
 
     def _with_resource(self, call: Call, environ: dict[str, Any]) -> Call:
-        content_type = environ.get("CONTENT_TYPE", "")
-        expected = self.interaction.body
         if "HTTP_IF_NONE_EXIST" in environ:
             # passed over, a repeated request would publish again what it was to publish once
             raise Refused.because(
                 400, "not-supported", "no conditional create is supported", "http.If-None-Exist"
             )
+        found = self.read(environ)
+        if found is None:
+            return call
+        resource, form, warnings = found
+        environ[_WARNINGS] = warnings
+        return replace(call, resource=resource, media_type=form, warnings=tuple(warnings))
+
+    def read(self, environ: dict[str, Any]) -> _Read | None:
+        """Read the resource of a request, once; None where there is none and need be none."""
+        found = environ.get(_RESOURCE)
+        if found is None:
+            try:
+                found = (self._read(environ),)
+            except Refused as refused:
+                found = refused
+            environ[_RESOURCE] = found
+        if isinstance(found, Refused):
+            raise found
+        (read,) = found
+        return cast("_Read | None", read)
+
+    def _read(self, environ: dict[str, Any]) -> _Read | None:
+        content_type = environ.get("CONTENT_TYPE", "")
+        expected = self.interaction.body
         config = self.facade.config
         try:
             data = _body(environ).read(config.max_fhir_bytes)
             if not (data or self.interaction.needs_body):
-                return call
-            resource, form, warnings = bodies.resource_of(
-                data, content_type, expected, config.max_fhir_depth
-            )
+                return None
+            return bodies.resource_of(data, content_type, expected, config.max_fhir_depth)
         except Refused as refused:
             # what cannot be read has no elements to point at: it is wrong as a whole
             raise refused if refused.status == 415 else refused.at(expected) from None
-        environ[_WARNINGS] = warnings
-        return replace(call, resource=resource, media_type=form, warnings=tuple(warnings))
+
+
+@dataclass(frozen=True, slots=True)
+class _ByBody:
+    """Answers the requests of several rows of one method and path: the body tells which it is.
+
+    So the transaction is known before anything is asked about it. A body is read beforehand of
+    those alone who may be whom one of the rows is for; others are refused by the row that takes
+    what no other does.
+    """
+
+    responders: tuple[_Responder, ...]
+
+    def __call__(self, request: falcon.Request, response: falcon.Response, **path: str) -> None:
+        """Choose the row and have it answer."""
+        self._chosen(request.env)(request, response, **path)
+
+    def _chosen(self, environ: dict[str, Any]) -> _Responder:
+        usual = next(one for one in self.responders if one.interaction.takes is None)
+        names = [one.interaction.name for one in self.responders]
+        if not usual.authorization.may_be_known(environ, names):
+            return usual
+        try:
+            found = usual.read(environ)
+        except Refused:
+            return usual  # which tells what is wrong
+        resource = found[0] if found else {}
+        for one in self.responders:
+            if one.interaction.takes is not None and one.interaction.takes(resource):
+                return one
+        return usual
 
 
 def _body(environ: dict[str, Any]) -> Body:
     found: Body = environ.setdefault(_BODY, Body(environ))
     return found
-
-
-def _of_query(environ: Mapping[str, Any]) -> Parameters:
-    query: str = environ.get("QUERY_STRING", "")
-    if len(query) > _LONGEST_QUERY:
-        raise Refused.because(
-            414, "too-long", "the URL is too long; a search can be sent by POST to _search"
-        )
-    return negotiation.parameters(query.encode("latin-1"))
-
-
-def _wanted(environ: dict[str, Any], parameters: Parameters) -> tuple[str, bool]:
-    """Return the form that is wanted, and whether it is to be indented."""
-    given = dict(reversed(parameters))
-    form = negotiation.answer_form(environ.get("HTTP_ACCEPT", ""), given.get("_format"))
-    environ[_FORM] = form
-    return form, given.get("_pretty") == "true"
-
-
-def _base(request: falcon.Request, config: Config) -> str:
-    """Return the base URL as the client sees it; Refused where its headers have no sound one."""
-    if config.public_url:
-        return config.public_url + ROOT
-    scheme, host = (
-        text.partition(",")[0].strip()
-        for text in (request.forwarded_scheme, request.forwarded_host)
-    )
-    if "/" not in host and "?" not in host:
-        with suppress(BadTarget):
-            return f"{Target.parse(f'{scheme}://{host}').url}{request.root_path}{ROOT}"
-    raise Refused.because(
-        400, "invalid", "the headers Host, Forwarded or X-Forwarded-* name no host"
-    )
 
 
 # --- answers -------------------------------------------------------------------------------------
@@ -393,7 +408,7 @@ def _answer_failure(
     environ = request.env
     _body(environ).drain()
     told = failures.tell(
-        error, environ, form=environ.get(_FORM), warnings=environ.get(_WARNINGS, ())
+        error, environ, form=environ.get(requests.FORM), warnings=environ.get(_WARNINGS, ())
     )
     response.status = told.status
     response.set_headers(dict(told.headers))
@@ -414,74 +429,3 @@ def _answer_falcon(
     issue = Issue(code=code, diagnostics=diagnostics)
     refused = Refused(error.status_code, [issue], headers)
     _answer_failure(request, response, refused, path)
-
-
-# --- what is answered here -----------------------------------------------------------------------
-
-
-class _Statement:
-    """``GET /fhir/metadata``: the CapabilityStatement, kept as it is sent."""
-
-    def __init__(
-        self, config: Config, rows: Sequence[Interaction], requirements: UserRequirements
-    ) -> None:
-        self._config = config
-        self._rows = rows
-        self._requirements = requirements
-        self._rendered = lru_cache(_BASES)(self._render)
-
-    def __call__(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Answer with the statement."""
-        form, pretty = _wanted(request.env, _of_query(request.env))
-        response.data = self._rendered(_base(request, self._config), form, pretty)
-        response.content_type = rendering.content_type(form)
-        response.set_header("Vary", "Accept")
-
-    def _render(self, base: str, form: str, pretty: bool) -> bytes:
-        stated = capability.statement(base, self._config, self._rows, self._requirements)
-        return rendering.render(stated, form, pretty=pretty)
-
-
-class _OpenApiDocument:
-    """``GET /fhir/openapi.json``: the OpenAPI description, kept as it is sent."""
-
-    def __init__(
-        self, config: Config, rows: Sequence[Interaction], requirements: UserRequirements
-    ) -> None:
-        self._config = config
-        self._rows = rows
-        self._requirements = requirements
-        self._rendered = lru_cache(_BASES)(self._render)
-
-    def __call__(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Answer with the description."""
-        response.data = self._rendered(_base(request, self._config))
-        response.content_type = "application/json"
-
-    def _render(self, base: str) -> bytes:
-        return orjson.dumps(
-            openapi.description(base, self._rows, self._requirements), option=orjson.OPT_INDENT_2
-        )
-
-
-class _SmartConfiguration:
-    """``GET /fhir/.well-known/smart-configuration``, which is JSON whatever a client takes."""
-
-    def __init__(
-        self, config: Config, rows: Sequence[Interaction], requirements: UserRequirements
-    ) -> None:
-        issuer = smart.authorization_server(config, requirements)
-        self._content: bytes | None = None
-        if issuer is not None:
-            self._content = orjson.dumps(smart.configuration(issuer, config, rows))
-
-    def __call__(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Answer with the document; Refused where no authorization server is known."""
-        if self._content is None:
-            raise Refused.because(
-                404,
-                "not-found",
-                "no tokens are taken here, or no issuer of user_issuers has a token_endpoint",
-            )
-        response.data = self._content
-        response.content_type = "application/json"

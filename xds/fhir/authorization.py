@@ -6,7 +6,7 @@ reason in any case.
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
@@ -118,6 +118,22 @@ class Authorization:
             self.interceptors.unreadable(access, error)
             raise
         return access
+
+    def may_be_known(self, environ: Mapping[str, Any], transactions: Iterable[str]) -> bool:
+        """Tell whether a request may be from whom one of some transactions asks for.
+
+        It is asked before it is known which of them a request is: no token is used up by it, and
+        nothing decided.
+        """
+        least = min(self.requirements.of_transaction(one) for one in transactions)
+        stated = (environ.get("HTTP_AUTHORIZATION") or "").strip()
+        if least is Requirement.OFF or not stated:
+            return least is not Requirement.REQUIRED
+        found = _BEARER.fullmatch(stated)
+        try:
+            return found is not None and bool(self._verified(found[1]))
+        except TokenRefused:
+            return False
 
     def _identify(
         self, environ: Mapping[str, Any], access: Access, needed: frozenset[Permission]

@@ -139,7 +139,7 @@ def _of_system(config: Config, rows: Sequence[Interaction]) -> list[Resource]:
         *(
             {"code": TRANSACTION, "documentation": profile}
             for row in transactions
-            for profile in row.profiles(config)
+            for profile in row.profiles(config) or (row.summary,)
         ),
         *({"code": row.code, "documentation": row.summary} for row in searches),
     ]

@@ -97,6 +97,9 @@ class Interaction:
     """The resource type of the body; empty where there is none, or a form."""
     needs_body: bool = True
     """Whether there must be one, where there can be one."""
+    takes: Callable[[Resource], bool] | None = None
+    """Whether a body is for it, where several rows have its method and path; None takes every body
+    that is for no other, and the body that cannot be read."""
     describer: Describer | None = None
     """Sets the details of the access from a request, for the record of one that is denied. None
     where the handler, which reads one resource, does just that."""

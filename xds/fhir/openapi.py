@@ -75,7 +75,10 @@ def description(
     guides = dict.fromkeys(row.guide for row in rows if row.guide)
     paths: dict[str, dict[str, Any]] = {}
     for row in rows:
-        paths.setdefault(row.path or "/", {})[row.method.lower()] = _operation(row, requirements)
+        methods = paths.setdefault(row.path or "/", {})
+        known = methods.get(row.method.lower())
+        made = _operation(row, requirements)
+        methods[row.method.lower()] = made if known is None else _either(known, made)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -118,6 +121,12 @@ def _type_parameter(rows: Sequence[Interaction]) -> dict[str, Any]:
             "schema": {"type": "string", "enum": [*types]},
         }
     }
+
+
+def _either(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Return an operation that is one of two, by its body."""
+    summary = f"{one['summary']} Or: {other['summary']}"
+    return {**one, "tags": [*one["tags"], *other["tags"]], "summary": summary}
 
 
 def _operation(row: Interaction, requirements: UserRequirements) -> dict[str, Any]:

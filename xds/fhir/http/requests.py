@@ -1,0 +1,52 @@
+"""What a request says beside its body: parameters, the form that is wanted, the base URL."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+import falcon
+
+from xds.config import Config
+from xds.fhir.http import negotiation
+from xds.fhir.r4.outcome import Refused
+from xds.url_allowlist import BadTarget, Target
+
+Parameters = tuple[tuple[str, str], ...]
+ROOT: Final = "/fhir"
+FORM: Final = "xds.form"
+"""The key of the environment with the form that is wanted."""
+_LONGEST_QUERY: Final = 64 * 1024
+
+
+def of_query(environ: Mapping[str, Any]) -> Parameters:
+    """Return the parameters of the URL, decoded; Refused where it is too long."""
+    query: str = environ.get("QUERY_STRING", "")
+    if len(query) > _LONGEST_QUERY:
+        raise Refused.because(
+            414, "too-long", "the URL is too long; a search can be sent by POST to _search"
+        )
+    return negotiation.parameters(query.encode("latin-1"))
+
+
+def wanted(environ: dict[str, Any], parameters: Parameters) -> tuple[str, bool]:
+    """Return the form that is wanted, and whether it is to be indented."""
+    given = dict(reversed(parameters))
+    form = negotiation.answer_form(environ.get("HTTP_ACCEPT", ""), given.get("_format"))
+    environ[FORM] = form
+    return form, given.get("_pretty") == "true"
+
+
+def base(request: falcon.Request, config: Config) -> str:
+    """Return the base URL as the client sees it; Refused where its headers have no sound one."""
+    if config.public_url:
+        return config.public_url + ROOT
+    scheme, host = (
+        text.partition(",")[0].strip()
+        for text in (request.forwarded_scheme, request.forwarded_host)
+    )
+    if "/" not in host and "?" not in host:
+        with suppress(BadTarget):
+            return f"{Target.parse(f'{scheme}://{host}').url}{request.root_path}{ROOT}"
+    raise Refused.because(
+        400, "invalid", "the headers Host, Forwarded or X-Forwarded-* name no host"
+    )
