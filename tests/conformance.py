@@ -136,6 +136,10 @@ BEHAVIOUR: Final[Mapping[str, tuple[str, str]]] = {
         "What may not change is refused by the codes of ITI-57 and ITI-92",
         "ITI TF-2 3.92.4.1.3",
     ),
+    "FHIR submission with updates": (
+        "PATCH entries of a submission are an update in its commit",
+        "MHD 2:3.65.4.1.2.4",
+    ),
     "FHIR If-Match": ("An update of another version is refused by 412", "FHIR R4 3.1.0.5"),
     "quotes": ("A quote within a text is doubled", "ITI TF-2 3.18.4.1.2.3.5"),
     "codes": ("A code matches with its scheme", "ITI TF-2 3.18.4.1.2.3.5"),
@@ -306,8 +310,8 @@ def _of_broker() -> Iterator[Row]:
 
 def _updates() -> Iterator[Row]:
     for row in UPDATES:
-        cells = (f"`{row.method} {row.path}`", row.summary.rstrip("."), row.name)
-        yield Row(f"FHIR {row.method} {row.path}", cells)
+        cells = (f"`{row.method} {row.path or '/'}`", row.summary.rstrip("."), row.name)
+        yield Row(f"FHIR {row.method} {row.path or '/'}", cells)
 
 
 def _issued() -> frozenset[str]:

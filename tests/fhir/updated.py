@@ -95,12 +95,18 @@ def published_folder(server: Server) -> tuple[Published, Published, Published]:
     return submission_set, document, folder
 
 
-def _published(server: Server, name: str, patient: str = "") -> list[Published]:
+def new_bundle(name: str, patient: str = "") -> Resource:
+    """Return a message of fixtures/mhd with ids of its own, of the patient given or a new one."""
     own = uuid4()
     text = json.dumps(message(name))
     text = text.replace("urn:oid:2.999.4.", f"urn:oid:2.999.4.{own.int % 10**12}.")
     text = text.replace("4d48a000-0000", f"{own.hex[:8]}-0000")
-    text = text.replace("M4001", patient or f"P{own.hex[:8]}")
+    found: Resource = json.loads(text.replace("M4001", patient or f"P{own.hex[:8]}"))
+    return found
+
+
+def _published(server: Server, name: str, patient: str = "") -> list[Published]:
+    text = json.dumps(new_bundle(name, patient))
     reply = ask(server, "POST", "", {"Content-Type": FHIR_JSON}, text.encode())
     assert reply.status == 200, reply.body
     found = [one.partition("/") for one in locations(reply.json())]
@@ -109,8 +115,13 @@ def _published(server: Server, name: str, patient: str = "") -> list[Published]:
 
 def another_document(of: Published) -> Published:
     """Publish another document of the same patient."""
-    patient = of.read()["subject"]["identifier"]["value"]
-    return _published(of.server, "one_document", patient)[1]
+    return _published(of.server, "one_document", patient_of(of))[1]
+
+
+def patient_of(document: Published) -> str:
+    """Return the patient of a document, by the value of the identifier."""
+    value: str = document.read()["subject"]["identifier"]["value"]
+    return value
 
 
 def setting(**elements: Any) -> Edit:

@@ -18,7 +18,7 @@ from xds.metadata.criteria import ANYTHING
 from xds.metadata.objects import Association, DocumentEntry
 from xds.metadata.submission import Submission
 from xds.mhd.mapping.patients import patient_resource
-from xds.mhd.provide.associations import AssociationReader, check_patch
+from xds.mhd.provide.associations import AssociationReader, PatchTarget, check_patch
 from xds.mhd.provide.attachments import (
     Attachments,
     OnDemand,
@@ -41,6 +41,7 @@ from xds.mhd.provide.publishing import (
 )
 from xds.mhd.provide.subjects import note_subjects
 from xds.mhd.provide.submitted_objects import MetadataReader, SubmittedObjects, Thing
+from xds.mhd.updates.submitted_updates import submitted_updates
 from xds.registry.queries.views import KnownPatient
 from xds.repository.store import StagedDocument
 
@@ -60,6 +61,8 @@ class _SubmissionPlan:
     """The documents, by the index of the entry with their DocumentReference."""
     patched: Mapping[int, str]
     """The entryUUID that each PATCH is about, by the index of its entry."""
+    updates: Sequence[int] = ()
+    """The indices of the PATCHes that are updates."""
 
 
 def provide(facade: Facade, call: Call) -> Answer:
@@ -99,14 +102,17 @@ def _provided(
                 issues=issues,
             )
         )
-    issues.raise_if_any()
-    with staging(facade.domain.repository) as documents:
-        things = _staged(facade, plan, documents, issues)
-        issues.raise_if_any()
-    places = Places(plan.expressions, {thing.id: thing for thing in things})
-    submission = Submission((*things, *plan.associations))
-    domain = facade.domain
-    register(domain.registry, domain.repository, call.access, submission, documents, places)
+    given = [(index, call.resource["entry"][index]) for index in plan.updates]
+    with submitted_updates(facade, call, given, issues) as updates:
+        with staging(facade.domain.repository) as documents:
+            things = _staged(facade, plan, documents, issues)
+            issues.raise_if_any()
+        places = Places(plan.expressions, {thing.id: thing for thing in things})
+        submission = Submission((*things, *plan.associations))
+        domain, access = facade.domain, call.access
+        register(
+            domain.registry, domain.repository, access, submission, documents, places, updates
+        )
     return _answer(facade, call, submitted, plan, issues.warnings)
 
 
@@ -118,16 +124,30 @@ def _read(pending: PendingSubmission) -> _SubmissionPlan:
     objects = MetadataReader(pending=pending).read()
     reader = AssociationReader(pending=pending, objects=objects)
     reader.read()
-    patches = {entry.index: check_patch(entry, reader) for entry in submitted.of(EntryKind.PATCH)}
+    patches = _patches(pending, reader)
     contents = _contents(pending, objects)
     check_every_content_is_used(pending)
     _complete(pending, objects)
     places = {entry.index: entry.path for entry in submitted.entries}
     of_things = {thing.id: places[index] for index, thing in objects.things.items()}
-    patched = {index: end.logical_id or end.uuid for index, end in patches.items() if end}
+    patched = {index: one.end.logical_id or one.end.uuid for index, one in patches.items()}
     return _SubmissionPlan(
-        objects, reader.associations, {**of_things, **reader.expressions}, contents, patched
+        objects,
+        reader.associations,
+        {**of_things, **reader.expressions},
+        contents,
+        patched,
+        [index for index, one in patches.items() if one.is_update],
     )
+
+
+def _patches(pending: PendingSubmission, reader: AssociationReader) -> Mapping[int, PatchTarget]:
+    """Return what the PATCH entries are about, by their indices."""
+    config = pending.facade.config
+    updates = config.offers_by_fhir(config.fhir_patch, has_policy=config.policy is not None)
+    entries = pending.submitted.of(EntryKind.PATCH)
+    found = {one.index: check_patch(one, reader, updates=updates) for one in entries}
+    return {index: one for index, one in found.items() if one is not None}
 
 
 def _contents(

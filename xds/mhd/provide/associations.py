@@ -53,6 +53,15 @@ class End:
     """The UUID of all its versions; empty where that is ``uuid``."""
 
 
+@dataclass(frozen=True, slots=True)
+class PatchTarget:
+    """What a PATCH is about."""
+
+    end: End
+    is_update: bool
+    """Whether it changes more than the submission does anyway."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class AssociationReader:
     """Reads the references between the objects of one request and those that are registered."""
@@ -308,17 +317,19 @@ def replaced(associations: Iterable[Association]) -> frozenset[str]:
 _PATCH: Final = {"path": "DocumentReference.status", "type": "replace", "value": "superseded"}
 
 
-def check_patch(entry: Entry, reader: AssociationReader) -> End | None:
-    """Return the document that a PATCH makes superseded, which a new one must replace.
+def check_patch(entry: Entry, reader: AssociationReader, *, updates: bool) -> PatchTarget | None:
+    """Return the document that a PATCH is about; None where that is a problem, which is noted.
 
-    The registry itself deprecates what is replaced, so that the PATCH says nothing new; any other
-    change of metadata is not offered (MHD 2:3.65.4.1.2.4).
+    MHD's own PATCH makes superseded what a new document replaces (MHD 2:3.65.4.1.2.4): the registry
+    itself deprecates that, so that the PATCH says nothing new. Any other is an update, where these
+    are offered (``updates``).
     """
     operations = list(entry.resource.get("parameter") or ())
     said = [
         {part.get("name"): _value(part) for part in one.get("part") or ()} for one in operations
     ]
-    if said != [_PATCH] or operations[0].get("name") != "operation":
+    is_of_mhd = said == [_PATCH] and operations[0].get("name") == "operation"
+    if not (is_of_mhd or updates):
         reader.pending.issues.error(
             "not-supported",
             "a PATCH may only replace DocumentReference.status by superseded",
@@ -326,11 +337,14 @@ def check_patch(entry: Entry, reader: AssociationReader) -> End | None:
         )
         return None
     found = reader.target_of(entry)
-    if found is not None and found.uuid not in replaced(reader.associations):
+    if found is None:
+        return None
+    is_replaced = found.uuid in replaced(reader.associations)
+    if not (is_replaced or updates):
         reader.pending.issues.error(
             "business-rule", "no DocumentReference of the Bundle replaces this one", entry.path
         )
-    return found
+    return PatchTarget(found, is_update=not (is_of_mhd and is_replaced))
 
 
 def _value(part: Resource) -> object:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 from xds.base64_blocks import BadBase64
@@ -16,13 +16,13 @@ from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_42, ITI_61
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.metadata.rules.attributes import too_long
-from xds.metadata.submission import Submission
+from xds.metadata.submission import Registration, Submission
 from xds.mhd.mapping.table import absent, element
 from xds.outgoing.fetching import CannotFetch
 from xds.registry.registry import DocumentRegistry
 from xds.repository.repository import DocumentRepository
 from xds.repository.store import StagedDocument, StoreError
-from xds.security.access import Access
+from xds.security.access import Access, Committing
 from xds.security.errors import AccessDenied
 
 T = TypeVar("T", bound=MetadataObject)
@@ -249,6 +249,28 @@ class Places:
         thing = self.things.get(error.location)
         return element(thing, error.attribute, path) if path and thing else path
 
+    def and_those(self, others: "Places") -> "Places":
+        """Return the places of both."""
+        return Places({**self.resources, **others.resources}, {**self.things, **others.things})
+
+
+def _nothing(_: Any) -> None:
+    """Write nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class FurtherRegistrations:
+    """What is registered after a submission in the same commit."""
+
+    registrations: tuple[Registration, ...] = ()
+    places: Places = field(default_factory=lambda: Places({}))
+    """Where in the request their objects stand."""
+    commit: Committing = _nothing
+    """Writes what else belongs to them."""
+
+
+ALONE: Final = FurtherRegistrations()
+
 
 def register(
     registry: DocumentRegistry,
@@ -257,8 +279,11 @@ def register(
     submission: Submission,
     documents: Mapping[str, StagedDocument],
     places: Places,
+    further: FurtherRegistrations = ALONE,
 ) -> None:
     """Store and register, as by ITI-41; On-Demand entries, as by ITI-61, have no documents.
+
+    ``further`` is registered after it in the same commit.
 
     Raises Refused with what registry and repository find wrong; then nothing is stored.
     """
@@ -268,15 +293,26 @@ def register(
         with suppress(StoreError):
             repository.store.discard(documents.values())
         raise
+
+    def in_commit(connection: Any) -> None:
+        access.commit(connection)
+        further.commit(connection)
+
     try:
         if any(entry.is_on_demand for entry in submission.document_entries):
             registry.register(
-                submission, transaction=ITI_61.name, in_commit=access.commit, visible=access.visible
+                submission,
+                transaction=ITI_61.name,
+                further=further.registrations,
+                in_commit=in_commit,
+                visible=access.visible,
             )
         else:
-            repository.provide_and_register(submission, documents, access.commit, access.visible)
+            repository.provide_and_register(
+                submission, documents, in_commit, access.visible, further.registrations
+            )
     except TransactionFailure as failure:
-        raise refusal(failure, places.of) from None
+        raise refusal(failure, places.and_those(further.places).of) from None
 
 
 def on_demand(entry: DocumentEntry, url: str, repository_unique_id: str) -> DocumentEntry:

@@ -1,7 +1,7 @@
 """What an update changes of any resource, and what it may not: told by codes of ITI-57 and 92."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from xds.fhir.datatypes.identifiers import of_kind, uuid_of
@@ -41,6 +41,8 @@ class CurrentResource(NamedTuple):
 class MetadataChange:
     """What one update changes of one document or Folder."""
 
+    path: str
+    """The FHIRPath of the resource that says it."""
     old: DocumentEntry | Folder
     attributes: Mapping[str, object]
     """The attributes that differ, by their Python names, with what they are to be."""
@@ -50,6 +52,11 @@ class MetadataChange:
     """The entryUUIDs of documents that a Folder is to hold besides; the FHIRPath of each."""
     leaving: tuple[str, ...] = ()
     """The entryUUIDs of the memberships of a Folder that are to end."""
+
+    def at(self, path: str) -> "MetadataChange":
+        """Return the same of a resource at another FHIRPath."""
+        joining = {uuid: path + one.removeprefix(self.path) for uuid, one in self.joining.items()}
+        return replace(self, path=path, joining=joining)
 
     @property
     def is_nothing(self) -> bool:

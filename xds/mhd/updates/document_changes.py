@@ -74,7 +74,7 @@ def document_change(
         found += _not_listed(elements, facade.config.fhir_changeable)
         check_lengths(entry.updated(**changed), _PATH, problems, mapped=True)
     comparison.raise_all(problems, found, int(facade.config.fhir_unchangeable_status))
-    return MetadataChange(entry, changed, status)
+    return MetadataChange(_PATH, entry, changed, status)
 
 
 def _read(facade: Facade, resource: Resource, entry: DocumentEntry) -> DocumentEntry:

@@ -70,6 +70,7 @@ def list_change(
     comparison.raise_all(problems, found, status)
     said = _STATUSES[wanted["status"]]
     return MetadataChange(
+        _PATH,
         folder,
         changed,
         said if said != folder.availability_status else None,

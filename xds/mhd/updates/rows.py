@@ -6,9 +6,17 @@ from typing import Final
 
 from xds.config import Config
 from xds.fhir import vocabulary as v
-from xds.fhir.interactions import DELETE, HISTORY, OPERATION, PATCH, UPDATE, Interaction
+from xds.fhir.interactions import (
+    DELETE,
+    HISTORY,
+    OPERATION,
+    PATCH,
+    TRANSACTION,
+    UPDATE,
+    Interaction,
+)
 from xds.metadata.catalogue import ITI_57, ITI_62, ITI_66, ITI_67, TransactionRow
-from xds.mhd.updates import history, removal
+from xds.mhd.updates import history, removal, transaction
 from xds.mhd.updates.updating import UPDATABLE_DOCUMENTS, UPDATABLE_LISTS, UpdatableResources
 from xds.security.scopes import permissions
 
@@ -81,6 +89,21 @@ def _rows(
 
 
 UPDATES: Final = (
+    Interaction(
+        ITI_57.name,
+        TRANSACTION,
+        "POST",
+        "",
+        "Update several resources by PUT and PATCH entries, all or none.",
+        transaction.update_all,
+        body="Bundle",
+        takes=transaction.takes,
+        describer=transaction.describe,
+        permissions=permissions(DocumentReference="u", List="u"),
+        is_answered=lambda config: any(
+            _offered(name)(config) for name in ("fhir_update", "fhir_patch")
+        ),
+    ),
     *_rows(UPDATABLE_DOCUMENTS, ITI_67, "the metadata of a document"),
     Interaction(
         ITI_57.name,

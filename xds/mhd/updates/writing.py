@@ -1,6 +1,7 @@
-"""Changes as one update (ITI-57): a submission, and its registration."""
+"""Changes as updates (ITI-57): a submission for each patient, and their registration."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from xds.errors import TransactionFailure
 from xds.fhir.exchange import Call
@@ -10,10 +11,26 @@ from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_57
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
-from xds.metadata.submission import Submission
+from xds.metadata.submission import Registration, Submission
 from xds.mhd.provide.publishing import Places, derived_submission_set
 from xds.mhd.updates.comparison import STALE, MetadataChange
 from xds.registry import versions
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataUpdate:
+    """What one request changes, as it is registered."""
+
+    registrations: tuple[Registration, ...]
+    """One for each patient; the ids are UUIDs."""
+    places: Places
+    """Where in the request their objects are said."""
+
+    @property
+    def whole(self) -> Submission:
+        """All of it, for those who look at what is submitted."""
+        each = (one.submission for one in self.registrations)
+        return Submission(tuple(thing for one in each for thing in one.objects))
 
 
 def write(facade: Facade, call: Call, changes: Sequence[MetadataChange]) -> None:
@@ -21,47 +38,63 @@ def write(facade: Facade, call: Call, changes: Sequence[MetadataChange]) -> None
 
     Raises Refused with what the registry finds wrong, and AccessDenied.
     """
-    submission, places = update_of(changes, facade.domain.repository.unique_id)
-    call.access.submits(submission)
+    update = update_of(changes, facade.domain.repository.unique_id)
+    call.access.submits(update.whole)
+    first, *further = update.registrations
     try:
         facade.domain.registry.register(
-            submission,
-            transaction=ITI_57.name,
+            first.submission,
+            transaction=first.transaction,
+            further=further,
             in_commit=call.access.commit,
             visible=call.access.visible,
         )
     except TransactionFailure as failure:
-        refused = refusal(failure, places.of)
+        refused = refusal(failure, update.places.of)
         if call.if_match and any(one.error_code == STALE for one in refused.issues):
             raise Refused(412, refused.issues) from None
         raise refused from None
 
 
-def update_of(changes: Sequence[MetadataChange], source_id: str) -> tuple[Submission, Places]:
-    """Return the submission of an update, whose ids are UUIDs, and where its objects are read."""
+def update_of(changes: Sequence[MetadataChange], source_id: str) -> MetadataUpdate:
+    """Return the update that makes some changes; ``source_id`` is that of its SubmissionSets."""
+    by_patient: dict[str | None, list[MetadataChange]] = {}
+    for one in changes:
+        by_patient.setdefault(one.old.patient_id, []).append(one)
+    registrations = []
+    resources: dict[str, str] = {}
+    things: dict[str, MetadataObject] = {}
+    for of_patient in by_patient.values():
+        submission, paths = _submission(of_patient, source_id)
+        registrations.append(Registration(submission, ITI_57.name))
+        resources |= paths
+        things |= {one.id: one for one in (*submission.document_entries, *submission.folders)}
+    return MetadataUpdate(tuple(registrations), Places(resources, things))
+
+
+def _submission(
+    changes: Sequence[MetadataChange], source_id: str
+) -> tuple[Submission, dict[str, str]]:
+    """Return the submission of one patient's changes, and the FHIRPaths of its objects by id."""
     submission_set = _submission_set(changes[0].old, source_id)
     objects: list[MetadataObject] = [submission_set]
-    paths = {submission_set.id: _path(changes[0])}
+    paths = {submission_set.id: changes[0].path}
+    new_versions = {
+        one.old.entry_uuid: f"object {i}" for i, one in enumerate(changes) if one.attributes
+    }
     for number, one in enumerate(changes):
-        made = list(_objects(one, submission_set.id, f"object {number}"))
-        objects += made
-        paths |= {each.id: _place(each, one) for each in made}
+        parts = list(_objects(one, submission_set.id, f"object {number}", new_versions))
+        objects += parts
+        joining = {new_versions.get(uuid, uuid): path for uuid, path in one.joining.items()}
+        paths |= {each.id: joining.get(_target(each), one.path) for each in parts}
     named = Submission(tuple(objects))
     submission = named.with_uuids()
     ids = zip(named.objects, submission.objects, strict=True)
-    resources = {new.id: paths[old.id] for old, new in ids}
-    things = {one.id: one for one in (*submission.document_entries, *submission.folders)}
-    return submission, Places(resources, things)
+    return submission, {made.id: paths[symbolic.id] for symbolic, made in ids}
 
 
-def _place(thing: MetadataObject, change: MetadataChange) -> str:
-    """Return the FHIRPath of what an object of an update is read from."""
-    joined = thing.target if isinstance(thing, Association) else ""
-    return change.joining.get(joined, _path(change))
-
-
-def _path(change: MetadataChange) -> str:
-    return "List" if isinstance(change.old, Folder) else "DocumentReference"
+def _target(thing: MetadataObject) -> str:
+    return thing.target if isinstance(thing, Association) else ""
 
 
 def _submission_set(thing: DocumentEntry | Folder, source_id: str) -> SubmissionSet:
@@ -75,9 +108,12 @@ def _submission_set(thing: DocumentEntry | Folder, source_id: str) -> Submission
 
 
 def _objects(
-    change: MetadataChange, submission_set: str, symbolic: str
+    change: MetadataChange, submission_set: str, symbolic: str, new: Mapping[str, str]
 ) -> Iterator[MetadataObject]:
-    """Yield the next version with its HasMember, and what asks for other changes."""
+    """Yield the next version with its HasMember, and what asks for other changes.
+
+    ``new`` are the ids of all versions that the update makes, by the entryUUID of the one before.
+    """
     old = change.old
     target = old.entry_uuid
     if change.attributes:
@@ -99,7 +135,7 @@ def _objects(
             entry_uuid=f"{symbolic} joined {number}",
             association_type=v.HAS_MEMBER,
             source=target,
-            target=document,
+            target=new.get(document, document),
         )
         yield joined
         yield Association.create(
