@@ -43,7 +43,8 @@ from xds.mhd import (
     iti106_generate_metadata,
 )
 from xds.mhd.search.parameters import DOCUMENT_REFERENCES, LISTS, PATIENTS
-from xds.mhd.updates.rows import UPDATES
+from xds.mhd.updates.rows import UPDATABLE, UPDATES
+from xds.mhd.updates.submitted_updates import submitted_updates
 from xds.security.scopes import permissions
 
 MHD: Final = ImplementationGuide(
@@ -136,7 +137,9 @@ _PROVIDE: Final = (
         "POST",
         "",
         "Provide Document Bundle: publish documents with their metadata, all or none.",
-        iti65_provide_document_bundle.provide,
+        partial(
+            iti65_provide_document_bundle.provide, updates=partial(submitted_updates, UPDATABLE)
+        ),
         body="Bundle",
         describer=iti65_provide_document_bundle.describe,
         permissions=permissions(DocumentReference="cu", List="cu", Binary="c"),

@@ -1,6 +1,7 @@
 """ITI-65 Provide Document Bundle: documents with their metadata in one transaction (2:3.65)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -29,8 +30,10 @@ from xds.mhd.provide.bundle import EntryKind, SubmittedEntries
 from xds.mhd.provide.document_manifest import retold
 from xds.mhd.provide.pending import PendingSubmission
 from xds.mhd.provide.publishing import (
+    ALONE,
     Completeness,
     DocumentContent,
+    FurtherRegistrations,
     Places,
     check_lengths,
     fitted,
@@ -41,7 +44,6 @@ from xds.mhd.provide.publishing import (
 )
 from xds.mhd.provide.subjects import note_subjects
 from xds.mhd.provide.submitted_objects import MetadataReader, SubmittedObjects, Thing
-from xds.mhd.updates.submitted_updates import submitted_updates
 from xds.registry.queries.views import KnownPatient
 from xds.repository.store import StagedDocument
 
@@ -65,14 +67,32 @@ class _SubmissionPlan:
     """The indices of the PATCHes that are updates."""
 
 
-def provide(facade: Facade, call: Call) -> Answer:
+ReadUpdates = Callable[
+    [Facade, Call, Sequence[tuple[int, Resource]], IssueCollector],
+    AbstractContextManager[FurtherRegistrations],
+]
+"""Reads the PATCH entries that are updates, each with its index, and opens a block for them.
+
+Raises Refused, also with what is in the IssueCollector, and AccessDenied.
+"""
+
+
+@contextmanager
+def _no_updates(
+    _facade: Facade, _call: Call, _entries: object, issues: IssueCollector
+) -> Iterator[FurtherRegistrations]:
+    issues.raise_if_any()
+    yield ALONE
+
+
+def provide(facade: Facade, call: Call, updates: ReadUpdates = _no_updates) -> Answer:
     """Store and register what a Bundle brings, all or nothing, and name what was made of it."""
     issues = IssueCollector()
     issues.add(call.warnings)
     submitted = SubmittedEntries.of_bundle(call.resource, base=call.base, problems=issues)
     issues.raise_if_any()
     try:
-        return _provided(facade, call, submitted, issues)
+        return _provided(facade, call, submitted, issues, updates)
     except Refused as refused:
         if submitted.submission_set.resource_type == "List":
             raise
@@ -89,7 +109,11 @@ def describe(facade: Facade, call: Call) -> None:
 
 
 def _provided(
-    facade: Facade, call: Call, submitted: SubmittedEntries, issues: IssueCollector
+    facade: Facade,
+    call: Call,
+    submitted: SubmittedEntries,
+    issues: IssueCollector,
+    updates: ReadUpdates,
 ) -> Answer:
     with facade.domain.registry.view(call.access.visible) as view:
         plan = _read(
@@ -103,16 +127,14 @@ def _provided(
             )
         )
     given = [(index, call.resource["entry"][index]) for index in plan.updates]
-    with submitted_updates(facade, call, given, issues) as updates:
+    with updates(facade, call, given, issues) as further:
         with staging(facade.domain.repository) as documents:
             things = _staged(facade, plan, documents, issues)
             issues.raise_if_any()
         places = Places(plan.expressions, {thing.id: thing for thing in things})
         submission = Submission((*things, *plan.associations))
         domain, access = facade.domain, call.access
-        register(
-            domain.registry, domain.repository, access, submission, documents, places, updates
-        )
+        register(domain.registry, domain.repository, access, submission, documents, places, further)
     return _answer(facade, call, submitted, plan, issues.warnings)
 
 
@@ -143,7 +165,7 @@ def _read(pending: PendingSubmission) -> _SubmissionPlan:
 
 def _patches(pending: PendingSubmission, reader: AssociationReader) -> Mapping[int, PatchTarget]:
     """Return what the PATCH entries are about, by their indices."""
-    config = pending.facade.config
+    config = pending.config
     updates = config.offers_by_fhir(config.fhir_patch, has_policy=config.policy is not None)
     entries = pending.submitted.of(EntryKind.PATCH)
     found = {one.index: check_patch(one, reader, updates=updates) for one in entries}

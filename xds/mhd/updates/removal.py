@@ -12,7 +12,7 @@ from xds.metadata.criteria import ANYTHING, Comparison, Operator
 from xds.metadata.document_request import DocumentRequest
 from xds.metadata.objects import DocumentEntry
 from xds.mhd.stored_resources import StoredResources
-from xds.mhd.updates.targets import target
+from xds.mhd.updates.updating import target
 from xds.transactions.iti62_remove_metadata import tell
 
 _log = logs.get_logger(__name__)

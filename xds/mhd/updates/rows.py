@@ -16,9 +16,18 @@ from xds.fhir.interactions import (
     Interaction,
 )
 from xds.metadata.catalogue import ITI_57, ITI_62, ITI_66, ITI_67, TransactionRow
+from xds.mhd.document_lists import STORED_LISTS
+from xds.mhd.document_references import DOCUMENTS
 from xds.mhd.updates import history, removal, transaction
-from xds.mhd.updates.updating import UPDATABLE_DOCUMENTS, UPDATABLE_LISTS, UpdatableResources
+from xds.mhd.updates.document_changes import document_change
+from xds.mhd.updates.list_changes import list_change
+from xds.mhd.updates.updating import UpdatableResources
 from xds.security.scopes import permissions
+
+UPDATABLE_DOCUMENTS: Final = UpdatableResources(DOCUMENTS, document_change)
+UPDATABLE_LISTS: Final = UpdatableResources(STORED_LISTS, list_change)
+UPDATABLE: Final = {one.stored.resource_type: one for one in (UPDATABLE_DOCUMENTS, UPDATABLE_LISTS)}
+"""What can be updated, by resource type."""
 
 
 def _offered(name: str) -> Callable[[Config], bool]:
@@ -95,10 +104,10 @@ UPDATES: Final = (
         "POST",
         "",
         "Update several resources by PUT and PATCH entries, all or none.",
-        transaction.update_all,
+        partial(transaction.update_all, UPDATABLE),
         body="Bundle",
         takes=transaction.takes,
-        describer=transaction.describe,
+        describer=partial(transaction.describe, UPDATABLE),
         permissions=permissions(DocumentReference="u", List="u"),
         is_answered=lambda config: any(
             _offered(name)(config) for name in ("fhir_update", "fhir_patch")

@@ -16,10 +16,11 @@ from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.resource import Resource
 from xds.metadata.catalogue import ITI_57
 from xds.mhd.provide.publishing import ALONE, FurtherRegistrations
-from xds.mhd.updates.transaction import read_entries
+from xds.mhd.updates.transaction import Updatables, read_entries
 from xds.mhd.updates.writing import update_of
-from xds.security.access import Access, AccessDenied
+from xds.security.access import Access
 from xds.security.details import PatientDetails, distinct
+from xds.security.errors import AccessDenied
 from xds.security.scopes import grant, permissions
 
 _NEEDED: Final = permissions(DocumentReference="u")
@@ -27,7 +28,11 @@ _NEEDED: Final = permissions(DocumentReference="u")
 
 @contextmanager
 def submitted_updates(
-    facade: Facade, call: Call, entries: Sequence[tuple[int, Resource]], issues: IssueCollector
+    types: Updatables,
+    facade: Facade,
+    call: Call,
+    entries: Sequence[tuple[int, Resource]],
+    issues: IssueCollector,
 ) -> Iterator[FurtherRegistrations]:
     """Read the updates of a Bundle, each with the index of its entry, and open the block for them.
 
@@ -47,7 +52,7 @@ def submitted_updates(
     )
     with facade.domain.interceptors.passing(access):
         own = replace(call, access=access)
-        found = read_entries(facade, own, iter(entries), issues)
+        found = read_entries(types, facade, own, iter(entries), issues)
         issues.raise_if_any()
         changes = [one.change for one in found if one.change and not one.change.is_nothing]
         if not changes:

@@ -5,7 +5,7 @@ commit, an update (ITI-57) for each patient.
 """
 
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -20,16 +20,17 @@ from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
 from xds.fhir.vocabulary import FHIR_JSON
-from xds.mhd.updates.comparison import MetadataChange
-from xds.mhd.updates.targets import CurrentResource, target
-from xds.mhd.updates.updating import UPDATABLE_DOCUMENTS, UPDATABLE_LISTS, UpdatableResources
+from xds.mhd.updates.comparison import CurrentResource, MetadataChange
+from xds.mhd.updates.updating import UpdatableResources
 from xds.mhd.updates.writing import write
 from xds.security.details import PatientDetails, distinct
 
 _PUT: Final = "PUT"
 _PATCH: Final = "PATCH"
 _OPTIONS: Final = {_PUT: "fhir_update", _PATCH: "fhir_patch"}
-_TYPES: Final = {one.stored.resource_type: one for one in (UPDATABLE_DOCUMENTS, UPDATABLE_LISTS)}
+
+Updatables = Mapping[str, UpdatableResources]
+"""What can be updated, by resource type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,11 @@ def takes(bundle: Resource) -> bool:
     return bool(methods) and bundle.get("type") == "transaction" and methods <= _OPTIONS.keys()
 
 
-def update_all(facade: Facade, call: Call) -> Answer:
+def update_all(types: Updatables, facade: Facade, call: Call) -> Answer:
     """Make every change that a Bundle asks for, or none; answer with what there is now."""
     problems = IssueCollector()
     problems.add(call.warnings)
-    entries = read_entries(facade, call, enumerate(call.resource["entry"]), problems)
+    entries = read_entries(types, facade, call, enumerate(call.resource["entry"]), problems)
     problems.raise_if_any()
     changes = [one.change for one in entries if one.change and not one.change.is_nothing]
     if changes:
@@ -73,18 +74,19 @@ def update_all(facade: Facade, call: Call) -> Answer:
     )
 
 
-def describe(facade: Facade, call: Call) -> None:
+def describe(types: Updatables, facade: Facade, call: Call) -> None:
     """Note whose resources a Bundle updates."""
     patients: list[str | None] = []
     for place, one in _places(enumerate(call.resource.get("entry") or ())):
         with IssueCollector().gathering():
-            updatable, asked = _asked(facade, call, place, one)
+            updatable, asked = _asked(types, facade, call, place, one)
             asked = replace(asked, if_match="")
-            patients.append(target(facade, asked, updatable.stored).thing.patient_id)
+            patients.append(updatable.current(facade, asked).thing.patient_id)
     call.access.details = PatientDetails(distinct(patients))
 
 
 def read_entries(
+    types: Updatables,
     facade: Facade,
     call: Call,
     entries: Iterator[tuple[int, Resource]],
@@ -94,9 +96,9 @@ def read_entries(
     found: dict[str, UpdateEntry] = {}
     for place, one in _places(entries):
         try:
-            made = _read(facade, call, place, one)
+            made = _read(types, facade, call, place, one)
         except Refused as refused:
-            problems.take(_at(refused, place))
+            problems.take(_at(types, refused, place))
             continue
         url = f"{made.updatable.stored.resource_type}/{made.current.id}"
         if url in found:
@@ -111,20 +113,22 @@ def _places(entries: Iterator[tuple[int, Resource]]) -> Iterator[tuple[str, Reso
         yield f"Bundle.entry[{index}]", one
 
 
-def _read(facade: Facade, call: Call, place: str, entry: Resource) -> UpdateEntry:
-    updatable, asked = _asked(facade, call, place, entry)
-    current = target(facade, asked, updatable.stored)
+def _read(
+    types: Updatables, facade: Facade, call: Call, place: str, entry: Resource
+) -> UpdateEntry:
+    updatable, asked = _asked(types, facade, call, place, entry)
+    current = updatable.current(facade, asked)
     wanted = asked.resource if asked.patch is None else asked.patch(current.resource)
     change = updatable.change(facade, asked, current, wanted)
     return UpdateEntry(place, updatable, current, change and change.at(f"{place}.resource"))
 
 
-def _at(refused: Refused, place: str) -> Refused:
+def _at(types: Updatables, refused: Refused, place: str) -> Refused:
     """Return a refusal of what an entry asks for, its places those in the Bundle."""
 
     def moved(expression: str) -> str:
         kind, dot, within = expression.partition(".")
-        return f"{place}.resource{dot}{within}" if kind in _TYPES else expression
+        return f"{place}.resource{dot}{within}" if kind in types else expression
 
     issues = [
         replace(one, expression=tuple(map(moved, one.expression)) or (place,))
@@ -134,7 +138,7 @@ def _at(refused: Refused, place: str) -> Refused:
 
 
 def _asked(
-    facade: Facade, call: Call, place: str, entry: Resource
+    types: Updatables, facade: Facade, call: Call, place: str, entry: Resource
 ) -> tuple[UpdatableResources, Call]:
     """Return the request that an entry stands for."""
     request = entry.get("request") or {}
@@ -142,8 +146,8 @@ def _asked(
     path, _, query = url.removeprefix(call.base).strip("/").partition("?")
     kind, _, identifier = path.partition("/")
     where = f"{place}.request.url"
-    if kind not in _TYPES or "/" in identifier or not (identifier or query):
-        told = f"a {method} is at {' or '.join(_TYPES)}, with an id or a search"
+    if kind not in types or "/" in identifier or not (identifier or query):
+        told = f"a {method} is at {' or '.join(types)}, with an id or a search"
         raise Refused.because(400, "not-supported", told, where)
     config = facade.config
     if not config.offers_by_fhir(
@@ -161,11 +165,11 @@ def _asked(
     )
     resource = entry.get("resource") or {}
     if method == _PATCH:
-        return _TYPES[kind], replace(asked, patch=_patch(resource, place, config.max_fhir_depth))
+        return types[kind], replace(asked, patch=_patch(resource, place, config.max_fhir_depth))
     if resource.get("resourceType") != kind:
         told = f"the resource of a PUT at {kind} is a {kind}"
         raise Refused.because(400, "value", told, f"{place}.resource")
-    return _TYPES[kind], replace(asked, resource=resource)
+    return types[kind], replace(asked, resource=resource)
 
 
 def _patch(resource: Resource, place: str, deepest: int) -> Callable[[Resource], Resource]:

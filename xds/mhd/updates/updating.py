@@ -1,22 +1,25 @@
-"""Updates of resources: ``PUT`` (CH:MHD-1) and ``PATCH`` (PDSm), by id and conditional."""
+"""Updates of resources: ``PUT`` (CH:MHD-1) and ``PATCH`` (PDSm), by id and conditional.
 
-from collections.abc import Callable
+What an update is about is one resource, by its id or by a search, in its latest version.
+"""
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from xds.fhir.exchange import Answer, Call
 from xds.fhir.facade import Facade
+from xds.fhir.http.conditional import entity_tags
 from xds.fhir.r4 import structure
 from xds.fhir.r4.outcome import Refused, operation_outcome
 from xds.fhir.r4.resource import Resource
-from xds.mhd.document_lists import STORED_LISTS
-from xds.mhd.document_references import DOCUMENTS
+from xds.fhir.search.requests import plan
+from xds.fhir.search.searchset import SearchRequest
 from xds.mhd.stored_resources import StoredResources
-from xds.mhd.updates.comparison import CurrentResource, MetadataChange
-from xds.mhd.updates.document_changes import document_change
-from xds.mhd.updates.list_changes import list_change
-from xds.mhd.updates.targets import target
+from xds.mhd.updates.comparison import STALE, CurrentResource, MetadataChange
 from xds.mhd.updates.writing import write
+from xds.registry.queries.search import Page
+from xds.registry.queries.views import Found, RegistryView
 from xds.security.details import PatientDetails
 
 ChangeOf = Callable[[Facade, Call, CurrentResource, Resource], MetadataChange | None]
@@ -30,19 +33,23 @@ class UpdatableResources:
     stored: StoredResources
     change: ChangeOf
 
+    def current(self, facade: Facade, call: Call) -> CurrentResource:
+        """Return the resource that a request is about; Refused as :func:`target`."""
+        return target(facade, call, self.stored)
+
     def update(self, facade: Facade, call: Call) -> Answer:
         """Change what is registered to what the resource says; answer with what it is now."""
-        return self._changed(facade, call, target(facade, call, self.stored), call.resource)
+        return self._changed(facade, call, self.current(facade, call), call.resource)
 
     def patch(self, facade: Facade, call: Call) -> Answer:
         """Change those elements of a resource that a patch names; answer as to a PUT."""
         assert call.patch is not None, "the application reads the patch"
-        current = target(facade, call, self.stored)
+        current = self.current(facade, call)
         return self._changed(facade, call, current, call.patch(current.resource))
 
     def update_metadata(self, facade: Facade, call: Call) -> Answer:
         """Change docStatus, which URL or body says (gematik ISiK, $update-metadata)."""
-        current = target(facade, replace(call, parameters=()), self.stored)
+        current = self.current(facade, replace(call, parameters=()))
         wanted = {**current.resource, _DOC_STATUS: _doc_status(call)}
         issues = structure.problems(wanted)
         if any(one.severity == "error" for one in issues):
@@ -51,7 +58,7 @@ class UpdatableResources:
 
     def describe(self, facade: Facade, call: Call) -> None:
         """Note whose resource an update is about."""
-        found = target(facade, call, self.stored)
+        found = self.current(facade, call)
         call.access.details = PatientDetails((found.thing.patient_id,))
 
     def _changed(
@@ -78,9 +85,6 @@ class UpdatableResources:
         return answer
 
 
-UPDATABLE_DOCUMENTS: Final = UpdatableResources(DOCUMENTS, document_change)
-UPDATABLE_LISTS: Final = UpdatableResources(STORED_LISTS, list_change)
-
 _DOC_STATUS: Final = "docStatus"
 
 
@@ -93,3 +97,58 @@ def _doc_status(call: Call) -> str:
         reason = "the operation has one parameter, docStatus, of type code"
         raise Refused.because(400, "not-supported", reason)
     return found[0][1]
+
+
+# --- what an update is about ------------------------------------------------------------
+
+_ANY: Final = "*"
+
+
+def target(facade: Facade, call: Call, stored: StoredResources) -> CurrentResource:
+    """Return what the URL of a request names.
+
+    Raises Refused: 404 where there is nothing, 412 where several things are found, or where what
+    is there is not what If-Match demands.
+    """
+    with facade.domain.registry.view(call.access.visible) as view:
+        found = list(_found(facade, call, stored, view))
+        resources = stored.render(facade, call.base, view, found[:1])
+    if not found:
+        raise Refused.because(404, "not-found", "there is no such resource")
+    if len(found) > 1:
+        raise Refused.because(412, "multiple-matches", "the search finds several resources")
+    current = CurrentResource(found[0].thing, resources[0].resource())
+    _require_match(call.if_match, current.resource["meta"]["versionId"])
+    return current
+
+
+def _found(
+    facade: Facade, call: Call, stored: StoredResources, view: RegistryView
+) -> Iterator[Found[Any]]:
+    """Find what is demanded of the resource by its id, or by the parameters."""
+    if call.identifier:
+        yield from stored.latest(view, call.identifier)
+        return
+    search = SearchRequest.read(call, stored.searchable)
+    planned = plan(call, search.selections, stored.searchable.kinds, facade.names, view)
+    if not planned.applied or search.warnings or planned.warnings:
+        # a parameter that is passed over would let another resource be changed
+        raise Refused.because(
+            412, "multiple-matches", "the URL has neither an id nor a search for one resource"
+        )
+    for one in planned.plans:
+        kind: Any = one.kind
+        yield from view.find(kind, [one.criterion], page=Page(size=2))
+
+
+def _require_match(if_match: str, version: str) -> None:
+    """Refuse what is meant for another version; a number alone is any state of that version."""
+    tags = entity_tags(if_match)
+    if not if_match or if_match.strip() == _ANY or tags & {version, version.partition("-")[0]}:
+        return
+    raise Refused.because(
+        412,
+        "conflict",
+        f"the resource has the version {version}, which is none of If-Match",
+        error_code=STALE,
+    )
