@@ -13,7 +13,14 @@ from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObj
 from xds.metadata.rules.case import RegistryState
 from xds.metadata.submission import Submission
 from xds.registry import versions
-from xds.registry.events import APPROVED, CONTENT_REMOVED, CONTENT_UPDATED, DEPRECATED, NewEvent
+from xds.registry.events import (
+    APPROVED,
+    CONTENT_REMOVED,
+    CONTENT_UPDATED,
+    DEPRECATED,
+    SUPERSEDED,
+    NewEvent,
+)
 from xds.registry.tables import TABLES, association, document_entry, folder
 from xds.registry.versions import Versioned
 
@@ -152,7 +159,7 @@ def _supersede(
         approved = fetch(connection, _APPROVED[kind], {"uuids": uuids})
         versions.deprecate(connection, kind, uuids, now=now)
         for entry_uuid, patient in approved:
-            yield NewEvent(DEPRECATED, kind, entry_uuid, patient)
+            yield NewEvent(SUPERSEDED, kind, entry_uuid, patient)
 
 
 def _change_statuses(
