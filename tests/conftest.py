@@ -22,7 +22,8 @@ from tests.databases import (
 from tests.documents import ON_FILES, ON_S3
 from tests.documents import as_default as in_bucket_as_default
 from tests.s3_server import S3, NoServer, s3_server
-from tests.serving import Server, forks_as_default, serving, several_as_default
+from tests.servers.shared import Kept, SharedServers
+from tests.serving import Server, forks_as_default, several_as_default
 
 _HERE: Final = Path(__file__).parent
 
@@ -77,14 +78,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
+def kept() -> Iterator[Kept]:
+    """What tests share until the end of the run."""
+    with ExitStack() as stack:
+        yield Kept(stack)
+
+
+@pytest.fixture(scope="session")
+def databases(request: pytest.FixtureRequest, kept: Kept) -> Databases:
     """Databases of the kind that the test is run on."""
     of_the_run = default()
     if of_the_run.kind == request.param:
-        yield of_the_run
-        return
-    with databases_of(request.param) as found:
-        yield found
+        return of_the_run
+    return kept.opened(("databases", request.param), lambda: databases_of(request.param))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -131,14 +137,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Server]:
-    """One server on an empty database and document folder, shared by all tests.
+def shared_servers(
+    kept: Kept, databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> SharedServers:
+    """Servers by names, each with options of its own, shared by all tests."""
+    return SharedServers(kept, databases, tmp_path_factory.mktemp)
 
-    Tests keep out of each other's way by patient ids and uniqueIds of their own.
-    """
-    data = tmp_path_factory.mktemp("served")
-    with serving(data, {"database": databases.url(data)}) as running:
-        yield running
+
+@pytest.fixture(scope="session")
+def server(shared_servers: SharedServers) -> Server:
+    """One server on an empty database and document folder, shared by all tests."""
+    return shared_servers("served")
 
 
 @pytest.fixture(scope="session")

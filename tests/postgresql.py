@@ -24,8 +24,13 @@ from tests.ports import free_port
 ENVIRONMENT: Final = "XDS_TEST_POSTGRES_URL"
 """The URL of a server where databases may be made and dropped, postgresql://USER@HOST/postgres."""
 
-QUICK: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
-"""Settings of a server whose data nobody needs once the tests have ended."""
+QUICK: Final = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_connections": "400",
+}
+"""Settings of a server whose data nobody needs once the tests have ended, for many at once."""
 
 _NOBODY: Final = "nobody"
 _SECONDS: Final = 60

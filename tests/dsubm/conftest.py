@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.databases import Databases
 from tests.dsubm.receiver import Receiver, Receivers, receiving
-from tests.serving import Server, serving
+from tests.servers.shared import SharedServers
+from tests.serving import Server
 
 
 @pytest.fixture(scope="session")
@@ -22,16 +22,11 @@ def receiver(receivers: Receivers) -> Receiver:
 
 
 @pytest.fixture(scope="session")
-def broker(
-    tmp_path_factory: pytest.TempPathFactory, databases: Databases, receivers: Receivers
-) -> Iterator[Server]:
+def broker(shared_servers: SharedServers, receivers: Receivers) -> Server:
     """A server that may send to the receiver."""
-    data = tmp_path_factory.mktemp("broker")
     options = {
-        "database": databases.url(data),
         "notification_targets": f"{receivers.base}/hook https://only.example/hook",
         "restricted_update": "yes",
         "audit": "on",
     }
-    with serving(data, options) as running:
-        yield running
+    return shared_servers("broker", options)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.databases import Databases
 from tests.fhir.published import Deploy, Deployment, deploying
 from tests.fhir.updated import UPDATE_OPTIONS, Published, published
-from tests.serving import Server, serving
+from tests.servers.shared import SharedServers
+from tests.serving import Server
 
 
 @pytest.fixture
@@ -25,11 +25,9 @@ def here(deploy: Deploy) -> Deployment:
 
 
 @pytest.fixture(scope="session")
-def updating(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Server]:
+def updating(shared_servers: SharedServers) -> Server:
     """A server that answers all that changes what is registered, shared by all tests."""
-    data = tmp_path_factory.mktemp("fhir-updates")
-    with serving(data, {**UPDATE_OPTIONS, "database": databases.url(data)}) as running:
-        yield running
+    return shared_servers("fhir-updates", UPDATE_OPTIONS)
 
 
 @pytest.fixture

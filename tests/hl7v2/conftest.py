@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from tests.databases import Databases
 from tests.hl7v2.wire import DOMAIN, Acknowledgement, Sender, connected
 from tests.ports import free_port
 from tests.registry.wire import World
-from tests.serving import Server, serving
+from tests.servers.shared import SharedServers
+from tests.serving import Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +28,19 @@ class FedServer:
 
 
 @pytest.fixture(scope="session")
-def fed(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[FedServer]:
+def fed(shared_servers: SharedServers) -> FedServer:
     """A server of an affinity domain that knows the patients of its feed only."""
-    port = free_port()
-    data = tmp_path_factory.mktemp("fed")
-    options = {
-        "database": databases.url(data),
-        "assigning_authority": DOMAIN,
-        "patient_id_namespace": "XAD",
-        "unknown_patients": "known",
-        "mllp_port": str(port),
-    }
-    with serving(data, options) as server:
-        yield FedServer(server, port)
+
+    def options(_: Path) -> dict[str, str]:
+        return {
+            "assigning_authority": DOMAIN,
+            "patient_id_namespace": "XAD",
+            "unknown_patients": "known",
+            "mllp_port": str(free_port()),
+        }
+
+    server = shared_servers("fed", options)
+    return FedServer(server, int(server.options["mllp_port"]))
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from tests.databases import Databases
 from tests.registry import behind
 from tests.registry.population import Population, populate
 from tests.registry.wire import World
-from tests.serving import Server, serving
+from tests.servers.shared import Kept, SharedServers
+from tests.serving import Server
 from xds.database.access import Database
 
 CODE_SETS = """
@@ -36,28 +37,26 @@ def database(tmp_path: Path, databases: Databases) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def population(server: Server) -> Population:
+def population(kept: Kept, server: Server) -> Population:
     """What the tables of queries know of, registered once; no test may change it."""
-    return populate(server, World.new())
+    return kept.made(("population", server.port), lambda: populate(server, World.new()))
 
 
 @pytest.fixture(scope="session")
-def domain_server(
-    tmp_path_factory: pytest.TempPathFactory, databases: Databases
-) -> Iterator[Server]:
+def domain_server(shared_servers: SharedServers) -> Server:
     """A server of an affinity domain with an authority, code sets and known patients only."""
-    data = tmp_path_factory.mktemp("domain")
-    (data / "codes.toml").write_text(CODE_SETS)
-    options = {
-        "database": databases.url(data),
-        "assigning_authority": "2.999.1.1",
-        "unknown_patients": "known",
-        "minimal_metadata": "refuse",
-        "home_community_id": "2.999.1.40",
-        "code_sets": str(data / "codes.toml"),
-    }
-    with serving(data, options) as running:
-        yield running
+
+    def options(data: Path) -> dict[str, str]:
+        (data / "codes.toml").write_text(CODE_SETS)
+        return {
+            "assigning_authority": "2.999.1.1",
+            "unknown_patients": "known",
+            "minimal_metadata": "refuse",
+            "home_community_id": "2.999.1.40",
+            "code_sets": str(data / "codes.toml"),
+        }
+
+    return shared_servers("domain", options)
 
 
 UPDATES = {
@@ -69,21 +68,16 @@ UPDATES = {
 
 
 @pytest.fixture(scope="session")
-def update_server(
-    tmp_path_factory: pytest.TempPathFactory, databases: Databases
-) -> Iterator[Server]:
+def update_server(shared_servers: SharedServers) -> Server:
     """A server that lets metadata be updated, and metadata and documents removed."""
-    data = tmp_path_factory.mktemp("updates")
     options = {
         **UPDATES,
-        "database": databases.url(data),
         "repository_unique_id": "2.999.1.3",
         "home_community_id": "2.999.1.40",
         "restricted_attributes": "languageCode",
         "legal_hold_codes": "litigation^^2.999.5.30",
     }
-    with serving(data, options) as running:
-        yield running
+    return shared_servers("updates", options)
 
 
 @pytest.fixture

@@ -4,11 +4,12 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
-from tests.databases import Databases
-from tests.serving import Server, serving
+from tests.servers.shared import SharedServers
+from tests.serving import Server
 from tests.vouching import vouching
 
 
@@ -37,18 +38,16 @@ def keys_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def guarded(
-    tmp_path_factory: pytest.TempPathFactory, databases: Databases, keys_url: str
-) -> Iterator[Server]:
+def guarded(shared_servers: SharedServers, keys_url: str) -> Server:
     """A server on which users are required, but for some transactions, and all is recorded."""
-    data = tmp_path_factory.mktemp("guarded")
-    options = vouching().options(
-        data / "trust",
-        keys_url,
-        user_assertions_of="ITI-42=off ITI-43=optional ITI-66=off ITI-78=optional",
-        audit="on",
-        trusted_proxies="127.0.0.0/30",
-        database=databases.url(data),
-    )
-    with serving(data, options) as running:
-        yield running
+
+    def options(data: Path) -> dict[str, str]:
+        return vouching().options(
+            data / "trust",
+            keys_url,
+            user_assertions_of="ITI-42=off ITI-43=optional ITI-66=off ITI-78=optional",
+            audit="on",
+            trusted_proxies="127.0.0.0/30",
+        )
+
+    return shared_servers("guarded", options)
