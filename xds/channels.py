@@ -9,6 +9,7 @@ from xds.config import Config
 from xds.database.access import Database
 from xds.database.errors import DatabaseUnavailable
 from xds.dsub import renderer as dsub
+from xds.dsubm.rendering import NOTIFICATIONS
 from xds.notification import sender
 from xds.notification.sender import NotificationProtocol
 from xds.outgoing import operations
@@ -20,6 +21,7 @@ from xds.telemetry.metrics import Metrics, Values
 
 PROTOCOLS: Final[Sequence[NotificationProtocol]] = (
     NotificationProtocol(dsub.PROTOCOL, dsub.NotifyRenderer),
+    NOTIFICATIONS,
 )
 """By what protocols notifications are sent."""
 

@@ -26,7 +26,9 @@ def broker(shared_servers: SharedServers, receivers: Receivers) -> Server:
     """A server that may send to the receiver."""
     options = {
         "notification_targets": f"{receivers.base}/hook https://only.example/hook",
+        "metadata_update": "yes",
         "restricted_update": "yes",
+        "remove_metadata": "yes",
         "audit": "on",
     }
     return shared_servers("broker", options)

@@ -43,6 +43,7 @@ def test_the_resource_below_the_endpoint(broker: Server, receiver: Receiver) -> 
     header = ["Authorization: Bearer abc"]
     subscribe(broker, classic(receiver.url, criteria, payload=FHIR_JSON, header=header))
     old = registered(broker, patient)
+    receiver.waits(lambda: bool(receiver.received))  # for it is told as it is when it is sent
     replaced(broker, old)
     receiver.waits(lambda: len(receiver.received) >= 3)
     own = f"DocumentReference/{old.entry_uuid.removeprefix('urn:uuid:')}"
@@ -59,6 +60,7 @@ def test_lists_of_one_code(broker: Server, receiver: Receiver) -> None:
     criteria = f"List?code=folder&{of_patient(patient)}&designationType=heart"
     subscribe(broker, classic(receiver.url, criteria, payload=FHIR_JSON))
     folder = folder_with(broker, patient)
+    receiver.waits(lambda: bool(receiver.received))
     put_into(broker, folder, patient)
     receiver.waits(lambda: len(receiver.received) >= 2)
     receiver.stays_at(2)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
+from xds.config import Config
 from xds.dsubm import vocabulary as v
 from xds.dsubm.notifications import NotificationEvent, NotifiedResource, SubscriptionStatus
 from xds.dsubm.resources import instant
-from xds.dsubm.subscriptions import FhirSubscription
+from xds.dsubm.subscriptions import PROTOCOL, FhirSubscription
 from xds.fhir.datatypes.context import Writing
 from xds.fhir.datatypes.identifiers import resource_id
 from xds.fhir.http.versions import versioned
@@ -27,6 +28,7 @@ from xds.mhd.mapping.document_references import document_reference
 from xds.mhd.mapping.lists import folder_list, submission_set_list
 from xds.mhd.mapping.patients import patient_resource
 from xds.notification.model import NotificationKind
+from xds.notification.sender import NotificationProtocol
 from xds.notification.told import Notification, NotifiedObject, RenderedNotification
 from xds.registry.events import REGISTERED, REMOVED
 from xds.registry.queries.views import RegistryView
@@ -172,3 +174,12 @@ class NotificationRenderer:
         return RenderedNotification(
             rendering.render(whole, one.form), one.payload, method=_UPDATE, path=path
         )
+
+
+def renderer(config: Config) -> NotificationRenderer:
+    """Return what renders notifications with some configuration."""
+    systems = Systems.read(config.identifier_systems)
+    return NotificationRenderer(EventWriter(systems, RenderedResources()))
+
+
+NOTIFICATIONS: Final = NotificationProtocol(PROTOCOL, renderer)

@@ -71,8 +71,7 @@ class ChannelWishes:
     headers: Mapping[str, str]
     secret: str = ""
     heartbeat: int | None = None
-    """Seconds, as the following one."""
-    timeout: int | None = None
+    """Seconds."""
 
     @property
     def form(self) -> str:
@@ -169,7 +168,6 @@ def _channel(resource: Resource, problems: IssueCollector, *, of_topic: bool) ->
         headers=_headers(channel, problems),
         secret=_secret(channel, problems),
         heartbeat=numbers.get(v.HEARTBEAT),
-        timeout=numbers.get(v.TIMEOUT),
     )
 
 

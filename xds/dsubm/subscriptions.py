@@ -32,7 +32,6 @@ _FINGERPRINT: Final = "fingerprint"
 _CONTENT: Final = "content"
 _PAYLOAD: Final = "payload"
 _FORM: Final = "form"
-_TIMEOUT: Final = "timeout"
 
 _STATUSES: Final[Mapping[SubscriptionState, str]] = {
     SubscriptionState.REQUESTED: v.REQUESTED,
@@ -136,7 +135,6 @@ def details(call: Call, wishes: SubscriptionWishes) -> Mapping[str, object]:
         _CONTENT: channel.content,
         _PAYLOAD: channel.payload,
         _FORM: channel.form,
-        **({_TIMEOUT: channel.timeout} if channel.timeout else {}),
     }
 
 

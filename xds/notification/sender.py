@@ -126,6 +126,8 @@ class NotificationSender:
             length=len(rendered.content),
             blocks=[rendered.content],
             headers={**rendered.headers, **_credentials(rendered.content, secrets)},
+            method=rendered.method,
+            path=rendered.path,
             repeatable=True,
         )
         self._poster.post(target, message)

@@ -65,10 +65,14 @@ class HttpRequest:
     """A request to be sent; ``length`` is None where it is not known beforehand."""
 
     content_type: str
+    """Empty where there is no content."""
     length: int | None
     blocks: Iterable[bytes]
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Further ones, which have been checked."""
+    method: str = "POST"
+    path: str = ""
+    """What follows the path of the URL behind a slash; empty for nothing."""
     repeatable: bool = False
     """Whether to send it again when a kept connection proves to be closed: for what only reads,
     and whose blocks can be iterated again."""
@@ -94,11 +98,10 @@ class HttpEndpoint:
             self._tls = settings.tls or ssl.create_default_context()
         self._server = parts.netloc
         self._address = (parts.hostname, parts.port or _PORTS[parts.scheme])
-        target = quote(parts.path or "/", _UNQUOTED)
-        if parts.query:
-            target += "?" + quote(parts.query, _UNQUOTED)
+        self._path = quote(parts.path or "/", _UNQUOTED)
+        self._query = "?" + quote(parts.query, _UNQUOTED) if parts.query else ""
         self._head = (
-            f"POST {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent: xds/{__version__}\r\n"
+            f" HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent: xds/{__version__}\r\n"
             "Accept-Encoding: identity\r\n"
         )
         self._idle: deque[tuple[Connection, float]] = deque()
@@ -156,7 +159,10 @@ class HttpEndpoint:
     def _send(self, connection: Connection, message: HttpRequest) -> bool:
         """Send a message; no if the server closed while it came, perhaps after an answer."""
         trace = tracing.passed_on()
-        head = f"{self._head}{tracing.HEADER}: {trace}\r\n" if trace else self._head
+        path = f"{self._path.rstrip('/')}/{message.path}" if message.path else self._path
+        head = f"{message.method} {path}{self._query}{self._head}"
+        if trace:
+            head += f"{tracing.HEADER}: {trace}\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in message.headers.items())
         for piece in _pieces(head, message):
             try:
@@ -231,7 +237,9 @@ def _pieces(head: str, message: HttpRequest) -> Iterator[bytes]:
     """Yield what is written at a time: the headers with the first block, if that is small."""
     chunked = message.length is None
     framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {message.length}"
-    waiting = f"{head}{framing}\r\nContent-Type: {message.content_type}\r\n\r\n".encode("ascii")
+    if message.content_type:
+        framing += f"\r\nContent-Type: {message.content_type}"
+    waiting = f"{head}{framing}\r\n\r\n".encode("ascii")
     for block in message.blocks:
         if not block:
             continue
