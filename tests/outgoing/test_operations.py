@@ -130,6 +130,26 @@ def test_what_is_dropped_is_not_sent_and_the_next_goes(database: Database, url: 
         until(lambda: is_empty(database))
 
 
+def test_what_follows_a_message_dropped_while_it_is_sent_is_sent(
+    database: Database, url: str
+) -> None:
+    """SQLite gives it the key of the dropped one, which is noted as delivered only then."""
+    arrived, released = threading.Event(), threading.Event()
+
+    def wait(_: Delivery) -> None:
+        arrived.set()
+        released.wait(20)
+
+    target = Target(wait)
+    put(database, *numbered("a", [0]))
+    with dispatching(database, target.channel()):
+        arrived.wait(20)
+        queue(url, "drop", "--target", "a")
+        put(database, *numbered("a", [1]))
+        released.set()
+        until(lambda: target.of("a") == ids("a", [0, 1]))
+
+
 def test_drop_takes_what_is_to_be_dropped(database: Database, url: str) -> None:
     fill(database)
     enqueue_stream(database, NewDelivery(channel="other", target="long"), [bytes(2_000_000)])

@@ -212,6 +212,8 @@ def _request(facade: Facade, call: Call, current: FhirSubscription) -> Subscript
         raise Refused.because(422, "business-rule", "its end is in the past", "Subscription.end")
     try:
         return engine(facade).request(own.id, in_commit=call.access.commit)
+    except SubscriptionRefused as refused:
+        raise Refused.because(422, "business-rule", str(refused), "Subscription.end") from None
     except WrongState:
         told = "its state has changed meanwhile"
         raise Refused.because(409, "conflict", told, "Subscription.status") from None

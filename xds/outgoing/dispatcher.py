@@ -330,7 +330,7 @@ class Dispatcher:
         """Decide what becomes of a message that was not delivered."""
         if isinstance(error, DatabaseUnavailable):  # the target has not been tried
             later = round(_LONGEST_PAUSE * 1000)
-            return Failure(delivery.pk, delivery.id, attempts - 1, type(error).__name__, later)
+            return Failure(delivery.id, attempts - 1, type(error).__name__, later)
         is_known = isinstance(error, NotDelivered | Undeliverable)
         reason = str(error) if is_known else type(error).__name__
         pause = channel.schedule.pause(attempts)
@@ -344,7 +344,7 @@ class Dispatcher:
                 becomes = "dead"
         if isinstance(error, Undeliverable):
             becomes = "dead"
-        return Failure(delivery.pk, delivery.id, attempts, reason, round(pause * 1000), becomes)
+        return Failure(delivery.id, attempts, reason, round(pause * 1000), becomes)
 
 
 def _outcome(news: News) -> TargetOutcome:

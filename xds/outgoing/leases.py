@@ -97,11 +97,12 @@ _LOAD: Final = (
     .order_by(_D.pk)
     .limit(bindparam("most"))
 )
-_CONTENT: Final = select(_D.content).where(_D.pk == bindparam("key"))
+_CONTENT: Final = select(_D.content).where(_D.id == bindparam("key"))
 _BODY_PART: Final = select(delivery_body.c.content).where(
     delivery_body.c.delivery == bindparam("of"), delivery_body.c.part == bindparam("number")
 )
-_DELIVERED: Final = delete(delivery).where(_D.pk.in_(bindparam("keys", expanding=True)))
+# by its id: SQLite gives a new delivery the pk of one that was dropped while it was sent
+_DELIVERED: Final = delete(delivery).where(_D.id.in_(bindparam("ids", expanding=True)))
 _PARTS_OF: Final = delete(delivery_body).where(
     delivery_body.c.delivery.in_(bindparam("ids", expanding=True))
 )
@@ -128,11 +129,11 @@ _FAILED: Final = (
 )
 _DIES: Final = (
     update(delivery)
-    .where(_D.pk == bindparam("key"))
+    .where(_D.id == bindparam("key"))
     .values(dead_at=bindparam("now"), attempts=bindparam("count"), error=bindparam("reason"))
 )
 _STEPS_ASIDE: Final = (
-    update(delivery).where(_D.pk == bindparam("key")).values(target=bindparam("aside"))
+    update(delivery).where(_D.id == bindparam("key")).values(target=bindparam("aside"))
 )
 _FREED: Final = update(delivery_target).values(due=bindparam("now"))
 _BEYOND_LEASE: Final = (
@@ -171,7 +172,6 @@ class Taken:
 class Failure:
     """An attempt that failed, and what becomes of its delivery."""
 
-    pk: int
     id: str
     attempts: int
     """Attempts of this delivery by now."""
@@ -249,7 +249,7 @@ def _delivery(database: Database, taken: Taken, row: Any) -> Delivery:
 def _reader(database: Database, row: Any) -> Callable[[], Iterator[bytes]]:
     def read() -> Iterator[bytes]:
         if row.parts == 0:
-            yield row.content if row.content is not None else _only(database, _CONTENT, key=row.pk)
+            yield row.content if row.content is not None else _only(database, _CONTENT, key=row.id)
         for number in range(row.parts):
             yield _only(database, _BODY_PART, of=row.id, number=number)
 
@@ -267,7 +267,7 @@ def _only(database: Database, query: Any, **asked: object) -> bytes:
 def delivered(connection: Connection, done: Sequence[Delivery]) -> None:
     """Remove deliveries that have been taken."""
     if done:
-        connection.execute(_DELIVERED, {"keys": [one.pk for one in done]})
+        connection.execute(_DELIVERED, {"ids": [one.id for one in done]})
     if long := [one.id for one in done if one.parts]:
         connection.execute(_PARTS_OF, {"ids": long})
 
@@ -292,7 +292,7 @@ def failed(connection: Connection, now: int, holder: str, taken: Taken, failure:
     """Note a failure, and give the target back."""
     match failure.becomes:
         case "dead":
-            dies = {"key": failure.pk, "now": now, "count": failure.attempts}
+            dies = {"key": failure.id, "now": now, "count": failure.attempts}
             connection.execute(_DIES, {**dies, "reason": failure.reason})
             succeeded(connection, holder, [taken])  # the next one begins anew
             let_go(connection, now, holder, [taken])
@@ -309,7 +309,7 @@ def failed(connection: Connection, now: int, holder: str, taken: Taken, failure:
 def _step_aside(connection: Connection, now: int, taken: Taken, failure: Failure) -> None:
     """Make a delivery a target of its own, which others do not wait for."""
     aside = _aside(taken.target, failure.id)
-    connection.execute(_STEPS_ASIDE, {"key": failure.pk, "aside": aside})
+    connection.execute(_STEPS_ASIDE, {"key": failure.id, "aside": aside})
     row = {
         "channel": taken.channel,
         "target": aside,
