@@ -1,0 +1,162 @@
+"""Whatever is killed while documents are registered: everyone is told everything, in order."""
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.databases import POSTGRESQL, SQLITE
+from tests.notification import dsub
+from tests.notification.chaos import Arrival, Deployment, Recipient, Writers, disturb, patient
+from tests.postgresql import NoPostgreSQL, OwnPostgreSQL, own_postgresql
+from xds.config import Config
+from xds.database.access import Database
+from xds.metadata.criteria import equal
+from xds.metadata.objects import DocumentEntry
+from xds.notification.model import NewSubscription, SubscribedTopic, Subscription
+from xds.notification.subscriptions import Subscriptions, SubscriptionSearch
+from xds.notification.told import notification_id
+from xds.outgoing import operations
+from xds.registry import events, schema, subscribers
+from xds.security.caller import UNKNOWN
+
+pytestmark = pytest.mark.slow
+
+SECONDS: Final = 25.0
+"""How long things are killed."""
+PATIENCE: Final = 90.0
+"""How long it may take until everyone was told, once nothing is killed any more."""
+SEEDS: Final = {SQLITE: 1, POSTGRESQL: 2}
+DSUB_TOPICS: Final = ("FullDocumentEntry", "MinimalDocumentEntry", "ExtendedFullDocumentEntry")
+
+
+@pytest.fixture(params=[SQLITE, POSTGRESQL])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """The kind of a database and its URL; PostgreSQL is one of its own, which is killed too."""
+    if request.param == SQLITE:
+        yield SQLITE, f"sqlite:///{tmp_path / 'registry.sqlite3'}"
+        return
+    try:
+        with own_postgresql() as server:
+            request.node.postgresql = server
+            yield POSTGRESQL, server.create("xds")
+    except NoPostgreSQL as reason:
+        pytest.skip(str(reason))
+
+
+def prepared(url: str) -> None:
+    database = Database(url)
+    schema.migrate(database)
+    database.close()
+
+
+def test_each_subscriber_is_told_everything_in_order_whatever_is_killed(
+    place: tuple[str, str], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    kind, url = place
+    prepared(url)
+    recipient, chance = Recipient(), random.Random(SEEDS[kind])
+    options = {
+        "database": url,
+        "documents": (tmp_path / "documents").as_uri(),
+        "notification_targets": recipient.url,
+    }
+    postgresql: OwnPostgreSQL | None = getattr(request.node, "postgresql", None)
+    deployment = Deployment(tmp_path, options, postgresql)
+    recipient.start()
+    try:
+        deployment.start()
+        patients = [patient() for _ in range(4)]
+        subscribed_to(deployment.urls[0], recipient.url, patients)
+        fetched(url, patients[0])
+        writers = Writers(deployment.urls, patients)
+        with writers.writing(3):
+            done = disturb(deployment, recipient, SECONDS, chance)
+        database = Database(url)
+        try:
+            service = Subscriptions.open(Config(notification_targets=recipient.url), database)
+            told = waited_for(service)
+            assert len(told) == len(patients) * len(DSUB_TOPICS) + 1
+            for one in told:
+                came = recipient.came[one.address.removeprefix(recipient.url)]
+                number = int(one.address.rpartition("/")[2]) if one.address else 0
+                check(one, came or pulled(service, one), writers, patients[number])
+        finally:
+            database.close()
+    finally:
+        deployment.close()
+        recipient.stop()
+    assert min(len(writers.acknowledged[one]) for one in patients) > 5, done
+    assert len(set(done)) == 5
+
+
+def subscribed_to(server: str, recipient: str, patients: Sequence[str]) -> None:
+    """Subscribe through the wire by every protocol, to each patient by paths of its own."""
+    for number, patient_id in enumerate(patients):
+        name = patient_id.partition("^")[0]
+        for topic in DSUB_TOPICS:
+            path = f"/dsub/{topic}/{number}"
+            wanted = dsub.topic(f"ihe:{topic}") + dsub.query(dsub.DOCUMENTS, dsub.patient(name))
+            message = dsub.envelope(dsub.subscribe(recipient + path, wanted))
+            reply = dsub.post(f"{server}/notification", message)
+            assert reply.content.tag.endswith("}SubscribeResponse"), reply.body
+
+
+def fetched(url: str, patient_id: str) -> None:
+    """Make a subscription whose notifications are fetched."""
+    database = Database(url)
+    Subscriptions.open(Config(), database).create(
+        NewSubscription(
+            protocol="dsub",
+            topic=SubscribedTopic("fetched", DocumentEntry, frozenset({events.REGISTERED})),
+            filter=equal("patient_id", [patient_id]),
+            transaction="ITI-18",
+            caller=UNKNOWN,
+        )
+    )
+    database.close()
+
+
+def pulled(service: Subscriptions, one: Subscription) -> list[Arrival]:
+    """Fetch all notifications of a subscription, some at a time."""
+    came: list[Arrival] = []
+    while found := service.pull(one, 7):
+        objects = ((told.entry_uuid for told in each.objects) for each in found)
+        came += [Arrival(each.id, tuple(uuids)) for each, uuids in zip(found, objects, strict=True)]
+        one = service.pulled(one.id, found[-1].number)
+    return came
+
+
+def waited_for(service: Subscriptions) -> list[Subscription]:
+    """Wait until all that has happened is matched and told."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        with service.database.write() as connection:  # pauses after failures take up to a minute
+            operations.retry(service.database, connection, operations.EVERYTHING)
+        with service.database.read() as connection:
+            is_matched = not subscribers.states(connection)["notifications"].waiting
+        found = service.search(SubscriptionSearch())
+        if is_matched and all(one.delivered == one.numbered for one in found if one.address):
+            return found
+        assert time.monotonic() < end, [(one.numbered, one.delivered, one.state) for one in found]
+        time.sleep(1)
+
+
+def check(one: Subscription, came: Sequence[Arrival], writers: Writers, patient_id: str) -> None:
+    """Hold what one subscriber was told to what has happened."""
+    # each number, once or more with one id, and in order
+    expected = [notification_id(one.id, number) for number in range(1, one.numbered + 1)]
+    assert list(dict.fromkeys(arrival.id for arrival in came)) == expected, one.address
+    last = 0
+    for arrival in came:
+        number = expected.index(arrival.id) + 1
+        assert number <= last + 1, one.address  # a run of them may come again
+        last = max(last, number)
+    # nothing missing, and nothing of others
+    named = {uuid for arrival in came for uuid in arrival.objects}
+    acknowledged = set(writers.acknowledged[patient_id])
+    assert acknowledged <= named, one.address
+    assert named <= acknowledged | writers.unknown, one.address
