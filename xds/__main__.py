@@ -44,6 +44,10 @@ COMMANDS: Final = MappingProxyType(
             "maintenance.subscriptions",
             "List who is told of what and how it fares; pause, resume, replay or end it.",
         ),
+        "subscribe": (
+            "client.subscribe",
+            "Be told what happens to the documents of a patient, here or at a URL.",
+        ),
         "listen": (
             "client.listen",
             "Receive DSUB and FHIR notifications and show them, for trials.",

@@ -46,6 +46,12 @@ from xds.client.submitting import (
     submission_of,
     submission_of_files,
 )
+from xds.client.subscriber import (
+    DocumentMetadataSubscriber,
+    ReceivedNotification,
+    SubscriptionReference,
+    read_notify,
+)
 from xds.metadata.document_request import DocumentRequest
 from xds.outgoing.transport import LOCAL_URL, Settings, tls_context
 
@@ -58,6 +64,7 @@ __all__ = [
     "DocumentConsumer",
     "DocumentDiffers",
     "DocumentFilters",
+    "DocumentMetadataSubscriber",
     "DocumentRequest",
     "DocumentSource",
     "Fingerprint",
@@ -67,12 +74,14 @@ __all__ = [
     "Provision",
     "QueryResponse",
     "QueryValue",
+    "ReceivedNotification",
     "RegistryResponse",
     "ReportedError",
     "Retrieval",
     "RetrievedDocument",
     "Settings",
     "SoapFaultReceived",
+    "SubscriptionReference",
     "TransactionRefused",
     "TransportFailed",
     "differences",
@@ -80,6 +89,7 @@ __all__ = [
     "entry_of_file",
     "new_oid",
     "next_version",
+    "read_notify",
     "removal_of",
     "status_change_of",
     "submission_of",

@@ -22,10 +22,14 @@ from xds.metadata.catalogue import (
     ITI_41,
     ITI_42,
     ITI_43,
+    ITI_52,
     ITI_57,
     ITI_62,
+    ITI_69,
+    ITI_70,
     ITI_86,
     ITI_92,
+    SoapMessages,
     TransactionKind,
     TransactionRow,
 )
@@ -60,6 +64,10 @@ class Operation:
 
 def _operation(row: TransactionRow, answer: str) -> Operation:
     (messages,) = row.soap
+    return _operation_of(row, messages, answer)
+
+
+def _operation_of(row: TransactionRow, messages: SoapMessages, answer: str) -> Operation:
     return Operation(
         name=row.name,
         action=messages.action,
@@ -77,6 +85,14 @@ REMOVE_METADATA: Final = _operation(ITI_62, f"{{{v.NS_RS}}}RegistryResponse")
 REMOVE_DOCUMENTS: Final = _operation(ITI_86, f"{{{v.NS_RS}}}RegistryResponse")
 STORED_QUERY: Final = _operation(ITI_18, f"{{{v.NS_QUERY}}}AdhocQueryResponse")
 RETRIEVE: Final = _operation(ITI_43, f"{{{v.NS_XDS}}}RetrieveDocumentSetResponse")
+
+SUBSCRIBE, UNSUBSCRIBE, RENEW = (
+    _operation_of(ITI_52, one, f"{one.element}Response") for one in ITI_52.soap
+)
+CREATE_PULL_POINT, DESTROY_PULL_POINT = (
+    _operation_of(ITI_69, one, f"{one.element}Response") for one in ITI_69.soap
+)
+GET_MESSAGES: Final = _operation(ITI_70, f"{{{v.NS_WSNT}}}GetMessagesResponse")
 
 
 # --- writing -------------------------------------------------------------------------------------

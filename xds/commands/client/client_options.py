@@ -18,6 +18,7 @@ from xds.client import (
     ClientError,
     DocumentAdministrator,
     DocumentConsumer,
+    DocumentMetadataSubscriber,
     DocumentSource,
     Settings,
     tls_context,
@@ -43,6 +44,7 @@ class Servers:
     registry_url: str
     repository_url: str
     settings: Settings
+    broker_url: str
 
     @contextmanager
     def source(self) -> Iterator[DocumentSource]:
@@ -55,6 +57,12 @@ class Servers:
         """Use a Document Administrator; what goes wrong ends the command with a sentence."""
         with _sentences(), _administrator(self) as administrator:
             yield administrator
+
+    @contextmanager
+    def subscriber(self) -> Iterator[DocumentMetadataSubscriber]:
+        """Use a subscriber of DSUB; what goes wrong ends the command with a sentence."""
+        with _sentences(), _subscriber(self) as subscriber:
+            yield subscriber
 
     @contextmanager
     def consumer(self) -> Iterator[DocumentConsumer]:
@@ -76,6 +84,13 @@ def _administrator(servers: Servers) -> DocumentAdministrator:
         return DocumentAdministrator(*urls, settings=servers.settings)
     except ValueError as error:
         raise click.UsageError(f"{' and '.join(urls)}: {error}") from None
+
+
+def _subscriber(servers: Servers) -> DocumentMetadataSubscriber:
+    try:
+        return DocumentMetadataSubscriber(servers.broker_url, settings=servers.settings)
+    except ValueError as error:
+        raise click.UsageError(f"{servers.broker_url}: {error}") from None
 
 
 def _consumer(servers: Servers) -> DocumentConsumer:
@@ -117,6 +132,7 @@ def _servers(
     url: str,
     registry: str | None,
     repository: str | None,
+    broker: str | None,
     ca: str | None,
     cert: str | None,
     key: str | None,
@@ -131,7 +147,12 @@ def _servers(
         except OSError as error:  # ssl.SSLError is one
             raise click.UsageError(f"the certificates cannot be used: {error.strerror}") from None
     settings = Settings(timeout=timeout, tls=tls, assertion=_assertion(assertion))
-    return Servers(registry or f"{root}/registry", repository or f"{root}/repository", settings)
+    return Servers(
+        registry or f"{root}/registry",
+        repository or f"{root}/repository",
+        settings,
+        broker or f"{root}/notification",
+    )
 
 
 def _assertion(file: str | None) -> bytes:
@@ -153,13 +174,14 @@ def _option(name: str, help_text: str, **more: Any) -> Callable[[Command], Comma
 _OPTIONS: Final = (
     _option(
         "url",
-        "Root of a server that has both actors, at /registry and /repository.",
+        "Root of a server that has all actors, at /registry, /repository and /notification.",
         metavar="URL",
         default=LOCAL_URL,
         show_default=True,
     ),
     _option("registry", "URL of the Document Registry, if it is elsewhere.", metavar="URL"),
     _option("repository", "URL of the Document Repository, if it is elsewhere.", metavar="URL"),
+    _option("broker", "URL of the notification broker (DSUB), if it is elsewhere.", metavar="URL"),
     _option("ca", "PEM file of the authorities that https servers are verified by.", type=_FILE),
     _option("cert", "PEM file of the certificate to show to https servers.", type=_FILE),
     _option("key", "PEM file of its key, if it is not in the same file.", type=_FILE),
@@ -172,7 +194,9 @@ _OPTIONS: Final = (
         show_default=True,
     ),
 )
-_NAMES: Final = ("url", "registry", "repository", "ca", "cert", "key", "assertion", "timeout")
+_NAMES: Final = (
+    *("url", "registry", "repository", "broker", "ca", "cert", "key", "assertion", "timeout"),
+)
 
 
 def with_patient(function: Command) -> Command:
