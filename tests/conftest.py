@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -75,6 +76,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     ids = (pytest.HIDDEN_PARAM, *kinds[1:])
     chosen = [pytest.param(kind, id=one) for kind, one in zip(kinds, ids, strict=True)]
     metafunc.parametrize("databases", chosen, indirect=True, scope="session")
+
+
+def pytest_collection_finish() -> None:
+    """Have the collector of garbage pass over the tests and their modules, which stay."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -194,14 +194,28 @@ def found(
     return everything, chosen
 
 
-@given(
+CASES: Final = given(
     entries=st.lists(ENTRIES, min_size=1, max_size=3),
     statuses=st.lists(st.sampled_from(STATUSES), min_size=3, max_size=3),
     criterion=CRITERIA,
     visible=st.just(ANYTHING) | CRITERIA,
 )
-@settings(max_examples=200, deadline=None)
-def test_sql_and_evaluate_decide_alike(
+
+
+@CASES
+@settings(max_examples=50, deadline=None)
+def test_sql_and_evaluate_decide_alike(opened: Database, **case: Any) -> None:
+    decide_alike(opened, **case)
+
+
+@pytest.mark.slow
+@CASES
+@settings(max_examples=1000, deadline=None)
+def test_sql_and_evaluate_decide_alike_in_many_cases(opened: Database, **case: Any) -> None:
+    decide_alike(opened, **case)
+
+
+def decide_alike(
     opened: Database,
     entries: list[dict[str, Any]],
     statuses: list[str],

@@ -11,6 +11,7 @@ from sqlalchemy import Table, func, insert, select
 
 from tests.databases import Databases
 from tests.registry.wire import World
+from tests.rounds import rounds
 from xds.database.access import Database
 from xds.errors import TransactionFailure
 from xds.metadata import vocabulary as v
@@ -237,8 +238,9 @@ def test_only_active_patients_can_be_submitted_for(database: Database, learn: bo
 
 
 @pytest.mark.parametrize("processes", [1, 2], ids=["one process", "two processes"])
+@rounds(20, 100)
 def test_merges_and_submissions_that_race_leave_nothing_behind(
-    database: Database, databases: Databases, tmp_path: Path, processes: int
+    database: Database, databases: Databases, tmp_path: Path, processes: int, rounds: int
 ) -> None:
     """Two Databases on one state are to each other what two processes are."""
     other = Database(databases.url(tmp_path)) if processes == 2 else database
@@ -247,7 +249,7 @@ def test_merges_and_submissions_that_race_leave_nothing_behind(
     barrier = Barrier(2)
     refused = 0
     with ThreadPoolExecutor(2) as threads:
-        for number in range(100):
+        for number in range(rounds):
             world = World.new()
             one, two = world.patient(1), world.patient(2)
             identities.add(one)
@@ -279,7 +281,7 @@ def test_merges_and_submissions_that_race_leave_nothing_behind(
                 assert one not in held(database, table)
                 assert held(database, table).get(two, 0) == (count if came_first else 0)
     other.close()
-    assert 0 < refused < 100
+    assert 0 < refused < rounds
 
 
 def test_queries_of_a_subsumed_patient_find_nothing(database: Database) -> None:

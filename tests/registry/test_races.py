@@ -11,11 +11,11 @@ from lxml import etree
 from tests.registry import edits, wire
 from tests.registry.violations import message
 from tests.registry.wire import Answer, World
+from tests.rounds import rounds
 from tests.serving import Server
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, SubmissionSet
 
-ROUNDS = 100
 RACERS = 2
 UUID = "urn:uuid:00000000-0000-4000-8000-0000000000"
 OLD, HELD = f"{UUID}80", f"{UUID}81"
@@ -59,8 +59,9 @@ def _kinds(server: Server, world: World) -> Counter[type]:
 
 
 @shows("behaviour race of SubmissionSets", "error XDSDuplicateUniqueIdInRegistry")
-def test_one_submission_set_is_registered_once(server: Server, race: Race) -> None:
-    for _ in range(ROUNDS):
+@rounds(15, 100)
+def test_one_submission_set_is_registered_once(server: Server, race: Race, rounds: int) -> None:
+    for _ in range(rounds):
         world = World.new()
         same = edits.replace("2.999.2.", "2.999.2.9")
         lost = _loser(race([_document(world, number, same) for number in (90, 90)]))
@@ -72,8 +73,9 @@ def test_one_submission_set_is_registered_once(server: Server, race: Race) -> No
 
 
 @shows("behaviour race of replacements", "error XDSRegistryDeprecatedDocumentError")
-def test_one_document_is_replaced_once(server: Server, race: Race) -> None:
-    for _ in range(ROUNDS):
+@rounds(15, 100)
+def test_one_document_is_replaced_once(server: Server, race: Race, rounds: int) -> None:
+    for _ in range(rounds):
         world = World.new()
         wire.accept(server, _document(world, 1, edits.replace("document", OLD)))
         replacement = edits.add_association("relation", v.RPLC, "document", OLD)
@@ -94,8 +96,9 @@ def test_one_document_is_replaced_once(server: Server, race: Race) -> None:
 
 
 @shows("behaviour race of documents", "error XDSNonIdenticalHash")
-def test_one_unique_id_stays_one_document(server: Server, race: Race) -> None:
-    for _ in range(ROUNDS // 4):
+@rounds(8, 25)
+def test_one_unique_id_stays_one_document(server: Server, race: Race, rounds: int) -> None:
+    for _ in range(rounds):
         world = World.new()
 
         def document(number: int, digit: str, world: World = world) -> etree._Element:
@@ -113,8 +116,9 @@ def test_one_unique_id_stays_one_document(server: Server, race: Race) -> None:
 
 
 @shows("behaviour race of documents", "rule patient_of_document")
-def test_one_unique_id_stays_one_patients(server: Server, race: Race) -> None:
-    for _ in range(ROUNDS // 4):
+@rounds(8, 25)
+def test_one_unique_id_stays_one_patients(server: Server, race: Race, rounds: int) -> None:
+    for _ in range(rounds):
         world = World.new()
 
         def document(number: int, world: World = world) -> etree._Element:
@@ -133,8 +137,9 @@ def test_one_unique_id_stays_one_patients(server: Server, race: Race) -> None:
 
 
 @shows("behaviour race of UUIDs")
-def test_one_uuid_is_given_once(server: Server, race: Race) -> None:
-    for _ in range(ROUNDS // 4):
+@rounds(8, 25)
+def test_one_uuid_is_given_once(server: Server, race: Race, rounds: int) -> None:
+    for _ in range(rounds):
         world = World.new()
         named = edits.replace("document", HELD)
         lost = _loser(race([_document(world, number, named) for number in (1, 2)]))
