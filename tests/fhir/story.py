@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from xds.fhir.vocabulary import (
+from xds.fhir.vocabulary import URI_SYSTEM
+from xds.mhd.vocabulary import (
     COMPREHENSIVE_DOCUMENT_REFERENCE,
     COMPREHENSIVE_PROVIDE_BUNDLE,
     COMPREHENSIVE_SUBMISSION_SET,
     DESIGNATION_TYPE,
     LIST_TYPES,
     SOURCE_ID,
-    URI_SYSTEM,
 )
 
 NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"

@@ -7,8 +7,8 @@ import pytest
 from tests.databases import Databases
 from tests.fhir.searched import BASE, Population, matches, opened, populate, resource, told
 from xds.fhir.r4.outcome import Refused
-from xds.fhir.vocabulary import FIND_LISTS_RESPONSE, LIST_TYPES
 from xds.mhd.iti66_find_document_lists import find, read
+from xds.mhd.vocabulary import FIND_LISTS_RESPONSE, LIST_TYPES
 
 SETS = ["first", "second", "third"]
 ALL = [*SETS, "heart"]

@@ -18,10 +18,10 @@ from tests.fhir.searched import (
     told,
 )
 from xds.fhir.r4.outcome import Refused
-from xds.fhir.vocabulary import FIND_REFERENCES_RESPONSE
 from xds.metadata.objects import Association
 from xds.metadata.vocabulary import RPLC
 from xds.mhd.iti67_find_document_references import find, read
+from xds.mhd.vocabulary import FIND_REFERENCES_RESPONSE
 
 HOME = "urn:oid:2.999.9.1"
 ALL = ["report", "letter", "scan", "rescan"]

@@ -15,6 +15,7 @@ from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import new_uuid
 from xds.metadata.objects import Author, Code, DocumentEntry
+from xds.mhd import vocabulary as mhd
 from xds.mhd.mapping.document_references import document_reference, read_document_reference
 from xds.mhd.mapping.patients import patient_resource
 from xds.registry.queries.views import KnownPatient, Relation
@@ -75,7 +76,7 @@ def test_a_whole_entry_is_comprehensive() -> None:
     assert resource["id"] == "aaaaaaaa-0000-4000-8000-000000000002"
     assert resource["meta"] == {
         "lastUpdated": "2026-03-05T07:08:09Z",
-        "profile": [f.COMPREHENSIVE_DOCUMENT_REFERENCE],
+        "profile": [mhd.COMPREHENSIVE_DOCUMENT_REFERENCE],
     }
     assert resource["date"] == "2026-03-04T11:20:00Z"
     assert resource["status"] == "superseded"
@@ -97,12 +98,12 @@ def test_a_whole_entry_is_comprehensive() -> None:
 def test_an_entry_that_lacks_something_is_minimal(lacking: str) -> None:
     absent: Any = () if lacking == "confidentiality_code" else None
     resource = document_reference(ENTRY.updated(**{lacking: absent}), context=WRITING)
-    assert resource["meta"]["profile"] == [f.MINIMAL_DOCUMENT_REFERENCE]
+    assert resource["meta"]["profile"] == [mhd.MINIMAL_DOCUMENT_REFERENCE]
 
 
 def test_an_entry_of_limited_metadata_is_minimal() -> None:
     resource = document_reference(ENTRY.updated(limited_metadata=True), context=WRITING)
-    assert resource["meta"]["profile"] == [f.MINIMAL_DOCUMENT_REFERENCE]
+    assert resource["meta"]["profile"] == [mhd.MINIMAL_DOCUMENT_REFERENCE]
 
 
 def test_an_on_demand_document_has_neither_hash_nor_size() -> None:
@@ -275,7 +276,7 @@ def test_date_stands_in_for_the_creation_that_is_not_said() -> None:
             ("value", "identifier[0].value"),
         ),
         (
-            {"extension": [{"url": f.HOME_COMMUNITY_ID, "valueOid": "2.999"}]},
+            {"extension": [{"url": mhd.HOME_COMMUNITY_ID, "valueOid": "2.999"}]},
             ("value", "extension[0]"),
         ),
     ],

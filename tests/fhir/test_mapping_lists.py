@@ -13,6 +13,7 @@ from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Author, DocumentEntry, Folder, SubmissionSet
+from xds.mhd import vocabulary as mhd
 from xds.mhd.mapping.lists import folder_list, read_folder, read_submission_set, submission_set_list
 from xds.registry.queries.views import Member
 
@@ -28,9 +29,9 @@ def submission(**elements: Any) -> Resource:
         "resourceType": "List",
         "status": "current",
         "mode": "working",
-        "code": {"coding": [{"system": f.LIST_TYPES, "code": "submissionset"}]},
+        "code": {"coding": [{"system": mhd.LIST_TYPES, "code": "submissionset"}]},
         "date": "2004-10-25T23:50:50-05:00",
-        "extension": [{"url": f.SOURCE_ID, "valueIdentifier": {"value": "urn:oid:1.2.3.4"}}],
+        "extension": [{"url": mhd.SOURCE_ID, "valueIdentifier": {"value": "urn:oid:1.2.3.4"}}],
         **elements,
     }
 
@@ -58,10 +59,10 @@ def test_a_submission_set_lists_its_documents_and_folders() -> None:
     )
     assert resource["meta"] == {
         "lastUpdated": "2026-03-04T11:20:00Z",
-        "profile": [f.COMPREHENSIVE_SUBMISSION_SET],
+        "profile": [mhd.COMPREHENSIVE_SUBMISSION_SET],
     }
     assert (resource["status"], resource["mode"]) == ("current", "working")
-    assert resource["code"]["coding"] == [{"system": f.LIST_TYPES, "code": "submissionset"}]
+    assert resource["code"]["coding"] == [{"system": mhd.LIST_TYPES, "code": "submissionset"}]
     assert resource["subject"]["reference"] == "Patient/17"
     assert [one["item"]["reference"] for one in resource["entry"]] == [
         "DocumentReference/bbbbbbbb-0000-4000-8000-000000000001",
@@ -71,7 +72,7 @@ def test_a_submission_set_lists_its_documents_and_folders() -> None:
 
 def test_a_folder() -> None:
     resource = folder_list(FOLDER, context=WRITING, members=[])
-    assert resource["meta"]["profile"] == [f.COMPREHENSIVE_FOLDER]
+    assert resource["meta"]["profile"] == [mhd.COMPREHENSIVE_FOLDER]
     assert resource["status"] == "retired"
     assert "entry" not in resource
 
@@ -80,16 +81,16 @@ def test_a_folder() -> None:
 def test_a_folder_that_lacks_something_is_minimal(lacking: str) -> None:
     thing = FOLDER.updated(**{lacking: () if lacking == "code_list" else None})
     resource = folder_list(thing, context=WRITING, members=[])
-    assert resource["meta"]["profile"] == [f.MINIMAL_FOLDER]
+    assert resource["meta"]["profile"] == [mhd.MINIMAL_FOLDER]
 
 
 def test_several_authors_stand_beside_the_one_that_source_holds() -> None:
     authors = (Author(institution=("my Hospital",)), Author(person=("^Ruiz",)))
     resource = submission_set_list(SET.updated(author=authors), context=WRITING, members=[])
     assert resource["source"] == {
-        "extension": [{"url": f.AUTHOR_ORG, "valueReference": {"reference": "#author-1"}}]
+        "extension": [{"url": mhd.AUTHOR_ORG, "valueReference": {"reference": "#author-1"}}]
     }
-    assert {"url": f.OWN_AUTHOR, "valueReference": {"reference": "#author-2"}} in resource[
+    assert {"url": mhd.OWN_AUTHOR, "valueReference": {"reference": "#author-2"}} in resource[
         "extension"
     ]
     assert read(resource).thing.author == authors
@@ -98,7 +99,7 @@ def test_several_authors_stand_beside_the_one_that_source_holds() -> None:
 def test_source_and_its_organization_are_one_author() -> None:
     source = {
         "reference": "#p",
-        "extension": [{"url": f.AUTHOR_ORG, "valueReference": {"reference": "#o"}}],
+        "extension": [{"url": mhd.AUTHOR_ORG, "valueReference": {"reference": "#o"}}],
     }
     mapped = read(submission(source=source, contained=[PERSON, PLACE]))
     assert mapped.thing.author == (Author(person=("^Ruiz",), institution=("my Hospital",)),)
@@ -119,7 +120,7 @@ def test_source_and_its_organization_are_one_author() -> None:
 )
 def test_recipients(target: Resource, text: str) -> None:
     extension = {
-        "url": f.INTENDED_RECIPIENT,
+        "url": mhd.INTENDED_RECIPIENT,
         "valueReference": {"reference": f"#{target['id']}"},
     }
     resource = submission(contained=[target])
@@ -136,7 +137,7 @@ def test_recipients(target: Resource, text: str) -> None:
     ],
 )
 def test_source_id_with_and_without_a_system(identifier: Resource) -> None:
-    extension = [{"url": f.SOURCE_ID, "valueIdentifier": identifier}]
+    extension = [{"url": mhd.SOURCE_ID, "valueIdentifier": identifier}]
     assert read(submission(extension=extension)).thing.source_id == "1.2.3.4"
 
 
@@ -180,11 +181,11 @@ def test_what_a_list_does_not_say_is_for_the_receiver_to_give() -> None:
             ("invariant", "identifier[1]"),
         ),
         (
-            {"extension": [{"url": f.SOURCE_ID, "valueIdentifier": {"value": "me"}}]},
+            {"extension": [{"url": mhd.SOURCE_ID, "valueIdentifier": {"value": "me"}}]},
             ("value", "extension[0].value"),
         ),
         (
-            {"extension": [{"url": f.DESIGNATION_TYPE, "valueCodeableConcept": {"text": "x"}}]},
+            {"extension": [{"url": mhd.DESIGNATION_TYPE, "valueCodeableConcept": {"text": "x"}}]},
             ("required", "extension[0].value.coding[0].code"),
         ),
     ],
@@ -197,7 +198,7 @@ def test_what_is_wrong_is_told_with_its_place(
 
 def test_of_several_notes_and_types_the_first_ones_are_attributes() -> None:
     concept = {"coding": [{"system": "http://snomed.info/sct", "code": "225728007"}]}
-    designation = {"url": f.DESIGNATION_TYPE, "valueCodeableConcept": concept}
+    designation = {"url": mhd.DESIGNATION_TYPE, "valueCodeableConcept": concept}
     mapped = read(
         submission(extension=[designation] * 2, note=[{"text": "kept"}, {"text": "lost"}])
     )

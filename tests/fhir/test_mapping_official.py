@@ -13,11 +13,11 @@ from tests.fhir import metadata_made as made
 from tests.fhir import profiles
 from tests.fhir.mapped import PATIENT, READING, SYSTEMS, WRITING, differences, unfolded
 from tests.reference import SHARED, absent
-from xds.fhir import vocabulary as f
 from xds.fhir.datatypes.context import Reading
 from xds.fhir.r4.resource import Resource
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.metadata.submission import Submission
+from xds.mhd import vocabulary as mhd
 from xds.mhd.mapping.document_references import document_reference, read_document_reference
 from xds.mhd.mapping.lists import folder_list, read_folder, read_submission_set, submission_set_list
 
@@ -52,7 +52,7 @@ def written(thing: MetadataObject) -> Resource:
 def read(resource: Resource, reading: Reading, patient_id: str) -> MetadataObject:
     if resource["resourceType"] == "DocumentReference":
         return read_document_reference(resource, reading, patient_id=patient_id).thing
-    if resource["code"]["coding"][0]["code"] == f.FOLDER:
+    if resource["code"]["coding"][0]["code"] == mhd.FOLDER:
         return read_folder(resource, reading, patient_id=patient_id).thing
     return read_submission_set(resource, reading, patient_id=patient_id).thing
 
@@ -99,7 +99,7 @@ def test_whatever_is_written_keeps_the_profiles(
 def test_a_breach_of_a_profile_would_be_seen() -> None:
     [thing] = [one for one in objects(MESSAGES[0]) if isinstance(one, SubmissionSet)]
     resource = written(thing)
-    resource["status"], resource["meta"]["profile"] = "retired", [f.COMPREHENSIVE_SUBMISSION_SET]
+    resource["status"], resource["meta"]["profile"] = "retired", [mhd.COMPREHENSIVE_SUBMISSION_SET]
     resource["extension"] = []
     found = profiles.violations(resource)
     assert "List.status is not current" in found

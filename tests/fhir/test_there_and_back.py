@@ -15,10 +15,10 @@ from tests.fhir.story import Story
 from tests.registry.wire import World
 from tests.serving import Server, serving
 from xds.client import Content, DocumentConsumer, DocumentSource
-from xds.fhir.vocabulary import COMPREHENSIVE_PROVIDE_BUNDLE
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, MetadataObject
 from xds.metadata.submission import Submission
+from xds.mhd.vocabulary import COMPREHENSIVE_PROVIDE_BUNDLE
 
 REPORT = b"BRCA1: no variant found"
 JSON = {"Content-Type": "application/fhir+json"}

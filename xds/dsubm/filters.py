@@ -27,7 +27,6 @@ from xds.fhir.search.parameters import (
 )
 from xds.fhir.search.requests import Plan, Selection, plan, select
 from xds.fhir.search.values import Token, unescape
-from xds.fhir.vocabulary import FOLDER, LIST_TYPES, SUBMISSION_SET
 from xds.metadata.criteria import (
     ANYTHING,
     NOTHING,
@@ -41,6 +40,7 @@ from xds.metadata.criteria import (
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.mhd.search import criteria as compare
 from xds.mhd.search.parameters import DOCUMENT_REFERENCES, LISTS
+from xds.mhd.vocabulary import FOLDER, LIST_TYPES, SUBMISSION_SET
 from xds.registry.queries.views import RegistryView
 
 Parameters = Sequence[tuple[str, str]]

@@ -11,7 +11,8 @@ from typing import Final
 from xds.dsubm import vocabulary as v
 from xds.fhir.r4.resource import Resource
 from xds.fhir.search.parameters import Kind
-from xds.fhir.vocabulary import (
+from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
+from xds.mhd.vocabulary import (
     FOLDER,
     LIST_TYPES,
     MINIMAL_DOCUMENT_REFERENCE,
@@ -19,7 +20,6 @@ from xds.fhir.vocabulary import (
     MINIMAL_SUBMISSION_SET,
     SUBMISSION_SET,
 )
-from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.registry.events import (
     APPROVED,
     CONTENT_REMOVED,

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Final
 
 from xds.config import Config
-from xds.fhir import vocabulary as v
 from xds.fhir.interactions import (
     CREATE,
     OPERATION,
@@ -42,18 +41,19 @@ from xds.mhd import (
     iti105_simplified_publish,
     iti106_generate_metadata,
 )
+from xds.mhd import vocabulary as mhd
 from xds.mhd.search.parameters import DOCUMENT_REFERENCES, LISTS, PATIENTS
 from xds.mhd.updates.rows import UPDATABLE, UPDATES
 from xds.mhd.updates.submitted_updates import submitted_updates
 from xds.security.scopes import permissions
 
 MHD: Final = ImplementationGuide(
-    v.IMPLEMENTATION_GUIDE,
+    mhd.IMPLEMENTATION_GUIDE,
     "MHD Document Recipient and Document Responder",
     "Document sharing by IHE MHD 4.2.4, grouped with an XDS.b Document Registry and "
     "Document Repository (XDS on FHIR).",
 )
-_ACTOR: Final = f"{v.CAPABILITIES}IHE.MHD."
+_ACTOR: Final = f"{mhd.CAPABILITIES}IHE.MHD."
 
 
 def _claims(*profiles: str) -> Profiles:
@@ -62,8 +62,8 @@ def _claims(*profiles: str) -> Profiles:
 
 def _bundles(config: Config) -> Sequence[str]:
     if config.minimal_metadata == "accept":
-        return v.COMPREHENSIVE_PROVIDE_BUNDLE, v.MINIMAL_PROVIDE_BUNDLE
-    return (v.COMPREHENSIVE_PROVIDE_BUNDLE,)
+        return mhd.COMPREHENSIVE_PROVIDE_BUNDLE, mhd.MINIMAL_PROVIDE_BUNDLE
+    return (mhd.COMPREHENSIVE_PROVIDE_BUNDLE,)
 
 
 def can_generate(config: Config) -> bool:
@@ -163,7 +163,7 @@ _PROVIDE: Final = (
         describer=iti105_simplified_publish.describe,
         guide=MHD,
         instantiates=(f"{_ACTOR}DocumentRecipient.Simplified",),
-        profiles=_claims(v.SIMPLIFIED_DOCUMENT_REFERENCE),
+        profiles=_claims(mhd.SIMPLIFIED_DOCUMENT_REFERENCE),
     ),
     Interaction(
         ITI_106.name,
@@ -177,7 +177,7 @@ _PROVIDE: Final = (
         describer=iti106_generate_metadata.describe,
         guide=MHD,
         instantiates=(f"{_ACTOR}DocumentRecipient.Generate",),
-        definition=v.GENERATE_METADATA,
+        definition=mhd.GENERATE_METADATA,
         is_offered=can_generate,
     ),
 )
@@ -189,10 +189,10 @@ _FIND_LISTS: Final = _search(
     iti66_find_document_lists.find,
     partial(searchset.describe, LISTS),
     (
-        v.COMPREHENSIVE_SUBMISSION_SET,
-        v.MINIMAL_SUBMISSION_SET,
-        v.COMPREHENSIVE_FOLDER,
-        v.MINIMAL_FOLDER,
+        mhd.COMPREHENSIVE_SUBMISSION_SET,
+        mhd.MINIMAL_SUBMISSION_SET,
+        mhd.COMPREHENSIVE_FOLDER,
+        mhd.MINIMAL_FOLDER,
     ),
 )
 _FIND_REFERENCES: Final = _search(
@@ -201,7 +201,7 @@ _FIND_REFERENCES: Final = _search(
     "Find Document References",
     iti67_find_document_references.find,
     partial(searchset.describe, DOCUMENT_REFERENCES),
-    (v.COMPREHENSIVE_DOCUMENT_REFERENCE, v.MINIMAL_DOCUMENT_REFERENCE),
+    (mhd.COMPREHENSIVE_DOCUMENT_REFERENCE, mhd.MINIMAL_DOCUMENT_REFERENCE),
     actors=("DocumentResponder",),
 )
 _FIND_PATIENTS: Final = _search(

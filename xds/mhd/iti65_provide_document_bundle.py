@@ -14,7 +14,6 @@ from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Issue, Refused, operation_outcome
 from xds.fhir.r4.resource import Resource
 from xds.fhir.references import Entry
-from xds.fhir.vocabulary import PROVIDE_BUNDLE_RESPONSE
 from xds.metadata.criteria import ANYTHING
 from xds.metadata.objects import Association, DocumentEntry
 from xds.metadata.submission import Submission
@@ -44,6 +43,7 @@ from xds.mhd.provide.publishing import (
 )
 from xds.mhd.provide.subjects import note_subjects
 from xds.mhd.provide.submitted_objects import MetadataReader, SubmittedObjects, Thing
+from xds.mhd.vocabulary import PROVIDE_BUNDLE_RESPONSE
 from xds.registry.queries.views import KnownPatient
 from xds.repository.store import StagedDocument
 

@@ -8,9 +8,9 @@ from typing import Final
 from xds.fhir.exchange import Answer, Call
 from xds.fhir.facade import Facade
 from xds.fhir.search import searchset
-from xds.fhir.vocabulary import FIND_LISTS_RESPONSE
 from xds.mhd.document_lists import STORED_LISTS
 from xds.mhd.search.parameters import LISTS
+from xds.mhd.vocabulary import FIND_LISTS_RESPONSE
 
 
 def find(facade: Facade, call: Call) -> Answer:

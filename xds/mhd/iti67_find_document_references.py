@@ -5,9 +5,9 @@ from typing import Final
 from xds.fhir.exchange import Answer, Call
 from xds.fhir.facade import Facade
 from xds.fhir.search import searchset
-from xds.fhir.vocabulary import FIND_REFERENCES_RESPONSE
 from xds.mhd.document_references import DOCUMENTS
 from xds.mhd.search.parameters import DOCUMENT_REFERENCES
+from xds.mhd.vocabulary import FIND_REFERENCES_RESPONSE
 
 
 def find(facade: Facade, call: Call) -> Answer:

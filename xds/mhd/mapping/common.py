@@ -15,6 +15,7 @@ from xds.metadata.datatypes import check_oid_urn
 from xds.metadata.objects import Code, MetadataObject
 from xds.metadata.systems import Systems
 from xds.metadata.unique_ids import normal
+from xds.mhd import vocabulary as mhd
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -129,12 +130,12 @@ def read_time(notes: IssueCollector, element: Resource, name: str, where: str) -
 
 def home_community(home: str | None) -> list[Resource]:
     """Return the extension for the homeCommunityId."""
-    return [extension(f.HOME_COMMUNITY_ID, "valueOid", home)] if home else []
+    return [extension(mhd.HOME_COMMUNITY_ID, "valueOid", home)] if home else []
 
 
 def read_home_community(resource: Resource, notes: IssueCollector) -> str | None:
     """Return the homeCommunityId."""
-    for place, one in extensions(resource, f.HOME_COMMUNITY_ID):
+    for place, one in extensions(resource, mhd.HOME_COMMUNITY_ID):
         home = one.get("valueOid") or one.get("valueUri") or ""
         attempt(notes, f"extension[{place}]", check_oid_urn, home)
         return home or None

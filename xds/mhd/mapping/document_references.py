@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from xds.fhir import vocabulary as f
 from xds.fhir.datatypes.context import Mapped, Reading, Writing, mapped
 from xds.fhir.datatypes.identifiers import unique_id_of
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.resource import Resource
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.unique_ids import normal
+from xds.mhd import vocabulary as mhd
 from xds.mhd.mapping.common import (
     beside_its_own,
     claiming,
@@ -67,15 +67,15 @@ def _profile(made: Resource, entry: DocumentEntry) -> str | None:
     if "docStatus" in made or len(made.get("category", ())) > 1:
         return None
     if entry.limited_metadata or not _is_comprehensive(made):
-        return f.MINIMAL_DOCUMENT_REFERENCE
+        return mhd.MINIMAL_DOCUMENT_REFERENCE
     actors = [
         *made.get("author", ()),
         made.get("authenticator"),
         made["context"].get("sourcePatientInfo"),
     ]
     if all(one.get("reference", "").startswith("#") for one in actors if one):
-        return f.COMPREHENSIVE_DOCUMENT_REFERENCE
-    return f.UNCONTAINED_DOCUMENT_REFERENCE
+        return mhd.COMPREHENSIVE_DOCUMENT_REFERENCE
+    return mhd.UNCONTAINED_DOCUMENT_REFERENCE
 
 
 def _is_comprehensive(found: Resource) -> bool:
@@ -138,7 +138,7 @@ SHAPE: Final = Shape(
         "meta.tag": (),
         "text": (),
     },
-    written=frozenset({f.HOME_COMMUNITY_ID}),
+    written=frozenset({mhd.HOME_COMMUNITY_ID}),
 )
 """What of a DocumentReference may ride with its entry."""
 

@@ -25,6 +25,7 @@ from xds.metadata.datatypes import check_oid
 from xds.metadata.objects import Author, Code, Folder, SubmissionSet
 from xds.metadata.systems import Systems
 from xds.metadata.unique_ids import normal
+from xds.mhd import vocabulary as mhd
 from xds.mhd.mapping.common import (
     attempt,
     beside_its_own,
@@ -77,10 +78,10 @@ def submission_set_list(
     is_comprehensive = (
         thing.content_type_code is not None and found["subject"] and not thing.limited_metadata
     )
-    profile = f.COMPREHENSIVE_SUBMISSION_SET if is_comprehensive else f.MINIMAL_SUBMISSION_SET
+    profile = mhd.COMPREHENSIVE_SUBMISSION_SET if is_comprehensive else mhd.MINIMAL_SUBMISSION_SET
     source = made.get("source", {}).get("reference", "#")
     if is_comprehensive and not source.startswith("#"):
-        profile = f.UNCONTAINED_SUBMISSION_SET
+        profile = mhd.UNCONTAINED_SUBMISSION_SET
     return claiming(made, None if made.keys() & _OF_NO_PROFILE else profile)
 
 
@@ -89,7 +90,7 @@ def _written_set(
 ) -> Resource:
     contained = ContainedResources(context.systems)
     content = thing.content_type_code
-    found = _list(thing, f.SUBMISSION_SET, context, members, patient)
+    found = _list(thing, mhd.SUBMISSION_SET, context, members, patient)
     found["contained"] = contained.resources
     found["status"] = f.CURRENT
     found["extension"] = [
@@ -124,14 +125,14 @@ def folder_list(
     made = restored(_filled(found), thing, FOLDER_SHAPE, read)
     codes, title = thing.code_list, found["title"]
     is_comprehensive = codes and found["subject"] and title and not thing.limited_metadata
-    profile = f.COMPREHENSIVE_FOLDER if is_comprehensive else f.MINIMAL_FOLDER
+    profile = mhd.COMPREHENSIVE_FOLDER if is_comprehensive else mhd.MINIMAL_FOLDER
     return claiming(made, None if made.keys() & _OF_NO_PROFILE else profile)
 
 
 def _written_folder(
     thing: Folder, context: Writing, members: "Iterable[Member]", patient: int | None
 ) -> Resource:
-    found = _list(thing, f.FOLDER, context, members, patient)
+    found = _list(thing, mhd.FOLDER, context, members, patient)
     found["id"] = resource_id(thing.logical_id or thing.entry_uuid)
     found["identifier"] += uuids(thing.entry_uuid, thing.logical_id)[1:]
     found["status"] = _FOLDER_STATUS.get(thing.availability_status or "", f.CURRENT)
@@ -166,17 +167,17 @@ _ELEMENTS: Final[Mapping[str, tuple[str, ...]]] = {
 SUBMISSION_SET_SHAPE: Final = Shape(
     elements={**_ELEMENTS, "source": ("author",), "date": ("submission_time",)},
     extensions={
-        f.DESIGNATION_TYPE: ("content_type_code",),
-        f.SOURCE_ID: ("source_id",),
-        f.INTENDED_RECIPIENT: ("intended_recipient",),
+        mhd.DESIGNATION_TYPE: ("content_type_code",),
+        mhd.SOURCE_ID: ("source_id",),
+        mhd.INTENDED_RECIPIENT: ("intended_recipient",),
     },
-    written=frozenset({f.HOME_COMMUNITY_ID}),
+    written=frozenset({mhd.HOME_COMMUNITY_ID}),
 )
 """What of a List may ride with its SubmissionSet."""
 FOLDER_SHAPE: Final = Shape(
     elements=_ELEMENTS,
-    extensions={f.DESIGNATION_TYPE: ("code_list",)},
-    written=frozenset({f.HOME_COMMUNITY_ID}),
+    extensions={mhd.DESIGNATION_TYPE: ("code_list",)},
+    written=frozenset({mhd.HOME_COMMUNITY_ID}),
 )
 """What of a List may ride with its Folder."""
 
@@ -201,7 +202,7 @@ def _list(
         "status": None,
         "mode": "working",
         "title": title if title and not title.isspace() else None,
-        "code": {"coding": [{"system": f.LIST_TYPES, "code": kind}]},
+        "code": {"coding": [{"system": mhd.LIST_TYPES, "code": kind}]},
         "subject": subject(thing.patient_id, patient, context),
         "date": None,
         "source": None,
@@ -218,7 +219,7 @@ def _reference(member: "Member") -> str:
 
 def _designations(codes: Iterable[Code], systems: Systems) -> list[Resource]:
     return [
-        extension(f.DESIGNATION_TYPE, "valueCodeableConcept", concept(code, systems))
+        extension(mhd.DESIGNATION_TYPE, "valueCodeableConcept", concept(code, systems))
         for code in codes
     ]
 
@@ -226,7 +227,7 @@ def _designations(codes: Iterable[Code], systems: Systems) -> list[Resource]:
 def _source_id(source_id: str | None, systems: Systems) -> list[Resource]:
     if not source_id:
         return []
-    return [extension(f.SOURCE_ID, "valueIdentifier", identifier(source_id, "", systems))]
+    return [extension(mhd.SOURCE_ID, "valueIdentifier", identifier(source_id, "", systems))]
 
 
 def _recipients(thing: SubmissionSet, contained: ContainedResources) -> list[Resource]:
@@ -234,7 +235,7 @@ def _recipients(thing: SubmissionSet, contained: ContainedResources) -> list[Res
         contained.recipient(text, f"recipient-{number}")
         for number, text in enumerate(thing.intended_recipient, 1)
     ]
-    return [extension(f.INTENDED_RECIPIENT, "valueReference", one) for one in made if one]
+    return [extension(mhd.INTENDED_RECIPIENT, "valueReference", one) for one in made if one]
 
 
 def _write_authors(
@@ -248,10 +249,10 @@ def _write_authors(
         if reference is None:
             continue
         if found["source"] is not None:
-            more = extension(f.OWN_AUTHOR, "valueReference", reference)
+            more = extension(mhd.OWN_AUTHOR, "valueReference", reference)
             found["extension"].append(more)
         elif _is_organization(reference, contained):
-            organization = extension(f.AUTHOR_ORG, "valueReference", reference)
+            organization = extension(mhd.AUTHOR_ORG, "valueReference", reference)
             found["source"] = {"extension": [organization]}
         else:
             found["source"] = reference
@@ -328,7 +329,7 @@ def _read_folder(
 
 
 def _designated(resource: Resource) -> list[Resource]:
-    found = extensions(resource, f.DESIGNATION_TYPE)
+    found = extensions(resource, mhd.DESIGNATION_TYPE)
     return [one.get("valueCodeableConcept", {}) for _, one in found]
 
 
@@ -389,14 +390,14 @@ def _read_designations(
     codes = Codes(reading.systems, notes)
     found = [
         codes.concept(one.get("valueCodeableConcept", {}), f"extension[{place}].value")
-        for place, one in extensions(resource, f.DESIGNATION_TYPE)
+        for place, one in extensions(resource, mhd.DESIGNATION_TYPE)
     ]
     return tuple(code for code in found if code is not None)
 
 
 def _read_source_id(resource: Resource, systems: Systems, notes: IssueCollector) -> str | None:
     """Read sourceId, an OID; IHE's own examples say it without a system."""
-    for place, one in extensions(resource, f.SOURCE_ID):
+    for place, one in extensions(resource, mhd.SOURCE_ID):
         where = f"extension[{place}].value"
         return attempt(notes, where, _oid_of, one.get("valueIdentifier", {}), systems)
     return None
@@ -411,7 +412,7 @@ def _oid_of(element: Resource, systems: Systems) -> str:
 def _read_recipients(resource: Resource, actors: Actors) -> tuple[str, ...]:
     found = [
         actors.recipient(one.get("valueReference", {}), f"extension[{place}].value")
-        for place, one in extensions(resource, f.INTENDED_RECIPIENT)
+        for place, one in extensions(resource, mhd.INTENDED_RECIPIENT)
     ]
     return tuple(text for text in found if text)
 
@@ -421,13 +422,13 @@ def _read_authors(resource: Resource, actors: Actors) -> tuple[Author, ...]:
     source, first = resource.get("source", {}), NOBODY
     if source.keys() - {"extension", "id"}:
         first = actors.author(source, "source")
-    for place, one in extensions(source, f.AUTHOR_ORG):
+    for place, one in extensions(source, mhd.AUTHOR_ORG):
         reference = one.get("valueReference", {})
         organization = actors.author(reference, f"source.extension[{place}].value")
         if not set(organization.institution) & set(first.institution):
             first = merged(first, organization)
     others = [
         actors.author(one.get("valueReference", {}), f"extension[{place}].value")
-        for place, one in extensions(resource, f.OWN_AUTHOR)
+        for place, one in extensions(resource, mhd.OWN_AUTHOR)
     ]
     return tuple(author for author in (first, *others) if author != NOBODY)

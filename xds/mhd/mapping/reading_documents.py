@@ -18,6 +18,7 @@ from xds.metadata.datatypes import check_document_availability, check_sha1
 from xds.metadata.objects import Author, DocumentEntry
 from xds.metadata.systems import Systems
 from xds.metadata.unique_ids import normal
+from xds.mhd import vocabulary as mhd
 from xds.mhd.mapping.common import (
     attempt,
     given,
@@ -109,7 +110,7 @@ def _read_status(resource: Resource, notes: IssueCollector) -> str:
 
 
 def _read_availability(resource: Resource, notes: IssueCollector) -> str | None:
-    for place, one in extensions(resource, f.OWN_DOCUMENT_AVAILABILITY):
+    for place, one in extensions(resource, mhd.OWN_DOCUMENT_AVAILABILITY):
         urn: str = one.get("valueUri", "")
         attempt(notes, f"extension[{place}]", check_document_availability, urn)
         return urn
@@ -125,7 +126,7 @@ def _read_attachment(resource: Resource, notes: IssueCollector) -> dict[str, obj
     where = "content[0].attachment"
     mime_type = attachment.get("contentType")
     creation = read_time(notes, attachment, "creation", f"{where}.creation")
-    uris = [one.get("valueString") for _, one in extensions(attachment, f.OWN_URI)]
+    uris = [one.get("valueString") for _, one in extensions(attachment, mhd.OWN_URI)]
     return {
         "mime_type": text_of(attachment, "contentType", mime_type, lambda t: " ".join(t.split())),
         "language_code": read_text(attachment, "language"),

@@ -25,6 +25,7 @@ from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
+from xds.mhd import vocabulary as mhd
 
 T = TypeVar("T", DocumentEntry, SubmissionSet, Folder)
 Steps = tuple[str | int, ...]
@@ -426,7 +427,7 @@ _CODE: Final = "code"
 def list_types(concept: Resource) -> set[str]:
     """Return the codes of a List that say what it is (MHDlistTypes)."""
     codings = concept.get("coding") or ()
-    return {str(one.get("code")) for one in codings if one.get("system") == f.LIST_TYPES}
+    return {str(one.get("code")) for one in codings if one.get("system") == mhd.LIST_TYPES}
 
 
 def _content(resource: Resource) -> Resource:

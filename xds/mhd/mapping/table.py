@@ -20,6 +20,7 @@ from xds.metadata.objects import (
     MetadataObject,
     SubmissionSet,
 )
+from xds.mhd import vocabulary as mhd
 
 
 class Direction(Enum):
@@ -60,7 +61,7 @@ _LIMITED: Final = (
     "",
     Direction.TO_FHIR,
 )
-_HOME: Final = f"extension('{f.HOME_COMMUNITY_ID}').value"
+_HOME: Final = f"extension('{mhd.HOME_COMMUNITY_ID}').value"
 
 _SHOWN: Final = "what is not in the form in which it rides along; the receiver makes it anew"
 _RIDING: Final = (
@@ -110,7 +111,7 @@ _DOCUMENT_ENTRY: Final = (
     ),
     (
         "document_availability",
-        f"extension('{f.OWN_DOCUMENT_AVAILABILITY}').value",
+        f"extension('{mhd.OWN_DOCUMENT_AVAILABILITY}').value",
         "an extension of our own",
     ),
     ("event_code_list", "context.event"),
@@ -197,7 +198,7 @@ _DOCUMENT_ENTRY: Final = (
     ),
     (
         "uri",
-        f"content.attachment.extension('{f.OWN_URI}').value",
+        f"content.attachment.extension('{mhd.OWN_URI}').value",
         "an extension of our own: attachment.url is where the document is had",
     ),
 )
@@ -211,18 +212,18 @@ _SUBMISSION_SET: Final = (
         "author",
         "source",
         "the first one, an organisation in the extension ihe-authorOrg; further ones in an "
-        f"extension {f.OWN_AUTHOR}; source and its ihe-authorOrg are read as one author",
+        f"extension {mhd.OWN_AUTHOR}; source and its ihe-authorOrg are read as one author",
     ),
     ("comments", "note", "", _EMPTY),
     (
         "content_type_code",
-        f"extension('{f.DESIGNATION_TYPE}').value",
+        f"extension('{mhd.DESIGNATION_TYPE}').value",
         "",
         "",
     ),
     (
         "intended_recipient",
-        f"extension('{f.INTENDED_RECIPIENT}').value",
+        f"extension('{mhd.INTENDED_RECIPIENT}').value",
         "a contained resource each, see Author",
         "separators with nothing behind them",
     ),
@@ -230,7 +231,7 @@ _SUBMISSION_SET: Final = (
     ("patient_id", "subject", "as that of a document"),
     (
         "source_id",
-        f"extension('{f.SOURCE_ID}').value",
+        f"extension('{mhd.SOURCE_ID}').value",
         "urn:oid:, read with and without a system",
     ),
     ("submission_time", "date"),
@@ -249,7 +250,7 @@ _FOLDER: Final = (
     ("entry_uuid", "identifier.where(use = 'official')", _UUID),
     ("home_community_id", _HOME),
     ("availability_status", "status", "Approved: current; Deprecated: retired"),
-    ("code_list", f"extension('{f.DESIGNATION_TYPE}').value", "one each"),
+    ("code_list", f"extension('{mhd.DESIGNATION_TYPE}').value", "one each"),
     ("comments", "note", "", _EMPTY),
     ("last_update_time", "date", "", "", "the registry maintains it"),
     _LIMITED,
@@ -391,9 +392,9 @@ EXTENSIONS: Final = {
     f.OWN_TEXT: "the exact text of the attribute, beside an element that alone would not give it "
     "back: on a Coding as code^display^scheme, on the source's Patient each value of "
     "sourcePatientInfo. Believed as long as it says what the element says",
-    f.OWN_DOCUMENT_AVAILABILITY: "documentAvailability of a DocumentEntry, as its URN",
-    f.OWN_URI: "URI of a DocumentEntry, on the attachment",
-    f.OWN_AUTHOR: "a further author of a SubmissionSet, on the List",
+    mhd.OWN_DOCUMENT_AVAILABILITY: "documentAvailability of a DocumentEntry, as its URN",
+    mhd.OWN_URI: "URI of a DocumentEntry, on the attachment",
+    mhd.OWN_AUTHOR: "a further author of a SubmissionSet, on the List",
     f.OWN_PERSON: "a further person of an author, on the PractitionerRole",
     f.OWN_INSTITUTION: "a further institution of an author, on the PractitionerRole",
 }

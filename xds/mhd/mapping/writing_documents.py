@@ -22,6 +22,7 @@ from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.systems import Systems
+from xds.mhd import vocabulary as mhd
 from xds.mhd.mapping.common import home_community, uuids
 from xds.mhd.mapping.patients import subject
 
@@ -79,7 +80,7 @@ def _extensions(entry: DocumentEntry) -> list[Resource]:
     found = home_community(entry.home_community_id)
     availability = entry.document_availability
     if availability:
-        found.append(extension(f.OWN_DOCUMENT_AVAILABILITY, "valueUri", availability))
+        found.append(extension(mhd.OWN_DOCUMENT_AVAILABILITY, "valueUri", availability))
     return found
 
 
@@ -117,7 +118,7 @@ def _content(entry: DocumentEntry, context: Writing) -> Resource:
     attachment: Resource = {}
     uri = entry.uri
     if uri:
-        attachment["extension"] = [extension(f.OWN_URI, "valueString", uri)]
+        attachment["extension"] = [extension(mhd.OWN_URI, "valueString", uri)]
     mime_type = entry.mime_type or _ANY_TYPE
     plain = " ".join(mime_type.split())
     put(attachment, "contentType", mime_type, plain, plain)

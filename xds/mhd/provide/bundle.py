@@ -11,6 +11,7 @@ from xds.fhir import vocabulary as v
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.resource import Resource
 from xds.fhir.references import Entry
+from xds.mhd import vocabulary as mhd
 from xds.mhd.provide.document_manifest import as_list
 
 
@@ -54,15 +55,15 @@ _BY_TYPE: Final[Mapping[str, EntryKind]] = {
     "Encounter": EntryKind.OTHER,
 }
 _LISTS: Final[Mapping[str, EntryKind]] = {
-    v.SUBMISSION_SET: EntryKind.SUBMISSION_SET,
-    v.FOLDER: EntryKind.FOLDER,
+    mhd.SUBMISSION_SET: EntryKind.SUBMISSION_SET,
+    mhd.FOLDER: EntryKind.FOLDER,
 }
 
 _MINIMAL: Final = "Minimal"
 _PROFILES: Final[Mapping[str, str]] = {
-    v.MINIMAL_PROVIDE_BUNDLE: _MINIMAL,
-    v.COMPREHENSIVE_PROVIDE_BUNDLE: "Comprehensive",
-    v.UNCONTAINED_PROVIDE_BUNDLE: "Comprehensive",
+    mhd.MINIMAL_PROVIDE_BUNDLE: _MINIMAL,
+    mhd.COMPREHENSIVE_PROVIDE_BUNDLE: "Comprehensive",
+    mhd.UNCONTAINED_PROVIDE_BUNDLE: "Comprehensive",
     "3.xProvide_Minimal_DocumentBundle": _MINIMAL,
     "3.xProvide_Comprehensive_DocumentBundle": "Comprehensive",
 }
@@ -122,7 +123,7 @@ class SubmittedEntries:
 def canonical(profile: str) -> str:
     """Return a profile as this version of MHD names it, whatever version the client is of."""
     name = profile.partition("|")[0]
-    for start, now in v.BASES_OF_OTHER_VERSIONS.items():
+    for start, now in mhd.BASES_OF_OTHER_VERSIONS.items():
         if name.startswith(start):
             return now + name.removeprefix(start)
     return name
@@ -136,7 +137,7 @@ def _is_minimal(bundle: Resource, problems: IssueCollector) -> bool:
         problems.error(
             "value" if claimed else "required",
             "meta.profile must name a profile of MHD's Provide Document Bundle, such as "
-            + v.COMPREHENSIVE_PROVIDE_BUNDLE,
+            + mhd.COMPREHENSIVE_PROVIDE_BUNDLE,
             "Bundle.meta.profile",
         )
     return known == {_MINIMAL}
@@ -215,7 +216,7 @@ def _kind(resource: Resource, url: str, method: str) -> EntryKind | None:
 def list_type(resource: Resource) -> str:
     """Return ``submissionset`` or ``folder`` as List.code says, else nothing."""
     for coding in (resource.get("code") or {}).get("coding") or ():
-        known = (coding.get("system") or v.LIST_TYPES).rpartition("/")[2] == "MHDlistTypes"
+        known = (coding.get("system") or mhd.LIST_TYPES).rpartition("/")[2] == "MHDlistTypes"
         if known and coding.get("code") in _LISTS:
             code: str = coding["code"]
             return code

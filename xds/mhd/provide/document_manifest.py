@@ -8,6 +8,7 @@ from typing import Final
 from xds.fhir import vocabulary as v
 from xds.fhir.r4.outcome import Issue
 from xds.fhir.r4.resource import Resource
+from xds.mhd import vocabulary as mhd
 
 _COPIED: Final = ("id", "contained", "status", "subject")
 _TELLING: Final = (
@@ -24,7 +25,7 @@ def as_list(manifest: Resource) -> Resource:
     """Return the SubmissionSet List that says what a DocumentManifest says (MHD 3.2 4.5.1.2)."""
     found: Resource = {"resourceType": "List", "mode": "working"}
     found |= {name: manifest[name] for name in _COPIED if name in manifest}
-    found["code"] = {"coding": [{"system": v.LIST_TYPES, "code": v.SUBMISSION_SET}]}
+    found["code"] = {"coding": [{"system": mhd.LIST_TYPES, "code": mhd.SUBMISSION_SET}]}
     if "created" in manifest:
         found["date"] = manifest["created"]
     if "description" in manifest:
@@ -47,13 +48,13 @@ def _identifiers(manifest: Resource) -> list[Resource]:
 
 def _extensions(manifest: Resource) -> Iterable[Resource]:
     if "type" in manifest:
-        yield {"url": v.DESIGNATION_TYPE, "valueCodeableConcept": manifest["type"]}
+        yield {"url": mhd.DESIGNATION_TYPE, "valueCodeableConcept": manifest["type"]}
     if source := manifest.get("source"):
-        yield {"url": v.SOURCE_ID, "valueIdentifier": {"value": source}}
+        yield {"url": mhd.SOURCE_ID, "valueIdentifier": {"value": source}}
     for recipient in manifest.get("recipient") or ():
-        yield {"url": v.INTENDED_RECIPIENT, "valueReference": recipient}
+        yield {"url": mhd.INTENDED_RECIPIENT, "valueReference": recipient}
     for author in (manifest.get("author") or ())[1:]:
-        yield {"url": v.OWN_AUTHOR, "valueReference": author}
+        yield {"url": mhd.OWN_AUTHOR, "valueReference": author}
 
 
 def retold(issues: Iterable[Issue], path: str) -> list[Issue]:

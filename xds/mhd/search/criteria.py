@@ -22,11 +22,8 @@ from xds.fhir.search.values import Span, Token, number_span, reference_id, unesc
 from xds.fhir.vocabulary import (
     CURRENT,
     ENTERED_IN_ERROR,
-    FOLDER,
-    LIST_TYPES,
     OID_URN,
     RETIRED,
-    SUBMISSION_SET,
     SUPERSEDED,
     URI_SYSTEM,
     UUID_URN,
@@ -53,6 +50,7 @@ from xds.metadata.criteria import (
 from xds.metadata.datatypes import CX
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.metadata.searched import TEXTS, Searched
+from xds.mhd.vocabulary import FOLDER, LIST_TYPES, SUBMISSION_SET
 from xds.registry.queries.views import RegistryView
 
 

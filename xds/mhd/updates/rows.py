@@ -5,7 +5,6 @@ from functools import partial
 from typing import Final
 
 from xds.config import Config
-from xds.fhir import vocabulary as v
 from xds.fhir.interactions import (
     DELETE,
     HISTORY,
@@ -16,6 +15,7 @@ from xds.fhir.interactions import (
     Interaction,
 )
 from xds.metadata.catalogue import ITI_57, ITI_62, ITI_66, ITI_67, TransactionRow
+from xds.mhd import vocabulary as mhd
 from xds.mhd.document_lists import STORED_LISTS
 from xds.mhd.document_references import DOCUMENTS
 from xds.mhd.updates import history, removal, transaction
@@ -126,7 +126,7 @@ UPDATES: Final = (
         needs_body=False,
         describer=UPDATABLE_DOCUMENTS.describe,
         permissions=permissions(DocumentReference="u"),
-        definition=v.UPDATE_METADATA,
+        definition=mhd.UPDATE_METADATA,
         is_answered=_offered("fhir_update_metadata"),
     ),
     *_rows(UPDATABLE_LISTS, ITI_66, "a Folder"),
