@@ -13,7 +13,7 @@ from lxml import etree
 from tests.fhir.genomics import CDA, NHS_NUMBERS, edited
 from xds import parsing
 from xds.content import cda, cda_values, defaults
-from xds.content.description import Description, completed, missing
+from xds.content.document_metadata import DocumentMetadata, completed, missing
 from xds.fhir.r4.outcome import Issue
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Author, Code
@@ -23,7 +23,7 @@ LOINC, SNOMED = "2.16.840.1.113883.6.1", "2.16.840.1.113883.6.96"
 ROLE = "/ClinicalDocument/recordTarget/patientRole"
 
 
-def described(*edits: tuple[str, str], authority: str | None = NHS_NUMBERS) -> Description:
+def described(*edits: tuple[str, str], authority: str | None = NHS_NUMBERS) -> DocumentMetadata:
     return cda.describe(parsing.parse(edited(CDA, *edits).encode()), SHIPPED, authority)
 
 

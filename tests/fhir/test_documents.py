@@ -19,7 +19,7 @@ from tests.fhir.genomics import (
 from xds import parsing
 from xds.content import cda, defaults
 from xds.content import fhir_document as documents
-from xds.content.description import Description, completed, missing
+from xds.content.document_metadata import DocumentMetadata, completed, missing
 from xds.fhir.facade import Facade
 from xds.fhir.r4 import json, structure, xml
 from xds.fhir.r4.issues import IssueCollector
@@ -44,7 +44,7 @@ class Reader:
 
     facade: Facade
 
-    def described(self, document: Resource) -> Description:
+    def described(self, document: Resource) -> DocumentMetadata:
         with self.facade.domain.registry.view(ANYTHING) as view:
             return documents.describe(
                 documents.Document(

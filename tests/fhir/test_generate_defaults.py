@@ -9,7 +9,7 @@ from tests.fhir.genomics import CDA, DEFAULTS, NHS_NUMBERS, edited
 from xds import parsing
 from xds.content import cda, defaults
 from xds.content.defaults import MIME_TYPE_SUFFICIENT, Defaults, DefaultsError
-from xds.content.description import Description, completed, missing
+from xds.content.document_metadata import DocumentMetadata, completed, missing
 from xds.metadata.objects import Code
 
 SHIPPED = defaults.read(None)
@@ -64,11 +64,11 @@ def test_formats_of_the_deployment_come_first(tmp_path: Path) -> None:
 
 def test_codes_of_a_type_translate_those_of_the_document(tmp_path: Path) -> None:
     own = Code("own", "2.999.9", "Own")
-    described = Description(values={"type_code": TYPE, "class_code": own}, places={})
+    described = DocumentMetadata(values={"type_code": TYPE, "class_code": own}, places={})
     assert completed(described, read(tmp_path, DEFAULTS))["class_code"] == own
     found = completed(described, read(tmp_path, DEFAULTS + OF_TYPE.format("classCode")))
     assert found["class_code"].code == "of-type"
-    other = Description(values={"class_code": own}, places={})
+    other = DocumentMetadata(values={"class_code": own}, places={})
     found = completed(other, read(tmp_path, DEFAULTS + OF_TYPE.format("classCode")))
     assert found["class_code"] == own
 
@@ -76,9 +76,11 @@ def test_codes_of_a_type_translate_those_of_the_document(tmp_path: Path) -> None
 def test_confidentiality_is_never_translated_but_may_be_given(tmp_path: Path) -> None:
     restricted = Code("R", "2.16.840.1.113883.5.25", "restricted")
     defaults = read(tmp_path, OF_TYPE.format("confidentialityCode"))
-    says = Description(values={"type_code": TYPE, "confidentiality_code": (restricted,)}, places={})
+    says = DocumentMetadata(
+        values={"type_code": TYPE, "confidentiality_code": (restricted,)}, places={}
+    )
     assert completed(says, defaults)["confidentiality_code"] == (restricted,)
-    silent = Description(values={"type_code": TYPE}, places={})
+    silent = DocumentMetadata(values={"type_code": TYPE}, places={})
     assert [c.code for c in completed(silent, defaults)["confidentiality_code"]] == ["of-type"]
 
 

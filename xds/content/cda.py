@@ -12,7 +12,7 @@ from typing import Final
 from xds.content import cda_values as hl7
 from xds.content.cda_values import Element, Identifier
 from xds.content.defaults import MIME_TYPE_SUFFICIENT, Defaults
-from xds.content.description import Description, Related, gather, unreadable
+from xds.content.document_metadata import DocumentMetadata, Related, gather, unreadable
 from xds.content.patient_choice import AmbiguousPatient, FindKnown, nobody, only
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
@@ -39,12 +39,12 @@ class Header:
 
 def describe(
     root: Element, defaults: Defaults, assigning_authority: str | None, known: FindKnown = nobody
-) -> Description:
+) -> DocumentMetadata:
     """Read a ClinicalDocument element; ``known`` tells the patients of the registry."""
     header = Header(root, defaults.time_zone, assigning_authority, known)
     found = gather(ROWS, header)
     templates = hl7.identifiers(hl7.each(root, "templateId"))
-    return Description(
+    return DocumentMetadata(
         values=found.values,
         places=PLACES,
         issues=found.issues,

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from lxml import etree
 
-from xds.content.description import unreadable
+from xds.content.document_metadata import unreadable
 from xds.metadata import datatypes, hl7_escapes
 from xds.metadata.datatypes import CX, XCN, XON, XTN, is_oid
 from xds.metadata.objects import Code

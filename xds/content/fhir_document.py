@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import Any, Final
 
 from xds.content.defaults import MIME_TYPE_SUFFICIENT
-from xds.content.description import Description, Related, gather, unreadable
+from xds.content.document_metadata import DocumentMetadata, Related, gather, unreadable
 from xds.fhir.datatypes import times
 from xds.fhir.datatypes.authors import NOBODY, Actors
 from xds.fhir.datatypes.codes import Codes
@@ -128,10 +128,10 @@ def _entries(bundle: Resource) -> Iterator[Entry]:
         )
 
 
-def describe(document: Document) -> Description:
+def describe(document: Document) -> DocumentMetadata:
     """Read the metadata of a document."""
     found = gather(ROWS, document)
-    return Description(
+    return DocumentMetadata(
         values=found.values,
         places=PLACES,
         issues=found.issues,

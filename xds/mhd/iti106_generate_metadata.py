@@ -10,7 +10,7 @@ from lxml import etree
 from xds import base64_blocks, parsing
 from xds.base64_blocks import BadBase64
 from xds.content import cda, defaults, fhir_document
-from xds.content.description import Description, Related, completed, missing
+from xds.content.document_metadata import DocumentMetadata, Related, completed, missing
 from xds.fhir.datatypes.identifiers import resource_id, unique_identifier
 from xds.fhir.exchange import Answer, Call
 from xds.fhir.facade import Facade
@@ -65,10 +65,10 @@ def generate(facade: Facade, call: Call) -> Answer:
     """Store and register the document, unless it is registered, and answer what it is called."""
     received = _received(call)
     with facade.domain.registry.view(call.access.visible) as view:
-        described = _described(facade, call, view, received)
-        entry = _entry(facade, received, described)
+        metadata = _metadata_of(facade, call, view, received)
+        entry = _entry(facade, received, metadata)
         held = _registered(view, entry, received)
-        relations = tuple(_relations(view, described.related, entry)) if held is None else ()
+        relations = tuple(_relations(view, metadata.related, entry)) if held is None else ()
     if held is not None:
         return _answer(facade, held, {})
     entry = register_document(
@@ -87,8 +87,8 @@ def generate(facade: Facade, call: Call) -> Answer:
 def describe(facade: Facade, call: Call) -> None:
     """Say whose document is brought, as the document tells."""
     with facade.domain.registry.view(ANYTHING) as view:
-        described = _described(facade, call, view, _received(call), stated_subjects)
-    call.access.details = PatientDetails((described.values.get("patient_id"),))
+        metadata = _metadata_of(facade, call, view, _received(call), stated_subjects)
+    call.access.details = PatientDetails((metadata.values.get("patient_id"),))
 
 
 def _answer(facade: Facade, entry: DocumentEntry, headers: Mapping[str, str]) -> Answer:
@@ -203,13 +203,13 @@ def _of_bundle(data: bytes, bundle: Resource, media_type: str) -> _Received:
 # Its metadata
 
 
-def _described(
+def _metadata_of(
     facade: Facade,
     call: Call,
     view: RegistryView,
     received: _Received,
     subjects: Callable[..., Subjects] = subjects_of,
-) -> Description:
+) -> DocumentMetadata:
     if isinstance(received.content, dict):
         return fhir_document.describe(
             fhir_document.Document(
@@ -229,18 +229,18 @@ def _described(
     return cda.describe(received.content, known, authority, known_to(view))
 
 
-def _entry(facade: Facade, received: _Received, described: Description) -> DocumentEntry:
+def _entry(facade: Facade, received: _Received, metadata: DocumentMetadata) -> DocumentEntry:
     """Return the metadata; Refused with everything that is wrong or missing.
 
     What lacks something is limitedMetadata, where the deployment takes that.
     """
-    values = completed(described, defaults.read(facade.config.generate_defaults))
+    values = completed(metadata, defaults.read(facade.config.generate_defaults))
     is_minimal = facade.config.minimal_metadata == "accept"
-    lacking = tuple(missing(described, values))
-    refusing = tuple(missing(described, values, is_minimal=is_minimal))
-    errors = [one for one in described.issues if one.severity == "error"]
+    lacking = tuple(missing(metadata, values))
+    refusing = tuple(missing(metadata, values, is_minimal=is_minimal))
+    errors = [one for one in metadata.issues if one.severity == "error"]
     if errors or refusing:
-        issues = (*described.issues, *refusing)
+        issues = (*metadata.issues, *refusing)
         raise Refused(400, [received.located(issue) for issue in issues])
     return DocumentEntry.create(**values, limited_metadata=bool(lacking))
 

@@ -26,7 +26,7 @@ class Related:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Description:
+class DocumentMetadata:
     """The attributes that a document gives, by their declared names, and what went wrong.
 
     The expressions of its issues are places within the document: XPath or FHIRPath.
@@ -93,20 +93,20 @@ _REQUIRED: Final = tuple(
 )
 
 
-def completed(described: Description, defaults: Defaults) -> Mapping[str, Any]:
+def completed(metadata: DocumentMetadata, defaults: Defaults) -> Mapping[str, Any]:
     """Add what the affinity domain knows; what the document itself says comes first.
 
     Of documents of one type the deployment's codes come before the document's own, since they
     translate them into the codes of the affinity domain.
     """
-    values = dict(described.values)
+    values = dict(metadata.values)
     of_type = defaults.of_type(values.get("type_code"))
     values |= {name: code for name, code in of_type.items() if name in OVERRIDDEN}
     for name, code in (*of_type.items(), *defaults.codes.items()):
         values.setdefault(name, (code,) if name == "confidentiality_code" else code)
     if defaults.language_code:
         values.setdefault("language_code", defaults.language_code)
-    found = defaults.format_code(described.declared, described.bodies) or described.format_code
+    found = defaults.format_code(metadata.declared, metadata.bodies) or metadata.format_code
     if found:
         values.setdefault("format_code", found)
     return values
@@ -117,16 +117,16 @@ _ALWAYS: Final = frozenset({"unique_id", "patient_id", "mime_type"})
 
 
 def missing(
-    described: Description, values: Mapping[str, Any], *, is_minimal: bool = False
+    metadata: DocumentMetadata, values: Mapping[str, Any], *, is_minimal: bool = False
 ) -> Iterator[Issue]:
     """Tell which required attributes neither the document nor the deployment gives."""
     for name in _REQUIRED:
-        if name in values or name in described.unreadable or (is_minimal and name not in _ALWAYS):
+        if name in values or name in metadata.unreadable or (is_minimal and name not in _ALWAYS):
             continue
-        where = described.places.get(name)
+        where = metadata.places.get(name)
         yield Issue(
             code="required",
-            diagnostics=_lacking(name, described.values.get("type_code")),
+            diagnostics=_lacking(name, metadata.values.get("type_code")),
             expression=(where,) if where else (),
         )
 
