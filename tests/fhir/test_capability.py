@@ -13,6 +13,7 @@ from tests.fhir import schema
 from tests.fhir.asked import FHIR_JSON, FHIR_XML, ask
 from tests.reference import FHIR, absent
 from tests.serving import Server
+from xds import app
 from xds.config import Config
 from xds.fhir import capability, openapi
 from xds.fhir.interactions import OWN, answered
@@ -23,6 +24,7 @@ from xds.mhd.search.parameters import DOCUMENT_REFERENCES, LISTS, PATIENTS
 
 BASE = "https://share.example/fhir"
 ROWS = (*answered(INTERACTIONS, Config()), *OWN)
+SERVED = (*answered(app.INTERACTIONS, Config()), *OWN)
 STATED = capability.statement(BASE, Config(), ROWS)
 DESCRIBED = openapi.description(BASE, ROWS)
 SEARCHED = {one.resource_type: one.parameters for one in (DOCUMENT_REFERENCES, LISTS, PATIENTS)}
@@ -148,7 +150,7 @@ def test_what_the_options_change_is_stated() -> None:
 
 def test_the_statement_is_served_in_both_forms(server: Server) -> None:
     as_json = ask(server, "GET", "/metadata")
-    assert as_json.json() == capability.statement(f"{server.url}/fhir", Config(), ROWS)
+    assert as_json.json() == capability.statement(f"{server.url}/fhir", Config(), SERVED)
     assert as_json.headers["vary"] == "Accept"
     as_xml = ask(server, "GET", "/metadata?_format=xml")
     root = etree.fromstring(as_xml.body)
@@ -214,4 +216,4 @@ def test_the_description_is_served(server: Server) -> None:
     reply = ask(server, "GET", "/openapi.json", {"Accept": "text/html"})
     assert reply.status == 200
     assert reply.headers["content-type"] == "application/json"
-    assert json.loads(reply.body) == openapi.description(f"{server.url}/fhir", ROWS)
+    assert json.loads(reply.body) == openapi.description(f"{server.url}/fhir", SERVED)
