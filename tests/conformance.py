@@ -140,6 +140,10 @@ BEHAVIOUR: Final[Mapping[str, tuple[str, str]]] = {
         "PATCH entries of a submission are an update in its commit",
         "MHD 2:3.65.4.1.2.4",
     ),
+    "FHIR entered-in-error": (
+        "What was entered in error is Deprecated, and found by that status alone",
+        "FHIR R4 DocumentReference.status",
+    ),
     "FHIR If-Match": ("An update of another version is refused by 412", "FHIR R4 3.1.0.5"),
     "quotes": ("A quote within a text is doubled", "ITI TF-2 3.18.4.1.2.3.5"),
     "codes": ("A code matches with its scheme", "ITI TF-2 3.18.4.1.2.3.5"),

@@ -111,6 +111,15 @@ def test_a_folder_is_retired_and_current_again(folder: Published) -> None:
     )
 
 
+@shows("behaviour FHIR entered-in-error")
+def test_a_folder_that_was_made_in_error_is_found_by_its_status_alone(folder: Published) -> None:
+    reply = folder.put(folder.edited(setting(status="entered-in-error")))
+    assert history_of(reply.json()) == ("2", "entered-in-error")
+    query = f"/{LIST}?_id={folder.id}"
+    assert ask(folder.server, "GET", query).json()["total"] == 0
+    assert ask(folder.server, "GET", f"{query}&status=entered-in-error").json()["total"] == 1
+
+
 @shows("FHIR PATCH /List/{id}")
 def test_a_folder_is_patched(folder: Published) -> None:
     patch = b'[{"op": "replace", "path": "/title", "value": "Renamed"}]'

@@ -97,6 +97,33 @@ def test_status_and_metadata_change_at_once(document: Published) -> None:
     assert reply.json()["description"] == "old"
 
 
+@shows("behaviour FHIR entered-in-error")
+def test_what_was_entered_in_error_is_found_by_its_status_alone(document: Published) -> None:
+    reply = document.put(document.edited(setting(status="entered-in-error")))
+    assert (reply.status, history_of(reply.json())) == (200, ("2", "entered-in-error"))
+    assert document.read() == reply.json()
+    patient = document.read()["subject"]["identifier"]
+    query = f"/{D}?patient.identifier={patient['system']}|{patient['value']}"
+    found = {
+        status: ask(document.server, "GET", f"{query}{status}").json()["total"]
+        for status in ("", "&status=superseded", "&status=current", "&status=entered-in-error")
+    }
+    assert list(found.values()) == [0, 0, 0, 1]
+    conditional = document.put(document.read(), f"/{D}?_id={document.id}")
+    assert conditional.status == 404, "a search for an update does not find it either"
+    reply = document.put(document.edited(setting(status="current")))
+    assert history_of(reply.json()) == ("3", "current")
+    assert ask(document.server, "GET", query).json()["total"] == 1
+
+
+def test_a_document_in_error_may_have_been_superseded(document: Published) -> None:
+    document.put(document.edited(setting(status="superseded")))
+    reply = document.put(document.edited(setting(status="entered-in-error")))
+    assert history_of(reply.json()) == ("2", "entered-in-error")
+    reply = document.put(document.edited(setting(status="superseded")))
+    assert history_of(reply.json()) == ("3", "superseded")
+
+
 def test_a_search_finds_the_latest_version_alone(document: Published) -> None:
     document.put(document.edited(setting(securityLabel=RESTRICTED)))
     for query in (f"_id={document.id}", f"identifier=urn:uuid:{document.id}"):
@@ -311,6 +338,12 @@ def test_doc_status_changes(document: Published, is_in_url: bool) -> None:
     assert history_of(document.read()) == ("2", "current")
 
 
+def test_a_document_is_withdrawn_by_its_doc_status(document: Published) -> None:
+    reply = document.send("POST", f"{document.path}/$update-metadata?docStatus=entered-in-error")
+    assert reply.status == 200
+    assert (reply.json()["docStatus"], reply.json()["status"]) == ("entered-in-error",) * 2
+
+
 @pytest.mark.parametrize("query", ["", "?docStatus=done", "?status=current", "?docStatus="])
 def test_another_parameter_changes_nothing(document: Published, query: str) -> None:
     before = document.read()
@@ -457,10 +490,13 @@ def test_elements_that_may_change_are_listed(
         "database": databases.url(data),
         "fhir_changeable": "status securityLabel extension",
         "fhir_unchangeable_status": "405",
+        "fhir_entered_in_error": "no",
     }
     with ExitStack() as stack:
         document = published(stack.enter_context(serving(data, options)))
         assert document.put(document.edited(setting(securityLabel=RESTRICTED))).status == 200
+        in_error = document.put(document.edited(setting(status="entered-in-error")))
+        assert document.refuses(in_error, 400)[0] == ("value", "", f"{D}.status")
         refused = document.put(document.edited(setting(description="other")))
         assert refused.headers["allow"]
         assert document.refuses(refused, 405) == [("processing", _UNMODIFIABLE, f"{D}.description")]

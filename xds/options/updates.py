@@ -69,6 +69,11 @@ class UpdateOptions(BaseModel):
         description="Whether DocumentReferences with their documents, and Lists, are removed by "
         "FHIR's DELETE, as by ITI-62; policy: where there is a policy.",
     )
+    fhir_entered_in_error: Choice = Field(
+        "yes",
+        description="Whether FHIR clients may say that a resource was entered in error: it is "
+        "Deprecated then, and searches find it only where they ask for that status.",
+    )
     fhir_changeable: Names | None = Field(
         None,
         description="Elements of a DocumentReference, parted by spaces, that FHIR clients may "

@@ -4,11 +4,11 @@ Searches are read by the rows (:mod:`xds.fhir.search.requests`), and the Capabil
 written from them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from xds.fhir.r4.outcome import Issue
-from xds.metadata.criteria import Criterion
+from xds.metadata.criteria import Criterion, all_of
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.metadata.searched import ORDERED, Searched
 from xds.metadata.systems import Systems
@@ -138,3 +138,10 @@ class Searchable:
     parameters: tuple[SearchParameter, ...]
     kinds: tuple[Kind, ...] = ()
     """The objects of metadata that it stands for, in the order of their results."""
+    unless: Mapping[str, Criterion] = field(default_factory=dict)
+    """What is demanded where a parameter is not given, by the parameter's name."""
+
+    def usual(self, given: Iterable[str]) -> Criterion:
+        """Return what is demanded of a search that gives these parameters."""
+        names = set(given)
+        return all_of(one for name, one in self.unless.items() if name not in names)

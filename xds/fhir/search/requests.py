@@ -22,7 +22,7 @@ from xds.fhir.search.parameters import (
     SearchParameter,
 )
 from xds.fhir.search.values import split
-from xds.metadata.criteria import NOTHING, Criterion, all_of, given, is_nothing, negated
+from xds.metadata.criteria import ANYTHING, NOTHING, Criterion, all_of, given, is_nothing, negated
 from xds.registry.queries.views import RegistryView
 
 
@@ -135,8 +135,9 @@ def plan(
     kinds: Sequence[Kind],
     names: DomainNames,
     view: RegistryView,
+    usual: Criterion = ANYTHING,
 ) -> Planned:
-    """Return what is demanded of each kind that can be found.
+    """Return what is demanded of each kind that can be found; of each there is, ``usual`` as well.
 
     Raises Refused with an issue for every parameter whose value is wrong.
     """
@@ -147,7 +148,7 @@ def plan(
     issues: dict[str, Issue] = {one.diagnostics: one for one in left_out}
     made: list[Plan] = []
     for one in where:
-        criteria = []
+        criteria = [usual]
         for selection in applied:
             asked = selection.asked
             try:

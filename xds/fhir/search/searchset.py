@@ -24,7 +24,7 @@ from xds.fhir.search.paging import PAGE, ResultPage, ResultParameters, page_of, 
 from xds.fhir.search.parameters import Searchable
 from xds.fhir.search.requests import Plan, Selection, passed_over, plan, require_subject, select
 from xds.fhir.search.subsets import subset
-from xds.metadata.criteria import ANYTHING, values_equal_to
+from xds.metadata.criteria import ANYTHING, Criterion, values_equal_to
 from xds.registry.queries.views import Found, RegistryView
 from xds.security.details import QueryDetails
 
@@ -42,6 +42,11 @@ class SearchRequest:
     wanted: ResultParameters
     warnings: tuple[Issue, ...] = ()
     """What of the request has no part in the search."""
+
+    @property
+    def usual(self) -> Criterion:
+        """What is demanded beside what the parameters say."""
+        return self.searchable.usual(one.row.name for one in self.selections)
 
     @classmethod
     def read(cls, call: Call, searchable: Searchable) -> "SearchRequest":
@@ -121,7 +126,9 @@ def find(
     search = SearchRequest.read(call, searchable)
     try:
         with facade.domain.registry.view(call.access.visible) as view:
-            planned = plan(call, search.selections, searchable.kinds, facade.names, view)
+            planned = plan(
+                call, search.selections, searchable.kinds, facade.names, view, search.usual
+            )
             search = replace(
                 search,
                 selections=planned.applied,
@@ -146,7 +153,7 @@ def describe(searchable: Searchable, facade: Facade, call: Call) -> None:
     """Say what is asked, and of whom, without a search; Refused where the request is wrong."""
     search = SearchRequest.read(call, searchable)
     with facade.domain.registry.view(ANYTHING) as view:
-        planned = plan(call, search.selections, searchable.kinds, facade.names, view)
+        planned = plan(call, search.selections, searchable.kinds, facade.names, view, search.usual)
     call.access.details = _details(call, searchable.resource_type, planned.plans)
 
 

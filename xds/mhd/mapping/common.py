@@ -11,6 +11,7 @@ from xds.fhir.datatypes.exact import extension, extensions
 from xds.fhir.datatypes.identifiers import kind_of, of_kind, uuid_identifier, uuid_of
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.resource import Resource
+from xds.metadata import vocabulary as v
 from xds.metadata.datatypes import check_oid_urn
 from xds.metadata.objects import Code, MetadataObject
 from xds.metadata.systems import Systems
@@ -43,6 +44,28 @@ def _without_meta(resource: Resource) -> Resource:
 def nowhere(reference: Resource) -> Resource | None:
     """Resolve nothing: a resource that is read again has no request around it."""
     return None
+
+
+ENTERED_IN_ERROR_MARK: Final = (
+    "availabilityStatus|entered-in-error^^http://hl7.org/fhir/document-reference-status"
+)
+"""Among the further codes of an object that is Deprecated because it was entered in error.
+
+XDS has no such status; so SOAP consumers see it Deprecated, and FHIR keeps what it was told.
+"""
+
+
+def is_in_error(thing: MetadataObject) -> bool:
+    """Tell whether an object was entered in error: it is Deprecated, and marked so."""
+    declared = thing.attributes()
+    marks = declared["further_codes"].read(thing) or ()
+    status = declared["availability_status"].read(thing)
+    return status == v.DEPRECATED and ENTERED_IN_ERROR_MARK in marks
+
+
+def status_marks(resource: Resource) -> tuple[str, ...]:
+    """Return what the status of a resource says and no availabilityStatus does."""
+    return (ENTERED_IN_ERROR_MARK,) if resource.get("status") == f.ENTERED_IN_ERROR else ()
 
 
 _LONGEST: Final = 256

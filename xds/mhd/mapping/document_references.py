@@ -19,6 +19,7 @@ from xds.mhd.mapping.common import (
     given,
     meta,
     nowhere,
+    status_marks,
 )
 from xds.mhd.mapping.riders import FURTHER, Shape, at, restored, rider_of
 
@@ -166,7 +167,10 @@ def read_document_reference(
     concepts = {name: _concepts(resource, path) for name, path in _CODED.items()}
     kept = {
         "fhir_elements": replace(rider, patient=patient_id).values(),
-        "further_codes": further(concepts, entry, reading.systems),
+        "further_codes": (
+            *further(concepts, entry, reading.systems),
+            *status_marks(resource),
+        ),
         "further_identifiers": further_identifiers(others),
     }
     return mapped(notes, entry.updated(**given(kept)))

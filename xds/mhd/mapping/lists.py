@@ -35,12 +35,14 @@ from xds.mhd.mapping.common import (
     further_identifiers,
     given,
     home_community,
+    is_in_error,
     meta,
     nowhere,
     read_home_community,
     read_text,
     read_time,
     read_uuid,
+    status_marks,
     uuids,
 )
 from xds.mhd.mapping.patients import subject
@@ -54,6 +56,7 @@ _AVAILABILITY: Final = {
     f.CURRENT: v.APPROVED,
     f.RETIRED: v.DEPRECATED,
     f.SUPERSEDED: v.DEPRECATED,
+    f.ENTERED_IN_ERROR: v.DEPRECATED,
 }
 
 
@@ -136,6 +139,8 @@ def _written_folder(
     found["id"] = resource_id(thing.logical_id or thing.entry_uuid)
     found["identifier"] += uuids(thing.entry_uuid, thing.logical_id)[1:]
     found["status"] = _FOLDER_STATUS.get(thing.availability_status or "", f.CURRENT)
+    if is_in_error(thing):
+        found["status"] = f.ENTERED_IN_ERROR
     found["extension"] = [*_designations(thing.code_list, context.systems), *found["extension"]]
     times.write(found, "date", thing.last_update_time)
     return found
@@ -355,7 +360,10 @@ def _riding(
     return lambda patient_id: given(
         {
             "fhir_elements": replace(rider, patient=patient_id).values(),
-            "further_codes": further(concepts, thing, reading.systems),
+            "further_codes": (
+                *further(concepts, thing, reading.systems),
+                *status_marks(resource),
+            ),
             "further_identifiers": further_identifiers(others),
         }
     )

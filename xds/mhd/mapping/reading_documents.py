@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
 from xds.mhd.mapping.writing_documents import MOST_OF_UNSIGNED_INT, STATUS
 
-_AVAILABILITY: Final = {status: urn for urn, status in STATUS.items()}
+_AVAILABILITY: Final = {
+    **{status: urn for urn, status in STATUS.items()},
+    f.ENTERED_IN_ERROR: v.DEPRECATED,
+}
 
 
 def read(

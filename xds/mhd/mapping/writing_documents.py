@@ -23,7 +23,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.systems import Systems
 from xds.mhd import vocabulary as mhd
-from xds.mhd.mapping.common import home_community, uuids
+from xds.mhd.mapping.common import home_community, is_in_error, uuids
 from xds.mhd.mapping.patients import subject
 
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ _ANY_TYPE: Final = "application/octet-stream"
 """The mimeType of an entry that says none (ebRIM's default)."""
 
 STATUS: Final = {v.APPROVED: f.CURRENT, v.DEPRECATED: f.SUPERSEDED}
+
+
+def _status(entry: DocumentEntry) -> str:
+    if is_in_error(entry):
+        return f.ENTERED_IN_ERROR
+    return STATUS.get(entry.availability_status or "", f.CURRENT)
 
 
 def document_url(entry_uuid: str, base: str) -> str:
@@ -60,7 +66,7 @@ def written(
         "contained": contained.resources,
         "extension": _extensions(entry),
         **_identifiers(entry, systems),
-        "status": STATUS.get(entry.availability_status or "", f.CURRENT),
+        "status": _status(entry),
         **_coded(entry, systems),
         "subject": subject(entry.patient_id, patient, context),
         "date": times.instant(registered_at) if registered_at else None,

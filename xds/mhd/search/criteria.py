@@ -5,7 +5,7 @@ them in its tables. Codes compare in any case, as R4 asks of a server that does 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -50,6 +50,7 @@ from xds.metadata.criteria import (
 from xds.metadata.datatypes import CX
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.metadata.searched import TEXTS, Searched
+from xds.mhd.mapping.common import ENTERED_IN_ERROR_MARK
 from xds.mhd.vocabulary import FOLDER, LIST_TYPES, SUBMISSION_SET
 from xds.registry.queries.views import RegistryView
 
@@ -108,11 +109,16 @@ def _code(token: Token, where: SearchContext) -> Iterator[str]:
             yield f"{code}^^{_literal(scheme)}"
 
 
-_STATUSES: Final = {
-    CURRENT: (v.APPROVED,),
-    SUPERSEDED: (v.DEPRECATED,),
-    RETIRED: (v.DEPRECATED,),
-    ENTERED_IN_ERROR: (),
+_DEPRECATED: Final = Comparison("availability_status", Operator.EQUAL, (v.DEPRECATED,))
+_MARKED: Final = Comparison("further_codes", Operator.EQUAL, (ENTERED_IN_ERROR_MARK,))
+IN_ERROR: Final = And(_DEPRECATED, _MARKED)
+"""That an object was entered in error (:func:`xds.mhd.mapping.common.is_in_error`)."""
+_SUPERSEDED: Final = And(_DEPRECATED, Not(_MARKED))
+_STATUSES: Final[Mapping[str, Criterion]] = {
+    CURRENT: Comparison("availability_status", Operator.EQUAL, (v.APPROVED,)),
+    SUPERSEDED: _SUPERSEDED,
+    RETIRED: _SUPERSEDED,
+    ENTERED_IN_ERROR: IN_ERROR,
 }
 """``retired`` is R4's word for what MHD's List table calls ``superseded``."""
 
@@ -120,12 +126,10 @@ _STATUSES: Final = {
 @comparing(*TEXTS)
 def statuses(asked: SearchArgument, attribute: str, where: SearchContext) -> Criterion:
     """Compare the status; its system does not matter, MHD wants none (2:3.67.4.1.2.1)."""
-    found: list[str] = []
-    for token in _tokens(asked):
-        if token.value.lower() not in _STATUSES:
-            raise ValueError(f"not one of {', '.join(_STATUSES)}")
-        found.extend(_STATUSES[token.value.lower()])
-    return equal(attribute, found)
+    wanted = {token.value.lower() for token in _tokens(asked)}
+    if wanted - _STATUSES.keys():
+        raise ValueError(f"not one of {', '.join(_STATUSES)}")
+    return any_of(_STATUSES[one] for one in sorted(wanted))
 
 
 _LIST_CODES: Final[dict[Kind, str]] = {SubmissionSet: SUBMISSION_SET, Folder: FOLDER}

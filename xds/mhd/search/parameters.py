@@ -5,6 +5,7 @@ from typing import Final
 
 from xds.fhir.search.parameters import Kind, Searchable, SearchParameter
 from xds.fhir.vocabulary import MHD
+from xds.metadata.criteria import negated
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.mhd.search import criteria as compare
 
@@ -68,7 +69,8 @@ def _shared(resource_type: str, kinds: Sequence[Kind]) -> tuple[SearchParameter,
         SearchParameter(
             name="status",
             type="token",
-            documentation="current, or superseded: availabilityStatus Approved or Deprecated.",
+            documentation="current or superseded: availabilityStatus Approved or Deprecated; or "
+            "entered-in-error, which is not found otherwise.",
             definition=f"{_R4}{resource_type}-status",
             comparator=compare.statuses,
             attributes=_everywhere(kinds, "availability_status"),
@@ -301,6 +303,10 @@ _PATIENT: Final = (
     ),
 )
 
-DOCUMENT_REFERENCES: Final = Searchable("DocumentReference", _DOCUMENT_REFERENCE, _ENTRIES)
-LISTS: Final = Searchable("List", _LIST, _PACKAGES)
+_NO_ERRORS: Final = {"status": negated(compare.IN_ERROR)}
+"""What was entered in error is found by those alone who ask for a status."""
+DOCUMENT_REFERENCES: Final = Searchable(
+    "DocumentReference", _DOCUMENT_REFERENCE, _ENTRIES, _NO_ERRORS
+)
+LISTS: Final = Searchable("List", _LIST, _PACKAGES, _NO_ERRORS)
 PATIENTS: Final = Searchable("Patient", _PATIENT)

@@ -8,8 +8,9 @@ from xds.fhir.datatypes.identifiers import of_kind, uuid_of
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.r4.resource import Resource
-from xds.fhir.vocabulary import ENTRY_UUID, LOGICAL_ID
+from xds.fhir.vocabulary import CURRENT, ENTERED_IN_ERROR, ENTRY_UUID, LOGICAL_ID
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
+from xds.mhd.mapping.common import ENTERED_IN_ERROR_MARK
 from xds.mhd.mapping.riders import Rider
 from xds.mhd.mapping.table import element
 
@@ -17,6 +18,7 @@ UNMODIFIABLE: Final = "UnmodifiableMetadataError"
 IDENTIFIER: Final = "XDSMetadataIdentifierError"
 STALE: Final = "XDSMetadataVersionError"
 PATIENT: Final = "XDSPatientIDReconciliationError"
+_MARKED: Final = "further_codes"
 _COMPARED_APART: Final = frozenset(
     {"entry_uuid", "logical_id", "availability_status", "patient_id", "fhir_elements"}
 )
@@ -100,9 +102,11 @@ def differing(
     ``path`` is the FHIRPath of the resource.
     """
     for name, attribute in type(old).attributes().items():
-        value = attribute.read(new)
-        if name not in _COMPARED_APART and attribute.read(old) != value:
-            yield name, element(new, attribute.tf_name, path), value
+        before, value = attribute.read(old), attribute.read(new)
+        if name not in _COMPARED_APART and before != value:
+            is_status = name == _MARKED and set(before) ^ set(value) == {ENTERED_IN_ERROR_MARK}
+            place = f"{path}.status" if is_status else element(new, attribute.tf_name, path)
+            yield name, place, value
     riders = [Rider.of(one.fhir_elements) for one in (old, new)]
     if riders[0] != riders[1]:
         before, after = (one.elements for one in riders)
@@ -114,6 +118,15 @@ def differing(
 def _path(ridden: str, path: str) -> str:
     name = ridden.partition("(")[0].replace("._", ".").removeprefix("_")
     return f"{path}.{name}" if name else path
+
+
+def with_status_apart(resource: Resource) -> Resource:
+    """Return a resource to compare by its attributes: its status is compared apart.
+
+    But for the one that XDS has not, which is an attribute.
+    """
+    is_in_error = resource.get("status") == ENTERED_IN_ERROR
+    return {**resource, "status": ENTERED_IN_ERROR if is_in_error else CURRENT}
 
 
 def check_id(current: Resource, wanted: Resource, problems: IssueCollector) -> None:

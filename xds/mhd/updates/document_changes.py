@@ -34,7 +34,11 @@ from xds.mhd.updates.comparison import (
 )
 
 _PATH: Final = "DocumentReference"
-_STATUSES: Final = {f.CURRENT: v.APPROVED, f.SUPERSEDED: v.DEPRECATED}
+_STATUSES: Final = {
+    f.CURRENT: v.APPROVED,
+    f.SUPERSEDED: v.DEPRECATED,
+    f.ENTERED_IN_ERROR: v.DEPRECATED,
+}
 _UNCHANGEABLE: Final[Mapping[str, str]] = {
     "unique_id": IDENTIFIER,
     "hash": UNMODIFIABLE,
@@ -58,7 +62,7 @@ def document_change(
     problems = IssueCollector()
     check_modifiers(wanted, _PATH, problems)
     comparison.check_id(current.resource, wanted, problems)
-    status = _status(current, wanted, problems)
+    status = _status(facade, current, wanted, problems)
     found = [
         *_identifiers(facade, entry, wanted),
         *comparison.other_subject(current.resource, wanted, call.base),
@@ -80,23 +84,26 @@ def document_change(
 def _read(facade: Facade, resource: Resource, entry: DocumentEntry) -> DocumentEntry:
     """Read the attributes; the status is compared apart."""
     reading = Reading(systems=facade.domain.systems, path=_PATH, resolve=nowhere)
-    said = {**resource, "status": f.CURRENT}
+    said = comparison.with_status_apart(resource)
     return read_document_reference(said, reading, patient_id=entry.patient_id or "").thing
 
 
 # --- what may not change -------------------------------------------------------------------------
 
 
-def _status(current: CurrentResource, wanted: Resource, problems: IssueCollector) -> str | None:
+def _status(
+    facade: Facade, current: CurrentResource, wanted: Resource, problems: IssueCollector
+) -> str | None:
     """Return the availabilityStatus that is wanted, None where it is there already."""
     said = wanted.get("status", "")
-    if said == current.resource["status"]:
+    takes_errors = facade.config.fhir_entered_in_error == "yes"
+    known = [one for one in _STATUSES if takes_errors or one != f.ENTERED_IN_ERROR]
+    if said not in known and said != current.resource["status"]:
+        told = f"the status of a document is one of {', '.join(known)}"
+        problems.error("value", told, f"{_PATH}.status")
         return None
-    if said not in _STATUSES:
-        known = ", ".join(_STATUSES)
-        problems.error("value", f"the status of a document is one of {known}", f"{_PATH}.status")
-        return None
-    return _STATUSES[said]
+    found = _STATUSES[said]
+    return found if found != current.thing.availability_status else None
 
 
 def _identifiers(facade: Facade, entry: DocumentEntry, wanted: Resource) -> Iterator[Issue]:

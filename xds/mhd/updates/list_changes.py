@@ -36,7 +36,11 @@ from xds.mhd.updates.comparison import (
 )
 
 _PATH = "List"
-_STATUSES = {f.CURRENT: v.APPROVED, f.RETIRED: v.DEPRECATED}
+_STATUSES = {
+    f.CURRENT: v.APPROVED,
+    f.RETIRED: v.DEPRECATED,
+    f.ENTERED_IN_ERROR: v.DEPRECATED,
+}
 _NO_ELEMENT_OF_METADATA = frozenset({"meta", "id"})
 
 
@@ -66,6 +70,9 @@ def list_change(
         reason = "homeCommunityId does not change"
         found.append(unchangeable(UNMODIFIABLE, reason, f"{_PATH}.extension"))
     check_lengths(folder.updated(**changed), _PATH, problems, mapped=True)
+    if wanted["status"] == f.ENTERED_IN_ERROR and facade.config.fhir_entered_in_error == "no":
+        known = f"{f.CURRENT}, {f.RETIRED}"
+        problems.error("value", f"the status of a Folder is one of {known}", f"{_PATH}.status")
     joining, leaving = _members(facade, call, folder, wanted, problems)
     comparison.raise_all(problems, found, status)
     said = _STATUSES[wanted["status"]]
@@ -89,7 +96,9 @@ def _of_submission_set(current: Resource, wanted: Resource) -> Iterator[Issue]:
 def _read(facade: Facade, resource: Resource, folder: Folder) -> Folder:
     """Read the attributes; the status is compared apart, and the server dates a Folder."""
     reading = Reading(systems=facade.domain.systems, path=_PATH, resolve=nowhere)
-    found = read_folder(resource, reading, patient_id=folder.patient_id or "").thing
+    found = read_folder(
+        comparison.with_status_apart(resource), reading, patient_id=folder.patient_id or ""
+    ).thing
     return found.updated(unique_id=folder.unique_id, last_update_time=None)
 
 

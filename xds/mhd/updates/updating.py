@@ -15,6 +15,7 @@ from xds.fhir.r4.outcome import Refused, operation_outcome
 from xds.fhir.r4.resource import Resource
 from xds.fhir.search.requests import plan
 from xds.fhir.search.searchset import SearchRequest
+from xds.fhir.vocabulary import ENTERED_IN_ERROR
 from xds.mhd.stored_resources import StoredResources
 from xds.mhd.updates.comparison import STALE, CurrentResource, MetadataChange
 from xds.mhd.updates.writing import write
@@ -51,6 +52,8 @@ class UpdatableResources:
         """Change docStatus, which URL or body says (gematik ISiK, $update-metadata)."""
         current = self.current(facade, replace(call, parameters=()))
         wanted = {**current.resource, _DOC_STATUS: _doc_status(call)}
+        if wanted[_DOC_STATUS] == ENTERED_IN_ERROR and facade.config.fhir_entered_in_error == "yes":
+            wanted["status"] = ENTERED_IN_ERROR  # so a document is withdrawn (ISiK stage 5)
         issues = structure.problems(wanted)
         if any(one.severity == "error" for one in issues):
             raise Refused(400, issues)
@@ -130,7 +133,9 @@ def _found(
         yield from stored.latest(view, call.identifier)
         return
     search = SearchRequest.read(call, stored.searchable)
-    planned = plan(call, search.selections, stored.searchable.kinds, facade.names, view)
+    planned = plan(
+        call, search.selections, stored.searchable.kinds, facade.names, view, search.usual
+    )
     if not planned.applied or search.warnings or planned.warnings:
         # a parameter that is passed over would let another resource be changed
         raise Refused.because(
