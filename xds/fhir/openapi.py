@@ -192,10 +192,6 @@ def _form_schema(row: Interaction) -> dict[str, Any]:
     return {"type": "object", "properties": {one.name: values for one in _searched(row)}}
 
 
-_BUNDLES: Final = frozenset({SEARCH, SEARCH_SYSTEM, HISTORY, "transaction"})
-"""What is answered with a Bundle."""
-
-
 def _success(row: Interaction) -> dict[str, Any]:
     if row.code == RETRIEVE:
         content = {"*/*": {"schema": {"type": "string", "format": "binary"}}}

@@ -176,10 +176,6 @@ FIND_DOCUMENTS_BY_REFERENCE_ID: Final = "urn:uuid:12941a89-e02e-4be5-967c-ce4bfc
 # AdhocQuery/@id: the stored queries of ITI-51 (ITI TF-2 3.51.4.1.2)
 FIND_DOCUMENTS_FOR_MULTIPLE_PATIENTS: Final = "urn:uuid:3d1bdb10-39a2-11de-89c2-2f44d94eaa9f"
 FIND_FOLDERS_FOR_MULTIPLE_PATIENTS: Final = "urn:uuid:50d3f5ac-39a2-11de-a1ca-b366239e58df"
-# later than revision 19 of the TF
-FIND_DOCUMENTS_BY_REFERENCE_ID_FOR_MULTIPLE_PATIENTS: Final = (
-    "urn:uuid:1191642d-86c4-42d8-b784-f95445f9f0d5"
-)
 
 # AdhocQuery/@id: the filters of subscriptions (ITI TF-2 3.52.4.1.2.2; DSUB Extensions)
 SUBSCRIPTION_FOR_DOCUMENT_ENTRY: Final = "urn:uuid:aa2332d0-f8fe-11e0-be50-0800200c9a66"

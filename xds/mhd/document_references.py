@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from xds.fhir.datatypes.context import Writing
-from xds.fhir.http.versions import versioned
 from xds.fhir.r4.json import Rendered
-from xds.fhir.search import searchset
+from xds.fhir.r4.resource import Resource
 from xds.fhir.search.rendered import RenderedResources
 from xds.mhd.mapping.document_references import document_reference
 from xds.mhd.search.parameters import DOCUMENT_REFERENCES
-from xds.mhd.stored_resources import StoredResources
+from xds.mhd.stored_resources import StoredResources, kept_or_written
 from xds.registry.queries.views import Found, RegistryView, Relation
 
 
@@ -18,29 +17,20 @@ def written(
     writing: Writing, kept: RenderedResources, view: RegistryView, found: Sequence[Found[Any]]
 ) -> list[Rendered]:
     """Write entries as DocumentReferences, of which those in ``kept`` are written already."""
-    relations: dict[str, list[Relation]] = {one.found.entry_uuid: [] for one in found}
-    for relation in view.relations(relations):
-        relations[relation.source].append(relation)
-    base = writing.base
 
-    def write(one: Found[Any]) -> Rendered:
-        related = relations[one.found.entry_uuid]
-        return kept.rendered(
-            (*searchset.state(one, base), *related),
-            lambda: versioned(
-                document_reference(
-                    one.thing,
-                    context=writing,
-                    relations=related,
-                    registered_at=one.registered_at,
-                    last_updated_at=one.last_updated_at,
-                    patient=one.patient,
-                ),
-                base,
-            ),
+    def write(one: Found[Any], relations: Sequence[Relation]) -> Resource:
+        return document_reference(
+            one.thing,
+            context=writing,
+            relations=relations,
+            registered_at=one.registered_at,
+            last_updated_at=one.last_updated_at,
+            patient=one.patient,
         )
 
-    return [write(one) for one in found]
+    relations = view.relations([one.found.entry_uuid for one in found])
+    parts = ((relation.source, relation) for relation in relations)
+    return kept_or_written(kept, writing.base, found, parts, write)
 
 
 DOCUMENTS: Final = StoredResources(DOCUMENT_REFERENCES, written)

@@ -1,13 +1,15 @@
 """The resources that stand for what is registered: found by their ids, read, and their versions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from xds.fhir.datatypes.context import Writing
 from xds.fhir.exchange import Answer, Call
 from xds.fhir.facade import Facade
+from xds.fhir.http.versions import versioned
 from xds.fhir.r4.json import Rendered
+from xds.fhir.r4.resource import Resource
 from xds.fhir.search import searchset
 from xds.fhir.search.parameters import Searchable
 from xds.fhir.search.rendered import RenderedResources
@@ -16,6 +18,8 @@ from xds.metadata.criteria import Comparison, Operator
 from xds.mhd.search.criteria import id_attribute
 from xds.registry.queries.views import Found, RegistryView
 from xds.security.details import PatientDetails
+
+P = TypeVar("P", bound=Hashable)
 
 Write = Callable[[Writing, RenderedResources, RegistryView, Sequence[Found[Any]]], list[Rendered]]
 """Makes resources of what was found, of which those kept are written already."""
@@ -84,6 +88,30 @@ class StoredResources:
         every = self.versions(view, call.identifier)
         found = [one for one in every if str(number_of(one)) == number]
         return found, replace(call, version="")
+
+
+def kept_or_written(
+    kept: RenderedResources,
+    base: str,
+    found: Sequence[Found[Any]],
+    parts: Iterable[tuple[str, P]],
+    write: Callable[[Found[Any], Sequence[P]], Resource],
+) -> list[Rendered]:
+    """Write what was found as resources; of those in ``kept`` the text is taken.
+
+    ``parts`` are what else a resource is made of, each with the entryUUID of the object that it
+    is a part of; ``write`` is handed those of its object.
+    """
+    of: dict[str, list[P]] = {one.found.entry_uuid: [] for one in found}
+    for uuid, part in parts:
+        of[uuid].append(part)
+
+    def rendered(one: Found[Any]) -> Rendered:
+        own = of[one.found.entry_uuid]
+        key = (*searchset.state(one, base), *own)
+        return kept.rendered(key, lambda: versioned(write(one, own), base))
+
+    return [rendered(one) for one in found]
 
 
 def number_of(found: Found[Any]) -> int:

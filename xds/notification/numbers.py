@@ -22,12 +22,6 @@ WINDOW: Final = 1_000
 """Notifications of a subscription that are in the queue at most."""
 _LOW: Final = WINDOW // 2
 
-_OTHERS: Final = (
-    NotificationKind.HANDSHAKE,
-    NotificationKind.HEARTBEAT,
-    NotificationKind.DEACTIVATION,
-)
-
 
 @dataclass(frozen=True, slots=True)
 class QueuedNotification:

@@ -1,8 +1,6 @@
 """`xds queue`: what waits to be sent, and why; try it now, or drop it."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Final
@@ -10,14 +8,12 @@ from typing import Final
 import click
 
 from xds.commands.flags import with_config
+from xds.commands.maintenance.maintained import database_of
 from xds.commands.terminal import print_table
 from xds.config import Config
 from xds.database.access import Database
-from xds.database.errors import DatabaseUnavailable
 from xds.outgoing import operations
 from xds.outgoing.operations import DeadDelivery, DeliverySelection, WaitingTarget
-from xds.registry import schema
-from xds.sqlite_file import path_of
 
 _MOST: Final = 1000
 _HEADINGS: Final = ("channel", "waiting", "since", "state", "failed", "next try", "why", "target")
@@ -50,7 +46,7 @@ def command(
     selection = DeliverySelection(channel, target, key)
     if action == "drop" and not (everything or dead or channel or target or key):
         raise click.UsageError("drop takes --channel, --target, --id, --dead or --all.")
-    with _opened(config) as database:
+    with database_of(config) as database:
         match action:
             case "list":
                 _list(database, selection, only_dead=dead, as_json=as_json)
@@ -115,20 +111,3 @@ def _drop(database: Database, selection: DeliverySelection, *, only_dead: bool) 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-@contextmanager
-def _opened(config: Config) -> Iterator[Database]:
-    """Open the database, which must be there; what goes wrong ends the command with a sentence."""
-    embedded = path_of(config.database_url)
-    if embedded is not None and not embedded.exists():
-        raise click.ClickException(f"There is no database {embedded}.")
-    try:
-        database = Database(config.database_url, connections=1)
-        try:
-            schema.prepare(database)
-            yield database
-        finally:
-            database.close()
-    except DatabaseUnavailable as error:
-        raise click.ClickException(f"The database is not available: {error}.") from None

@@ -1,8 +1,9 @@
 """Parts of a resource: ``_summary`` and ``_elements`` (FHIR R4 search, 3.1.1.5.8, 3.1.1.5.9)."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Final
 
+from xds.fhir.r4.contained import referred
 from xds.fhir.r4.resource import Resource
 from xds.fhir.search.paging import ResultParameters
 
@@ -82,25 +83,5 @@ def _with_period_only(resource: Resource) -> Resource:
 
 def _with_contained(found: Resource, contained: Iterable[Resource]) -> Resource:
     """Keep of the contained resources those that what is kept refers to."""
-    by_id = {one["id"]: one for one in contained}
-    wanted: list[str] = []
-    pending = list(_local_references(found))
-    while pending:
-        identifier = pending.pop()
-        if identifier in by_id and identifier not in wanted:
-            wanted.append(identifier)
-            pending.extend(_local_references(by_id[identifier]))
-    kept = [one for identifier, one in by_id.items() if identifier in wanted]
+    kept = referred(found, {one["id"]: one for one in contained})
     return {**found, "contained": kept} if kept else found
-
-
-def _local_references(element: Any) -> Iterator[str]:
-    if isinstance(element, list):
-        for one in element:
-            yield from _local_references(one)
-    elif isinstance(element, dict):
-        reference = element.get("reference")
-        if isinstance(reference, str) and reference.startswith("#"):
-            yield reference[1:]
-        for one in element.values():
-            yield from _local_references(one)

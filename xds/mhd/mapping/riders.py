@@ -20,6 +20,7 @@ from xds.fhir.datatypes.context import Reading
 from xds.fhir.datatypes.exact import BESIDE
 from xds.fhir.datatypes.identifiers import kind_of
 from xds.fhir.r4 import json, structure
+from xds.fhir.r4.contained import referred
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
@@ -137,31 +138,6 @@ def _with(resource: Any, steps: Steps, value: Any) -> Any:
     return found
 
 
-def local_references(element: Any) -> Iterator[str]:
-    """Yield the ids of contained resources that an element refers to."""
-    if isinstance(element, list):
-        for one in element:
-            yield from local_references(one)
-    elif isinstance(element, dict):
-        reference = element.get("reference")
-        if isinstance(reference, str) and reference.startswith("#"):
-            yield reference[1:]
-        for one in element.values():
-            yield from local_references(one)
-
-
-def _closure(elements: Any, contained: Mapping[str, Resource]) -> list[Resource]:
-    """Return the contained resources that elements refer to, and those that these refer to."""
-    wanted: dict[str, Resource] = {}
-    pending = list(local_references(elements))
-    while pending:
-        name = pending.pop()
-        if name in contained and name not in wanted:
-            wanted[name] = contained[name]
-            pending.extend(local_references(contained[name]))
-    return [one for name, one in contained.items() if name in wanted]
-
-
 def _by_id(resource: Resource) -> dict[str, Resource]:
     found = resource.get("contained") or ()
     return {str(one.get("id")): one for one in found}
@@ -265,13 +241,13 @@ def rider_of(
     for path, pair in _differing(_said(resource, shape, further), written, shape, local):
         if local.lost:
             notes.lost("a reference to what is not in the request is not kept", path)
-        length = len(json.render({**pair, "": _closure(pair, local.contained)}).decode())
+        length = len(json.render({**pair, "": referred(pair, local.contained)}).decode())
         if size + length > MOST:
             notes.lost("this is too large to be kept beside the metadata", path, code="too-long")
             continue
         size += length
         kept |= pair
-    return Rider(kept, tuple(_closure(kept, local.contained)))
+    return Rider(kept, tuple(referred(kept, local.contained)))
 
 
 def _differing(
@@ -406,7 +382,7 @@ def _applied(written: Resource, rider: Rider, paths: Iterable[str], shape: Shape
     for path in paths:
         if path.rpartition(".")[2] not in _LISTS and not path.startswith("extension("):
             bare = _set(bare, path, None)
-    kept = {str(one["id"]): one for one in _closure(_content(bare), _by_id(written))}
+    kept = {str(one["id"]): one for one in referred(_content(bare), _by_id(written))}
     ridden = {str(one["id"]): one for one in rider.contained}
     clashing = {n: f"sent-{n}" for n in kept.keys() & ridden.keys() if kept[n] != ridden[n]}
     found = written
@@ -416,7 +392,7 @@ def _applied(written: Resource, rider: Rider, paths: Iterable[str], shape: Shape
     contained = _renamed([{**one, "id": clashing.get(n, n)} for n, one in ridden.items()], clashing)
     every = _by_id(written) | {str(one["id"]): one for one in contained}
     head: Resource = {n: found[n] for n in ("resourceType", "id", "meta") if n in found}
-    if needed := _closure(_content(found), every):
+    if needed := referred(_content(found), every):
         head["contained"] = needed
     return {**head, **{n: one for n, one in _content(found).items() if n not in head}}
 
