@@ -158,6 +158,7 @@ LIBRARIES: Final = {
     "six": ("soap.spyne_adapter",),
     "sqlalchemy": (
         "dsub.pull_points",
+        "dsub.recorder",
         "database",
         "registry",
         "notification",

@@ -30,7 +30,7 @@ from xds.errors import FailureKind, kind_of
 from xds.metadata.objects import Code
 from xds.security.access import Access
 from xds.security.caller import Caller
-from xds.security.details import Details
+from xds.security.details import Details, NotificationDetails
 from xds.security.errors import NodeAuthenticationFailed
 from xds.security.interceptors import SUCCESS as DONE
 from xds.security.interceptors import NotRecorded, Outcome, Result
@@ -133,8 +133,19 @@ def records(access: Access, outcome: Outcome, *, elsewhere: str = "") -> Iterato
         yield _unauthenticated(access, outcome)
         return
     event = av.EVENTS.get(access.transaction) if not elsewhere else av.REGISTERING
-    if event is None:
-        return
+    if event is not None:
+        yield from _records(access, outcome, event, elsewhere)
+
+
+def of_notification(details: NotificationDetails, consumer: str) -> Iterator[AuditRecord]:
+    """Yield the records of an ITI-53 that a consumer, a URL, has taken: one for each patient."""
+    access = Access(transaction=av.NOTIFYING.event_type.code, details=details)
+    return _records(access, DONE, av.NOTIFYING, consumer)
+
+
+def _records(
+    access: Access, outcome: Outcome, event: av.AuditEvent, elsewhere: str
+) -> Iterator[AuditRecord]:
     read = av.READS.get(access.interaction)
     indicator, description = _told(access, outcome)
     made = partial(

@@ -10,6 +10,7 @@ from typing import Final
 from xds.audit.record import Coded
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import (
+    BROKER,
     CATALOGUE,
     ITI_41,
     ITI_42,
@@ -135,6 +136,17 @@ def _path(row: TransactionRow) -> str:
 EVENTS: Final[Mapping[str, AuditEvent]] = {
     row.name: _event(row, row.audit) for row in CATALOGUE if row.audit is not None
 }
+NOTIFYING: Final = AuditEvent(
+    event=_EVENT_IDS[AuditEventID.EXPORT],
+    action="R",
+    event_type=Coded("ITI-53", _TRANSACTIONS, "Document Metadata Notify"),
+    path=f"/{BROKER}",
+    serves_as_source=True,
+    subtype=None,
+    submission_role=20,
+    message_id="",
+)
+"""ITI-53 as the broker records it (ITI TF-2 3.53.5.1)."""
 REGISTERING: Final = replace(
     EVENTS[ITI_42.name],
     event=_EVENT_IDS[AuditEventID.EXPORT],

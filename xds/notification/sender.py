@@ -25,7 +25,13 @@ from xds.notification.numbers import QueuedNotification
 from xds.notification.outcomes import Outcomes
 from xds.notification.subscriptions import Subscriptions
 from xds.notification.told import Notification, RenderedNotification
-from xds.outgoing.delivery import STANDARD_SCHEDULE, Channel, Delivery, NotDelivered
+from xds.outgoing.delivery import (
+    STANDARD_SCHEDULE,
+    Channel,
+    Delivery,
+    NotDelivered,
+    TargetOutcome,
+)
 from xds.outgoing.http_sender import Poster
 from xds.outgoing.transport import HttpRequest, Settings
 from xds.registry.queries.views import RegistryView
@@ -38,6 +44,14 @@ _ALL_SECONDS: Final = 30.0
 Renderer = Callable[[Notification, RegistryView], RenderedNotification | None]
 """Makes of a notification what goes on the wire. It is handed the registry as the subscriber may
 see it. None: it is not told, and counts as taken."""
+
+Recorder = Callable[[Connection, Notification], None]
+"""Writes that a target has taken a notification of events, in the commit that notes it."""
+
+
+def _no_recorder(_config: Config) -> None:
+    """Return that nothing is recorded."""
+
 
 _S: Final = SubscriptionState
 _EVENTS_GO: Final = frozenset({_S.ACTIVE, _S.ERROR})
@@ -57,6 +71,8 @@ class NotificationProtocol:
     name: str
     """What subscriptions name it by, and the name of its channel of the delivery queue."""
     renderer: Callable[[Config], Renderer]
+    recorder: Callable[[Config], Recorder | None] = _no_recorder
+    """What records what was taken, where the options want that."""
 
 
 def channel(protocol: NotificationProtocol, config: Config, database: Database) -> Channel | None:
@@ -68,8 +84,34 @@ def channel(protocol: NotificationProtocol, config: Config, database: Database) 
         name=protocol.name,
         send=NotificationSender(subscriptions, protocol.renderer(config), config),
         schedule=STANDARD_SCHEDULE,
-        note=Outcomes(database, subscriptions.patience).note,
+        note=_Notes(subscriptions, protocol.recorder(config)).note,
     )
+
+
+class _Notes:
+    """Notes what has become of notifications, and has what was taken recorded."""
+
+    def __init__(self, subscriptions: Subscriptions, recorder: Recorder | None) -> None:
+        self._rights = subscriptions.rights
+        self._outcomes = Outcomes(subscriptions.database, subscriptions.patience)
+        self._recorder = recorder
+
+    def note(self, connection: Connection, now: int, outcomes: Sequence[TargetOutcome]) -> None:
+        """Note outcomes: see :class:`xds.outgoing.delivery.Channel`."""
+        if self._recorder is not None:
+            for outcome in outcomes:
+                for delivery in outcome.delivered:
+                    self._record(connection, QueuedNotification.read(delivery.id), self._recorder)
+        self._outcomes.note(connection, now, outcomes)
+
+    def _record(self, connection: Connection, what: QueuedNotification, recorder: Recorder) -> None:
+        row = rows.row_of_key(connection, what.subscription)
+        if row is None or row.round != what.round or what.kind is not NotificationKind.EVENT:
+            return  # it was not sent, or told nothing of a patient
+        one = rows.subscription_of(row)
+        for taken in told.after(connection, one, self._rights, what.number - 1, what.number, 1):
+            if taken.objects:
+                recorder(connection, taken)
 
 
 class NotificationSender:

@@ -1,0 +1,31 @@
+"""The audit records of ITI-53: what was told to whom (ITI TF-2 3.53.5.1)."""
+
+from sqlalchemy import Connection
+
+from xds.audit import table, trail
+from xds.config import Config
+from xds.metadata.objects import DocumentEntry
+from xds.notification.sender import Recorder
+from xds.notification.told import Notification, NotifiedObject
+from xds.security.details import NotificationDetails, RemovedObject
+
+
+def recorder(config: Config) -> Recorder | None:
+    """Return what records notifications; None where the options want no audit."""
+    return _record if config.audit == "on" else None
+
+
+def _record(connection: Connection, told: Notification) -> None:
+    details = NotificationDetails(tuple(map(_object, told.objects)))
+    records = trail.of_notification(details, told.subscription.address)
+    table.insert(connection, [one.json() for one in records])
+
+
+def _object(told: NotifiedObject) -> RemovedObject:
+    thing = told.thing
+    return RemovedObject(
+        told.entry_uuid,
+        told.kind.KIND,
+        thing.object_type if isinstance(thing, DocumentEntry) else None,
+        None if told.found is None else told.found.patient_id,
+    )
