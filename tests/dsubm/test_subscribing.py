@@ -127,6 +127,7 @@ CH = "Subscription.channel"
         (_set("criteria", "http://hl7.org/SubscriptionTopic/admission"), 422, "not-supported", C),
         (_set("criteria", None), 400, "required", C),
         (_set("end", "2020-01-01T00:00:00Z"), 422, "business-rule", "Subscription.end"),
+        (_set("channel.type", "websocket"), 422, "not-supported", f"{CH}.type"),
         (_set("channel.type", "email"), 422, "not-supported", f"{CH}.type"),
         (_set("channel.type", "carrier-pigeon"), 400, "code-invalid", f"{CH}.type"),
         (_set("channel.endpoint", None), 422, "required", f"{CH}.endpoint"),

@@ -82,18 +82,17 @@ class _SubscriptionRequest:
     def new(self, call: Call) -> NewSubscription:
         wishes, channel = self.wishes, self.wishes.channel
         of_topic = wishes.topic is not None
-        is_pushed = channel.type == v.REST_HOOK
         return NewSubscription(
             protocol=subscriptions.PROTOCOL,
             topic=self._topic(),
             filter=self.plan.criterion,
             transaction=ITI_110.name,
             caller=call.access.caller,
-            address=channel.endpoint if is_pushed else "",
+            address=channel.endpoint,
             ends=wishes.ends,
             details=subscriptions.details(call, wishes),
             secrets=Secrets(headers=channel.headers, hmac_key=channel.secret),
-            handshake=of_topic and is_pushed,
+            handshake=of_topic,
             heartbeat=channel.heartbeat if of_topic else None,
             recovers=not of_topic,
             tells_end=of_topic,

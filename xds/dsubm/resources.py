@@ -36,6 +36,7 @@ _FORMS: Final[Mapping[str, str]] = {
 }
 _CONTENTS: Final = (v.EMPTY, v.ID_ONLY, v.FULL_RESOURCE)
 _CHANNEL: Final = "channel"
+_OTHERS: Final = "websocket, e-mail, SMS or message"
 _NUMBERS: Final = (v.HEARTBEAT, v.TIMEOUT, v.MAX_COUNT)
 _HEADER: Final = re.compile(
     r"([A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}):[ \t]*([\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)"
@@ -61,9 +62,7 @@ _LONGEST_TIMEOUT: Final = 3600
 class ChannelWishes:
     """How a subscriber wants to be told."""
 
-    type: str
-    """REST_HOOK or WEBSOCKET."""
-    endpoint: str = ""
+    endpoint: str
     payload: str = ""
     """The media type as the client wrote it; empty where nothing but a signal is wanted."""
     content: str = ""
@@ -149,19 +148,16 @@ def _end(resource: Resource, now: int, problems: IssueCollector) -> int | None:
 
 def _channel(resource: Resource, problems: IssueCollector, *, of_topic: bool) -> ChannelWishes:
     channel = resource[_CHANNEL]
-    type_ = channel.get("type", "")
-    if type_ not in (v.REST_HOOK, v.WEBSOCKET) or any(
-        _values(channel.get("_type"), v.CHANNEL_TYPE)
-    ):
-        told = f"the channel has to be {v.REST_HOOK}"
+    is_other = any(_values(channel.get("_type"), v.CHANNEL_TYPE))
+    if channel.get("type") != v.REST_HOOK or is_other:
+        told = f"this server sends to a {v.REST_HOOK} alone: not by {_OTHERS}"
         problems.error("not-supported", told, "channel.type", status=422)
     endpoint = channel.get("endpoint", "")
-    if type_ == v.REST_HOOK and not endpoint:
+    if not endpoint:
         problems.error("required", "a rest-hook needs an endpoint", "channel.endpoint", status=422)
     payload, content = _payload(channel, problems, of_topic=of_topic)
     numbers = _numbers(channel, problems)
     return ChannelWishes(
-        type=type_,
         endpoint=endpoint,
         payload=payload,
         content=content,

@@ -46,7 +46,6 @@ QUERY_EVENT: Final = "query-event"
 
 # Channels and content
 REST_HOOK: Final = "rest-hook"
-WEBSOCKET: Final = "websocket"
 EMPTY: Final = "empty"
 ID_ONLY: Final = "id-only"
 FULL_RESOURCE: Final = "full-resource"
