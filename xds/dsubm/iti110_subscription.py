@@ -18,7 +18,7 @@ from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.r4.resource import Resource
 from xds.fhir.search.requests import Plan
 from xds.metadata.catalogue import ITI_110
-from xds.metadata.criteria import ANYTHING, values_equal_to
+from xds.metadata.criteria import ANYTHING, all_of, of_patient, values_equal_to
 from xds.notification.model import (
     NewSubscription,
     Secrets,
@@ -85,7 +85,8 @@ class _SubscriptionRequest:
         return NewSubscription(
             protocol=subscriptions.PROTOCOL,
             topic=self._topic(),
-            filter=self.plan.criterion,
+            # what the token is limited to, which the policy is not asked about later
+            filter=all_of([self.plan.criterion, of_patient(call.access.visible)]),
             transaction=ITI_110.name,
             caller=call.access.caller,
             address=channel.endpoint,
