@@ -69,6 +69,7 @@ LESS: Final = {
         "errors",
     ),
     "notification": (
+        "audit",
         "config",
         "telemetry.metrics",
         "registry",

@@ -8,10 +8,10 @@ from xds.audit import audit_log
 from xds.config import Config
 from xds.database.access import Database
 from xds.database.errors import DatabaseUnavailable
-from xds.dsub import recorder as dsub_recorder
 from xds.dsub import renderer as dsub
 from xds.dsubm.rendering import NOTIFICATIONS
 from xds.notification import sender
+from xds.notification.recorder import recorder
 from xds.notification.sender import NotificationProtocol
 from xds.outgoing import operations
 from xds.outgoing.delivery import Channel
@@ -21,7 +21,7 @@ from xds.soap import asynchronous
 from xds.telemetry.metrics import Metrics, Values
 
 PROTOCOLS: Final[Sequence[NotificationProtocol]] = (
-    NotificationProtocol(dsub.PROTOCOL, dsub.NotifyRenderer, dsub_recorder.recorder),
+    NotificationProtocol(dsub.PROTOCOL, dsub.NotifyRenderer, recorder("ITI-53")),
     NOTIFICATIONS,
 )
 """By what protocols notifications are sent."""

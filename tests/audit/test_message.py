@@ -26,12 +26,14 @@ from xds.security.details import (
     Details,
     FeedDetails,
     MetadataRemovalDetails,
+    NotificationDetails,
     PatientDetails,
     QueryDetails,
     RemovedObject,
     RequestedDocument,
     RetrieveDetails,
     SubmissionDetails,
+    SubscriptionDetails,
 )
 from xds.security.errors import AuthenticationFailed, NodeAuthenticationFailed
 from xds.security.interceptors import Outcome, Result
@@ -52,6 +54,9 @@ DETAILS: Final[Mapping[TransactionKind, Details]] = {
     ),
     TransactionKind.RETRIEVE: RetrieveDetails((RequestedDocument("2.999.1", "2.999.2"),)),
     TransactionKind.FEED: FeedDetails.of([PATIENT]),
+    TransactionKind.SUBSCRIBE: SubscriptionDetails(
+        "http://hub:8080/notification/1", "urn:uuid:2", lambda: "a=1", (PATIENT,)
+    ),
 }
 SCHEMA: Final = REFERENCE / "atna" / "dicom2017c.xsd"
 
@@ -88,7 +93,17 @@ def test_each_is_valid(transaction: str, refused: bool) -> None:
         "4" if refused else "0"
     )
     assert record.patient_id == PATIENT or isinstance(access.details, RetrieveDetails)
-    assert len(record.things) == (0 if isinstance(access.details, FeedDetails) else 1)
+    count = {FeedDetails: 0, SubscriptionDetails: 2}.get(type(access.details), 1)
+    assert len(record.things) == count
+
+
+@pytest.mark.parametrize("transaction", av.NOTIFYING)
+def test_each_that_is_sent_is_valid(transaction: str) -> None:
+    details = NotificationDetails((RemovedObject("urn:uuid:1", "Folder", patient_id=PATIENT),))
+    (record,) = trail.of_notification(transaction, details, "https://portal.example/hook")
+    assert types(message(record)) == [(transaction, record.event_type.system)]
+    assert points(message(record))[1][:2] == ("https://portal.example/hook", "false")
+    assert (record.event.code, record.patient_id) == ("110106", PATIENT)
 
 
 def test_a_read_of_one_resource_is_recorded_with_its_patient_alone() -> None:

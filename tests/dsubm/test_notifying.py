@@ -5,8 +5,10 @@ import hmac
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from tests.dsubm.receiver import Receiver, Receivers
 from tests.dsubm.rules import problems
@@ -28,6 +30,7 @@ from tests.dsubm.subscribed import (
 from tests.fhir.asked import FHIR_XML, ask, new_patient
 from tests.fhir.published import message
 from tests.serving import Server
+from xds.__main__ import main
 from xds.client import DocumentConsumer, new_oid, status_change_of
 from xds.client.administrator import next_version, removal_of, update_of
 from xds.fhir.r4 import structure, xml
@@ -340,3 +343,28 @@ def test_a_status_that_changes(broker: Server, receiver: Receiver) -> None:
         client.update(status_change_of(entry, v.DEPRECATED))
     told(receiver, 2)
     assert receiver.events(2)[1].entries[0]["resource"]["status"] == "superseded"
+
+
+@pytest.mark.shows("broker audit")
+def test_what_is_asked_and_told_is_recorded(broker: Server, receiver: Receiver) -> None:
+    """Subscribe, search, and each notification that was taken, with patient and document."""
+    patient = new_patient()
+    made = subscribed(broker, receiver, patient)
+    entry = registered(broker, patient)
+    receiver.events(1)
+    made.operation("status")
+
+    def found(transaction: str) -> list[dict[str, Any]]:
+        where = ["--data", str(broker.data), "--database", broker.database]
+        command = ["audit", *where, "--format", "json", "--patient", patient]
+        lines = CliRunner().invoke(main, command).stdout.splitlines()
+        return [one for one in map(json.loads, lines) if one["transaction"] == transaction]
+
+    receiver.waits(lambda: bool(found("ITI-112") and found("ITI-110") and found("ITI-113")))
+    (told,) = found("ITI-112")
+    assert [one["id"] for one in told["things"]] == [entry.entry_uuid]
+    assert told["event_type"] == ["ITI-112", "urn:ihe:event-type-code", "Resource Notify"]
+    assert (told["node"], told["initiates"], told["action"]) == (receiver.url, True, "R")
+    (asked,) = found("ITI-110")
+    assert (asked["action"], asked["outcome"]) == ("C", 0)
+    assert of_patient(patient) in asked["things"][0]["query"]

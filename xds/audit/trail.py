@@ -137,10 +137,15 @@ def records(access: Access, outcome: Outcome, *, elsewhere: str = "") -> Iterato
         yield from _records(access, outcome, event, elsewhere)
 
 
-def of_notification(details: NotificationDetails, consumer: str) -> Iterator[AuditRecord]:
-    """Yield the records of an ITI-53 that a consumer, a URL, has taken: one for each patient."""
-    access = Access(transaction=av.NOTIFYING.event_type.code, details=details)
-    return _records(access, DONE, av.NOTIFYING, consumer)
+def of_notification(
+    transaction: str, details: NotificationDetails, consumer: str
+) -> Iterator[AuditRecord]:
+    """Yield the records of what a consumer, a URL, has taken: one for each patient.
+
+    ``transaction`` is one of :data:`xds.audit.vocabulary.NOTIFYING`.
+    """
+    access = Access(transaction=transaction, details=details)
+    return _records(access, DONE, av.NOTIFYING[transaction], consumer)
 
 
 def _records(

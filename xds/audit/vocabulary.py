@@ -136,17 +136,29 @@ def _path(row: TransactionRow) -> str:
 EVENTS: Final[Mapping[str, AuditEvent]] = {
     row.name: _event(row, row.audit) for row in CATALOGUE if row.audit is not None
 }
-NOTIFYING: Final = AuditEvent(
-    event=_EVENT_IDS[AuditEventID.EXPORT],
-    action="R",
-    event_type=Coded("ITI-53", _TRANSACTIONS, "Document Metadata Notify"),
-    path=f"/{BROKER}",
-    serves_as_source=True,
-    subtype=None,
-    submission_role=20,
-    message_id="",
-)
-"""ITI-53 as the broker records it (ITI TF-2 3.53.5.1)."""
+
+
+def _notifying(event_type: Coded) -> AuditEvent:
+    return AuditEvent(
+        event=_EVENT_IDS[AuditEventID.EXPORT],
+        action="R",
+        event_type=event_type,
+        path=f"/{BROKER}",
+        serves_as_source=True,
+        subtype=None,
+        submission_role=20,
+        message_id="",
+    )
+
+
+NOTIFYING: Final[Mapping[str, AuditEvent]] = {
+    one.code: _notifying(one)
+    for one in (
+        Coded("ITI-53", _TRANSACTIONS, "Document Metadata Notify"),
+        Coded("ITI-112", _OF_FHIR, "Resource Notify"),
+    )
+}
+"""What a broker tells others, as it records it (ITI TF-2 3.53.5.1; DSUBm 2:3.112.5.1)."""
 REGISTERING: Final = replace(
     EVENTS[ITI_42.name],
     event=_EVENT_IDS[AuditEventID.EXPORT],

@@ -28,6 +28,7 @@ from xds.mhd.mapping.document_references import document_reference
 from xds.mhd.mapping.lists import folder_list, submission_set_list
 from xds.mhd.mapping.patients import patient_resource
 from xds.notification.model import NotificationKind
+from xds.notification.recorder import recorder
 from xds.notification.sender import NotificationProtocol
 from xds.notification.told import Notification, NotifiedObject, RenderedNotification
 from xds.registry.events import REGISTERED, REMOVED
@@ -182,4 +183,4 @@ def renderer(config: Config) -> NotificationRenderer:
     return NotificationRenderer(EventWriter(systems, RenderedResources()))
 
 
-NOTIFICATIONS: Final = NotificationProtocol(PROTOCOL, renderer)
+NOTIFICATIONS: Final = NotificationProtocol(PROTOCOL, renderer, recorder("ITI-112"))
