@@ -10,7 +10,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from xds.database.backend import Backend
+from xds.database.backend import LOCKS, Backend
 from xds.database.errors import CommitUnknown, DatabaseConflict, DatabaseUnavailable
 from xds.database.locks import NOTHING, Locks
 from xds.database.postgresql import PostgreSQL
@@ -26,8 +26,6 @@ InCommit = Callable[[Connection], None]
 """Work on the same database that shares the fate of somebody else's transaction."""
 
 _ATTEMPTS: Final = 5
-_LOCKS: Final = "xds_locks"
-"""The execution option that tells the beginning of a transaction what it is to lock."""
 _ANNOUNCED: Final = "xds_announced"
 """Where a connection keeps the topics that its transaction has announced."""
 
@@ -93,6 +91,7 @@ class Database:
         try:
             with (
                 part("database write"),
+                _Durable(self._backend),
                 self._backend.queue(),
                 self._transaction(locks) as connection,
             ):
@@ -124,11 +123,12 @@ class Database:
         """Connect for changes of tables on a server, in as many transactions as they take."""
         with self._availability(), self._backend.administration().connect() as connection:
             yield connection
+        self._backend.require_durable(of_all=True)
 
     @contextmanager
     def _transaction(self, locks: Locks | None) -> Iterator[Connection]:
         with self._availability(), self._backend.engine.connect() as connection:
-            connection.execution_options(**{_LOCKS: locks})
+            connection.execution_options(**{LOCKS: locks})
             connection.info.pop(_ANNOUNCED, None)
             with connection.begin():
                 yield connection
@@ -145,7 +145,7 @@ class Database:
 
     def _begin(self, connection: Connection) -> None:
         driver: Any = connection.connection.dbapi_connection
-        self._backend.begin(driver, connection.get_execution_options().get(_LOCKS))
+        self._backend.begin(driver, connection.get_execution_options().get(LOCKS))
 
     def clock(self, connection: Connection) -> int:
         """Return the database's time in seconds since 1970: it is the same for all processes."""
@@ -174,6 +174,25 @@ class Database:
         """Close every connection."""
         self._readers.close()
         self._backend.close()
+
+
+class _Durable:
+    """Has a block end only when what it saw and what it committed is on the disk.
+
+    Also where it fails: what somebody is refused for must not be gone after a failure of power.
+    """
+
+    __slots__ = ("_backend",)
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(self, *_: object) -> None:
+        """Wait; DatabaseUnavailable where it cannot be brought to the disk."""
+        self._backend.require_durable()
 
 
 class _KeptReaders:
@@ -234,7 +253,7 @@ class _SqliteRead:
         connection = self._kept.take()
         if connection is None:
             connection = self._backend.engine.connect()
-            connection.execution_options(**{_LOCKS: None})
+            connection.execution_options(**{LOCKS: None})
             connection.begin()
         else:
             self._driver(connection).execute("BEGIN")
@@ -251,8 +270,10 @@ class _SqliteRead:
         if error is None:
             self._driver(self._connection).commit()
             self._kept.put(self._connection)
+            self._backend.require_durable()
             return
         self._connection.close()
+        self._backend.require_durable()
         if isinstance(error, Exception) and (failure := _failure(self._backend, error)):
             raise failure from error
 

@@ -2,12 +2,16 @@
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Engine
 
 from xds.database.errors import DatabaseUnavailable
 from xds.database.locks import Locks
+
+LOCKS: Final = "xds_locks"
+"""The execution option that tells the beginning of a transaction what it is to lock; none where it
+only reads."""
 
 
 class Backend(ABC):
@@ -34,6 +38,13 @@ class Backend(ABC):
     @abstractmethod
     def require_same(self) -> None:
         """Raise DatabaseUnavailable where what is open no longer has its name."""
+
+    @abstractmethod
+    def require_durable(self, *, of_all: bool = False) -> None:
+        """Return once what this thread has seen or committed is on the disk, or what anybody has.
+
+        DatabaseUnavailable where it cannot be brought there.
+        """
 
     def wal_bytes(self) -> int | None:
         """Return the size of the write-ahead log, where it is this program's affair."""

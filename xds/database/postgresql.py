@@ -105,6 +105,9 @@ class PostgreSQL(Backend):
     def require_same(self) -> None:
         """Do nothing: the files of a server are its own affair."""
 
+    def require_durable(self, *, of_all: bool = False) -> None:
+        """Do nothing: a commit returns, and is seen, when it is on the disk of the server."""
+
     def prove_writable(self, connection: Any) -> None:
         """Write to the log of the server, which a commit then waits for, as for any other."""
         connection.execute("SELECT pg_logical_emit_message(true, 'xds', 'ready?')")

@@ -1,9 +1,10 @@
 """SQLite, the embedded database.
 
-It runs in WAL mode with full synchronisation, so that a commit is durable. It admits one writer at
-a time, and makes others sleep and ask again; here the writers of all threads and processes queue on
-a lock that wakes the next one at once. A write transaction takes SQLite's write lock at its
-beginning, so that what it reads still holds when it writes; named locks add nothing to that.
+It runs in WAL mode, and a commit is on the disk before anybody is told of it
+(:mod:`xds.database.durability`). It admits one writer at a time, and makes others sleep and ask
+again; here the writers of all threads and processes queue on a lock that wakes the next one at
+once. A write transaction takes SQLite's write lock at its beginning, so that what it reads still
+holds when it writes; named locks add nothing to that.
 
 Nothing is written, and no connection made, once the file's name leads to another file or to none:
 what would be acknowledged then would be in a file that nobody finds again.
@@ -24,13 +25,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from xds import logs
-from xds.database.backend import Backend
+from xds.database.backend import LOCKS, Backend
+from xds.database.durability import CommitSync
 from xds.database.errors import DatabaseUnavailable
 from xds.database.locks import Locks
 from xds.sqlite_file import SQLiteFile, uri
@@ -77,8 +79,10 @@ class SQLite(Backend):
         path = Path(url.database).absolute()
         self._file = SQLiteFile.make(path)
         self._writers = _Writers(path.with_name(f"{path.name}-writers"))
+        self._sync = self._writers.commits(path)
         self.engine = _engine(url, path, connections)
         event.listen(self.engine, "do_connect", lambda *_: self.require_same())
+        event.listen(self.engine, "commit", self._begin_commit)
         self._written = 0
         self._warned = -_WARN_SECONDS
 
@@ -87,7 +91,10 @@ class SQLite(Backend):
         """Wait until no other thread or process writes; DatabaseUnavailable without the file."""
         with self._writers:
             self.require_same()
-            yield
+            try:
+                yield
+            finally:
+                self._sync.end()
             self._written += 1
             if self._written % _LOOK_EVERY == 0 and self.wal_bytes() > _WAL_LIMIT:
                 self._bound_wal()
@@ -95,6 +102,18 @@ class SQLite(Backend):
     def begin(self, driver: Any, locks: Locks | None) -> None:
         """Begin; with the write lock where locks are wanted, whichever they are."""
         driver.execute("BEGIN" if locks is None else "BEGIN IMMEDIATE")
+
+    def _begin_commit(self, connection: Connection) -> None:
+        """Count the commit of one who has a writer's turn; who administers syncs in any case."""
+        if connection.get_execution_options().get(LOCKS) is not None:
+            self._sync.begin()
+
+    def require_durable(self, *, of_all: bool = False) -> None:
+        """Return once what this thread has seen or written is on the disk."""
+        if of_all:
+            self._sync.sync()
+        else:
+            self._sync.require_durable()
 
     def prove_writable(self, connection: Any) -> None:
         """Write the first page of the file as it is."""
@@ -137,6 +156,7 @@ class SQLite(Backend):
     def close(self) -> None:
         """Close every connection, and the lock's file."""
         super().close()
+        self._sync.close()
         self._writers.close()
 
 
@@ -145,7 +165,14 @@ class _Writers:
 
     def __init__(self, path: Path) -> None:
         self._thread = threading.Lock()
-        self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "w")
+        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")
+
+    def commits(self, database: Path) -> CommitSync:
+        """Give the commits of the writers, which are counted in the locked file."""
+        try:
+            return CommitSync(self._file.fileno(), database)
+        except OSError as error:
+            raise DatabaseUnavailable(f"the writers' lock: {error.strerror}") from error
 
     def __enter__(self) -> None:
         self._thread.acquire()
@@ -182,7 +209,7 @@ def _configure(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # transactions begin in SQLite.begin, not in the driver
     for pragma in (
         "journal_mode = WAL",
-        "synchronous = FULL",
+        "synchronous = NORMAL",  # what is committed is synced by CommitSync
         "foreign_keys = ON",
         f"cache_size = -{_CACHE_KIB}",
         "temp_store = MEMORY",

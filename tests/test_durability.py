@@ -1,0 +1,179 @@
+"""Power fails: what was acknowledged, and what anybody was answered from, is on the disk.
+
+The disk is simulated: of the write-ahead log it has what there was when a sync began that has
+ended. SQLite's own syncs, which bring more to it, are not counted.
+"""
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select
+
+from tests.databases import Databases
+from xds.database.access import Database
+from xds.database.durability import CommitSync
+from xds.database.errors import CommitUnknown
+from xds.registry.tables import patient
+
+_COMMITS = 40
+
+
+def _name(number: int) -> str:
+    return f"P{number}^^^&2.999.1.1&ISO"
+
+
+@dataclass
+class Disk:
+    """What of a write-ahead log would outlast a failure of power."""
+
+    log: Path
+    synced: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def sync(self, real: Callable[[int], None], descriptor: int) -> None:
+        """Sync, and note what is on the disk since."""
+        size = self.log.stat().st_size
+        real(descriptor)
+        with self.lock:
+            self.synced = max(self.synced, size)
+
+    def after_failure(self, length: int, folder: Path) -> set[str]:
+        """Return the patients that are known when power failed with so much of the log synced."""
+        folder.mkdir()
+        database = self.log.with_name(self.log.name.removesuffix("-wal"))
+        shutil.copy(database, folder / "registry.sqlite3")
+        (folder / "registry.sqlite3-wal").write_bytes(self.log.read_bytes()[:length])
+        with closing(Database(f"sqlite:///{folder}/registry.sqlite3")) as opened:
+            return known(opened)
+
+
+def known(database: Database) -> set[str]:
+    with database.read() as connection:
+        return set(connection.scalars(select(patient.c.patient_id)))
+
+
+def add(database: Database, number: int) -> None:
+    with database.write() as connection:
+        connection.execute(insert(patient), {"patient_id": _name(number)})
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """An empty registry on SQLite."""
+    with Databases().opened(tmp_path) as opened:
+        if not opened.is_sqlite:
+            pytest.skip("a server sees to its own log")
+        yield opened
+
+
+@pytest.fixture
+def disk(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
+    """The disk below it."""
+    (log,) = tmp_path.glob("*.sqlite3-wal")
+    simulated = Disk(log)
+    real = os.fdatasync
+    monkeypatch.setattr(
+        "xds.database.durability.os.fdatasync", lambda one: simulated.sync(real, one)
+    )
+    return simulated
+
+
+def test_what_was_acknowledged_outlasts_a_failure_of_power(
+    database: Database, disk: Disk, tmp_path: Path
+) -> None:
+    acknowledged: list[tuple[int, str]] = []
+
+    def write(number: int) -> None:
+        add(database, number)
+        acknowledged.append((disk.synced, _name(number)))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(_COMMITS)))
+    assert len(acknowledged) == _COMMITS
+    for place, (length, name) in enumerate(acknowledged[::4]):
+        assert name in disk.after_failure(length, tmp_path / str(place))
+
+
+def test_nobody_is_answered_from_what_a_failure_of_power_would_undo(
+    database: Database, disk: Disk, tmp_path: Path
+) -> None:
+    seen: dict[int, set[str]] = {}
+    has_ended = threading.Event()
+
+    def read() -> None:
+        while not has_ended.is_set():
+            found = known(database)
+            seen[disk.synced] = found  # the last that was seen with so much on the disk
+
+    with ThreadPoolExecutor(4) as pool:
+        reading = [pool.submit(read) for _ in range(2)]
+        writing = [pool.submit(add, database, number) for number in range(_COMMITS)]
+        for one in writing:
+            one.result()
+        has_ended.set()
+        for one in reading:
+            one.result()
+    assert len(seen) > 3
+    for length, found in list(seen.items())[::4]:
+        assert found <= disk.after_failure(length, tmp_path / str(length))
+
+
+def test_a_refusal_is_not_undone_by_a_failure_of_power(
+    database: Database, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = pytest.MonkeyPatch()
+    never.setattr(CommitSync, "require_durable", lambda self: None)
+    add(database, 1)  # whose writer died before it could sync
+    never.undo()
+    before = disk.synced
+    with suppress(LookupError), database.write() as connection:
+        assert list(connection.scalars(select(patient.c.patient_id))) == [_name(1)]
+        raise LookupError
+    assert disk.synced > before
+
+
+def test_many_writers_share_a_sync(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    syncs: list[int] = []
+    monkeypatch.setattr("xds.database.durability.os.fdatasync", syncs.append)
+    add(database, 1)
+    assert len(syncs) == 1
+    known(database)
+    known(database)
+    assert len(syncs) == 1, "what is on the disk is not synced again"
+
+
+def test_a_log_that_cannot_be_synced_leaves_the_outcome_unknown(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("xds.database.durability.os.fdatasync", fail)
+    with pytest.raises(CommitUnknown, match="write-ahead log"):
+        add(database, 1)
+
+
+def test_processes_share_what_is_known_of_commits(tmp_path: Path) -> None:
+    with (tmp_path / "writers").open("w+b") as file, (tmp_path / "db-wal").open("wb"):
+        one, other = (CommitSync(file.fileno(), tmp_path / "db") for _ in range(2))
+        one.begin()
+        one.end()
+        counters = list(other._counters)
+        assert counters[0] == counters[1] == counters[2] + 1
+        other.require_durable()
+        assert len(set(one._counters)) == 1
+        one.begin()  # and its process dies
+        other.require_durable()
+        assert one._counters[2] < one._counters[0], "it may have been committed, or not"
+        other.end()
+        other.require_durable()
+        assert len(set(one._counters)) == 1
+        one.close()
+        other.close()
