@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-_CHECKOUT = Path(__file__).parents[2]
+_CHECKOUT = Path(__file__).parents[3]
 
 if (_CHECKOUT / "bench" / "load").is_dir():
     sys.path.append(str(_CHECKOUT))
