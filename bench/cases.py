@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from statistics import median, quantiles
 from typing import Final
 
-from bench import feed, fhir, large, machine, plans
+from bench import feed, fhir, large, notifications, plans
 from bench.calls import Plain, Query, Retrieve, Submit
 from bench.clients import Hammer, Load, Prepare
 from bench.deployment import (
@@ -15,13 +14,13 @@ from bench.deployment import (
     MANY_ENTRIES,
     Deployment,
 )
-from bench.figures import Effort, Figure, Measure
+from bench.figures import Figure, Measure
+from bench.loads import loaded, rate_of, requests
 from bench.yardsticks import write_and_commit
 from xds.metadata import vocabulary as v
 
 Yardstick = Callable[[Deployment, Sequence[Load]], float]
 
-_WARM_UP_SECONDS: Final = 0.3
 _WRITES: Final = 400
 
 
@@ -42,17 +41,17 @@ class Case:
 
 def writing(deployment: Deployment, loads: Sequence[Load]) -> float:
     """As many bytes as each request had, written and fsynced, and one SQLite row: how often."""
-    size = sum(load.sent for load in loads) // _requests(loads)
+    size = sum(load.sent for load in loads) // requests(loads)
     return write_and_commit(deployment.folder, size, _WRITES, threads=len(loads))
 
 
 def reading(deployment: Deployment, loads: Sequence[Load]) -> float:
     """As many bytes as each answer had, from a bare WSGI application: how often."""
-    count = _requests(loads)
+    count = requests(loads)
     sent = sum(load.sent for load in loads) // count
     received = sum(load.received for load in loads) // count
     plain = Hammer(Plain(deployment.plain_url, sent, received), deployment.seconds / 2)
-    return _rate(deployment.clients.run(plain, len(loads)))
+    return rate_of(deployment.clients.run(plain, len(loads)))
 
 
 def storing(deployment: Deployment, loads: Sequence[Load]) -> float:
@@ -76,44 +75,16 @@ def rate(
     prepare: Callable[[Deployment], Prepare], yardstick: Yardstick, deployment: Deployment
 ) -> Sequence[Figure]:
     """Measure how many requests all clients together get answered in a second."""
-    loads, effort = _loaded(deployment, prepare(deployment), count=len(deployment.clients))
-    return [Figure(_rate(loads), yardstick(deployment, loads), effort)]
+    loads, effort = loaded(deployment, prepare(deployment), count=len(deployment.clients))
+    return [Figure(rate_of(loads), yardstick(deployment, loads), effort)]
 
 
 def duration(
     prepare: Callable[[Deployment], Prepare], yardstick: Yardstick, deployment: Deployment
 ) -> Sequence[Figure]:
     """Measure how long one client waits for an answer."""
-    loads, effort = _loaded(deployment, prepare(deployment), count=1)
+    loads, effort = loaded(deployment, prepare(deployment), count=1)
     return [Figure(effort.p50, 1 / yardstick(deployment, loads), effort)]
-
-
-def _loaded(
-    deployment: Deployment, prepare: Prepare, *, count: int
-) -> tuple[Sequence[Load], Effort]:
-    deployment.clients.run(Hammer(prepare, _WARM_UP_SECONDS), count)
-    before = machine.cpu_seconds(deployment.processes)
-    loads = deployment.clients.run(Hammer(prepare, deployment.seconds), count)
-    used = machine.cpu_seconds(deployment.processes) - before
-    return loads, _effort(loads, used)
-
-
-def _effort(loads: Sequence[Load], server_seconds: float) -> Effort:
-    latencies = [latency for load in loads for latency in load.latencies]
-    return Effort(
-        p50=median(latencies),
-        p95=quantiles(latencies, n=20)[-1] if len(latencies) > 1 else latencies[0],
-        server=server_seconds / len(latencies),
-        client=sum(load.cpu_seconds for load in loads) / len(latencies),
-    )
-
-
-def _rate(loads: Sequence[Load]) -> float:
-    return sum(len(load.latencies) / load.seconds for load in loads)
-
-
-def _requests(loads: Sequence[Load]) -> int:
-    return sum(len(load.latencies) for load in loads)
 
 
 # --- the cases -----------------------------------------------------------------------------------
@@ -138,6 +109,10 @@ def _query_many(deployment: Deployment) -> Prepare:
 
 def _at_rate(title: str, goal: float) -> tuple[Measure, ...]:
     return (Measure(title=title, unit="/s", goal=goal),)
+
+
+def _share(title: str) -> Measure:
+    return Measure(title=title, unit="/s", goal=0.9, of_yardstick=True)
 
 
 UNDER_TRUST: Final = Measure(
@@ -187,6 +162,22 @@ CASES: Final = (
         plans.plans,
     ),
     Case("feed", _at_rate("ITI-8 on one connection", 500), feed.feed),
+    Case(
+        "subscriptions",
+        (_share("ITI-42, 10,000 subscriptions"),),
+        notifications.with_many,
+    ),
+    Case(
+        "told",
+        (Measure(title="told after ITI-42, p95", unit="s", goal=0.2, at_most=True),),
+        notifications.soon,
+    ),
+    Case("drained", _at_rate("told after an outage", 1_000), notifications.drained),
+    Case(
+        "backlog",
+        (_share("ITI-42, a million wait"),),
+        notifications.with_backlog,
+    ),
     Case(
         "gigabyte",
         (
