@@ -4,14 +4,15 @@ Most subscriptions are about one patient, or about exact values of another attri
 by such a value; only what demands none is decided for each object, and equal filters once.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, select
 
-from xds.metadata.criteria import Criterion, demanded, evaluate, held
-from xds.metadata.objects import MetadataObject
+from xds.metadata.criteria import Criterion, comparisons, demanded, evaluate, held
+from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.metadata.searched import searchable
 from xds.notification import filters, rights, rows
 from xds.notification.model import SubscribedTopic, SubscriptionState
@@ -19,7 +20,12 @@ from xds.notification.tables import subscription
 from xds.security.caller import Caller
 
 _PAGE: Final = 5_000
+_KEPT: Final = 16_384
 _PATIENT: Final = "patient_id"
+_NOTHING: Final[Mapping[type[MetadataObject], MetadataObject]] = {
+    kind: kind.create() for kind in (DocumentEntry, SubmissionSet, Folder)
+}
+"""Objects that have no attribute."""
 _C: Final = subscription.c
 _CHANGED: Final = (
     select(
@@ -148,22 +154,36 @@ class LiveSubscriptions:
         return any(searchable(one) in by_patient for one in patient_ids)
 
     def matching(
-        self, change: str, thing: MetadataObject, known: Mapping[str, str]
+        self,
+        change: str,
+        kind: type[MetadataObject],
+        known: Mapping[str, str],
+        read: Callable[[], MetadataObject | None],
     ) -> Iterator[MatchedSubscription]:
         """Yield the subscriptions that ask for a change of an object; some perhaps twice.
 
-        ``known`` as for :func:`xds.metadata.criteria.evaluate`.
+        The object is read where what is ``known`` of it, as for
+        :func:`xds.metadata.criteria.evaluate`, does not decide; it may prove to be gone.
         """
-        bucket = self._buckets.get((type(thing).KIND, change))
+        bucket = self._buckets.get((kind.KIND, change))
         if bucket is None:
             return
         places = [bucket.others]
         for attribute, by_value in bucket.exact.items():
-            places += [by_value[one] for one in held(attribute, thing, known) if one in by_value]
+            thing = _NOTHING[kind] if attribute in known else read()
+            if thing is not None:
+                values = held(attribute, thing, known)
+                places += [by_value[one] for one in values if one in by_value]
         for keys in places:
             for criterion, found in keys.items():
-                if evaluate(criterion, thing, known):
+                thing = _NOTHING[kind] if _attributes(criterion) <= known.keys() else read()
+                if thing is not None and evaluate(criterion, thing, known):
                     yield from (self._all[key] for key in found)
+
+
+@lru_cache(_KEPT)
+def _attributes(criterion: Criterion) -> frozenset[str]:
+    return frozenset(one.attribute for one in comparisons(criterion))
 
 
 def _matched(row: Any) -> MatchedSubscription:

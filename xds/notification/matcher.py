@@ -6,9 +6,10 @@ of these events are one commit, so each is there once, whatever process ends whe
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, update
@@ -132,18 +133,16 @@ class Matcher:
         merges: "_Merges",
         matches: _Matches,
     ) -> None:
-        past = things.of(event)
-        if past is None or past.thing is None:
-            return
+        kind = _KINDS[event.object_kind]
         status = _STATUSES.get(event.kind)
         known = {} if status is None else {"availability_status": status}
         chosen: dict[int, MatchedSubscription] = {}
         for patient_id in merges.names(event):
             as_then = {**known, "patient_id": searchable(patient_id)}
-            for one in self._live.matching(event.kind, past.thing, as_then):
+            for one in self._live.matching(event.kind, kind, as_then, partial(things.thing, event)):
                 if one.begins is not None and one.begins < event.number:
                     chosen[one.key] = one
-        sight = _Sight(connection, past)
+        sight = _Sight(connection, kind, partial(things.of, event))
         rights = self._subscriptions.rights
         for one in chosen.values():
             if sight.sees(rights.visible(one.transaction, one.caller)):
@@ -192,41 +191,52 @@ def _row(key: int, number: int, one: _Told) -> dict[str, Any]:
 
 
 class _Things:
-    """The objects of some events, read together."""
+    """The objects of some events, read together, and not before one is asked for."""
 
     def __init__(self, connection: Connection, found: Sequence[Event]) -> None:
+        self._connection = connection
         self._told: dict[str, NotifiedObject] = {}
-        wanted: dict[type[MetadataObject], dict[str, None]] = defaultdict(dict)
+        self._wanted: dict[type[MetadataObject], dict[str, None]] = defaultdict(dict)
         for one in found:
             kind = _KINDS[one.object_kind]
-            assert one.entry_uuid is not None
+            assert one.entry_uuid is not None, "it is of an object"
             if one.removed is not None:
                 self._told[one.entry_uuid] = NotifiedObject(kind, one.entry_uuid, one.removed)
             else:
-                wanted[kind][one.entry_uuid] = None
-        for kind, uuids in wanted.items():
-            self._read(connection, kind, [uuid for uuid in uuids if uuid not in self._told])
-
-    def _read(
-        self, connection: Connection, kind: type[MetadataObject], uuids: Sequence[str]
-    ) -> None:
-        there = told.registered(connection, kind, uuids)
-        for uuid, one in there.items():
-            self._told[uuid] = NotifiedObject(kind, uuid, one.found, one)
-        for past in events.removed(connection, kind, [one for one in uuids if one not in there]):
-            self._told[past.entry_uuid] = NotifiedObject(kind, past.entry_uuid, past)
+                self._wanted[kind][one.entry_uuid] = None
 
     def of(self, event: Event) -> NotifiedObject | None:
-        """Return the object of an event."""
+        """Return the object of an event; None where there is nothing of it any more."""
+        if event.removed is None and (uuids := self._wanted.pop(_KINDS[event.object_kind], None)):
+            self._read(_KINDS[event.object_kind], [one for one in uuids if one not in self._told])
         return self._told.get(event.entry_uuid or "")
+
+    def thing(self, event: Event) -> MetadataObject | None:
+        """Return its metadata."""
+        past = self.of(event)
+        return None if past is None else past.thing
+
+    def _read(self, kind: type[MetadataObject], uuids: Sequence[str]) -> None:
+        there = told.registered(self._connection, kind, uuids)
+        for uuid, one in there.items():
+            self._told[uuid] = NotifiedObject(kind, uuid, one.found, one)
+        gone = [one for one in uuids if one not in there]
+        for past in events.removed(self._connection, kind, gone):
+            self._told[past.entry_uuid] = NotifiedObject(kind, past.entry_uuid, past)
 
 
 class _Sight:
     """Who may see one object; each criterion is decided once."""
 
-    def __init__(self, connection: Connection, past: NotifiedObject) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        kind: type[MetadataObject],
+        read: Callable[[], NotifiedObject | None],
+    ) -> None:
         self._connection = connection
-        self._past = past
+        self._kind = kind
+        self._read = read
         self._decided: dict[Criterion, bool] = {}
 
     def sees(self, visible: Criterion) -> bool:
@@ -238,14 +248,16 @@ class _Sight:
         return self._decided[visible]
 
     def _decide(self, visible: Criterion) -> bool:
-        past = self._past
+        past = self._read()
+        if past is None:
+            return False
         if past.was_removed:
             return told.is_visible(past, visible)
-        if past.kind is DocumentEntry:
-            assert past.thing is not None
+        if self._kind is DocumentEntry:
+            assert past.thing is not None, "it is registered"
             return evaluate(visible, past.thing)
         return past.entry_uuid in told.objects(
-            self._connection, past.kind, [past.entry_uuid], visible
+            self._connection, self._kind, [past.entry_uuid], visible
         )
 
 

@@ -1,12 +1,14 @@
 """Subscriptions from and to their rows."""
 
 import json
+from collections import namedtuple
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, text, update
 
+from xds.database.reading import fetch
 from xds.metadata.criteria import Criterion
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.notification import filters, rights
@@ -24,6 +26,7 @@ _KINDS: Final[dict[str, type[MetadataObject]]] = {
     one.KIND: one for one in (DocumentEntry, SubmissionSet, Folder)
 }
 _C: Final = subscription.c
+_Columns = namedtuple("_Columns", subscription.c.keys())  # type: ignore[misc]
 _BY_ID: Final = select(subscription).where(_C.id == bindparam("wanted"))
 _BY_KEY: Final = select(subscription).where(_C.pk == bindparam("wanted"))
 _LOCKED: Final = (
@@ -32,14 +35,13 @@ _LOCKED: Final = (
     .order_by(_C.pk)
     .with_for_update()
 )
-_SECRETS: Final = select(_C.secrets).where(_C.pk == bindparam("key"))
 _REVISION: Final = text(
     "INSERT INTO subscription_revision (pk, last) VALUES (1, 1) ON CONFLICT (pk) "
     "DO UPDATE SET last = subscription_revision.last + 1 RETURNING last"
 )
 
 
-def subscription_of(row: Row[Any]) -> Subscription:
+def subscription_of(row: Any) -> Subscription:
     """Return what a row says, but not its secrets."""
     secrets = json.loads(row.secrets)
     headers = tuple(secrets.get("headers", ()))
@@ -71,12 +73,12 @@ def subscription_of(row: Row[Any]) -> Subscription:
     )
 
 
-def topic_of(row: Row[Any]) -> SubscribedTopic:
+def topic_of(row: Any) -> SubscribedTopic:
     """Return the topic of a row."""
     return _topic(row.topic, row.object_kind, row.changes, row.is_grouped)
 
 
-def filter_of(row: Row[Any]) -> Criterion:
+def filter_of(row: Any) -> Criterion:
     """Return the filter of a row; one object for equal texts."""
     return _filter(row.filter)
 
@@ -129,9 +131,9 @@ def _dumped(secrets: Secrets) -> str:
     return json.dumps({name: value for name, value in parts.items() if value})
 
 
-def secrets_of(connection: Connection, key: int) -> Secrets:
+def secrets_of(row: Any) -> Secrets:
     """Return the secrets of a subscription: for the sender alone."""
-    return Secrets(**json.loads(connection.scalar(_SECRETS, {"key": key}) or "{}"))
+    return Secrets(**json.loads(row.secrets))
 
 
 def row_of(connection: Connection, subscription_id: str) -> Row[Any] | None:
@@ -139,9 +141,9 @@ def row_of(connection: Connection, subscription_id: str) -> Row[Any] | None:
     return connection.execute(_BY_ID, {"wanted": subscription_id}).one_or_none()
 
 
-def row_of_key(connection: Connection, key: int) -> Row[Any] | None:
-    """Return the row of a key, if there is one."""
-    return connection.execute(_BY_KEY, {"wanted": key}).one_or_none()
+def row_of_key(connection: Connection, key: int) -> Any:
+    """Return what stands in the row of a key, by its columns; None where there is none."""
+    return next((_Columns(*row) for row in fetch(connection, _BY_KEY, {"wanted": key})), None)
 
 
 def locked(connection: Connection, keys: Iterable[int]) -> Sequence[Row[Any]]:

@@ -137,7 +137,7 @@ class NotificationSender:
                 return  # a state of before
             one = rows.subscription_of(row)
             rendered = self._rendered(connection, one, what)
-            secrets = rows.secrets_of(connection, one.key)
+            secrets = rows.secrets_of(row)
         if rendered is not None:
             self._post(one, rendered, secrets)
 

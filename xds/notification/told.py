@@ -7,11 +7,12 @@ of its removal.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid5
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
+from xds.database.reading import fetch
 from xds.metadata.criteria import Criterion, evaluate, is_anything, of_patient
 from xds.metadata.objects import DocumentEntry, MetadataObject
 from xds.notification.model import NotificationKind, Subscription
@@ -93,7 +94,7 @@ class RenderedNotification:
 
 _N: Final = notification.c
 _AFTER: Final = (
-    select(notification)
+    select(_N.number, _N.change, _N.at, _N.objects)
     .where(
         _N.subscription == bindparam("of"),
         _N.number > bindparam("after"),
@@ -139,15 +140,24 @@ def after(
     """Return the notifications of a subscription that follow a number, up to another one."""
     last = one.numbered if until is None else min(until, one.numbered)
     asked = {"of": one.key, "after": number, "until": last, "most": at_most}
-    rows = connection.execute(_AFTER, asked).all()
+    rows = [_Kept(*row) for row in fetch(connection, _AFTER, asked)]
     visible = rights.visible(one.transaction, one.caller)
     uuids = dict.fromkeys(uuid for row in rows for uuid in row.objects.split())
     found = objects(connection, one.topic.kind, list(uuids), visible)
     return [_notification(one, row, found) for row in rows]
 
 
+class _Kept(NamedTuple):
+    """What is kept of a notification."""
+
+    number: int
+    change: str
+    at: int
+    objects: str
+
+
 def _notification(
-    one: Subscription, row: Row[Any], found: Mapping[str, NotifiedObject]
+    one: Subscription, row: _Kept, found: Mapping[str, NotifiedObject]
 ) -> Notification:
     return Notification(
         subscription=one,
