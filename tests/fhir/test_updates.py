@@ -386,6 +386,48 @@ def test_every_version_is_in_the_history(document: Published) -> None:
     assert [one["request"]["method"] for one in bundle["entry"]] == ["PUT", "PUT", "POST"]
 
 
+@shows("FHIR GET /DocumentReference/{id}/_history")
+def test_a_history_is_read_page_by_page(document: Published) -> None:
+    for number in range(4):
+        document.put(document.edited(setting(description=f"seen {number}")))
+    path, numbers, pages = f"{document.path}/_history?_count=2", [], 0
+    while path:
+        bundle = document.send("GET", path).json()
+        assert structure.problems(bundle) == []
+        assert (bundle["total"], len(bundle["entry"]) <= 2) == (5, True)
+        numbers += [history_of(one["resource"])[0] for one in bundle["entry"]]
+        links = {one["relation"]: one["url"] for one in bundle["link"]}
+        assert links["first"].endswith("_history?_count=2")
+        path = links.get("next", "").partition("/fhir")[2]
+        pages += 1
+    assert (numbers, pages) == (["5", "4", "3", "2", "1"], 3)
+    counted = document.send("GET", f"{document.path}/_history?_count=0").json()
+    assert (counted["total"], "entry" in counted) == (5, False)
+
+
+def test_a_history_begins_at_a_moment(document: Published) -> None:
+    document.put(document.edited(setting(description="seen")))
+    bundle = document.send("GET", f"{document.path}/_history").json()
+    made = [one["response"]["lastModified"] for one in bundle["entry"]]
+    assert made == sorted(made, reverse=True)
+    for since, total in ((made[1], 2), ("2099-01-01T00:00:00Z", 0), ("2000-01-01", 2)):
+        found = document.send("GET", f"{document.path}/_history?_since={since}").json()
+        assert found["total"] == total, since
+
+
+@pytest.mark.parametrize("query", ["_count=many", "_since=yesterday", "_page=x"])
+def test_a_history_of_unclear_versions(document: Published, query: str) -> None:
+    reply = document.send("GET", f"{document.path}/_history?{query}")
+    assert document.refuses(reply, 400) == [("value", "", f"http.{query.partition('=')[0]}")]
+
+
+def test_a_history_by_a_parameter_that_is_not_known(document: Published) -> None:
+    path = f"{document.path}/_history?_at=2026"
+    assert document.send("GET", path).status == 200
+    reply = document.send("GET", path, Prefer="handling=strict")
+    assert document.refuses(reply, 400) == [("not-supported", "", "http._at")]
+
+
 def test_older_versions_are_read(document: Published) -> None:
     first = document.read()
     document.put(document.edited(setting(description="seen")))
