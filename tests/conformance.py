@@ -120,6 +120,14 @@ BEHAVIOUR: Final[Mapping[str, tuple[str, str]]] = {
         "Of an update and a replacement of one document that race, one is done",
         "ITI TF-2 3.57.4.1.3",
     ),
+    "race of updates by FHIR": (
+        "Of two updates of one version that race one is done, whichever way they come",
+        "FHIR R4 3.1.0.5",
+    ),
+    "race of a removal by FHIR": (
+        "What is removed while it is read or updated is whole or gone",
+        "FHIR R4 3.1.0.7",
+    ),
     "race of a removal": (
         "Of a removal and an Association to what is removed that race, one is done",
         "ITI TF-2 3.62.4.1.3",

@@ -27,6 +27,7 @@ ON_BOTH: Final = frozenset(
         "audit/test_chain.py",
         "audit/test_poisoned.py",
         "notification/test_engine.py",
+        "fhir/test_update_races.py",
         "outgoing/test_dispatcher.py",
         "outgoing/test_killed.py",
         "outgoing/test_operations.py",

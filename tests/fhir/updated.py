@@ -18,6 +18,7 @@ UPDATE_OPTIONS = {
     "fhir_update_metadata": "yes",
     "fhir_history": "yes",
     "fhir_delete": "yes",
+    "metadata_update": "yes",
     "legal_hold_codes": "V^^2.16.840.1.113883.5.25",
 }
 Edit = Callable[[Resource], object]

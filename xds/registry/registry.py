@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
@@ -194,34 +195,36 @@ class DocumentRegistry:
         tell: Callable[[Removal], object] = lambda _: None,
         in_commit: InCommit | None = None,
         visible: Criterion = ANYTHING,
+        with_latest: bool = False,
     ) -> None:
         """Remove objects in one database transaction (ITI TF-2 3.62.4.1.3).
 
         They have to be ``visible`` to the caller, else they are as if they were not there. ``tell``
-        is handed what is about to be removed, before ``in_commit`` is called in the commit.
+        is handed what is about to be removed, before ``in_commit`` is called in the commit. With
+        ``with_latest`` a version goes only together with the latest one of its logical object.
 
         Raises TransactionFailure with everything that speaks against it; then nothing has changed.
         """
         seen = Visibility.of(visible)
-        retried(lambda: self._remove(entry_uuids, tell, in_commit, seen))
+        find = partial(self._removable, entry_uuids=entry_uuids, seen=seen, with_latest=with_latest)
+        retried(lambda: self._remove(find, tell, in_commit))
 
     def _remove(
         self,
-        entry_uuids: Sequence[str],
+        find: Callable[[Connection], Removal],
         tell: Callable[[Removal], object],
         in_commit: InCommit | None,
-        seen: Visibility,
     ) -> None:
         with self.database.read() as connection:
             last = events.last_seen(connection)
         # in a state of later on, which has all events up to that one
         with self.database.read() as connection:
-            before = self._removable(connection, entry_uuids, seen)
+            before = find(connection)
         tell(before)
         with self.database.write(before.locks) as connection:
             now_there = before
             if removal.has_changed(connection, before, last):
-                now_there = self._removable(connection, entry_uuids, seen)
+                now_there = find(connection)
                 if now_there.locks.exclusive - before.locks.exclusive:
                     raise DatabaseConflict("an object has gone to another patient meanwhile")
             elif held := removal.holds(connection, before, ()):  # a mark writes no event
@@ -231,11 +234,17 @@ class DocumentRegistry:
                 in_commit(connection)
 
     def _removable(
-        self, connection: Connection, entry_uuids: Sequence[str], seen: Visibility
+        self,
+        connection: Connection,
+        entry_uuids: Sequence[str],
+        seen: Visibility,
+        *,
+        with_latest: bool,
     ) -> Removal:
         found = removal.read(connection, _visible(connection, entry_uuids, seen))
         found = replace(found, asked=tuple(dict.fromkeys(entry_uuids)))
-        if errors := removal.errors(connection, found, self.legal_hold_codes):
+        errors = removal.errors(connection, found, self.legal_hold_codes)
+        if errors := [*errors, *(removal.later_versions(found) if with_latest else ())]:
             raise TransactionFailure(errors)
         return found
 

@@ -47,6 +47,7 @@ from xds.errors import (
     ReferencesExistException,
     RegistryError,
     UnresolvedReferenceException,
+    XDSMetadataVersionError,
     XDSUnreferencedObjectException,
 )
 from xds.metadata import vocabulary as v
@@ -255,6 +256,18 @@ def errors(
         *_orphaned(connection, removal),
         *holds(connection, removal, legal_hold_codes),
     ]
+
+
+def later_versions(removal: Removal) -> Iterator[RegistryError]:
+    """Tell of logical objects whose latest version stays."""
+    latest = {one.logical_id for one in removal.found if one.is_latest}
+    for one in removal.found:
+        if one.logical_id is not None and one.logical_id not in latest:
+            yield XDSMetadataVersionError(
+                f"{one.logical_id} has a later version than {one.entry_uuid}",
+                one.entry_uuid,
+                rule="latest_version",
+            )
 
 
 def _still_referenced(connection: Connection, removal: Removal) -> Iterator[RegistryError]:

@@ -12,11 +12,13 @@ from xds.metadata.criteria import ANYTHING, Comparison, Operator
 from xds.metadata.document_request import DocumentRequest
 from xds.metadata.objects import DocumentEntry
 from xds.mhd.stored_resources import StoredResources
+from xds.mhd.updates.comparison import STALE
 from xds.mhd.updates.updating import target
 from xds.transactions.iti62_remove_metadata import tell
 
 _log = logs.get_logger(__name__)
 _MINIMAL: Final = "minimal"
+_ATTEMPTS: Final = 5
 
 
 def delete(stored: StoredResources, facade: Facade, call: Call) -> Answer:
@@ -24,21 +26,36 @@ def delete(stored: StoredResources, facade: Facade, call: Call) -> Answer:
 
     The documents of a List stay, so a SubmissionSet that alone holds one is not removed. The bytes
     of a document go after the commit, where they are here and no other entry names them: a crash in
-    between leaves a document without entry, which ``xds sweep`` removes. Raises Refused.
+    between leaves a document without entry, which ``xds sweep`` removes. A version that comes
+    meanwhile goes as well, where If-Match does not forbid it. Raises Refused.
+    """
+    attempts = _ATTEMPTS
+    while True:
+        attempts -= 1
+        try:
+            return _deleted(stored, facade, call)
+        except TransactionFailure as failure:
+            if not attempts or STALE not in {one.code for one in failure.errors}:
+                raise refusal(failure) from None
+
+
+def _deleted(stored: StoredResources, facade: Facade, call: Call) -> Answer:
+    """Remove the versions that there are at the moment.
+
+    Raises Refused, and TransactionFailure with XDSMetadataVersionError where there is a later
+    version by the time, which If-Match has to be asked about.
     """
     current = target(facade, call, stored)
     with facade.domain.registry.view(call.access.visible) as view:
         found = stored.versions(view, current.id)
         going = view.going_with([one.found.entry_uuid for one in found])
-    try:
-        facade.domain.registry.remove(
-            going,
-            tell=partial(tell, call.access),
-            in_commit=call.access.commit,
-            visible=call.access.visible,
-        )
-    except TransactionFailure as failure:
-        raise refusal(failure) from None
+    facade.domain.registry.remove(
+        going,
+        tell=partial(tell, call.access),
+        in_commit=call.access.commit,
+        visible=call.access.visible,
+        with_latest=True,
+    )
     if isinstance(current.thing, DocumentEntry):
         _remove_document(facade, current.thing)
     if call.prefer.get("return") == _MINIMAL:
