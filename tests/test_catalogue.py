@@ -68,7 +68,7 @@ def _lacking(row: TransactionRow) -> Iterator[str]:
 
 def _lacking_by_soap(row: TransactionRow, messages: SoapMessages) -> Iterator[str]:
     if not any((one.catalogued, one.messages) == (row, messages) for one in TRANSACTIONS):
-        yield f"transactions/__init__.py has no handler of {messages.action} in TRANSACTIONS"
+        yield f"transactions/table.py has no handler of {messages.action} in TRANSACTIONS"
     if messages.element not in _declared():
         yield f"no schema declares {messages.element}"
     title = f"{row.title}: {messages.title}" if messages.title else row.title
@@ -261,7 +261,7 @@ def test_a_new_row_alone_is_told_everything_that_it_lacks() -> None:
         *_told(
             "ITI-901",
             no_event,
-            "transactions/__init__.py has no handler of urn:example:Remove in TRANSACTIONS",
+            "transactions/table.py has no handler of urn:example:Remove in TRANSACTIONS",
             "no schema declares {urn:example}Remove",
             "wsdl/registry.wsdl has no operation of "
             "ITI-901 A, urn:example:Remove, urn:example:Removed, {urn:example}Remove",
@@ -270,7 +270,7 @@ def test_a_new_row_alone_is_told_everything_that_it_lacks() -> None:
         ),
         *_told(
             "ITI-902",
-            "transactions/__init__.py has no handler of urn:example:Ask in TRANSACTIONS",
+            "transactions/table.py has no handler of urn:example:Ask in TRANSACTIONS",
             f"wsdl/registry.wsdl has no operation of ITI-902 B, {asked}AdhocQueryRequest",
             "wsdl/registry.wsdl has no binding of urn:example:Ask",
             "registry/queries/stored_queries.py has no stored query of it",

@@ -18,6 +18,15 @@ def anchors(page: Path) -> set[str]:
     return {one.replace(" ", "-") for one in kept}
 
 
+def test_the_rooms_are_those_of_the_program() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rows = re.findall(r"(?m)^\| (`.*?`) \|", page.partition("## Rooms")[2].partition("\n## ")[0])
+    named = [name for row in rows for name in re.findall(r"`(\w+(?:/|\.py))`", row)]
+    packages = [f"{path.parent.name}/" for path in (ROOT / "xds").glob("*/__init__.py")]
+    modules = [path.name for path in (ROOT / "xds").glob("*.py") if path.stem != "__init__"]
+    assert sorted(named) == sorted(packages + modules)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_to_what_is_there(page: Path) -> None:
     text = re.sub(r"(?ms)^```.*?^```|`[^`\n]*`", "", page.read_text())

@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from threading import Barrier
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -269,6 +269,37 @@ def registered_anew(database: Database) -> dict[str, list[tuple[Any, ...]]]:
 def as_read(kind: Any, value: Any, connection: Connection) -> Any:
     """Return a value as it is read back from a column of a type."""
     return connection.scalar(select(literal(value, kind)))
+
+
+SEARCHED: Final = {
+    ("submission_set", 0): (
+        "author availability_status content_type_code entry_uuid further_codes "
+        "further_identifiers home_community_id patient_id source_id submission_time unique_id"
+    ),
+    ("document_entry", 2): (
+        "author author_institution availability_status class_code confidentiality_code "
+        "creation_time document_availability entry_uuid event_code_list format_code "
+        "further_codes further_identifiers hash healthcare_facility_type_code "
+        "home_community_id logical_id object_type patient_id practice_setting_code "
+        "reference_id_list repository_unique_id service_start_time service_stop_time size "
+        "source_patient_id title type_code unique_id"
+    ),
+    ("folder", 0): (
+        "availability_status code_list entry_uuid further_codes further_identifiers "
+        "home_community_id last_update_time logical_id patient_id unique_id"
+    ),
+}
+"""What is searched of the objects of each table, by the search version of the table."""
+
+
+def test_what_is_searched_is_that_of_its_search_version() -> None:
+    """An attribute more at the same version would never be found of what is registered before."""
+    found = {
+        (table.name, SEARCH_VERSIONS[table.name]): " ".join(sorted(kind.indexes()))
+        for kind, table in TABLES.items()
+        if table.name in SEARCH_VERSIONS
+    }
+    assert found == SEARCHED
 
 
 def test_an_upgraded_database_has_what_registering_anew_would_write(old: Database) -> None:
