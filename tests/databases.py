@@ -28,6 +28,8 @@ ON_BOTH: Final = frozenset(
         "audit/test_poisoned.py",
         "notification/test_engine.py",
         "fhir/test_update_races.py",
+        "notification/test_keeper.py",
+        "notification/test_matching.py",
         "outgoing/test_dispatcher.py",
         "outgoing/test_killed.py",
         "outgoing/test_operations.py",

@@ -1,0 +1,166 @@
+"""What happens to subscriptions because time goes by; the time is that of the database."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, update
+from structlog.testing import capture_logs
+
+from tests.databases import Databases
+from tests.notification.engine import Engine, engine
+from tests.soap.receiver import until
+from xds.database.access import Database
+from xds.notification import keeper
+from xds.notification.keeper import SubscriptionKeeper
+from xds.notification.model import (
+    Subscription,
+    SubscriptionRefused,
+    SubscriptionState,
+    UnknownSubscription,
+)
+from xds.notification.tables import notification, subscription
+
+DAY = 24 * 3600 * 1000
+
+
+@pytest.fixture
+def database(tmp_path: Path, databases: Databases) -> Iterator[Database]:
+    with databases.opened(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def log() -> Iterator[object]:
+    """What is logged, which is not rendered."""
+    with capture_logs() as entries:
+        yield entries
+
+
+@pytest.fixture
+def it(database: Database, tmp_path: Path) -> Iterator[Engine]:
+    with engine(database, tmp_path) as made:
+        yield made
+
+
+def looks(it: Engine) -> None:
+    """Have the keeper do what is due."""
+    SubscriptionKeeper(it.database, it.subscriptions.patience).look()
+
+
+def passes(it: Engine, milliseconds: int) -> None:
+    """Have it be so much later for all subscriptions."""
+    columns = [subscription.c[name] for name in ("ends", "beats", "failed_since", "due")]
+    with it.database.write() as connection:
+        earlier = {column.name: column - milliseconds for column in columns}
+        connection.execute(update(subscription).values(**earlier))
+        connection.execute(update(notification).values(at=notification.c.at - milliseconds))
+
+
+def now(it: Engine) -> int:
+    with it.database.read() as connection:
+        return it.database.milliseconds(connection)
+
+
+def kept(it: Engine, one: Subscription) -> int:
+    with it.database.read() as connection:
+        count = select(func.count()).where(notification.c.subscription == one.key)
+        return connection.execute(count).scalar_one()
+
+
+def test_a_subscription_ends_when_its_time_is_over(it: Engine) -> None:
+    one = it.subscribe("/a", ends=now(it) + 2 * DAY, tells_end=True)
+    other = it.subscribe("/b", ends=now(it) + 2 * DAY, recovers=False)
+    renewed = it.subscribe("/c", ends=now(it) + 2 * DAY)
+    it.subscriptions.renew(renewed.id, now(it) + 9 * DAY)
+    looks(it)
+    assert it.state(one).state is SubscriptionState.ACTIVE
+    passes(it, 3 * DAY)
+    looks(it)
+    assert it.state(one).state is SubscriptionState.ENDED
+    assert it.state(one).reason == keeper.OVER
+    assert it.state(other).state is SubscriptionState.OFF
+    assert it.state(renewed).state is SubscriptionState.ACTIVE
+    with pytest.raises(UnknownSubscription):
+        it.subscriptions.renew(one.id, now(it) + DAY)
+    with pytest.raises(SubscriptionRefused):
+        it.subscriptions.request(other.id)
+    with it.working():
+        assert it.told("/a")[0]["kind"] == "deactivation"
+
+
+def test_what_has_ended_is_removed_in_the_end_with_all_that_was_told(it: Engine) -> None:
+    one = it.subscribe("/a")
+    off = it.subscribe("/b", recovers=False)
+    with it.working():
+        it.register()
+        until(lambda: it.state(one).delivered == it.state(off).delivered == 1)
+    it.subscriptions.end(one.id)
+    it.subscriptions.turn_off(off.id)
+    passes(it, 6 * DAY)
+    looks(it)
+    assert kept(it, one) == kept(it, off) == 1
+    passes(it, 2 * DAY)
+    looks(it)
+    assert it.subscriptions.get(one.id) is None
+    assert kept(it, one) == 0
+    assert it.state(off).state is SubscriptionState.ENDED
+
+
+def test_a_target_that_fails_for_days_is_given_up(it: Engine) -> None:
+    one = it.subscribe("/a", tells_end=True)
+    it.receiver.refuse("/a", *[500] * 10_000)
+    with it.working():
+        it.register()
+        until(lambda: it.state(one).state is SubscriptionState.ERROR)
+        passes(it, 6 * DAY)
+        looks(it)
+        assert it.state(one).state is SubscriptionState.ERROR
+        passes(it, 2 * DAY)
+        looks(it)
+        assert it.state(one).state is SubscriptionState.ENDED
+        assert it.state(one).reason == keeper.FAILED_FOR_LONG
+        before = len(it.receiver.came("/a"))
+        it.subscribe("/b")
+        it.register()
+        it.told("/b")
+        assert len(it.receiver.came("/a")) <= before + 1
+
+
+def test_a_heartbeat_is_sent_where_nothing_was_for_a_while(it: Engine) -> None:
+    one = it.subscribe("/a", heartbeat=60)
+    with it.working():
+        it.register()
+        until(lambda: it.state(one).delivered == 1)
+        passes(it, 50_000)
+        looks(it)
+        assert len(it.receiver.came("/a")) == 1
+        passes(it, 20_000)
+        looks(it)
+        looks(it)
+        told = it.told("/a", 2)
+        it.register()
+        told = it.told("/a", 3)
+    assert [(said["kind"], said["number"]) for said in told] == [
+        ("event", 1),
+        ("heartbeat", 1),
+        ("event", 2),
+    ]
+
+
+def test_what_was_told_is_kept_for_some_days_and_what_was_not_for_longer(it: Engine) -> None:
+    one, fetched = it.subscribe("/a"), it.subscribe("")
+    waiting = it.subscribe("/b")
+    it.subscriptions.pause(waiting.id)
+    with it.working():
+        it.register()
+        until(lambda: it.state(one).delivered == 1)
+        until(lambda: it.state(fetched).numbered == it.state(waiting).numbered == 1)
+    keeps = SubscriptionKeeper(it.database, it.subscriptions.patience)
+    keeps.tidy()
+    assert kept(it, one) == kept(it, fetched) == kept(it, waiting) == 1
+    passes(it, 8 * DAY)
+    keeps.tidy()
+    assert (kept(it, one), kept(it, waiting)) == (0, 1)
+    assert it.state(fetched).reason == keeper.NOT_FETCHED
+    assert it.state(one).state is SubscriptionState.ACTIVE
