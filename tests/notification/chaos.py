@@ -68,8 +68,10 @@ class Recipient:
         """Keep what came; return the status to answer with."""
         if self.refusing:
             return 500
-        with self._lock:
-            self.came[path].append(read(body))
+        arrival = read(body)
+        if arrival is not None:
+            with self._lock:
+                self.came[path].append(arrival)
         return TAKEN
 
 
@@ -101,11 +103,12 @@ def _handler(recipient: Recipient) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def read(body: bytes) -> Arrival:
-    """Read a Notify or a Bundle: its id, and the entryUUIDs that it names."""
+def read(body: bytes) -> Arrival | None:
+    """Read a Notify or a Bundle: its id, and the entryUUIDs that it names; None of a handshake."""
     if body.startswith(b"{"):
         bundle = json.loads(body)
-        return Arrival(bundle["id"], ())
+        is_event = b'"event-notification"' in body
+        return Arrival(bundle["id"], ()) if is_event else None
     root = etree.fromstring(body)
     message = root.findtext(".//{http://www.w3.org/2005/08/addressing}MessageID", "")
     rim = "{urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0}"

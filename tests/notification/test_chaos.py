@@ -9,9 +9,11 @@ from typing import Final
 import pytest
 
 from tests.databases import POSTGRESQL, SQLITE
+from tests.dsubm import subscribed
 from tests.notification import dsub
 from tests.notification.chaos import Arrival, Deployment, Recipient, Writers, disturb, patient
 from tests.postgresql import NoPostgreSQL, OwnPostgreSQL, own_postgresql
+from tests.serving import Server
 from xds.config import Config
 from xds.database.access import Database
 from xds.metadata.criteria import equal
@@ -71,6 +73,7 @@ def test_each_subscriber_is_told_everything_in_order_whatever_is_killed(
         deployment.start()
         patients = [patient() for _ in range(4)]
         subscribed_to(deployment.urls[0], recipient.url, patients)
+        subscribed_by_fhir(deployment.servers[0], recipient.url, patients)
         fetched(url, patients[0])
         writers = Writers(deployment.urls, patients)
         with writers.writing(3):
@@ -79,7 +82,7 @@ def test_each_subscriber_is_told_everything_in_order_whatever_is_killed(
         try:
             service = Subscriptions.open(Config(notification_targets=recipient.url), database)
             told = waited_for(service)
-            assert len(told) == len(patients) * len(DSUB_TOPICS) + 1
+            assert len(told) == len(patients) * (len(DSUB_TOPICS) + 1) + 1
             for one in told:
                 came = recipient.came[one.address.removeprefix(recipient.url)]
                 number = int(one.address.rpartition("/")[2]) if one.address else 0
@@ -103,6 +106,21 @@ def subscribed_to(server: str, recipient: str, patients: Sequence[str]) -> None:
             message = dsub.envelope(dsub.subscribe(recipient + path, wanted))
             reply = dsub.post(f"{server}/notification", message)
             assert reply.content.tag.endswith("}SubscribeResponse"), reply.body
+
+
+def subscribed_by_fhir(server: Server, recipient: str, patients: Sequence[str]) -> None:
+    """The same by FHIR; on return each has taken its handshake."""
+    made = []
+    for number, patient_id in enumerate(patients):
+        criterion = f"DocumentReference?{subscribed.of_patient(patient_id)}"
+        wanted = subscribed.subscription(
+            f"{recipient}/fhir/{number}", subscribed.DOCUMENTS, criterion, content="id-only"
+        )
+        made.append(subscribed.subscribe(server, wanted))
+    end = time.monotonic() + PATIENCE
+    while not all(one.is_now("active") for one in made):
+        assert time.monotonic() < end
+        time.sleep(0.2)
 
 
 def fetched(url: str, patient_id: str) -> None:
@@ -155,6 +173,9 @@ def check(one: Subscription, came: Sequence[Arrival], writers: Writers, patient_
         number = expected.index(arrival.id) + 1
         assert number <= last + 1, one.address  # a run of them may come again
         last = max(last, number)
+    if one.protocol == "fhir":  # it names resources by ids of their own
+        assert one.numbered >= len(writers.acknowledged[patient_id])
+        return
     # nothing missing, and nothing of others
     named = {uuid for arrival in came for uuid in arrival.objects}
     acknowledged = set(writers.acknowledged[patient_id])

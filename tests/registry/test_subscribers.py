@@ -136,6 +136,47 @@ def test_events_gather_while_a_subscriber_rests(database: Database) -> None:
     assert batches == [1, 20]
 
 
+def test_what_needs_no_reaction_is_noted_with_what_does(database: Database) -> None:
+    """So nothing is written for each event, and still each is reacted to once."""
+    commits: list[int] = []
+    told: list[int] = []
+
+    def react(found: Sequence[Event]) -> Reaction:
+        first = found[0].number
+        wanted = [one.number for one in found if one.number % 10 == 0]
+
+        def write(connection: Connection) -> None:
+            news = [NewDelivery(channel="none", target="t", id=str(one)) for one in wanted]
+            enqueue(database, connection, news)
+            commits.append(first)
+
+        told.extend(one.number for one in found)
+        return Reaction(write, is_idle=not wanted)
+
+    with reading(database, Subscriber("test", react, "first")):
+        for _ in range(60):
+            with database.write() as connection:
+                happen(connection)
+        until(lambda: states(database)["test"].waiting == 0)
+    assert told == list(map(int, happened(database)))
+    assert reacted(database) == [one for one in happened(database) if int(one) % 10 == 0]
+    assert len(commits) < 30
+
+
+def test_a_reaction_may_be_to_the_first_of_the_events(database: Database) -> None:
+    def react(found: Sequence[Event]) -> Reaction:
+        def write(connection: Connection) -> None:
+            news = [NewDelivery(channel="none", target="t", id=str(found[0].number))]
+            enqueue(database, connection, news)
+
+        return Reaction(write, until=found[0].number)
+
+    with database.write() as connection:
+        happen(connection, 5)
+    with reading(database, Subscriber("test", react, "first")):
+        until(lambda: reacted(database) == happened(database))
+
+
 def test_an_event_whose_commit_is_late_is_not_skipped(database: Database) -> None:
     """Numbers are given out before the commit: a lower one may be seen after a higher one."""
     if database.is_sqlite:
