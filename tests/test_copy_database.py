@@ -87,6 +87,17 @@ def filled(data: Path) -> str:
             "INSERT INTO delivery VALUES (1, 'id', 'c', 't', '', 7, '{}', 2, 1, x'00ff', 0, "
             "NULL, NULL)"
         )
+        connection.execute(
+            "INSERT INTO subscription (pk, id, protocol, topic, object_kind, changes, is_grouped, "
+            "recovers, tells_end, filter, transaction_name, owner, caller, address, details, "
+            "secrets, state, reason, created, numbered, queued, delivered, round, revision) "
+            "VALUES (1, 'Ä id', 'dsub', 't', 'DocumentEntry', '[]', 0, 0, 0, '{}', 'ITI-52', 'o', "
+            "'{}', 'http://a', '{}', '{}', 'ended', '', 7, 1, 0, 0, 0, 1)"
+        )
+        connection.execute("INSERT INTO pull_point VALUES ('p', 'o', 7, NULL, '[]')")
+        connection.execute("INSERT INTO pull_point_subscription VALUES ('p', 'Ä id')")
+        connection.execute("INSERT INTO subscription_revision VALUES (1, 1)")
+        connection.execute("INSERT INTO notification VALUES (1, 1, 7, 'created', 7, 'uuid')")
     return url
 
 
@@ -106,7 +117,7 @@ def test_everything_is_there_and_goes_on(tmp_path: Path, target: str) -> None:
     done = copied(data, target)
     assert done.exit_code == 0, done.output
     assert rows(target) == before == rows(url)
-    assert all(before.values()), "each table has something to lose"
+    assert [name for name, found in before.items() if not found] == [], "they have nothing to lose"
     counts = dict(line.split("\t") for line in done.stdout.splitlines()[1:])
     assert counts == {name: str(len(found)) for name, found in before.items()}
 

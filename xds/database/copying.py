@@ -126,7 +126,7 @@ def _copied(source: sqlite3.Connection, connection: Connection, table: Table) ->
 
 def _count_on(connection: Connection, table: Table) -> None:
     """Have the server give out keys after those that are taken."""
-    if "pk" in table.columns:
+    if table.autoincrement_column is not None:
         last = connection.scalar(select(func.max(table.c.pk)))
         if last is not None:
             connection.execute(select(func.setval(f"{table.name}_pk_seq", last)))
