@@ -333,3 +333,14 @@ def test_an_unknown_command_is_refused() -> None:
     refused: Any = run("swerve")
     assert refused.exit_code == 2
     assert "No such command" in refused.output
+
+
+def test_what_options_of_dsub_exclude() -> None:
+    whole = Config()
+    assert whole.places["notification"] == "http://127.0.0.1:8080/notification"
+    assert "ITI-54" in whole.excluded_transactions
+    assert "ITI-54" not in Config(dsub_publish="yes").excluded_transactions
+    without = Config(dsub="no")
+    assert "notification" not in without.places
+    assert {"ITI-52", "ITI-54", "ITI-69", "ITI-70", "ITI-120"} <= without.excluded_transactions
+    assert "notification" not in Config(registry_url="http://registry.example/").places

@@ -26,6 +26,7 @@ from tests.notification.dsub import (
 )
 from tests.registry import wire
 from tests.registry.wire import World
+from tests.soap import test_iti44 as v3
 from tests.soap.receiver import until
 
 PATHS = count(1)
@@ -211,6 +212,26 @@ def test_what_becomes_of_folders_is_told_by_suffixes(broker: Broker) -> None:
     assert package.get("id") == world.uuid(21)
     update.end()
     assert len(update.told(2)) == 2  # that the version before is Deprecated by it is no news
+
+
+def test_a_subscription_follows_its_patient_into_a_merge(broker: Broker) -> None:
+    """The merge itself is not told (DSUB Extensions Rev 2.1 has no topic for it)."""
+    world = World.new()
+    name, prior = (world.patient(n).partition("^")[0] for n in (1, 2))
+    one = Subscription(broker, "ihe:ExtendedFullDocumentEntry", of(world, number=2))
+    for patient_name in (name, prior):
+        fed(broker, v3.ADD, v3.subject(v3.identifier(patient_name)))
+    fed(broker, v3.MERGE, v3.subject(v3.identifier(name), v3.identifier(prior)))
+    send(broker, world, BEFORE)
+    (message,) = one.told(1)
+    assert len(listed(message)) == 5
+
+
+def fed(broker: Broker, interaction: str, subject: str) -> None:
+    """Have the registry told of a patient by ITI-44."""
+    message = wire.envelope(f"urn:hl7-org:v3:{interaction}", v3.message(interaction, subject))
+    answer = v3.post(broker.server, message)
+    assert [one.get("code") for one in answer.iterfind(".//h:typeCode", v3.NS)][-1:] == ["CA"]
 
 
 def test_a_consumer_that_fails_is_told_later_with_the_same_message_id(broker: Broker) -> None:

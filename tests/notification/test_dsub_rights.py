@@ -31,6 +31,7 @@ from tests.registry import wire
 from tests.registry.wire import World
 from tests.serving import serving
 from tests.soap.receiver import receiving, until
+from xds import schema_validation
 
 POLICY = """
 [[rule]]
@@ -57,7 +58,7 @@ PULL = "<wsnt:GetMessages/>"
 def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     """Certificates of three clients."""
     found = Files(tmp_path_factory.mktemp("clients"))
-    for name in ("subscriber", "other", "barred"):
+    for name in ("subscriber", "other", "barred", "greedy"):
         certificates.sign_itself(found, name)
     return found
 
@@ -82,6 +83,8 @@ def guarded(
             "policy": str(policy),
             "audit": "on",
             "trusted_proxies": "127.0.0.1",
+            "minimal_notification": "RetrieveDocumentSetRequest",
+            "subscriptions_of_client": "3",
         }
         with serving(data, options) as server:
             yield Broker(server, recipient)
@@ -143,7 +146,7 @@ def test_the_policy_says_who_subscribes_and_what_is_told(guarded: Broker, files:
     assert sent(files, "barred", guarded.url, body).fault == "SubscribeCreationFailedFault"
     barred = sent(files, "barred", guarded.url, "<wsnt:CreatePullPoint/>")
     assert barred.fault == "UnableToCreatePullPointFault"
-    assert sent(files, "subscriber", guarded.url, body).status == 200
+    address = sent(files, "subscriber", guarded.url, body).address
     submission = wire.FIXTURES / "iti42" / "preassigned_uuids.xml"
     message = world.text(submission.read_text())
     # the first of its documents is an image
@@ -152,6 +155,35 @@ def test_the_policy_says_who_subscribes_and_what_is_told(guarded: Broker, files:
     (raw,) = guarded.recipient.wait_for("/policy")
     listed = etree.fromstring(raw.body).iter("{*}ExtrinsicObject")
     assert [one.get("id") for one in listed] == [world.uuid(n) for n in range(11, 15)]
+    sent(files, "subscriber", address, "<wsnt:Unsubscribe/>")
+
+
+def test_a_client_has_so_many_subscriptions_at_most(guarded: Broker, files: Files) -> None:
+    body = subscribe(guarded.consumer("greedy"), topic("ihe:FullDocumentEntry") + of(World.new()))
+    made = [sent(files, "greedy", guarded.url, body) for _ in range(4)]
+    assert made[-1].fault == "SubscribeCreationFailedFault"
+    for one in made[:-1]:
+        assert sent(files, "greedy", one.address, "<wsnt:Unsubscribe/>").status == 200
+    again = sent(files, "greedy", guarded.url, body)
+    assert sent(files, "greedy", again.address, "<wsnt:Unsubscribe/>").status == 200
+
+
+def test_documents_are_named_as_in_a_retrieval_where_the_options_say_so(
+    guarded: Broker, files: Files
+) -> None:
+    world = World.new()
+    asked = topic("ihe:MinimalDocumentEntry") + of(world)
+    body = subscribe(guarded.consumer("minimal"), asked)
+    address = sent(files, "subscriber", guarded.url, body).address
+    wire.accept(guarded.server, world.fixture("iti42/preassigned_uuids"))
+    (raw,) = guarded.recipient.wait_for("/minimal")
+    request = etree.fromstring(raw.body).find(".//{*}Message/{*}RetrieveDocumentSetRequest")
+    assert schema_validation.problems(request) == []
+    assert [one.text for one in request.iter("{*}RepositoryUniqueId")] == ["2.999.1.3"] * 5
+    assert [one.text for one in request.iter("{*}DocumentUniqueId")] == [
+        f"2.999.3.{world.number}.{n}" for n in range(10, 15)
+    ]
+    sent(files, "subscriber", address, "<wsnt:Unsubscribe/>")
 
 
 @pytest.mark.shows("ITI-52 Subscribe", "ITI-52 Unsubscribe", "ITI-70")

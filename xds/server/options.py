@@ -32,7 +32,8 @@ class ServerOptions(BaseModel):
     )
     public_url: PublicUrl | None = Field(
         None,
-        description="URL at which FHIR clients reach this server; unset: as their requests say.",
+        description="URL at which clients reach this server, for links of FHIR and addresses of "
+        "subscriptions; unset: as their requests say.",
         examples=["https://xds.hospital.example"],
     )
     workers: int = Field(

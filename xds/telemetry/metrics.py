@@ -31,7 +31,7 @@ Backlog = tuple[int, float]
 _FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Read by the library when it is first imported, which is therefore done late."""
 _SECONDS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
-_PLACES: Final = ("registry", "repository", "fhir")
+_PLACES: Final = ("registry", "repository", "notification", "fhir")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
