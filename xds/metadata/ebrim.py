@@ -7,7 +7,7 @@ values (:mod:`xds.metadata.white_space`) and for empty values. What the pieces *
 """
 
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from operator import attrgetter, methodcaller
@@ -23,6 +23,7 @@ T = TypeVar("T", bound="RegistryObject")
 
 RIM: Final = f"{{{v.NS_RIM}}}"
 _LANG: Final = f"{{{v.NS_XML}}}lang"
+_LOCALIZED_STRING: Final = f"{RIM}LocalizedString"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +156,17 @@ is_uuid: Final[Callable[[str], bool]] = methodcaller("startswith", "urn:uuid:")
 
 
 def _slot(element: etree._Element) -> Slot:
-    values = trimmed_values([value.text for value in element[0]])  # the ValueList, by the schema
-    return Slot(trimmed(element.get("name", "")), values, element.get("slotType"))
+    texts = [value.text for value in element[0]]  # of the ValueList, by the schema
+    return Slot(element.get("name", "").strip(), trimmed_values(texts), element.get("slotType"))
 
 
 def _strings(element: etree._Element) -> tuple[LocalizedString, ...]:
     return tuple(
-        LocalizedString(trimmed(s.get("value", "")), s.get(_LANG), s.get("charset"))
-        for s in element.iterchildren(f"{RIM}LocalizedString")
+        [
+            LocalizedString(s.get("value", "").strip(), s.get(_LANG), s.get("charset"))
+            for s in element
+            if s.tag == _LOCALIZED_STRING
+        ]
     )
 
 
@@ -178,17 +182,70 @@ def _external_identifier(element: etree._Element) -> ExternalIdentifier:
     return read(element, ExternalIdentifier)
 
 
-_LISTS: Final[Mapping[str, tuple[str, Callable[[etree._Element], object]]]] = {
+_Reader = Callable[[etree._Element], object]
+_LISTS: Final[Mapping[str, tuple[str, _Reader]]] = {
     f"{RIM}Slot": ("slots", _slot),
     f"{RIM}Classification": ("classifications", _classification),
     f"{RIM}ExternalIdentifier": ("external_identifiers", _external_identifier),
 }
-_SINGLES: Final[Mapping[str, tuple[str, Callable[[etree._Element], object]]]] = {
+_SINGLES: Final[Mapping[str, tuple[str, _Reader]]] = {
     f"{RIM}Name": ("name", _strings),
     f"{RIM}Description": ("description", _strings),
     f"{RIM}VersionInfo": ("version_info", _version),
     f"{RIM}ContentVersionInfo": ("content_version_info", _version),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What is to be known of a kind to make its objects field by field.
+
+    Objects are made by the thousand, and half of what they have is absent. Calling the kind would
+    hand over each field by its name, and copying an object name all of them.
+    """
+
+    absent: tuple[object, ...]
+    """What each field is where nothing is said of it."""
+    places: Mapping[str, int]
+    """The place of each field."""
+    attributes: Mapping[str, int]
+    """The places of those that are XML attributes."""
+    readers: Mapping[str, tuple[int, bool, _Reader]]
+    """By the tag of a child element: the place, whether it may stand several times, its reader."""
+    content: Callable[[object], tuple[Any, ...]]
+    """Returns all fields of an object."""
+    put: tuple[Callable[[object, object], None], ...]
+    """Sets each field of a new object."""
+
+
+@cache
+def _form(kind: Hashable) -> _Form:
+    declared = cast("type[RegistryObject]", kind)
+    names = tuple(declared.__dataclass_fields__)
+    places = {name: place for place, name in enumerate(names)}
+    defaults = [one.default for one in declared.__dataclass_fields__.values()]
+    children = {tag: (*one, True) for tag, one in _LISTS.items()}
+    children |= {tag: (*one, False) for tag, one in _SINGLES.items()}
+    return _Form(
+        absent=("", *defaults[1:]),
+        places=places,
+        attributes={n: places[n] for n in ("id", *_COMMON, *_attributes(declared))},
+        readers={
+            tag: (places[name], many, reader)
+            for tag, (name, reader, many) in children.items()
+            if name in places
+        },
+        content=attrgetter(*names),
+        put=tuple([getattr(declared, name).__set__ for name in names]),
+    )
+
+
+def _made(kind: type[T], content: Iterable[object]) -> T:
+    """Make an object of all its fields in order."""
+    made = object.__new__(kind)
+    for put, value in zip(_form(cast("Hashable", kind)).put, content, strict=True):
+        put(made, value)
+    return made
 
 
 def read(element: etree._Element, kind: type[T]) -> T:
@@ -197,26 +254,31 @@ def read(element: etree._Element, kind: type[T]) -> T:
     What all objects may have (``home``, ``lid``, ``objectType``, ``status``) is absent where it is
     empty, and so is a Slot without values.
     """
-    attributes = element.attrib
-    lists: dict[str, list[Any]] = {}
-    content: dict[str, object] = {
-        name: value
-        for name in _COMMON
-        if name in attributes and (value := trimmed(attributes[name]))
-    }
-    for name in _attributes(kind):
+    form = _form(cast("Hashable", kind))
+    content = list(form.absent)
+    attributes, readers = form.attributes, form.readers
+    for name, value in element.items():
         if name in attributes:
-            content[name] = trimmed_value(attributes[name])
-    for child in element.iterchildren():
-        if (entry := _LISTS.get(child.tag)) is not None:
-            lists.setdefault(entry[0], []).append(entry[1](child))
-        elif (entry := _SINGLES.get(child.tag)) is not None:
-            content[entry[0]] = entry[1](child)
-    for name, values in lists.items():
-        content[name] = tuple(values)
-    if "slots" in lists:
-        content["slots"] = tuple([slot for slot in lists["slots"] if slot.values])
-    return kind(id=_id(element), **content)  # type: ignore[arg-type]
+            text, place = value.strip(), attributes[name]
+            if text or place > len(_COMMON):
+                content[place] = trimmed_value(text) if "^" in text else text
+    lists: dict[int, list[Any]] = {}
+    for child in element:
+        tag = child.tag
+        if tag in readers:
+            place, many, reader = readers[tag]
+            if not many:
+                content[place] = reader(child)
+            elif place in lists:
+                lists[place].append(reader(child))
+            else:
+                lists[place] = [reader(child)]
+    for place, values in lists.items():
+        content[place] = tuple(values)
+    slots = form.places["slots"]
+    if () in [slot.values for slot in lists.get(slots, ())]:
+        content[slots] = tuple([slot for slot in lists[slots] if slot.values])
+    return _made(kind, content)
 
 
 def read_slots(element: etree._Element) -> tuple[Slot, ...]:
@@ -277,16 +339,11 @@ def changed(carrier: T, **values: object) -> T:
 
 def recast(kind: type[T], carrier: RegistryObject, **values: object) -> T:
     """Return the carrier's content as another kind of the same fields, some of them changed."""
-    names, read_all = _fields(cast("Hashable", type(carrier)))
-    content: dict[str, Any] = dict(zip(names, read_all(carrier), strict=True))
-    content.update(values)
-    return kind(**content)
-
-
-@cache
-def _fields(kind: Hashable) -> tuple[tuple[str, ...], Callable[[object], tuple[object, ...]]]:
-    names = tuple(cast("type[RegistryObject]", kind).__dataclass_fields__)
-    return names, attrgetter(*names)
+    form = _form(cast("Hashable", type(carrier)))
+    content = list(form.content(carrier))
+    for name, value in values.items():
+        content[form.places[name]] = value
+    return _made(kind, content)
 
 
 # --- writing -------------------------------------------------------------------------------------
@@ -325,12 +382,13 @@ def escape(text: str) -> str:
 
 
 def _render_slot(slot: Slot) -> str:
-    values = "".join([f"<rim:Value>{escape(value)}</rim:Value>" for value in slot.values])
+    name, values = slot.name, slot.values
+    if _SPECIAL.search(name + "".join(values)):
+        name, values = escape(name), tuple(map(escape, values))
+    content = "</rim:Value><rim:Value>".join(values)
     kind = f' slotType="{escape(slot.slot_type)}"' if slot.slot_type is not None else ""
-    return (
-        f'<rim:Slot name="{escape(slot.name)}"{kind}>'
-        f"<rim:ValueList>{values}</rim:ValueList></rim:Slot>"
-    )
+    value_list = f"<rim:Value>{content}</rim:Value>" if values else ""
+    return f'<rim:Slot name="{name}"{kind}><rim:ValueList>{value_list}</rim:ValueList></rim:Slot>'
 
 
 def _render_strings(tag: str, strings: tuple[LocalizedString, ...]) -> str:
@@ -358,31 +416,39 @@ _TAGS: Final[Mapping[type[RegistryObject], str]] = {
 }
 
 
-def _tag(kind: type[RegistryObject]) -> str:
-    for base in kind.__mro__:
+@cache
+def _element(kind: Hashable) -> tuple[str, tuple[str, ...], Callable[[object], tuple[Any, ...]]]:
+    """Return the name of a kind's element, its XML attributes, and what returns their values."""
+    for base in cast("type[RegistryObject]", kind).__mro__:
         if base in _TAGS:
-            return _TAGS[base]
-    raise TypeError(f"{kind.__name__} has no ebRIM element")
+            names = ("id", *_COMMON, *_attributes(base))
+            return _TAGS[base], names, attrgetter(*names)
+    raise TypeError(f"{cast('type', kind).__name__} has no ebRIM element")
 
 
 def render(carrier: RegistryObject) -> str:
     """Write one object as XML text; the prefixes ``rim`` and ``xml`` are bound by the receiver."""
-    kind = type(carrier)
-    tag = _tag(kind)
-    parts = [f'<rim:{tag} id="{escape(carrier.id)}"']
-    for name in (*_COMMON, *_attributes(kind)):
-        if (value := getattr(carrier, name)) is not None:
-            parts.append(f' {name}="{escape(value)}"')
+    tag, names, attributes = _element(cast("Hashable", type(carrier)))
+    values = attributes(carrier)
+    if _SPECIAL.search("".join(filter(None, values))):
+        values = tuple([value and escape(value) for value in values])
+    parts = [f"<rim:{tag}"]
+    for name, value in zip(names, values, strict=True):
+        if value is not None:
+            parts.append(f' {name}="{value}"')
     parts.append(">")
-    parts.extend([_render_slot(slot) for slot in carrier.slots])
+    for slot in carrier.slots:
+        parts.append(_render_slot(slot))
     if carrier.name:
         parts.append(_render_strings("Name", carrier.name))
     if carrier.description:
         parts.append(_render_strings("Description", carrier.description))
     if carrier.version_info is not None:
         parts.append(_render_version("VersionInfo", carrier.version_info))
-    parts.extend([render(classification) for classification in carrier.classifications])
-    parts.extend([render(identifier) for identifier in carrier.external_identifiers])
+    for classification in carrier.classifications:
+        parts.append(render(classification))
+    for identifier in carrier.external_identifiers:
+        parts.append(render(identifier))
     if isinstance(carrier, ExtrinsicObject) and carrier.content_version_info is not None:
         parts.append(_render_version("ContentVersionInfo", carrier.content_version_info))
     parts.append(f"</rim:{tag}>")

@@ -29,4 +29,10 @@ def trimmed_value(text: str) -> str:
 
 def trimmed_values(texts: Iterable[str | None]) -> tuple[str, ...]:
     """Return the values of a list without white space; those that are empty then say nothing."""
-    return tuple([value for text in texts if text and (value := trimmed_value(text))])
+    return tuple(
+        [
+            trimmed_value(value) if "^^^&" in value else value
+            for text in texts
+            if text and (value := text.strip())
+        ]
+    )

@@ -19,7 +19,8 @@ from zstandard import DICT_TYPE_RAWCONTENT, ZstdCompressionDict, ZstdCompressor,
 
 _NUMBER: Final = b"\x01"
 _DICTIONARY: Final = "fragments_1.xml"
-_LEVEL: Final = 6
+_LEVEL: Final = 4
+"""Two thirds of the time of level 6, for a twentieth more bytes; any level is read alike."""
 
 
 class _Codec(threading.local):
