@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import certificates
 from tests.databases import Databases
 from tests.notification.engine import engine
 from tests.soap.receiver import until
@@ -122,6 +123,51 @@ def test_a_body_is_signed_and_carries_the_headers_of_its_subscription(
     assert raw.headers["authorization"] == "Bearer t0ken"
     assert raw.headers["x-tenant"] == "seven"
     assert raw.headers["content-type"] == "application/json"
+
+
+def test_a_target_is_verified_and_shown_a_certificate(database: Database, tmp_path: Path) -> None:
+    files = certificates.make(tmp_path / "certs")
+    shown: list[str] = []
+
+    class Careful(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            subject = self.connection.getpeercert()["subject"]
+            shown.append(dict(one for (one,) in subject)["commonName"])
+            self.send_response(202)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.folder / "server.pem", files.folder / "server.key")
+    context.load_verify_locations(files.authority)
+    context.verify_mode = ssl.CERT_REQUIRED
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Careful)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    url = f"https://localhost:{server.server_address[1]}"
+    options = {
+        "tls_outgoing_trust": files.authority,
+        "tls_outgoing_certificate": files.folder / "client.pem",
+        "tls_outgoing_key": files.folder / "client.key",
+    }
+    try:
+        with engine(database, tmp_path, notification_targets=url, **options) as it:
+            one = it.subscribe(address=f"{url}/a")
+            with it.working():
+                it.register()
+                until(lambda: it.state(one).delivered == 1)
+        with engine(database, tmp_path, notification_targets=url) as it:
+            with it.working():
+                it.register()
+                until(lambda: it.state(one).state is SubscriptionState.ERROR)
+            assert it.state(one).reason == "SSLCertVerificationError"
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert len(shown) == 1
 
 
 def endless(handler: BaseHTTPRequestHandler) -> None:

@@ -20,7 +20,7 @@ CONTENT_TYPE: Final = "content_type"
 
 _CONNECT_SECONDS: Final = 10.0
 _SILENCE_SECONDS: Final = 60.0
-_MOST_OF_ANSWER: Final = 256 * 1024
+_MOST_OF_ANSWER: Final = 64 * 1024
 _MOST_ENDPOINTS: Final = 256
 _BUSY: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
