@@ -14,6 +14,7 @@ from bench import crash, failures, hostile, machine
 from bench.cases import CASES, UNDER_TRUST, Case
 from bench.deployment import CLIENTS, Deployment, deployment, trusted
 from bench.figures import Figure, Result, head, row
+from bench.slow_sync import slower_syncs
 
 _NAMES = [case.name for case in CASES]
 
@@ -51,6 +52,13 @@ _NAMES = [case.name for case in CASES]
     help="Measure another commit in the same rounds, and tell how many times as good this one is.",
 )
 @click.option(
+    "--sync-delay",
+    default=0,
+    show_default=True,
+    metavar="MILLISECONDS",
+    help="Simulate a disk whose every sync takes so much longer.",
+)
+@click.option(
     "--trust/--no-trust",
     default=True,
     show_default=True,
@@ -64,6 +72,7 @@ def main(
     database: str | None,
     documents: str | None,
     against: str | None,
+    sync_delay: int,
     trust: bool,
 ) -> None:
     """Measure everything, or what is named: see bench/cases.py.
@@ -91,6 +100,7 @@ def main(
     click.echo(f"{machine.describe()}; {disk}; {CLIENTS} client processes; {rounds} rounds")
     began = time.monotonic(), machine.foreign_seconds()
     with (
+        slower_syncs(sync_delay),
         deployment(folder, seconds, database, documents) as deployed,
         trusted(deployed) if trust else nullcontext() as guarded,
         other_commit.served(against, deployed) if against else nullcontext() as other,
