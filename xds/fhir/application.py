@@ -287,10 +287,11 @@ class _Responder:
             try:
                 found = (self._read(environ),)
             except Refused as refused:
-                found = refused
+                found = refused.again()
             environ[_RESOURCE] = found
         if isinstance(found, Refused):
-            raise found
+            # not the one that is kept: its traceback would keep what keeps it
+            raise found.again()
         (read,) = found
         return cast("_Read | None", read)
 

@@ -140,6 +140,10 @@ class Refused(RequestRefused):
         """What is wrong, as far as a log may tell."""
         return tuple(issue.violation for issue in self.issues if issue.severity != "warning")
 
+    def again(self) -> "Refused":
+        """Return the same, as it was before it was raised."""
+        return Refused(self.status, self.issues, self.headers)
+
     def at(self, expression: str) -> "Refused":
         """Return the same, its issues without a place pointing at this one."""
         issues = [replace(one, expression=one.expression or (expression,)) for one in self.issues]
