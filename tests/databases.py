@@ -139,7 +139,7 @@ def _sqlite(data: Path) -> str:
 def _copy_template(path: Path) -> None:
     """Make an embedded database with tables, unless one is there."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(0o700, parents=True, exist_ok=True)
         path.touch(0o600)
         path.write_bytes(_template_file())
 
@@ -186,6 +186,12 @@ def default() -> Databases:
     """Return the databases of deployments that say nothing of one."""
     prefix, _, url = os.environ.get(_DEFAULT, "").partition(" ")
     return Databases(PostgreSQL(url), prefix) if url else Databases()
+
+
+def prepared(data: Path) -> Path:
+    """Return a data folder, in which there is an embedded database with tables from now on."""
+    _copy_template(_file_in(data))
+    return data
 
 
 def options(data: Path) -> Mapping[str, str]:

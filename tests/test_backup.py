@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from bench.crash import Report, examine, submitted
 from bench.steady import Steady
+from tests.databases import prepared
 from tests.serving import configured, serving
 from xds.__main__ import main
 from xds.affinity_domain import AffinityDomain
@@ -32,7 +33,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def domain(data: Path) -> Iterator[AffinityDomain]:
-    opened = AffinityDomain.open(Config(data=data))
+    opened = AffinityDomain.open(Config(data=prepared(data)))
     yield opened
     opened.close()
 

@@ -25,7 +25,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def domain(data: Path) -> Iterator[AffinityDomain]:
-    opened = AffinityDomain.open(Config(data=data, **databases.options(data)))
+    opened = AffinityDomain.open(Config(data=databases.prepared(data), **databases.options(data)))
     yield opened
     opened.database.close()
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from tests.databases import prepared
 from tests.fhir.asked import ANYONE
 from tests.reference import FHIR
 from xds.affinity_domain import AffinityDomain
@@ -87,7 +88,7 @@ def opened(folder: Path, defaults: str = DEFAULTS, **options: object) -> Iterato
     file = folder / "defaults.toml"
     file.write_text(defaults, "utf-8")
     given = {"assigning_authority": NHS_NUMBERS, "generate_defaults": file, **options}
-    config = Config.model_validate({"data": folder / "state", **given})
+    config = Config.model_validate({"data": prepared(folder / "state"), **given})
     domain = AffinityDomain.open(config)
     try:
         yield Facade(domain, config)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
+from tests.databases import prepared
 from tests.fhir.asked import FHIR_XML, Reply
 from xds import logs
 from xds.affinity_domain import AffinityDomain
@@ -34,7 +35,7 @@ def served(tmp_path: Path) -> Iterator[Serve]:
     opened: list[AffinityDomain] = []
 
     def serve(handler: Handler, config: Config | None = None, **changes: Any) -> Any:
-        config = config or Config(data=tmp_path)
+        config = config or Config(data=prepared(tmp_path))
         opened.append(AffinityDomain.open(config, serves=True))
         return application_of(opened[-1], config, handler, **changes)
 
