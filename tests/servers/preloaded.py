@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing import util
 from typing import Any, Final
 
@@ -69,11 +70,12 @@ def main(control: socket.socket) -> None:
 def _preload() -> None:
     """Import what a server does."""
     from xds.commands import serve as serve
-    from xds.server import preloaded
-    from xds.server import supervisor as supervisor
+    from xds.server.supervisor import PRELOADED
 
-    # whatever workers are forks of imports it for itself, for what it does to signals
-    del sys.modules[preloaded.__name__]
+    for name in PRELOADED:
+        import_module(name)
+    # whatever workers are forks of imports the last for itself, for what it does to signals
+    del sys.modules[PRELOADED[-1]]
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for what is forked here
     gc.collect()
