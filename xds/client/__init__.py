@@ -36,6 +36,7 @@ from xds.client.errors import (
     TransactionRefused,
     TransportFailed,
 )
+from xds.client.fhir_subscriber import FhirRefused, ResourceSubscriber, patient_filter
 from xds.client.parameters import AllOf, DocumentFilters, QueryValue
 from xds.client.source import DocumentSource
 from xds.client.submitting import (
@@ -67,6 +68,7 @@ __all__ = [
     "DocumentMetadataSubscriber",
     "DocumentRequest",
     "DocumentSource",
+    "FhirRefused",
     "Fingerprint",
     "MalformedAnswer",
     "NotReached",
@@ -77,6 +79,7 @@ __all__ = [
     "ReceivedNotification",
     "RegistryResponse",
     "ReportedError",
+    "ResourceSubscriber",
     "Retrieval",
     "RetrievedDocument",
     "Settings",
@@ -89,6 +92,7 @@ __all__ = [
     "entry_of_file",
     "new_oid",
     "next_version",
+    "patient_filter",
     "read_notify",
     "removal_of",
     "status_change_of",

@@ -6,6 +6,7 @@
     ├── MalformedAnswer         its answer cannot be read
     ├── SoapFaultReceived       it refused the message
     ├── TransactionRefused      it refused the transaction: .response has the errors
+    ├── FhirRefused             a FHIR server refused the request
     └── DocumentDiffers         a document came that is not the one registered
 
 After TransportFailed (but NotReached) and MalformedAnswer nobody but the server knows whether a

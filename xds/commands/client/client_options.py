@@ -20,6 +20,7 @@ from xds.client import (
     DocumentConsumer,
     DocumentMetadataSubscriber,
     DocumentSource,
+    ResourceSubscriber,
     Settings,
     tls_context,
 )
@@ -45,6 +46,13 @@ class Servers:
     repository_url: str
     settings: Settings
     broker_url: str
+    fhir_url: str
+
+    @contextmanager
+    def fhir_subscriber(self) -> Iterator[ResourceSubscriber]:
+        """Use a subscriber of FHIR; what goes wrong ends the command with a sentence."""
+        with _sentences(), _fhir_subscriber(self) as subscriber:
+            yield subscriber
 
     @contextmanager
     def source(self) -> Iterator[DocumentSource]:
@@ -91,6 +99,13 @@ def _subscriber(servers: Servers) -> DocumentMetadataSubscriber:
         return DocumentMetadataSubscriber(servers.broker_url, settings=servers.settings)
     except ValueError as error:
         raise click.UsageError(f"{servers.broker_url}: {error}") from None
+
+
+def _fhir_subscriber(servers: Servers) -> ResourceSubscriber:
+    try:
+        return ResourceSubscriber(servers.fhir_url, settings=servers.settings)
+    except ValueError as error:
+        raise click.UsageError(f"{servers.fhir_url}: {error}") from None
 
 
 def _consumer(servers: Servers) -> DocumentConsumer:
@@ -152,6 +167,7 @@ def _servers(
         repository or f"{root}/repository",
         settings,
         broker or f"{root}/notification",
+        f"{root}/fhir",
     )
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from xds.client import DocumentMetadataSubscriber, ReceivedNotification
+from xds.client import DocumentMetadataSubscriber, ReceivedNotification, patient_filter
 from xds.commands.client.client_options import (
     Servers,
     code_sought,
@@ -30,6 +30,17 @@ _PACKAGE_TOPICS: Final = (
 _PATIENT: Final = {"SubmissionSetMetadata": "$XDSSubmissionSetPatientId"} | dict.fromkeys(
     ("FolderMetadata", "UpdateFolder", "ExtendedFolder"), "$XDSFolderPatientId"
 )
+_FHIR_TOPICS: Final = {
+    "FullDocumentEntry": ("DocumentReference-PatientDependent", "full-resource"),
+    "MinimalDocumentEntry": ("DocumentReference-PatientDependent", "id-only"),
+    "ExtendedFullDocumentEntry": ("DocReference-PatientDependent-AllEvents", "full-resource"),
+    "ExtendedMinimalDocumentEntry": ("DocReference-PatientDependent-AllEvents", "id-only"),
+    "SubmissionSetMetadata": ("SubmissionSet-PatientDependent", "full-resource"),
+    "FolderMetadata": ("Basic-Folder-Subscription", "full-resource"),
+    "UpdateFolder": ("Folder-Subscription-UpdateOpt", "full-resource"),
+    "ExtendedFolder": ("Folder-Subscription-for-Full-Events", "full-resource"),
+}
+"""The topic of DSUBm, and how much is told, that stand for a topic of DSUB (DSUBm 1:54)."""
 _PAUSE_SECONDS: Final = 1.0
 _AT_ONCE: Final = 50
 
@@ -55,11 +66,13 @@ _AT_ONCE: Final = 50
 @click.option(
     "--count", type=click.IntRange(1), help="End after so many notifications, without --to."
 )
+@click.option("--fhir", is_flag=True, help="By FHIR (DSUBm, ITI-110); needs --to.")
 @with_patient
 @with_servers
 def command(
     servers: Servers,
     topic: str,
+    fhir: bool,
     types: tuple[Code, ...],
     consumer: str | None,
     ends: str | None,
@@ -73,6 +86,11 @@ def command(
     """
     if types and topic not in _ENTRY_TOPICS:
         raise click.UsageError("--type is for topics of DocumentEntries")
+    if fhir:
+        if consumer is None:
+            raise click.UsageError("--fhir needs --to: by FHIR nothing is fetched")
+        _subscribe_by_fhir(servers, consumer, topic, types, ends, patient_id)
+        return
     parameters = {_PATIENT.get(topic, "$XDSDocumentEntryPatientId"): patient_id}
     filters = {"$XDSDocumentEntryTypeCode": list(types)} if types else {}
     with servers.subscriber() as subscriber:
@@ -82,6 +100,24 @@ def command(
         click.echo(f"Subscription {printable(made.address)}{printable(until)}", err=True)
         if consumer is None:
             _show_all(subscriber, where, count)
+
+
+def _subscribe_by_fhir(
+    servers: Servers,
+    endpoint: str,
+    topic: str,
+    types: tuple[Code, ...],
+    ends: str | None,
+    patient_id: str,
+) -> None:
+    filters = [patient_filter(patient_id)]
+    if types:
+        tokens = (f"urn:oid:{one.coding_scheme}|{one.code}" for one in types)
+        filters.append(f"type={','.join(tokens)}")
+    name, content = _FHIR_TOPICS[topic]
+    with servers.fhir_subscriber() as subscriber:
+        made = subscriber.subscribe(endpoint, name, filters, content=content, ends=ends)
+        click.echo(f"Subscription {printable(made)}", err=True)
 
 
 def _show_all(subscriber: DocumentMetadataSubscriber, pull_point: str, count: int | None) -> None:
