@@ -115,7 +115,7 @@ class Attribute(Generic[T]):
         value = self.read(carrier)
         if value is None:
             return ()
-        return tuple(str(item) for item in value) if isinstance(value, tuple) else (str(value),)
+        return tuple(map(str, value)) if isinstance(value, tuple) else (str(value),)
 
     def indexes(self) -> Iterator[tuple[str, Index]]:
         """Yield what is searched of it, by name."""
@@ -185,8 +185,10 @@ class SlotAttribute(Attribute[str | None]):
         self.slot_name = slot_name
 
     def read(self, carrier: RegistryObject) -> str | None:
-        slot = slot_of(carrier, self.slot_name)
-        return slot.values[0] if slot is not None and slot.values else None
+        for slot in carrier.slots:
+            if slot.name == self.slot_name:
+                return slot.values[0] if slot.values else None
+        return None
 
     def texts(self, carrier: RegistryObject) -> tuple[str, ...]:
         value = self.read(carrier)
@@ -234,8 +236,10 @@ class IdentifierAttribute(Attribute[str | None]):
         return [e for e in carrier.external_identifiers if e.identificationScheme == self.scheme]
 
     def read(self, carrier: RegistryObject) -> str | None:
-        found = self._identifiers(carrier)
-        return found[0].value if found else None
+        for identifier in carrier.external_identifiers:
+            if identifier.identificationScheme == self.scheme:
+                return identifier.value
+        return None
 
     def occurrences(self, carrier: RegistryObject) -> int:
         return len(self._identifiers(carrier))
@@ -308,7 +312,7 @@ class CodeListAttribute(ClassificationAttribute[tuple[Code, ...]]):
     single = False
 
     def read(self, carrier: RegistryObject) -> tuple[Code, ...]:
-        return tuple(code_of(c) for c in self.classifications(carrier))
+        return tuple(map(code_of, self.classifications(carrier)))
 
     def written(self, carrier: O, value: tuple[Code, ...]) -> O:
         return self._replaced(carrier, (self.classification(carrier, code) for code in value))
@@ -327,8 +331,10 @@ class CodeAttribute(ClassificationAttribute["Code | None"]):
     """One code."""
 
     def read(self, carrier: RegistryObject) -> Code | None:
-        found = self.classifications(carrier)
-        return code_of(found[0]) if found else None
+        for classification in carrier.classifications:
+            if classification.classificationScheme == self.scheme:
+                return code_of(classification)
+        return None
 
     def written(self, carrier: O, value: Code | None) -> O:
         many = CodeListAttribute(self.tf_name, self.scheme)
@@ -376,7 +382,7 @@ class AuthorAttribute(ClassificationAttribute[tuple[Author, ...]]):
         self.institution_searched = institution_searched
 
     def read(self, carrier: RegistryObject) -> tuple[Author, ...]:
-        return tuple(_author(c) for c in self.classifications(carrier))
+        return tuple(map(_author, self.classifications(carrier)))
 
     def texts(self, carrier: RegistryObject) -> tuple[str, ...]:
         return self._texts_of("person", carrier)
@@ -389,7 +395,8 @@ class AuthorAttribute(ClassificationAttribute[tuple[Author, ...]]):
             yield f"{self.name}_institution", Index(Searched.TEXT, self.single, institutions)
 
     def _texts_of(self, part: str, carrier: RegistryObject) -> tuple[str, ...]:
-        return tuple(text for author in self.read(carrier) for text in getattr(author, part))
+        slots = [slot_of(c, AUTHOR_SLOTS[part]) for c in self.classifications(carrier)]
+        return tuple([text for slot in slots if slot is not None for text in slot.values])
 
     def written(self, carrier: O, value: tuple[Author, ...]) -> O:
         return self._replaced(

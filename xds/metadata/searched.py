@@ -56,6 +56,8 @@ class Index:
     def values(self, thing: Any) -> tuple[str, ...]:
         """Return the values of an object as they are kept and compared."""
         texts = self.texts(thing)
+        if not texts:
+            return ()
         if not self.single:
             return tuple(dict.fromkeys(map(searchable, texts)))
         return (searchable(texts[0]),) if any(texts) else ()

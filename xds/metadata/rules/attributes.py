@@ -1,7 +1,7 @@
 """Rules of single attributes: presence, number, data type (ITI TF-3 4.2.3)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from xds.metadata import datatypes
@@ -35,7 +35,7 @@ def _objects(case: Case) -> Iterator[MetadataObject]:
 
 
 @cache
-def _chosen(kind: str, role: str, transaction: str = "") -> tuple[Attribute[Any], ...]:
+def _chosen(kind: str, role: str, transaction: str = "") -> tuple[Any, ...]:
     """Return the attributes of a kind that a rule looks at, chosen once by its role."""
     declared = _KINDS[kind].attributes().values()
     return tuple(attribute for attribute in declared if _ROLES[role](attribute, transaction))
@@ -51,6 +51,11 @@ _ROLES: Final[Mapping[str, Callable[[Attribute[Any], str], bool]]] = {
         attribute.single and not isinstance(attribute, TextAttribute | XmlAttribute)
     ),
     "typed": lambda attribute, _: attribute.data_type is not None,
+    "authors": lambda attribute, _: isinstance(attribute, AuthorAttribute),
+    "codes": lambda attribute, _: (
+        isinstance(attribute, ClassificationAttribute)
+        and not isinstance(attribute, AuthorAttribute)
+    ),
 }
 
 
@@ -118,7 +123,9 @@ def data_types(case: Case) -> Findings:
                     yield Finding(thing, f"{attribute.tf_name}: {reason}", attribute.tf_name)
 
 
+@lru_cache(maxsize=2_048)
 def _violation(data_type: str, text: str) -> str | None:
+    """Say what is wrong with a value: of authors, patients and places there are few, often told."""
     try:
         datatypes.DATA_TYPES[data_type](text)
     except ValueError as reason:
@@ -143,11 +150,9 @@ _DOCUMENT_ENTRY_TYPES: Final[Mapping[str, tuple[str, str]]] = {
 def _classifications(
     thing: MetadataObject, *, authors: bool
 ) -> Iterator[tuple[str, Classification]]:
-    for attribute in thing.attributes().values():
-        if isinstance(attribute, ClassificationAttribute) and authors is isinstance(
-            attribute, AuthorAttribute
-        ):
-            for found in attribute.classifications(thing):
+    for attribute in _chosen(thing.KIND, "authors" if authors else "codes"):
+        for found in thing.classifications:
+            if found.classificationScheme == attribute.scheme:
                 yield attribute.tf_name, found
 
 

@@ -117,8 +117,17 @@ class Case:
         s = self.submission
         return (*s.submission_sets, *s.document_entries, *s.folders)
 
+    @cached_property
+    def _nodes(self) -> dict[str, AssociationEnd | None]:
+        return {}
+
     def node(self, reference: str) -> AssociationEnd | None:
         """Return what an Association's end refers to; None where it refers to nothing."""
+        if reference not in self._nodes:  # many rules ask for the same few
+            self._nodes[reference] = self._node(reference)
+        return self._nodes[reference]
+
+    def _node(self, reference: str) -> AssociationEnd | None:
         found = self.submission.by_id.get(reference)
         if isinstance(found, MetadataObject):
             return AssociationEnd(

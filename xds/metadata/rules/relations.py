@@ -120,6 +120,8 @@ def unused_unique_ids(case: Case) -> Findings:
 
 def _bearers(case: Case, thing: SubmissionSet | DocumentEntry | Folder) -> list[RegisteredObject]:
     """Return what is registered with an object's uniqueId, but for earlier versions of itself."""
+    if not case.known.unique_ids:
+        return []
     others = case.known.unique_ids.get(normal(thing.unique_id or ""), ())
     return [one for one in others if thing.lid is None or one.logical_id != thing.lid]
 

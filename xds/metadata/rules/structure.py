@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
@@ -70,21 +70,17 @@ def member_of_submission_set(case: Case) -> Findings:
             )
 
 
-def _parts(thing: RegistryObject) -> Iterator[tuple[RegistryObject, str, str]]:
-    for classification in thing.classifications:
-        yield classification, "classifiedObject", classification.classifiedObject
-    for identifier in thing.external_identifiers:
-        yield identifier, "registryObject", identifier.registryObject
-
-
 def parts_name_their_owner(case: Case) -> Findings:
     """classifiedObject and registryObject are the id of the object that they stand in."""
     for thing in case.submission.objects:
-        for part, attribute, value in _parts(thing):
-            if value != thing.id:
-                yield Finding(
-                    thing, f"{type(part).__name__} {part.id}: {attribute} is not the object's id"
-                )
+        for part in thing.classifications:
+            if part.classifiedObject != thing.id:
+                reason = "classifiedObject is not the object's id"
+                yield Finding(thing, f"Classification {part.id}: {reason}")
+        for identifier in thing.external_identifiers:
+            if identifier.registryObject != thing.id:
+                reason = "registryObject is not the object's id"
+                yield Finding(thing, f"ExternalIdentifier {identifier.id}: {reason}")
 
 
 _HAS_MEMBER_ENDS = {
@@ -162,12 +158,10 @@ def uuids_in_lower_case(case: Case) -> Findings:
                 yield Finding(thing, f"{identifier} is not a UUID in lower case")
 
 
-def _identifiers(thing: RegistryObject) -> Iterator[str]:
-    yield thing.id
-    for part, _, _ in _parts(thing):
-        yield part.id
-    if isinstance(thing, Association):
-        yield from (thing.source, thing.target)
+def _identifiers(thing: RegistryObject) -> list[str]:
+    ends = (thing.source, thing.target) if isinstance(thing, Association) else ()
+    parts = (*thing.classifications, *thing.external_identifiers)
+    return [thing.id, *[part.id for part in parts], *ends]
 
 
 _UUID = re.compile(r"urn:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

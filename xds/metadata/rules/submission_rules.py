@@ -34,7 +34,7 @@ from xds.errors import (
 )
 from xds.metadata.catalogue import ITI_42, ITI_57, ITI_61, ITI_92
 from xds.metadata.rules import attributes, relations, restricted, structure, updates
-from xds.metadata.rules.case import Case, Findings, label
+from xds.metadata.rules.case import Case, Finding, Findings, label
 
 STABLE: Final = frozenset({ITI_42.name})
 ON_DEMAND: Final = frozenset({ITI_61.name})
@@ -61,17 +61,14 @@ class Rule:
         """The name of the check, which names the rule in documents and tests."""
         return self.check.__name__
 
-    def errors(self, case: Case) -> list[RegistryError]:
-        """Return an error for every violation; its location is the object's id as submitted."""
-        return [
-            self.error(
-                f"{label(found.subject)}: {found.message}",
-                found.subject.id,
-                attribute=found.attribute,
-                rule=self.name,
-            )
-            for found in self.check(case)
-        ]
+    def error_of(self, found: Finding) -> RegistryError:
+        """Return the error of a violation; its location is the object's id as submitted."""
+        return self.error(
+            f"{label(found.subject)}: {found.message}",
+            found.subject.id,
+            attribute=found.attribute,
+            rule=self.name,
+        )
 
 
 _METADATA = XDSRegistryMetadataError
@@ -159,8 +156,8 @@ SUBMISSION_RULES: Final[tuple[Rule, ...]] = (
 def violations(case: Case) -> list[RegistryError]:
     """Return every error of a submission, rule by rule; empty where it is lawful."""
     return [
-        error
+        rule.error_of(found)
         for rule in SUBMISSION_RULES
         if case.transaction in rule.transactions
-        for error in rule.errors(case)
+        for found in rule.check(case)
     ]
