@@ -214,6 +214,31 @@ def test_what_becomes_of_folders_is_told_by_suffixes(broker: Broker) -> None:
     assert len(update.told(2)) == 2  # that the version before is Deprecated by it is no news
 
 
+def test_a_folder_that_loses_a_document_is_told(broker: Broker) -> None:
+    """By ITI-62 of the Association between them; the plain topic does not tell of it."""
+    world = World.new()
+    send(broker, world, BEFORE)
+    update = Subscription(broker, "ihe:UpdateFolder", of(world, "Folder"))
+    plain = Subscription(broker, "ihe:FolderMetadata", of(world, "Folder"))
+    request = etree.tostring(world.fixture("iti62/one_document")).decode()
+    for one, other in ((14, 40), (34, 41)):
+        request = request.replace(world.uuid(one), world.uuid(other))
+    wire.accept(broker.server, etree.fromstring(request))
+    assert update.topics(1) == ["ihe:UpdateFolder/RemoveDocument"]
+    assert listed(update.told(1)[0]) == [("RegistryPackage", world.uuid(20))]
+    plain.end()
+    assert plain.told(0) == []
+
+
+def test_a_status_is_told(broker: Broker) -> None:
+    """ITI-57 with UpdateAvailabilityStatus."""
+    world = World.new()
+    send(broker, world, BEFORE)
+    one = Subscription(broker, "ihe:ExtendedMinimalDocumentEntry", of(world))
+    send(broker, world, "iti57/statuses")
+    assert one.topics(1)[0] == "ihe:ExtendedMinimalDocumentEntry/Deprecate"
+
+
 def test_a_subscription_follows_its_patient_into_a_merge(broker: Broker) -> None:
     """The merge itself is not told (DSUB Extensions Rev 2.1 has no topic for it)."""
     world = World.new()
