@@ -210,7 +210,17 @@ def last_seen(connection: Connection) -> int:
     complete = last_complete(connection)
     if complete is not None:
         return complete
-    return connection.scalar(select(func.max(event.c.pk))) or 0
+    ((last,),) = fetch(connection, _HIGHEST, {})
+    return last or 0
+
+
+_HIGHEST: Final = select(func.max(event.c.pk))
+_ANY_AFTER: Final = select(event.c.pk).where(event.c.pk > bindparam("last")).limit(1)
+
+
+def is_any_after(connection: Connection, number: int) -> bool:
+    """Tell whether anything has happened since an event number."""
+    return bool(fetch(connection, _ANY_AFTER, {"last": number}))
 
 
 def after(

@@ -1,7 +1,7 @@
 """The Document Registry: registers submissions and answers stored queries (ITI TF-1 10.1.1.3)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
@@ -17,7 +17,7 @@ from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_42
 from xds.metadata.criteria import ANYTHING, Criterion
-from xds.metadata.objects import MetadataObject
+from xds.metadata.objects import Association, MetadataObject
 from xds.metadata.rules.case import Case, Policy, RegistryState
 from xds.metadata.rules.submission_rules import UPDATES, violations
 from xds.metadata.submission import Registration, Submission
@@ -83,6 +83,17 @@ class Validated:
     consequences: Consequences
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A submission that was held to the rules before the database was locked."""
+
+    state: RegistryState
+    """What it was held to."""
+    validated: Validated
+    last: int | None
+    """The number of an event that the state has, with all before it; None: nothing was read."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentRegistry:
     """The registry on one database; safe to use from many threads and processes."""
@@ -127,20 +138,21 @@ class DocumentRegistry:
     ) -> None:
         checked = [self._checked(one, seen) for one in registrations]
         each = list(zip(registrations, checked, strict=True))
-        locks = all_of_locks(relied_on(one.submission, before) for one, (before, _) in each)
+        locks = all_of_locks(relied_on(one.submission, known.state) for one, known in each)
         with self.database.write(locks) as connection:
-            for one, (before, validated) in each:
-                patients, state = self._state(connection, one, seen)
-                if state != before:
-                    require_locked(locks, one.submission, state)
-                    validated = self._validate(one, state)
+            for one, known in each:
+                validated = known.validated
+                patients = self._patients(connection, one.submission)
+                if not _is_as_known(connection, one, known):
+                    state = self._state(connection, one, seen, patients)
+                    if state != known.state:
+                        require_locked(locks, one.submission, state)
+                        validated = self._validate(one, state)
                 _write(connection, validated, patients)
             if in_commit is not None:
                 in_commit(connection)
 
-    def _checked(
-        self, registration: Registration, seen: Visibility
-    ) -> tuple[RegistryState, Validated]:
+    def _checked(self, registration: Registration, seen: Visibility) -> Checked:
         """Hold a submission to the rules before the database is locked.
 
         Where it names nothing that is registered, it is taken that nothing of it is known, which
@@ -148,24 +160,38 @@ class DocumentRegistry:
         """
         if not lookups.refers(registration.submission):
             with suppress(TransactionFailure):
-                return RegistryState(), self._validate(registration, RegistryState())
-        with self.database.read() as connection:
-            _, state = self._state(connection, registration, seen)
-        return state, self._validate(registration, state)
+                state = RegistryState()
+                return Checked(state, self._validate(registration, state), None)
+        with ExitStack() as stack:
+            connection = stack.enter_context(self.database.read())
+            last = events.last_seen(connection)
+            if not self.database.is_sqlite:
+                # in a state of later on, which has all events up to that one
+                stack.close()
+                connection = stack.enter_context(self.database.read())
+            patients = self._patients(connection, registration.submission)
+            state = self._state(connection, registration, seen, patients)
+        return Checked(state, self._validate(registration, state), last)
+
+    def _patients(self, connection: Connection, submission: Submission) -> Patients:
+        patient_ids = {p for thing in lookups.bearers(submission) if (p := thing.patient_id)}
+        return Patients(connection, patient_ids, learn=self.learn_patients)
 
     def _state(
-        self, connection: Connection, registration: Registration, seen: Visibility
-    ) -> tuple[Patients, RegistryState]:
+        self,
+        connection: Connection,
+        registration: Registration,
+        seen: Visibility,
+        patients: Patients,
+    ) -> RegistryState:
         """Read what the registry has of a submission at the moment."""
         submission, transaction = registration.submission, registration.transaction
-        patient_ids = {p for thing in lookups.bearers(submission) if (p := thing.patient_id)}
-        patients = Patients(connection, patient_ids, learn=self.learn_patients)
         state = lookups.registry_state(connection, submission, patients.refused)
         state = _as_seen(connection, submission, state, seen)
         if transaction in UPDATES:
             case = Case(submission, transaction, state, self.policy)
             state = updates.registry_state(connection, case)
-        return patients, state
+        return state
 
     def _validate(self, registration: Registration, state: RegistryState) -> Validated:
         """Hold a submission to the rules, and make ready what it will write.
@@ -333,6 +359,22 @@ class DocumentRegistry:
             thing.updated(home_community_id=thing.home_community_id or self.home_community_id)
             for thing in _objects(submission)
         )
+
+
+def _is_as_known(connection: Connection, registration: Registration, known: Checked) -> bool:
+    """Tell, within the lock, whether an update meets the state that it was held to.
+
+    Whatever registers, changes or removes an object writes an event, but for the removal of an
+    Association alone. So these are looked at, and else a second reading of the state is spared.
+    """
+    if known.last is None or registration.transaction not in UPDATES:
+        return False
+    if any(one.kind is Association for one in known.state.objects.values()):
+        return False
+    if events.is_any_after(connection, known.last):
+        return False
+    case = Case(registration.submission, registration.transaction, known.state, Policy())
+    return updates.has_same_associations(connection, case)
 
 
 def _write(connection: Connection, validated: Validated, patients: Patients) -> None:

@@ -32,6 +32,24 @@ class UpdatePlan:
 
 def registry_state(connection: Connection, case: Case) -> RegistryState:
     """Read what is joined with that which an update concerns, beside what it names itself."""
+    concerned, ends = _concerned(case)
+    joined = tuple(versions.associations(connection, concerned))
+    ends += [end for one in joined for end in (one.source, one.target)]
+    neighbours = lookups.registered(connection, dict.fromkeys(ends)) if ends else {}
+    latest = case.known.latest
+    if case.policy.restricted_attributes and case.transaction == ITI_92.name:
+        latest = lookups.with_things(connection, latest)
+    return replace(case.known, latest=latest, associations=joined, neighbours=neighbours)
+
+
+def has_same_associations(connection: Connection, case: Case) -> bool:
+    """Tell whether the Associations that an update concerns are still those of its state."""
+    there = versions.association_ids(connection, _concerned(case)[0])
+    return there == [one.id for one in case.known.associations]
+
+
+def _concerned(case: Case) -> tuple[list[str], list[str]]:
+    """Return the entryUUIDs of what an update changes, and the ends of Associations among it."""
     concerned = [old.entry_uuid for old in case.known.latest.values()]
     ends = []
     for trigger in rules.triggers(case, v.UPDATE_AVAILABILITY_STATUS):
@@ -40,13 +58,7 @@ def registry_state(connection: Connection, case: Case) -> RegistryState:
             ends += [target.source or "", target.target or ""]
         elif target is not None:
             concerned.append(target.entry_uuid)
-    joined = tuple(versions.associations(connection, dict.fromkeys(concerned)))
-    ends += [end for one in joined for end in (one.source, one.target)]
-    neighbours = lookups.registered(connection, dict.fromkeys(ends)) if ends else {}
-    latest = case.known.latest
-    if case.policy.restricted_attributes and case.transaction == ITI_92.name:
-        latest = lookups.with_things(connection, latest)
-    return replace(case.known, latest=latest, associations=joined, neighbours=neighbours)
+    return list(dict.fromkeys(concerned)), ends
 
 
 def plan(case: Case) -> UpdatePlan:

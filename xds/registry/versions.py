@@ -47,6 +47,7 @@ _ASSOCIATIONS: Final = (
     )
     .order_by(association.c.pk)
 )
+_ASSOCIATION_IDS: Final = _ASSOCIATIONS.with_only_columns(association.c.entry_uuid)
 _DEPRECATE: Final = {
     kind: update(TABLES[kind])
     .where(uuids_in(TABLES[kind].c.entry_uuid))
@@ -101,6 +102,13 @@ def associations(connection: Connection, entry_uuids: Iterable[str]) -> list[Ass
         for pk, entry_uuid, home_community_id, source, target, fragment in rows
     )
     return cast("list[Association]", found)
+
+
+def association_ids(connection: Connection, entry_uuids: Iterable[str]) -> list[str]:
+    """Return the entryUUIDs of those Associations alone."""
+    wanted = list(entry_uuids)
+    rows = fetch(connection, _ASSOCIATION_IDS, {"uuids": wanted}) if wanted else []
+    return [entry_uuid for (entry_uuid,) in rows]
 
 
 def made_again(old: Association, ends: Mapping[str, str], identifier: str) -> Association:
