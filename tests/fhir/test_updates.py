@@ -166,6 +166,17 @@ def test_if_match_of_the_etag(document: Published) -> None:
     assert document.refuses(again, 412) == [("conflict", "XDSMetadataVersionError", "")]
 
 
+def test_what_was_read_of_an_older_version_is_put_without_if_match(document: Published) -> None:
+    """Without If-Match the last one wins, as FHIR has it (R4, 3.1.0.7)."""
+    first = document.read()
+    document.put({**first, "description": "one"})
+    second = document.read()
+    document.put({**first, "description": "two"})
+    reply = document.put({**second, "description": "three"})
+    assert (reply.status, history_of(reply.json())) == (200, ("4", "current"))
+    assert document.read()["description"] == "three"
+
+
 # --- what is refused -----------------------------------------------------------------------------
 
 

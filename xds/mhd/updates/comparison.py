@@ -31,6 +31,8 @@ class CurrentResource(NamedTuple):
     """The object that it stands for."""
     resource: Resource
     """What a read of it gives."""
+    uuids: frozenset[str]
+    """The entryUUIDs of all its versions, one of which a client may have read."""
 
     @property
     def id(self) -> str:
@@ -136,15 +138,12 @@ def check_id(current: Resource, wanted: Resource, problems: IssueCollector) -> N
         problems.error("invalid", "the id is not that of the URL (R4, 3.1.0.4)", where)
 
 
-def other_uuids(
-    thing: DocumentEntry | Folder, listed: Sequence[Resource], path: str
-) -> Iterator[Issue]:
+def other_uuids(current: CurrentResource, listed: Sequence[Resource], path: str) -> Iterator[Issue]:
     """Tell of identifiers that are UUIDs of none of the versions."""
-    own = {thing.entry_uuid, thing.logical_id or thing.entry_uuid}
     for kind in (ENTRY_UUID, LOGICAL_ID):
         for place, one in of_kind(listed, kind):
-            if of(uuid_of, one) not in own:
-                reason = f"the UUID is not that of the {thing.KIND}"
+            if of(uuid_of, one) not in current.uuids:
+                reason = f"the UUID is not that of the {current.thing.KIND}"
                 yield unchangeable(IDENTIFIER, reason, f"{path}.identifier[{place}]")
 
 

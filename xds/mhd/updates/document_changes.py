@@ -21,7 +21,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.unique_ids import normal
 from xds.mhd.mapping.common import nowhere
-from xds.mhd.mapping.document_references import read_document_reference
+from xds.mhd.mapping.document_references import document_url, read_document_reference
 from xds.mhd.provide.publishing import check_lengths, check_modifiers
 from xds.mhd.updates import comparison
 from xds.mhd.updates.comparison import (
@@ -64,9 +64,9 @@ def document_change(
     comparison.check_id(current.resource, wanted, problems)
     status = _status(facade, current, wanted, problems)
     found = [
-        *_identifiers(facade, entry, wanted),
+        *_identifiers(facade, current, wanted),
         *comparison.other_subject(current.resource, wanted, call.base),
-        *_elsewhere(current.resource, wanted),
+        *_elsewhere(current, wanted, call.base),
     ]
     changed: dict[str, object] = {}
     if not any(one.expression == (f"{_PATH}.masterIdentifier",) for one in found):
@@ -106,27 +106,31 @@ def _status(
     return found if found != current.thing.availability_status else None
 
 
-def _identifiers(facade: Facade, entry: DocumentEntry, wanted: Resource) -> Iterator[Issue]:
+def _identifiers(facade: Facade, current: CurrentResource, wanted: Resource) -> Iterator[Issue]:
     """Tell of another uniqueId, and of UUIDs that are none of the document's versions."""
     read = partial(unique_id_of, systems=facade.domain.systems)
     said = normal(comparison.of(read, wanted.get("masterIdentifier") or {}))
-    if said not in ("", normal(entry.unique_id or "")):
+    if said not in ("", normal(current.thing.unique_id or "")):
         reason = "the uniqueId of a document does not change"
         yield unchangeable(IDENTIFIER, reason, f"{_PATH}.masterIdentifier")
-    yield from comparison.other_uuids(entry, wanted.get("identifier", []), _PATH)
+    yield from comparison.other_uuids(current, wanted.get("identifier", []), _PATH)
 
 
-def _elsewhere(current: Resource, wanted: Resource) -> Iterator[Issue]:
-    """Tell of changes of what is no attribute: the document itself, and its relations."""
+def _elsewhere(current: CurrentResource, wanted: Resource, base: str) -> Iterator[Issue]:
+    """Tell of changes of what is no attribute: the document itself, and its relations.
+
+    A document has a URL for each version of its metadata, and what was read may be any of them.
+    """
     where = f"{_PATH}.content[0].attachment"
-    (own, *_), said = [one.get("content") or [{}] for one in (current, wanted)]
+    (own, *_), said = [one.get("content") or [{}] for one in (current.resource, wanted)]
     old, new = own.get("attachment", {}), said[0].get("attachment", {})
     if "data" in new:
         reason = "an update changes no document; another one replaces it"
         yield unchangeable(UNMODIFIABLE, reason, f"{where}.data")
-    if new.get("url", old.get("url")) != old.get("url"):
+    urls = {old.get("url"), None, *(document_url(one, base) for one in current.uuids)}
+    if new.get("url") not in urls:
         yield unchangeable(UNMODIFIABLE, "the URL of the document does not change", f"{where}.url")
-    if _relations(current) != _relations(wanted):
+    if _relations(current.resource) != _relations(wanted):
         reason = "an update changes no relation of documents"
         yield unchangeable(UNMODIFIABLE, reason, f"{_PATH}.relatesTo")
 

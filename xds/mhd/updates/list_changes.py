@@ -60,7 +60,7 @@ def list_change(
         comparison.raise_all(problems, _of_submission_set(current.resource, wanted), status)
         return None
     found = [
-        *_identifiers(facade, folder, wanted),
+        *_identifiers(facade, current, wanted),
         *comparison.other_subject(current.resource, wanted, call.base),
         *_kind(current.resource, wanted),
     ]
@@ -102,15 +102,16 @@ def _read(facade: Facade, resource: Resource, folder: Folder) -> Folder:
     return found.updated(unique_id=folder.unique_id, last_update_time=None)
 
 
-def _identifiers(facade: Facade, folder: Folder, wanted: Resource) -> Iterator[Issue]:
+def _identifiers(facade: Facade, current: CurrentResource, wanted: Resource) -> Iterator[Issue]:
     """Tell of another uniqueId, and of UUIDs that are none of the Folder's versions."""
+    folder = current.thing
     listed = wanted.get("identifier", [])
     for place, one in of_kind(listed, f.UNIQUE_ID):
         said = comparison.of(lambda it: package_unique_id(it, facade.domain.systems), one)
         if normal(said) != normal(folder.unique_id or ""):
             reason = "the uniqueId of a Folder does not change"
             yield unchangeable(IDENTIFIER, reason, f"{_PATH}.identifier[{place}]")
-    yield from comparison.other_uuids(folder, listed, _PATH)
+    yield from comparison.other_uuids(current, listed, _PATH)
 
 
 def _kind(current: Resource, wanted: Resource) -> Iterator[Issue]:
