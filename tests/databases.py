@@ -35,6 +35,7 @@ ON_BOTH: Final = frozenset(
         "outgoing/test_operations.py",
         "registry/test_bulk.py",
         "registry/test_changes_during_removal.py",
+        "registry/test_changes_during_updates.py",
         "registry/test_criteria.py",
         "registry/test_effects.py",
         "registry/test_events.py",

@@ -1,0 +1,118 @@
+"""Updates are checked before the database is locked: what happens in between is not overlooked."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, select
+
+from bench import samples
+from xds.client import Fingerprint, next_version, update_of
+from xds.database.access import Database
+from xds.database.locks import NOTHING, Locks
+from xds.errors import TransactionFailure
+from xds.metadata import vocabulary as v
+from xds.metadata.catalogue import ITI_57
+from xds.metadata.criteria import ANYTHING, Comparison, Operator
+from xds.metadata.objects import Association, DocumentEntry
+from xds.metadata.submission import Submission
+from xds.registry.registry import DocumentRegistry
+from xds.registry.tables import association
+
+PATIENT = samples.patient("U1")
+Change = Callable[[DocumentRegistry], object]
+
+
+class Meanwhile:
+    """A database on which something is done just before the first transaction that writes."""
+
+    def __init__(self, database: Database, change: Change) -> None:
+        self._database = database
+        self._changes = [change]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    @contextmanager
+    def write(self, locks: Locks = NOTHING) -> Iterator[Connection]:
+        """Do it, and open the transaction."""
+        if self._changes:
+            self._changes.pop()(DocumentRegistry(database=self._database))
+        with self._database.write(locks) as connection:
+            yield connection
+
+
+def _with_addendum() -> Submission:
+    entries = [
+        samples.entry(number, samples.oid(), PATIENT, Fingerprint(1, "0" * 40)).updated(
+            repository_unique_id="2.999.1.3"
+        )
+        for number in (1, 2)
+    ]
+    made = samples.submission(PATIENT, samples.oid(), entries).with_uuids()
+    old, new = made.document_entries
+    relation = Association.create(association_type=v.APND, source=new.id, target=old.id)
+    return Submission((*made.objects, relation)).with_uuids()
+
+
+def _registered(registry: DocumentRegistry, entry: DocumentEntry) -> DocumentEntry:
+    own = Comparison("logical_id", Operator.EQUAL, (entry.id,))
+    with registry.view(ANYTHING) as view:
+        (found,) = view.find(DocumentEntry, [own])
+    return found.thing
+
+
+def _update(old: DocumentEntry, title: str) -> Submission:
+    return update_of(
+        old,
+        next_version(old, title=title),
+        patient_id=PATIENT,
+        source_id="2.999.1.9",
+        content_type_code=old.type_code,
+        unique_id=samples.oid(),
+    )
+
+
+def _relations(database: Database) -> int:
+    query = select(association.c.entry_uuid).where(association.c.association_type == v.APND)
+    with database.read() as connection:
+        return len(connection.execute(query).all())
+
+
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_a_relation_that_is_removed_meanwhile_is_not_made_again(
+    database: Database, is_removed: bool
+) -> None:
+    registry = DocumentRegistry(database=database, has_updates=True)
+    submission = _with_addendum()
+    registry.register(submission)
+    old = _registered(registry, submission.document_entries[0])
+    (relation,) = (one for one in submission.associations if one.association_type == v.APND)
+
+    def remove(meanwhile: DocumentRegistry) -> None:
+        if is_removed:
+            meanwhile.remove([relation.id])
+
+    racing: Any = Meanwhile(database, remove)
+    DocumentRegistry(database=racing, has_updates=True).register(
+        _update(old, "next"), transaction=ITI_57.name
+    )
+    assert _relations(database) == (0 if is_removed else 2)
+
+
+def test_a_version_that_is_made_meanwhile_is_not_made_twice(database: Database) -> None:
+    registry = DocumentRegistry(database=database, has_updates=True)
+    submission = _with_addendum()
+    registry.register(submission)
+    old = _registered(registry, submission.document_entries[0])
+    other = _update(old, "other")
+    racing: Any = Meanwhile(
+        database, lambda meanwhile: meanwhile.register(other, transaction=ITI_57.name)
+    )
+    with pytest.raises(TransactionFailure) as refused:
+        DocumentRegistry(database=racing, has_updates=True).register(
+            _update(old, "next"), transaction=ITI_57.name
+        )
+    assert {one.code for one in refused.value.errors} == {"XDSMetadataVersionError"}
+    assert _registered(registry, submission.document_entries[0]).title == "other"
