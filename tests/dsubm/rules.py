@@ -45,7 +45,8 @@ def _of_bundle(bundle: Mapping[str, Any]) -> Iterator[str]:
     urls = [entry["fullUrl"] for entry in others if entry["request"]["method"] != "GET"]
     for event in _all(first["resource"], "notification-event"):
         parts = {one["name"]: one for one in event["part"]}
-        if "focus" in parts and parts["focus"]["valueReference"]["reference"] not in urls:
+        focus = parts.get("focus", {}).get("valueReference", {}).get("reference")
+        if others and focus and focus not in urls:
             yield "the focus is in no entry"
 
 
@@ -78,7 +79,7 @@ def _of_event(event: Mapping[str, Any]) -> Iterator[str]:
     parts = {one["name"]: one for one in event["part"]}
     if not parts["event-number"]["valueString"].isdigit():
         yield "the number of an event is none"
-    if not _INSTANT.fullmatch(parts["timestamp"]["valueInstant"]):
+    if "timestamp" in parts and not _INSTANT.fullmatch(parts["timestamp"]["valueInstant"]):
         yield "the time of an event is no instant"
 
 
