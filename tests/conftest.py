@@ -27,6 +27,8 @@ from tests.servers.shared import Kept, SharedServers
 from tests.serving import Server, forks_as_default, several_as_default
 
 _HERE: Final = Path(__file__).parent
+_THRESHOLDS: Final = (5_000, 20, 20)
+"""Of the collector of garbage: what pytest keeps of thousands of tests is looked at less often."""
 
 # Tests start servers by the hundred: where this is set, each would compile the program anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -82,6 +84,7 @@ def pytest_collection_finish() -> None:
     """Have the collector of garbage pass over the tests and their modules, which stay."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_THRESHOLDS)
 
 
 @pytest.fixture(scope="session")
@@ -154,7 +157,7 @@ def shared_servers(
 @pytest.fixture(scope="session")
 def server(shared_servers: SharedServers) -> Server:
     """One server on an empty database and document folder, shared by all tests."""
-    return shared_servers("served")
+    return shared_servers("served", {"workers": "2"})
 
 
 @pytest.fixture(scope="session")

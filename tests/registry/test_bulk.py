@@ -104,6 +104,7 @@ def require_everything(connection: Connection) -> None:
     assert connection.scalar(inherited)
 
 
+@pytest.mark.slow
 def test_the_numbers_of_bulks_do_not_meet() -> None:
     population = Population(6_100, 1_000)
     taken: dict[str, set[int]] = {}
@@ -148,6 +149,7 @@ def load(url: str, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["load", "--database", url, *arguments])
 
 
+@pytest.mark.slow
 def test_the_same_seed_loads_the_same(tmp_path: Path, databases: Databases) -> None:
     found = []
     for name, seed, processes in (("a", "3", "1"), ("b", "3", "2"), ("c", "4", "1")):

@@ -52,11 +52,15 @@ class SharedServers:
         self._folder = folder
 
     def __call__(self, name: str, options: Options | Callable[[Path], Options] = _NONE) -> Server:
-        """Return the server of a name, started with options, which may be made in its folder."""
+        """Return the server of a name, started with options, which may be made in its folder.
+
+        It has one worker, unless the options say otherwise.
+        """
 
         def start() -> AbstractContextManager[Server]:
             data = self._folder(name)
             told = options(data) if callable(options) else options
-            return serving(data, {"database": self._databases.url(data), **told})
+            own = {"workers": "1", "database": self._databases.url(data)}
+            return serving(data, {**own, **told})
 
         return self._kept.opened(("server", name, self._databases.kind), start)

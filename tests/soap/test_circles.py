@@ -40,6 +40,7 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> WSGIApplication:
 def leftovers() -> Iterator[Callable[[], set[str]]]:
     """Keep what only a search for circles would free, and tell its types."""
     gc.collect()
+    gc.freeze()  # what is there before need not be looked at again
     gc.disable()
     gc.set_debug(gc.DEBUG_SAVEALL)
     try:
