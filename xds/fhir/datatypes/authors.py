@@ -5,8 +5,9 @@ one (ITI TF-3 4.2.3.1.4). A mere person is a Practitioner, a mere institution an
 whatever is more a PractitionerRole that refers to both.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import zip_longest
 from typing import Final
 
@@ -29,6 +30,8 @@ from xds.metadata.objects import Author
 from xds.metadata.systems import Systems
 
 NOBODY: Final = Author()
+_AUTHORS: Final = 1_000
+"""How many authors are kept as they were written: the same few write most documents."""
 
 
 class ContainedResources:
@@ -56,6 +59,12 @@ class ContainedResources:
 
     def author(self, author: Author, name: str) -> Resource | None:
         """Contain an author under names that begin so; None for one who says nothing."""
+        resources, reference = _author_of(author, name, self.systems)
+        self.resources.extend(resources)
+        return reference
+
+    def write_author(self, author: Author, name: str) -> Resource | None:
+        """Write what contains an author, as ``author`` does."""
         persons = [text for text in author.person if text]
         institutions = [text for text in author.institution if text]
         telecoms = author.telecommunication
@@ -95,6 +104,16 @@ class ContainedResources:
         parts = dict(zip_longest(_PARTS, text.split("|", 2), fillvalue=""))
         given = {part: (value,) for part, value in parts.items() if value.strip("^")}
         return self.author(Author(**given), name)
+
+
+@lru_cache(_AUTHORS)
+def _author_of(
+    author: Author, name: str, systems: Systems
+) -> tuple[Sequence[Resource], Resource | None]:
+    """Return the resources that contain an author and the Reference: nobody changes them."""
+    contained = ContainedResources(systems)
+    reference = contained.write_author(author, name)
+    return contained.resources, reference
 
 
 _PARTS: Final = ("institution", "person", "telecommunication")

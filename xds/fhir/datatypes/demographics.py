@@ -41,14 +41,21 @@ _NAME_USES: Final[Mapping[str, str]] = {
     "N": "nickname",
 }
 _ADDRESS_USES: Final[Mapping[str, str]] = {"H": "home", "B": "work", "C": "temp", "BA": "old"}
+_PATIENTS: Final = 1_000
+"""How many patients are kept as they were written: a search answers the documents of few."""
 USUAL: Final = "usual"
 """The use of the identifier that is the sourcePatientId."""
 
 
 def patient(source_id: str | None, info: Sequence[str], systems: Systems) -> Resource:
     """Return what the source says of the patient as the content of a Patient."""
+    return dict(_content(source_id, tuple(info), systems))
+
+
+@lru_cache(_PATIENTS)
+def _content(source_id: str | None, info: tuple[str, ...], systems: Systems) -> Resource:
     content = _patient(source_id, info, systems)
-    if info and _canonical(source_id, tuple(info), systems) != tuple(info):
+    if info and _canonical(source_id, info, systems) != info:
         keep(content, *info)
     return content
 
