@@ -201,6 +201,17 @@ BEHAVIOUR: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "secrets of a subscription": ("Headers and keys of a subscription are not read back", ""),
     "$resend": ("Notifications are sent again with the same numbers and ids", "R4 backport"),
+    "notifications in order": (
+        "A subscriber is told at least once, in order, with one id, by numbers without holes",
+        "",
+    ),
+    "notifications and policy": (
+        "What may be seen is asked of the policy when an event is matched and when it is sent",
+        "",
+    ),
+    "notifications after a merge": ("A subscription follows its patient into a merge", ""),
+    "notification targets": ("Nothing is sent but to targets that the options allow", ""),
+    "dead targets": ("A target that fails is shown, told later, and stops no other", ""),
     "signed notifications": ("What is sent can be signed by a key of the subscription", ""),
 }
 """What has no table in the code: a sentence and where it is said."""

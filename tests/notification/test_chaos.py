@@ -34,6 +34,8 @@ PATIENCE: Final = 90.0
 SEEDS: Final = {SQLITE: 1, POSTGRESQL: 2}
 DSUB_TOPICS: Final = ("FullDocumentEntry", "MinimalDocumentEntry", "ExtendedFullDocumentEntry")
 
+shows = pytest.mark.shows
+
 
 @pytest.fixture(params=[SQLITE, POSTGRESQL])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, str]]:
@@ -55,6 +57,7 @@ def prepared(url: str) -> None:
     database.close()
 
 
+@shows("behaviour notifications in order")
 def test_each_subscriber_is_told_everything_in_order_whatever_is_killed(
     place: tuple[str, str], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -15,6 +15,8 @@ from xds.notification.model import SubscriptionState
 
 OTHER = "P2^^^&2.999.1.1&ISO"
 
+shows = pytest.mark.shows
+
 
 @pytest.fixture
 def database(tmp_path: Path, databases: Databases) -> Iterator[Database]:
@@ -35,6 +37,7 @@ def it(database: Database, tmp_path: Path) -> Iterator[Engine]:
         yield made
 
 
+@shows("behaviour notifications in order")
 def test_a_subscriber_is_told_of_what_its_filter_meets(it: Engine) -> None:
     one = it.subscribe("/a")
     it.subscribe("/all", ANYTHING)
@@ -59,6 +62,7 @@ def test_what_happened_before_is_not_told(it: Engine) -> None:
         assert it.told()[0]["objects"] == [second.id]
 
 
+@shows("behaviour dead targets")
 def test_a_target_that_fails_is_told_later_in_order_with_the_same_ids(it: Engine) -> None:
     one = it.subscribe("/a")
     it.receiver.refuse("/a", *[500] * 6)

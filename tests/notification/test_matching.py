@@ -52,6 +52,8 @@ decision = "deny"
 confidentialityCode = ["secret^^2.999.5"]
 """
 
+shows = pytest.mark.shows
+
 
 @pytest.fixture
 def database(tmp_path: Path, databases: Databases) -> Iterator[Database]:
@@ -146,6 +148,7 @@ def test_folders_and_submission_sets_are_told_of(it: Engine) -> None:
     assert thing.id not in str(told)
 
 
+@shows("behaviour notifications after a merge")
 def test_a_filter_goes_with_its_patient_into_a_merge(it: Engine) -> None:
     identities = PatientIdentities(it.database)
     one = it.subscribe()
@@ -162,6 +165,7 @@ def test_a_filter_goes_with_its_patient_into_a_merge(it: Engine) -> None:
     assert filters.patients_of(it.state(one).filter) == {LAST}
 
 
+@shows("behaviour notifications and policy")
 def test_what_the_policy_withholds_is_not_told_when_it_is_matched(
     database: Database, tmp_path: Path
 ) -> None:
@@ -176,6 +180,7 @@ def test_what_the_policy_withholds_is_not_told_when_it_is_matched(
     assert len(of_sets) == 1, "a SubmissionSet all of whose entries are withheld is too"
 
 
+@shows("behaviour notifications and policy")
 def test_what_the_policy_withholds_by_now_is_not_sent(database: Database, tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text(POLICY)

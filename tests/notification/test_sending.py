@@ -29,6 +29,8 @@ from xds.notification.targets import TargetRules
 from xds.tls.options import networks
 from xds.url_allowlist import Target, prefixes
 
+shows = pytest.mark.shows
+
 
 @pytest.fixture
 def database(tmp_path: Path, databases: Databases) -> Iterator[Database]:
@@ -70,6 +72,7 @@ def test_a_host_that_is_an_address_is_that_address() -> None:
     assert not rules.reaches(Target.parse("http://localhost:9/"), "10.0.0.1")
 
 
+@shows("behaviour notification targets")
 def test_what_is_not_allowed_makes_no_subscription(database: Database, tmp_path: Path) -> None:
     with engine(database, tmp_path, subscriptions_of_client=2) as it:
         for address in ("http://127.0.0.1:1/a", "ftp://127.0.0.1/", "https://127.0.0.1/"):
@@ -94,6 +97,7 @@ def test_what_is_not_allowed_makes_no_subscription(database: Database, tmp_path:
         it.subscribe("/a")
 
 
+@shows("behaviour notification targets")
 def test_a_name_that_resolves_to_an_address_within_is_not_connected_to(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
