@@ -30,7 +30,7 @@ from xds.registry import events
 from xds.registry.events import Event
 from xds.registry.subscribers import Reaction, Subscriber
 
-_GATHER_SECONDS: Final = 0.05
+_GATHER_SECONDS: Final = 0.08
 """How long events gather, so that a commit is for several: each holds registrations up."""
 _MOST: Final = 10_000
 """Notifications in one commit, after which no further event is looked at for it."""
