@@ -26,6 +26,7 @@ from xds.fhir.patch.bodies import JSON_PATCH, XML_PATCH
 from xds.fhir.r4 import xml
 from xds.fhir.r4.resource import Resource
 
+shows = pytest.mark.shows
 D = "DocumentReference"
 _UNMODIFIABLE = "UnmodifiableMetadataError"
 
@@ -143,6 +144,7 @@ _XML_STATUS = (
 )
 
 
+@shows("FHIR PATCH /DocumentReference")
 @pytest.mark.parametrize(
     ("content_type", "patch", "outcome"),
     [
@@ -214,6 +216,7 @@ def test_a_french_patch_that_is_malformed_changes_nothing(french: Server, patch:
 # --- ISiK of gematik -----------------------------------------------------------------------------
 
 
+@shows("FHIR POST /DocumentReference/{id}/$update-metadata")
 def test_a_german_update_of_doc_status(document: Published) -> None:
     parameters = {
         "resourceType": "Parameters",
@@ -339,6 +342,7 @@ def test_hapi_updates_in_xml(document: Published) -> None:
     assert document.read()["description"] == "by HAPI"
 
 
+@shows("FHIR PATCH /DocumentReference/{id}")
 def test_hapi_patches(document: Published) -> None:
     patch = b'[{"op": "add", "path": "/description", "value": "by HAPI"}]'
     content = f"{JSON_PATCH}; charset=UTF-8"
