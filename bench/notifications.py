@@ -1,6 +1,7 @@
 """Subscriptions: what they cost those who register, and how soon subscribers are told."""
 
 import multiprocessing
+import os
 import socket
 import tempfile
 import threading
@@ -68,6 +69,7 @@ def with_backlog(deployment: Deployment) -> Sequence[Figure]:
                 if database.is_sqlite:  # what was written at once is not to be written back now
                     with database.read() as connection:
                         connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+            os.sync()
 
         return [_beside(broken, prepare)]
 

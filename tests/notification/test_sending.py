@@ -51,6 +51,8 @@ def database(tmp_path: Path, databases: Databases) -> Iterator[Database]:
         ("169.254.169.254", False),
         ("fe80::1%eth0", False),
         ("fc00::1", False),
+        ("64:ff9b::7f00:1", False),
+        ("2002:7f00:1::", False),
         ("100.64.0.1", False),
         ("0.0.0.0", False),
         ("224.0.0.1", False),

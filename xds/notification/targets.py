@@ -18,6 +18,7 @@ from xds.url_allowlist import Target, admitted
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+_TRANSLATED: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _LONGEST_URL: Final = 2_000
 _LONGEST_HEADER: Final = 8_000
 _FORBIDDEN_HEADERS: Final = frozenset(
@@ -59,9 +60,12 @@ class TargetRules:
 
 
 def _plain(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 address stands for."""
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
+    """Return the IPv4 address that an IPv6 address stands for (RFC 4291 2.5.5, 3056, 6052)."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in _TRANSLATED:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
 
 
 def _literal(host: str) -> Address | None:
