@@ -97,6 +97,7 @@ class Walk:
             process.wait(STOP_SECONDS)
 
 
+@pytest.mark.slow
 def test_the_configuration_is_one(tmp_path: Path) -> None:
     walk = Walk(tmp_path)
     walk.add(blocks("Configure")[0])

@@ -13,6 +13,7 @@ from tests.serving import serving
 ROOT = Path(__file__).parent.parent.parent
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_readme(tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
