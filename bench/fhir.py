@@ -18,7 +18,7 @@ from bench.clients import Call, Hammer
 from bench.deployment import DOCUMENT_BYTES, ENTRIES, GIGABYTE, Deployment
 from bench.figures import Figure
 from bench.trust import NO_TRUST, Trust
-from xds.outgoing.connection import Connection
+from xds.outgoing.connection import Connection, Head
 
 _SECONDS: Final = 60
 _SYSTEM: Final = f"urn:oid:{samples.PATIENT_AUTHORITY}"
@@ -27,12 +27,32 @@ _MEGABYTE: Final = 1_000_000
 _PLACE: Final = b"2.999.7.7777777777777777777777777777777777"
 
 
-def exchange(connection: Connection, request: bytes) -> tuple[int, bytes]:
-    """Send one request, and return the status and the body of its answer."""
+def exchange(connection: Connection, request: bytes) -> tuple[Head, bytes]:
+    """Send one request, and return the head and the body of its answer."""
     connection.send(request)
     head = connection.head()
     body = connection.body(head)
-    return head.status, b"".join(iter(lambda: body.read(1 << 20), b""))
+    return head, b"".join(iter(lambda: body.read(1 << 20), b""))
+
+
+class KeptConnection:
+    """A connection for many requests, which is made again where the server has ended it.
+
+    A server that spreads connections over its workers ends some with an answer.
+    """
+
+    def __init__(self, url: str, tls: ssl.SSLContext | None = None) -> None:
+        self._url = url
+        self._tls = tls
+        self._connection = connected(url, tls)
+
+    def exchange(self, request: bytes) -> tuple[int, bytes]:
+        """Send one request, and return the status and the body of its answer."""
+        head, answer = exchange(self._connection, request)
+        if not head.keeps_alive:
+            self._connection.close()
+            self._connection = connected(self._url, self._tls)
+        return head.status, answer
 
 
 def connected(url: str, tls: ssl.SSLContext | None = None) -> Connection:
@@ -57,11 +77,11 @@ class Get:
     def __call__(self, number: int) -> Call:
         """Make the requests."""
         requests = [_get(self.url, path, self.trust) for path in self.paths]
-        connection, chance = connected(self.url, self.trust.tls), random.Random(number)
+        connection, chance = KeptConnection(self.url, self.trust.tls), random.Random(number)
 
         def call() -> tuple[int, int]:
             request = chance.choice(requests)
-            status, answer = exchange(connection, request)
+            status, answer = connection.exchange(request)
             right = len(answer) == self.size if self.size else answer.count(self.mark) == self.times
             if status != 200 or not right:
                 raise Unexpected(answer)
@@ -86,11 +106,11 @@ class Publish:
             f"Content-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n"
             f"{self.trust.header}\r\n"
         ).encode()
-        connection = connected(self.url, self.trust.tls)
+        connection = KeptConnection(self.url, self.trust.tls)
 
         def call() -> tuple[int, int]:
             unique_id = f"2.999.7.{random.randrange(10**33, 10**34)}".encode()
-            status, answer = exchange(connection, head + body.replace(_PLACE, unique_id))
+            status, answer = connection.exchange(head + body.replace(_PLACE, unique_id))
             if status != 201:
                 raise Unexpected(answer)
             return len(body), len(answer)

@@ -276,14 +276,14 @@ def _asked(url: str, method: str, path: str, body: bytes = b"") -> str:
     except OSError:
         return "not reached"
     try:
-        status, answer = exchange(connection, head.encode() + body)
+        found, answer = exchange(connection, head.encode() + body)
     except (OSError, BrokenOff, NotHTTP):
         return "connection broken off"
     finally:
         connection.close()
-    if status in (HTTPStatus.OK, HTTPStatus.CREATED):
+    if found.status in (HTTPStatus.OK, HTTPStatus.CREATED):
         return SUCCESS
-    return f"{status} {_codes(answer)}"
+    return f"{found.status} {_codes(answer)}"
 
 
 def _codes(answer: bytes) -> str:

@@ -505,7 +505,8 @@ def _operations(path: Path) -> dict[str, tuple[str, ...]]:
     }
 
 
-@pytest.mark.parametrize("actor", schema_validation.ACTORS)
+# IHE has published no WSDL of a notification broker
+@pytest.mark.parametrize("actor", ["registry", "repository"])
 def test_operations_are_the_official_ones(actor: str) -> None:
     ours = _operations(ROOT / "wsdl" / f"{actor}.wsdl")
     official = _operations(REFERENCE / "wsdl" / f"XDS.b_Document{actor.title()}.wsdl")

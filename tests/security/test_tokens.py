@@ -202,7 +202,7 @@ def test_a_transaction_may_be_left_out_or_optional(guarded: Server) -> None:
 def test_what_is_asked_is_stated_to_anyone(guarded: Server) -> None:
     security = get(guarded, "/metadata", None).json()["rest"][0]["security"]
     assert security["service"][0]["coding"][0]["code"] == "OAuth"
-    assert "Required by ITI-65, ITI-67, ITI-68, ITI-105, ITI-106." in security["description"]
+    assert "Required by ITI-65, ITI-67, ITI-68, ITI-105, ITI-106" in security["description"]
     assert "Taken by ITI-78." in security["description"]
     described = json.loads(ask(guarded, "GET", "/openapi.json").body)
     assert described["components"]["securitySchemes"]["token"]["scheme"] == "bearer"

@@ -33,6 +33,13 @@ class Reading:
     """The FHIRPath of the resource in the request, such as ``Bundle.entry[1].resource``."""
     resolve: Callable[[Resource], Resource | None]
     """Leads from a Reference to a resource elsewhere in the request; None where it is not there."""
+    is_of_one_here: bool = False
+    """Whether the resource is, or changes, one that is here already: that may be in error."""
+
+    @classmethod
+    def of_one_here(cls, systems: Systems) -> "Reading":
+        """Return what is needed to read back a resource that was written here."""
+        return cls(systems, "", lambda _: None, is_of_one_here=True)
 
 
 @dataclass(frozen=True, slots=True)

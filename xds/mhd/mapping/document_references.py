@@ -57,7 +57,10 @@ def document_reference(
         entry,
         SHAPE,
         lambda resource, patient_id: read(
-            resource, Reading(context.systems, "", nowhere), IssueCollector(""), patient_id
+            resource,
+            Reading(context.systems, "", nowhere, is_of_one_here=True),
+            IssueCollector(""),
+            patient_id,
         ),
     )
     return claiming(made, _profile(made, entry))

@@ -56,7 +56,6 @@ _AVAILABILITY: Final = {
     f.CURRENT: v.APPROVED,
     f.RETIRED: v.DEPRECATED,
     f.SUPERSEDED: v.DEPRECATED,
-    f.ENTERED_IN_ERROR: v.DEPRECATED,
 }
 
 
@@ -74,7 +73,10 @@ def submission_set_list(
 
     def read(resource: Resource, patient_id: str) -> SubmissionSet:
         return _read_set(
-            resource, Reading(context.systems, "", nowhere), IssueCollector(""), patient_id
+            resource,
+            Reading(context.systems, "", nowhere, is_of_one_here=True),
+            IssueCollector(""),
+            patient_id,
         )
 
     made = restored(_filled(found), thing, SUBMISSION_SET_SHAPE, read)
@@ -122,7 +124,10 @@ def folder_list(
 
     def read(resource: Resource, patient_id: str) -> Folder:
         return _read_folder(
-            resource, Reading(context.systems, "", nowhere), IssueCollector(""), patient_id
+            resource,
+            Reading(context.systems, "", nowhere, is_of_one_here=True),
+            IssueCollector(""),
+            patient_id,
         )
 
     made = restored(_filled(found), thing, FOLDER_SHAPE, read)
@@ -321,6 +326,8 @@ def _read_folder(
     resource: Resource, reading: Reading, notes: IssueCollector, patient_id: str
 ) -> Folder:
     status = resource.get("status", f.CURRENT)
+    if status == f.ENTERED_IN_ERROR and reading.is_of_one_here:
+        status = f.RETIRED
     if status not in _AVAILABILITY:
         notes.error("not-supported", f"no Folder is registered as {status}", "status")
     values = {

@@ -34,10 +34,7 @@ if TYPE_CHECKING:
 
 from xds.mhd.mapping.writing_documents import MOST_OF_UNSIGNED_INT, STATUS
 
-_AVAILABILITY: Final = {
-    **{status: urn for urn, status in STATUS.items()},
-    f.ENTERED_IN_ERROR: v.DEPRECATED,
-}
+_AVAILABILITY: Final = {status: urn for urn, status in STATUS.items()}
 
 
 def read(
@@ -52,7 +49,7 @@ def read(
         **_read_surroundings(surroundings, codes, notes),
         **_read_actors(resource, Actors(resource, reading, notes)),
         **_read_patient(resource, reading, notes, patient_id),
-        "availability_status": _read_status(resource, notes),
+        "availability_status": _read_status(resource, reading, notes),
         "home_community_id": read_home_community(resource, notes),
         "document_availability": _read_availability(resource, notes),
         "type_code": codes.concept(resource.get("type"), "type"),
@@ -105,8 +102,10 @@ def _check_equal(
         notes.error("invariant", "the uniqueId is not that of masterIdentifier", where)
 
 
-def _read_status(resource: Resource, notes: IssueCollector) -> str:
+def _read_status(resource: Resource, reading: Reading, notes: IssueCollector) -> str:
     status = resource.get("status", f.CURRENT)
+    if status == f.ENTERED_IN_ERROR and reading.is_of_one_here:
+        return v.DEPRECATED
     if status not in _AVAILABILITY:
         notes.error("not-supported", f"no document is registered as {status}", "status")
     return _AVAILABILITY.get(status, v.APPROVED)

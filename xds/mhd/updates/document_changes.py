@@ -83,7 +83,7 @@ def document_change(
 
 def _read(facade: Facade, resource: Resource, entry: DocumentEntry) -> DocumentEntry:
     """Read the attributes; the status is compared apart."""
-    reading = Reading(systems=facade.domain.systems, path=_PATH, resolve=nowhere)
+    reading = Reading(facade.domain.systems, _PATH, nowhere, is_of_one_here=True)
     said = comparison.with_status_apart(resource)
     return read_document_reference(said, reading, patient_id=entry.patient_id or "").thing
 

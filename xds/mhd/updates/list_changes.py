@@ -95,7 +95,7 @@ def _of_submission_set(current: Resource, wanted: Resource) -> Iterator[Issue]:
 
 def _read(facade: Facade, resource: Resource, folder: Folder) -> Folder:
     """Read the attributes; the status is compared apart, and the server dates a Folder."""
-    reading = Reading(systems=facade.domain.systems, path=_PATH, resolve=nowhere)
+    reading = Reading(facade.domain.systems, _PATH, nowhere, is_of_one_here=True)
     found = read_folder(
         comparison.with_status_apart(resource), reading, patient_id=folder.patient_id or ""
     ).thing
