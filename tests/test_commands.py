@@ -338,6 +338,16 @@ def test_the_round_trip_shows_each_step(server: Server, capsys: pytest.CaptureFi
     assert "1 document found" in capsys.readouterr().out
 
 
+def test_every_place_that_is_served_is_shown(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = Config(port=server.port, mllp_port=2575)
+    smoke_test.show(config, [REPORT])
+    shown = capsys.readouterr().out
+    assert len(config.places) == 6
+    assert [url for url in config.places.values() if f" {url} " not in shown] == []
+
+
 def test_a_round_trip_that_fails_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(smoke_test.SmokeTestFailed, match="does not listen"):
         smoke_test.show(Config(port=9), [REPORT])

@@ -177,6 +177,7 @@ def _tell_next(trip: _SmokeTest, provided: Sequence[DocumentEntry]) -> None:
 _NAMES: Final[Mapping[str, tuple[str, str]]] = {
     "registry": ("Document Registry", "described at {}?wsdl"),
     "repository": ("Document Repository", "described at {}?wsdl"),
+    "notification": ("notification broker", "described at {}?wsdl"),
     "fhir": ("FHIR (MHD)", "described at {}/metadata"),
     "feed": ("patient feed", "HL7 v2 by MLLP"),
     "metrics": ("metrics", "for Prometheus"),
