@@ -1,6 +1,8 @@
 """`xds copy-database`: what SQLite has is on PostgreSQL, every row, and can be gone on with."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import select, text
+from sqlalchemy import inspect, select, text
 
 from tests.databases import POSTGRESQL, Databases, databases_of
 from tests.test_backup import provide
@@ -107,6 +109,19 @@ def record(config: Config, url: str) -> None:
     database = Database(url)
     audit_log.catch_up(config, database, None)
     database.close()
+
+
+def test_the_command_knows_every_table(tmp_path: Path) -> None:
+    declared = (
+        "from xds.commands.maintenance.copy_database import import_tables; import_tables(); "
+        "from xds.database.statements import METADATA; print(*METADATA.tables)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", declared], check=True, capture_output=True, text=True
+    ).stdout.split()
+    with Databases().opened(tmp_path) as database, database.read() as connection:
+        there = set(inspect(connection).get_table_names())
+    assert set(told) == there - {"alembic_version"}
 
 
 @pytest.mark.slow

@@ -46,12 +46,24 @@ def command(config: Config, target: str) -> None:
     )
 
 
-def _copy(config: Config, target: str) -> dict[str, int]:
-    # imported for their tables, all of which are to be copied
-    from xds.audit import chain, shipping, table  # noqa: F401
-    from xds.registry import schema, subscribers, tables  # noqa: F401
-    from xds.repository import index  # noqa: F401
+def import_tables() -> None:
+    """Import every module that declares tables, all of which are to be copied."""
+    import xds.audit.chain
+    import xds.audit.shipping
+    import xds.audit.table
+    import xds.database.used_once
+    import xds.dsub.pull_points
+    import xds.notification.tables
+    import xds.outgoing.tables
+    import xds.registry.subscribers
+    import xds.registry.tables
+    import xds.repository.index  # noqa: F401
 
+
+def _copy(config: Config, target: str) -> dict[str, int]:
+    from xds.registry import schema
+
+    import_tables()
     path = path_of(config.database_url)
     assert path is not None
     copied: dict[str, int] = {}
