@@ -1,40 +1,15 @@
 """Subscriptions are told of what happens: each once, in order, by numbers without holes."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from structlog.testing import capture_logs
 
-from tests.databases import Databases
-from tests.notification.engine import EVERYTHING, PATIENT, Engine, engine
+from tests.notification.engine import EVERYTHING, PATIENT, Engine
 from tests.soap.receiver import until
-from xds.database.access import Database
 from xds.metadata.criteria import ANYTHING, equal
 from xds.notification.model import SubscriptionState
 
 OTHER = "P2^^^&2.999.1.1&ISO"
 
 shows = pytest.mark.shows
-
-
-@pytest.fixture
-def database(tmp_path: Path, databases: Databases) -> Iterator[Database]:
-    with databases.opened(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture(autouse=True)
-def log() -> Iterator[object]:
-    """What is logged, which is not rendered."""
-    with capture_logs() as entries:
-        yield entries
-
-
-@pytest.fixture
-def it(database: Database, tmp_path: Path) -> Iterator[Engine]:
-    with engine(database, tmp_path) as made:
-        yield made
 
 
 @shows("behaviour notifications in order")

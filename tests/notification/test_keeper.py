@@ -1,16 +1,10 @@
 """What happens to subscriptions because time goes by; the time is that of the database."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import func, select, update
-from structlog.testing import capture_logs
 
-from tests.databases import Databases
-from tests.notification.engine import Engine, engine
+from tests.notification.engine import Engine
 from tests.soap.receiver import until
-from xds.database.access import Database
 from xds.notification import keeper
 from xds.notification.keeper import SubscriptionKeeper
 from xds.notification.model import (
@@ -22,25 +16,6 @@ from xds.notification.model import (
 from xds.notification.tables import notification, subscription
 
 DAY = 24 * 3600 * 1000
-
-
-@pytest.fixture
-def database(tmp_path: Path, databases: Databases) -> Iterator[Database]:
-    with databases.opened(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture(autouse=True)
-def log() -> Iterator[object]:
-    """What is logged, which is not rendered."""
-    with capture_logs() as entries:
-        yield entries
-
-
-@pytest.fixture
-def it(database: Database, tmp_path: Path) -> Iterator[Engine]:
-    with engine(database, tmp_path) as made:
-        yield made
 
 
 def looks(it: Engine) -> None:

@@ -1,12 +1,9 @@
 """Which events are told to whom: by topic, filter, patient and policy, in whatever process."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
-from tests.databases import Databases
 from tests.notification.engine import CREATED, EVERYTHING, PATIENT, Engine, engine
 from tests.registry.test_many_writers import entry, folder, holds, related, submission
 from tests.soap.receiver import until
@@ -53,25 +50,6 @@ confidentialityCode = ["secret^^2.999.5"]
 """
 
 shows = pytest.mark.shows
-
-
-@pytest.fixture
-def database(tmp_path: Path, databases: Databases) -> Iterator[Database]:
-    with databases.opened(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture(autouse=True)
-def log() -> Iterator[object]:
-    """What is logged, which is not rendered."""
-    with capture_logs() as entries:
-        yield entries
-
-
-@pytest.fixture
-def it(database: Database, tmp_path: Path) -> Iterator[Engine]:
-    with engine(database, tmp_path) as made:
-        yield made
 
 
 def matched(it: Engine, *subscriptions: Subscription) -> list[list[tuple[str, list[str]]]]:

@@ -1,44 +1,22 @@
 """`xds subscriptions` and the metrics: how subscriptions fare, and what an operator can do."""
 
 import json
-from collections.abc import Iterator, MutableMapping
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from structlog.testing import capture_logs
 
 from tests.databases import Databases
-from tests.notification.engine import PATIENT, Engine, engine
+from tests.notification.engine import PATIENT, Engine
 from tests.soap.receiver import until
 from xds.__main__ import main
-from xds.database.access import Database
 from xds.notification import measuring
 from xds.notification.model import Secrets, SubscriptionState
 from xds.telemetry.metrics import Metrics
 
-
-@pytest.fixture(autouse=True)
-def log() -> Iterator[list[MutableMapping[str, Any]]]:
-    """What is logged, which is not rendered."""
-    with capture_logs() as entries:
-        yield entries
-
-
 SECRETS = Secrets(headers={"Authorization": "Bearer s3cret"}, hmac_key="k3y", bearer="t0ken")
-
-
-@pytest.fixture
-def database(tmp_path: Path, databases: Databases) -> Iterator[Database]:
-    with databases.opened(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-def it(database: Database, tmp_path: Path) -> Iterator[Engine]:
-    with engine(database, tmp_path) as made:
-        yield made
 
 
 @pytest.fixture

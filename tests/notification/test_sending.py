@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from tests import certificates
-from tests.databases import Databases
 from tests.notification.engine import engine
 from tests.soap.receiver import until
 from xds.database.access import Database
@@ -30,12 +29,6 @@ from xds.tls.options import networks
 from xds.url_allowlist import Target, prefixes
 
 shows = pytest.mark.shows
-
-
-@pytest.fixture
-def database(tmp_path: Path, databases: Databases) -> Iterator[Database]:
-    with databases.opened(tmp_path) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize(
