@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from sqlite3 import ProgrammingError
 from threading import Barrier, Thread
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import Connection, func, insert, select, text
@@ -76,6 +77,26 @@ def test_a_read_that_fails_spoils_none_that_comes_after(database: Database) -> N
         with suppress(ZeroDivisionError), database.read() as connection:
             count(connection)
             raise ZeroDivisionError
+    with database.write() as writing:
+        add(writing, A)
+    with database.read() as connection:
+        assert count(connection) == 1
+
+
+@pytest.mark.parametrize("ends", ["before", "within"])
+def test_a_connection_that_breaks_is_not_kept(database: Database, ends: str) -> None:
+    if not database.is_sqlite:
+        pytest.skip("a server's connections are the pool's")
+    for _ in range(20):  # more often than there are connections
+        with database.read() as connection:
+            driver: Any = connection.connection.dbapi_connection
+            if ends == "within":
+                with suppress(ProgrammingError), database.read() as broken:
+                    cast("Any", broken.connection.dbapi_connection).close()
+        if ends == "before":
+            driver.close()
+            with suppress(ProgrammingError), database.read():
+                pass
     with database.write() as writing:
         add(writing, A)
     with database.read() as connection:

@@ -175,5 +175,3 @@ def test_processes_share_what_is_known_of_commits(tmp_path: Path) -> None:
         other.end()
         other.require_durable()
         assert len(set(one._counters)) == 1
-        one.close()
-        other.close()

@@ -242,33 +242,44 @@ class _SqliteRead:
 
     def __enter__(self) -> Connection:
         """Begin; DatabaseUnavailable where that fails."""
+        kept = self._kept.take()
         try:
-            return self._begun()
+            self._connection = self._connected() if kept is None else kept
+            if kept is not None:
+                self._driver.execute("BEGIN")
         except Exception as error:
-            if failure := _failure(self._backend, error):
-                raise failure from error
+            self._fail(error, kept)
             raise
+        return self._connection
 
-    def _begun(self) -> Connection:
-        connection = self._kept.take()
-        if connection is None:
-            connection = self._backend.engine.connect()
-            connection.execution_options(**{LOCKS: None})
-            connection.begin()
-        else:
-            self._driver(connection).execute("BEGIN")
-        self._connection = connection
+    def _connected(self) -> Connection:
+        connection = self._backend.engine.connect()
+        connection.execution_options(**{LOCKS: None})
+        connection.begin()
         return connection
 
-    def _driver(self, connection: Connection) -> Any:
-        return connection.connection.dbapi_connection
+    @property
+    def _driver(self) -> Any:
+        return self._connection.connection.dbapi_connection
+
+    def _fail(self, error: Exception, connection: Connection | None) -> None:
+        """Let go of a connection that cannot begin or end; DatabaseUnavailable if of the file."""
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
+        if failure := _failure(self._backend, error):
+            raise failure from error
 
     def __exit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _where: object
     ) -> None:
         """End, and keep the connection; DatabaseUnavailable where the error was of the file."""
         if error is None:
-            self._driver(self._connection).commit()
+            try:
+                self._driver.commit()
+            except Exception as failed:
+                self._fail(failed, self._connection)
+                raise
             self._kept.put(self._connection)
             self._backend.require_durable()
             return

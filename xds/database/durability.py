@@ -35,8 +35,7 @@ class CommitSync:
         """Share the counters in the beginning of an open file; OSError where there is no room."""
         # not by truncation: the first use of a page for which there is no room ends the process
         os.posix_fallocate(counters, 0, _BYTES)
-        self._memory = mmap.mmap(counters, _BYTES)
-        self._counters = memoryview(self._memory).cast("Q")
+        self._counters = memoryview(mmap.mmap(counters, _BYTES)).cast("Q")
         self._log = f"{database}-wal"
 
     def begin(self) -> None:
@@ -73,8 +72,3 @@ class CommitSync:
                     os.close(descriptor)
         except OSError as error:
             raise DatabaseUnavailable(f"the write-ahead log: {error.strerror}") from error
-
-    def close(self) -> None:
-        """Let go of the counters."""
-        self._counters.release()
-        self._memory.close()

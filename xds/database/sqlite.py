@@ -156,7 +156,6 @@ class SQLite(Backend):
     def close(self) -> None:
         """Close every connection, and the lock's file."""
         super().close()
-        self._sync.close()
         self._writers.close()
 
 
