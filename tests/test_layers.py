@@ -21,7 +21,7 @@ LAYERS: Final = (
     ("app",),
     ("channels", "subscribers"),
     ("dsubm",),
-    ("mhd",),
+    ("mhd", "messaging"),
     ("content",),
     ("soap", "fhir", "hl7v2"),
     ("transactions", "http"),

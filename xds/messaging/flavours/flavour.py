@@ -1,0 +1,85 @@
+"""What a flavour says (its TOML is read by :mod:`xds.messaging.flavours.reading`)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from xds.messaging.verdicts import AcknowledgementReading
+from xds.metadata.objects import Code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flavour:
+    """How messages of one sender are read, judged and acknowledged."""
+
+    name: str
+    authority: str = ""
+    """The issuing authority of report numbers that name none, such as an ODS code."""
+    authority_oid: str = ""
+    placer_authority: str = ""
+    """That of order numbers that name none."""
+    source_id: str = ""
+    """SubmissionSet.sourceId, an OID."""
+    domains: Mapping[str, str] = field(default_factory=dict)
+    """CX.4 or HD as written, to the OID of the domain; on top of the table of all senders."""
+    default_domain: str = ""
+    """OID of the domain of PID-3 identifiers that name no authority."""
+    id_types: Mapping[str, str] = field(default_factory=dict)
+    """CX.5 to the OID of a domain, where CX.4 is empty."""
+    national_number_fields: Sequence[str] = ("PID-3", "PID-2", "PID-19")
+    report_number: Sequence[str] = ("OBR-3", "ORC-3")
+    """Fields that have the number of a report, in order of preference."""
+    chunks: Literal["auto", "join", "separate"] = "auto"
+    """Whether ED values with the same OBX-3 and OBX-4 are pieces of one document."""
+    render: Literal["pdf", "cda", "fhir", "text", "none"] = "pdf"
+    """What is made of a report without a document."""
+    pointers: Literal["record", "refuse"] = "record"
+    """What becomes of an RP, which is never fetched."""
+    type_code: Code | None = None
+    class_code: Code | None = None
+    practice_setting: Code | None = None
+    facility_type: Code | None = None
+    confidentiality: Code | None = None
+    language: str = "en-GB"
+    codes: Mapping[tuple[str, str], Code] = field(default_factory=dict)
+    """Translations: coding system and code as written, to a code of the affinity domain."""
+    coding_systems: Mapping[str, str] = field(default_factory=dict)
+    """Coding systems as written, to OIDs or URIs; on top of the table of all senders."""
+    document_types: Mapping[str, Code] = field(default_factory=dict)
+    """TXA-2 of HL7 table 0270 to typeCode."""
+    organisations: Mapping[str, str] = field(default_factory=dict)
+    """ODS code to name, where a message has the code alone."""
+    title_prefixes: Sequence[str] = ()
+    """Cut off at the beginning of titles: ``PANEL:``."""
+    person_authorities: Mapping[str, str] = field(default_factory=dict)
+    """XCN.9 as written, to an OID."""
+    acknowledge: Literal["auto", "original", "enhanced"] = "auto"
+    """``auto``: MSH-15 and MSH-16 decide."""
+    reading: AcknowledgementReading = "nhs"
+    error_segment: Literal["v25", "version", "none"] = "v25"
+    """``version``: ERR as the sender's version defines it."""
+    warnings: Literal["err", "none"] = "err"
+    """Whether AA comes with ERR segments of severity W."""
+    charset: str = "auto"
+    zone: str = "Europe/London"
+    """Of times without offset, where MSH-7 has none."""
+    processing_ids: Sequence[str] = ("P", "")
+    """Values of MSH-11 that are taken."""
+    preliminary: Literal["file", "index"] = "file"
+    unverified: Literal["file", "index"] = "index"
+    """What becomes of results that are not verified (OBR-25 R)."""
+    late: Literal["ignore", "file-deprecated", "replace"] = "ignore"
+    """What becomes of a version older than the one that is filed."""
+    check_digits: Literal["refuse", "warn", "off"] = "refuse"
+    demographics: Literal["off", "warn", "refuse"] = "warn"
+    """Where name, birth date and sex contradict what is known of the patient."""
+    unknown_patients: Literal["registry", "hold", "refuse"] = "registry"
+    """``registry``: as the option unknown_patients says; ``hold``: wait for the patient feed."""
+    unknown_parent: Literal["file", "refuse"] = "file"
+    same_control_id: Literal["warn", "refuse"] = "warn"
+    """A control id used again for other content."""
+    wrong_patient: Literal["deprecate", "restrict"] = "restrict"
+    broken_lines: Literal["refuse", "join"] = "refuse"
+    """A line that is no segment: a line break within a field."""
+    multiple_documents: bool = True
+    """Whether a message may have several TXA."""
