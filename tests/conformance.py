@@ -249,8 +249,12 @@ class Table:
     rows: tuple[Row, ...]
 
 
+_VOLUMES: Final = {"ITI": "ITI TF-2 3.", "CARD": "CARD TF-2 4.", "LAB": "PaLM TF-2a 3."}
+
+
 def _tf2(transaction: str) -> str:
-    return f"ITI TF-2 3.{transaction.removeprefix('ITI-')}"
+    domain, _, number = transaction.partition("-")
+    return f"{_VOLUMES[domain]}{number}"
 
 
 def _transactions() -> Iterator[Row]:

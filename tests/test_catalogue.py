@@ -21,6 +21,7 @@ from xds.app import INTERACTIONS
 from xds.audit import vocabulary as av
 from xds.fhir.interactions import OPEN
 from xds.hl7v2.feed import EVENTS
+from xds.messaging.filing import DOCUMENT_EVENTS
 from xds.metadata.catalogue import CATALOGUE, SoapMessages, TransactionKind, TransactionRow
 from xds.metadata.rules.submission_rules import SUBMISSION_RULES
 from xds.registry.queries.stored_queries import STORED_QUERIES
@@ -31,7 +32,12 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 _XS: Final = "{http://www.w3.org/2001/XMLSchema}"
 _WSAM: Final = "{http://www.w3.org/2007/05/addressing/metadata}"
 _SUBMITTING: Final = (TransactionKind.SUBMIT, TransactionKind.UPDATE)
-_NAME: Final = re.compile(r"ITI-\d+(, ITI-\d+)*")
+_PREFIX: Final = "(?:ITI|CARD|LAB)"
+_NAME: Final = re.compile(rf"{_PREFIX}-\d+(, {_PREFIX}-\d+)*")
+_MESSAGES: Final = {
+    **{key: one.transaction for key, one in EVENTS.items()},
+    **{key: one.name for key, one in DOCUMENT_EVENTS.items()},
+}
 _BY_FHIR: Final = {
     name: [row.path for row in INTERACTIONS if name in row.name.split(", ")]
     for one in INTERACTIONS
@@ -60,8 +66,7 @@ def _lacking(row: TransactionRow) -> Iterator[str]:
     if row.fhir is not None:
         yield from _lacking_by_fhir(row, row.fhir)
     for one in row.hl7v2:
-        event = EVENTS.get((one.code, one.trigger))
-        if event is None or event.transaction != row.name:
+        if _MESSAGES.get((one.code, one.trigger)) != row.name:
             yield f"hl7v2/feed.py has no handler of {one.code}^{one.trigger} in EVENTS"
     yield from _lacking_in_docs(row)
 
@@ -105,7 +110,9 @@ def _lacking_in_docs(row: TransactionRow) -> Iterator[str]:
         yield "README.md does not name it"
     lines = (ROOT / "docs" / "policy.md").read_text().splitlines()
     (line,) = (line for line in lines if line.startswith("| `transactions` "))
-    if row.name.removeprefix("ITI-") not in re.findall(r"\d+", line):
+    if row.name.removeprefix("ITI-") not in re.findall(
+        r"(?:[A-Z]+-)?\d+", line.replace("ITI-", "")
+    ):
         yield "docs/policy.md does not name it among the transactions of a rule"
 
 
@@ -175,7 +182,8 @@ def test_nothing_is_answered_that_is_not_in_the_catalogue() -> None:
     assert all(row.catalogued in CATALOGUE for row in TRANSACTIONS)
     assert all(row.messages in row.catalogued.soap for row in TRANSACTIONS)
     assert _BY_FHIR.keys() == {row.name for row in CATALOGUE if row.fhir is not None}
-    assert {(one.transaction, *key) for key, one in EVENTS.items()} == {
+    assert not EVENTS.keys() & DOCUMENT_EVENTS.keys()
+    assert {(name, *key) for key, name in _MESSAGES.items()} == {
         (row.name, one.code, one.trigger) for row in CATALOGUE for one in row.hl7v2
     }
     for actor in schema_validation.ACTORS:
@@ -187,7 +195,9 @@ def test_no_two_rows_have_the_same_name_or_message() -> None:
     _assert_distinct(row.name for row in CATALOGUE)
     _assert_distinct(messages.action for row in CATALOGUE for messages in row.soap)
     _assert_distinct(f"{one.code}^{one.trigger}" for row in CATALOGUE for one in row.hl7v2)
-    numbers = [int(row.name.removeprefix("ITI-")) for row in CATALOGUE]
+    numbers = [
+        (p != "ITI", p, int(n)) for p, _, n in (one.name.partition("-") for one in CATALOGUE)
+    ]
     assert numbers == sorted(numbers)
 
 
@@ -201,7 +211,7 @@ def test_a_name_is_written_in_the_catalogue_alone() -> None:
     written = [
         f"{path.relative_to(ROOT)}:{node.lineno} has {node.value}"
         for path, text in texts.items()
-        if path.name != "catalogue.py" and re.search(r"[\"']ITI-\d", text)
+        if path.name != "catalogue.py" and re.search(rf"[\"']{_PREFIX}-\d", text)
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
         if _NAME.fullmatch(node.value) and names.intersection(node.value.split(", "))

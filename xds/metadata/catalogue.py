@@ -1,4 +1,4 @@
-"""CATALOGUE: a row for each ITI transaction that is answered here, by SOAP, FHIR or HL7 v2.
+"""CATALOGUE: a row for each IHE transaction that is answered here, by SOAP, FHIR or HL7 v2.
 
 A row says what the transaction is called, what kind it is, by which messages it comes and how it is
 recorded. The names that a policy and the options of users know, audit events, SOAP operations,
@@ -110,11 +110,13 @@ class TransactionRow:
     fhir: str | None = None
     """The path of its resources below the FHIR base, ``/List``; empty for the base itself."""
     hl7v2: tuple[TriggerEvent, ...] = ()
+    is_over_http: bool = False
+    """Whether its messages of HL7 v2 come over HTTP as well as by MLLP."""
 
     @property
     def takes_users(self) -> bool:
         """Whether requests have a place for someone's word for their user: MLLP has none."""
-        return bool(self.soap) or self.fhir is not None
+        return bool(self.soap) or self.fhir is not None or self.is_over_http
 
 
 def _soap(
@@ -434,13 +436,57 @@ ITI_120: Final = TransactionRow(
         f"{{{v.NS_QUERY}}}AdhocQueryRequest",
     ),
 )
+CARD_7: Final = TransactionRow(
+    name="CARD-7",
+    title="Encapsulated Report Submission",
+    kind=TransactionKind.SUBMIT,
+    actor="repository",
+    audit=AuditedAs(AuditEventID.IMPORT, "C"),
+    hl7v2=(
+        TriggerEvent("T01", "Announcement of a document", "MDM"),
+        TriggerEvent("T02", "A document", "MDM"),
+        TriggerEvent("T03", "Change of a document's status", "MDM"),
+        TriggerEvent("T04", "Change of a document's status, with the document", "MDM"),
+        TriggerEvent("T05", "Announcement of an addendum", "MDM"),
+        TriggerEvent("T06", "An addendum", "MDM"),
+        TriggerEvent("T07", "Announcement of an edited document", "MDM"),
+        TriggerEvent("T08", "An edited document", "MDM"),
+        TriggerEvent("T09", "Announcement of a replacement", "MDM"),
+        TriggerEvent("T10", "A replacement", "MDM"),
+        TriggerEvent("T11", "Cancellation of a document", "MDM"),
+    ),
+    is_over_http=True,
+)
+LAB_1: Final = TransactionRow(
+    name="LAB-1",
+    title="Placer Order Management",
+    kind=TransactionKind.SUBMIT,
+    actor="repository",
+    audit=AuditedAs(AuditEventID.IMPORT, "C"),
+    hl7v2=(
+        TriggerEvent("O01", "An order", "ORM"),
+        TriggerEvent("O21", "A laboratory order", "OML"),
+        TriggerEvent("O19", "A general clinical order", "OMG"),
+    ),
+    is_over_http=True,
+)
+LAB_3: Final = TransactionRow(
+    name="LAB-3",
+    title="Order Results Management",
+    kind=TransactionKind.SUBMIT,
+    actor="repository",
+    audit=AuditedAs(AuditEventID.IMPORT, "C"),
+    hl7v2=(TriggerEvent("R01", "Results of observations", "ORU"),),
+    is_over_http=True,
+)
 
 CATALOGUE: Final = (
     *(ITI_8, ITI_18, ITI_41, ITI_42, ITI_43, ITI_44, ITI_51, ITI_52, ITI_54, ITI_57, ITI_61),
     *(ITI_62, ITI_64, ITI_65, ITI_66, ITI_67, ITI_68, ITI_69, ITI_70, ITI_78, ITI_86, ITI_92),
     *(ITI_105, ITI_106, ITI_110, ITI_113, ITI_114, ITI_120),
+    *(CARD_7, LAB_1, LAB_3),
 )
-"""In the order of their numbers."""
+"""Those of ITI, then those of other domains, in the order of their numbers."""
 
 
 def actions_of(names: Collection[str]) -> frozenset[str]:
