@@ -163,6 +163,7 @@ LIBRARIES: Final = {
         "database",
         "registry",
         "notification",
+        "messaging.outbound",
         "repository.index",
         "audit.chain",
         "audit.table",
@@ -185,7 +186,13 @@ LIBRARIES: Final = {
     "click": ("__main__", "commands"),
     "rich": ("commands",),
     "structlog": ("logs",),
-    "pydantic": ("config", "commands", "options", "security.policy_file"),
+    "pydantic": (
+        "config",
+        "commands",
+        "options",
+        "security.policy_file",
+        "messaging.outbound.destinations_file",
+    ),
     "pydantic_settings": ("config",),
     "lxml": (
         "dsub",
