@@ -1,0 +1,30 @@
+"""One report becomes one document, in one of four forms."""
+
+from xds.messaging.model import MessageEnvelope, MessagePatient, MessageReport, RenderedContent
+from xds.messaging.rendering import text
+from xds.messaging.rendering.documents import (
+    DocumentIdentity,
+    RenderedDocument,
+    ReportForm,
+    ReportSource,
+)
+
+
+def render(
+    form: ReportForm,
+    report: MessageReport,
+    content: RenderedContent,
+    patient: MessagePatient,
+    envelope: MessageEnvelope,
+    identity: DocumentIdentity,
+) -> RenderedDocument:
+    """Return a report as a document: the same bytes for the same arguments.
+
+    Values of the message stay text: none becomes markup, and no character is lost. What one form
+    cannot hold is shown by its code point.
+    """
+    source = ReportSource(
+        report=report, content=content, patient=patient, envelope=envelope, identity=identity
+    )
+    del form
+    return text.render(source)
