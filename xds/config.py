@@ -38,6 +38,7 @@ from xds.server.options import ServerOptions
 from xds.soap.options import SoapOptions
 from xds.telemetry.options import ObservationOptions
 from xds.tls.options import TlsOptions
+from xds.websocket.options import WebsocketOptions
 
 PREFIX: Final = "XDS_"
 CLIENT_PREFIX: Final = "XDS_CLIENT_"
@@ -53,6 +54,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "Update and removal": UpdateOptions,
     "Notifications": NotificationOptions,
     "DSUB": DsubOptions,
+    "Websockets": WebsocketOptions,
     "Patient feed": FeedOptions,
     "SOAP": SoapOptions,
     "FHIR": FhirOptions,
@@ -76,6 +78,7 @@ class Config(
     UpdateOptions,
     NotificationOptions,
     DsubOptions,
+    WebsocketOptions,
     FeedOptions,
     SoapOptions,
     FhirOptions,
@@ -95,6 +98,8 @@ class Config(
             raise ValueError("with a registry_url and no repository there is nothing to serve")
         if self.registry_url and self.mllp_port is not None:
             raise ValueError("mllp_port: the patient feed is for the registry at registry_url")
+        if self.has_websockets and "fhir" not in self.places:
+            raise ValueError("websockets need FHIR, which is where both actors are")
         return self
 
     @property
@@ -121,6 +126,7 @@ class Config(
             if is_registry and self.dsub == "yes"
             else "",
             "feed": "" if self.mllp_port is None else self._feed_url,
+            "websocket": "" if self.websocket_port is None else self._websocket_url,
             "metrics": f"{self.url}/metrics" if self.metrics == "yes" else "",
         }
         return {what: url for what, url in found.items() if url}
@@ -129,6 +135,11 @@ class Config(
     def _feed_url(self) -> str:
         host = self.mllp_host or self.host
         return f"mllp://{f'[{host}]' if ':' in host else host}:{self.mllp_port}"
+
+    @property
+    def _websocket_url(self) -> str:
+        host, scheme = self.websocket_host or self.host, "wss" if self.has_tls else "ws"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.websocket_port}"
 
 
 class _Sources(BaseSettings, Config):

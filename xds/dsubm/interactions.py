@@ -1,5 +1,6 @@
 """INTERACTIONS: what this service answers below /fhir, a row each (DSUBm, R4 backport)."""
 
+from collections.abc import Callable
 from typing import Final
 
 from xds.config import Config
@@ -28,7 +29,8 @@ DSUBM: Final = ImplementationGuide(
     "DSUBm Resource Notification Broker",
     "Notifications by IHE DSUBm 1.0 and the R4 backport of topic-based subscriptions; R4 "
     "Subscriptions with a search of DocumentReference or List as criteria as well. A Subscription "
-    "that is requested again after an error is told what has happened meanwhile, in order; one "
+    "by websocket is active at once; what happens while no client is bound waits for one. One that "
+    "is requested again after an error is told what has happened meanwhile, in order; one "
     "that was off begins with what happens from then on. $events gives what is kept.",
 )
 _BROKER: Final = f"{v.CAPABILITIES}IHE.DSUBm.ResourceNotificationBroker"
@@ -50,6 +52,10 @@ def _profiles(_: Config) -> tuple[str, ...]:
     return (v.SUBSCRIPTION, *(v.PROFILE + one.profile for one in TOPICS))
 
 
+def _has_websockets(config: Config) -> bool:
+    return config.has_websockets
+
+
 def _search(
     name: str, path: str, summary: str, handler: Handler, describer: Describer, **more: object
 ) -> tuple[Interaction, Interaction]:
@@ -62,7 +68,13 @@ def _search(
 
 
 def _operation(
-    name: str, handler: Handler, summary: str, *, of_type: bool = False, reads: bool = True
+    name: str,
+    handler: Handler,
+    summary: str,
+    *,
+    of_type: bool = False,
+    reads: bool = True,
+    is_offered: Callable[[Config], bool] = lambda _: True,
 ) -> tuple[Interaction, ...]:
     """Return the rows of an operation by POST, and by GET where it changes nothing."""
     paths = [f"{_ONE}/${name}", *([f"{_SUBSCRIPTION}/${name}"] if of_type else [])]
@@ -81,6 +93,7 @@ def _operation(
             describer=subscribing.describe_one if "{id}" in path else finding.describe,
             permissions=_READS if reads else permissions(Subscription="u"),
             definition=f"{v.OPERATION}{name}",
+            is_offered=is_offered,
         )
         for path in paths
         for method in methods
@@ -138,6 +151,13 @@ INTERACTIONS: Final = (
     ),
     *_operation("status", finding.status, "The state of Subscriptions.", of_type=True),
     *_operation("events", finding.events, "What a Subscription is told of, as far as it is kept."),
+    *_operation(
+        "get-ws-binding-token",
+        finding.binding_token,
+        "A token that binds a websocket to Subscriptions.",
+        of_type=True,
+        is_offered=_has_websockets,
+    ),
     *_operation("resend", finding.resend, "Have notifications sent once more.", reads=False),
     *_search(
         ITI_114.name,

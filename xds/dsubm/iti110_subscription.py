@@ -81,7 +81,8 @@ class _SubscriptionRequest:
 
     def new(self, call: Call) -> NewSubscription:
         wishes, channel = self.wishes, self.wishes.channel
-        of_topic = wishes.topic is not None
+        # what is told by a websocket is fetched: nothing is sent before its client comes
+        is_sent = wishes.topic is not None and bool(channel.endpoint)
         return NewSubscription(
             protocol=subscriptions.PROTOCOL,
             topic=self._topic(),
@@ -93,10 +94,10 @@ class _SubscriptionRequest:
             ends=wishes.ends,
             details=subscriptions.details(call, wishes),
             secrets=Secrets(headers=channel.headers, hmac_key=channel.secret),
-            handshake=of_topic,
-            heartbeat=channel.heartbeat if of_topic else None,
-            recovers=not of_topic,
-            tells_end=of_topic,
+            handshake=is_sent,
+            heartbeat=channel.heartbeat if is_sent else None,
+            recovers=wishes.topic is None,
+            tells_end=is_sent,
         )
 
     def _topic(self) -> SubscribedTopic:
@@ -109,7 +110,9 @@ class _SubscriptionRequest:
 def _read(facade: Facade, call: Call) -> _SubscriptionRequest:
     """Read the Subscription of a request; Refused with what is wrong (2:3.110.4.1.3)."""
     with facade.domain.registry.view(call.access.visible) as view:
-        wishes = resources.read(call.resource, facade.domain.database.milliseconds(view.connection))
+        now = facade.domain.database.milliseconds(view.connection)
+        has_websockets = facade.config.has_websockets
+        wishes = resources.read(call.resource, now, websockets=has_websockets)
         watching = Watching(facade, call, view)
         try:
             if wishes.topic is not None:

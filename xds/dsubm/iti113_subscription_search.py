@@ -6,6 +6,7 @@ alone; it can read any Subscription whose id it knows, since the id cannot be gu
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from xds.dsubm import searching
@@ -15,11 +16,13 @@ from xds.dsubm.notifications import SubscriptionStatus, statuses
 from xds.dsubm.rendering import EventWriter
 from xds.dsubm.resources import instant, milliseconds
 from xds.dsubm.subscriptions import DELETED, PROTOCOL, FhirSubscription, engine, managed, visible
+from xds.fhir.capability import websocket_url
 from xds.fhir.exchange import Answer, Call
 from xds.fhir.facade import Facade
 from xds.fhir.r4.outcome import Issue, Refused, operation_outcome
 from xds.fhir.search import searchset
 from xds.fhir.search.parameters import Searchable, SearchParameter
+from xds.notification.binding import BindingTokens
 from xds.notification.model import SubscriptionState, UnknownSubscription, WrongState
 from xds.notification.rights import owner_of
 from xds.notification.subscriptions import SubscriptionSearch
@@ -32,6 +35,7 @@ _MOST_SUBSCRIPTIONS: Final = 10_000
 MOST_EVENTS: Final = 100
 """How many events ``$events`` gives at once."""
 _MOST_RESENT: Final = 1_000
+_MOST_BOUND: Final = 1_000
 
 
 def _row(
@@ -162,6 +166,43 @@ def status_of(one: FhirSubscription, type_: str) -> SubscriptionStatus:
     )
 
 
+def binding_token(facade: Facade, call: Call) -> Answer:
+    """Answer ``$get-ws-binding-token``: a token that binds a websocket to subscriptions.
+
+    They are the one of the path, those named, or all of the caller's that are told by websockets.
+    """
+    if not facade.config.has_websockets:
+        raise Refused.because(422, "not-supported", "this server has no websockets")
+    asked = _inputs(call, "id")["id"]
+    if call.identifier:
+        found = [managed(facade, call)]
+    elif asked:
+        found = [managed(facade, replace(call, identifier=one)) for one in dict.fromkeys(asked)]
+    else:
+        found = [one for one in _of_caller(facade, call) if one.is_websocket]
+        found = [one for one in found if one.status != v.OFF]
+    call.access.details = details_of(found)
+    for one in found:
+        if not one.is_websocket or one.status == v.OFF:
+            told = f"the Subscription {one.own.id} is {v.OFF}, or none of the type {v.WEBSOCKET}"
+            raise Refused.because(422, "business-rule", told)
+    if not 0 < len(found) <= _MOST_BOUND:
+        told = f"a token binds to 1 to {_MOST_BOUND} Subscriptions of the type {v.WEBSOCKET}"
+        raise Refused.because(422, "business-rule", told)
+    tokens = BindingTokens(facade.domain.database, facade.config.websocket_token_seconds)
+    token, expires = tokens.issue([one.own.key for one in found], call.access.commit)
+    parameters = [
+        {"name": "token", "valueString": token},
+        {"name": "expiration", "valueDateTime": instant(expires)},
+        *({"name": "subscription", "valueString": one.own.id} for one in found),
+        {"name": "websocket-url", "valueUrl": websocket_url(call.base, facade.config)},
+    ]
+    return Answer(
+        resource={"resourceType": "Parameters", "parameter": parameters},
+        headers={"Cache-Control": "no-store"},
+    )
+
+
 def _bounds(asked: Mapping[str, Sequence[str]]) -> Iterator[int | None]:
     """Yield the first and the last number that are asked for; Refused for what is none."""
     for name in ("eventsSinceNumber", "eventsUntilNumber"):
@@ -221,6 +262,9 @@ def resend(facade: Facade, call: Call) -> Answer:
     """Have notifications sent once more, with the same numbers and ids (``$resend``)."""
     one = managed(facade, call)
     call.access.details = details_of([one])
+    if one.is_websocket:
+        told = "a websocket is told what follows what was taken; $events gives what is kept"
+        raise Refused.because(422, "not-supported", told)
     times = ("eventsSinceInstant", "eventsUntilInstant")
     asked = _inputs(call, "eventsSinceNumber", "eventsUntilNumber", *times)
     since, until = _bounds(asked)

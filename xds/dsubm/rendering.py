@@ -152,7 +152,8 @@ class NotificationRenderer:
             base=one.base,
             subscription=one.own.id,
             topic=one.topic_url,
-            status=one.status,
+            # that of a websocket, which comes whenever one is bound, as well (2:3.112.4.1)
+            status=v.REQUESTED if told.kind is NotificationKind.HANDSHAKE else one.status,
             type=_TYPES[told.kind],
             total=told.number,
             content=one.content,

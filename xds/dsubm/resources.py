@@ -36,7 +36,7 @@ _FORMS: Final[Mapping[str, str]] = {
 }
 _CONTENTS: Final = (v.EMPTY, v.ID_ONLY, v.FULL_RESOURCE)
 _CHANNEL: Final = "channel"
-_OTHERS: Final = "websocket, e-mail, SMS or message"
+_OTHERS: Final = "e-mail, SMS or message"
 _NUMBERS: Final = (v.HEARTBEAT, v.TIMEOUT, v.MAX_COUNT)
 _HEADER: Final = re.compile(
     r"([A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}):[ \t]*([\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)"
@@ -63,6 +63,7 @@ class ChannelWishes:
     """How a subscriber wants to be told."""
 
     endpoint: str
+    """Empty for a websocket, which the client opens."""
     payload: str = ""
     """The media type as the client wrote it; empty where nothing but a signal is wanted."""
     content: str = ""
@@ -91,9 +92,10 @@ class SubscriptionWishes:
     """Milliseconds since 1970."""
 
 
-def read(resource: Resource, now: int) -> SubscriptionWishes:
+def read(resource: Resource, now: int, *, websockets: bool) -> SubscriptionWishes:
     """Read a Subscription that is to be created at ``now`` (milliseconds since 1970).
 
+    ``websockets`` tells whether there are any here.
     Raises Refused with all that is wrong (2:3.110.4.1.3).
     """
     problems = IssueCollector("Subscription")
@@ -120,7 +122,7 @@ def read(resource: Resource, now: int) -> SubscriptionWishes:
         topic=topic,
         criteria=criteria,
         filters=filters,
-        channel=_channel(resource, problems, of_topic=not of_search),
+        channel=_channel(resource, problems, of_topic=not of_search, websockets=websockets),
         ends=_end(resource, now, problems),
     )
     problems.raise_if_any()
@@ -146,14 +148,20 @@ def _end(resource: Resource, now: int, problems: IssueCollector) -> int | None:
     return ends
 
 
-def _channel(resource: Resource, problems: IssueCollector, *, of_topic: bool) -> ChannelWishes:
+def _channel(
+    resource: Resource, problems: IssueCollector, *, of_topic: bool, websockets: bool
+) -> ChannelWishes:
     channel = resource[_CHANNEL]
     is_other = any(_values(channel.get("_type"), v.CHANNEL_TYPE))
-    if channel.get("type") != v.REST_HOOK or is_other:
-        told = f"this server sends to a {v.REST_HOOK} alone: not by {_OTHERS}"
+    known = (v.REST_HOOK, v.WEBSOCKET) if websockets else (v.REST_HOOK,)
+    if channel.get("type") not in known or is_other:
+        others = _OTHERS if websockets else f"{v.WEBSOCKET}, {_OTHERS}"
+        told = f"this server tells by {' or '.join(known)}: not by {others}"
         problems.error("not-supported", told, "channel.type", status=422)
     endpoint = channel.get("endpoint", "")
-    if not endpoint:
+    if channel.get("type") == v.WEBSOCKET:
+        _check_websocket(channel, problems)
+    elif not endpoint:
         problems.error("required", "a rest-hook needs an endpoint", "channel.endpoint", status=422)
     payload, content = _payload(channel, problems, of_topic=of_topic)
     numbers = _numbers(channel, problems)
@@ -165,6 +173,17 @@ def _channel(resource: Resource, problems: IssueCollector, *, of_topic: bool) ->
         secret=_secret(channel, problems),
         heartbeat=numbers.get(v.HEARTBEAT),
     )
+
+
+def _check_websocket(channel: Resource, problems: IssueCollector) -> None:
+    """Note what makes no sense where nothing is sent to an address."""
+    for name in ("endpoint", "header"):
+        if channel.get(name):
+            told = f"a {v.WEBSOCKET}, which the client opens, has none"
+            problems.error("business-rule", told, f"channel.{name}", status=422)
+    if any(one.get("url") in _SECRETS for one in _extensions(channel)):
+        told = f"what a {v.WEBSOCKET} tells is not signed"
+        problems.error("business-rule", told, f"{_CHANNEL}.extension", status=422)
 
 
 def _payload(channel: Resource, problems: IssueCollector, *, of_topic: bool) -> tuple[str, str]:
@@ -209,6 +228,12 @@ def _numbers(channel: Resource, problems: IssueCollector) -> dict[str, int]:
                 problems.error("value", told, f"{_CHANNEL}.extension", status=422)
             else:
                 found[url] = value
+    return found
+
+
+def heartbeat_of(kept: Resource) -> int | None:
+    """Return the seconds of ``backport-heartbeat-period`` of what is kept of a Subscription."""
+    found: int | None = next(_values(kept[_CHANNEL], v.HEARTBEAT), None)
     return found
 
 

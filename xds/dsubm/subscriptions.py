@@ -77,6 +77,16 @@ class FhirSubscription:
         return str(self.own.details[_FINGERPRINT])
 
     @property
+    def is_websocket(self) -> bool:
+        """Whether it is told by websockets that its client opens."""
+        return bool(self.kept["channel"]["type"] == v.WEBSOCKET)
+
+    @property
+    def heartbeat(self) -> int | None:
+        """Seconds without a notification after which its client wants a heartbeat."""
+        return resources.heartbeat_of(self.kept)
+
+    @property
     def kept(self) -> Resource:
         """What is kept of the Subscription as its client wrote it."""
         found: Resource = self.own.details[_RESOURCE]

@@ -46,6 +46,7 @@ QUERY_EVENT: Final = "query-event"
 
 # Channels and content
 REST_HOOK: Final = "rest-hook"
+WEBSOCKET: Final = "websocket"
 EMPTY: Final = "empty"
 ID_ONLY: Final = "id-only"
 FULL_RESOURCE: Final = "full-resource"

@@ -5,6 +5,7 @@ It is made of the rows by which requests are answered (:mod:`xds.fhir.interactio
 
 from collections.abc import Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from xds import __version__
 from xds.config import Config
@@ -32,6 +33,7 @@ from xds.security.requirements import NOTHING_ASKED, Requirement, UserRequiremen
 
 _WRITTEN: Final = "2026-11-28"
 """The day on which what is stated here last changed."""
+_WEBSOCKET: Final = "http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket"
 _STATED: Final = (
     "create",
     "read",
@@ -68,19 +70,38 @@ def statement(
         "format": [v.FHIR_XML, v.FHIR_JSON],
         **({"patchFormat": [*FORMS]} if any(row.code == PATCH for row in rows) else {}),
         "implementationGuide": [one.url for one in guides],
-        "rest": [_rest(config, rows, requirements)],
+        "rest": [_rest(base, config, rows, requirements)],
     }
 
 
-def _rest(config: Config, rows: Sequence[Interaction], requirements: UserRequirements) -> Resource:
+def websocket_url(base: str, config: Config) -> str:
+    """Return the URL of websockets for clients that reach FHIR at ``base``."""
+    if config.websocket_url:
+        return config.websocket_url
+    found = urlsplit(base)
+    host = found.hostname or config.host
+    scheme = "wss" if found.scheme == "https" else "ws"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{config.websocket_port}"
+
+
+def _rest(
+    base: str, config: Config, rows: Sequence[Interaction], requirements: UserRequirements
+) -> Resource:
     types = dict.fromkeys(row.resource_type for row in rows if row.resource_type)
+    url = websocket_url(base, config)
+    extension = {"extension": [_at_websocket(url)]} if config.has_websockets else {}
     return {
+        **extension,
         "mode": "server",
         "security": _security(config, rows, requirements),
         "resource": [_resource(name, config, rows) for name in types],
         "interaction": _of_system(config, rows),
         "searchParam": _search_parameters(RESULT_PARAMETERS),
     }
+
+
+def _at_websocket(url: str) -> Resource:
+    return {"url": _WEBSOCKET, "valueUri": url}
 
 
 def _security(

@@ -255,11 +255,21 @@ class Subscriptions:
         return self.notifications(one, after=one.delivered, at_most=at_most)
 
     def pulled(
-        self, subscription_id: str, number: int, *, in_commit: InCommit | None = None
+        self,
+        subscription_id: str,
+        number: int,
+        *,
+        in_commit: InCommit | None = None,
+        of_round: int | None = None,
     ) -> Subscription:
-        """Note that all up to a number has been fetched; UnknownSubscription."""
+        """Note that all up to a number has been fetched; UnknownSubscription.
+
+        Where it was fetched in a round that is over, as by a replay, it counts as not fetched.
+        """
 
         def act(moment: Moment, row: Row[Any]) -> None:
+            if of_round is not None and row.round != of_round:
+                return
             last = max(row.delivered, min(number, row.numbered))
             moment.written(row, {"delivered": last, "queued": last})
 

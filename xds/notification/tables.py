@@ -94,3 +94,16 @@ notification = Table(
 
 ``objects`` are entryUUIDs with blanks between. What they are is read when it is told.
 """
+
+subscription_token = Table(
+    "subscription_token",
+    METADATA,
+    Column("digest", Text, primary_key=True),
+    Column("subscriptions", Text, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+)
+"""Tokens by which connections are bound to subscriptions, whose keys have blanks between.
+
+``digest`` is the SHA-256 of a token.
+"""
+Index("ix_subscription_token_expires", subscription_token.c.expires)

@@ -94,6 +94,9 @@ def request(moment: Moment, row: Row[Any]) -> None:
         raise WrongState(row.state)
     if row.ends is not None and row.ends <= moment.now:
         raise SubscriptionRefused("The end of the subscription has passed.")
+    if not row.address:  # nobody is to be asked
+        activate(moment, row)
+        return
     numbers.withdraw(moment.database, moment.connection, row)
     round_ = row.round + 1
     numbers.put_other(moment.database, moment.connection, row, NotificationKind.HANDSHAKE, round_)

@@ -1,0 +1,1 @@
+"""Websockets of subscriptions: clients that have no endpoint are told by a connection of theirs."""
