@@ -26,6 +26,7 @@ from xds.repository.store import DocumentStore
 START_SECONDS = 90
 STOP_SECONDS = 40
 
+_BESIDE: Final = ("mllp_port", "websocket_port")
 _PROCESSES: Final = "TESTS_RUN_PROCESSES"
 """Where a whole run on several processes says so, for whatever starts a server."""
 _FORKS: Final = "TESTS_FORK_SERVERS"
@@ -155,8 +156,10 @@ def serving(
 
 
 def _of(given: Mapping[str, str], number: int, port: int) -> dict[str, str]:
-    """Give the options of one of several processes: only the first listens for patient feeds."""
-    own = {k: v for k, v in given.items() if number == 0 or k != "mllp_port"}
+    """Give the options of one of several processes: only the first has listeners beside HTTP."""
+    own = {k: v for k, v in given.items() if number == 0 or k not in _BESIDE}
+    if number and "websocket_port" in given:
+        own.setdefault("websocket_url", f"ws://127.0.0.1:{given['websocket_port']}")
     return {**own, "port": str(port)}
 
 

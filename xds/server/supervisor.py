@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xds import logs
 from xds.config import Config
-from xds.hl7v2.supervision import patient_feed
 from xds.http.spreading import CAN_SPREAD
 from xds.private_folder import private_folder
+from xds.server.beside import ProcessBeside, Run, beside, patient_feed, websockets
 from xds.server.worker import CannotStart, CreateApplication
 from xds.server.workers import BACKLOG, Workers
 from xds.sqlite_file import path_of, write_back
@@ -86,6 +86,11 @@ def serve(
         for one in listening:
             stack.enter_context(one)
         config = config.model_copy(update={"port": listening[0].getsockname()[1]})
+        others = [
+            (other, stack.enter_context(other.opened(config))) for other in _listeners(config)
+        ]
+        ports = {f"{other.prefix}_port": own.getsockname()[1] for other, own in others}
+        config = config.model_copy(update=ports)
         workers = Workers(
             config,
             create or _create_application,
@@ -95,8 +100,8 @@ def serve(
             _notice if create is None else None,
         )
         run = _Run(config, workers)
-        if config.mllp_port is not None:
-            stack.enter_context(_patient_feed(config, config.mllp_port, run, certificates))
+        for other, own in others:
+            stack.enter_context(_beside(other, own, run, certificates))
         if certificates:
             stack.enter_context(certificates.watched(workers.reload))
         threading.Thread(target=run.watch, args=(when_ready,), daemon=True).start()
@@ -135,20 +140,44 @@ def _certificates(
         raise ServerError(str(error)) from None
 
 
+@dataclass(frozen=True, slots=True)
+class _Listener:
+    """What is served beside HTTP, at a port of its own."""
+
+    name: str
+    run: Run
+    host: str | None
+    port: int
+    prefix: str
+    """How the names of its options begin."""
+    has_tls: bool
+
+    def opened(self, config: Config) -> socket.socket:
+        """Open its listening socket, or raise ServerError."""
+        host, option = self.host or config.host, f"{self.prefix}_host"
+        may_be_public = self.has_tls or _is_behind(config)
+        return listen(host, self.port, may_be_public=may_be_public, option=option)
+
+
+def _listeners(config: Config) -> Iterator[_Listener]:
+    if config.mllp_port is not None:
+        feed = (config.mllp_host, config.mllp_port, "mllp", config.mllp_has_tls)
+        yield _Listener("patient feed", patient_feed, *feed)
+    if config.websocket_port is not None:
+        sockets = (config.websocket_host, config.websocket_port, "websocket", config.has_tls)
+        yield _Listener("process of websockets", websockets, *sockets)
+
+
 @contextmanager
-def _patient_feed(
-    config: Config, port: int, run: "_Run", certificates: "Certificates | None"
+def _beside(
+    one: _Listener, listening: socket.socket, run: "_Run", certificates: "Certificates | None"
 ) -> Iterator[None]:
-    """Serve the patient feed as well, in a process of its own, for the length of a block."""
-    host = config.mllp_host or config.host
-    may_be_public = config.mllp_has_tls or _is_behind(config)
-    folder = (lambda: certificates.folder) if certificates and config.mllp_has_tls else None
-    with (
-        listen(host, port, may_be_public=may_be_public, option="mllp_host") as listening,
-        patient_feed(config, listening, run.server.cannot_start, run.is_stopping, folder) as feed,
-    ):
-        run.server.on_reload(feed.renew)
-        run.config = run.config.model_copy(update={"mllp_port": listening.getsockname()[1]})
+    """Serve it in a process of its own, for the length of a block."""
+    folder = (lambda: certificates.folder) if certificates and one.has_tls else None
+    failed = run.server.cannot_start
+    process = ProcessBeside(one.name, one.run, run.config, listening, failed, folder)
+    with beside(process, run.is_stopping):
+        run.server.on_reload(process.renew)
         yield
 
 

@@ -145,6 +145,18 @@ _FEED_CONNECTIONS: Final = Metric(
     "Open connections of the patient feed",
     mode="livesum",
 )
+_WEBSOCKETS: Final = Metric(
+    "Gauge",
+    "xds_websocket_connections",
+    "Open connections of websockets",
+    mode="livesum",
+)
+_BINDINGS: Final = Metric(
+    "Counter",
+    "xds_websocket_bindings",
+    "Attempts of clients to bind a websocket to subscriptions: bound or refused",
+    ("outcome",),
+)
 _RESTARTS: Final = Metric(
     "Counter",
     "xds_worker_restarts",
@@ -185,6 +197,8 @@ _METRICS: Final = (
     _MESSAGES,
     _LAST_MESSAGE,
     _FEED_CONNECTIONS,
+    _WEBSOCKETS,
+    _BINDINGS,
     _RESTARTS,
     _ATTEMPTS,
     _EVENTS,
@@ -224,7 +238,7 @@ def shared_folder() -> Iterator[None]:
 
 
 class Metrics:
-    """What one process counts; ``process`` is what it is: worker, feed or supervisor."""
+    """What one process counts; ``process`` is worker, feed, websockets or supervisor."""
 
     def __init__(self, process: str = "worker") -> None:
         from prometheus_client import CollectorRegistry
@@ -288,6 +302,14 @@ class Metrics:
     def feed_connected(self, change: int) -> None:
         """Note that a connection of the patient feed has come, 1, or gone, -1."""
         self._of[_FEED_CONNECTIONS].inc(change)
+
+    def websocket_connected(self, change: int) -> None:
+        """Note that a connection of websockets has come, 1, or gone, -1."""
+        self._of[_WEBSOCKETS].inc(change)
+
+    def websocket_bound(self, outcome: str) -> None:
+        """Count an attempt to bind a websocket: bound or refused."""
+        self._of[_BINDINGS].labels(outcome).inc()
 
     def handshake_refused(self, listener: str) -> None:
         """Count a TLS handshake that failed."""

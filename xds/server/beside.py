@@ -1,4 +1,4 @@
-"""The patient feed's process as its supervisor sees it: started, replaced if it dies, ended.
+"""A process beside the workers with a port of its own: started, replaced if it dies, ended.
 
 Nothing heavy is imported here: the supervisor stays small.
 """
@@ -29,10 +29,19 @@ Folder = Callable[[], Path]
 """Tells where the newest copies of the certificates lie."""
 
 
-@dataclass(slots=True)
-class PatientFeed:
-    """The process of the patient feed, whichever it is at the time."""
+Run = Callable[[Config, socket.socket, Event, Connection], None]
+"""Serves at a listening socket until its process is told to end: the whole life of the process. It
+sets the event where it cannot start. The connection brings the folder of the certificates, if there
+is TLS, and each newer one."""
 
+
+@dataclass(slots=True)
+class ProcessBeside:
+    """Such a process, whichever it is at the time."""
+
+    name: str
+    """As logs name it, after "the"."""
+    run: Run
     config: Config
     listening: socket.socket
     cannot_start: Event
@@ -50,7 +59,7 @@ class PatientFeed:
                 continue
             if self.end.wait(_PAUSE_SECONDS) or stopping() or self.cannot_start.is_set():
                 break
-            _log.error("the patient feed has died and is started again", code=process.exitcode)
+            _log.error(f"the {self.name} has died and is started again", code=process.exitcode)
             process = self._started()
         _ended(process, self.config.grace_seconds)
 
@@ -66,9 +75,9 @@ class PatientFeed:
         if self.folder:
             self._pipe.send(self.folder())
         process = context.Process(
-            target=_run,
+            target=self.run,
             args=(self.config, self.listening, self.cannot_start, theirs),
-            name="patient feed",
+            name=self.name,
             daemon=True,
         )
         process.start()
@@ -77,25 +86,18 @@ class PatientFeed:
 
 
 @contextmanager
-def patient_feed(
-    config: Config,
-    listening: socket.socket,
-    cannot_start: Event,
-    stopping: Callable[[], bool],
-    folder: Folder | None = None,
-) -> Iterator[PatientFeed]:
-    """Run the patient feed for the length of a block, by TLS where there is a ``folder``.
+def beside(process: ProcessBeside, stopping: Callable[[], bool]) -> Iterator[None]:
+    """Run a process beside the workers for the length of a block.
 
-    ``cannot_start`` is set where it fails to start. ``stopping`` tells whether the server is about
-    to end, in which case a process that has gone is not replaced.
+    ``stopping`` tells whether the server is about to end, in which case a process that has gone is
+    not replaced.
     """
-    feed = PatientFeed(config, listening, cannot_start, folder)
-    keeper = threading.Thread(target=feed.keep, args=(stopping,), daemon=True)
+    keeper = threading.Thread(target=process.keep, args=(stopping,), daemon=True)
     keeper.start()
     try:
-        yield feed
+        yield
     finally:
-        feed.end.set()
+        process.end.set()
         keeper.join()
 
 
@@ -107,9 +109,19 @@ def _ended(process: BaseProcess, grace_seconds: int) -> None:
         process.join()
 
 
-def _run(
+def patient_feed(
     config: Config, listening: socket.socket, cannot_start: Event, certificates: Connection
 ) -> None:
+    """Serve the patient feed."""
     from xds.hl7v2.listener import run
+
+    run(config, listening, cannot_start, certificates)
+
+
+def websockets(
+    config: Config, listening: socket.socket, cannot_start: Event, certificates: Connection
+) -> None:
+    """Serve websockets of subscriptions."""
+    from xds.websocket.listener import run
 
     run(config, listening, cannot_start, certificates)
