@@ -123,6 +123,12 @@ REQUIREMENTS: Final = (
         "audit", "Requests and notifications are recorded", "110:581 112:316 113:315 114:190"
     ),
     Requirement(
+        "websocket",
+        "Subscriptions by websocket, which DSUBm has not: $get-ws-binding-token, bind-with-token, "
+        "and bind of R4",
+        "1:25",
+    ),
+    Requirement(
         "400 for a format",
         "A format that cannot be had is refused by 400",
         "113:285 114:165",
