@@ -205,6 +205,10 @@ class RegistryView:
         rows = self._each(_relations(self.visible.sight), entry_uuids)
         return list(dict.fromkeys(Relation(*row) for row in rows))
 
+    def replaced(self, entry_uuids: Iterable[str]) -> set[str]:
+        """Return those of some entries that another one has replaced (ITI TF-3 4.2.2.2.3)."""
+        return {uuid for (uuid,) in self._each(_replaced(self.visible.sight), entry_uuids)}
+
     def members(self, entry_uuids: Iterable[str]) -> list[Member]:
         """Return what SubmissionSets and Folders hold, in the order in which it was put there."""
         rows = sorted(self._each(_members(self.visible.sight), entry_uuids))
@@ -340,6 +344,20 @@ def _relations(sight: Sight) -> Select[Any]:
             *seen(association, sight),
         )
         .order_by(association.c.pk)
+    )
+
+
+@lru_cache(maxsize=100)
+def _replaced(sight: Sight) -> Select[Any]:
+    return (
+        select(association.c.target)
+        .where(
+            _wanted(association.c.target),
+            one_of.fixed(association.c.association_type, sorted(v.REPLACEMENTS)),
+            association.c.availability_status == v.APPROVED,
+            *seen(association, sight),
+        )
+        .distinct()
     )
 
 

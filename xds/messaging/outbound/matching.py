@@ -1,0 +1,161 @@
+"""Which destination is told of which change: decided in the order of events, once for each.
+
+The decisions about some events and the number of the last of these are one commit
+(:mod:`xds.registry.subscribers`), so each message is there once, whatever process ends when.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from xds.database.access import Database
+from xds.messaging.outbound import records
+from xds.messaging.outbound.destination import ChangeToTell, Destination
+from xds.messaging.outbound.records import NewOutbound, OutboundState
+from xds.messaging.outbound.rules import known_of
+from xds.metadata import vocabulary as v
+from xds.metadata.criteria import ANYTHING, evaluate
+from xds.metadata.objects import DocumentEntry
+from xds.notification import told
+from xds.notification.told import NotifiedObject
+from xds.registry import events
+from xds.registry.events import Event
+from xds.registry.queries.views import RegistryView
+from xds.registry.queries.visibility import EVERYTHING
+from xds.registry.subscribers import Reaction, Subscriber
+
+NAME: Final = "destinations"
+"""The subscriber of events."""
+
+_OF_EVENTS: Final[Mapping[str, ChangeToTell]] = {
+    events.REGISTERED: "registered",
+    events.APPROVED: "registered",
+    events.UPDATED: "updated",
+    events.DEPRECATED: "withdrawn",
+    events.REMOVED: "withdrawn",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentOrigin:
+    """Where a document came from, as far as a message brought it."""
+
+    sender: str = ""
+    """``application|facility``; empty where no message did."""
+    practice: str = ""
+    """ODS code of the patient's general practice."""
+
+
+Origins = Callable[[Connection, Sequence[str]], Mapping[str, DocumentOrigin]]
+"""Tells by entryUUIDs where documents came from."""
+
+_NOWHERE: Final = DocumentOrigin()
+
+
+class DestinationMatcher:
+    """Decides what is told to whom, for one process."""
+
+    def __init__(
+        self, database: Database, destinations: Sequence[Destination], origins: Origins
+    ) -> None:
+        self._database = database
+        self._destinations = destinations
+        self._origins = origins
+
+    def subscriber(self) -> Subscriber:
+        """Return what reads the events."""
+        return Subscriber(NAME, self.react, rest_seconds=0.02)
+
+    def react(self, found: Sequence[Event]) -> Reaction:
+        """Decide about events in their order."""
+        with self._database.read() as connection:
+            decided = list(self.decisions(connection, found))
+        if not decided:
+            return Reaction(is_idle=True)
+        return Reaction(lambda writing: records.write(self._database, writing, decided))
+
+    def decisions(
+        self, connection: Connection, found: Sequence[Event], *, is_replay: bool = False
+    ) -> Iterator[NewOutbound]:
+        """Yield what is decided about events, for each destination that is told such changes."""
+        changes = _Changes(connection, found)
+        origins = self._origins(connection, changes.uuids)
+        for event in found:
+            change = changes.change(event)
+            if change is None:
+                continue
+            entry = changes.entry(event)
+            if entry is None:
+                continue
+            origin = origins.get(entry.id, _NOWHERE)
+            for one in self._destinations:
+                if change in one.changes:
+                    state, rule = _decided(one, entry, origin)
+                    yield NewOutbound(
+                        destination=one,
+                        event=event.number,
+                        change=change,
+                        entry_uuid=entry.id,
+                        logical_id=entry.logical_id or entry.id,
+                        patient_id=event.patient_id or "",
+                        rule=rule,
+                        state=state,
+                        is_replay=is_replay,
+                    )
+
+
+def _decided(
+    one: Destination, entry: DocumentEntry, origin: DocumentOrigin
+) -> tuple[OutboundState, str]:
+    """Return whether a destination is told of an entry, and by which rule."""
+    if origin.sender and origin.sender == one.identity:
+        return OutboundState.OWN, ""
+    known = known_of(entry, practice=origin.practice, sender=origin.sender)
+    for rule in one.rules:
+        if evaluate(rule.criterion, entry, known):
+            return OutboundState.WAITING, rule.name
+    return OutboundState.NOT_CHOSEN, ""
+
+
+class _Changes:
+    """What some events are to those who have documents, read together."""
+
+    def __init__(self, connection: Connection, found: Sequence[Event]) -> None:
+        concerned = [one for one in found if _is_of_document(one)]
+        self.uuids = list(dict.fromkeys(one.entry_uuid or "" for one in concerned))
+        self._removed = {one.entry_uuid: one.removed for one in concerned if one.removed}
+        view = RegistryView(connection, told.MOST_OBJECTS, EVERYTHING, versions=True)
+        self._entries = told.objects(connection, DocumentEntry, self.uuids, ANYTHING)
+        self._relations: dict[str, set[str]] = {}
+        for relation in view.relations(self.uuids):
+            self._relations.setdefault(relation.source, set()).add(relation.association_type)
+        self._replaced = view.replaced(self.uuids)
+
+    def change(self, event: Event) -> ChangeToTell | None:
+        """Return what an event is to be told as; None where it is not."""
+        if not _is_of_document(event):
+            return None
+        change = _OF_EVENTS[event.kind]
+        types = self._relations.get(event.entry_uuid or "", set())
+        if event.kind == events.REGISTERED and types & v.REPLACEMENTS:
+            return "replaced"
+        if event.kind == events.REGISTERED and v.APND in types:
+            return "appended"
+        if event.kind == events.DEPRECATED and event.entry_uuid in self._replaced:
+            return None  # what replaces it is told
+        if event.removed is not None and event.removed.availability_status != v.APPROVED:
+            return None  # it was withdrawn before
+        return change
+
+    def entry(self, event: Event) -> DocumentEntry | None:
+        """Return the entry of an event; None where there is nothing left of it."""
+        there: NotifiedObject | None = self._entries.get(event.entry_uuid or "")
+        thing = None if there is None else there.thing
+        return thing if isinstance(thing, DocumentEntry) and not thing.is_on_demand else None
+
+
+def _is_of_document(event: Event) -> bool:
+    is_entry = event.object_kind == DocumentEntry.KIND and event.entry_uuid is not None
+    return is_entry and event.kind in _OF_EVENTS

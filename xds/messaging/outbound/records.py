@@ -1,0 +1,246 @@
+"""The record of messages that go out: which there are, and what became of each."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from secrets import choice
+from typing import Any, Final
+from zlib import crc32
+
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+
+from xds.database.access import Database
+from xds.messaging.outbound.destination import Destination
+from xds.messaging.outbound.tables import outbound_message, paused_destination
+from xds.outgoing import queue
+from xds.outgoing.delivery import NewDelivery
+
+CHANNEL: Final = "message"
+"""The channel of the delivery queue for messages that go out."""
+
+_O: Final = outbound_message.c
+_DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+class OutboundState(StrEnum):
+    """What has become of a message."""
+
+    WAITING = "waiting"
+    HELD = "held"
+    """The destination is paused."""
+    FAILED = "failed"
+    """An attempt has failed, and another one will be made."""
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    """Given up; ``xds destinations retry`` tries again."""
+    NOT_CHOSEN = "not chosen"
+    """No rule of the destination holds."""
+    OWN = "own"
+    """The document came in a message of the destination itself."""
+    SUPERSEDED = "superseded"
+    """A newer message of the document says all that this one would."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundMessage:
+    """One row of the record."""
+
+    id: str
+    """MSH-10."""
+    destination: str
+    event: int
+    change: str
+    entry_uuid: str
+    logical_id: str
+    target: str
+    state: OutboundState
+    rule: str
+    is_replay: bool
+    created: int
+    ended: int | None
+    refusals: int
+    answer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewOutbound:
+    """A decision about to be recorded."""
+
+    destination: Destination
+    event: int
+    change: str
+    entry_uuid: str
+    logical_id: str
+    patient_id: str
+    rule: str = ""
+    state: OutboundState = OutboundState.WAITING
+    is_replay: bool = False
+
+    def target(self, message_id: str) -> str:
+        """Return the lane in which it waits."""
+        match self.destination.order:
+            case "destination":
+                return f"{self.destination.name}/0"
+            case "patient":
+                key = self.patient_id
+            case _:
+                key = message_id
+        return f"{self.destination.name}/{crc32(key.encode()) % self.destination.lanes}"
+
+
+def new_id() -> str:
+    """Return a new control id of 20 characters, as many as HL7 v2.3 allows."""
+    return "".join(choice(_DIGITS) for _ in range(20))
+
+
+def write(database: Database, connection: Connection, decided: Iterable[NewOutbound]) -> None:
+    """Record decisions, and put the messages that are to go into the delivery queue."""
+    now = database.milliseconds(connection)
+    paused = set(connection.scalars(select(paused_destination.c.name)))
+    rows, deliveries = [], []
+    for one in decided:
+        row = _row(one, now)
+        if row["state"] == OutboundState.WAITING:
+            if one.destination.name in paused:
+                row["state"] = OutboundState.HELD
+            else:
+                deliveries.append(delivery_of(row["id"], row["target"], one.destination.address))
+        rows.append(row)
+    if rows:
+        connection.execute(insert(outbound_message), rows)
+        queue.enqueue(database, connection, deliveries)
+
+
+def _row(one: NewOutbound, now: int) -> dict[str, Any]:
+    message_id = new_id()
+    ends = one.state is not OutboundState.WAITING
+    return {
+        "id": message_id,
+        "destination": one.destination.name,
+        "event": one.event,
+        "change": one.change,
+        "entry_uuid": one.entry_uuid,
+        "logical_id": one.logical_id,
+        "target": one.target(message_id),
+        "state": one.state,
+        "rule": one.rule,
+        "is_replay": int(one.is_replay),
+        "created": now,
+        "ended": now if ends else None,
+        "refusals": 0,
+        "answer": "",
+        "reason": "",
+    }
+
+
+def delivery_of(message_id: str, target: str, address: str) -> NewDelivery:
+    """Return the delivery of a message; what is sent is read when it is sent."""
+    return NewDelivery(
+        channel=CHANNEL, target=target, address=address, id=f"{CHANNEL}.{message_id}"
+    )
+
+
+def message_id_of(delivery_id: str) -> str:
+    """Return the message that a delivery of the channel is for."""
+    return delivery_id.removeprefix(f"{CHANNEL}.")
+
+
+def read(connection: Connection, message_id: str) -> OutboundMessage | None:
+    """Return one message."""
+    found = connection.execute(_BY_ID, {"wanted": message_id}).one_or_none()
+    return None if found is None else _message(found)
+
+
+_COLUMNS: Final = tuple(column for column in outbound_message.columns if column.name != "pk")
+_BY_ID: Final = select(*_COLUMNS).where(_O.id == bindparam("wanted"))
+_TOLD: Final = (
+    select(func.count())
+    .select_from(outbound_message)
+    .where(
+        _O.logical_id == bindparam("document"),
+        _O.destination == bindparam("to"),
+        _O.state == OutboundState.DELIVERED,
+    )
+)
+_BLOCKING: Final = (
+    select(_O.id)
+    .where(
+        _O.logical_id == bindparam("document"),
+        _O.destination == bindparam("to"),
+        _O.state == OutboundState.DEAD,
+        _O.event < bindparam("before"),
+    )
+    .limit(1)
+)
+
+
+def _message(row: Row[Any]) -> OutboundMessage:
+    values = row._asdict()
+    values["state"] = OutboundState(values["state"])
+    values["is_replay"] = bool(values["is_replay"])
+    return OutboundMessage(**values)
+
+
+def messages(connection: Connection, *conditions: Any, most: int) -> list[OutboundMessage]:
+    """Return the messages that meet conditions on the columns of the table, newest first."""
+    query = select(*_COLUMNS).where(*conditions).order_by(_O.pk.desc()).limit(most)
+    return [_message(row) for row in connection.execute(query)]
+
+
+def was_told(connection: Connection, one: OutboundMessage) -> bool:
+    """Tell whether a destination has been told of a document before."""
+    asked = {"document": one.logical_id, "to": one.destination}
+    return bool(connection.scalar(_TOLD, asked))
+
+
+def is_blocked(connection: Connection, one: OutboundMessage) -> bool:
+    """Tell whether an earlier message of the document was given up: a later one must wait too."""
+    asked = {"document": one.logical_id, "to": one.destination, "before": one.event}
+    return connection.scalar(_BLOCKING, asked) is not None
+
+
+_ENDED: Final = (
+    update(outbound_message)
+    .where(_O.id == bindparam("wanted"))
+    .values(state=bindparam("now_is"), ended=bindparam("at"), answer=bindparam("code"), reason="")
+)
+_FAILED: Final = (
+    update(outbound_message)
+    .where(_O.id == bindparam("wanted"), _O.state != OutboundState.DEAD)
+    .values(
+        state=OutboundState.FAILED,
+        refusals=_O.refusals + bindparam("more"),
+        reason=bindparam("why"),
+    )
+)
+_DIED: Final = (
+    update(outbound_message)
+    .where(_O.id == bindparam("wanted"))
+    .values(
+        state=OutboundState.DEAD,
+        ended=bindparam("at"),
+        answer=bindparam("code"),
+        reason=bindparam("why"),
+    )
+)
+
+
+def note_ended(
+    connection: Connection, ended: Sequence[tuple[str, OutboundState, str]], at: int
+) -> None:
+    """Note messages that are done with: id, state and acknowledgement code."""
+    if ended:
+        rows = [{"wanted": i, "now_is": s, "code": code, "at": at} for i, s, code in ended]
+        connection.execute(_ENDED, rows)
+
+
+def note_failed(connection: Connection, message_id: str, reason: str, *, refused: bool) -> None:
+    """Note an attempt after which there will be another one."""
+    connection.execute(_FAILED, {"wanted": message_id, "why": reason, "more": int(refused)})
+
+
+def note_dead(connection: Connection, message_id: str, reason: str, code: str, at: int) -> None:
+    """Note that a message was given up."""
+    asked = {"wanted": message_id, "why": reason, "code": code, "at": at}
+    connection.execute(_DIED, asked)
