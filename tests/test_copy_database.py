@@ -10,20 +10,26 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import inspect, select, text
+from sqlalchemy import LargeBinary, Text, inspect, select, text
 
 from tests.databases import POSTGRESQL, Databases, databases_of
 from tests.test_backup import provide
 from xds.__main__ import main
 from xds.affinity_domain import AffinityDomain
 from xds.audit import audit_log
+from xds.commands.maintenance.copy_database import import_tables
 from xds.config import Config
 from xds.database import copying
 from xds.database.access import Database
 from xds.database.statements import METADATA
-from xds.registry.subscribers import subscriber
 
 pytestmark = pytest.mark.on_files
+FURTHER = (
+    "subscription_token",
+    *("message", "message_number", "message_part", "message_order", "report"),
+    *("patient_link", "patient_details"),
+)
+EXAMPLES: dict[type, object] = {Text: "Ä text", LargeBinary: b"\0\xff"}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +55,7 @@ def copied(data: Path, target: str) -> Result:
 
 def rows(url: str) -> dict[str, list[Any]]:
     """Return all rows of all tables."""
-    assert subscriber.name in METADATA.tables, "imported for its table"
+    import_tables()
     database = Database(url, connections=2)
     try:
         with database.read() as connection:
@@ -63,6 +69,7 @@ def rows(url: str) -> dict[str, list[Any]]:
 
 def filled(data: Path) -> str:
     """Make a deployment with something in every table, and return the URL of its database."""
+    import_tables()
     url = f"sqlite:///{data}/registry.sqlite3"
     made = run("load", "--entries", "60", "--data", data, "--database", url, "--processes", "1")
     assert made.exit_code == 0, made.output
@@ -100,6 +107,11 @@ def filled(data: Path) -> str:
         connection.execute("INSERT INTO pull_point_subscription VALUES ('p', 'Ä id')")
         connection.execute("INSERT INTO subscription_revision VALUES (1, 1)")
         connection.execute("INSERT INTO notification VALUES (1, 1, 7, 'created', 7, 'uuid')")
+        for name in FURTHER:
+            columns = METADATA.tables[name].columns
+            names, marks = ", ".join(columns.keys()), ", ".join("?" * len(columns))
+            values = [EXAMPLES.get(type(one.type), 7) for one in columns]
+            connection.execute(f"INSERT INTO {name} ({names}) VALUES ({marks})", values)
     return url
 
 

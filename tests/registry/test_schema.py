@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from threading import Barrier
 from typing import Any, Final
@@ -20,6 +19,7 @@ from tests.registry import released
 from tests.registry.test_identities import submission
 from tests.registry.wire import World
 from xds.__main__ import main
+from xds.commands.maintenance.copy_database import import_tables
 from xds.database.access import Database
 from xds.database.statements import METADATA
 from xds.errors import TransactionFailure
@@ -108,7 +108,7 @@ def stamp(database: Database, revision: str) -> None:
 
 def test_the_steps_lead_to_the_tables_that_the_program_knows(empty: Database) -> None:
     schema.migrate(empty)
-    import_module("xds.app")  # which has all tables
+    import_tables()
 
     def compared(_thing: object, name: str, kind: str, reflected: bool, _to: object) -> bool:
         # on a server, tables of values have an index in place of their primary key

@@ -19,7 +19,7 @@ from xds.database.access import Database
 from xds.database.errors import DatabaseUnavailable
 from xds.registry.storage.refilling import refill
 
-HEAD: Final = "2.10"
+HEAD: Final = "2.11"
 """The revision that this program is made for."""
 
 FILLED: Final = frozenset({"audit_chain"})

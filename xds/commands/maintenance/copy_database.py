@@ -53,8 +53,10 @@ def import_tables() -> None:
     import xds.audit.table
     import xds.database.used_once
     import xds.dsub.pull_points
+    import xds.messaging.tables
     import xds.notification.tables
     import xds.outgoing.tables
+    import xds.registry.patient_links
     import xds.registry.subscribers
     import xds.registry.tables
     import xds.repository.index  # noqa: F401
