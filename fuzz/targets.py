@@ -257,7 +257,9 @@ def _read_segment(encoding: Encoding, segment: Segment) -> None:
     text = encoding.decoded(segment.data[segment.start : segment.end])
     written = encoding.field.join((segment.name, *map(segment.raw, numbers)))
     # another header may have other delimiters
-    is_whole = segment.last_field <= _MOST_FIELDS and (segment.start == 0 or segment.name != "MSH")
+    is_whole = segment.last_field <= _MOST_FIELDS and (
+        segment.name != "MSH" or segment.sequence == 1
+    )
     if is_whole and written != text:
         raise Finding("a segment that is written again is another one")
 

@@ -15,10 +15,15 @@ HEADER = "MSH|^~\\&|A|B|C|D|20260102030405||ADT^A04^ADT_A01|MSG1|P|2.5"
 TEXT = (
     f"{HEADER}\rEVN|A04\r"
     'PID|1||1^^^&2.999.1.1&ISO~2^^^HOSP||Doe^Jane^""|""| x |\r'
-    "ZZZ|first|a & b^c\rPI\rPID\rZZZ|second\r"
+    "ZZZ|first|a & b^c\rPID\rZZZ|second\r"
 )
 DELIMITERS = "!#$%&'()*+,:;<=>?@[\\]^`{|}~"
 CHARSETS = {"": "ascii", "8859/1": "latin-1", "WINDOWS-1252": "cp1252", "UNICODE UTF-8": "utf-8"}
+OTHERWISE_READ = "\0\r\n" + "".join(
+    {*map(chr, range(0x80, 0xA0)), *bytes(range(0xC0, 0x100)).decode("cp1252")}
+)
+"""Characters that end a segment, and those that may be others: by Windows-1252 in place of 8859/1,
+and as the first byte of a character of UTF-8."""
 
 
 def read(text: str, charset: str = "ascii") -> Message:
@@ -46,7 +51,7 @@ def characters(encoding: Encoding) -> st.SearchStrategy[str]:
     """Return a strategy for characters of an encoding that do not end a segment."""
     return st.one_of(
         st.sampled_from(f"{encoding.field}{encoding.characters}"),
-        st.characters(codec=CHARSETS[encoding.charset], exclude_characters="\0\r\n"),
+        st.characters(codec=CHARSETS[encoding.charset], exclude_characters=OTHERWISE_READ),
     )
 
 
@@ -77,9 +82,10 @@ def _field(encoding: Encoding, segment: Segment, *address: int) -> str:
 @given(st.data())
 def test_nothing_of_a_message_is_lost(data: st.DataObject) -> None:
     encoding = data.draw(encodings)
-    line = st.text(characters(encoding), min_size=1).filter(lambda one: one[:3] != "MSH")
-    named = st.builds(lambda name, rest: f"{name}{encoding.field}{rest}", st.just("OBX"), line)
-    lines = data.draw(st.lists(st.one_of(line, named), max_size=6))
+    line = st.text(characters(encoding), min_size=1)
+    name = st.sampled_from(["OBX", "PID", "Z12"])
+    named = st.builds(lambda name, rest: f"{name}{encoding.field}{rest}", name, line)
+    lines = data.draw(st.lists(st.one_of(name, named), max_size=6))
     text = "".join(f"{one}\r" for one in [header(encoding), *lines])
     message = read(text, CHARSETS[encoding.charset])
     assert serialised(message) == text
@@ -159,7 +165,6 @@ def test_segments_come_in_their_order_truncated_ones_too() -> None:
         ("EVN", 1, 1),
         ("PID", 1, 8),
         ("ZZZ", 1, 2),
-        ("PI", 1, 0),
         ("PID", 2, 0),
         ("ZZZ", 2, 1),
     ]
@@ -185,6 +190,69 @@ def test_segments_end_with_any_line_end(end: str) -> None:
     message = read(TEXT.replace("\r", end))
     assert serialised(message) == TEXT
     assert read(TEXT.rstrip("\r").replace("\r", end)).count("ZZZ") == 2
+
+
+@pytest.mark.parametrize("before", ["\ufeff", " \r\n", "\ufeff\r\n "])
+def test_what_stands_before_a_message_is_left_out(before: str) -> None:
+    assert serialised(read(before + TEXT, "utf-8")) == TEXT
+
+
+def test_a_line_that_is_no_segment_belongs_to_the_field_before_it() -> None:
+    text = TEXT.replace("first|a", "first|a\r\nx10\r\n\r\n/L|b\rab\nPIDx")
+    message = read(text)
+    segment = message.segment("ZZZ")
+    assert segment is not None
+    assert [segment.raw(number) for number in (1, 2, 3, 4)] == [
+        "first",
+        "a \nx10   \n/L",
+        "b\nab\nPIDx & b^c",
+        "",
+    ]
+    assert message.broken_lines == ("ZZZ^1^2", "ZZZ^1^3")
+    assert read(TEXT).broken_lines == ()
+
+
+@pytest.mark.parametrize(
+    ("characters", "value", "parts"),
+    [
+        ("^~", "a&b\\F\\", ["a&b\\F\\", ""]),
+        ("^~\\", "a&b|", ["a&b|", ""]),
+        ("$%?&", "a&b\\F\\^c~d", ["a", "b\\F\\^c~d"]),
+    ],
+)
+def test_delimiters_may_be_fewer_or_others(
+    characters: str, value: str, parts: Sequence[str]
+) -> None:
+    message = read(f"MSH|{characters}|A\rNTE|1|a&b\\F\\^c~d\r")
+    segment = message.segment("NTE")
+    assert segment is not None
+    assert segment.value(2, 1, 1) == value
+    assert [segment.value(2, 1, 1, number) for number in (1, 2)] == parts
+    assert message.field("NTE", 2)[0][0][: len(parts)] == tuple(filter(None, parts))
+
+
+@pytest.mark.parametrize(
+    ("declared", "data", "value", "codec"),
+    [
+        ("", "é".encode(), "é", "utf-8"),
+        ("8859/1", "é".encode(), "é", "utf-8"),
+        ("8859/1", b"\xe9", "é", "iso-8859-1"),
+        ("8859/1", b"\x91\xe9\x92", "\u2018é\u2019", "cp1252"),
+        ("", b"\xe9\x96", "é\u2013", "cp1252"),
+        ("ASCII", b"\xe9", "é", "cp1252"),
+        ("UNICODE UTF-8", b"\xe9", "\ufffd", "utf-8"),
+        ("BIG-5", b"\xa4\x40", "", None),
+        ("ISO IR87", b"\x1b$B", "", None),
+        ("ISO IR87", b"plain", "plain", "ascii"),
+    ],
+)
+def test_the_charset_is_that_of_the_bytes(
+    declared: str, data: bytes, value: str, codec: str | None
+) -> None:
+    message = Message.read(f"{HEADER}||||||{declared}\rNTE|1||".encode() + data + b"\r")
+    assert message.is_charset_known == (codec is not None)
+    if codec:
+        assert (message.value("NTE", 3), message.encoding.charset) == (value, codec)
 
 
 # --- escape sequences ----------------------------------------------------------------------------

@@ -45,24 +45,30 @@ CHARSETS_TOLD: Final = (
 )
 """The names of character sets for a sender who uses another one."""
 
+_SWITCH: Final = b"\x1b"
+_SWITCHED: Final = ("ISO IR87", "ISO IR159", "ISO IR14")
+"""Character sets of two bytes below 0x80, which an escape character switches to."""
+_CONTROLS: Final = re.compile(rb"[\x80-\x9f]")
+
 _BREAKS: Final = {"br": "\n", "sp": "\n", "ce": "\n", "sk": " "}
 """What formatting commands write, as often as their number says. The others only indent or fill."""
 
 
-def codec(data: bytes, declared: str) -> str | None:
+def codec(data: bytes, declared: str, *, is_ascii: bool, is_utf8: bool) -> str | None:
     """Return the codec of a message; None where MSH-18 names a character set that is not known.
 
-    Where MSH-18 is empty, which IHE forbids beyond ASCII, UTF-8 is tried.
+    What is UTF-8 beyond ASCII is UTF-8 whatever is declared: text in another charset is so by
+    chance hardly ever. Where MSH-18 is empty or ASCII it is Windows-1252 else, which is also what
+    is meant by 8859/1 with bytes from 0x80 to 0x9F.
     """
-    if data.isascii():
-        return "ascii"
-    if declared:
-        return _CHARSETS.get(" ".join(declared.upper().replace("_", "-").split()))
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return "ascii"
-    return "utf-8"
+    if is_ascii:
+        return None if _SWITCH in data and declared.upper() in _SWITCHED else "ascii"
+    if is_utf8:
+        return "utf-8"
+    found = _CHARSETS.get(" ".join((declared or "ASCII").upper().replace("_", "-").split()))
+    if found == "ascii" or (found == "iso-8859-1" and _CONTROLS.search(data)):
+        return "cp1252"
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +79,9 @@ class Encoding:
     field: str
     component: str
     repetition: str
-    escape: str
-    subcomponent: str
+    escape: str = ""
+    """Empty where MSH-2 is shorter; there are no escape sequences then."""
+    subcomponent: str = ""
     truncation: str = ""
     """Empty before HL7 v2.7."""
 
@@ -94,7 +101,7 @@ class Encoding:
 
     def unescaped(self, text: str) -> str:
         """Decode the escape sequences for delimiters and bytes; any other stays as it is."""
-        if self.escape not in text:
+        if not self.escape or self.escape not in text:
             return text
         return _sequences(self.escape).sub(self._character, text)
 
@@ -103,7 +110,7 @@ class Encoding:
 
         Highlighting drops too. A command writes 99 characters at most.
         """
-        if self.escape not in text:
+        if not self.escape or self.escape not in text:
             return text
         return _sequences(self.escape).sub(self._shown, text)
 
@@ -155,6 +162,9 @@ def _delimiters(encoding: Encoding) -> dict[str, str]:
 
 def _escapes(encoding: Encoding) -> dict[int, str]:
     mark = encoding.escape
+    if not mark:  # what cannot be written is a blank
+        marks = (*range(0x20), *map(ord, encoding.field + encoding.characters))
+        return dict.fromkeys(marks, " ")
     written = {code: f"{mark}X{code:02X}{mark}" for code in range(0x20)}
     named = _delimiters(encoding).items()
     return written | {ord(c): f"{mark}{letter}{mark}" for letter, c in named if c}

@@ -6,18 +6,30 @@ nor decoded, a document of many megabytes in OBX-5 as little as the rest. Every 
 of ASCII, which in all the character sets read here is part of no other character.
 
 Segments end with CR, LF, or both; empty lines mean nothing. A segment may end after any field, or
-have more than the standard knows: what is absent reads as empty. Z-segments are as all others.
+have more than the standard knows: what is absent reads as empty. Z-segments are as all others. A
+line that is no segment is taken as the rest of the field before it, after a line feed; where that
+is, ``broken_lines`` tells.
+
+A large field of a message in a file is not in memory (:mod:`xds.hl7v2.spooled`): its parts are
+read from the file each time, as a text up to MAX_TEXT_BYTES, or as blocks of any length.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import islice
 from typing import Final
 
 from xds.hl7v2.encoding import Encoding, codec
 from xds.hl7v2.problems import MessageRefused, Problem
+from xds.hl7v2.spooled import (
+    BYTE_ORDER_MARK,
+    SpooledMessage,
+    digest_of,
+    part_of,
+    separator_of,
+)
 from xds.metadata.white_space import trimmed
 
 Component = tuple[str, ...]
@@ -32,21 +44,27 @@ MAX_FIELD_BYTES: Final = 32 * 1024
 MAX_HEADER_BYTES: Final = 32 * 1024
 """Of MSH to its field 18: an acknowledgement repeats parts of it."""
 
+MAX_TEXT_BYTES: Final = 4 << 20
+"""Of a value of a large field that is read as a text."""
+
 _LAST_OF_HEADER: Final = 18
-_HEADER: Final = re.compile(r"MSH([^\w\s\x80-\xff])([^\w\s\x80-\xff]{4,5})\1")
+_HEADER: Final = re.compile(r"MSH([^\w\s\x80-\xff])([^\w\s\x80-\xff]{2,5})\1")
 """The delimiters are ASCII: any other may be another character once the charset is known."""
 _HEADER_START: Final = 10
 """Bytes that tell the delimiters."""
+_NO_BLANK: Final = re.compile(rb"\S")
 _STARTS_OF_BATCHES: Final = (b"FHS", b"BHS")
 
 _NO_HEADER: Final = (
-    "a frame holds one message, which begins with MSH, a field separator and four encoding "
-    "characters, in a charset that has ASCII"
+    "a message begins with MSH, a field separator and two to five encoding characters, in a "
+    "charset that has ASCII"
 )
 _BATCH: Final = (
     "batches (FHS, BHS) are not taken: send each message in a frame of its own, from MSH on, "
     "without FHS, BHS, BTS and FTS"
 )
+_OTHER_SEPARATOR: Final = "a large batch has one field separator in all of its messages"
+_MOST_BROKEN_LINES: Final = 10
 _ENDLESS: Final = f"MSH has more than {MAX_HEADER_BYTES} bytes to the end of its field 18"
 
 
@@ -71,6 +89,7 @@ class Segment:
     start: int
     end: int
     encoding: Encoding
+    source: SpooledMessage
 
     @property
     def last_field(self) -> int:
@@ -88,16 +107,72 @@ class Segment:
         """Return a field, or a part of it, as it stands there; empty where it is absent.
 
         A place that is not given stands for the whole: ``raw(5, 1)`` is the first repetition with
-        all of its components.
+        all of its components. Raises MessageRefused (207) for a part of more than MAX_TEXT_BYTES
+        of a large field.
         """
         if self._is_header and number <= 2:
             return self.encoding.field if number == 1 else self.encoding.characters
         place = self.place(number)
+        if place is None:
+            return ""
+        if self.source.is_stretched(*place):
+            return self.encoding.decoded(self._text(number, repetition, component, subcomponent))
+        for mark, part in self._parts(repetition, component, subcomponent):
+            place = _part(self.data, mark, *place, part)
+            if place is None:
+                return ""
+        return self.encoding.decoded(self.data[slice(*place)])
+
+    def blocks(
+        self,
+        number: int,
+        repetition: int | None = None,
+        component: int | None = None,
+        subcomponent: int | None = None,
+    ) -> Iterator[bytes]:
+        """Yield a field, or a part of it, as the bytes that came, however long it is.
+
+        They are neither decoded nor unescaped. Nothing is yielded where it is absent. Raises
+        OSError where the file of a large message cannot be read.
+        """
+        place = self.place(number)
+        if place is None:
+            return
+        stream = self.source.stretched(self.data, *place)
+        for mark, part in self._parts(repetition, component, subcomponent):
+            stream = part_of(stream, mark, part)
+        yield from stream
+
+    def repetitions(self, number: int) -> int:
+        """Return how many repetitions a field has; 0 where the segment ends before it."""
+        place = self.place(number)
+        if place is None:
+            return 0
+        mark = self.encoding.repetition.encode()
+        if not self.source.is_stretched(*place):
+            return self.data.count(mark, *place) + 1
+        return sum(block.count(mark) for block in self.blocks(number)) + 1
+
+    def _text(self, number: int, *parts: int | None) -> bytes:
+        text = bytearray()
+        for block in self.blocks(number, *parts):
+            text += block
+            if len(text) > MAX_TEXT_BYTES:
+                reason = f"a value has {MAX_TEXT_BYTES} bytes at most"
+                raise MessageRefused(
+                    Problem("207", f"{self.name}^{self.sequence}^{number}", reason)
+                )
+        return bytes(text)
+
+    def _parts(self, *numbers: int | None) -> Iterator[tuple[bytes, int]]:
+        """Yield the delimiter of each part that is asked for, and its number.
+
+        What a message has no delimiter for is one part.
+        """
         marks = self.encoding.repetition, self.encoding.component, self.encoding.subcomponent
-        for mark, part in zip(marks, (repetition, component, subcomponent), strict=True):
-            if part is not None and place:
-                place = _part(self.data, mark.encode(), *place, part)
-        return self.encoding.decoded(self.data[slice(*place)]) if place else ""
+        for mark, number in zip(marks, numbers, strict=True):
+            if number is not None:
+                yield mark.encode() or _NEVER, number
 
     def value(
         self,
@@ -127,7 +202,7 @@ class Segment:
         place = self.place(number)
         if place is None:
             return ()
-        if place[1] - place[0] > MAX_FIELD_BYTES:
+        if place[1] - place[0] > MAX_FIELD_BYTES or self.source.is_stretched(*place):
             reason = f"the field has more than {MAX_FIELD_BYTES} bytes"
             raise MessageRefused(Problem("207", f"{self.name}^{self.sequence}^{number}", reason))
         text = self.encoding.decoded(self.data[slice(*place)])
@@ -135,7 +210,7 @@ class Segment:
 
     def _repetition(self, text: str) -> Repetition:
         e = self.encoding
-        components = (component.split(e.subcomponent) for component in text.split(e.component))
+        components = (_split(component, e.subcomponent) for component in text.split(e.component))
         return tuple(tuple(_value(one, e) for one in parts) for parts in components)
 
     def place(self, number: int) -> tuple[int, int] | None:
@@ -146,6 +221,14 @@ class Segment:
     @property
     def _is_header(self) -> bool:
         return self.name == "MSH"
+
+
+_NEVER: Final = b"\r"
+"""Stands in no field."""
+
+
+def _split(text: str, mark: str) -> list[str]:
+    return text.split(mark) if mark else [text]
 
 
 def _part(data: bytes, mark: bytes, start: int, end: int, place: int) -> tuple[int, int] | None:
@@ -162,13 +245,11 @@ def _value(raw: str, encoding: Encoding) -> str:
     text = trimmed(raw)
     if text == NULL:
         return ""
-    return trimmed(encoding.unescaped(text)) if encoding.escape in text else text
+    return trimmed(encoding.unescaped(text))
 
 
-def _declared_charset(data: bytes, separator: str, repetition: str) -> str:
+def _declared_charset(header: bytes, separator: str, repetition: str) -> str:
     """Return the first repetition of MSH-18; Unreadable where the header is endless."""
-    end = data.find(b"\r")
-    header = data if end < 0 else data[:end]
     fields = header.split(separator.encode(), _LAST_OF_HEADER)[:_LAST_OF_HEADER]
     if sum(map(len, fields)) > MAX_HEADER_BYTES:
         raise Unreadable(_ENDLESS)
@@ -177,35 +258,128 @@ def _declared_charset(data: bytes, separator: str, repetition: str) -> str:
     return fields[-1].decode("latin-1").partition(repetition)[0].strip()
 
 
+def beginning(data: bytes) -> int:
+    """Return where a message begins, after a byte order mark, blanks and line ends."""
+    start = len(BYTE_ORDER_MARK) if data.startswith(BYTE_ORDER_MARK) else 0
+    found = _NO_BLANK.search(data, start)
+    return found.start() if found else len(data)
+
+
+@cache
+def _broken(separator: bytes) -> re.Pattern[bytes]:
+    """Return what finds line ends before a line that is no segment."""
+    mark = re.escape(separator)
+    forms = (
+        rb"[A-Z][A-Z0-9]{2}(?:" + mark + rb"|[\r\x20]*(?:\r|\Z))",
+        rb"(?:MSH|[BF]HS|[BF]TS)[^\w\s]",
+        rb"[\t\x20]*(?:\r|\Z)",
+    )
+    return re.compile(rb"\r+(?!" + rb"|".join(forms) + rb")")
+
+
+def with_one_line_end(data: bytes) -> bytes:
+    """End each segment by CR; a line end within a field becomes LF. No length changes."""
+    if b"\n" in data:
+        data = data.replace(b"\n", b"\r")
+    return _broken(separator_of(data)).sub(_as_line_feed, data)
+
+
+def _as_line_feed(found: re.Match[bytes]) -> bytes:
+    return b"\n".rjust(len(found[0]))
+
+
 class Message:
     """One message, with the delimiters and the character set that it declares."""
 
-    def __init__(self, data: bytes, encoding: Encoding, *, is_charset_known: bool = True) -> None:
+    def __init__(
+        self, source: SpooledMessage, data: bytes, start: int, end: int, encoding: Encoding
+    ) -> None:
         self._data = data
+        self._start = start
+        self._end = end
+        self.source = source
         self.encoding = encoding
-        self.is_charset_known = is_charset_known
+        self.is_charset_known = True
         """False where MSH-18 names none of the table, and characters beyond ASCII are there."""
-        self.size = len(data)
-        """Bytes."""
+        self.declared_charset = ""
+        """MSH-18, its first repetition; ``encoding`` has the codec that is used."""
 
     @classmethod
-    def read(cls, payload: bytes) -> "Message":
+    def read(cls, payload: bytes | SpooledMessage) -> "Message":
         """Read a message; Unreadable where it has no header.
 
-        A byte that is not of the declared charset becomes U+FFFD, and matters only where it is
-        part of an identifier. Without a charset, which IHE forbids beyond ASCII, UTF-8 is tried.
+        A byte that is not of the charset becomes U+FFFD, and matters only where it is part of an
+        identifier. ``codec`` tells how the charset is found.
         """
-        data = payload.lstrip()
-        if data.startswith(_STARTS_OF_BATCHES):
+        source = SpooledMessage.of(payload) if isinstance(payload, bytes) else payload
+        data = with_one_line_end(source.skeleton)
+        return cls.within(source, data, beginning(data), len(data))
+
+    @classmethod
+    def within(cls, source: SpooledMessage, data: bytes, start: int, end: int) -> "Message":
+        """Read a message that is a part of what came, such as one of a batch.
+
+        ``data`` is the skeleton of the whole, ``with_one_line_end``. Raises as ``read``.
+        """
+        if data.startswith(_STARTS_OF_BATCHES, start):
             raise Unreadable(_BATCH)
-        header = _HEADER.match(data[:_HEADER_START].decode("latin-1"))
+        header = _HEADER.match(data[start : start + _HEADER_START].decode("latin-1"))
         if header is None or len({*header[1], *header[2]}) != 1 + len(header[2]):
             raise Unreadable(_NO_HEADER)
-        if b"\n" in data:
-            data = data.replace(b"\n", b"\r")  # empty lines mean nothing
-        charset = codec(data, _declared_charset(data, header[1], header[2][1]))
+        if source.pieces and header[1].encode() != separator_of(source.skeleton):
+            raise Unreadable(_OTHER_SEPARATOR)
+        first_end = data.find(b"\r", start, end)
+        segment = data[start : end if first_end < 0 else first_end]
+        declared = _declared_charset(segment, header[1], header[2][1])
+        charset = codec(source.skeleton, declared, is_ascii=source.is_ascii, is_utf8=source.is_utf8)
         encoding = Encoding(charset or "ascii", header[1], *header[2])
-        return cls(data, encoding, is_charset_known=charset is not None)
+        message = cls(source, data, start, end, encoding)
+        message.is_charset_known = charset is not None
+        message.declared_charset = declared
+        return message
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes."""
+        start, end = self._raw_place
+        return end - start
+
+    @cached_property
+    def _raw_place(self) -> tuple[int, int]:
+        end = self.source.size if self._end == len(self._data) else None
+        return self.source.raw_place(self._start), end or self.source.raw_place(self._end)
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield the message as it came; OSError where the file of a large one cannot be read."""
+        return self.source.blocks(*self._raw_place)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 in hex, of the message without MSH-7 and MSH-8, which a repetition may change."""
+        sent, security = self.header.place(7), self.header.place(8)
+        start = sent[0] - self._start if sent else 0
+        end = security[1] - self._start if security else start
+        return digest_of(self.blocks(), (start, end))
+
+    @cached_property
+    def broken_lines(self) -> tuple[str, ...]:
+        """Where lines are no segments, which were joined to the field before: ``OBX^3^5``.
+
+        It is a list of ten at most.
+        """
+        if self._data.find(b"\n", self._start, self._end) < 0:
+            return ()
+        return tuple(islice(self._fields_with_line_feed(), _MOST_BROKEN_LINES))
+
+    def _fields_with_line_feed(self) -> Iterator[str]:
+        mark = self.encoding.field.encode()
+        for segment in self.segments():
+            start = segment.start
+            while (at := self._data.find(b"\n", start, segment.end)) >= 0:
+                number = self._data.count(mark, segment.start, at) + (segment.name == "MSH")
+                yield f"{segment.name}^{segment.sequence}^{number}"
+                place = segment.place(number)
+                start = max(at + 1, place[1] if place else 0)
 
     @cached_property
     def header(self) -> Segment:
@@ -216,22 +390,22 @@ class Message:
         """Yield the segments of a name, or all of them, in their order."""
         seen: dict[str, int] = {}
         for start in self._starts(name.encode()):
-            end = self._data.find(b"\r", start)
-            end = self.size if end < 0 else end
+            end = self._data.find(b"\r", start, self._end)
+            end = self._end if end < 0 else end
             found = self._name(start, end)
-            if start < end and found == (name or found):
+            if start < end and found == (name or found) and found.strip():
                 sequence = seen[found] = seen.get(found, 0) + 1
-                yield Segment(found, sequence, self._data, start, end, self.encoding)
+                yield Segment(found, sequence, self._data, start, end, self.encoding, self.source)
 
     def _starts(self, name: bytes) -> Iterator[int]:
         """Yield where those segments begin that begin with a name."""
-        if self._data.startswith(name):
-            yield 0
+        if self._data.startswith(name, self._start, self._end):
+            yield self._start
         mark = b"\r" + name
-        start = self._data.find(mark) + 1
+        start = self._data.find(mark, self._start, self._end) + 1
         while start:
             yield start
-            start = self._data.find(mark, start) + 1
+            start = self._data.find(mark, start, self._end) + 1
 
     def _name(self, start: int, end: int) -> str:
         """Return the name of a segment; a second MSH may have delimiters of its own."""
