@@ -127,7 +127,7 @@ def closed(client: ClientConnection) -> int:
     with pytest.raises(ConnectionClosed) as refusal:
         client.recv(SECONDS)
     assert refusal.value.rcvd is not None
-    return refusal.value.rcvd.code
+    return int(refusal.value.rcvd.code)
 
 
 @pytest.mark.shows("broker websocket")
@@ -379,7 +379,8 @@ def _context(files: Files, name: str | None) -> ssl.SSLContext:
 
 def _serial(files: Files, port: str) -> int:
     with connect(f"wss://localhost:{port}", ssl=_context(files, "client")) as client:
-        shown = client.socket.getpeercert(binary_form=True)  # type: ignore[attr-defined]
+        secured: Any = client.socket
+        shown = secured.getpeercert(binary_form=True)
         return x509.load_der_x509_certificate(shown).serial_number
 
 
