@@ -4,12 +4,23 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from tests.databases import Databases
 from tests.fhir.asked import ANYONE, Reply, ask, provide
-from tests.fhir.searched import ANNA, Population, code, entry, has_member, matches, opened, resource
+from tests.fhir.searched import (
+    ANNA,
+    BASE,
+    Population,
+    code,
+    entry,
+    has_member,
+    matches,
+    opened,
+    resource,
+)
 from tests.serving import Server
 from xds.fhir.exchange import Call
 from xds.metadata.objects import Association, Folder
@@ -33,6 +44,9 @@ def _version(made: Population, name: str) -> str:
     assert found == read, "a search and a read give the same"
     version: str = read["meta"]["versionId"]
     assert resource(made.ask(handler.read, identifier=identifier, version=version)) == read
+    other = f"http://{uuid4()}.example/fhir"  # nothing kept begins with it
+    anew = handler.read(made.facade, _call(identifier=identifier, base=other))
+    assert json.loads(json.dumps(resource(anew)).replace(other, BASE)) == read
     return version
 
 

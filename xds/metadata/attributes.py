@@ -5,7 +5,7 @@ A declaration in :mod:`xds.metadata.objects` is an instance of one of these (ITI
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, ClassVar, Final, Generic, TypeVar, cast, overload
 
 from xds.metadata import ebrim
@@ -63,6 +63,9 @@ AUTHOR_SLOTS: Final[Mapping[str, str]] = {
     "specialty": "authorSpecialty",
     "telecommunication": "authorTelecommunication",
 }
+
+_AUTHORS: Final = 1_000
+"""How many authors are kept as they were read: the same few write most documents."""
 
 AUTHOR_DATA_TYPES: Final[Mapping[str, str]] = {
     "authorPerson": "XCN",
@@ -382,7 +385,7 @@ class AuthorAttribute(ClassificationAttribute[tuple[Author, ...]]):
         self.institution_searched = institution_searched
 
     def read(self, carrier: RegistryObject) -> tuple[Author, ...]:
-        return tuple(map(_author, self.classifications(carrier)))
+        return tuple([_author(one.slots) for one in self.classifications(carrier)])
 
     def texts(self, carrier: RegistryObject) -> tuple[str, ...]:
         return self._texts_of("person", carrier)
@@ -404,9 +407,10 @@ class AuthorAttribute(ClassificationAttribute[tuple[Author, ...]]):
         )
 
 
-def _author(classification: Classification) -> Author:
-    found = {name: slot_of(classification, slot) for name, slot in AUTHOR_SLOTS.items()}
-    return Author(**{name: slot.values for name, slot in found.items() if slot is not None})
+@lru_cache(_AUTHORS)
+def _author(slots: tuple[Slot, ...]) -> Author:
+    values = {slot.name: slot.values for slot in reversed(slots)}
+    return Author(**{name: values[slot] for name, slot in AUTHOR_SLOTS.items() if slot in values})
 
 
 def _author_slots(author: Author) -> tuple[Slot, ...]:

@@ -255,13 +255,7 @@ def read(element: etree._Element, kind: type[T]) -> T:
     empty, and so is a Slot without values.
     """
     form = _form(cast("Hashable", kind))
-    content = list(form.absent)
-    attributes, readers = form.attributes, form.readers
-    for name, value in element.items():
-        if name in attributes:
-            text, place = value.strip(), attributes[name]
-            if text or place > len(_COMMON):
-                content[place] = trimmed_value(text) if "^" in text else text
+    content, readers = _with_attributes(form, element.items()), form.readers
     lists: dict[int, list[Any]] = {}
     for child in element:
         tag = child.tag
@@ -278,6 +272,26 @@ def read(element: etree._Element, kind: type[T]) -> T:
     slots = form.places["slots"]
     if () in [slot.values for slot in lists.get(slots, ())]:
         content[slots] = tuple([slot for slot in lists[slots] if slot.values])
+    return _made(kind, content)
+
+
+def _with_attributes(form: _Form, given: Iterable[tuple[str, str]]) -> list[object]:
+    """Return all fields of an object that has these XML attributes."""
+    content, attributes = list(form.absent), form.attributes
+    for name, value in given:
+        if name in attributes:
+            text, place = value.strip(), attributes[name]
+            if text or place > len(_COMMON):
+                content[place] = trimmed_value(text) if "^" in text else text
+    return content
+
+
+def assembled(kind: type[T], attributes: Iterable[tuple[str, str]], **fields: object) -> T:
+    """Return an object of its XML attributes, as they are read, and of other fields as given."""
+    form = _form(cast("Hashable", kind))
+    content = _with_attributes(form, attributes)
+    for name, value in fields.items():
+        content[form.places[name]] = value
     return _made(kind, content)
 
 
@@ -337,6 +351,19 @@ def changed(carrier: T, **values: object) -> T:
     return recast(type(carrier), carrier, **values)
 
 
+def content_of(carrier: RegistryObject) -> tuple[Any, ...]:
+    """Return all fields of an object in order, of which copies can be made."""
+    return _form(cast("Hashable", type(carrier))).content(carrier)
+
+
+def copied(kind: type[T], content: tuple[Any, ...], **values: object) -> T:
+    """Return an object of the fields of another, some of them changed."""
+    made = _made(kind, content)
+    for name, value in values.items():
+        object.__setattr__(made, name, value)
+    return made
+
+
 def recast(kind: type[T], carrier: RegistryObject, **values: object) -> T:
     """Return the carrier's content as another kind of the same fields, some of them changed."""
     form = _form(cast("Hashable", type(carrier)))
@@ -349,7 +376,7 @@ def recast(kind: type[T], carrier: RegistryObject, **values: object) -> T:
 # --- writing -------------------------------------------------------------------------------------
 
 _SPECIAL: Final = re.compile("[&<>\"'\t\n\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_ENTITIES: Final[Mapping[str, str]] = {
+ENTITIES: Final[Mapping[str, str]] = {
     "&": "&amp;",
     "<": "&lt;",
     ">": "&gt;",
@@ -363,7 +390,7 @@ _ENTITIES: Final[Mapping[str, str]] = {
 
 def _entity(match: re.Match[str]) -> str:
     try:
-        return _ENTITIES[match[0]]
+        return ENTITIES[match[0]]
     except KeyError:
         raise ValueError("a character that XML cannot carry") from None
 

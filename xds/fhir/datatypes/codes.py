@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Final
 
 from xds.fhir.datatypes.context import CACHED
 from xds.fhir.datatypes.exact import believed, keep
@@ -12,9 +13,13 @@ from xds.metadata.hl7_escapes import escape, unescape
 from xds.metadata.objects import Code
 from xds.metadata.systems import Systems
 
+_CODES: Final = 2_000
+"""How many codes are kept as they were written: the same few classify most documents."""
 
+
+@lru_cache(_CODES)
 def coding(code: Code, systems: Systems) -> Resource:
-    """Return a code as Coding; a display that only repeats the code is not written."""
+    """Return a code as Coding, which nobody changes; a display that only repeats it is left out."""
     found: Resource = {}
     uri, faithful = _system(code.coding_scheme, systems)
     if uri:
@@ -29,8 +34,9 @@ def coding(code: Code, systems: Systems) -> Resource:
     return found
 
 
+@lru_cache(_CODES)
 def concept(code: Code, systems: Systems) -> Resource:
-    """Return a code as CodeableConcept."""
+    """Return a code as CodeableConcept, which nobody changes."""
     return {"coding": [coding(code, systems)]}
 
 

@@ -57,10 +57,9 @@ XDS has no such status; so SOAP consumers see it Deprecated, and FHIR keeps what
 
 def is_in_error(thing: MetadataObject) -> bool:
     """Tell whether an object was entered in error: it is Deprecated, and marked so."""
-    declared = thing.attributes()
-    marks = declared["further_codes"].read(thing) or ()
-    status = declared["availability_status"].read(thing)
-    return status == v.DEPRECATED and ENTERED_IN_ERROR_MARK in marks
+    if thing.availability_status != v.DEPRECATED:
+        return False
+    return ENTERED_IN_ERROR_MARK in (thing.attributes()["further_codes"].read(thing) or ())
 
 
 def status_marks(resource: Resource) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from xds.metadata.objects import (
     SubmissionSet,
     interpreted,
 )
+from xds.metadata.rendered import read as read_rendered
 from xds.metadata.submission import LAST_DIGITS
 from xds.parsing import parse
 from xds.registry.storage.packing import packed, unpacked
@@ -83,9 +84,16 @@ def _versioned(text: bytes, entry_uuid: str) -> bytes:
 
 def parsed(found: "Iterable[FoundObject]") -> list[MetadataObject]:
     """Read stored objects back, as a query would give them out."""
-    leaves = b"".join([one.leaf() for one in found])
-    root = parse(f'<rim:List xmlns:rim="{v.NS_RIM}">'.encode() + leaves + b"</rim:List>")
-    return [cast("MetadataObject", interpreted(one)) for one in ebrim.read_list(root)]
+    return [cast("MetadataObject", interpreted(_read(one.leaf()))) for one in found]
+
+
+def _read(leaf: bytes) -> RegistryObject:
+    known = read_rendered(leaf.decode())
+    if known is not None:
+        return known
+    root = parse(b'<rim:List xmlns:rim="%b">%b</rim:List>' % (v.NS_RIM.encode(), leaf))
+    (read,) = ebrim.read_list(root)
+    return read
 
 
 @dataclass(frozen=True, slots=True)
