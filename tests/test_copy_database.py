@@ -21,6 +21,7 @@ from xds.commands.maintenance.copy_database import import_tables
 from xds.config import Config
 from xds.database import copying
 from xds.database.access import Database
+from xds.database.hidden_rows import PREFIX
 from xds.database.statements import METADATA
 
 pytestmark = pytest.mark.on_files
@@ -144,7 +145,10 @@ def test_everything_is_there_and_goes_on(tmp_path: Path, target: str) -> None:
     done = copied(data, target)
     assert done.exit_code == 0, done.output
     assert rows(target) == before == rows(url)
-    assert [name for name, found in before.items() if not found] == [], "they have nothing to lose"
+    empty = {name for name, found in before.items() if not found}
+    assert empty == {name for name in before if name.startswith(PREFIX)}, (
+        "they have nothing to lose"
+    )
     counts = dict(line.split("\t") for line in done.stdout.splitlines()[1:])
     assert counts == {name: str(len(found)) for name, found in before.items()}
 
@@ -191,6 +195,18 @@ def test_a_file_that_is_in_use_is_refused(tmp_path: Path, target: str) -> None:
     assert done.exit_code == 1
     assert "stop the server" in done.stderr
     assert not any(rows(target)["patient"])
+    assert copied(data, target).exit_code == 0
+
+
+def test_a_file_with_a_removal_that_was_broken_off_is_refused(tmp_path: Path, target: str) -> None:
+    data = tmp_path / "var"
+    AffinityDomain.open(Config(data=data, database=_url(data))).close()
+    with closing(sqlite3.connect(f"{data}/registry.sqlite3")) as connection, connection:
+        connection.execute("INSERT INTO hidden_folder VALUES (1)")
+    done = copied(data, target)
+    assert done.exit_code == 1
+    assert "run `xds migrate` on the file" in done.stderr
+    assert run("migrate", "--database", _url(data)).exit_code == 0
     assert copied(data, target).exit_code == 0
 
 

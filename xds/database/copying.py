@@ -16,6 +16,7 @@ from sqlalchemy import Boolean, Connection, Table, exists, func, select, text
 
 from xds import sqlite_file
 from xds.database.access import Database
+from xds.database.hidden_rows import PREFIX
 from xds.database.statements import METADATA
 
 _REVISION: Final = "alembic_version"
@@ -42,6 +43,7 @@ def copy_to_server(path: Path, target: Database, made: Iterable[str], tell: Tell
     with _alone(path) as source, target.write() as connection:
         _require_known(source)
         _require_same_revision(source, connection)
+        _require_nothing_hidden(source)
         tables = METADATA.sorted_tables
         names = ", ".join(table.name for table in tables)
         connection.execute(text(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE"))
@@ -93,6 +95,13 @@ def _require_same_revision(source: sqlite3.Connection, connection: Connection) -
         raise NotCopied(
             f"the file has schema {here}, and the server {there}: run `xds migrate` on both first"
         )
+
+
+def _require_nothing_hidden(source: sqlite3.Connection) -> None:
+    """Raise NotCopied where a removal was broken off, whose rows would come back."""
+    for name in METADATA.tables:
+        if name.startswith(PREFIX) and source.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone():
+            raise NotCopied("a removal was broken off: run `xds migrate` on the file to end it")
 
 
 def _require_empty(connection: Connection, table: Table, *, may_give_way: bool) -> None:

@@ -33,7 +33,7 @@ from sqlalchemy.pool import QueuePool
 from xds import logs
 from xds.database.backend import LOCKS, Backend
 from xds.database.durability import CommitSync
-from xds.database.errors import DatabaseUnavailable
+from xds.database.errors import DatabaseConflict, DatabaseUnavailable
 from xds.database.locks import Locks
 from xds.sqlite_file import SQLiteFile, uri
 
@@ -53,6 +53,7 @@ _OPENING: Final = {"mode": "rw", "uri": "true"}
 
 _OF_THE_DATABASE: Final = (sqlite3.DatabaseError, sqlite3.OperationalError)
 """Errors of the database itself, such as a file that is none; others are of what it was asked."""
+_TAKEN: Final = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
 
 
 def _is_of_the_statement(error: BaseException) -> bool:
@@ -121,8 +122,14 @@ class SQLite(Backend):
         connection.execute(f"PRAGMA user_version = {int(version)}")
 
     def failure(self, error: Exception) -> DatabaseUnavailable | None:
-        """Tell what is wrong with the file from what was wrong with a statement."""
+        """Tell what is wrong with the file from what was wrong with a statement.
+
+        A unique value that is taken is DatabaseConflict: rules refuse what is registered, so it is
+        one of a hidden row (:mod:`xds.database.hidden_rows`).
+        """
         cause = (error.orig if isinstance(error, DBAPIError) else None) or error
+        if getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_OK) in _TAKEN:
+            return DatabaseConflict("a unique value is taken")
         of_the_file = isinstance(cause, sqlite3.InterfaceError) or type(cause) in _OF_THE_DATABASE
         if not of_the_file or _is_of_the_statement(cause):
             return None

@@ -8,8 +8,9 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
+from xds import logs
 from xds.database.access import Database, InCommit, retried
-from xds.database.errors import DatabaseConflict
+from xds.database.errors import DatabaseConflict, DatabaseUnavailable
 from xds.database.lists import one_of
 from xds.database.reading import fetch
 from xds.errors import TransactionFailure
@@ -36,6 +37,7 @@ from xds.registry.storage.fragments import FIRST_VERSION
 from xds.registry.storage.rows import PreparedObject, assign_patients, insert_objects, prepared
 from xds.registry.tables import TABLES, document_entry, patient
 
+_log: Final = logs.get_logger(__name__)
 _PAGE: Final = 1_000
 _NEXT_STABLE: Final = (
     select(
@@ -139,7 +141,7 @@ class DocumentRegistry:
         checked = [self._checked(one, seen) for one in registrations]
         each = list(zip(registrations, checked, strict=True))
         locks = all_of_locks(relied_on(one.submission, known.state) for one, known in each)
-        with self.database.write(locks) as connection:
+        with self._own_ids(), self.database.write(locks) as connection:
             for one, known in each:
                 validated = known.validated
                 patients = self._patients(connection, one.submission)
@@ -151,6 +153,15 @@ class DocumentRegistry:
                 _write(connection, validated, patients)
             if in_commit is not None:
                 in_commit(connection)
+
+    @contextmanager
+    def _own_ids(self) -> Iterator[None]:
+        """Have a conflict end with what is hidden deleted: it may have the same unique ids."""
+        try:
+            yield
+        except DatabaseConflict:
+            self._delete_removed()
+            raise
 
     def _checked(self, registration: Registration, seen: Visibility) -> Checked:
         """Hold a submission to the rules before the database is locked.
@@ -241,23 +252,54 @@ class DocumentRegistry:
         tell: Callable[[Removal], object],
         in_commit: InCommit | None,
     ) -> None:
-        with self.database.read() as connection:
-            last = events.last_seen(connection)
-        # in a state of later on, which has all events up to that one
-        with self.database.read() as connection:
-            before = find(connection)
-        tell(before)
-        with self.database.write(before.locks) as connection:
-            now_there = before
-            if removal.has_changed(connection, before, last):
-                now_there = find(connection)
-                if now_there.locks.exclusive - before.locks.exclusive:
-                    raise DatabaseConflict("an object has gone to another patient meanwhile")
-            elif held := removal.holds(connection, before, ()):  # a mark writes no event
+        for may_change in (True, True, False):
+            with self.database.read() as connection:
+                last = events.last_seen(connection)
+            # in a state of later on, which has all events up to that one
+            with self.database.read() as connection:
+                found = find(connection)
+            tell(found)
+            with self.database.write(found.locks) as connection:
+                there = self._still_there(connection, found, last, find, or_none=may_change)
+                if there is None:
+                    continue
+                removal.apply(connection, there, now=datatypes.now())
+                if in_commit is not None:
+                    in_commit(connection)
+            break
+        self._delete_removed()
+
+    def _still_there(
+        self,
+        connection: Connection,
+        found: Removal,
+        last: int,
+        find: Callable[[Connection], Removal],
+        *,
+        or_none: bool,
+    ) -> Removal | None:
+        """Look, within the lock, whether a removal is as it was found after an event.
+
+        Where it is not, it is found again, which may take long: with ``or_none`` by the caller,
+        without the lock.
+        """
+        if not removal.has_changed(connection, found, last):
+            if held := removal.holds(connection, found, ()):  # a mark writes no event
                 raise TransactionFailure(held)
-            removal.apply(connection, now_there, now=datatypes.now())
-            if in_commit is not None:
-                in_commit(connection)
+            return found
+        if or_none:
+            return None
+        again = find(connection)
+        if again.locks.exclusive - found.locks.exclusive:
+            raise DatabaseConflict("an object has gone to another patient meanwhile")
+        return again
+
+    def _delete_removed(self) -> None:
+        """Delete what a commit has hidden: where that fails, the next removal or start does it."""
+        try:
+            removal.delete_removed(self.database)
+        except DatabaseUnavailable as error:
+            _log.warning("rows of removed objects stay for now", reason=str(error))
 
     def _removable(
         self,

@@ -5,14 +5,13 @@ every DocumentEntry, Folder and membership of a Folder that stays is still held 
 
 What can be done before the database is locked is done before: reading, checking, and writing the
 lists of objects, each of which is one parameter of a statement. Within the lock it is asked whether
-anything has changed that matters, and the rows are moved and deleted, a few statements a kind.
-SQLite has one writer at a time, and a removal is one commit, so other writers wait for as long as
-that takes: about 60 microseconds for each DocumentEntry with its Associations, most of it to take
-them out of the indexes. A removal of 10,000 entries holds others up for about 0.6 seconds; a client
-that is to hold nobody up for longer than 0.25 removes no more than 4,000 entries at a time.
+anything has changed that matters, and what was removed is written into the events. Rows of which
+there are many are hidden then (:mod:`xds.database.hidden_rows`), and deleted after the commit, so
+that SQLite's other writers wait for a tenth of a second and not for all of it.
 """
 
 import json
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,6 +24,7 @@ from sqlalchemy import (
     FromClause,
     Select,
     SmallInteger,
+    Table,
     Text,
     Uuid,
     any_,
@@ -40,6 +40,8 @@ from sqlalchemy import (
     update,
 )
 
+from xds.database.access import Database
+from xds.database.hidden_rows import delete_hidden, has_hidden, hide
 from xds.database.locks import Locks
 from xds.database.statements import array
 from xds.errors import (
@@ -69,6 +71,10 @@ from xds.registry.tables import (
     value_attribute,
 )
 
+_FEW: Final = 500
+"""Objects that are deleted in the commit of their removal; more are hidden in it."""
+_PAUSE: Final = 0.002
+"""Seconds in which others get their turn: the writers' lock is not a fair one."""
 _URN: Final = "urn:uuid:"
 _HOLDING_ATTRIBUTES: Final = ("confidentiality_code", "event_code_list")
 """The attributes of a DocumentEntry whose codes can put it on legal hold."""
@@ -140,6 +146,7 @@ class Removal:
     keys: Mapping[type[MetadataObject], _List]
     """The row numbers of the objects of each kind of which there are any."""
     uuids: _List
+    logical_ids: _List
     folders: _List
     """The entryUUIDs of what stays and loses a member."""
     latest: Mapping[type[MetadataObject], _List]
@@ -172,6 +179,7 @@ def read(connection: Connection, entry_uuids: Iterable[str]) -> Removal:
         patients=_patients(connection, found, ends),
         keys={kind: _List.of(connection, keys) for kind, keys in by_kind.items()},
         uuids=uuids,
+        logical_ids=_List.of_uuids(connection, {one.logical_id for one in found}),
         folders=_List.of_uuids(connection, losing - by_uuid.keys()),
         latest=dict(_next_latest(connection, found)),
     )
@@ -228,17 +236,19 @@ def _next_latest(
 def has_changed(connection: Connection, removal: Removal, since: int) -> bool:
     """Tell whether something that matters for a removal may have happened since an event number.
 
-    That is any event of its patients, and a new version of anything: it may be of an object that
-    was another patient's before.
+    That is any event of its patients, and a new version of one of its objects, whose patient may
+    be another one.
     """
     keys = _List.of(connection, removal.patients)
-    matters = or_(
-        keys.has_key(event.c.patient), keys.has_key(event.c.survivor), event.c.kind == UPDATED
-    )
-    return (
-        connection.scalar(select(event.c.pk).where(event.c.pk > since, matters).limit(1))
-        is not None
-    )
+    later = event.c.pk > since
+    of_patients = or_(keys.has_key(event.c.patient), keys.has_key(event.c.survivor))
+    queries = [select(event.c.pk).where(later, of_patients)]
+    for kind in (DocumentEntry, Folder):
+        table = TABLES[kind]
+        versions = select(event.c.pk).join(table, table.c.entry_uuid == event.c.entry_uuid)
+        of_same = removal.logical_ids.has_uuid(table.c.logical_id)
+        queries.append(versions.where(later, event.c.kind == UPDATED, of_same))
+    return any(connection.scalar(one.limit(1)) is not None for one in queries)
 
 
 def errors(
@@ -323,6 +333,8 @@ def on_hold(connection: Connection, keys: _List | None, codes: Sequence[str]) ->
     """Return the entryUUIDs of those of some DocumentEntries that are on legal hold."""
     if keys is None:
         return []
+    if not codes and connection.scalar(select(legal_hold.c.unique_id).limit(1)) is None:
+        return []
     own = document_entry.c.unique_id.in_(select(legal_hold.c.unique_id))
     held: list[ColumnElement[bool]] = [own]
     values = VALUES[document_entry.name]
@@ -379,12 +391,20 @@ def obstacles(
 
 
 def apply(connection: Connection, removal: Removal, *, now: str) -> None:
-    """Remove the objects, and write what they were into the events."""
+    """Remove the objects, and write what they were into the events.
+
+    After the commit :func:`delete_removed` is due.
+    """
+    hides = connection.dialect.name == "sqlite" and len(removal.found) > _FEW
     for kind, keys in removal.keys.items():
         table = TABLES[kind]
         among = keys.has_key(table.c.pk)
         if kind in EVENT_OBJECTS:
             events.write_removals(connection, table, among, at=now)
+        if hides:
+            hide(connection, table, keys.text)
+            continue
+        if kind in EVENT_OBJECTS:
             values = VALUES[table.name]
             connection.execute(delete(values).where(keys.has_key(values.c.owner)))
         connection.execute(delete(table).where(among))
@@ -392,6 +412,25 @@ def apply(connection: Connection, removal: Removal, *, now: str) -> None:
         table = TABLES[kind]
         connection.execute(update(table).where(keys.has_key(table.c.pk)).values(is_latest=1))
     events.write(connection, _emptied(connection, removal, now), at=now)
+
+
+def delete_removed(database: Database) -> None:
+    """Delete what is removed and only hidden yet, also by a process that has ended since.
+
+    It may be broken off and begun again, and several may do it at once.
+    """
+    for table in TABLES.values() if database.is_sqlite else ():
+        values = VALUES.get(table.name)
+        owners = () if values is None else (values.c.owner,)
+        while _has_hidden(database, table):
+            with database.write() as connection:
+                delete_hidden(connection, table, owners)
+            time.sleep(_PAUSE)
+
+
+def _has_hidden(database: Database, table: Table) -> bool:
+    with database.read() as connection:
+        return has_hidden(connection, table)
 
 
 def _emptied(connection: Connection, removal: Removal, now: str) -> list[NewEvent]:

@@ -17,9 +17,10 @@ from sqlalchemy import Connection, text
 
 from xds.database.access import Database
 from xds.database.errors import DatabaseUnavailable
+from xds.registry.removal import delete_removed
 from xds.registry.storage.refilling import refill
 
-HEAD: Final = "2.11"
+HEAD: Final = "2.12"
 """The revision that this program is made for."""
 
 FILLED: Final = frozenset({"audit_chain"})
@@ -74,11 +75,12 @@ def prepare(database: Database, migrations: Migrations = OURS) -> None:
     """See to it that the database can be served: SchemaMismatch where a person must act.
 
     An embedded database is brought up to date; a server's is left to ``xds migrate``. What another
-    program registered that knew less of what is searched is refilled.
+    program registered that knew less of what is searched is refilled, and a removal that was
+    broken off after its commit is ended.
     """
     found = current(database)
     if not _is_older(found, migrations.head):
-        _refill(database)
+        _complete(database)
         return
     if not database.is_sqlite:
         raise SchemaMismatch(
@@ -144,14 +146,18 @@ def migrate(database: Database, migrations: Migrations = OURS) -> tuple[str | No
     afterwards, also of those that programs of before have registered since the last time.
     """
     revisions = _migrated(database, migrations)
-    _refill(database)
+    _complete(database)
     return revisions
 
 
-def _refill(database: Database) -> None:
-    """Refill a database that has what this program searches; a test has others too."""
+def _complete(database: Database) -> None:
+    """Refill a database that has the tables of this program, and delete what was removed.
+
+    A test has other databases too.
+    """
     revision = current(database)
     if revision is not None and is_served_by(revision, HEAD):
+        delete_removed(database)
         refill(database)
 
 

@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from xds.database.hidden_rows import hiding
 from xds.database.statements import METADATA
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
@@ -187,14 +188,13 @@ _ELSEWHERE: Final = frozenset({"patient_id"})
 def _object(name: str, kind: type[MetadataObject], *special: Column[Any]) -> Table:
     """Return the table of a kind; ``special`` are columns of which more is to be said."""
     first: tuple[Column[Any], ...] = (
-        Column("pk", Key, primary_key=True),
         Column("entry_uuid", EntryUUID, nullable=False, unique=True),
         Column("availability_status", STATUSES, nullable=False),
         *special,
     )
-    there = {column.name for column in first}
-    searched = _searched(kind, there)
-    return Table(name, METADATA, *first, *searched, Column("fragment", LargeBinary, nullable=False))
+    there = {"pk", *(column.name for column in first)}
+    fragment = Column("fragment", LargeBinary, nullable=False)
+    return hiding(name, Key, *first, *_searched(kind, there), fragment)
 
 
 def _searched(kind: type[MetadataObject], there: set[str]) -> Iterator[Column[Any]]:
