@@ -1,12 +1,19 @@
-"""Acknowledgements, in the version, encoding and charset of their message (ITI TF-2x C.2)."""
+"""Acknowledgements, in the version, encoding and charset of their message (ITI TF-2x C.2).
+
+MSH-15 and MSH-16 say which are due (HL7 v2.8.2 2.9.2, 2.9.3): without either it is one, of original
+mode; else an accept acknowledgement (CA, CE, CR) by MSH-15 and an application acknowledgement (AA,
+AE, AR) by MSH-16, which follows on the same connection. An acknowledgement is never acknowledged.
+"""
 
 import re
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, Self
+from uuid import uuid4
 
 from xds.hl7v2.encoding import Encoding
-from xds.hl7v2.message import MAX_HEADER_BYTES, Message
-from xds.hl7v2.problems import ERROR_TEXTS, Problem
+from xds.hl7v2.message import MAX_HEADER_BYTES, Message, Segment
+from xds.hl7v2.problems import ERROR_TEXTS, Problem, Severity
 from xds.metadata import datatypes
 
 ACCEPTED: Final = "AA"
@@ -15,15 +22,97 @@ ERROR: Final = "AE"
 REJECTED: Final = "AR"
 """The message is not one that is answered here, or not now."""
 
-_OF_FRAMES: Final = re.compile("[\x0b\x1c]")
-"""What would begin or end a frame, if an acknowledgement repeated it."""
+CONTROL_ID: Final = 20
+"""Characters of MSH-10 (HL7 v2.3.1)."""
+
+_OF_FRAMES: Final = re.compile("[\x0b\x1c\r\n]")
+"""What would begin or end a frame or a segment, if an acknowledgement repeated it."""
 _SEGMENT_END: Final = re.compile(r"[\r\n]+")
+_ACKNOWLEDGEMENTS: Final = ("ACK", "MCF")
+_BEFORE_ERL: Final = ("2.1", "2.2", "2.3", "2.4")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgementHabits:
+    """What a sender wants of acknowledgements beyond what its messages say."""
+
+    mode: Literal["auto", "original", "enhanced"] = "auto"
+    """``auto``: MSH-15 and MSH-16 decide. ``enhanced``: where both are empty, as AL and NE."""
+    error_segment: Literal["v25", "version", "none"] = "v25"
+    """``v25``: ERR of HL7 v2.5 in all versions, as IHE wants it (ITI TF-2x C.2.3)."""
+    warnings: Literal["err", "none"] = "err"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What became of a message, as its acknowledgements tell it."""
+
+    original: str
+    """MSA-1 of original mode and of an application acknowledgement: AA, AE, AR."""
+    commit: str
+    """MSA-1 of an accept acknowledgement: CA, CE, CR."""
+    problems: Sequence[Problem] = ()
+
+    @classmethod
+    def of(cls, code: str, problems: Sequence[Problem] = ()) -> Self:
+        """Make one of a code of original mode, in which AR says that a header is not taken."""
+        commit = {ACCEPTED: "CA", ERROR: "CE", REJECTED: "CR"}[code]
+        if any(problem.code == "207" for problem in problems):
+            commit = "CE"
+        return cls(original=code, commit=commit, problems=problems)
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the message was taken."""
+        return self.original == ACCEPTED
+
+
+def acknowledgements(
+    message: Message,
+    judgement: Judgement,
+    control_id: str,
+    habits: AcknowledgementHabits = AcknowledgementHabits(),
+) -> Iterator[bytes]:
+    """Yield the acknowledgements that are due, an accept acknowledgement first; maybe none.
+
+    ``control_id`` is MSH-10 of the first.
+    """
+    for code in codes_due(message, judgement, habits.mode):
+        yield acknowledgement(
+            message, code, judgement.problems, control_id=control_id, habits=habits
+        )
+        control_id = uuid4().hex[:CONTROL_ID]
+
+
+def codes_due(message: Message, judgement: Judgement, mode: str = "auto") -> list[str]:
+    """Return MSA-1 of each acknowledgement that is due."""
+    if message.message_code in _ACKNOWLEDGEMENTS:
+        return []
+    accept, application = (message.header.value(number).upper() for number in (15, 16))
+    if mode == "original" or (mode == "auto" and not accept and not application):
+        return [judgement.original]
+    if not accept and not application:
+        accept = "AL"
+    due = ((accept, judgement.commit), (application, judgement.original))
+    return [code for condition, code in due if _is_due(condition, judgement)]
+
+
+def _is_due(condition: str, judgement: Judgement) -> bool:
+    """Tell whether a condition of HL7 table 0155 holds; what is none of the table is ``AL``."""
+    if condition in ("SU", "ER"):
+        return judgement.is_accepted == (condition == "SU")
+    return condition not in ("", "NE")
 
 
 def acknowledgement(
-    message: Message, code: str, problems: Iterable[Problem] = (), *, control_id: str
+    message: Message,
+    code: str,
+    problems: Iterable[Problem] = (),
+    *,
+    control_id: str,
+    habits: AcknowledgementHabits = AcknowledgementHabits(),
 ) -> bytes:
-    """Write the acknowledgement of a message: MSH with the parties exchanged, MSA, ERR."""
+    """Write one acknowledgement of a message: MSH with the parties exchanged, MSA, ERR."""
     encoding, answered = message.encoding, message.header
     header = [
         "MSH",
@@ -38,8 +127,9 @@ def acknowledgement(
     ]
     if charset := answered.raw(18):
         header += ["", "", "", "", "", charset]
-    lines = [header, ["MSA", code, answered.raw(10)]]
-    lines += [_error(encoding, problem) for problem in problems]
+    told = [one for one in problems if habits.warnings == "err" or one.severity != "W"]
+    answer = ["MSA", code, answered.raw(10)]
+    lines = [header, answer, *_errors(message, told, answer, habits)]
     joined = (encoding.field.join(line) for line in lines)
     text = "".join(_OF_FRAMES.sub("?", line) + "\r" for line in joined)
     return text.encode(encoding.charset, "replace")
@@ -53,14 +143,39 @@ def _message_type(message: Message) -> str:
     return message.encoding.component.join(parts)
 
 
+def _errors(
+    message: Message, problems: Sequence[Problem], answer: list[str], habits: AcknowledgementHabits
+) -> list[list[str]]:
+    """Return the lines of ERR; what they have no place for goes to MSA-3."""
+    if not problems or habits.error_segment == "none":
+        return []
+    encoding = message.encoding
+    if habits.error_segment == "version" and message.version[:3] in _BEFORE_ERL:
+        answer.append(encoding.escaped(problems[0].reason or ERROR_TEXTS[problems[0].code]))
+        return [["ERR", encoding.repetition.join(_old(encoding, one) for one in problems)]]
+    return [_error(encoding, problem) for problem in problems]
+
+
 def _error(encoding: Encoding, problem: Problem) -> list[str]:
     location = problem.location.replace("^", encoding.component)
     coded = encoding.component.join((problem.code, ERROR_TEXTS[problem.code], "HL70357"))
-    line = ["ERR", "", location, coded, "E"]
-    return [*line, "", "", "", encoding.escaped(problem.reason)] if problem.reason else line
+    line = ["ERR", "", location, coded, problem.severity]
+    if problem.verdict or problem.reason:
+        line.append(encoding.escaped(problem.verdict))
+    return [*line, "", "", encoding.escaped(problem.reason)] if problem.reason else line
 
 
-def rejection_of_noise(control_id: str, payload: bytes = b"", reason: str = "") -> bytes:
+def _old(encoding: Encoding, problem: Problem) -> str:
+    """Write ELD: segment, sequence, field, code (HL7 v2.3.1 2.24.6)."""
+    place = [*problem.location.split("^")[:3], "", "", ""][:3]
+    code = (problem.code, ERROR_TEXTS[problem.code], "HL70357")
+    mark = encoding.subcomponent or " "
+    return encoding.component.join([*place, mark.join(code)])
+
+
+def rejection_of_noise(
+    control_id: str, payload: bytes = b"", reason: str = "", code: str = REJECTED
+) -> bytes:
     """Write the rejection of something that has no header to answer to; ``reason`` for people.
 
     The parties are those of the first header segment, such as a batch's, that can be read.
@@ -68,7 +183,7 @@ def rejection_of_noise(control_id: str, payload: bytes = b"", reason: str = "") 
     parties = "|".join(_parties(payload))
     header = f"MSH|^~\\&|{parties}|{datatypes.now()}+0000||ACK|{control_id}|P|2.3.1\r"
     error = f"ERR||MSH^1|100^{ERROR_TEXTS['100']}^HL70357|E||||{reason}\r"
-    return (header + f"MSA|{REJECTED}|\r" + error).encode("ascii", "replace")
+    return (header + f"MSA|{code}|\r" + error).encode("ascii", "replace")
 
 
 _HEADERS: Final = ("FHS|^~\\&|", "BHS|^~\\&|", "MSH|^~\\&|")
@@ -86,3 +201,43 @@ def _parties(payload: bytes) -> tuple[str, str, str, str]:
             if sender or office or receiver or theirs:
                 return receiver, theirs, sender, office
     return "", "", "", ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedAcknowledgement:
+    """An acknowledgement that came back for a message of ours."""
+
+    code: str
+    """MSA-1; empty where there is no MSA."""
+    control_id: str
+    """MSA-2: MSH-10 of the message that is acknowledged."""
+    own_control_id: str
+    text: str
+    """MSA-3."""
+    problems: Sequence[Problem] = ()
+
+    @classmethod
+    def read(cls, data: bytes) -> Self:
+        """Read one, of any version; Unreadable where it is no message."""
+        message = Message.read(data)
+        errors = (error for segment in message.segments("ERR") for error in _problems(segment))
+        return cls(
+            code=message.value("MSA", 1).upper(),
+            control_id=message.value("MSA", 2),
+            own_control_id=message.header.value(10),
+            text=message.value("MSA", 3),
+            problems=tuple(errors),
+        )
+
+
+def _problems(segment: Segment) -> Iterator[Problem]:
+    if code := segment.value(3, 1, 1):
+        severity: Severity = "W" if segment.value(4).upper() in ("W", "I") else "E"
+        place = segment.value(2).replace(segment.encoding.component, "^")
+        reason = segment.value(8) or segment.value(7) or segment.value(3, 1, 2)
+        yield Problem(code, place, reason, severity, segment.value(5, 1, 1))
+        return
+    for number in range(1, segment.repetitions(1) + 1):
+        if code := segment.value(1, number, 4, 1):
+            place = "^".join(segment.value(1, number, part) for part in (1, 2, 3))
+            yield Problem(code, place, segment.value(1, number, 4, 2))

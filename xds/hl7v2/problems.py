@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from xds.errors import RequestRefused, Violation
+
+Severity = Literal["E", "W"]
 
 ERROR_TEXTS: Final = {
     "100": "Segment sequence error",
@@ -13,9 +15,11 @@ ERROR_TEXTS: Final = {
     "103": "Table value not found",
     "200": "Unsupported message type",
     "201": "Unsupported trigger event",
+    "202": "Unsupported processing id",
     "203": "Unsupported version id",
     "204": "Unknown key identifier",
     "205": "Duplicate key identifier",
+    "206": "Application record locked",
     "207": "Application internal error",
 }
 """HL7 table 0357, the codes used here."""
@@ -31,6 +35,10 @@ class Problem:
     """Segment, sequence, field, repetition, component, subcomponent; as many as are known."""
     reason: str = ""
     """For people; names no patient."""
+    severity: Severity = "E"
+    """``W``: the message was accepted in spite of it."""
+    verdict: str = ""
+    """The name of the fault in ERR-5, which tells more than the code."""
 
 
 class MessageRefused(RequestRefused):
