@@ -100,7 +100,6 @@ class Databases:
         """Open a folder's database, with its tables, and drop it when the block ends."""
         database = Database(self.url(data))
         try:
-            schema.migrate(database)
             yield database
         finally:
             database.close()

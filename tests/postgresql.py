@@ -29,10 +29,17 @@ QUICK: Final = {
     "full_page_writes": "off",
     "synchronous_commit": "off",
     "max_connections": "400",
+    "max_wal_size": "256MB",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "autovacuum_naptime": "1h",
 }
 """Settings of a server whose data nobody needs once the tests have ended, for many at once."""
 
 _NOBODY: Final = "nobody"
+_MEMORY: Final = Path("/dev/shm")
+_MEMORY_BYTES: Final = 2 * 1024**3
+"""What has to be free in memory for the databases of a run."""
 _SECONDS: Final = 60
 _MOST_TOLD: Final = 2_000
 
@@ -115,13 +122,22 @@ class OwnPostgreSQL(PostgreSQL):
 
 @contextmanager
 def postgresql(settings: Mapping[str, str] | None = None) -> Iterator[PostgreSQL]:
-    """Give the server of the environment, or start one of these settings for a block."""
+    """Give the server of the environment, or start one of these settings for a block.
+
+    Its data are in memory if there is room: they do not outlive a failure of power.
+    """
     given = os.environ.get(ENVIRONMENT)
     if given:
         yield PostgreSQL(given)
         return
-    with own_postgresql(settings) as server:
+    with own_postgresql(settings, _in_memory()) as server:
         yield server
+
+
+def _in_memory() -> Path | None:
+    """Return a folder that is kept in memory, where databases are made in a third of the time."""
+    usable = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _MEMORY_BYTES
+    return _MEMORY if usable else None
 
 
 @contextmanager

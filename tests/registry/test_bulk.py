@@ -145,17 +145,18 @@ def test_patients_have_the_documents_between_them(entries: int, patients: int) -
 # --- the command ---------------------------------------------------------------------------------
 
 
-def load(url: str, *arguments: str) -> Result:
-    return CliRunner().invoke(main, ["load", "--database", url, *arguments])
+def load(url: str, *arguments: str, processes: int = 1) -> Result:
+    told = ["load", "--database", url, "--processes", str(processes)]
+    return CliRunner().invoke(main, [*told, *arguments])
 
 
 @pytest.mark.slow
 def test_the_same_seed_loads_the_same(tmp_path: Path, databases: Databases) -> None:
     found = []
-    for name, seed, processes in (("a", "3", "1"), ("b", "3", "2"), ("c", "4", "1")):
+    for name, seed, processes in (("a", "3", 1), ("b", "3", 2), ("c", "4", 1)):
         with databases.opened(tmp_path / name) as database:
             arguments = ["--entries", "60", "--patients", "9", "--seed", seed]
-            result = load(databases.url(tmp_path / name), *arguments, "--processes", processes)
+            result = load(databases.url(tmp_path / name), *arguments, processes=processes)
             assert result.exit_code == 0, result.output
             assert "DocumentEntries\t60\npatients\t9\n" in result.stdout
             found.append(rows(database))
@@ -241,7 +242,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> It
     """A server of a registry that was loaded with POPULATION."""
     data = tmp_path_factory.mktemp("loaded")
     url = databases.url(data)
-    result = load(url, "--entries", "160", "--patients", "20", "--seed", "7", "--processes", "1")
+    result = load(url, "--entries", "160", "--patients", "20", "--seed", "7")
     assert result.exit_code == 0, result.output
     with serving(data, {"database": url}) as running:
         yield running
