@@ -59,7 +59,7 @@ def create_app(
     if dispatcher := channels.dispatcher(config, domain.database, metrics):
         dispatcher.start()
     if domain.registry_here:
-        for reader in subscribers.readers(domain.database, metrics, domain.subscriptions):
+        for reader in subscribers.readers(config, domain.database, metrics, domain.subscriptions):
             reader.start()
     if domain.subscriptions:
         SubscriptionKeeper(domain.database, domain.subscriptions.patience).start()

@@ -10,6 +10,7 @@ from xds.database.access import Database
 from xds.database.errors import DatabaseUnavailable
 from xds.dsub import renderer as dsub
 from xds.dsubm.rendering import NOTIFICATIONS
+from xds.messaging.outbound import sending as outbound
 from xds.notification import sender
 from xds.notification.recorder import recorder
 from xds.notification.sender import NotificationProtocol
@@ -29,6 +30,7 @@ PROTOCOLS: Final[Sequence[NotificationProtocol]] = (
 CHANNELS: Final[Sequence[Callable[[Config, Database], Channel | None]]] = (
     asynchronous.channel,
     audit_log.channel,
+    outbound.channel,
     *sender.channels(PROTOCOLS),
 )
 """What makes each channel; None where the options do not have it."""

@@ -25,6 +25,7 @@ from xds.audit.options import AuditOptions
 from xds.dsub.options import DsubOptions
 from xds.fhir.options import FhirOptions
 from xds.hl7v2.options import FeedOptions
+from xds.messaging.options import OutboundOptions
 from xds.notification.options import NotificationOptions
 from xds.options.domain import EXAMPLE_REPOSITORY as EXAMPLE_REPOSITORY
 from xds.options.domain import EXAMPLES as EXAMPLES
@@ -56,6 +57,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "DSUB": DsubOptions,
     "Websockets": WebsocketOptions,
     "Patient feed": FeedOptions,
+    "Outbound messages": OutboundOptions,
     "SOAP": SoapOptions,
     "FHIR": FhirOptions,
     "Users and policy": UserOptions,
@@ -80,6 +82,7 @@ class Config(
     DsubOptions,
     WebsocketOptions,
     FeedOptions,
+    OutboundOptions,
     SoapOptions,
     FhirOptions,
     UserOptions,

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from xds.config import Config
 from xds.database.access import Database
 from xds.database.errors import DatabaseUnavailable
+from xds.messaging.outbound import matching as outbound
 from xds.notification import measuring
 from xds.notification.matcher import Matcher
 from xds.notification.subscriptions import Subscriptions
@@ -39,9 +41,17 @@ OF_METRICS: Final[Sequence[Callable[[Metrics], Subscriber]]] = (counting,)
 OF_NOTIFICATIONS: Final[Sequence[Callable[[Subscriptions], Subscriber]]] = (matching,)
 """The subscribers of a server that has subscriptions."""
 
+OF_OPTIONS: Final[Sequence[Callable[[Config, Database], Subscriber | None]]] = (
+    outbound.subscriber,
+)
+"""What makes each subscriber that the options may have; None where they do not."""
+
 
 def readers(
-    database: Database, metrics: Metrics | None, subscriptions: Subscriptions | None
+    config: Config,
+    database: Database,
+    metrics: Metrics | None,
+    subscriptions: Subscriptions | None,
 ) -> list[EventReader]:
     """Return what works for the subscribers in this process."""
     found: list[Subscriber] = []
@@ -52,6 +62,7 @@ def readers(
         found += [make(metrics) for make in OF_METRICS]
     if subscriptions is not None:
         found += [make(subscriptions) for make in OF_NOTIFICATIONS]
+    found += [one for make in OF_OPTIONS if (one := make(config, database)) is not None]
     return [EventReader(database, one) for one in found]
 
 

@@ -22,6 +22,7 @@ def wrong_files(config: Config) -> list[str]:
 
 def _readings(config: Config) -> Mapping[str, Callable[[], object]]:
     from xds.content import defaults
+    from xds.messaging.outbound import destinations_file
     from xds.metadata import code_sets
     from xds.metadata.systems import Systems
 
@@ -31,6 +32,7 @@ def _readings(config: Config) -> Mapping[str, Callable[[], object]]:
         "generate_defaults": defaults.read,
         "user_issuers": _read_issuers,
         "policy": _read_policy,
+        "destinations": destinations_file.read,
     }
     named = {option: getattr(config, option) for option in readings}
     found: dict[str, Callable[[], object]] = {

@@ -62,6 +62,7 @@ Index("ix_message_control_id", message.c.control_id)
 Index("ix_message_received", message.c.received)
 Index("ix_message_patient_id", message.c.patient_id)
 Index("ix_message_state", message.c.state, message.c.pk)
+Index("ix_message_submission_set", message.c.submission_set)
 
 message_number = Table(
     "message_number",

@@ -53,6 +53,7 @@ def import_tables() -> None:
     import xds.audit.table
     import xds.database.used_once
     import xds.dsub.pull_points
+    import xds.messaging.outbound.tables
     import xds.messaging.tables
     import xds.notification.tables
     import xds.outgoing.tables

@@ -4,15 +4,16 @@ The decisions about some events and the number of the last of these are one comm
 (:mod:`xds.registry.subscribers`), so each message is there once, whatever process ends when.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import Connection
 
+from xds.config import Config
 from xds.database.access import Database
-from xds.messaging.outbound import records
+from xds.messaging.outbound import destinations_file, records
 from xds.messaging.outbound.destination import ChangeToTell, Destination
+from xds.messaging.outbound.origins import DocumentOrigin, origins
 from xds.messaging.outbound.records import NewOutbound, OutboundState
 from xds.messaging.outbound.rules import known_of
 from xds.metadata import vocabulary as v
@@ -38,31 +39,22 @@ _OF_EVENTS: Final[Mapping[str, ChangeToTell]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentOrigin:
-    """Where a document came from, as far as a message brought it."""
-
-    sender: str = ""
-    """``application|facility``; empty where no message did."""
-    practice: str = ""
-    """ODS code of the patient's general practice."""
-
-
-Origins = Callable[[Connection, Sequence[str]], Mapping[str, DocumentOrigin]]
-"""Tells by entryUUIDs where documents came from."""
-
 _NOWHERE: Final = DocumentOrigin()
+
+
+def subscriber(config: Config, database: Database) -> Subscriber | None:
+    """Return the subscriber that tells destinations; None where the options have none."""
+    if config.destinations is None:
+        return None
+    return DestinationMatcher(database, destinations_file.read(config.destinations)).subscriber()
 
 
 class DestinationMatcher:
     """Decides what is told to whom, for one process."""
 
-    def __init__(
-        self, database: Database, destinations: Sequence[Destination], origins: Origins
-    ) -> None:
+    def __init__(self, database: Database, destinations: Sequence[Destination]) -> None:
         self._database = database
         self._destinations = destinations
-        self._origins = origins
 
     def subscriber(self) -> Subscriber:
         """Return what reads the events."""
@@ -81,7 +73,8 @@ class DestinationMatcher:
     ) -> Iterator[NewOutbound]:
         """Yield what is decided about events, for each destination that is told such changes."""
         changes = _Changes(connection, found)
-        origins = self._origins(connection, changes.uuids)
+        sets = dict.fromkeys(one.submission_set for one in found if one.submission_set)
+        brought = origins(connection, list(sets))
         for event in found:
             change = changes.change(event)
             if change is None:
@@ -89,7 +82,7 @@ class DestinationMatcher:
             entry = changes.entry(event)
             if entry is None:
                 continue
-            origin = origins.get(entry.id, _NOWHERE)
+            origin = brought.get(event.submission_set or "", _NOWHERE)
             for one in self._destinations:
                 if change in one.changes:
                     state, rule = _decided(one, entry, origin)

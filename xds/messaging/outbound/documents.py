@@ -1,0 +1,118 @@
+"""What is read of the registry and the repository when a message is sent."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from xds.config import Config
+from xds.messaging.outbound import records
+from xds.messaging.outbound.building import DocumentToSend
+from xds.messaging.outbound.destination import Destination
+from xds.messaging.outbound.records import OutboundMessage
+from xds.metadata import vocabulary as v
+from xds.metadata.criteria import ANYTHING, equal
+from xds.metadata.objects import DocumentEntry
+from xds.notification import told
+from xds.outgoing.delivery import NotDelivered, Undeliverable
+from xds.registry.queries.views import RegistryView
+from xds.registry.queries.visibility import EVERYTHING
+from xds.repository import index
+from xds.repository.index import IndexedDocument
+from xds.repository.reading import RegisteredDocuments
+from xds.repository.store import DocumentNotFound, StoreError, open_store
+
+_PRELIMINARY: Final = '"docStatus":"preliminary"'
+_WITH_PARENT: Final = frozenset({v.RPLC, v.XFRM_RPLC, v.APND})
+
+
+class NotToBeSent(Exception):
+    """Nothing is left to be sent: a newer message of the document says it all."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentsToSend:
+    """The documents of the repository here, with their metadata."""
+
+    documents: RegisteredDocuments | None
+    """None where this server has no repository."""
+
+    @classmethod
+    def open(cls, config: Config) -> "DocumentsToSend":
+        """Open the store of the options."""
+        if config.serve_repository == "no":
+            return cls(None)
+        return cls(RegisteredDocuments(open_store(config.documents_url, config.documents_settings)))
+
+    def read(
+        self, connection: Connection, destination: Destination, message: OutboundMessage
+    ) -> DocumentToSend:
+        """Read the document of a message as it is now.
+
+        NotToBeSent where a newer message says all; Undeliverable where the document is not here.
+        """
+        view = RegistryView(connection, told.MOST_OBJECTS, EVERYTHING)
+        latest = view.find(DocumentEntry, [equal("logical_id", [message.logical_id])])
+        entry = latest[0].thing if latest else None
+        if message.change == "withdrawn":
+            if not records.was_told(connection, message):
+                raise NotToBeSent
+            entry = entry or _past(connection, message.entry_uuid)
+        elif entry is None or entry.availability_status != v.APPROVED:
+            raise NotToBeSent
+        if entry is None:
+            raise Undeliverable("nothing is left of the document")
+        preliminary = is_preliminary(entry)
+        if preliminary and not destination.preliminary:
+            raise NotToBeSent
+        return DocumentToSend(
+            entry=entry,
+            parent=self._parent(view, message),
+            blocks=None if message.change == "withdrawn" else self._blocks(connection, entry),
+            is_preliminary=preliminary,
+        )
+
+    def _parent(self, view: RegistryView, message: OutboundMessage) -> DocumentEntry | None:
+        if message.change not in ("replaced", "appended"):
+            return None
+        wanted = [
+            one.target
+            for one in view.every_version.relations([message.entry_uuid])
+            if one.association_type in _WITH_PARENT
+        ]
+        found = view.find(DocumentEntry, [equal("logical_id", wanted)]) if wanted else []
+        return found[0].thing if found else None
+
+    def _blocks(
+        self, connection: Connection, entry: DocumentEntry
+    ) -> Callable[[], Iterable[bytes]]:
+        unique_id = entry.unique_id or ""
+        held = index.find(connection, [unique_id]).get(unique_id)
+        if self.documents is None or held is None:
+            raise Undeliverable("the document is not in the repository here")
+        documents = self.documents
+        return lambda: _read(documents, held)
+
+
+def is_preliminary(entry: DocumentEntry) -> bool:
+    """Tell whether a report is not final yet, as its docStatus says."""
+    return any(_PRELIMINARY in value.replace(" ", "") for value in entry.fhir_elements)
+
+
+def _past(connection: Connection, entry_uuid: str) -> DocumentEntry | None:
+    """Return a document that was removed."""
+    found = told.objects(connection, DocumentEntry, [entry_uuid], ANYTHING).get(entry_uuid)
+    thing = None if found is None else found.thing
+    return thing if isinstance(thing, DocumentEntry) else None
+
+
+def _read(documents: RegisteredDocuments, held: IndexedDocument) -> Iterator[bytes]:
+    try:
+        with closing(documents.open(held)) as reader:
+            yield from reader
+    except DocumentNotFound:
+        raise Undeliverable("the document is gone") from None
+    except StoreError as error:
+        raise NotDelivered(type(error).__name__, refused=True) from None
