@@ -189,7 +189,7 @@ def test_what_is_fetched_is_fetched_in_the_trace() -> None:
 
 def test_nothing_of_it_is_imported_where_it_is_off() -> None:
     said = (
-        "import sys, xds.app, xds.hl7v2.listener, xds.server.supervisor;"
+        "import sys, xds.app, xds.messaging.doors.listener, xds.server.supervisor;"
         "print(sorted(name for name in sys.modules if name.startswith('opentelemetry')))"
     )
     told = subprocess.run([sys.executable, "-c", said], check=True, capture_output=True, text=True)

@@ -113,7 +113,7 @@ def patient_feed(
     config: Config, listening: socket.socket, cannot_start: Event, certificates: Connection
 ) -> None:
     """Serve the patient feed."""
-    from xds.hl7v2.listener import run
+    from xds.messaging.doors.listener import run
 
     run(config, listening, cannot_start, certificates)
 

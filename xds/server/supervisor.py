@@ -34,7 +34,12 @@ if TYPE_CHECKING:
     from xds.server.certificates import Certificates
 
 READY: Final = "/health/ready"
-PRELOADED: Final = ("xds.app", "xds.hl7v2.listener", "xds.server.worker", "xds.server.preloaded")
+PRELOADED: Final = (
+    "xds.app",
+    "xds.messaging.doors.listener",
+    "xds.server.worker",
+    "xds.server.preloaded",
+)
 """The modules that every process needs, read once by the one that all others are forks of."""
 
 _BIND_SECONDS: Final = 1.0
