@@ -26,6 +26,8 @@ _MONTHS: Final = (
     *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
 )
 _NHS_DIGITS: Final = 10
+_IN_BANNER: Final = 2
+"""How many of the patient's numbers stand on each page; the others stand above the report."""
 
 
 def title(source: ReportSource) -> str:
@@ -85,7 +87,7 @@ def organisation_name(organisation: MessageOrganisation | None) -> str:
 def banner(source: ReportSource) -> Sequence[str]:
     """Return who the patient is, for each page."""
     patient = source.patient
-    facts = [f"{number_label(one)} {number(one)}" for one in patient.identifiers[:2]]
+    facts = [f"{number_label(one)} {number(one)}" for one in patient.identifiers[:_IN_BANNER]]
     if patient.birth_date:
         facts.append(f"born {moment(patient.birth_date)}")
     if patient.sex:
@@ -127,7 +129,7 @@ def fields(source: ReportSource) -> Sequence[tuple[str, str]]:
 
 def _fields(source: ReportSource) -> Iterator[tuple[str, str]]:
     report, patient = source.report, source.patient
-    for identifier in patient.identifiers:
+    for identifier in patient.identifiers[_IN_BANNER:]:
         yield number_label(identifier), number(identifier)
     yield "Postcode", patient.postcode
     yield "General practice", patient.practice

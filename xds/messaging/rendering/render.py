@@ -1,7 +1,9 @@
 """One report becomes one document, in one of four forms."""
 
+from collections.abc import Callable
+from importlib import import_module
+
 from xds.messaging.model import MessageEnvelope, MessagePatient, MessageReport, RenderedContent
-from xds.messaging.rendering import text
 from xds.messaging.rendering.documents import (
     DocumentIdentity,
     RenderedDocument,
@@ -26,5 +28,15 @@ def render(
     source = ReportSource(
         report=report, content=content, patient=patient, envelope=envelope, identity=identity
     )
-    del form
-    return text.render(source)
+    return _renderer(form)(source)
+
+
+def _renderer(form: ReportForm) -> Callable[[ReportSource], RenderedDocument]:
+    """Return the function that makes a form.
+
+    Its module is imported when it is needed: that of PDF takes half a second of libraries.
+    """
+    found: Callable[[ReportSource], RenderedDocument] = import_module(
+        f"xds.messaging.rendering.{form}"
+    ).render
+    return found

@@ -11,7 +11,7 @@ from xds.messaging.rendering.documents import RenderedDocument, ReportSource, re
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Code
 
-_FORMAT: Final = Code(v.MIME_TYPE_SUFFICIENT, v.IHE_FORMAT_CODES, "mimeType Sufficient")
+FORMAT: Final = Code(v.MIME_TYPE_SUFFICIENT, v.IHE_FORMAT_CODES, "mimeType Sufficient")
 _INDENT: Final = "  "
 
 
@@ -52,7 +52,7 @@ def _canonical_row(row: ResultRow) -> dict[str, object]:
 def render(source: ReportSource) -> RenderedDocument:
     """Return a report as text/plain in UTF-8: a header, then each section."""
     text = "\n".join(line.rstrip() for line in _document(source)) + "\n"
-    return rendered("text/plain", _FORMAT, text.encode())
+    return rendered("text/plain", FORMAT, text.encode())
 
 
 def _document(source: ReportSource) -> Iterator[str]:
