@@ -1,0 +1,148 @@
+"""Tables of results on pages: columns as wide as they need, and heads on each page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from xds.messaging.model import ResultRow
+from xds.messaging.rendering import fonts, header
+from xds.messaging.rendering.pages import GREY, LEADING, Flow
+from xds.messaging.rendering.pdf_text import monospaced
+from xds.messaging.rendering.text import level
+
+SIZE: Final = 8.5
+_GAP: Final = 9.0
+_SPREAD: Final = 26.0
+"""How much wider than needed a column may be."""
+_INDENT: Final = 9.0
+_NOTE_SIZE: Final = 8.0
+_GROUP_GAP: Final = 5.0
+_TOGETHER: Final = 8
+"""Lines of a row that stay on one page."""
+_HEADS: Final = ("Test", "Result", "Unit", "Reference range", "Flag", "Status", "Time")
+_FLAG: Final = 4
+_WIDEST_WORD: Final = 0.3
+"""Of the room: longer words are broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    at: int
+    x: float
+    width: float
+
+
+def table(flow: Flow, rows: Sequence[ResultRow]) -> None:
+    """Place rows of results; text rows take the whole width."""
+    cells = [_cells(row) for row in rows]
+    columns = _columns(rows, cells, flow.room)
+
+    def heads() -> None:
+        for column in columns:
+            flow.put(column.x, _HEADS[column.at], fonts.BOLD, _NOTE_SIZE, GREY)
+        flow.advance(_NOTE_SIZE)
+        flow.y += 1.5
+        flow.rule(0.6)
+        flow.y += 2.5
+
+    flow.reserve(4 * SIZE * LEADING)
+    heads()
+    flow.running = heads
+    group = rows[0].group
+    for row, texts in zip(rows, cells, strict=True):
+        if _outermost(row.group) != _outermost(group):
+            flow.y += _GROUP_GAP
+        group = row.group
+        if row.is_text:
+            _text_row(flow, row)
+        else:
+            _row(flow, columns, row, texts)
+        for note in row.notes:
+            flow.prose(note, fonts.PROSE, _NOTE_SIZE, _INDENT * (level(row) + 1), GREY)
+        flow.y += 1.5
+        flow.rule(0.15)
+        flow.y += 2
+    flow.running = None
+
+
+def _outermost(group: str) -> str:
+    return group.partition(".")[0]
+
+
+def _cells(row: ResultRow) -> tuple[str, ...]:
+    time = header.moment(row.time)
+    return (row.test, row.value, row.unit, row.range, row.flag, row.status, time)
+
+
+def _columns(
+    rows: Sequence[ResultRow], cells: Sequence[Sequence[str]], room: float
+) -> Sequence[_Column]:
+    """Return the columns that have something in them, with their places and widths."""
+    measured = [texts for row, texts in zip(rows, cells, strict=True) if not row.is_text] or [
+        ("",) * len(_HEADS)
+    ]
+    used = [at for at in range(len(_HEADS)) if at < 2 or any(texts[at] for texts in measured)]
+    indent = _INDENT * max(level(row) for row in rows)
+    wanted, least = [], []
+    for at in used:
+        texts = {_HEADS[at], *(texts[at] for texts in measured)}
+        extra = indent if at == 0 else 0.0
+        wanted.append(extra + max(_widest(text.split("\n")) for text in texts))
+        words = extra + max(_widest(text.split()) for text in texts)
+        least.append(min(words, room * _WIDEST_WORD))
+    widths = _shared(wanted, least, room - _GAP * (len(used) - 1))
+    found, x = [], 0.0
+    for at, width in zip(used, widths, strict=True):
+        found.append(_Column(at, x, width))
+        x += width + _GAP
+    return found
+
+
+def _widest(texts: Sequence[str]) -> float:
+    return max((fonts.width(text, fonts.BOLD, SIZE) for text in texts), default=0.0)
+
+
+def _shared(wanted: Sequence[float], least: Sequence[float], room: float) -> Sequence[float]:
+    """Return the widths of columns: what they want if it fits, else between that and the least."""
+    if sum(wanted) <= room:
+        spread = min(_SPREAD, (room - sum(wanted)) / len(wanted))
+        return [width + spread for width in wanted]
+    if sum(least) >= room:
+        return [width * room / sum(least) for width in least]
+    slack = [most - fewest for most, fewest in zip(wanted, least, strict=True)]
+    share = (room - sum(least)) / sum(slack)
+    return [fewest + share * one for fewest, one in zip(least, slack, strict=True)]
+
+
+def _row(flow: Flow, columns: Sequence[_Column], row: ResultRow, texts: Sequence[str]) -> None:
+    indents = {0: _INDENT * level(row)}
+    faces = {_FLAG: fonts.BOLD, 1: fonts.BOLD if row.flag else fonts.PROSE}
+    lines = [
+        list(
+            fonts.wrapped(
+                texts[column.at],
+                faces.get(column.at, fonts.PROSE),
+                SIZE,
+                column.width - indents.get(column.at, 0.0),
+            )
+        )
+        for column in columns
+    ]
+    height = max(map(len, lines))
+    flow.reserve(min(height, _TOGETHER) * SIZE * LEADING)
+    for at in range(height):
+        flow.reserve(SIZE * LEADING)
+        for column, cell in zip(columns, lines, strict=True):
+            if at < len(cell):
+                x = column.x + indents.get(column.at, 0.0)
+                flow.put(x, cell[at], faces.get(column.at, fonts.PROSE), SIZE)
+        flow.advance(SIZE)
+
+
+def _text_row(flow: Flow, row: ResultRow) -> None:
+    x = _INDENT * level(row)
+    marks = ", ".join(part for part in (row.test, row.flag, row.status) if part)
+    flow.reserve(3 * SIZE * LEADING)
+    if marks:
+        flow.prose(marks, fonts.BOLD, SIZE, x)
+    monospaced(flow, row.value.split("\n"), x + _INDENT)
