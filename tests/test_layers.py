@@ -218,7 +218,7 @@ LIBRARIES: Final = {
         "metadata",
         "client",
     ),
-    "orjson": ("fhir", "mhd", "security.key_sets", "audit.record"),
+    "orjson": ("fhir", "mhd", "security.key_sets", "audit.record", "logs"),
     "signxml": ("soap.assertions",),
     "jwt": ("security.key_sets", "security.tokens"),
 }

@@ -17,13 +17,16 @@ import re
 import sys
 import time
 import traceback
+from collections.abc import Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import Final
 
+import orjson
 import structlog
-from structlog.contextvars import bind_contextvars, unbind_contextvars
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 _SPEAK_OF_THE_MACHINE: Final = (
@@ -53,7 +56,7 @@ def configure(level: str = "info", log_format: str | None = None) -> None:
     before = _before_rendering("iso" if as_json else "%H:%M:%S")
     if not as_json:  # JSON has an escape for each of them
         before.append(_without_controls)
-    renderer: Processor = structlog.processors.JSONRenderer(_as_json) if as_json else _console()
+    renderer: Processor = _as_json if as_json else _console()
     structlog.configure(
         processors=[*before, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -90,20 +93,22 @@ class correlation:  # noqa: N801 - read as a function, and entered once for ever
             self._bound["trace_id"] = trace_id
 
     def __enter__(self) -> str:
-        before = structlog.contextvars.get_contextvars()
-        self._before = {name: before.get(name) for name in self._bound}
-        bind_contextvars(**self._bound)
+        self._before = _BOUND.get()
+        _BOUND.set({**self._before, **self._bound})
         return self._bound["correlation"]
 
     def __exit__(self, *_: object) -> None:
         # not by a token: a generator may be closed in another context than it was begun in
-        unbind_contextvars(*self._bound)
-        bind_contextvars(**{name: value for name, value in self._before.items() if value})
+        _BOUND.set(self._before)
+
+
+_BOUND: Final[ContextVar[Mapping[str, str]]] = ContextVar("bound", default=MappingProxyType({}))
+"""What every line written inside of a correlation has."""
 
 
 def current_correlation() -> str:
     """Give the id of the correlation that this is inside of, or nothing."""
-    return str(structlog.contextvars.get_contextvars().get("correlation", ""))
+    return _BOUND.get().get("correlation", "")
 
 
 def describe(error: BaseException) -> str:
@@ -140,11 +145,23 @@ def _short(filename: str) -> str:
 
 
 _ENCODER: Final = json.JSONEncoder(default=repr)
-"""Made once: json.dumps makes another for each line that it is told what to do with values of."""
+"""For what is beyond orjson: keys that are no text, large numbers, what is not plain ASCII."""
+_AS_THEY_ARE: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
-def _as_json(event: EventDict, **_: object) -> str:
-    return _ENCODER.encode(event)
+def _as_json(_logger: object, _method: str, event: EventDict) -> str:
+    try:
+        line = orjson.dumps(event, repr, _AS_THEY_ARE).decode()
+    except TypeError:
+        return _ENCODER.encode(event)
+    # escapes leave nothing that could pass for another line, or move a terminal
+    return line if line.isascii() and "\x7f" not in line else _ENCODER.encode(event)
+
+
+def _with_correlation(_logger: object, _method: str, event: EventDict) -> EventDict:
+    for name, value in _BOUND.get().items():
+        event.setdefault(name, value)
+    return event
 
 
 def _in_utc(_logger: object, _method: str, event: EventDict) -> EventDict:
@@ -161,7 +178,7 @@ def _second(seconds: int) -> str:
 
 def _before_rendering(time_format: str) -> list[Processor]:
     return [
-        structlog.contextvars.merge_contextvars,
+        _with_correlation,
         structlog.processors.add_log_level,
         _in_utc
         if time_format == "iso"

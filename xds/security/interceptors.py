@@ -4,11 +4,11 @@ An interceptor is an object in the chain that an affinity domain is opened with;
 another.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from xds.errors import FailureKind, Violation, kind_of
 from xds.security.access import Access
@@ -114,7 +114,7 @@ class InterceptorChain:
         AccessDenied before the block or out of it; NotRecorded after it. ``leave`` of each is
         called, also where an earlier one has denied the request.
         """
-        return self._passing(access) if self.interceptors else nullcontext()
+        return _Passing(self, access) if self.interceptors else nullcontext()
 
     def unauthenticated(self, access: Access, failure: AuthenticationFailed) -> None:
         """Tell each of a request whose user nobody vouches for, or whose node is refused.
@@ -123,14 +123,14 @@ class InterceptorChain:
 
         NotRecorded where that cannot be recorded. The request is refused in any case.
         """
-        self._leave(access, Outcome.of(failure))
+        self.leave(access, Outcome.of(failure))
 
     def unauthorized(self, access: Access, denial: AccessDenied) -> None:
         """Tell each of a request that a binding denies to a user who is known.
 
         NotRecorded where that cannot be recorded. The request is denied in any case.
         """
-        self._leave(access, Outcome.of(denial))
+        self.leave(access, Outcome.of(denial))
 
     def unreadable(self, access: Access, error: BaseException) -> None:
         """Tell each of a request that its binding refuses before it comes to any of them.
@@ -140,21 +140,10 @@ class InterceptorChain:
 
         NotRecorded where that cannot be recorded. The request is refused in any case.
         """
-        self._leave(access, Outcome.of(error))
+        self.leave(access, Outcome.of(error))
 
-    @contextmanager
-    def _passing(self, access: Access) -> Iterator[None]:
-        try:
-            for interceptor in self.interceptors:
-                interceptor.enter(access)
-            access.describe = None  # from here on the handler sets the details
-            yield
-        except BaseException as error:
-            self._leave(access, Outcome.of(error))
-            raise
-        self._leave(access, Outcome.of_answer(access))
-
-    def _leave(self, access: Access, outcome: Outcome) -> None:
+    def leave(self, access: Access, outcome: Outcome) -> None:
+        """Tell each what became of a request; NotRecorded where one holds the answer back."""
         unrecorded: NotRecorded | None = None
         for interceptor in reversed(self.interceptors):
             try:
@@ -167,3 +156,27 @@ class InterceptorChain:
                 raise unrecorded
             finally:
                 del unrecorded  # the exception has this frame, which would have the exception
+
+
+@dataclass(frozen=True, slots=True)
+class _Passing(AbstractContextManager[None]):
+    """A request between the two calls of each interceptor."""
+
+    chain: InterceptorChain
+    access: Access
+
+    def __enter__(self) -> None:
+        try:
+            for interceptor in self.chain.interceptors:
+                interceptor.enter(self.access)
+        except BaseException as error:
+            self.chain.leave(self.access, Outcome.of(error))
+            raise
+        self.access.describe = None  # from here on the handler sets the details
+
+    def __exit__(
+        self, _kind: object, error: BaseException | None, _traceback: object
+    ) -> Literal[False]:
+        outcome = Outcome.of_answer(self.access) if error is None else Outcome.of(error)
+        self.chain.leave(self.access, outcome)
+        return False
