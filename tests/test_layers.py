@@ -201,6 +201,7 @@ LIBRARIES: Final = {
         "commands",
         "options",
         "security.policy_file",
+        "messaging.flavours.reading",
         "messaging.outbound.destinations_file",
     ),
     "pydantic_settings": ("config",),

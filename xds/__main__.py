@@ -52,6 +52,7 @@ COMMANDS: Final = MappingProxyType(
             "client.listen",
             "Receive DSUB and FHIR notifications and show them, for trials.",
         ),
+        "flavours": ("flavours", "List how messages of each sender are read, or show one flavour."),
         "certs": ("certs", "Make an authority and certificates for trials of TLS."),
         "load": (
             "maintenance.load",

@@ -25,7 +25,7 @@ from xds.audit.options import AuditOptions
 from xds.dsub.options import DsubOptions
 from xds.fhir.options import FhirOptions
 from xds.hl7v2.options import FeedOptions
-from xds.messaging.options import OutboundOptions
+from xds.messaging.options import MessagingOptions, OutboundOptions
 from xds.notification.options import NotificationOptions
 from xds.options.domain import EXAMPLE_REPOSITORY as EXAMPLE_REPOSITORY
 from xds.options.domain import EXAMPLES as EXAMPLES
@@ -57,6 +57,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "DSUB": DsubOptions,
     "Websockets": WebsocketOptions,
     "Patient feed": FeedOptions,
+    "Document messaging": MessagingOptions,
     "Outbound messages": OutboundOptions,
     "SOAP": SoapOptions,
     "FHIR": FhirOptions,
@@ -82,6 +83,7 @@ class Config(
     DsubOptions,
     WebsocketOptions,
     FeedOptions,
+    MessagingOptions,
     OutboundOptions,
     SoapOptions,
     FhirOptions,

@@ -33,6 +33,7 @@ def _readings(config: Config) -> Mapping[str, Callable[[], object]]:
         "user_issuers": _read_issuers,
         "policy": _read_policy,
         "destinations": destinations_file.read,
+        "flavours": _read_flavours,
     }
     named = {option: getattr(config, option) for option in readings}
     found: dict[str, Callable[[], object]] = {
@@ -65,6 +66,12 @@ def _read_policy(path: Path) -> None:
     except policy_file.PolicyError as error:
         lines = (f"{path} is no policy: {line}" for line in str(error).splitlines())
         raise ValueError("\n".join(lines)) from None
+
+
+def _read_flavours(path: Path) -> None:
+    from xds.messaging.flavours.reading import read_flavours
+
+    read_flavours(path)
 
 
 def _of_tls(config: Config) -> Mapping[str, Callable[[], object]]:

@@ -20,3 +20,13 @@ class OutboundOptions(BaseModel):
         description="Days for which it is kept what was sent to destinations, and what was not.",
         examples=[400],
     )
+
+
+class MessagingOptions(BaseModel):
+    """Messages that bring reports, documents and orders."""
+
+    flavours: Path | None = Field(
+        None,
+        description="Folder of flavours (.toml): how messages of senders are read.",
+        examples=["/etc/xds/flavours"],
+    )

@@ -18,10 +18,15 @@ class Flavour:
     authority_oid: str = ""
     placer_authority: str = ""
     """That of order numbers that name none."""
+    number_authorities: Mapping[str, str] = field(default_factory=dict)
+    """Authorities of numbers as written (EI.2), to OIDs."""
     source_id: str = ""
     """SubmissionSet.sourceId, an OID."""
     domains: Mapping[str, str] = field(default_factory=dict)
     """CX.4 or HD as written, to the OID of the domain; on top of the table of all senders."""
+    national_domains: Sequence[str] = ()
+    """OIDs of the domains of NHS, CHI, and Health and Care numbers, which have a check digit. The
+    first one is that of numbers which stand in PID-2 or PID-19 without an authority."""
     default_domain: str = ""
     """OID of the domain of PID-3 identifiers that name no authority."""
     id_types: Mapping[str, str] = field(default_factory=dict)
@@ -29,6 +34,10 @@ class Flavour:
     national_number_fields: Sequence[str] = ("PID-3", "PID-2", "PID-19")
     report_number: Sequence[str] = ("OBR-3", "ORC-3")
     """Fields that have the number of a report, in order of preference."""
+    filler_fields: Sequence[str] = ()
+    """Further fields that have accession numbers: ``OBR-20``."""
+    encounter_fields: Sequence[str] = ("PV1-19",)
+    """Fields that have the number of the visit."""
     chunks: Literal["auto", "join", "separate"] = "auto"
     """Whether ED values with the same OBX-3 and OBX-4 are pieces of one document."""
     render: Literal["pdf", "cda", "fhir", "text", "none"] = "pdf"
@@ -36,23 +45,46 @@ class Flavour:
     pointers: Literal["record", "refuse"] = "record"
     """What becomes of an RP, which is never fetched."""
     type_code: Code | None = None
+    """That of the sender's reports, where the message has none of ``known_types``."""
+    default_type_code: Code | None = None
+    """That of a report of which nothing else tells it."""
     class_code: Code | None = None
+    class_fields: Sequence[str] = ()
+    """Fields that have the class, such as ``TXA-24``."""
+    order_type_code: Code | None = None
+    order_class_code: Code | None = None
+    known_types: Sequence[Code] = ()
+    """Codes that are types of documents: the code of an OBX that carries one is its type."""
+    test_types: Mapping[str, Code] = field(default_factory=dict)
+    """Codes of tests (OBR-4.1) to typeCode."""
+    department_types: Mapping[str, Code] = field(default_factory=dict)
+    """OBR-24, of HL7 table 0074, to typeCode."""
     practice_setting: Code | None = None
     facility_type: Code | None = None
     confidentiality: Code | None = None
+    confidentialities: Mapping[str, Code] = field(default_factory=dict)
+    """TXA-18, of HL7 table 0272, and OBX-13, to confidentialityCode."""
+    restricted_tests: Sequence[str] = ()
+    """Codes of tests (OBR-4.1) of which reports are restricted."""
     language: str = "en-GB"
-    codes: Mapping[tuple[str, str], Code] = field(default_factory=dict)
-    """Translations: coding system and code as written, to a code of the affinity domain."""
+    codes: Mapping[str, Code] = field(default_factory=dict)
+    """Translations: ``system|code`` as written, to a code of the affinity domain."""
     coding_systems: Mapping[str, str] = field(default_factory=dict)
     """Coding systems as written, to OIDs or URIs; on top of the table of all senders."""
     document_types: Mapping[str, Code] = field(default_factory=dict)
     """TXA-2 of HL7 table 0270 to typeCode."""
     organisations: Mapping[str, str] = field(default_factory=dict)
     """ODS code to name, where a message has the code alone."""
+    organisation_authorities: Mapping[str, str] = field(default_factory=dict)
+    """XON.6 or XON.9 as written, to the OID of the codes of organisations."""
+    laboratory: str = ""
+    """ODS code of the sender, where the message names no laboratory."""
     title_prefixes: Sequence[str] = ()
     """Cut off at the beginning of titles: ``PANEL:``."""
     person_authorities: Mapping[str, str] = field(default_factory=dict)
     """XCN.9 as written, to an OID."""
+    interpreter_signs: bool = False
+    """Whether the interpreter of a final report (OBR-32) is its legalAuthenticator."""
     acknowledge: Literal["auto", "original", "enhanced"] = "auto"
     """``auto``: MSH-15 and MSH-16 decide."""
     reading: AcknowledgementReading = "nhs"
@@ -83,3 +115,6 @@ class Flavour:
     """A line that is no segment: a line break within a field."""
     multiple_documents: bool = True
     """Whether a message may have several TXA."""
+    most_documents: int = 100
+    """That a message may carry."""
+    most_segments: int = 20_000
