@@ -10,7 +10,7 @@ from typing import Final
 
 from xds import base64_blocks
 from xds.hl7v2.writing import MessageWriter, StreamedField, composed, escaped, repeated
-from xds.messaging.outbound.destination import Destination, MessageForm
+from xds.messaging.outbound.destination import ChangeToTell, Destination, MessageForm
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Code, DocumentEntry
 
@@ -35,6 +35,7 @@ class DocumentToSend:
     """What it replaces or adds to."""
     blocks: Callable[[], Iterable[bytes]] | None
     """The document; None where the message has none."""
+    change: ChangeToTell
     is_preliminary: bool = False
 
 
@@ -44,8 +45,6 @@ class MessageToSend:
 
     id: str
     """MSH-10: the same at each attempt."""
-    change: str
-    """One of :data:`xds.messaging.outbound.destination.CHANGES`."""
     now: str
     """DTM, UTC: when the message is made."""
 
@@ -91,7 +90,7 @@ class _Builder:
         writer = self._begun("ORU", "R01", "ORU_R01")
         self._patient(writer)
         self._order(writer)
-        if self.message.change == "withdrawn":
+        if self.document.change == "withdrawn":
             told = {1: "1", 2: "ED", 3: self._coded(self._entry.type_code), 11: "D"}
             writer.segment("OBX", told)
         else:
@@ -99,7 +98,7 @@ class _Builder:
         return writer
 
     def _trigger(self) -> str:
-        match self.message.change:
+        match self.document.change:
             case "withdrawn":
                 return "T11"
             case "updated":
@@ -165,11 +164,11 @@ class _Builder:
         writer.segment("OBR", fields)
 
     def _report_status(self) -> str:
-        if self.message.change == "withdrawn":
+        if self.document.change == "withdrawn":
             return "X"
         if self.document.is_preliminary:
             return "P"
-        return "C" if self.message.change == "replaced" else "F"
+        return "C" if self.document.change == "replaced" else "F"
 
     def _txa(self, trigger: str) -> dict[int, str | StreamedField]:
         entry, parent = self._entry, self.document.parent

@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from xds.config import Config
 from xds.messaging.outbound import records
 from xds.messaging.outbound.building import DocumentToSend
-from xds.messaging.outbound.destination import Destination
-from xds.messaging.outbound.records import OutboundMessage
+from xds.messaging.outbound.destination import ChangeToTell, Destination
+from xds.messaging.outbound.records import OutboundMessage, OutboundState
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING, equal
 from xds.metadata.objects import DocumentEntry
@@ -57,7 +57,7 @@ class DocumentsToSend:
         latest = view.find(DocumentEntry, [equal("logical_id", [message.logical_id])])
         entry = latest[0].thing if latest else None
         if message.change == "withdrawn":
-            if not records.was_told(connection, message):
+            if not _was_told(connection, message, message.logical_id):
                 raise NotToBeSent
             entry = entry or _past(connection, message.entry_uuid)
         elif entry is None or entry.availability_status != v.APPROVED:
@@ -67,9 +67,11 @@ class DocumentsToSend:
         preliminary = is_preliminary(entry)
         if preliminary and not destination.preliminary:
             raise NotToBeSent
+        parent = self._parent(view, message)
         return DocumentToSend(
             entry=entry,
-            parent=self._parent(view, message),
+            parent=parent,
+            change=_change(connection, message, parent),
             blocks=None if message.change == "withdrawn" else self._blocks(connection, entry),
             is_preliminary=preliminary,
         )
@@ -94,6 +96,26 @@ class DocumentsToSend:
             raise Undeliverable("the document is not in the repository here")
         documents = self.documents
         return lambda: _read(documents, held)
+
+
+def _was_told(connection: Connection, message: OutboundMessage, logical_id: str) -> bool:
+    states = records.states_of(connection, message.destination, logical_id)
+    return OutboundState.DELIVERED in states
+
+
+def _change(
+    connection: Connection, message: OutboundMessage, parent: DocumentEntry | None
+) -> ChangeToTell:
+    """Return what the message tells: a document whose parent was never sent is a new one.
+
+    A parent of before the destination was there may be known to it.
+    """
+    if parent is not None and message.change == "replaced":
+        logical_id = parent.logical_id or parent.id
+        states = records.states_of(connection, message.destination, logical_id)
+        if states and OutboundState.DELIVERED not in states:
+            return "registered"
+    return message.change
 
 
 def is_preliminary(entry: DocumentEntry) -> bool:

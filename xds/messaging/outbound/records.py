@@ -7,10 +7,10 @@ from secrets import choice
 from typing import Any, Final
 from zlib import crc32
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from xds.database.access import Database
-from xds.messaging.outbound.destination import Destination
+from xds.messaging.outbound.destination import ChangeToTell, Destination
 from xds.messaging.outbound.tables import outbound_message, paused_destination
 from xds.outgoing import queue
 from xds.outgoing.delivery import NewDelivery
@@ -49,7 +49,7 @@ class OutboundMessage:
     """MSH-10."""
     destination: str
     event: int
-    change: str
+    change: ChangeToTell
     entry_uuid: str
     logical_id: str
     target: str
@@ -69,7 +69,7 @@ class NewOutbound:
 
     destination: Destination
     event: int
-    change: str
+    change: ChangeToTell
     entry_uuid: str
     logical_id: str
     patient_id: str
@@ -154,24 +154,10 @@ def read(connection: Connection, message_id: str) -> OutboundMessage | None:
 
 _COLUMNS: Final = tuple(column for column in outbound_message.columns if column.name != "pk")
 _BY_ID: Final = select(*_COLUMNS).where(_O.id == bindparam("wanted"))
-_TOLD: Final = (
-    select(func.count())
-    .select_from(outbound_message)
-    .where(
-        _O.logical_id == bindparam("document"),
-        _O.destination == bindparam("to"),
-        _O.state == OutboundState.DELIVERED,
-    )
-)
-_BLOCKING: Final = (
-    select(_O.id)
-    .where(
-        _O.logical_id == bindparam("document"),
-        _O.destination == bindparam("to"),
-        _O.state == OutboundState.DEAD,
-        _O.event < bindparam("before"),
-    )
-    .limit(1)
+_STATES: Final = (
+    select(_O.state)
+    .where(_O.logical_id == bindparam("document"), _O.destination == bindparam("to"))
+    .distinct()
 )
 
 
@@ -188,16 +174,10 @@ def messages(connection: Connection, *conditions: Any, most: int) -> list[Outbou
     return [_message(row) for row in connection.execute(query)]
 
 
-def was_told(connection: Connection, one: OutboundMessage) -> bool:
-    """Tell whether a destination has been told of a document before."""
-    asked = {"document": one.logical_id, "to": one.destination}
-    return bool(connection.scalar(_TOLD, asked))
-
-
-def is_blocked(connection: Connection, one: OutboundMessage) -> bool:
-    """Tell whether an earlier message of the document was given up: a later one must wait too."""
-    asked = {"document": one.logical_id, "to": one.destination, "before": one.event}
-    return connection.scalar(_BLOCKING, asked) is not None
+def states_of(connection: Connection, destination: str, logical_id: str) -> frozenset[str]:
+    """Return what has become of the messages of a document for a destination."""
+    asked = {"document": logical_id, "to": destination}
+    return frozenset(connection.scalars(_STATES, asked))
 
 
 _ENDED: Final = (

@@ -91,8 +91,6 @@ class MessageSender:
                 destination = self.destinations.get(message.destination)
                 if destination is None:
                     raise Undeliverable("the options name the destination no more")
-                if records.is_blocked(connection, message):
-                    raise Undeliverable("an earlier message of the document was given up")
                 document = self.documents.read(connection, destination, message)
         except NotToBeSent:
             self._ended[message_id] = (OutboundState.SUPERSEDED, "")
@@ -100,7 +98,7 @@ class MessageSender:
         except Undeliverable as error:
             self._dies(message_id, str(error), "")
             raise
-        to_send = MessageToSend(id=message_id, change=message.change, now=datatypes.now())
+        to_send = MessageToSend(id=message_id, now=datatypes.now())
         writer = building.build(destination, to_send, document)
         try:
             answer = self._exchange(destination, delivery.target, message, _Repeatable(writer))

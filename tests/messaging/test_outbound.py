@@ -1,0 +1,250 @@
+"""Documents go out as messages, through the wire from their submission to a receiver."""
+
+import base64
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.databases import Databases
+from tests.messaging.receiver import MllpReceiver, receiving
+from tests.serving import Server, configured, serving
+from xds.client import (
+    Content,
+    DocumentAdministrator,
+    DocumentConsumer,
+    DocumentSource,
+    entry_of,
+    submission_of,
+)
+from xds.client.administrator import removal_of, status_change_of
+from xds.database.access import Database
+from xds.messaging.outbound import records
+from xds.messaging.outbound.records import OutboundMessage
+from xds.messaging.outbound.tables import outbound_message
+from xds.metadata import vocabulary as v
+from xds.metadata.objects import Association, Code, DocumentEntry
+
+NHS = "2.16.840.1.113883.2.1.4.1"
+SCT = "2.16.840.1.113883.6.96"
+GENETIC = Code("1054161000000101", SCT, "Genetic report")
+CONTENT = b"%PDF-1.7\nreport\n%%EOF\n"
+
+DESTINATIONS = """
+[[destination]]
+name = "record"
+address = "{mdm}"
+sending_application = "XDS"
+sending_facility = "699X0"
+receiving_application = "RECORD"
+receiving_facility = "GM"
+answer_seconds = 1.0
+refusals = 2
+form = {{ coding_systems = {{ "{sct}" = "SNM3" }} }}
+
+[[destination.rule]]
+name = "genetic reports"
+type_code = ["{type_code}"]
+
+[[destination]]
+name = "results"
+address = "{oru}"
+changes = ["registered", "replaced", "withdrawn"]
+form = {{ message = "ORU", version = "2.5.1" }}
+rule = [{{ type_code = ["{type_code}"], postcode_area = ["M"] }}]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Feeds:
+    """A server with two destinations."""
+
+    server: Server
+    mdm: MllpReceiver
+    oru: MllpReceiver
+
+    def provide(
+        self, *, replaces: DocumentEntry | None = None, postcode: str = "M1 1AA", **changes: object
+    ) -> DocumentEntry:
+        """Provide a document of a new patient, or one that replaces another."""
+        number = f"T25-{secrets.randbelow(10**9):09}"
+        patient = f"{secrets.randbelow(10**9):010}^^^&{NHS}&ISO"
+        values: dict[str, object] = {
+            "type_code": GENETIC,
+            "title": f"Report {number}",
+            "creation_time": "20260810101500",
+            "reference_id_list": (f"{number}^^^&2.999.699&ISO^{v.REFERENCE_ACCESSION}",),
+            "source_patient_info": (
+                "PID-5|Hale^Una",
+                "PID-7|19700101",
+                "PID-8|F",
+                f"PID-11|1 High St^^Town^^{postcode}",
+            ),
+        }
+        if replaces is not None:
+            patient = replaces.patient_id or ""
+        entry = entry_of(patient, "application/pdf", **{**values, **changes})
+        submission = submission_of([entry])
+        if replaces is not None:
+            link = Association.create(association_type=v.RPLC, source=entry.id, target=replaces.id)
+            submission = submission.with_objects([*submission.objects, link])
+        with DocumentSource(self.server.repository_url) as source:
+            content = Content((CONTENT,), len(CONTENT))
+            source.provide_and_register(submission, {entry.id: content})
+        return entry
+
+    def records(self, entry: DocumentEntry) -> list[OutboundMessage]:
+        """What is recorded of a document, oldest first."""
+        database = Database(configured(self.server.data).database_url)
+        try:
+            with database.read() as connection:
+                of_it = outbound_message.c.logical_id == entry.id
+                return records.messages(connection, of_it, most=100)[::-1]
+        finally:
+            database.close()
+
+    def wait_for(self, entry: DocumentEntry, *states: str) -> list[OutboundMessage]:
+        """Return the records of a document for the first destination once they are so."""
+        until = time.monotonic() + 30
+        while True:
+            found = [one for one in self.records(entry) if one.destination == "record"]
+            if [one.state for one in found] == list(states):
+                return found
+            assert time.monotonic() < until, found
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def feeds(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Feeds]:
+    """A server that sends MDM to one receiver and ORU to another."""
+    data = tmp_path_factory.mktemp("feeds")
+    with receiving() as mdm, receiving() as oru:
+        code = str(GENETIC)
+        text = DESTINATIONS.format(mdm=mdm.url, oru=oru.url, sct=SCT, type_code=code)
+        path = data / "destinations.toml"
+        path.write_text(text)
+        options = {
+            "database": databases.url(data),
+            "destinations": str(path),
+            "metadata_update": "yes",
+            "remove_metadata": "yes",
+            "workers": "1",
+        }
+        with serving(data, options) as server:
+            yield Feeds(server, mdm, oru)
+
+
+def segment(message: list[list[str]], name: str) -> list[str]:
+    (found,) = [one for one in message if one[0] == name]
+    return [*found, *[""] * 40]
+
+
+def number_of(entry: DocumentEntry) -> str:
+    return entry.reference_id_list[0].partition("^")[0]
+
+
+def test_a_document_goes_out_as_mdm_with_all_that_is_known(feeds: Feeds) -> None:
+    entry = feeds.provide()
+    (message,) = feeds.mdm.wait_for(1, number_of(entry))
+    header = segment(message, "MSH")
+    assert header[3:7] == ["XDS", "699X0", "RECORD", "GM"]
+    assert (header[9], header[11], header[12]) == ("MDM^T02^MDM_T02", "P", "2.4")
+    assert len(header[10]) == 20
+    identity = segment(message, "PID")
+    number = (entry.patient_id or "").partition("^")[0]
+    assert identity[3] == f"{number}^^^NHS^NH"
+    assert identity[5:9] == ["Hale^Una", "", "19700101", "F"]
+    notes = segment(message, "TXA")
+    assert notes[2] == "1054161000000101^Genetic report^SNM3"
+    assert notes[6] == "20260810101500+0000"
+    assert notes[12] == f"{number_of(entry)}^^2.999.699^ISO"
+    assert (notes[17], notes[18], notes[19]) == ("AU", "U", "AV")
+    assert notes[25] == entry.title
+    carried = segment(message, "OBX")
+    assert (carried[2], carried[11]) == ("ED", "F")
+    *form, content = carried[5].split("^")
+    assert form == ["", "application", "pdf", "Base64"]
+    assert base64.b64decode(content) == CONTENT
+    (record,) = feeds.wait_for(entry, "delivered")
+    assert (record.id, record.answer, record.rule) == (header[10], "AA", "genetic reports")
+
+
+def test_an_oru_has_its_status_and_a_rule_may_ask_for_the_postcode(feeds: Feeds) -> None:
+    entry = feeds.provide()
+    elsewhere = feeds.provide(postcode="LS1 1AA")
+    (message,) = feeds.oru.wait_for(1, number_of(entry))
+    assert segment(message, "MSH")[9] == "ORU^R01^ORU_R01"
+    report = segment(message, "OBR")
+    assert (report[3], report[25]) == (f"{number_of(entry)}^^2.999.699^ISO", "F")
+    feeds.wait_for(elsewhere, "delivered")
+    states = {one.destination: one.state for one in feeds.records(elsewhere)}
+    assert states == {"record": "delivered", "results": "not chosen"}
+    newer = feeds.provide(replaces=entry)
+    (message,) = feeds.oru.wait_for(1, number_of(newer))
+    assert segment(message, "OBR")[25] == "C"
+
+
+def test_replacement_and_withdrawal_are_told_in_their_order(feeds: Feeds) -> None:
+    old = feeds.provide()
+    feeds.wait_for(old, "delivered")
+    new = feeds.provide(replaces=old)
+    feeds.wait_for(new, "delivered")
+    with DocumentAdministrator(feeds.server.registry_url) as administrator:
+        administrator.update(status_change_of(new, v.DEPRECATED))
+    feeds.wait_for(new, "delivered", "delivered")
+    first, _ = feeds.mdm.wait_for(2, number_of(old))
+    replacement, withdrawal = feeds.mdm.wait_for(2, number_of(new))
+    assert segment(first, "MSH")[9] == "MDM^T02^MDM_T02"
+    assert segment(replacement, "MSH")[9] == "MDM^T10^MDM_T02"
+    assert segment(replacement, "TXA")[13] == f"{number_of(old)}^^2.999.699^ISO"
+    assert segment(withdrawal, "MSH")[9] == "MDM^T11^MDM_T01"
+    assert segment(withdrawal, "TXA")[19] == "CA"
+    assert not [one for one in withdrawal if one[0] == "OBX"]
+
+
+def test_what_is_withdrawn_before_it_was_sent_is_not_told(feeds: Feeds) -> None:
+    entry = feeds.provide(type_code=Code("1", SCT, "another"))
+    with (
+        DocumentConsumer(feeds.server.registry_url) as consumer,
+        DocumentAdministrator(feeds.server.registry_url) as administrator,
+    ):
+        gone = removal_of(consumer, [entry.unique_id or ""])
+        administrator.remove_metadata(gone.entry_uuids)
+    states = [one.state for one in feeds.records(entry) if one.destination == "record"]
+    assert "delivered" not in states
+
+
+@pytest.mark.parametrize(
+    ("answers", "state", "reason"),
+    [
+        (["AE 102"], "dead", "AE 102"),
+        (["AE"], "dead", "AE"),
+        (["CR"], "dead", "CR"),
+    ],
+)
+def test_what_is_refused_for_good_is_given_up(
+    feeds: Feeds, answers: list[str | None], state: str, reason: str
+) -> None:
+    feeds.mdm.answers[:] = answers
+    entry = feeds.provide()
+    (record,) = feeds.wait_for(entry, state)
+    assert (record.reason, len(feeds.mdm.wait_for(1, number_of(entry)))) == (reason, 1)
+    # who has not seen what is replaced is told of a new document
+    newer = feeds.provide(replaces=entry)
+    feeds.wait_for(newer, "delivered")
+    (message,) = feeds.mdm.wait_for(1, number_of(newer))
+    assert segment(message, "MSH")[9] == "MDM^T02^MDM_T02"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answer", ["AR", "AE 207", "CE", None])
+def test_what_may_succeed_later_is_tried_again_under_its_id(
+    feeds: Feeds, answer: str | None
+) -> None:
+    feeds.mdm.answers[:] = [answer]
+    entry = feeds.provide()
+    first, second = feeds.mdm.wait_for(2, number_of(entry))
+    assert segment(first, "MSH")[10] == segment(second, "MSH")[10]
+    feeds.wait_for(entry, "delivered")
