@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bench import feed, fhir, large, notifications, plans
+from bench import feed, fhir, large, notifications, plans, removals
 from bench.calls import Plain, Query, Retrieve, Submit
 from bench.clients import Hammer, Load, Prepare
 from bench.deployment import (
@@ -111,6 +111,10 @@ def _at_rate(title: str, goal: float) -> tuple[Measure, ...]:
     return (Measure(title=title, unit="/s", goal=goal),)
 
 
+def _within(title: str, goal: float) -> Measure:
+    return Measure(title=title, unit="s", goal=goal, at_most=True)
+
+
 def _share(title: str) -> Measure:
     return Measure(title=title, unit="/s", goal=0.9, of_yardstick=True)
 
@@ -211,5 +215,15 @@ CASES: Final = (
             Measure(title="memory a process grew by", unit="MB", goal=64, at_most=True),
         ),
         fhir.gigabyte,
+    ),
+    Case(
+        "removal",
+        (
+            _within("ITI-62, 10,000 entries", 5),
+            _within("  an ITI-42 waits meanwhile", 0.25),
+            _within("ITI-86, their documents", 5),
+            _within("  an ITI-42 waits meanwhile", 0.25),
+        ),
+        removals.large,
     ),
 )

@@ -28,6 +28,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     any_,
+    bindparam,
     cast,
     delete,
     func,
@@ -42,7 +43,9 @@ from sqlalchemy import (
 
 from xds.database.access import Database
 from xds.database.hidden_rows import delete_hidden, has_hidden, hide
+from xds.database.lists import listed, one_of
 from xds.database.locks import Locks
+from xds.database.reading import fetch
 from xds.database.statements import array
 from xds.errors import (
     LocalPolicyRestrictionError,
@@ -371,20 +374,34 @@ def obstacles(
 
     ``referenced`` tells that DocumentEntries which name them are a reason.
     """
+    asked = {one: normal(one) for one in unique_ids}
+    bound = {"unique_ids": list(asked.values())}
+    held = {unique_id for (unique_id,) in fetch(connection, _MARKED, bound)}
+    rows = fetch(connection, _NAMING, {**bound, "repository": repository_unique_id})
+    bearing = set(on_hold(connection, _List.of(connection, [row[0] for row in rows]), codes))
+    held |= {unique_id for _, entry_uuid, unique_id in rows if entry_uuid in bearing}
+    named = {unique_id: entry_uuid for _, entry_uuid, unique_id in reversed(rows)}
+    if not referenced:
+        named.clear()
     found: dict[str, str] = {}
-    own = document_entry.c.repository_unique_id == repository_unique_id
-    for asked in unique_ids:
-        named = document_entry.c.unique_id == asked
-        query = select(document_entry.c.pk, document_entry.c.entry_uuid)
-        rows = connection.execute(query.where(named, own).order_by(document_entry.c.pk)).all()
-        held = select(legal_hold.c.unique_id).where(legal_hold.c.unique_id == asked)
-        if connection.scalar(held) is not None or (
-            rows and on_hold(connection, _List.of(connection, [row.pk for row in rows]), codes)
-        ):
-            found[asked] = "it is on legal hold"
-        elif rows and referenced:
-            found[asked] = f"DocumentEntry {rows[0].entry_uuid} names it: remove that first"
+    for one, unique_id in asked.items() if held or named else ():
+        if unique_id in held:
+            found[one] = "it is on legal hold"
+        elif unique_id in named:
+            found[one] = f"DocumentEntry {named[unique_id]} names it: remove that first"
     return found
+
+
+_NORMAL_IDS: Final = listed("unique_ids", Text())
+_MARKED: Final = select(legal_hold.c.unique_id).where(one_of(legal_hold.c.unique_id, _NORMAL_IDS))
+_NAMING: Final = (
+    select(document_entry.c.pk, document_entry.c.entry_uuid, document_entry.c.unique_id)
+    .where(
+        one_of(document_entry.c.unique_id, _NORMAL_IDS),
+        document_entry.c.repository_unique_id == bindparam("repository"),
+    )
+    .order_by(document_entry.c.pk)
+)
 
 
 # --- the removal ---------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal,
     select,
 )
 
@@ -87,6 +88,7 @@ __all__ = [
     "condemn",
     "every",
     "find",
+    "has_all",
     "held_keys",
     "note_registered",
     "pending",
@@ -171,17 +173,23 @@ def every(database: Database) -> Iterator[IndexedDocument]:
         last = found[-1].unique_id
 
 
+def has_all(connection: Connection, documents: Sequence[IndexedDocument]) -> bool:
+    """Tell whether all of these documents are still there, under their keys."""
+    keys = [one.key for one in documents]
+    return len(fetch(connection, _BY_KEY, {"keys": keys})) == len(documents)
+
+
 def remove(connection: Connection, documents: Sequence[IndexedDocument], now: int) -> None:
     """Drop documents, and note that they were removed on request."""
     named = one_of.named(document.c.unique_id, "unique_ids")
     noted = one_of.named(removed_document.c.unique_id, "unique_ids")
-    by_id = {one.unique_id: one for one in documents}
-    bound = {"unique_ids": list(by_id)}
-    connection.execute(delete(document).where(named), bound)
+    bound = {"unique_ids": [one.unique_id for one in documents]}
     connection.execute(delete(removed_document).where(noted), bound)
-    rows = [{"unique_id": one, "key": by_id[one].key, "at": now} for one in by_id]
-    if rows:
-        connection.execute(insert(removed_document), rows)
+    gone = select(document.c.unique_id, document.c.key, literal(now)).where(named)
+    connection.execute(
+        insert(removed_document).from_select(["unique_id", "key", "at"], gone), bound
+    )
+    connection.execute(delete(document).where(named), bound)
 
 
 def removed(connection: Connection, unique_ids: Collection[str]) -> set[str]:

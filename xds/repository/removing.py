@@ -11,6 +11,7 @@ from typing import Final
 
 from xds import logs
 from xds.database.access import InCommit, retried
+from xds.database.errors import DatabaseConflict
 from xds.database.locks import Locks
 from xds.errors import (
     RegistryError,
@@ -45,8 +46,8 @@ def remove(
 ) -> None:
     """Remove documents, all or none; those whose uniqueIds are ``withheld`` are not there.
 
-    ``obstacles`` is asked within the commit, and ``in_commit`` is called in it. ``locks`` are those
-    of whoever would register the documents meanwhile.
+    ``obstacles`` is asked before the commit and within it, where ``in_commit`` is called. ``locks``
+    are those of whoever would register the documents meanwhile.
 
     Raises TransactionFailure with everything that speaks against it; then nothing has changed.
     """
@@ -80,15 +81,23 @@ def _remove(
     exclusive: frozenset[str],
 ) -> Collection[IndexedDocument]:
     database = repository.database
-    with database.write(Locks(exclusive=exclusive)) as connection:
-        held = index.find(connection, wanted)
+
+    def require_removable(connection: Connection, held: Mapping[str, IndexedDocument]) -> None:
         reasons = dict(obstacles(connection, held.keys() - withheld))
         unsettled = index.pending(connection, [normal(one) for one in held])
-        reasons |= {one: _UNSETTLED for one in held if normal(one) in unsettled}
+        reasons |= {one: _UNSETTLED for one in held if unsettled and normal(one) in unsettled}
         if errors := list(_refusals(wanted, held.keys() - withheld, reasons)):
             raise TransactionFailure(errors)
-        removed = {one.key: one for one in held.values()}.values()
-        index.remove(connection, list(removed), database.clock(connection))
+
+    with database.read() as connection:
+        held = index.find(connection, wanted)
+        require_removable(connection, held)
+    removed = list({one.key: one for one in held.values()}.values())
+    with database.write(Locks(exclusive=exclusive)) as connection:
+        if not index.has_all(connection, removed):
+            raise DatabaseConflict("a document has been removed or provided meanwhile")
+        require_removable(connection, held)
+        index.remove(connection, removed, database.clock(connection))
         if in_commit is not None:
             in_commit(connection)
     return removed
