@@ -143,9 +143,7 @@ REQUIREMENTS: Final = (
     ),
     Requirement(
         "ITI-111",
-        "Events that others publish are told",
+        "Events that others publish are told, as an option at [base]/publish",
         "111:151 111:153 111:155 111:157 111:159 111:161 111:175 111:177 111:187 111:201",
-        "optional for a broker, and not offered: events are those of the registry, to which ITI-65 "
-        "and ITI-42 publish",
     ),
 )

@@ -29,6 +29,7 @@ def broker(shared_servers: SharedServers, receivers: Receivers) -> Server:
         "metadata_update": "yes",
         "restricted_update": "yes",
         "remove_metadata": "yes",
+        "dsubm_publish": "yes",
         "audit": "on",
     }
     return shared_servers("broker", options)

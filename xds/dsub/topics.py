@@ -23,7 +23,6 @@ _NAME: Final = re.compile(r"(?:([^\W\d][\w.-]*):)?([^\W\d][\w.-]*)")
 
 
 _PUBLISHED: Final = events.PUBLISHED
-_HAPPENED: Final[Mapping[str, str]] = {told: kind for kind, told in _PUBLISHED.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +61,7 @@ class DsubTopic:
 
     def of(self, change: str) -> str:
         """Return the topic of a notification of a kind of event, here or published by others."""
-        return self.text + self.suffixes[_HAPPENED.get(change, change)]
+        return self.text + self.suffixes[events.happened(change)]
 
 
 _CREATED: Final = {events.REGISTERED: ""}

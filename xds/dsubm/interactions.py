@@ -5,6 +5,7 @@ from typing import Final
 
 from xds.config import Config
 from xds.dsubm import iti110_subscription as subscribing
+from xds.dsubm import iti111_resource_publish as publishing
 from xds.dsubm import iti113_subscription_search as finding
 from xds.dsubm import iti114_topic_search as topics
 from xds.dsubm import vocabulary as v
@@ -15,13 +16,14 @@ from xds.fhir.interactions import (
     OPERATION,
     READ,
     SEARCH,
+    TRANSACTION,
     UPDATE,
     Describer,
     Handler,
     ImplementationGuide,
     Interaction,
 )
-from xds.metadata.catalogue import ITI_110, ITI_113, ITI_114
+from xds.metadata.catalogue import ITI_110, ITI_111, ITI_113, ITI_114
 from xds.security.scopes import permissions
 
 DSUBM: Final = ImplementationGuide(
@@ -116,6 +118,18 @@ INTERACTIONS: Final = (
         instantiates=(*(_BROKER + one for one in _OPTIONS), v.CAPABILITY_STATEMENT),
         extension=tuple({"url": v.TOPIC_OF_SERVER, "valueCanonical": one.url} for one in TOPICS),
         profiles=_profiles,
+    ),
+    Interaction(
+        ITI_111.name,
+        TRANSACTION,
+        "POST",
+        "/publish",
+        "Resource Publish: tell of what has happened to documents and Lists that are elsewhere.",
+        publishing.publish_bundle,
+        body="Bundle",
+        describer=publishing.describe,
+        permissions=permissions(DocumentReference="cud", List="cud"),
+        is_answered=lambda config: config.dsubm_publish == "yes",
     ),
     Interaction(
         ITI_110.name,

@@ -103,7 +103,7 @@ class _SubscriptionRequest:
     def _topic(self) -> SubscribedTopic:
         topic = self.wishes.topic
         name = f"{subscriptions.SEARCH_TOPIC}{self.wishes.criteria}" if topic is None else topic.url
-        changes = _OF_SEARCH if topic is None else topic.changes
+        changes = _OF_SEARCH if topic is None else events.with_published(topic.changes)
         return SubscribedTopic(name, self.plan.kind, changes)
 
 

@@ -31,7 +31,7 @@ from xds.notification.model import NotificationKind
 from xds.notification.recorder import recorder
 from xds.notification.sender import NotificationProtocol
 from xds.notification.told import Notification, NotifiedObject, RenderedNotification
-from xds.registry.events import REGISTERED, REMOVED
+from xds.registry.events import REGISTERED, REMOVED, happened
 from xds.registry.queries.views import RegistryView
 
 _METHODS: Final = {REGISTERED: "POST", REMOVED: "DELETE"}
@@ -80,7 +80,7 @@ class EventWriter:
         return NotifiedResource(
             resource_type="DocumentReference" if one.kind is DocumentEntry else "List",
             id=own_id(thing),
-            method=_METHODS.get(notification.change, _UPDATE),
+            method=_METHODS.get(happened(notification.change), _UPDATE),
             resource=self.resource(one, view, base) if is_full else None,
         )
 

@@ -146,6 +146,17 @@ def _wsn(port: str, name: str, title: str = "", *, is_one_way: bool = False) -> 
     )
 
 
+def _subscriptions(
+    name: str, title: str, action: str, interaction: str, path: str = "/Subscription"
+) -> TransactionRow:
+    """Return the row of a transaction of DSUBm by which a client subscribes."""
+    audit = AuditedAs(AuditEventID.REST, action, interaction)
+    kind = TransactionKind.SUBSCRIBE
+    return TransactionRow(
+        name=name, title=title, kind=kind, actor="registry", audit=audit, fhir=path
+    )
+
+
 ITI_8: Final = TransactionRow(
     name="ITI-8",
     title="Patient Identity Feed",
@@ -399,31 +410,19 @@ ITI_106: Final = TransactionRow(
     audit=AuditedAs(AuditEventID.REST, "C", "create"),
     fhir="/DocumentReference",
 )
-ITI_110: Final = TransactionRow(
-    name="ITI-110",
-    title="Resource Subscription",
-    kind=TransactionKind.SUBSCRIBE,
+ITI_110: Final = _subscriptions("ITI-110", "Resource Subscription", "C", "create")
+ITI_111: Final = TransactionRow(
+    name="ITI-111",
+    title="Resource Publish",
+    kind=TransactionKind.SUBMIT,
     actor="registry",
-    audit=AuditedAs(AuditEventID.REST, "C", "create"),
-    fhir="/Subscription",
+    audit=AuditedAs(AuditEventID.IMPORT, "C"),
+    fhir="/publish",
 )
-ITI_113: Final = TransactionRow(
-    name="ITI-113",
-    title="Resource Subscription Search",
-    kind=TransactionKind.SUBSCRIBE,
-    actor="registry",
-    audit=AuditedAs(AuditEventID.REST, "E", "search"),
-    fhir="/Subscription",
+ITI_113: Final = _subscriptions("ITI-113", "Resource Subscription Search", "E", "search")
+ITI_114: Final = _subscriptions(
+    "ITI-114", "Resource SubscriptionTopic Search", "E", "search", "/Basic"
 )
-ITI_114: Final = TransactionRow(
-    name="ITI-114",
-    title="Resource SubscriptionTopic Search",
-    kind=TransactionKind.SUBSCRIBE,
-    actor="registry",
-    audit=AuditedAs(AuditEventID.REST, "E", "search"),
-    fhir="/Basic",
-)
-
 ITI_120: Final = TransactionRow(
     name="ITI-120",
     title="Subscription Search",
@@ -483,7 +482,7 @@ LAB_3: Final = TransactionRow(
 CATALOGUE: Final = (
     *(ITI_8, ITI_18, ITI_41, ITI_42, ITI_43, ITI_44, ITI_51, ITI_52, ITI_54, ITI_57, ITI_61),
     *(ITI_62, ITI_64, ITI_65, ITI_66, ITI_67, ITI_68, ITI_69, ITI_70, ITI_78, ITI_86, ITI_92),
-    *(ITI_105, ITI_106, ITI_110, ITI_113, ITI_114, ITI_120),
+    *(ITI_105, ITI_106, ITI_110, ITI_111, ITI_113, ITI_114, ITI_120),
     *(CARD_7, LAB_1, LAB_3),
 )
 """Those of ITI, then those of other domains, in the order of their numbers."""

@@ -1,5 +1,7 @@
 """The options of subscriptions and notifications."""
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
 from xds.options.values import Targets
@@ -35,6 +37,10 @@ class NotificationOptions(BaseModel):
         ge=1,
         description="Days for which notifications that were taken are kept, to be sent again.",
         examples=[30],
+    )
+    dsubm_publish: Literal["yes", "no"] = Field(
+        "no",
+        description="Whether others may tell by FHIR what they have, at /fhir/publish (ITI-111).",
     )
     subscriptions_of_client: int = Field(
         1_000, ge=1, description="Subscriptions that one client may have.", examples=[20_000]

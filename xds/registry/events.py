@@ -43,6 +43,7 @@ PUBLISHED: Final[Mapping[str, str]] = {
 }
 """The same of objects of another registry, which it has told of (ITI-54), by what happened there.
 Such an event has the object, as that of a removal."""
+_HAPPENED: Final = {told: kind for kind, told in PUBLISHED.items()}
 PATIENT_ADDED: Final = "patient added"
 """A feed made a patient id known."""
 PATIENT_MERGED: Final = "patient merged"
@@ -174,6 +175,16 @@ def write_removals(connection: Connection, table: Table, chosen: Any, *, at: str
         table.c.availability_status,
     )
     connection.execute(insert(event).from_select(columns, told.where(chosen).order_by(table.c.pk)))
+
+
+def with_published(kinds: Iterable[str]) -> frozenset[str]:
+    """Return kinds of events, and the same of objects of another registry."""
+    return frozenset(one for kind in kinds for one in (kind, PUBLISHED.get(kind, kind)))
+
+
+def happened(kind: str) -> str:
+    """Return what has happened, whether here or in another registry."""
+    return _HAPPENED.get(kind, kind)
 
 
 def write_published(
