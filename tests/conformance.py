@@ -271,6 +271,12 @@ def _transactions() -> Iterator[Row]:
             yield Row(f"{row.name} {event.trigger}", cells)
 
 
+def _sent() -> Iterator[Row]:
+    """Yield the rows of what this server sends by itself."""
+    notify = ("ITI-53", "Document Metadata Notify", "`Notify`", "notification, as its sender")
+    yield Row("ITI-53", (*notify, _tf2("ITI-53")))
+
+
 def _queries() -> Iterator[Row]:
     for query in STORED_QUERIES.values():
         cells = (query.name, query.transaction, f"`{query.query_id}`", query.section)
@@ -374,7 +380,7 @@ def tables() -> tuple[Table, ...]:
         Table(
             "Transactions",
             ("Transaction", "Title", "Message", "Actor", "Section"),
-            tuple(_transactions()),
+            (*_transactions(), *_sent()),
         ),
         Table("Stored queries", ("Query", "Transaction", "Id", "Section"), tuple(_queries())),
         *(

@@ -88,6 +88,7 @@ def send(broker: Broker, world: World, *fixtures: str) -> None:
         wire.accept(broker.server, world.fixture(name))
 
 
+@pytest.mark.shows("ITI-53")
 def test_a_full_notification_has_the_entries_of_a_submission(broker: Broker) -> None:
     world = World.new()
     parameters = (
@@ -112,6 +113,7 @@ def test_a_full_notification_has_the_entries_of_a_submission(broker: Broker) -> 
     }
 
 
+@pytest.mark.shows("ITI-53")
 def test_each_topic_holds_what_it_promises(broker: Broker) -> None:
     world = World.new()
     minimal = Subscription(broker, "ihe:MinimalDocumentEntry", of(world))
@@ -162,6 +164,7 @@ def test_filters_match_as_stored_queries_do(
     assert bool(broker.recipient.came(f"/{one.path}")) is is_told
 
 
+@pytest.mark.shows("ITI-53")
 def test_what_becomes_of_documents_is_told_by_suffixes(broker: Broker) -> None:
     """A replacement is told as a new document first, and then as a deprecation of the old one."""
     world = World.new()
@@ -197,6 +200,7 @@ def test_what_was_removed_is_told_with_what_it_was(broker: Broker) -> None:
     assert "ihe:UpdateFolder/Delete" not in update.topics(0)
 
 
+@pytest.mark.shows("ITI-53")
 def test_what_becomes_of_folders_is_told_by_suffixes(broker: Broker) -> None:
     world = World.new()
     send(broker, world, BEFORE)
@@ -259,6 +263,7 @@ def fed(broker: Broker, interaction: str, subject: str) -> None:
     assert [one.get("code") for one in answer.iterfind(".//h:typeCode", v3.NS)][-1:] == ["CA"]
 
 
+@pytest.mark.shows("ITI-53")
 def test_a_consumer_that_fails_is_told_later_with_the_same_message_id(broker: Broker) -> None:
     world = World.new()
     one = Subscription(broker, "ihe:FullDocumentEntry", of(world))
@@ -279,6 +284,7 @@ def test_nothing_is_told_after_the_end(broker: Broker) -> None:
     assert broker.recipient.came(f"/{one.path}") == []
 
 
+@pytest.mark.shows("ITI-53")
 def test_a_consumer_is_told_of_the_end_where_the_options_say_so(broker: Broker) -> None:
     """By an ITI-52 Unsubscribe, and at its time (Subscription Deactivation Notify)."""
     world = World.new()

@@ -187,6 +187,7 @@ def test_documents_are_named_as_in_a_retrieval_where_the_options_say_so(
 
 
 @pytest.mark.shows("ITI-52 Subscribe", "ITI-52 Unsubscribe", "ITI-70")
+@pytest.mark.shows("ITI-53")
 def test_what_is_asked_and_told_is_recorded(guarded: Broker, files: Files) -> None:
     """ITI TF-2 3.52.5.1, 3.53.5.1; DSUB Extensions 3.70.5.1."""
     world = World.new()
