@@ -219,7 +219,7 @@ LIBRARIES: Final = {
         "metadata",
         "client",
     ),
-    "orjson": ("fhir", "mhd", "security.key_sets", "audit.record", "logs"),
+    "orjson": ("fhir", "mhd", "security.key_sets", "audit.record"),
     "signxml": ("soap.assertions",),
     "jwt": ("security.key_sets", "security.tokens"),
 }

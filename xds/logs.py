@@ -25,7 +25,6 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Final
 
-import orjson
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
@@ -144,18 +143,12 @@ def _short(filename: str) -> str:
     return "/".join(PurePath(filename).parts[-3:])
 
 
-_ENCODER: Final = json.JSONEncoder(default=repr)
-"""For what is beyond orjson: keys that are no text, large numbers, what is not plain ASCII."""
-_AS_THEY_ARE: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+_ENCODER: Final = json.JSONEncoder(default=repr, check_circular=False)
+"""Made once: json.dumps makes another for each line that it is told what to do with values of."""
 
 
 def _as_json(_logger: object, _method: str, event: EventDict) -> str:
-    try:
-        line = orjson.dumps(event, repr, _AS_THEY_ARE).decode()
-    except TypeError:
-        return _ENCODER.encode(event)
-    # escapes leave nothing that could pass for another line, or move a terminal
-    return line if line.isascii() and "\x7f" not in line else _ENCODER.encode(event)
+    return _ENCODER.encode(event)
 
 
 def _with_correlation(_logger: object, _method: str, event: EventDict) -> EventDict:
