@@ -61,7 +61,7 @@ def _bodies(root: Element) -> Iterator[str]:
         yield "structuredBody"
     if (unstructured := hl7.first(root, "component/nonXMLBody/text")) is not None:
         yield "nonXMLBody"
-        yield unstructured.get("mediaType") or "text/plain"
+        yield (unstructured.get("mediaType") or "text/plain").partition(";")[0].strip()
 
 
 # The document
