@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from tests.sources import parsed, statements
+
 PACKAGE: Final = Path(__file__).parent.parent / "xds"
 SAME_TERM: Final[Mapping[str, str]] = {}
 """Names that are one standard's term in two protocols, and why; there is none at the moment."""
@@ -14,7 +16,7 @@ def repeated(package: Path) -> Mapping[str, Sequence[str]]:
     """Return each class name that several classes have, with their places; ``_A`` is ``A``."""
     places: dict[str, list[str]] = {}
     for path in sorted(package.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in statements(parsed(path)):
             if isinstance(node, ast.ClassDef):
                 place = f"{path.relative_to(package)}:{node.lineno}"
                 places.setdefault(node.name.lstrip("_"), []).append(place)

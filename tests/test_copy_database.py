@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import LargeBinary, Text, inspect, select, text
 
-from tests.databases import POSTGRESQL, Databases, databases_of
+from tests.databases import POSTGRESQL, Databases, databases_of, prepared
+from tests.servers.shared import Kept
 from tests.test_backup import provide
 from xds.__main__ import main
 from xds.affinity_domain import AffinityDomain
@@ -34,9 +35,9 @@ EXAMPLES: dict[type, object] = {Text: "Ä text", LargeBinary: b"\0\xff"}
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[Databases]:
-    with databases_of(POSTGRESQL) as found:
-        yield found
+def servers(kept: Kept) -> Databases:
+    """Databases on the server that other tests use as well."""
+    return kept.opened(("databases", POSTGRESQL), lambda: databases_of(POSTGRESQL))
 
 
 @pytest.fixture
@@ -165,7 +166,7 @@ def test_everything_is_there_and_goes_on(tmp_path: Path, target: str) -> None:
 
 
 def test_a_target_with_rows_is_refused_and_stays(tmp_path: Path, target: str) -> None:
-    data, other = tmp_path / "var", tmp_path / "other"
+    data, other = prepared(tmp_path / "var"), prepared(tmp_path / "other")
     for folder in (data, other):
         domain = AffinityDomain.open(Config(data=folder, database=_url(folder)))
         provide(domain, b"a document")
@@ -186,7 +187,7 @@ def _url(data: Path) -> str:
 
 
 def test_a_file_that_is_in_use_is_refused(tmp_path: Path, target: str) -> None:
-    data = tmp_path / "var"
+    data = prepared(tmp_path / "var")
     domain = AffinityDomain.open(Config(data=data, database=_url(data)))
     try:
         done = copied(data, target)
@@ -199,7 +200,7 @@ def test_a_file_that_is_in_use_is_refused(tmp_path: Path, target: str) -> None:
 
 
 def test_a_file_with_a_removal_that_was_broken_off_is_refused(tmp_path: Path, target: str) -> None:
-    data = tmp_path / "var"
+    data = prepared(tmp_path / "var")
     AffinityDomain.open(Config(data=data, database=_url(data))).close()
     with closing(sqlite3.connect(f"{data}/registry.sqlite3")) as connection, connection:
         connection.execute("INSERT INTO hidden_folder VALUES (1)")
@@ -213,7 +214,7 @@ def test_a_file_with_a_removal_that_was_broken_off_is_refused(tmp_path: Path, ta
 def test_what_differs_after_the_copy_is_told_and_leaves_the_target_empty(
     tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = tmp_path / "var"
+    data = prepared(tmp_path / "var")
     domain = AffinityDomain.open(Config(data=data, database=_url(data)))
     provide(domain, b"a document")
     domain.close()
@@ -225,7 +226,7 @@ def test_what_differs_after_the_copy_is_told_and_leaves_the_target_empty(
 
 
 def test_a_table_of_someone_else_is_not_left_behind(tmp_path: Path, target: str) -> None:
-    data = tmp_path / "var"
+    data = prepared(tmp_path / "var")
     AffinityDomain.open(Config(data=data, database=_url(data))).close()
     database = Database(_url(data))
     with database.write() as connection:

@@ -11,6 +11,8 @@ from typing import Final
 
 import pytest
 
+from tests.sources import parsed, statements
+
 # From the top down. A room may import itself and the rooms of the lines below it, no other room of
 # its own line. A new module or folder of xds/ needs its place here. The options of a room, in its
 # module ``options``, stand in the room of that name, for the configuration is made of them.
@@ -247,7 +249,7 @@ class Import:
 
 def violations(package: Path) -> list[str]:
     """Give every import and every use of lxml's parser that is out of its place."""
-    trees = {_name(path, package): ast.parse(path.read_text()) for path in package.rglob("*.py")}
+    trees = {_name(path, package): parsed(path) for path in package.rglob("*.py")}
     rooms = {module.partition(".")[0] for module in trees} - {""}
     unknown = rooms - {room for layer in LAYERS for room in layer}
     return [
@@ -264,7 +266,7 @@ def _name(path: Path, package: Path) -> str:
 
 def _imports(trees: Mapping[str, ast.Module]) -> Iterator[Import]:
     for module, tree in trees.items():
-        for node in ast.walk(tree):
+        for node in statements(tree):
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     yield Import(module, node.lineno, alias.name)
@@ -313,13 +315,17 @@ def _depth(room: str) -> int | None:
 
 def _parsers(trees: Mapping[str, ast.Module]) -> Iterator[str]:
     for module, tree in trees.items():
-        if _within(module, PARSERS):
+        if _within(module, PARSERS) or not _uses_lxml(module, tree):
             continue
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and node.attr in PARSING and _is_etree(node.value):
                 yield f"xds.{module}:{node.lineno} parses XML by etree.{node.attr}"
             elif isinstance(node, ast.ImportFrom) and node.module == "lxml.etree":
                 yield f"xds.{module}:{node.lineno} imports from lxml.etree: say etree.NAME"
+
+
+def _uses_lxml(module: str, tree: ast.Module) -> bool:
+    return any(one.target.partition(".")[0] == "lxml" for one in _imports({module: tree}))
 
 
 def _is_etree(node: ast.expr) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.size import LONGEST_FUNCTION, LONGEST_MODULE, measure
+from tests.sources import parsed
 
 PACKAGE: Final = Path(__file__).parent.parent / "xds"
 MOST_MODULES: Final = 20
@@ -66,7 +67,7 @@ def _name(path: Path, package: Path) -> str:
 
 def _imported(path: Path, modules: Mapping[str, Path]) -> Iterator[str]:
     """Yield what a module imports when it is imported itself, not later and not for types."""
-    for node in ast.parse(path.read_text()).body:
+    for node in parsed(path).body:
         if isinstance(node, ast.Import):
             yield from (one.name for one in node.names if one.name in modules)
         elif isinstance(node, ast.ImportFrom):
