@@ -9,7 +9,7 @@ from xds.audit.audit_log import AuditLog
 from xds.client.registry_client import registry_client
 from xds.config import Config
 from xds.database.access import Database, InCommit
-from xds.dsub.broker import Broker
+from xds.dsub.rules import BrokerRules
 from xds.errors import RegistryError
 from xds.metadata import code_sets
 from xds.metadata.catalogue import BROKER
@@ -77,8 +77,8 @@ class AffinityDomain:
     """The codes (``code^^codingScheme``) with which nothing is removed."""
     subscriptions: Subscriptions | None
     """Who is told of what happens in the registry here; None where it is elsewhere."""
-    broker_here: Broker | None
-    """Who takes subscriptions by SOAP (DSUB); None where the options have none."""
+    broker_rules: BrokerRules | None
+    """Those of who takes subscriptions by SOAP (DSUB); None where that is not here."""
     systems: Systems
     """What code systems and identifier systems are called in XDS and in FHIR."""
 
@@ -132,7 +132,7 @@ class AffinityDomain:
             removes_referenced=config.remove_documents == "any",
             legal_hold_codes=_legal_hold_codes(config),
             subscriptions=subscriptions,
-            broker_here=Broker.open(config, database, subscriptions),
+            broker_rules=BrokerRules.read(config) if subscriptions else None,
             systems=systems,
         )
 
@@ -151,19 +151,12 @@ class AffinityDomain:
         return self.repository_here
 
     @property
-    def broker(self) -> Broker:
-        """The broker, which must be here."""
-        if self.broker_here is None:
-            raise LookupError("there is no broker here")
-        return self.broker_here
-
-    @property
     def actors(self) -> Sequence[str]:
         """The actors that are here, by their names in xds.schema_validation."""
         here = {
             "registry": self.registry_here,
             "repository": self.repository_here,
-            BROKER: self.broker_here,
+            BROKER: self.broker_rules,
         }
         return [actor for actor, found in here.items() if found is not None]
 

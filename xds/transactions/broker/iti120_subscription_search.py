@@ -14,6 +14,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_120
 from xds.security.access import Access
 from xds.security.details import QueryDetails
+from xds.transactions.broker.broker_here import broker_of
 from xds.transactions.iti18_registry_stored_query import query_request, refused
 from xds.transactions.messages import Request, Response
 from xds.transactions.responses import query_response
@@ -28,7 +29,9 @@ def find(domain: AffinityDomain, request: Request) -> Response:
     if asked.return_type not in (v.OBJECT_REF, v.LEAF_CLASS):
         reason = f"returnType {asked.return_type} is not ObjectRef or LeafClass"
         raise TransactionFailure([XDSRegistryError(reason)])
-    found = search(domain.broker.subscriptions, asked.query_id, asked.slots, request.access.caller)
+    found = search(
+        broker_of(domain).subscriptions, asked.query_id, asked.slots, request.access.caller
+    )
     patients = tuple(patient for one in found for patient in one.details[writing.PATIENTS])
     request.access.details = replace(details, patient_ids=lambda: patients, results=len(found))
     if asked.return_type == v.OBJECT_REF:

@@ -32,13 +32,14 @@ from xds.metadata.catalogue import BROKER, ITI_52
 from xds.notification.model import NewSubscription, SubscriptionRefused, UnknownSubscription
 from xds.security.access import Access
 from xds.security.details import SubscriptionDetails
+from xds.transactions.broker.broker_here import broker_of
 from xds.transactions.messages import Request, Response
 from xds.transactions.transaction import Transaction
 
 
 def subscribe(domain: AffinityDomain, request: Request) -> Response:
     """Make a subscription, and answer with its address and the time of its end."""
-    broker, access = domain.broker, request.access
+    broker, access = broker_of(domain), request.access
     now = broker.now()
     asked = reading.subscribe(request.body, now)
     access.details = details = _details(asked, request.body)
@@ -96,9 +97,9 @@ def _new(
         transaction=ITI_52.name,
         caller=request.access.caller,
         address=asked.consumer.address if pull_point is None else "",
-        ends=broker.ends(asked.ends, now),
+        ends=broker.rules.ends(asked.ends, now),
         details=details,
-        tells_end=pull_point is None and broker.tells_end(asked.consumer.address),
+        tells_end=pull_point is None and broker.rules.tells_end(asked.consumer.address),
     )
 
 
@@ -112,17 +113,17 @@ def _details(asked: SubscribeRequest, body: etree._Element) -> SubscriptionDetai
 
 
 def _describe_subscribe(domain: AffinityDomain, body: etree._Element, access: Access) -> None:
-    access.details = _details(reading.subscribe(body, domain.broker.now()), body)
+    access.details = _details(reading.subscribe(body, broker_of(domain).now()), body)
 
 
 def unsubscribe(domain: AffinityDomain, request: Request) -> Response:
     """End the subscription that the request was sent to, for good."""
-    access = request.access
+    broker, access = broker_of(domain), request.access
     access.details = SubscriptionDetails(action="D")
-    found = subscription_of(domain.broker.subscriptions, request.target.resource, access.caller)
+    found = subscription_of(broker.subscriptions, request.target.resource, access.caller)
     access.details = details_of(found, "D")
     try:
-        domain.broker.subscriptions.end(found.id, "unsubscribed", in_commit=access.commit)
+        broker.subscriptions.end(found.id, "unsubscribed", in_commit=access.commit)
     except UnknownSubscription:
         raise ResourceUnknownFault("The subscription has ended.") from None
     return Response([writing.empty("UnsubscribeResponse")])
@@ -130,14 +131,14 @@ def unsubscribe(domain: AffinityDomain, request: Request) -> Response:
 
 def renew(domain: AffinityDomain, request: Request) -> Response:
     """Have the subscription that the request was sent to end at another time."""
-    broker, access = domain.broker, request.access
+    broker, access = broker_of(domain), request.access
     now = broker.now()
     access.details = SubscriptionDetails(action="U")
-    found = subscription_of(domain.broker.subscriptions, request.target.resource, access.caller)
+    found = subscription_of(broker.subscriptions, request.target.resource, access.caller)
     access.details = details_of(found, "U")
-    ends = broker.ends(reading.renew(request.body, now), now)
+    ends = broker.rules.ends(reading.renew(request.body, now), now)
     try:
-        renewed = domain.broker.subscriptions.renew(found.id, ends, in_commit=access.commit)
+        renewed = broker.subscriptions.renew(found.id, ends, in_commit=access.commit)
     except UnknownSubscription:
         raise ResourceUnknownFault("The subscription has ended.") from None
     return Response([writing.renew_response(renewed, now)])

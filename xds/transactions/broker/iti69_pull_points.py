@@ -22,6 +22,7 @@ from xds.security.access import Access
 from xds.security.details import SubscriptionDetails
 from xds.security.errors import AccessDenied
 from xds.security.policy import DENIED
+from xds.transactions.broker.broker_here import broker_of
 from xds.transactions.messages import Request, Response
 from xds.transactions.transaction import Transaction
 
@@ -33,7 +34,7 @@ def create(domain: AffinityDomain, request: Request) -> Response:
     address = writing.pull_point_address(request.target.endpoint, key)
     request.access.details = SubscriptionDetails(address, action="C")
     try:
-        domain.broker.pull_points.create(key, request.access.caller, request.access.commit)
+        broker_of(domain).pull_points.create(key, request.access.caller, request.access.commit)
     except TooManyPullPoints:
         raise UnableToCreatePullPointFault(
             "You have as many pull points as a client may have."
@@ -44,9 +45,10 @@ def create(domain: AffinityDomain, request: Request) -> Response:
 def destroy(domain: AffinityDomain, request: Request) -> Response:
     """Remove the pull point that the request was sent to, with its subscriptions."""
     request.access.details = SubscriptionDetails(action="D")
-    found = pull_point_of(domain.broker, request)
+    broker = broker_of(domain)
+    found = pull_point_of(broker, request)
     request.access.details = SubscriptionDetails(_address(request, found), action="D")
-    domain.broker.pull_points.destroy(found, request.access.commit)
+    broker.pull_points.destroy(found, request.access.commit)
     return Response([writing.empty("DestroyPullPointResponse")])
 
 

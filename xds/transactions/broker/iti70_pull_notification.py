@@ -15,6 +15,7 @@ from xds.metadata.catalogue import ITI_70
 from xds.notification.told import Notification
 from xds.security.access import Access
 from xds.security.details import SubscriptionDetails
+from xds.transactions.broker.broker_here import broker_of
 from xds.transactions.broker.iti69_pull_points import pull_point_of
 from xds.transactions.messages import Request, Response
 from xds.transactions.transaction import Transaction
@@ -26,11 +27,10 @@ def get_messages(domain: AffinityDomain, request: Request) -> Response:
     access.details = SubscriptionDetails()
     if problems := schema_validation.problems(request.body):
         raise UnableToGetMessagesFault("; ".join(problems) + ".")
-    found = pull_point_of(domain.broker, request)
+    broker = broker_of(domain)
+    found = pull_point_of(broker, request)
     asked = reading.maximum_number(request.body)
-    told = domain.broker.pull_points.messages(
-        found, MOST if asked is None else asked, request.message_id
-    )
+    told = broker.pull_points.messages(found, MOST if asked is None else asked, request.message_id)
     access.details = SubscriptionDetails(
         writing.pull_point_address(request.target.endpoint, found.id),
         patient_ids=tuple(patient for one in told for patient in _patients(one)),
