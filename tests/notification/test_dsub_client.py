@@ -132,6 +132,6 @@ def _has_subscribed(broker: Broker, world: World) -> bool:
 
 def test_the_program_of_the_page_runs(broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
     page = (ROOT / "docs" / "notifications.md").read_text()
-    (program,) = re.findall(r"(?ms)^```python\n(.*?)^```", page)
+    program, *_ = re.findall(r"(?ms)^```python\n(.*?)^```", page)
     exec(program.replace("http://127.0.0.1:8080", broker.server.url), {})
     assert capsys.readouterr().out == ""
