@@ -44,6 +44,10 @@ COMMANDS: Final = MappingProxyType(
             "maintenance.subscriptions",
             "List who is told of what and how it fares; pause, resume, replay or end it.",
         ),
+        "destinations": (
+            "maintenance.destinations",
+            "List where documents are sent as messages and how it fares; pause, resume, replay.",
+        ),
         "subscribe": (
             "client.subscribe",
             "Be told what happens to the documents of a patient, here or at a URL.",

@@ -1,16 +1,20 @@
 """Documents go out as messages, through the wire from their submission to a receiver."""
 
 import base64
+import json
 import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from tests.databases import Databases
 from tests.messaging.receiver import MllpReceiver, receiving
 from tests.serving import Server, configured, serving
+from xds.__main__ import main
 from xds.client import (
     Content,
     DocumentAdministrator,
@@ -248,3 +252,59 @@ def test_what_may_succeed_later_is_tried_again_under_its_id(
     first, second = feeds.mdm.wait_for(2, number_of(entry))
     assert segment(first, "MSH")[10] == segment(second, "MSH")[10]
     feeds.wait_for(entry, "delivered")
+
+
+# --- an operator
+
+
+def run(feeds: Feeds, *arguments: str, fails: bool = False) -> str:
+    config = configured(feeds.server.data)
+    options = ["--database", config.database_url, "--destinations", str(config.destinations)]
+    result = CliRunner().invoke(main, ["destinations", *options, *arguments])
+    assert (result.exit_code != 0) is fails, result.output
+    return result.output
+
+
+def test_an_operator_pauses_resumes_and_replays(feeds: Feeds) -> None:
+    assert run(feeds, "pause", "record").startswith("record: paused;")
+    entry = feeds.provide()
+    feeds.wait_for(entry, "held")
+    (listed,) = [one for one in _lines(run(feeds, "list", "--json")) if one["name"] == "record"]
+    assert (listed["state"], listed["waiting"] >= 1) == ("paused", True)
+    assert "sent on" in run(feeds, "resume", "record")
+    feeds.wait_for(entry, "delivered")
+    moment = "2026-01-01T00:00Z"
+    assert "chosen by genetic reports" in run(feeds, "try", "record", "--since", moment)
+    run(feeds, "replay", "record", "--since", moment)
+    first, again = feeds.mdm.wait_for(2, number_of(entry))
+    assert segment(first, "MSH")[10] != segment(again, "MSH")[10]
+    shown = _lines(run(feeds, "show", "record", "--document", entry.id, "--json"))
+    assert [one["is_replay"] for one in shown] == [True, False]
+
+
+def test_what_was_given_up_is_sent_again(feeds: Feeds) -> None:
+    feeds.mdm.answers[:] = ["AE 102"]
+    entry = feeds.provide()
+    (dead,) = feeds.wait_for(entry, "dead")
+    assert "1 message tried again" in run(feeds, "retry", "record", "--id", dead.id)
+    (record,) = feeds.wait_for(entry, "delivered")
+    assert record.id == dead.id
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["pause"], "pause takes a DESTINATION"),
+        (["pause", "nobody"], "names no nobody; it names record, results"),
+        (["replay", "record"], "take --since"),
+        (["replay", "record", "--since", "yesterday"], "--since is a time such as"),
+    ],
+)
+def test_what_an_operator_says_wrongly_is_told(
+    feeds: Feeds, arguments: list[str], told: str
+) -> None:
+    assert told in run(feeds, *arguments, fails=True)
+
+
+def _lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]

@@ -225,6 +225,15 @@ def last_seen(connection: Connection) -> int:
     return last or 0
 
 
+def last_before(connection: Connection, at: str) -> int:
+    """Return the number of the last event before a time (DTM); 0 where there is none.
+
+    It looks at each event: it is for what an operator asks now and then.
+    """
+    last: int | None = connection.scalar(select(func.max(event.c.pk)).where(event.c.at < at))
+    return last or 0
+
+
 _HIGHEST: Final = select(func.max(event.c.pk))
 _ANY_AFTER: Final = select(event.c.pk).where(event.c.pk > bindparam("last")).limit(1)
 

@@ -46,57 +46,48 @@ def subscriber(config: Config, database: Database) -> Subscriber | None:
     """Return the subscriber that tells destinations; None where the options have none."""
     if config.destinations is None:
         return None
-    return DestinationMatcher(database, destinations_file.read(config.destinations)).subscriber()
+    destinations = destinations_file.read(config.destinations)
 
-
-class DestinationMatcher:
-    """Decides what is told to whom, for one process."""
-
-    def __init__(self, database: Database, destinations: Sequence[Destination]) -> None:
-        self._database = database
-        self._destinations = destinations
-
-    def subscriber(self) -> Subscriber:
-        """Return what reads the events."""
-        return Subscriber(NAME, self.react, rest_seconds=0.02)
-
-    def react(self, found: Sequence[Event]) -> Reaction:
-        """Decide about events in their order."""
-        with self._database.read() as connection:
-            decided = list(self.decisions(connection, found))
+    def react(found: Sequence[Event]) -> Reaction:
+        with database.read() as connection:
+            decided = list(decisions(connection, destinations, found))
         if not decided:
             return Reaction(is_idle=True)
-        return Reaction(lambda writing: records.write(self._database, writing, decided))
+        return Reaction(lambda writing: records.write(database, writing, decided))
 
-    def decisions(
-        self, connection: Connection, found: Sequence[Event], *, is_replay: bool = False
-    ) -> Iterator[NewOutbound]:
-        """Yield what is decided about events, for each destination that is told such changes."""
-        changes = _Changes(connection, found)
-        sets = dict.fromkeys(one.submission_set for one in found if one.submission_set)
-        brought = origins(connection, list(sets))
-        for event in found:
-            change = changes.change(event)
-            if change is None:
-                continue
-            entry = changes.entry(event)
-            if entry is None:
-                continue
-            origin = brought.get(event.submission_set or "", _NOWHERE)
-            for one in self._destinations:
-                if change in one.changes:
-                    state, rule = _decided(one, entry, origin)
-                    yield NewOutbound(
-                        destination=one,
-                        event=event.number,
-                        change=change,
-                        entry_uuid=entry.id,
-                        logical_id=entry.logical_id or entry.id,
-                        patient_id=event.patient_id or "",
-                        rule=rule,
-                        state=state,
-                        is_replay=is_replay,
-                    )
+    return Subscriber(NAME, react, rest_seconds=0.02)
+
+
+def decisions(
+    connection: Connection,
+    destinations: Sequence[Destination],
+    found: Sequence[Event],
+    *,
+    is_replay: bool = False,
+) -> Iterator[NewOutbound]:
+    """Yield what is decided about events, for each destination that is told such changes."""
+    changes = _Changes(connection, found)
+    sets = dict.fromkeys(one.submission_set for one in found if one.submission_set)
+    brought = origins(connection, list(sets))
+    for event in found:
+        change, entry = changes.change(event), changes.entry(event)
+        if change is None or entry is None:
+            continue
+        origin = brought.get(event.submission_set or "", _NOWHERE)
+        for one in destinations:
+            if change in one.changes:
+                state, rule = _decided(one, entry, origin)
+                yield NewOutbound(
+                    destination=one,
+                    event=event.number,
+                    change=change,
+                    entry_uuid=entry.id,
+                    logical_id=entry.logical_id or entry.id,
+                    patient_id=event.patient_id or "",
+                    rule=rule,
+                    state=state,
+                    is_replay=is_replay,
+                )
 
 
 def _decided(

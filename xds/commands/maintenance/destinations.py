@@ -1,0 +1,168 @@
+"""`xds destinations`: where documents go as messages, and what an operator can do about it."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Final
+
+import click
+
+from xds.commands.flags import with_config
+from xds.commands.maintenance.maintained import database_of
+from xds.commands.terminal import print_table
+from xds.config import Config
+from xds.database.access import Database
+from xds.messaging.outbound import destinations_file, operations
+from xds.messaging.outbound.destination import Destination
+from xds.messaging.outbound.operations import DestinationHealth, OutboundSelection
+from xds.messaging.outbound.records import OutboundMessage, OutboundState
+
+_ACTIONS: Final = ("list", "show", "pause", "resume", "replay", "retry", "try")
+_HEADINGS: Final = (
+    *("name", "state", "waiting", "oldest", "given up", "sent", "last sent", "why", "address"),
+)
+_OF_MESSAGES: Final = ("recorded", "change", "state", "rule", "answer", "why", "id", "document")
+_TIME: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d))?Z?)?")
+
+
+@click.command("destinations")
+@with_config("data", "database", "destinations")
+@click.argument("action", type=click.Choice(_ACTIONS), default="list")
+@click.argument("name", metavar="[DESTINATION]", required=False)
+@click.option("--since", metavar="TIME", help="UTC, such as 2026-11-29T08:00: for replay and try.")
+@click.option("--id", "key", metavar="ID", help="The message with this control id.")
+@click.option("--document", metavar="UUID", help="Messages of this document, for show.")
+@click.option(
+    "--state",
+    type=click.Choice([one.value for one in OutboundState]),
+    help="Only messages in this state, for show.",
+)
+@click.option("--most", type=click.IntRange(1), default=100, show_default=True, help="For show.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON object a line, for programs.")
+def command(
+    config: Config,
+    action: str,
+    name: str | None,
+    since: str | None,
+    key: str | None,
+    document: str | None,
+    state: str | None,
+    most: int,
+    as_json: bool,
+) -> None:
+    """List destinations, those first that messages wait for longest, or act on one.
+
+    show lists what was decided about documents, newest first, and why something was not sent.
+    pause keeps what happens and sends nothing; resume sends what was kept, and goes on; replay
+    sends all that the rules choose --since a time again, as new messages; retry sends again what
+    was given up; try tells what the rules of the file would choose --since a time, and sends
+    nothing. All may be done while the servers serve.
+    """
+    if action not in ("list", "show") and name is None:
+        raise click.UsageError(f"{action} takes a DESTINATION.")
+    if (action in ("replay", "try")) != (since is not None):
+        raise click.UsageError("replay and try, and nothing else, take --since.")
+    destinations = (
+        [] if config.destinations is None else destinations_file.read(config.destinations)
+    )
+    with database_of(config) as database:
+        if action == "list":
+            _list(database, destinations, as_json=as_json)
+        elif action == "show":
+            chosen = OutboundState(state) if state else None
+            selection = OutboundSelection(destination=name, document=document, state=chosen, id=key)
+            _show(database, selection, most, as_json=as_json)
+        else:
+            _act(database, action, _named(destinations, name or ""), since or "", key)
+
+
+def _named(destinations: Sequence[Destination], name: str) -> Destination:
+    for one in destinations:
+        if one.name == name:
+            return one
+    known = ", ".join(one.name for one in destinations) or "none"
+    raise click.ClickException(f"The option destinations names no {name}; it names {known}.")
+
+
+def _list(database: Database, destinations: Sequence[Destination], *, as_json: bool) -> None:
+    with database.read() as connection:
+        found = operations.health(connection, destinations)
+    if as_json:
+        for one in found:
+            click.echo(json.dumps(asdict(one)))
+    elif found:
+        print_table(_HEADINGS, map(_row, found))
+    else:
+        click.echo("There are no destinations: the option destinations names their file.")
+
+
+def _row(one: DestinationHealth) -> tuple[str, ...]:
+    return (
+        *(one.name, one.state, str(one.waiting), _time(one.oldest), str(one.dead)),
+        *(str(one.delivered), _time(one.last_delivered), one.error, one.address),
+    )
+
+
+def _show(database: Database, selection: OutboundSelection, most: int, *, as_json: bool) -> None:
+    with database.read() as connection:
+        found = operations.messages(connection, selection, most)
+    if as_json:
+        for one in found:
+            click.echo(json.dumps(asdict(one)))
+    elif found:
+        print_table(_OF_MESSAGES, map(_message_row, found))
+    else:
+        click.echo("There are no such messages.")
+
+
+def _message_row(one: OutboundMessage) -> tuple[str, ...]:
+    state = f"{one.state.value} (replay)" if one.is_replay else one.state.value
+    return (
+        *(_time(one.created), f"{one.destination}: {one.change}", state, one.rule, one.answer),
+        *(one.reason, one.id, one.entry_uuid),
+    )
+
+
+def _act(database: Database, action: str, one: Destination, since: str, key: str | None) -> None:
+    match action:
+        case "pause":
+            said = f"paused; {_count(operations.pause(database, one.name))} held"
+        case "resume":
+            said = f"resumed; {_count(operations.resume(database, one))} sent on"
+        case "retry":
+            said = f"{_count(operations.retry(database, one, key))} tried again"
+        case "replay":
+            said = f"{_count(operations.replay(database, one, _dtm(since)))} sent again"
+        case _:
+            said = _tried(database, one, _dtm(since))
+    click.echo(f"{one.name}: {said}.")
+
+
+def _tried(database: Database, one: Destination, since: str) -> str:
+    with database.read() as connection:
+        found: Counter[str] = Counter()
+        for decided in operations.decisions(connection, one, since):
+            is_chosen = decided.state is OutboundState.WAITING
+            found[f"chosen by {decided.rule}" if is_chosen else decided.state.value] += 1
+    told = ", ".join(f"{number} {what}" for what, number in sorted(found.items()))
+    return told or "nothing has happened since"
+
+
+def _dtm(text: str) -> str:
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise click.UsageError("--since is a time such as 2026-11-29T08:00, in UTC.")
+    return "".join(part or "" for part in found.groups())
+
+
+def _count(number: int) -> str:
+    return f"{number} message{'' if number == 1 else 's'}"
+
+
+def _time(milliseconds: int | None) -> str:
+    if milliseconds is None:
+        return ""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

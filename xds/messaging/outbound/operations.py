@@ -1,0 +1,234 @@
+"""What destinations are told and how they fare, and what an operator can do about it."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
+
+from xds.database.access import Database
+from xds.messaging.outbound import matching, records
+from xds.messaging.outbound.destination import Destination
+from xds.messaging.outbound.records import (
+    CHANNEL,
+    NewOutbound,
+    OutboundMessage,
+    OutboundState,
+    delivery_of,
+)
+from xds.messaging.outbound.tables import outbound_message, paused_destination
+from xds.outgoing import operations, queue
+from xds.outgoing.operations import DeliverySelection
+from xds.registry import events
+
+_O: Final = outbound_message.c
+_P: Final = paused_destination.c
+_BATCH: Final = 200
+_WAITING: Final = (OutboundState.WAITING, OutboundState.FAILED)
+_OPEN: Final = (*_WAITING, OutboundState.HELD)
+_ENDED: Final = tuple(one for one in OutboundState if one not in _OPEN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationHealth:
+    """How one destination fares. Times are milliseconds since 1970; None where there is none."""
+
+    name: str
+    address: str
+    state: str
+    """``sending``, ``failing``, ``paused``, or ``removed`` where the options name it no more."""
+    waiting: int
+    oldest: int | None
+    """When the first message that waits was recorded."""
+    dead: int
+    delivered: int
+    """Of those that are kept in the record."""
+    last_delivered: int | None
+    error: str
+    """Why the last attempt at the first message that waits has failed."""
+
+
+def health(connection: Connection, destinations: Iterable[Destination]) -> list[DestinationHealth]:
+    """Return how destinations fare, those that messages wait for longest first."""
+    known = {one.name: one.address for one in destinations}
+    counts = _counts(connection)
+    paused = set(connection.scalars(select(_P.name)))
+    last = dict(connection.execute(_LAST).tuples().all())
+    names = dict.fromkeys([*known, *(name for name, _ in counts)])
+    found = []
+    for name in names:
+        oldest, error = _first(connection, name)
+        waiting = sum(counts[name, state] for state in _OPEN)
+        state = "failing" if error else "sending"
+        state = "paused" if name in paused else state if name in known else "removed"
+        found.append(
+            DestinationHealth(
+                name=name,
+                address=known.get(name, ""),
+                state=state,
+                waiting=waiting,
+                oldest=oldest,
+                dead=counts[name, OutboundState.DEAD],
+                delivered=counts[name, OutboundState.DELIVERED],
+                last_delivered=last.get(name),
+                error=error,
+            )
+        )
+    return sorted(found, key=lambda one: (one.oldest is None, one.oldest or 0))
+
+
+_LAST: Final = (
+    select(_O.destination, func.max(_O.ended))
+    .where(_O.state == OutboundState.DELIVERED)
+    .group_by(_O.destination)
+)
+
+
+def _counts(connection: Connection) -> Counter[tuple[str, str]]:
+    query = select(_O.destination, _O.state, func.count()).group_by(_O.destination, _O.state)
+    found: Counter[tuple[str, str]] = Counter()
+    for name, state, number in connection.execute(query):
+        found[name, state] = number
+    return found
+
+
+def _first(connection: Connection, name: str) -> tuple[int | None, str]:
+    """Return since when messages wait for a destination, and why the first one does."""
+    waits = and_(_O.destination == name, _O.state.in_(_OPEN))
+    oldest = connection.scalar(select(_O.created).where(waits).order_by(_O.pk).limit(1))
+    fails = and_(_O.destination == name, _O.state == OutboundState.FAILED)
+    error = connection.scalar(select(_O.reason).where(fails).order_by(_O.pk).limit(1))
+    return oldest, error or ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundSelection:
+    """Some of the record; what is None is not looked at."""
+
+    destination: str | None = None
+    document: str | None = None
+    """An entryUUID, or the logicalID of a document."""
+    state: OutboundState | None = None
+    id: str | None = None
+
+    @property
+    def conditions(self) -> Sequence[Any]:
+        """What the rows meet."""
+        found: list[Any] = []
+        if self.destination is not None:
+            found.append(_O.destination == self.destination)
+        if self.document is not None:
+            found.append(or_(_O.entry_uuid == self.document, _O.logical_id == self.document))
+        if self.state is not None:
+            found.append(_O.state == self.state)
+        if self.id is not None:
+            found.append(_O.id == self.id)
+        return found
+
+
+def messages(
+    connection: Connection, selection: OutboundSelection, most: int
+) -> list[OutboundMessage]:
+    """Return messages, newest first."""
+    return records.messages(connection, *selection.conditions, most=most)
+
+
+def pause(database: Database, name: str) -> int:
+    """Send nothing to a destination until it is resumed; return how many messages are held.
+
+    A message that is under way may still arrive.
+    """
+    with database.write() as connection:
+        now = database.milliseconds(connection)
+        known = connection.scalar(select(_P.name).where(_P.name == name))
+        if known is None:
+            connection.execute(insert(paused_destination), {"name": name, "since": now})
+        waits = and_(_O.destination == name, _O.state.in_(_WAITING))
+        for target in connection.scalars(select(_O.target).where(waits).distinct()).all():
+            selection = DeliverySelection(CHANNEL, target)
+            operations.drop(database, connection, selection, only_dead=False)
+        held = update(outbound_message).where(waits).values(state=OutboundState.HELD)
+        return connection.execute(held).rowcount
+
+
+def resume(database: Database, destination: Destination) -> int:
+    """Send what was held, in its order, and go on; return how many messages there are."""
+    is_held = and_(_O.destination == destination.name, _O.state == OutboundState.HELD)
+    with database.write() as connection:
+        connection.execute(delete(paused_destination).where(_P.name == destination.name))
+        rows = connection.execute(select(_O.id, _O.target).where(is_held).order_by(_O.pk)).all()
+        connection.execute(
+            update(outbound_message).where(is_held).values(state=OutboundState.WAITING)
+        )
+        again = (delivery_of(row.id, row.target, destination.address) for row in rows)
+        queue.enqueue(database, connection, again)
+        return len(rows)
+
+
+def retry(database: Database, destination: Destination, message_id: str | None = None) -> int:
+    """Send messages of a destination again that were given up; return how many."""
+    selection = OutboundSelection(
+        destination=destination.name, state=OutboundState.DEAD, id=message_id
+    )
+    chosen = and_(*selection.conditions)
+    with database.write() as connection:
+        rows = connection.execute(select(_O.id, _O.target).where(chosen).order_by(_O.pk)).all()
+        for row in rows:
+            delivery = delivery_of(row.id, row.target, destination.address)
+            old = DeliverySelection(CHANNEL, id=delivery.id)
+            operations.drop(database, connection, old, only_dead=True)
+            queue.enqueue(database, connection, [delivery])
+        connection.execute(
+            update(outbound_message)
+            .where(chosen)
+            .values(state=OutboundState.WAITING, refusals=0, ended=None)
+        )
+        return len(rows)
+
+
+def decisions(
+    connection: Connection, destination: Destination, since: str
+) -> Iterator[NewOutbound]:
+    """Yield what the rules of a destination decide now about the events since a time (DTM)."""
+    number = events.last_before(connection, since)
+    until = events.last_seen(connection)
+    while found := events.after(connection, number, until=until, at_most=_BATCH):
+        yield from matching.decisions(connection, [destination], found, is_replay=True)
+        number = found[-1].number
+
+
+def replay(database: Database, destination: Destination, since: str) -> int:
+    """Tell a destination again of all that its rules choose since a time (DTM).
+
+    The messages are new ones, with control ids of their own. Returns how many there are.
+    """
+    with database.read() as connection:
+        chosen = [
+            one
+            for one in decisions(connection, destination, since)
+            if one.state is OutboundState.WAITING
+        ]
+    for start in range(0, len(chosen), _BATCH):
+        with database.write() as connection:
+            records.write(database, connection, chosen[start : start + _BATCH])
+    return len(chosen)
+
+
+def remove_old(database: Database, kept_days: int) -> int:
+    """Forget what ended longer ago than it is kept; return how many messages."""
+    with database.write() as connection:
+        before = database.milliseconds(connection) - kept_days * 24 * 3600 * 1000
+        old = and_(_O.state.in_(_ENDED), _O.created < before)
+        few = select(_O.pk).where(old).order_by(_O.pk).limit(10_000)
+        return connection.execute(delete(outbound_message).where(_O.pk.in_(few))).rowcount
+
+
+def waiting_by_destination(connection: Connection) -> Mapping[str, tuple[int, int]]:
+    """Return how many messages wait for each destination, and since when, in milliseconds."""
+    query = (
+        select(_O.destination, func.count(), func.min(_O.created))
+        .where(_O.state.in_(_OPEN))
+        .group_by(_O.destination)
+    )
+    return {name: (number, oldest) for name, number, oldest in connection.execute(query)}
