@@ -31,16 +31,27 @@ def decode(blocks: Iterable[bytes]) -> Iterator[bytes]:
     White space may stand anywhere. Raises BadBase64 for any other foreign character and for padding
     that is missing or misplaced, because a document must not change on its way.
     """
-    rest, padded = b"", False
-    for block in blocks:
-        text = rest + block.translate(None, _WHITE_SPACE)
-        if padded and text:
-            raise BadBase64("it goes on after its end")
-        whole = len(text) & ~3
-        rest = text[whole:]
-        if whole:
-            padded = text[whole - 1 : whole] == b"="
-            yield _decode_quads(text[:whole])
+    return decode_pieces((blocks,))
+
+
+def decode_pieces(pieces: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
+    """Yield the bytes of base64 text in pieces, as ``decode`` does.
+
+    A piece that ends with padding is a text of its own; any other goes on with the next one, and
+    may be cut anywhere.
+    """
+    rest = b""
+    for piece in pieces:
+        padded = False
+        for block in piece:
+            text = rest + block.translate(None, _WHITE_SPACE)
+            if padded and text:
+                raise BadBase64("it goes on after its end")
+            whole = len(text) & ~3
+            rest = text[whole:]
+            if whole:
+                padded = text[whole - 1 : whole] == b"="
+                yield _decode_quads(text[:whole])
     if rest:
         raise BadBase64("it is cut short")
 

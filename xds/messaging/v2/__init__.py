@@ -1,0 +1,1 @@
+"""HL7 v2 messages read into the model of :mod:`xds.messaging.model`."""
