@@ -7,7 +7,7 @@ from xds.messaging.model import ReportSection, ResultRow
 from xds.messaging.rendering import header
 from xds.messaging.rendering.cda_elements import Element, code, element, template, time
 from xds.messaging.rendering.documents import ReportSource
-from xds.messaging.rendering.text import level
+from xds.messaging.rendering.text import HEADS, level
 from xds.messaging.rendering.values import (
     FLAGS,
     INTERPRETATIONS,
@@ -24,7 +24,6 @@ _OBSERVATION: Final = "1.3.6.1.4.1.19376.1.3.1.6"
 _COMMENT: Final = "1.3.6.1.4.1.19376.1.5.3.1.4.2"
 _COMMENT_CODE: Final = Code("48767-8", LOINC, "Annotation comment")
 _STUDIES: Final = Code(LABORATORY_STUDIES[0], LOINC, LABORATORY_STUDIES[1])
-_HEADS: Final = ("Test", "Result", "Unit", "Reference range", "Flag", "Status", "Time")
 _SPACE: Final = "\N{NO-BREAK SPACE}"
 _STATUSES: Final = {"preliminary": "active", "not verified": "active"}
 
@@ -101,14 +100,14 @@ def _kept(line: str) -> str:
 def _table(rows: Sequence[ResultRow], section: int) -> Element:
     return element(
         "table",
-        element("thead", element("tr", *(element("th", head) for head in _HEADS))),
+        element("thead", element("tr", *(element("th", head) for head in HEADS))),
         element("tbody", *(one for at, row in enumerate(rows) for one in _row(row, section, at))),
     )
 
 
 def _row(row: ResultRow, section: int, at: int) -> Iterator[Element]:
     name = _SPACE * 2 * level(row) + row.test
-    mark, width = _mark(section, at), str(len(_HEADS))
+    mark, width = _mark(section, at), str(len(HEADS))
     if row.is_text:
         yield element("tr", element("td", name, colspan=width))
         yield element("tr", element("td", *_lines(row.value.split("\n")), colspan=width, ID=mark))

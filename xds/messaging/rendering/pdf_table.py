@@ -8,7 +8,7 @@ from xds.messaging.model import ResultRow
 from xds.messaging.rendering import fonts, header
 from xds.messaging.rendering.pages import GREY, LEADING, Flow
 from xds.messaging.rendering.pdf_text import monospaced
-from xds.messaging.rendering.text import level
+from xds.messaging.rendering.text import HEADS, level
 
 SIZE: Final = 8.5
 _GAP: Final = 9.0
@@ -19,7 +19,6 @@ _NOTE_SIZE: Final = 8.0
 _GROUP_GAP: Final = 5.0
 _TOGETHER: Final = 8
 """Lines of a row that stay on one page."""
-_HEADS: Final = ("Test", "Result", "Unit", "Reference range", "Flag", "Status", "Time")
 _FLAG: Final = 4
 _WIDEST_WORD: Final = 0.3
 """Of the room: longer words are broken."""
@@ -39,7 +38,7 @@ def table(flow: Flow, rows: Sequence[ResultRow]) -> None:
 
     def heads() -> None:
         for column in columns:
-            flow.put(column.x, _HEADS[column.at], fonts.BOLD, _NOTE_SIZE, GREY)
+            flow.put(column.x, HEADS[column.at], fonts.BOLD, _NOTE_SIZE, GREY)
         flow.advance(_NOTE_SIZE)
         flow.y += 1.5
         flow.rule(0.6)
@@ -79,13 +78,13 @@ def _columns(
 ) -> Sequence[_Column]:
     """Return the columns that have something in them, with their places and widths."""
     measured = [texts for row, texts in zip(rows, cells, strict=True) if not row.is_text] or [
-        ("",) * len(_HEADS)
+        ("",) * len(HEADS)
     ]
-    used = [at for at in range(len(_HEADS)) if at < 2 or any(texts[at] for texts in measured)]
+    used = [at for at in range(len(HEADS)) if at < 2 or any(texts[at] for texts in measured)]
     indent = _INDENT * max(level(row) for row in rows)
     wanted, least = [], []
     for at in used:
-        texts = {_HEADS[at], *(texts[at] for texts in measured)}
+        texts = {HEADS[at], *(texts[at] for texts in measured)}
         extra = indent if at == 0 else 0.0
         wanted.append(extra + max(_widest(text.split("\n")) for text in texts))
         words = extra + max(_widest(text.split()) for text in texts)

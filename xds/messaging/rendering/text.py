@@ -13,6 +13,8 @@ from xds.metadata.objects import Code
 
 FORMAT: Final = Code(v.MIME_TYPE_SUFFICIENT, v.IHE_FORMAT_CODES, "mimeType Sufficient")
 _INDENT: Final = "  "
+HEADS: Final = ("Test", "Result", "Unit", "Reference range", "Flag", "Status", "Time")
+"""Of the columns of a table of results, as :func:`cells` gives them."""
 
 
 def canonical(content: RenderedContent) -> bytes:
@@ -82,9 +84,9 @@ def body(content: RenderedContent) -> Iterator[str]:
 def _rows(section: ReportSection) -> Iterator[str]:
     if not section.rows:
         return
-    cells = [_cells(row) for row in section.rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row, texts in zip(section.rows, cells, strict=True):
+    texts_of = [cells(row) for row in section.rows]
+    widths = [max(map(len, column)) for column in zip(*texts_of, strict=True)]
+    for row, texts in zip(section.rows, texts_of, strict=True):
         if row.is_text:
             yield texts[0]
             yield from (f"{_INDENT}{line}" for line in row.value.split("\n"))
@@ -94,7 +96,8 @@ def _rows(section: ReportSection) -> Iterator[str]:
         yield from (f"{_INDENT}{note}" for note in row.notes)
 
 
-def _cells(row: ResultRow) -> tuple[str, ...]:
+def cells(row: ResultRow) -> tuple[str, ...]:
+    """Return what stands in the columns of a row; a test is indented as its group lies."""
     test = _INDENT * level(row) + row.test
     value = "" if row.is_text else row.value
     time = header.moment(row.time)
