@@ -1,10 +1,14 @@
 """What happens to subscriptions because time goes by; the time is that of the database."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from sqlalchemy import func, select, update
 
 from tests.notification.engine import Engine
 from tests.soap.receiver import until
+from xds.database.access import Database
 from xds.notification import keeper
 from xds.notification.keeper import SubscriptionKeeper
 from xds.notification.model import (
@@ -139,3 +143,57 @@ def test_what_was_told_is_kept_for_some_days_and_what_was_not_for_longer(it: Eng
     assert (kept(it, one), kept(it, waiting)) == (0, 1)
     assert it.state(fetched).reason == keeper.NOT_FETCHED
     assert it.state(one).state is SubscriptionState.ACTIVE
+
+
+def test_a_clock_that_is_set_back_delays_nothing_for_long(
+    it: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Heartbeats and patience are those of the clock as it is; no end comes earlier or is lost."""
+    told = Database.milliseconds
+    monkeypatch.setattr(Database, "milliseconds", lambda self, one: told(self, one) + DAY)
+    one = it.subscribe("/a", heartbeat=60, ends=now(it) + DAY)
+    failing = it.subscribe("/b", recovers=False)
+    it.receiver.refuse("/b", *[500] * 9)
+    with it.working():
+        it.register()
+        assert it.told("/a", 1)[0]["number"] == 1
+        until(lambda: it.state(failing).state is SubscriptionState.ERROR)
+        looking = SubscriptionKeeper(it.database, it.subscriptions.patience)
+        looking.look()
+        monkeypatch.setattr(Database, "milliseconds", told)
+        looking.look()
+        row = row_of(it, one)
+        assert row.beats is not None
+        assert row.beats <= now(it) + 60_000
+        assert (it.state(failing).failed_since or 0) <= now(it)
+        it.register()
+        until(lambda: it.state(one).delivered == 2)
+        passes(it, 61_000)
+        looking.look()
+        assert [m["kind"] for m in it.told("/a", 3)] == ["event", "event", "heartbeat"]
+        until(lambda: it.state(failing).delivered == 2)  # what failed comes by itself
+        assert [m["number"] for m in it.told("/b", 2)][-2:] == [1, 2]
+        assert it.state(one).state is SubscriptionState.ACTIVE
+        statements = counted(it, looking.look)
+        assert statements <= 2  # nothing is due: it looks, and does not go on looking
+
+
+def row_of(it: Engine, one: Subscription) -> Any:
+    with it.database.read() as connection:
+        return connection.execute(select(subscription).where(subscription.c.id == one.id)).one()
+
+
+def counted(it: Engine, act: Callable[[], object]) -> int:
+    """Return how many transactions something takes."""
+    count = 0
+    told = Database.milliseconds
+
+    def milliseconds(self: Database, connection: Any) -> int:
+        nonlocal count
+        count += 1
+        return told(self, connection)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Database, "milliseconds", milliseconds)
+        act()
+    return count

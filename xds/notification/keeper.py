@@ -8,7 +8,7 @@ import threading
 import time
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import bindparam, delete, func, or_, select
 
 from xds import logs
 from xds.database.access import Database
@@ -17,6 +17,7 @@ from xds.notification import numbers, rows, transitions
 from xds.notification.model import NotificationKind, SubscriptionState
 from xds.notification.tables import notification, subscription
 from xds.notification.transitions import Moment, Patience
+from xds.outgoing.sending import DatabaseClock
 
 OVER: Final = "its time is over"
 FAILED_FOR_LONG: Final = "its target has failed for too long"
@@ -30,6 +31,10 @@ _S: Final = SubscriptionState
 _C: Final = subscription.c
 _N: Final = notification.c
 _DUE: Final = select(_C.pk).where(_C.due <= bindparam("now")).order_by(_C.due).limit(_AT_ONCE)
+_AHEAD: Final = select(_C.pk).where(
+    or_(_C.beats > bindparam("now") + _C.heartbeat * 1000, _C.failed_since > bindparam("now")),
+    _C.state != _S.ENDED,
+)
 _LAST_AT: Final = select(_N.at).where(
     _N.subscription == bindparam("of"), _N.number == bindparam("last")
 )
@@ -71,6 +76,8 @@ class SubscriptionKeeper:
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._run, name="subscriptions", daemon=True)
         self._tidied = time.monotonic()
+        self._clock = DatabaseClock()
+        self._heeded = False
 
     def start(self) -> None:
         """Begin."""
@@ -99,6 +106,9 @@ class SubscriptionKeeper:
         with self._database.read() as connection:
             now = self._database.milliseconds(connection)
             keys = list(connection.scalars(_DUE, {"now": now}))
+        self._clock.saw(now)
+        if self._clock.was_set_back or not self._heeded:
+            self._heed_clock()
         if not keys:
             return False
         with self._database.write() as connection:
@@ -108,6 +118,20 @@ class SubscriptionKeeper:
                 if row.due is not None and row.due <= now:
                     self._do(moment, row)
         return len(keys) == _AT_ONCE
+
+    def _heed_clock(self) -> None:
+        """Bring back what lies further ahead than it can: the clock was set back."""
+        with self._database.write() as connection:
+            now = self._database.milliseconds(connection)
+            moment = Moment(self._database, connection, now, self._patience)
+            for row in rows.locked(connection, connection.scalars(_AHEAD, {"now": now}).all()):
+                changed: dict[str, Any] = {}
+                if row.beats is not None:
+                    changed["beats"] = min(row.beats, now + row.heartbeat * 1000)
+                if row.failed_since is not None:
+                    changed["failed_since"] = min(row.failed_since, now)
+                moment.written(row, changed)
+        self._heeded, self._clock.was_set_back = True, False
 
     def _do(self, moment: Moment, row: Any) -> None:
         if row.state == _S.ENDED:
@@ -154,6 +178,7 @@ def _beat(moment: Moment, row: Any) -> None:
         return
     period = row.heartbeat * 1000
     last = moment.connection.scalar(_LAST_AT, {"of": row.pk, "last": row.numbered}) or 0
+    last = min(last, moment.now)  # the clock may have been set back since
     if row.queued == row.delivered and last + period <= moment.now:
         numbers.put_other(
             moment.database, moment.connection, row, NotificationKind.HEARTBEAT, row.round
