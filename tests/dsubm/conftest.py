@@ -30,6 +30,7 @@ def broker(shared_servers: SharedServers, receivers: Receivers) -> Server:
         "restricted_update": "yes",
         "remove_metadata": "yes",
         "dsubm_publish": "yes",
+        "notification_heartbeat_seconds": "2",
         "audit": "on",
     }
     return shared_servers("broker", options)

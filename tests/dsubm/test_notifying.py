@@ -246,7 +246,7 @@ def test_nobody_listens(broker: Server, receivers: Receivers) -> None:
 @pytest.mark.slow
 @pytest.mark.shows("broker heartbeat")
 def test_heartbeats(broker: Server, receiver: Receiver) -> None:
-    extension = [{"url": f"{BACKPORT}heartbeat-period", "valueUnsignedInt": 1}]
+    extension = [{"url": f"{BACKPORT}heartbeat-period", "valueUnsignedInt": 2}]
     wanted = subscription(receiver.url, DOCUMENTS, of_patient(new_patient()), extension=extension)
     subscribe(broker, wanted, receiver)
     for one in receiver.take(2, of="heartbeat"):

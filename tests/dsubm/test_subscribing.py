@@ -148,6 +148,7 @@ CH = "Subscription.channel"
         (_set("channel.header", ["Host: other.example"]), 422, "business-rule", f"{CH}.header[0]"),
         (_set("channel.header", ["X-A: 1", "nothing"]), 422, "invalid", f"{CH}.header[1]"),
         (_set("channel.header", ["A: 1", "a: 2"]), 422, "duplicate", f"{CH}.header[1]"),
+        (_extension("heartbeat-period", valueUnsignedInt=1), 422, "value", f"{CH}.extension"),
         (_extension("heartbeat-period", valueUnsignedInt=0), 422, "value", f"{CH}.extension"),
         (_extension("max-count", valuePositiveInt=0), 400, "value", ""),
         (_extension("timeout", valueUnsignedInt=100000), 422, "value", f"{CH}.extension"),

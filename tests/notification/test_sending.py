@@ -10,12 +10,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from tests import certificates
-from tests.notification.engine import engine
+from tests.notification.engine import PROTOCOL, Engine, engine
 from tests.soap.receiver import until
+from xds.config import Config
 from xds.database.access import Database
 from xds.metadata.criteria import Comparison, Operator
+from xds.notification import sender
 from xds.notification.model import (
     Secrets,
     SubscriptionRefused,
@@ -239,3 +242,15 @@ def test_an_answer_that_is_none_is_a_failure_and_stops_nobody_else(
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_the_schedule_of_retries_is_that_of_the_options(it: Engine) -> None:
+    told = {"notification_retries": "7 70", "notification_retry_jitter": 10}
+    config = Config.model_validate({**it.config.model_dump(), **told})
+    channel = sender.channel(PROTOCOL, config, it.database)
+    assert channel is not None
+    pauses = [channel.schedule.pause(failures) for failures in (1, 2, 3)]
+    assert all(0.9 * most <= one <= most for one, most in zip(pauses, (7, 70, 70), strict=True))
+    for wrong in ("", "0 1", "1,2", "9999999"):
+        with pytest.raises(ValidationError):
+            Config.model_validate({"notification_retries": wrong})

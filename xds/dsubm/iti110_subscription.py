@@ -7,7 +7,7 @@ from typing import Final
 from xds.dsubm import filters, resources, subscriptions
 from xds.dsubm import vocabulary as v
 from xds.dsubm.filters import Watching
-from xds.dsubm.resources import SubscriptionWishes
+from xds.dsubm.resources import ChannelLimits, SubscriptionWishes
 from xds.dsubm.subscriptions import FhirSubscription, engine, managed
 from xds.fhir.exchange import Answer, Call
 from xds.fhir.facade import Facade
@@ -111,8 +111,7 @@ def _read(facade: Facade, call: Call) -> _SubscriptionRequest:
     """Read the Subscription of a request; Refused with what is wrong (2:3.110.4.1.3)."""
     with facade.domain.registry.view(call.access.visible) as view:
         now = facade.domain.database.milliseconds(view.connection)
-        has_websockets = facade.config.has_websockets
-        wishes = resources.read(call.resource, now, websockets=has_websockets)
+        wishes = resources.read(call.resource, now, _limits(facade))
         watching = Watching(facade, call, view)
         try:
             if wishes.topic is not None:
@@ -125,6 +124,11 @@ def _read(facade: Facade, call: Call) -> _SubscriptionRequest:
         told = "a subscription to Lists says of which: code=submissionset or code=folder"
         raise Refused.because(422, "business-rule", told, _CRITERIA)
     return _SubscriptionRequest(wishes, plans[0])
+
+
+def _limits(facade: Facade) -> ChannelLimits:
+    config = facade.config
+    return ChannelLimits(config.has_websockets, config.notification_heartbeat_seconds)
 
 
 def _at_criteria(issues: Iterable[Issue]) -> Iterable[Issue]:

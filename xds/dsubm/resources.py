@@ -58,6 +58,16 @@ _LONGEST_HEARTBEAT: Final = 7 * 24 * 3600
 _LONGEST_TIMEOUT: Final = 3600
 
 
+@dataclass(frozen=True, slots=True)
+class ChannelLimits:
+    """What channels may be like here."""
+
+    websockets: bool
+    """Whether there are any."""
+    heartbeat: int = 1
+    """The shortest period in seconds."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelWishes:
     """How a subscriber wants to be told."""
@@ -92,10 +102,9 @@ class SubscriptionWishes:
     """Milliseconds since 1970."""
 
 
-def read(resource: Resource, now: int, *, websockets: bool) -> SubscriptionWishes:
+def read(resource: Resource, now: int, limits: ChannelLimits) -> SubscriptionWishes:
     """Read a Subscription that is to be created at ``now`` (milliseconds since 1970).
 
-    ``websockets`` tells whether there are any here.
     Raises Refused with all that is wrong (2:3.110.4.1.3).
     """
     problems = IssueCollector("Subscription")
@@ -122,7 +131,7 @@ def read(resource: Resource, now: int, *, websockets: bool) -> SubscriptionWishe
         topic=topic,
         criteria=criteria,
         filters=filters,
-        channel=_channel(resource, problems, of_topic=not of_search, websockets=websockets),
+        channel=_channel(resource, problems, limits, of_topic=not of_search),
         ends=_end(resource, now, problems),
     )
     problems.raise_if_any()
@@ -149,13 +158,13 @@ def _end(resource: Resource, now: int, problems: IssueCollector) -> int | None:
 
 
 def _channel(
-    resource: Resource, problems: IssueCollector, *, of_topic: bool, websockets: bool
+    resource: Resource, problems: IssueCollector, limits: ChannelLimits, *, of_topic: bool
 ) -> ChannelWishes:
     channel = resource[_CHANNEL]
     is_other = any(_values(channel.get("_type"), v.CHANNEL_TYPE))
-    known = (v.REST_HOOK, v.WEBSOCKET) if websockets else (v.REST_HOOK,)
+    known = (v.REST_HOOK, v.WEBSOCKET) if limits.websockets else (v.REST_HOOK,)
     if channel.get("type") not in known or is_other:
-        others = _OTHERS if websockets else f"{v.WEBSOCKET}, {_OTHERS}"
+        others = _OTHERS if limits.websockets else f"{v.WEBSOCKET}, {_OTHERS}"
         told = f"this server tells by {' or '.join(known)}: not by {others}"
         problems.error("not-supported", told, "channel.type", status=422)
     endpoint = channel.get("endpoint", "")
@@ -164,7 +173,7 @@ def _channel(
     elif not endpoint:
         problems.error("required", "a rest-hook needs an endpoint", "channel.endpoint", status=422)
     payload, content = _payload(channel, problems, of_topic=of_topic)
-    numbers = _numbers(channel, problems)
+    numbers = _numbers(channel, problems, limits.heartbeat)
     return ChannelWishes(
         endpoint=endpoint,
         payload=payload,
@@ -211,8 +220,8 @@ def _payload(channel: Resource, problems: IssueCollector, *, of_topic: bool) -> 
     return payload, contents[0] if contents else ""
 
 
-def _numbers(channel: Resource, problems: IssueCollector) -> dict[str, int]:
-    """Return the numbers among the extensions of a channel."""
+def _numbers(channel: Resource, problems: IssueCollector, heartbeat: int) -> dict[str, int]:
+    """Return the numbers among the extensions of a channel; ``heartbeat`` is the shortest one."""
     found: dict[str, int] = {}
     limits = {v.HEARTBEAT: _LONGEST_HEARTBEAT, v.TIMEOUT: _LONGEST_TIMEOUT}
     for url in _NUMBERS:
@@ -225,6 +234,9 @@ def _numbers(channel: Resource, problems: IssueCollector) -> dict[str, int]:
                 problems.error("value", told, f"{_CHANNEL}.extension", status=422)
             elif most and value > most:
                 told = f"{name} can be {most} seconds at most"
+                problems.error("value", told, f"{_CHANNEL}.extension", status=422)
+            elif url == v.HEARTBEAT and value < heartbeat:
+                told = f"{name} has to be {heartbeat} seconds or more"
                 problems.error("value", told, f"{_CHANNEL}.extension", status=422)
             else:
                 found[url] = value

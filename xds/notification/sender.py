@@ -26,10 +26,10 @@ from xds.notification.outcomes import Outcomes
 from xds.notification.subscriptions import Subscriptions
 from xds.notification.told import Notification, RenderedNotification
 from xds.outgoing.delivery import (
-    STANDARD_SCHEDULE,
     Channel,
     Delivery,
     NotDelivered,
+    RetrySchedule,
     TargetOutcome,
 )
 from xds.outgoing.http_sender import Poster
@@ -39,7 +39,6 @@ from xds.tls import contexts
 
 _CONNECT_SECONDS: Final = 5.0
 _SILENCE_SECONDS: Final = 20.0
-_ALL_SECONDS: Final = 30.0
 
 Renderer = Callable[[Notification, RegistryView], RenderedNotification | None]
 """Makes of a notification what goes on the wire. It is handed the registry as the subscriber may
@@ -83,9 +82,14 @@ def channel(protocol: NotificationProtocol, config: Config, database: Database) 
     return Channel(
         name=protocol.name,
         send=NotificationSender(subscriptions, protocol.renderer(config), config),
-        schedule=STANDARD_SCHEDULE,
+        schedule=_schedule(config),
         note=_Notes(subscriptions, protocol.recorder(config)).note,
     )
+
+
+def _schedule(config: Config) -> RetrySchedule:
+    pauses = tuple(map(float, config.notification_retries.split()))
+    return RetrySchedule(pauses, config.notification_retry_jitter / 100)
 
 
 class _Notes:
@@ -121,9 +125,9 @@ class NotificationSender:
         self._subscriptions = subscriptions
         self._render = render
         settings = Settings(
-            timeout=_SILENCE_SECONDS,
-            connect_timeout=_CONNECT_SECONDS,
-            total=_ALL_SECONDS,
+            timeout=min(_SILENCE_SECONDS, config.notification_seconds),
+            connect_timeout=min(_CONNECT_SECONDS, config.notification_seconds),
+            total=config.notification_seconds,
             tls=contexts.outgoing(config),
         )
         self._poster = Poster(settings, subscriptions.targets.reaches)
