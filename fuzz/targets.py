@@ -225,7 +225,7 @@ def _messages(data: bytes, size: int) -> list[bytes]:
     found: list[bytes] = []
     try:
         for start in range(0, len(data), size):
-            found.extend(decoder.feed(data[start : start + size]))
+            found.extend(one.skeleton for one in decoder.feed(data[start : start + size]))
     except Intolerable:
         return found
     return found
@@ -241,7 +241,8 @@ def _acknowledge(payload: bytes) -> None:
     answer = acknowledgement(
         message, "AE", [Problem("204", "PID^1^3", "of nobody")], control_id="1"
     )
-    if list(Decoder(_LIMITS).feed(b"\x0b" + answer + b"\x1c\r")) != [answer]:
+    framed = Decoder(_LIMITS).feed(b"\x0b" + answer + b"\x1c\r")
+    if [one.skeleton for one in framed] != [answer]:
         raise Finding("the acknowledgement does not fit into a frame")
 
 

@@ -15,12 +15,17 @@ from tests.hl7v2.wire import END, START, Sender, connected
 from xds.hl7v2 import mllp
 from xds.hl7v2.mllp import Decoder, Intolerable, MllpLimits
 
-SMALL = MllpLimits(message_bytes=100, noise_bytes=20, connections=3)
+SMALL = MllpLimits(message_bytes=100, discarded_bytes=400, noise_bytes=20, connections=3)
 HASTY = replace(SMALL, message_seconds=0.3)
 RESTLESS = replace(SMALL, idle_seconds=0.5)
 
 content = st.binary(max_size=30).filter(lambda data: not {0x0B, 0x1C} & set(data))
 noise = st.binary(max_size=3).filter(lambda data: 0x0B not in data)
+
+
+def fed(decoder: Decoder, stream: bytes) -> list[bytes]:
+    """Return the messages that some bytes complete."""
+    return [message.skeleton for message in decoder.feed(stream)]
 
 
 @given(st.lists(st.tuples(noise, content), max_size=6), st.lists(st.integers(1, 9)))
@@ -31,9 +36,9 @@ def test_messages_come_out_however_the_stream_was_cut(
     decoder = Decoder(MllpLimits())
     found: list[bytes] = []
     for size in cuts:
-        found.extend(decoder.feed(stream[:size]))
+        found.extend(fed(decoder, stream[:size]))
         stream = stream[size:]
-    found.extend(decoder.feed(stream))
+    found.extend(fed(decoder, stream))
     assert found == [message for _, message in sent]
     assert not decoder.inside
 
@@ -42,25 +47,26 @@ def test_messages_come_out_however_the_stream_was_cut(
     ("stream", "messages"),
     [
         (START + b"a" + START + b"b" + END, [b"b"]),
-        (START + b"a\x1cb" + END, [b"a\x1cb"]),
-        (START + b"a\x1c" + START + b"b" + END, [b"b"]),
+        (START + b"a\x1cb" + END, [b"a"]),
+        (START + b"a\x1c\n" + START + b"b" + END, [b"a", b"b"]),
+        (START + b"a\x1c" + START + b"b" + END, [b"a", b"b"]),
         (START + END, [b""]),
         (b"GET / HTTP/1.1\r\n", []),
         (START + b"cut off", []),
         (END + START + b"a" + END + END, [b"a"]),
     ],
-    ids=["begun anew", "0x1C", "no 0x0D", "empty", "no frame", "half", "stray ends"],
+    ids=["begun anew", "0x1C", "0x0A", "no 0x0D", "empty", "no frame", "half", "stray ends"],
 )
 def test_odd_frames(stream: bytes, messages: list[bytes]) -> None:
-    assert list(Decoder(MllpLimits()).feed(stream)) == messages
+    assert fed(Decoder(MllpLimits()), stream) == messages
     byte_by_byte = Decoder(MllpLimits())
-    found = [m for i in range(len(stream)) for m in byte_by_byte.feed(stream[i : i + 1])]
+    found = [m for i in range(len(stream)) for m in fed(byte_by_byte, stream[i : i + 1])]
     assert found == messages
 
 
 @pytest.mark.parametrize(
     "stream",
-    [START + b"x" * 101, START + b"x" * 101 + END, b"x" * 21, b"x" * 21 + START],
+    [START + b"x" * 401, START + b"x" * 401 + END, b"x" * 21, b"x" * 21 + START],
     ids=["endless", "large", "noise", "noise before a message"],
 )
 def test_what_is_beyond_a_limit_is_refused(stream: bytes) -> None:
@@ -70,7 +76,17 @@ def test_what_is_beyond_a_limit_is_refused(stream: bytes) -> None:
 
 def test_what_is_at_a_limit_is_not() -> None:
     stream = b"y" * 20 + START + b"x" * 100 + END
-    assert list(Decoder(SMALL).feed(stream * 3)) == [b"x" * 100] * 3
+    assert fed(Decoder(SMALL), stream * 3) == [b"x" * 100] * 3
+
+
+def test_what_is_too_large_is_read_to_its_end() -> None:
+    stream = START + b"x" * 300 + END + START + b"y" + END
+    large, small = Decoder(SMALL).feed(stream)
+    assert (large.size, large.exceeded, small.exceeded) == (
+        300,
+        "a message of this kind has 100 bytes at most",
+        "",
+    )
 
 
 # --- the server ----------------------------------------------------------------------------------
@@ -84,7 +100,7 @@ def served(
 ) -> Iterator[tuple[mllp.Server, int]]:
     """Serve in a thread."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = mllp.Server(listening, lambda message, _node: answer(message), limits)
+        server = mllp.Server(listening, lambda one, _node: [answer(one.skeleton)], limits)
         thread = threading.Thread(target=server.serve)
         thread.start()
         try:
@@ -162,7 +178,7 @@ def test_a_message_that_drips_in_is_given_up() -> None:
 
 def test_what_is_too_large_ends_its_connection_only(port: int) -> None:
     with connected(port) as good, connected(port) as large:
-        large.send(START + b"x" * 200)
+        large.send(START + b"x" * 500)
         assert large.read() == b""
         good.post(b"ab")
         assert good.read() == b"ba"
@@ -212,7 +228,7 @@ def test_another_process_may_go_on_listening_after_a_stop() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         for _ in range(2):
-            server = mllp.Server(listening, lambda message, _node: message, SMALL)
+            server = mllp.Server(listening, lambda one, _node: [one.skeleton], SMALL)
             thread = threading.Thread(target=server.serve)
             thread.start()
             with connected(port) as sender:

@@ -52,8 +52,10 @@ class EventHandler:
 
 def require_size(message: Message, event: EventHandler) -> None:
     """Raise Refused for a message that is larger than those of its event may be."""
-    if message.size > event.max_bytes:
+    limit = message.source.exceeded
+    if not limit and message.size > event.max_bytes:
         limit = f"a message of {event.code}^{event.trigger} has {event.max_bytes} bytes at most"
+    if limit:
         raise MessageRefused(Problem("207", "MSH^1", limit))
 
 

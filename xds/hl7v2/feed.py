@@ -1,33 +1,30 @@
-"""The patient feed: a message in, its acknowledgement out (ITI TF-2 3.8, 3.64; TF-2x C.2).
+"""The patient feed: a message is handled and judged (ITI TF-2 3.8, 3.64; TF-2x C.2).
 
-Messages are acknowledged in original mode. What the registry refuses is an error (AE); a message
-that is not one of EVENTS, or that cannot be handled now, is a rejection (AR).
+What the registry refuses is an error (AE); a message that is not one of EVENTS, or that cannot be
+handled now, is a rejection (AR).
 """
 
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
-from uuid import uuid4
 
-from xds import logs, tracing
+from xds import logs
 from xds.errors import FailureKind, kind_of
 from xds.hl7v2 import iti8_patient_identity_feed, iti64_notify_xad_pid_link_change
 from xds.hl7v2.acknowledgement import (
     ACCEPTED,
     ERROR,
     REJECTED,
-    acknowledgement,
-    rejection_of_noise,
+    Judgement,
 )
 from xds.hl7v2.encoding import CHARSETS_TOLD
 from xds.hl7v2.event import EventHandler, Feed, require_size
-from xds.hl7v2.message import Message, Unreadable
+from xds.hl7v2.message import Message
 from xds.hl7v2.problems import MessageRefused, Problem
 from xds.registry.identities import IdentityFinding, IdentityRefused, Role
 from xds.security.access import Access, MessageHeader
 from xds.security.caller import Caller
 from xds.security.errors import AccessDenied
-from xds.security.node import NOWHERE, Node
 
 EVENTS: Final[Mapping[tuple[str, str], EventHandler]] = {
     (row.code, row.trigger): row
@@ -43,8 +40,7 @@ _LOCATIONS: Final[Mapping[Role, str]] = {
     Role.NEW: "PID^1^3^1",
     Role.PREVIOUS: "MRG^1^1^1",
 }
-_CONTROL_ID: Final = 20
-"""Characters of MSH-10 (HL7 v2.3.1)."""
+NOT_AVAILABLE: Final = Problem("207", "MSH^1", "the registry is not available at the moment")
 _OTHER: Final = "other"
 """Stands in the metrics for events that are none of EVENTS: what a sender writes is no label."""
 _MOST_LOGGED: Final = 40
@@ -52,25 +48,10 @@ _MOST_LOGGED: Final = 40
 _log = logs.get_logger(__name__)
 
 
-def answer(feed: Feed, payload: bytes, node: Node = NOWHERE) -> bytes:
-    """Answer one message of a node, whatever it is.
-
-    The control id of the acknowledgement is that of the log lines about the message.
-    """
-    with logs.correlation(uuid4().hex[:_CONTROL_ID]), tracing.within(None):
-        return _answer(feed, payload, node)
-
-
-def _answer(feed: Feed, payload: bytes, node: Node) -> bytes:
-    control_id = logs.current_correlation()
-    try:
-        message = Message.read(payload)
-    except Unreadable as error:
-        _log.warning("a message of the patient feed cannot be read", reason=error.reason)
-        _count(feed, None, REJECTED)
-        return rejection_of_noise(control_id, payload.lstrip(), error.reason)
+def judge(feed: Feed, message: Message, caller: Caller) -> Judgement:
+    """Handle a message of a caller, whatever it is, and return what became of it."""
     event = EVENTS.get((message.message_code, message.trigger_event))
-    code, problems = _outcome(feed, message, event, node)
+    code, problems = _outcome(feed, message, event, caller)
     if event is None:  # else the line of the transaction tells it
         _log.warning(
             "a message of the patient feed was refused",
@@ -79,7 +60,12 @@ def _answer(feed: Feed, payload: bytes, node: Node) -> bytes:
             control_id=_control_id(message),
         )
     _count(feed, event, code)
-    return acknowledgement(message, code, problems, control_id=control_id)
+    return Judgement.of(code, problems)
+
+
+def count_unreadable(feed: Feed) -> None:
+    """Count a message that has no header."""
+    _count(feed, None, REJECTED)
 
 
 def _count(feed: Feed, event: EventHandler | None, acknowledgement_code: str) -> None:
@@ -88,15 +74,15 @@ def _count(feed: Feed, event: EventHandler | None, acknowledgement_code: str) ->
 
 
 def _outcome(
-    feed: Feed, message: Message, event: EventHandler | None, node: Node
+    feed: Feed, message: Message, event: EventHandler | None, caller: Caller
 ) -> tuple[str, Sequence[Problem]]:
     problem = _not_ours(message)
     if problem and event is None:
         return REJECTED, [problem]  # of no transaction
+    if message.source.error:
+        return REJECTED, [NOT_AVAILABLE]
     assert event is not None
-    access = Access(
-        transaction=event.transaction, caller=Caller(node=node), message=_header(message)
-    )
+    access = Access(transaction=event.transaction, caller=caller, message=_header(message))
     try:
         if problem:
             feed.interceptors.unreadable(access, MessageRefused(problem))
@@ -116,8 +102,7 @@ def _outcome(
         event_ = "not available" if unavailable else "a message of the patient feed failed"
         _log.error(event_, exc_info=error, control_id=_control_id(message))
         if unavailable:
-            reason = "the registry is not available at the moment"
-            return REJECTED, [Problem("207", "MSH^1", reason)]
+            return REJECTED, [NOT_AVAILABLE]
         return REJECTED, [Problem("207", "MSH^1", "an error in the server, which its log tells of")]
     return ACCEPTED, []
 
@@ -134,8 +119,6 @@ def _end(message: Message, facility: int, application: int) -> str:
 
 def _not_ours(message: Message) -> Problem | None:
     """Return why the header is not one of a message that is answered here (ITI TF-2x C.2.3)."""
-    if message.count("MSH") > 1:
-        return Problem("100", "MSH^2", "a frame holds one message")
     if not message.header.raw(10):
         return Problem("101", "MSH^1^10")
     if not message.is_charset_known:

@@ -1,7 +1,11 @@
 """MLLP: messages framed on a TCP connection, each answered in turn (HL7 v2.3.1 appendix C.4).
 
-A message stands between ``0x0B`` and ``0x1C 0x0D``. The bytes between messages mean nothing. A
-second ``0x0B`` begins the message anew: what came before it was cut off.
+A message stands between ``0x0B`` and ``0x1C``, which ``0x0D`` follows; some senders forget that, or
+send it later. The bytes between messages mean nothing. A second ``0x0B`` begins the message anew:
+what came before it was cut off.
+
+A message that is too large is read to its end without being kept, and answered then, so that its
+sender hears of it.
 """
 
 import selectors
@@ -11,39 +15,48 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from xds import logs
+from xds.hl7v2.spooled import LimitOf, SpooledMessage
 from xds.security.node import Node
 from xds.security.texts import UnacceptableText
 from xds.telemetry.metrics import Metrics
 
 START: Final = b"\x0b"
 END: Final = b"\x1c\x0d"
+_END: Final = END[:1]
 
-_BLOCK: Final = 16 * 1024
+_BLOCK: Final = 64 * 1024
+_BYTES_PER_SECOND: Final = 64 * 1024
+"""What a sender of a large message has to send at least."""
+_ENDS_OF_FRAMES: Final = b"\r\n"
 _LEAST_SECONDS: Final = 0.001
 _PAUSE_SECONDS: Final = 0.2
 
 _log = logs.get_logger(__name__)
 
-Answer = Callable[[bytes, Node], bytes]
-"""Takes a message and the node that it comes from, gives its answer, and never raises; called from
-many threads."""
+Answer = Callable[[SpooledMessage, Node], Iterable[bytes]]
+"""Takes a message and the node that it comes from, gives its answers, none of them maybe, and never
+raises; called from many threads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MllpLimits:
     """What a peer may ask of the server."""
 
-    message_bytes: int = 256 * 1024
+    message_bytes: LimitOf | int = 256 * 1024
+    """Of a message; more is refused, and answered so."""
+    discarded_bytes: int = 1 << 30
+    """Of a message that is refused; then its connection is closed."""
     noise_bytes: int = 4 * 1024
     """Bytes outside messages, until the next one."""
     message_seconds: float = 30
-    """For a message to arrive once it has begun, and for an answer to be taken."""
+    """For a message to arrive once it has begun, and for an answer to be taken. A large message has
+    a second more for each 64 KiB that came."""
     idle_seconds: float = 3600
     """Silence between messages."""
     connections: int = 64
@@ -61,43 +74,64 @@ class Decoder:
 
     def __init__(self, limits: MllpLimits) -> None:
         self._limits = limits
-        self._buffer = bytearray()
-        self._searched = 0
         self._noise = 0
-        self.inside = False
+        self._is_after_end = False
+        self._message: SpooledMessage | None = None
+
+    @property
+    def inside(self) -> bool:
         """Whether a message has begun and not ended."""
+        return self._message is not None
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take in some bytes, and yield each message that they complete; may raise Intolerable."""
-        self._buffer += data
-        while self._begun() and (message := self._ended()) is not None:
-            yield message
+    @property
+    def size(self) -> int:
+        """Bytes of the message that has begun; 0 where none has."""
+        return self._message.size if self._message else 0
 
-    def _begun(self) -> bool:
-        if self.inside:
-            return True
-        start = self._buffer.find(START)
-        self._noise += len(self._buffer) if start < 0 else start
+    def feed(self, data: bytes) -> Iterator[SpooledMessage]:
+        """Take in some bytes, and yield each message that they complete; may raise Intolerable.
+
+        A message is the caller's to close.
+        """
+        place = 0
+        while place < len(data):
+            if self._message is None:
+                place = self._begun(data, place)
+                continue
+            end = data.find(_END, place)
+            stop = len(data) if end < 0 else end
+            if (again := data.rfind(START, place, stop)) >= 0:
+                self.close()
+                self._message = SpooledMessage(self._limits.message_bytes)
+                place = again + 1
+            self._message.write(data[place:stop])
+            if self._message.size > self._limits.discarded_bytes:
+                raise Intolerable("the message is too large")
+            place = stop + 1
+            if end >= 0:
+                message, self._message, self._is_after_end = self._message, None, True
+                message.finish()
+                yield message
+
+    def close(self) -> None:
+        """Let go of the message that has begun."""
+        if self._message:
+            self._message.close()
+            self._message = None
+
+    def _begun(self, data: bytes, place: int) -> int:
+        """Begin a message, and return where its content does; the end where none begins."""
+        if self._is_after_end and data[place] in _ENDS_OF_FRAMES:
+            place += 1
+        self._is_after_end = False
+        start = data.find(START, place)
+        self._noise += (len(data) if start < 0 else start) - place
         if self._noise > self._limits.noise_bytes:
             raise Intolerable("too many bytes outside messages")
         if start < 0:
-            self._buffer.clear()
-            return False
-        del self._buffer[: start + 1]
-        self.inside, self._searched, self._noise = True, 0, 0
-        return True
-
-    def _ended(self) -> bytes | None:
-        end = self._buffer.find(END, max(self._searched - 1, 0))
-        self._searched = len(self._buffer)
-        if (self._searched if end < 0 else end) > self._limits.message_bytes:
-            raise Intolerable("the message is too large")
-        if end < 0:
-            return None
-        _, _, message = bytes(self._buffer[:end]).rpartition(START)
-        del self._buffer[: end + len(END)]
-        self.inside = False
-        return message
+            return len(data)
+        self._message, self._noise = SpooledMessage(self._limits.message_bytes), 0
+        return start + 1
 
 
 def framed(message: bytes) -> bytes:
@@ -237,22 +271,33 @@ class Server:
         return secured
 
     def _exchange(self, connection: socket.socket) -> None:
+        decoder = Decoder(self._limits)
+        try:
+            self._exchange_by(decoder, connection)
+            if decoder.inside:
+                _log.warning("a connection of MLLP ended within a message", bytes=decoder.size)
+        finally:
+            decoder.close()
+
+    def _exchange_by(self, decoder: Decoder, connection: socket.socket) -> None:
         peer = _Peer(connection, self._limits.message_seconds)
         peer.wait_at_most(self._limits.idle_seconds)
         node = _node(connection)
-        decoder = Decoder(self._limits)
-        until: float | None = None
+        begun: float | None = None
         while not self._stopping and (data := connection.recv(_BLOCK)):
             answered = False
             for message in decoder.feed(data):
-                peer.send(framed(self._answer(message, node)))
+                with message:
+                    for one in self._answer(message, node):
+                        peer.send(framed(one))
                 answered = True
             if decoder.inside:
-                if until is None or answered:
-                    until = time.monotonic() + self._limits.message_seconds
-                peer.wait_at_most(max(until - time.monotonic(), _LEAST_SECONDS))
-            elif until is not None:
-                until = None
+                if begun is None or answered:
+                    begun = time.monotonic()
+                allowed = self._limits.message_seconds + decoder.size / _BYTES_PER_SECOND
+                peer.wait_at_most(max(begun + allowed - time.monotonic(), _LEAST_SECONDS))
+            elif begun is not None:
+                begun = None
                 peer.wait_at_most(self._limits.idle_seconds)
 
 

@@ -116,7 +116,8 @@ class MllpConnection:
             return False
         self._socket.settimeout(0)
         try:
-            self._socket.recv(1)
+            while self._socket.recv(1) in (b"\r", b"\n"):
+                pass  # the end of the last frame, which came late
             return False
         except (BlockingIOError, ssl.SSLWantReadError):
             return True

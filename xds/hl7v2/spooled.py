@@ -124,6 +124,7 @@ class SpooledMessage:
         """Yield raw bytes from one place to another; OSError where the file cannot be read."""
         end = self.size if end is None else end
         if self._file is None:
+            end = min(end, len(self.skeleton))
             for place in range(start, end, BLOCK_BYTES):
                 yield self.skeleton[place : min(place + BLOCK_BYTES, end)]
             return

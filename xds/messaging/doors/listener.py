@@ -10,6 +10,7 @@ import signal
 import socket
 import ssl
 import threading
+from collections.abc import Iterator
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
@@ -21,8 +22,11 @@ from xds.config import Config
 from xds.database.errors import DatabaseUnavailable
 from xds.hl7v2 import mllp
 from xds.hl7v2.event import Feed
-from xds.hl7v2.feed import answer
 from xds.hl7v2.identifiers import AssigningAuthority
+from xds.hl7v2.spooled import SpooledMessage
+from xds.messaging.doors.answering import Answering, MessageArrival, limit_of
+from xds.security.caller import Caller
+from xds.security.node import Node
 from xds.telemetry.metrics import Metrics
 from xds.tls import contexts
 
@@ -47,7 +51,8 @@ def run(
         cannot_start.set()
         raise SystemExit(1) from None
     feed = _feed(domain, config, metrics)
-    server = mllp.Server(listening, partial(answer, feed), _limits(config), tls, metrics)
+    answer = partial(_answer, Answering(feed=feed))
+    server = mllp.Server(listening, answer, _limits(config), tls, metrics)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is for the supervisor
@@ -57,6 +62,10 @@ def run(
     _log.info("ready for the patient feed", host=host, port=port, process=os.getpid())
     server.serve()
     domain.close()
+
+
+def _answer(answering: Answering, message: SpooledMessage, node: Node) -> Iterator[bytes]:
+    return answering.answers(message, MessageArrival(door="mllp", caller=Caller(node=node)))
 
 
 def _context(config: Config, folder: Path) -> ssl.SSLContext:
@@ -86,7 +95,7 @@ def _limits(config: Config) -> mllp.MllpLimits:
     return mllp.MllpLimits(
         connections=config.mllp_connections,
         of_address=config.mllp_client_connections or max(config.mllp_connections // 2, 1),
-        message_bytes=config.max_mllp_bytes,
+        message_bytes=limit_of(config.max_mllp_bytes, config.max_mllp_bytes),
         idle_seconds=config.mllp_idle_seconds,
         message_seconds=min(config.grace_seconds, mllp.MllpLimits().message_seconds),
     )
