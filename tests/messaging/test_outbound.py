@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ from xds.metadata.objects import Association, Code, DocumentEntry
 NHS = "2.16.840.1.113883.2.1.4.1"
 SCT = "2.16.840.1.113883.6.96"
 GENETIC = Code("1054161000000101", SCT, "Genetic report")
+FILE = "destinations.toml"
 CONTENT = b"%PDF-1.7\nreport\n%%EOF\n"
 
 DESTINATIONS = """
@@ -127,7 +129,7 @@ def feeds(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Ite
     with receiving() as mdm, receiving() as oru:
         code = str(GENETIC)
         text = DESTINATIONS.format(mdm=mdm.url, oru=oru.url, sct=SCT, type_code=code)
-        path = data / "destinations.toml"
+        path = data / FILE
         path.write_text(text)
         options = {
             "database": databases.url(data),
@@ -258,8 +260,8 @@ def test_what_may_succeed_later_is_tried_again_under_its_id(
 
 
 def run(feeds: Feeds, *arguments: str, fails: bool = False) -> str:
-    config = configured(feeds.server.data)
-    options = ["--database", config.database_url, "--destinations", str(config.destinations)]
+    url, path = configured(feeds.server.data).database_url, feeds.server.data / FILE
+    options = ["--database", url, "--destinations", str(path)]
     result = CliRunner().invoke(main, ["destinations", *options, *arguments])
     assert (result.exit_code != 0) is fails, result.output
     return result.output
@@ -304,6 +306,15 @@ def test_what_an_operator_says_wrongly_is_told(
     feeds: Feeds, arguments: list[str], told: str
 ) -> None:
     assert told in run(feeds, *arguments, fails=True)
+
+
+def test_a_file_that_is_wrong_is_told_of(feeds: Feeds, tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    path.write_text("[[receiver]]")
+    options = ["--data", str(tmp_path), "--destinations", str(path)]
+    result = CliRunner().invoke(main, ["destinations", *options])
+    assert result.exit_code != 0
+    assert "unknown key receiver" in result.output
 
 
 def _lines(text: str) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import click
@@ -17,6 +18,7 @@ from xds.config import Config
 from xds.database.access import Database
 from xds.messaging.outbound import destinations_file, operations
 from xds.messaging.outbound.destination import Destination
+from xds.messaging.outbound.destinations_file import DestinationsError
 from xds.messaging.outbound.operations import DestinationHealth, OutboundSelection
 from xds.messaging.outbound.records import OutboundMessage, OutboundState
 
@@ -65,9 +67,7 @@ def command(
         raise click.UsageError(f"{action} takes a DESTINATION.")
     if (action in ("replay", "try")) != (since is not None):
         raise click.UsageError("replay and try, and nothing else, take --since.")
-    destinations = (
-        [] if config.destinations is None else destinations_file.read(config.destinations)
-    )
+    destinations = _destinations(config.destinations)
     with database_of(config) as database:
         if action == "list":
             _list(database, destinations, as_json=as_json)
@@ -77,6 +77,13 @@ def command(
             _show(database, selection, most, as_json=as_json)
         else:
             _act(database, action, _named(destinations, name or ""), since or "", key)
+
+
+def _destinations(path: Path | None) -> Sequence[Destination]:
+    try:
+        return [] if path is None else destinations_file.read(path)
+    except DestinationsError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _named(destinations: Sequence[Destination], name: str) -> Destination:

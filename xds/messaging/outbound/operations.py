@@ -54,7 +54,7 @@ def health(connection: Connection, destinations: Iterable[Destination]) -> list[
     known = {one.name: one.address for one in destinations}
     counts = _counts(connection)
     paused = set(connection.scalars(select(_P.name)))
-    last = dict(connection.execute(_LAST).tuples().all())
+    last = {row[0]: row[1] for row in connection.execute(_LAST)}
     names = dict.fromkeys([*known, *(name for name, _ in counts)])
     found = []
     for name in names:
