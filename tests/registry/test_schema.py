@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 from typing import Any, Final
@@ -246,7 +245,7 @@ def registered_anew(database: Database) -> dict[str, list[tuple[Any, ...]]]:
                 if kind is Association:
                     query = select(table.c.source, table.c.target).where(table.c.pk == row.pk)
                     ends = dict(connection.execute(query).mappings().one())
-                (thing,) = parsed([replace(one, fragment=row.fragment, **ends)])
+                (thing,) = parsed([one._replace(fragment=row.fragment, **ends)])
                 ready = prepared(thing, "20260101")
                 texts[row.pk] = ready.row
                 parts += [(row.pk, name, value) for name, value in ready.values]

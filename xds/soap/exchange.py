@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import chain
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -218,6 +219,8 @@ class Exchange:
         if not response.pieces:
             return RenderedEnvelope(None, 0, [], ACCEPTED)
         head = self._opening(response_headers(action, self.addressing, to))
+        if response.between is not None:
+            return self._streamed(head, response, response.between, action)
         if self.is_mtom and not self.is_soap11:
             return self._multipart(head, response, action)
         return self._simple(head, response, action)
@@ -247,6 +250,21 @@ class Exchange:
         render = self._multipart if self.is_mtom else self._simple
         return render(head, Response([fault.body()]), fault.action)
 
+    def _streamed(
+        self, head: bytes, response: Response, between: Iterable[bytes], action: str
+    ) -> "RenderedEnvelope":
+        """Put a response into an envelope that is made as it is sent, of unknown length."""
+        first, last = response.pieces
+        blocks = chain((head + first,), between, (last + CLOSE,))
+        if self.is_mtom and not self.is_soap11:
+            encoded = mtom.encode(blocks, (), action)
+            self._closing = encoded.close
+            return RenderedEnvelope(encoded.content_type, None, encoded)
+        return RenderedEnvelope(self._content_type(action), None, blocks)
+
+    def _content_type(self, action: str) -> str:
+        return SOAP11_TYPE if self.is_soap11 else f'{_SOAP}; charset=UTF-8; action="{action}"'
+
     def _multipart(self, head: bytes, response: Response, action: str) -> "RenderedEnvelope":
         root = [head, response.pieces[0]]
         attachments = []
@@ -262,9 +280,7 @@ class Exchange:
         return RenderedEnvelope(encoded.content_type, encoded.content_length, encoded)
 
     def _simple(self, head: bytes, response: Response, action: str) -> "RenderedEnvelope":
-        content_type = (
-            SOAP11_TYPE if self.is_soap11 else f'{_SOAP}; charset=UTF-8; action="{action}"'
-        )
+        content_type = self._content_type(action)
         text = (head, *response.pieces, CLOSE)
         if not response.documents:
             whole = b"".join(text)

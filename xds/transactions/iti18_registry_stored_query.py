@@ -15,6 +15,7 @@ from xds.metadata.catalogue import ITI_18
 from xds.metadata.white_space import trimmed
 from xds.registry.queries.search import Page
 from xds.registry.queries.stored_queries import QueryRequest, QueryResult
+from xds.registry.storage.fragments import FoundObject
 from xds.security.access import Access
 from xds.security.details import QueryDetails
 from xds.transactions.messages import Request, Response
@@ -34,11 +35,10 @@ def answered(domain: AffinityDomain, request: Request, transaction: Transaction)
     request.access.details = details = _details(request.body, asked)
     result = domain.registry.query(asked, request.access.visible)
     request.access.details = replace(details, results=len(result.objects))
-    if asked.return_type == v.OBJECT_REF:
-        rendered = [one.object_ref() for one in result.objects]
-    else:
-        rendered = [one.leaf() for one in result.objects]
-    return Response(query_response(rendered, result.warnings, paging=_paging(asked, result)))
+    is_reference = asked.return_type == v.OBJECT_REF
+    render = FoundObject.object_ref if is_reference else FoundObject.leaf
+    paging = _paging(asked, result)
+    return query_response(result.objects, render, result.warnings, paging=paging)
 
 
 def describe(domain: AffinityDomain, body: etree._Element, access: Access) -> None:
@@ -75,7 +75,7 @@ def _paging(asked: QueryRequest, result: QueryResult) -> tuple[int, int] | None:
 
 def refused(errors: Sequence[RegistryError]) -> Response:
     """Render a refused query: the schema wants an empty list of objects even then."""
-    return Response(query_response((), errors))
+    return query_response(errors=errors)
 
 
 TRANSACTION: Final = Transaction(

@@ -64,6 +64,10 @@ class Response:
 
     pieces: Sequence[bytes]
     documents: Sequence[AttachedDocument] = field(default=())
+    between: Iterable[bytes] | None = None
+    """XML that is made as it is sent, in blocks: it stands between two pieces, without documents.
+
+    What it is made of is held in memory, so that making it asks nobody, and does not fail."""
 
     def close(self) -> None:
         """Let go of the documents, which nobody will read."""

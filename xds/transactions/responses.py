@@ -1,7 +1,7 @@
 """The ebRS responses as XML text (ITI TF-3 4.2.4; spec of ebRS 3.0)."""
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
 
 from xds.errors import ERROR_SEVERITY, WARNING_SEVERITY, RegistryError
 from xds.metadata import vocabulary as v
@@ -31,23 +31,40 @@ def refused(errors: Sequence[RegistryError]) -> Response:
 
 
 def query_response(
-    objects: Iterable[bytes],
+    objects: Sequence[Any] = (),
+    render: Callable[[Any], bytes] = bytes,
     errors: Sequence[RegistryError] = (),
     *,
     paging: tuple[int, int] | None = None,
-) -> Sequence[bytes]:
-    """Render a ``query:AdhocQueryResponse`` around objects that are rendered already.
+) -> Response:
+    """Return a ``query:AdhocQueryResponse`` around objects, each rendered by ``render``.
 
-    ``paging`` is startIndex and totalResultCount, for a consumer that asked for a page.
+    Where there are many, they are rendered as the answer is sent. ``paging`` is startIndex and
+    totalResultCount, for a consumer that asked for a page.
     """
     pages = f' startIndex="{paging[0]}" totalResultCount="{paging[1]}"' if paging else ""
     head = (
-        f'<query:AdhocQueryResponse xmlns:query="{v.NS_QUERY}" xmlns:rim="{v.NS_RIM}" '
-        f'xmlns:rs="{v.NS_RS}" status="{status_of(errors)}"{pages}>'
+        f'{_QUERY_RESPONSE}{status_of(errors)}"{pages}>'
         f"{_error_list(errors)}<rim:RegistryObjectList>"
-    )
-    tail = "</rim:RegistryObjectList></query:AdhocQueryResponse>"
-    return [b"".join((head.encode(), *objects, tail.encode()))]
+    ).encode()
+    if len(objects) > _HELD:
+        return Response([head, _QUERY_END], between=_batches(objects, render))
+    return Response([b"".join((head, *map(render, objects), _QUERY_END))])
+
+
+_QUERY_RESPONSE: Final = (
+    f'<query:AdhocQueryResponse xmlns:query="{v.NS_QUERY}" xmlns:rim="{v.NS_RIM}" '
+    f'xmlns:rs="{v.NS_RS}" status="'
+)
+_QUERY_END: Final = b"</rim:RegistryObjectList></query:AdhocQueryResponse>"
+_HELD: Final = 200
+"""Objects up to which an answer is held in memory: 2 MB of entries."""
+_BATCH: Final = 32
+
+
+def _batches(objects: Sequence[Any], render: Callable[[Any], bytes]) -> Iterator[bytes]:
+    for start in range(0, len(objects), _BATCH):
+        yield b"".join(map(render, objects[start : start + _BATCH]))
 
 
 def _error_list(errors: Sequence[RegistryError]) -> str:

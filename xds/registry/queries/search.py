@@ -211,7 +211,7 @@ class Search:
     ) -> list[FoundObject]:
         """Return a table's objects that meet a criterion, as :meth:`rows` does."""
         kind = KINDS[table.name]
-        return [FoundObject(kind, *row) for row in self.rows(table, criterion, page=page)]
+        return [FoundObject._make((kind, *row)) for row in self.rows(table, criterion, page=page)]
 
     def objects_in(
         self, table: Table, attribute: str, values: Iterable[str], criterion: Criterion = ANYTHING

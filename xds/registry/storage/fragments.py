@@ -4,8 +4,7 @@ A control character, which no XML can carry, marks the place of each changing va
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
@@ -96,9 +95,8 @@ def _read(leaf: bytes) -> RegistryObject:
     return read
 
 
-@dataclass(frozen=True, slots=True)
-class FoundObject:
-    """One object that a query found."""
+class FoundObject(NamedTuple):
+    """One object that a query found; a tuple, as they are made by the thousand."""
 
     kind: type[RegistryObject]
     number: int

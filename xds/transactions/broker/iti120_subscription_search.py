@@ -35,10 +35,8 @@ def find(domain: AffinityDomain, request: Request) -> Response:
     patients = tuple(patient for one in found for patient in one.details[writing.PATIENTS])
     request.access.details = replace(details, patient_ids=lambda: patients, results=len(found))
     if asked.return_type == v.OBJECT_REF:
-        return Response(query_response([writing.object_ref(one) for one in found]))
-    return Response(
-        query_response([writing.rim_subscription(one, status_of(one)) for one in found])
-    )
+        return query_response(found, writing.object_ref)
+    return query_response([writing.rim_subscription(one, status_of(one)) for one in found])
 
 
 def _details(body: etree._Element, query_id: str) -> QueryDetails:
