@@ -33,7 +33,7 @@ ODD = RenderedContent(
     sections=(
         ReportSection(
             rows=(
-                row("No unit", "12"),
+                row("No unit", "12", time="31-Jan-2026 noon", notes=("one\n  two",)),
                 row("Words with unit", "a few", unit="per field"),
                 row("Odd \x07", "1 ]]> <b>", flag="strange", code=None, group="2a.1"),
                 row("Nothing", "", status="not obtained"),

@@ -23,10 +23,11 @@ ODD = RenderedContent(
     sections=(
         ReportSection(
             heading="Odd",
+            notes=("one\ntwo",),
             rows=(
-                row("No unit", "12"),
+                row("No unit", "12", time="31-Jan-2026 noon"),
                 row("Words with unit", "a few", unit="per field"),
-                row("Odd \x07", "1 ]]> <b>", flag="strange", code=None),
+                row("Odd \x07", "1 ]]> <b>", flag="strange, high", code=None),
                 row("Nothing", "", status="not obtained"),
                 row("Text", "line <i>\n  line", is_text=True),
             ),
@@ -119,6 +120,7 @@ def test_rows_are_observations() -> None:
     assert platelets["effectiveDateTime"] == "2026-01-31T10:00:00Z"
     assert comment["valueString"] == "First line <b>\nsecond line"
     odd = resources("odd", "Observation")
+    assert [len(one) for one in odd[2]["interpretation"]] == [1, 2]
     assert odd[1]["valueString"] == "a few per field"
     assert odd[2]["code"] == {"text": "Odd [U+0007]"}
     assert odd[3]["dataAbsentReason"] == {"text": "not obtained"}

@@ -3,9 +3,12 @@
 import hashlib
 from dataclasses import replace
 
+import pytest
+
 from tests.messaging.reports import CORRECTION, ENVELOPE, IDENTITY, PATIENT, REPORT, TABLE, TEXT
 from xds.messaging.model import RenderedContent, ReportSection
 from xds.messaging.rendering.documents import DocumentIdentity
+from xds.messaging.rendering.header import moment
 from xds.messaging.rendering.render import render
 from xds.messaging.rendering.text import canonical
 
@@ -55,3 +58,19 @@ def test_a_correction_is_marked_and_a_table_has_columns() -> None:
     )
     assert haemoglobin.index("g/L") == white.index("10^9/L")
     assert lines[-1] == "OBR-28: Dr Copy Recipient"
+
+
+@pytest.mark.parametrize(
+    ("dtm", "shown"),
+    [
+        ("2026", "2026"),
+        ("202607", "Jul-2026"),
+        ("20260701", "01-Jul-2026"),
+        ("202607012330", "02-Jul-2026 00:30 BST"),
+        ("20260101083001", "01-Jan-2026 08:30:01 GMT"),
+        ("at noon", "at noon"),
+        ("20261301", "20261301"),
+    ],
+)
+def test_times_are_those_of_the_readers(dtm: str, shown: str) -> None:
+    assert moment(dtm, "Europe/London") == shown

@@ -13,6 +13,7 @@ from xds.messaging.rendering.values import (
     INTERPRETATIONS,
     LABORATORY_STUDIES,
     LOINC,
+    dtm,
     quantity,
 )
 from xds.metadata.objects import Code
@@ -52,8 +53,8 @@ def _section(source: ReportSource, at: int, section: ReportSection) -> Element:
     has_rows = bool(section.rows)
     narrative = [
         *_lines(section.lines),
-        _table(section.rows, at) if has_rows else None,
-        *(element("paragraph", note) for note in section.notes),
+        _table(section.rows, at, source.zone) if has_rows else None,
+        *(one for note in section.notes for one in _lines(note.split("\n"))),
     ]
     return element(
         "section",
@@ -97,22 +98,24 @@ def _kept(line: str) -> str:
     return _SPACE + shown[1:] if shown.startswith(" ") else shown
 
 
-def _table(rows: Sequence[ResultRow], section: int) -> Element:
+def _table(rows: Sequence[ResultRow], section: int, zone: str) -> Element:
     return element(
         "table",
         element("thead", element("tr", *(element("th", head) for head in HEADS))),
-        element("tbody", *(one for at, row in enumerate(rows) for one in _row(row, section, at))),
+        element(
+            "tbody", *(one for at, row in enumerate(rows) for one in _row(row, section, at, zone))
+        ),
     )
 
 
-def _row(row: ResultRow, section: int, at: int) -> Iterator[Element]:
+def _row(row: ResultRow, section: int, at: int, zone: str) -> Iterator[Element]:
     name = _SPACE * 2 * level(row) + row.test
     mark, width = _mark(section, at), str(len(HEADS))
     if row.is_text:
         yield element("tr", element("td", name, colspan=width))
         yield element("tr", element("td", *_lines(row.value.split("\n")), colspan=width, ID=mark))
     else:
-        cells = (row.unit, row.range, row.flag, row.status, header.moment(row.time))
+        cells = (row.unit, row.range, row.flag, row.status, header.moment(row.time, zone))
         yield element(
             "tr",
             element("td", name),
@@ -120,7 +123,7 @@ def _row(row: ResultRow, section: int, at: int) -> Iterator[Element]:
             *(element("td", cell) for cell in cells),
         )
     for note in row.notes:
-        yield element("tr", element("td", note, colspan=width))
+        yield element("tr", element("td", *_lines(note.split("\n")), colspan=width))
 
 
 def _mark(section: int, at: int) -> str:
@@ -159,9 +162,9 @@ def _observation(source: ReportSource, row: ResultRow, mark: str, status: str) -
         code("code", row.code, row.test),
         element("text", element("reference", value=f"#{mark}")),
         element("statusCode", code=_STATUSES.get(row.status, status)),
-        time("effectiveTime", row.time or source.report.service_start),
+        time("effectiveTime", dtm(row.time) or source.report.service_start),
         _value(row),
-        _interpretation(row.flag) if row.flag else None,
+        *(_interpretation(flag) for flag in row.flag.split(", ") if flag),
         *(
             element("entryRelationship", _note(note), typeCode="SUBJ", inversionInd="true")
             for note in row.notes

@@ -5,6 +5,7 @@ from typing import Any, Final
 from lxml import etree
 
 from xds.messaging.model import MessageOrganisation, MessagePerson
+from xds.messaging.rendering.values import dtm as valid_dtm
 from xds.messaging.rendering.values import sayable
 from xds.metadata.datatypes import is_oid
 from xds.metadata.objects import Code
@@ -75,9 +76,10 @@ def code(name: str, value: Code | None, words: str = "") -> Element:
 
 def time(name: str, dtm: str) -> Element:
     """Return a TS of a DTM, in UTC where it has a time of day."""
-    if not dtm:
+    said = valid_dtm(dtm)
+    if not said:
         return element(name, nullFlavor="UNK")
-    return element(name, value=f"{dtm}+0000" if len(dtm) > len("YYYYMMDD") else dtm)
+    return element(name, value=f"{said}+0000" if len(said) > len("YYYYMMDD") else said)
 
 
 def interval(name: str, start: str, stop: str) -> Element:

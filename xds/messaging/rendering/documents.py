@@ -38,6 +38,8 @@ class ReportSource:
     patient: MessagePatient
     envelope: MessageEnvelope
     identity: DocumentIdentity
+    zone: str = "UTC"
+    """In which times of day are written for readers, as the IANA database names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from xds.messaging.rendering.values import (
     INTERPRETATIONS,
     LABORATORY_REPORT,
     LOINC,
+    dtm,
     quantity,
     sayable,
 )
@@ -69,7 +70,7 @@ def _systems() -> Systems:
 
 
 def _bundle(source: ReportSource) -> Resource:
-    made = source.report.reported or source.envelope.sent or _NO_TIME
+    made = dtm(source.report.reported) or dtm(source.envelope.sent) or _NO_TIME
     resources = [
         _composition(source, made),
         _diagnostic_report(source),
@@ -199,7 +200,7 @@ def _sections(source: ReportSource) -> Iterator[Resource]:
     for at, section in enumerate(source.content.sections):
         yield {
             "title": section.heading or header.title(source),
-            "text": _narrative(_section_html(section)),
+            "text": _narrative(_section_html(section, source.zone)),
             "entry": [*([report] if at == 0 else []), *by_section.get(at, [])] or [report],
         }
     said = (*header.marks(source), header.origin(source), *source.content.other)
@@ -228,7 +229,7 @@ def _diagnostic_report(source: ReportSource) -> Resource:
         code=_type(source),
         subject=_subject(source),
         **_effective(report.service_start, report.service_stop),
-        issued=instant(earliest(report.reported)) if report.reported else "",
+        issued=instant(earliest(report.reported)) if dtm(report.reported) else "",
         performer=[_laboratory(source)],
         specimen=[_to(source, "specimen", report.specimen)] if report.specimen else [],
         result=results,
@@ -247,6 +248,10 @@ def _effective(start: str, stop: str) -> Resource:
 
 
 def _html(said: str) -> str:
+    return escape(sayable(said), quote=False).replace("\n", "<br/>")
+
+
+def _preformatted(said: str) -> str:
     return escape(sayable(said), quote=False)
 
 
@@ -257,24 +262,24 @@ def _narrative(content: str) -> Resource:
     }
 
 
-def _section_html(section: ReportSection) -> str:
+def _section_html(section: ReportSection, zone: str) -> str:
     parts = []
     if section.lines:
         lines = "\n".join(line.rstrip() for line in section.lines)
-        parts.append(f"<pre>{_html(lines)}</pre>")
+        parts.append(f"<pre>{_preformatted(lines)}</pre>")
     if section.rows:
         heads = "".join(f"<th>{_html(head)}</th>" for head in text.HEADS)
-        rows = "".join(map(_row_html, section.rows))
+        rows = "".join(_row_html(row, zone) for row in section.rows)
         parts.append(f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>")
     parts += [f"<p>{_html(note)}</p>" for note in section.notes]
     return "".join(parts) or "<p>-</p>"
 
 
-def _row_html(row: ResultRow) -> str:
+def _row_html(row: ResultRow, zone: str) -> str:
     notes = "".join(f'<tr><td colspan="7">{_html(note)}</td></tr>' for note in row.notes)
-    test, *others = text.cells(row)
+    test, *others = text.cells(row, zone)
     if row.is_text:
-        cell = f'<td colspan="6"><pre>{_html(row.value)}</pre></td>'
+        cell = f'<td colspan="6"><pre>{_preformatted(row.value)}</pre></td>'
     else:
         cell = "".join(f"<td>{_html(one)}</td>" for one in others)
     return f"<tr><td>{_html(test)}</td>{cell}</tr>{notes}"
@@ -292,7 +297,7 @@ def _rows(source: ReportSource) -> Iterator[tuple[int, str, ResultRow]]:
 
 def _observation(source: ReportSource, path: str, row: ResultRow) -> Resource:
     report = source.report
-    own = _REPORT_STATUSES[report.status]
+    own, own_time = _REPORT_STATUSES[report.status], dtm(row.time)
     code = {**(concept(row.code, _systems()) if row.code else {}), "text": row.test or "-"}
     category = {"coding": [{"system": _CATEGORY, "code": "laboratory"}]}
     return _resource(
@@ -303,10 +308,10 @@ def _observation(source: ReportSource, path: str, row: ResultRow) -> Resource:
         category=[category],
         code=code,
         subject=_subject(source),
-        **_effective(row.time or report.service_start, row.time or report.service_stop),
+        **_effective(own_time or report.service_start, own_time or report.service_stop),
         performer=[_laboratory(source)],
         **_value(row),
-        interpretation=[_interpretation(row.flag)] if row.flag else [],
+        interpretation=[_interpretation(flag) for flag in row.flag.split(", ") if flag],
         note=[{"text": note} for note in row.notes if note.strip()],
         specimen=_to(source, "specimen") if report.specimen else {},
         referenceRange=[{"text": row.range}] if row.range else [],

@@ -1,10 +1,13 @@
 """What stands above each report: the patient, the report, and who made it, in words."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from xds.messaging.model import EntityNumber, MessageOrganisation, MessagePerson, PatientIdentifier
 from xds.messaging.rendering.documents import PRODUCT, ReportSource
+from xds.metadata.datatypes import check_dtm, earliest
 
 NATIONAL_NUMBERS: Final = {
     "2.16.840.1.113883.2.1.4.1": "NHS number",
@@ -57,15 +60,23 @@ def number(identifier: PatientIdentifier) -> str:
     return value if identifier.is_national else f"{value} (of {identifier.domain})"
 
 
-def moment(value: str) -> str:
-    """Return a DTM in words, as precise as it is: ``01-Feb-2026 08:30 UTC``."""
-    year, month, day, clock = value[:4], value[4:6], value[6:8], value[8:]
-    if not value.isdigit() or (month and not 1 <= int(month) <= len(_MONTHS)):
+def moment(value: str, zone: str = "UTC") -> str:
+    """Return a DTM in words, as precise as it is: ``01-Jul-2026 09:30 BST``; others as they are.
+
+    What has a time of day is told in ``zone``.
+    """
+    try:
+        check_dtm(value)
+    except ValueError:
         return value
-    named = [day, _MONTHS[int(month) - 1] if month else "", year]
-    date = "-".join(part for part in named if part)
-    pairs = [clock[at : at + 2] for at in range(0, len(clock), 2)]
-    return f"{date} {':'.join(pairs)} UTC" if clock else date
+    if len(value) <= len("YYYYMMDD"):
+        month = _MONTHS[int(value[4:6]) - 1] if value[4:6] else ""
+        return "-".join(part for part in (value[6:8], month, value[:4]) if part)
+    at = datetime.strptime(earliest(value), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    local = at.astimezone(ZoneInfo(zone))
+    seconds = f":{local:%S}" if len(value) == len("YYYYMMDDhhmmss") and local.second else ""
+    day = f"{local:%d}-{_MONTHS[local.month - 1]}-{local.year:04}"
+    return f"{day} {local:%H:%M}{seconds} {local:%Z}"
 
 
 def person_name(person: MessagePerson | None) -> str:
@@ -143,8 +154,8 @@ def _fields(source: ReportSource) -> Iterator[tuple[str, str]]:
     yield "Laboratory number", _numbers(others)
     yield "Visit", _numbers(report.encounter_numbers)
     yield "Specimen", report.specimen
-    yield "Collected", _period(report.service_start, report.service_stop)
-    yield "Reported", moment(report.reported)
+    yield "Collected", _period(source, report.service_start, report.service_stop)
+    yield "Reported", moment(report.reported, source.zone)
     yield "Status", STATUSES[report.status]
     yield "Author", ", ".join(filter(None, map(person_name, report.authors)))
     yield "Authorised by", person_name(report.authenticator)
@@ -162,7 +173,8 @@ def _numbers(numbers: Sequence[EntityNumber]) -> str:
     return ", ".join(dict.fromkeys(map(_number, numbers)))
 
 
-def _period(start: str, stop: str) -> str:
+def _period(source: ReportSource, start: str, stop: str) -> str:
+    first, last = moment(start, source.zone), moment(stop, source.zone)
     if stop and stop != start:
-        return f"{moment(start)} to {moment(stop)}" if start else f"until {moment(stop)}"
-    return moment(start)
+        return f"{first} to {last}" if start else f"until {last}"
+    return first

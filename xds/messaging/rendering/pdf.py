@@ -67,7 +67,7 @@ def _pages(source: ReportSource) -> Sequence[Sheet]:
         flow.boxed(marks, 10)
     _fields(flow, header.fields(source))
     for section in sections:
-        _section(flow, section)
+        _section(flow, section, source.zone)
     if source.content.other:
         _heading(flow, "Other content of the message")
         for text in source.content.other:
@@ -106,13 +106,13 @@ def _heading(flow: Flow, text: str) -> None:
     flow.y += 2
 
 
-def _section(flow: Flow, section: ReportSection) -> None:
+def _section(flow: Flow, section: ReportSection, zone: str) -> None:
     flow.orient(is_wide=is_wide(section.lines))
     if section.heading:
         _heading(flow, section.heading)
     monospaced(flow, section.lines)
     if section.rows:
-        table(flow, section.rows)
+        table(flow, section.rows, zone)
     for note in section.notes:
         flow.prose(note, fonts.PROSE, 8, 9, GREY)
     flow.y += 6

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from xds.messaging.model import ResultRow
-from xds.messaging.rendering import fonts, header
+from xds.messaging.rendering import fonts
 from xds.messaging.rendering.pages import GREY, LEADING, Flow
 from xds.messaging.rendering.pdf_text import monospaced
-from xds.messaging.rendering.text import HEADS, level
+from xds.messaging.rendering.text import HEADS, cells, level
 
 SIZE: Final = 8.5
 _GAP: Final = 9.0
@@ -20,6 +20,8 @@ _GROUP_GAP: Final = 5.0
 _TOGETHER: Final = 8
 """Lines of a row that stay on one page."""
 _FLAG: Final = 4
+_USUAL: Final = ("", "normal")
+"""Flags of results that need no emphasis."""
 _WIDEST_WORD: Final = 0.3
 """Of the room: longer words are broken."""
 
@@ -31,10 +33,10 @@ class _Column:
     width: float
 
 
-def table(flow: Flow, rows: Sequence[ResultRow]) -> None:
+def table(flow: Flow, rows: Sequence[ResultRow], zone: str) -> None:
     """Place rows of results; text rows take the whole width."""
-    cells = [_cells(row) for row in rows]
-    columns = _columns(rows, cells, flow.room)
+    shown = [_cells(row, zone) for row in rows]
+    columns = _columns(rows, shown, flow.room)
 
     def heads() -> None:
         for column in columns:
@@ -48,7 +50,7 @@ def table(flow: Flow, rows: Sequence[ResultRow]) -> None:
     heads()
     flow.running = heads
     group = rows[0].group
-    for row, texts in zip(rows, cells, strict=True):
+    for row, texts in zip(rows, shown, strict=True):
         if _outermost(row.group) != _outermost(group):
             flow.y += _GROUP_GAP
         group = row.group
@@ -68,16 +70,16 @@ def _outermost(group: str) -> str:
     return group.partition(".")[0]
 
 
-def _cells(row: ResultRow) -> tuple[str, ...]:
-    time = header.moment(row.time)
-    return (row.test, row.value, row.unit, row.range, row.flag, row.status, time)
+def _cells(row: ResultRow, zone: str) -> tuple[str, ...]:
+    """Return what stands in the columns; groups are indented by their place, not by spaces."""
+    return (row.test, *cells(row, zone)[1:])
 
 
 def _columns(
-    rows: Sequence[ResultRow], cells: Sequence[Sequence[str]], room: float
+    rows: Sequence[ResultRow], shown: Sequence[Sequence[str]], room: float
 ) -> Sequence[_Column]:
     """Return the columns that have something in them, with their places and widths."""
-    measured = [texts for row, texts in zip(rows, cells, strict=True) if not row.is_text] or [
+    measured = [texts for row, texts in zip(rows, shown, strict=True) if not row.is_text] or [
         ("",) * len(HEADS)
     ]
     used = [at for at in range(len(HEADS)) if at < 2 or any(texts[at] for texts in measured)]
@@ -115,7 +117,10 @@ def _shared(wanted: Sequence[float], least: Sequence[float], room: float) -> Seq
 
 def _row(flow: Flow, columns: Sequence[_Column], row: ResultRow, texts: Sequence[str]) -> None:
     indents = {0: _INDENT * level(row)}
-    faces = {_FLAG: fonts.BOLD, 1: fonts.BOLD if row.flag else fonts.PROSE}
+    faces = {
+        _FLAG: fonts.PROSE if row.flag in _USUAL else fonts.BOLD,
+        1: fonts.BOLD if row.flag not in _USUAL else fonts.PROSE,
+    }
     lines = [
         list(
             fonts.wrapped(

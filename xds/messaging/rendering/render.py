@@ -19,14 +19,21 @@ def render(
     patient: MessagePatient,
     envelope: MessageEnvelope,
     identity: DocumentIdentity,
+    zone: str = "UTC",
 ) -> RenderedDocument:
     """Return a report as a document: the same bytes for the same arguments.
 
     Values of the message stay text: none becomes markup, and no character is lost. What one form
-    cannot hold is shown by its code point.
+    cannot hold is shown by its code point. Readers see times of day in ``zone``, a name of the IANA
+    database, and its abbreviation with them.
     """
     source = ReportSource(
-        report=report, content=content, patient=patient, envelope=envelope, identity=identity
+        report=report,
+        content=content,
+        patient=patient,
+        envelope=envelope,
+        identity=identity,
+        zone=zone,
     )
     return _renderer(form)(source)
 

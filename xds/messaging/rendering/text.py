@@ -66,25 +66,24 @@ def _document(source: ReportSource) -> Iterator[str]:
     yield from (f"{label:{width}}  {value}" for label, value in labelled)
     yield header.origin(source)
     yield ""
-    yield from body(source.content)
+    yield from _body(source.content, source.zone)
 
 
-def body(content: RenderedContent) -> Iterator[str]:
-    """Yield the lines of a report without its header."""
+def _body(content: RenderedContent, zone: str) -> Iterator[str]:
     for section in content.sections:
         if section.heading:
             yield from ("", section.heading, "-" * len(section.heading))
         yield from section.lines
-        yield from _rows(section)
+        yield from _rows(section, zone)
         yield from section.notes
     if content.other:
         yield from ("", "Other content of the message", *content.other)
 
 
-def _rows(section: ReportSection) -> Iterator[str]:
+def _rows(section: ReportSection, zone: str) -> Iterator[str]:
     if not section.rows:
         return
-    texts_of = [cells(row) for row in section.rows]
+    texts_of = [cells(row, zone) for row in section.rows]
     widths = [max(map(len, column)) for column in zip(*texts_of, strict=True)]
     for row, texts in zip(section.rows, texts_of, strict=True):
         if row.is_text:
@@ -96,11 +95,11 @@ def _rows(section: ReportSection) -> Iterator[str]:
         yield from (f"{_INDENT}{note}" for note in row.notes)
 
 
-def cells(row: ResultRow) -> tuple[str, ...]:
+def cells(row: ResultRow, zone: str) -> tuple[str, ...]:
     """Return what stands in the columns of a row; a test is indented as its group lies."""
     test = _INDENT * level(row) + row.test
     value = "" if row.is_text else row.value
-    time = header.moment(row.time)
+    time = header.moment(row.time, zone)
     return (test, value, row.unit, row.range, row.flag, row.status, time)
 
 

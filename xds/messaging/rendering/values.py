@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from xds.metadata.datatypes import check_dtm
+
 LOINC: Final = "2.16.840.1.113883.6.1"
 LABORATORY_REPORT: Final = ("11502-2", "Laboratory report")
 LABORATORY_STUDIES: Final = ("26436-6", "Laboratory studies")
@@ -21,6 +23,15 @@ FLAGS: Final = {
     "intermediate": "I",
     "positive": "POS",
     "negative": "NEG",
+    "indeterminate": "IND",
+    "below the scale": "<",
+    "above the scale": ">",
+    "significantly up": "U",
+    "significantly down": "D",
+    "better": "B",
+    "worse": "W",
+    "moderately susceptible": "MS",
+    "very susceptible": "VS",
 }
 """Flags in words to the codes of ObservationInterpretation."""
 INTERPRETATIONS: Final = "2.16.840.1.113883.5.83"
@@ -48,6 +59,15 @@ def quantity(value: str, unit: str) -> ResultQuantity | None:
     if match is None or (unit and not _UNIT.fullmatch(unit)):
         return None
     return ResultQuantity(match[1] or "", match[2], unit)
+
+
+def dtm(text: str) -> str:
+    """Return a text that is a DTM; empty for any other."""
+    try:
+        check_dtm(text)
+    except ValueError:
+        return ""
+    return text
 
 
 def sayable(text: str) -> str:
