@@ -63,10 +63,13 @@ BY_FHIR: dict[str, object] = dict.fromkeys(
     ("fhir_elements", "further_codes", "further_identifiers"), ()
 )
 """What only a FHIR client gives."""
+BY_MESSAGES: dict[str, object] = {"source_message": None}
+"""What only a message gives."""
 
 COMPREHENSIVE: dict[type[MetadataObject], dict[str, object]] = {
     DocumentEntry: {
         **BY_FHIR,
+        **BY_MESSAGES,
         "entry_uuid": "document",
         "home_community_id": "urn:oid:2.999.1.4",
         "availability_status": "urn:oasis:names:tc:ebxml-regrep:StatusType:Submitted",

@@ -2,99 +2,64 @@
 
 A door (MLLP, HTTP, FHIR, a watched folder) reads a message and hands it over as an IncomingMessage.
 What :meth:`MessageFiler.file` returns is durable: the door acknowledges it as the outcome says.
+
+Documents go to the store first; then one commit has their metadata, what is filed under which
+number, the orders, and the record of the message with the message itself. So a crash at any moment
+leaves a message filed and recorded, or neither, and a message that is sent again meets its record.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal, Self
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from random import random
+from typing import Final, Self
+from uuid import uuid4
 
+from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
-from xds.messaging.flavours.flavour import Flavour
-from xds.messaging.model import MessageContent, MessageEnvelope
-from xds.messaging.verdicts import INTERNAL, MessageFinding
+from xds.errors import FailureKind, RegistryError, TransactionFailure, kind_of
+from xds.messaging import records
+from xds.messaging.incoming import Door as Door
+from xds.messaging.incoming import FiledDocument as FiledDocument
+from xds.messaging.incoming import FilingOutcome as FilingOutcome
+from xds.messaging.incoming import IncomingMessage as IncomingMessage
+from xds.messaging.incoming import MessageState as MessageState
+from xds.messaging.records import AlreadyAccepted, KeptMessage, MessageKeys, NewRecord
+from xds.messaging.registering import planning, reports
+from xds.messaging.registering.attempts import FilingAttempt, awaiting, write_record
+from xds.messaging.registering.metadata import UniqueIds, numbers_of
+from xds.messaging.registering.patients import PatientAwaited
+from xds.messaging.registering.reports import ReportsChanged
+from xds.messaging.registering.versions import FiledReport
+from xds.messaging.verdicts import (
+    DENIED,
+    INTERNAL,
+    LOCKED,
+    PATIENT_UNKNOWN,
+    REGISTRY,
+    ContentRefused,
+    MessageFinding,
+)
 from xds.metadata.catalogue import CARD_7, LAB_1, LAB_3, TransactionRow
-from xds.security.caller import Caller
+from xds.security.access import Access, MessageHeader
+from xds.security.details import PatientDetails
+from xds.security.errors import AccessDenied
 
 DOCUMENT_EVENTS: Final[Mapping[tuple[str, str], TransactionRow]] = {
     (event.code, event.trigger): row for row in (LAB_1, LAB_3, CARD_7) for event in row.hl7v2
 }
 """The messages that are filed, by the components 1 and 2 of MSH-9, and their transactions."""
 
-Door = Literal["mllp", "http", "fhir", "folder", "command"]
-
-MessageState = Literal["filed", "indexed", "held", "refused", "failed", "corrected", "tried"]
-"""What has become of a message. ``filed``: it made or changed DocumentEntries. ``indexed``: it was
-accepted, and there was nothing to store. ``held``: it waits for its patient. ``refused``: it waits
-to be corrected. ``failed``: nothing was wrong with it, and nothing was stored. ``corrected``: it
-was refused, and another has taken its place. ``tried``: it was not to be filed."""
+_ATTEMPTS: Final = 20
+_REST: Final = 0.01
+"""Seconds, times the attempts before: others are filing under the same number."""
+_MOST_LOGGED: Final = 40
+_log = logs.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncomingMessage:
-    """What a door hands over."""
-
-    door: Door
-    caller: Caller
-    """Who sends it: the node at least, and the user where the door knows one."""
-    media: Literal["hl7v2", "fhir"]
-    digest: str
-    """SHA-256, hexadecimal: of an HL7 message without MSH-7 and MSH-8, or of the Bundle."""
-    size: int
-    """Bytes of the message as it came."""
-    raw: Callable[[], Iterator[bytes]]
-    """Yields the message as it came, from its beginning at each call."""
-    envelope: MessageEnvelope | None
-    """None where not even a header can be read."""
-    flavour: Flavour
-    content: MessageContent | None
-    """None where it cannot be read: it is for :meth:`MessageFiler.refuse` then."""
-    feed: str = ""
-    """What the door calls the connection or path that it came by; part of what makes control ids
-    unique."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FiledDocument:
-    """A DocumentEntry that a message made, or changed."""
-
-    entry_uuid: str
-    unique_id: str
-    change: Literal["registered", "replaced", "appended", "deprecated", "updated"]
-    """What was done with it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilingOutcome:
-    """What became of a message."""
-
-    state: MessageState
-    findings: Sequence[MessageFinding] = ()
-    """What refuses it, or warnings beside its acceptance."""
-    is_replay: bool = False
-    """Whether it came before, and this is the answer that it had."""
-    record_id: str = ""
-    """The UUID of its record; empty where none could be written."""
-    documents: Sequence[FiledDocument] = ()
-    submission_set: str = ""
-    """The entryUUID of its SubmissionSet, where it made one."""
-    decisions: Sequence[str] = ()
-    """What was decided about it, and why. No value of a patient."""
-
-    @property
-    def is_accepted(self) -> bool:
-        """Whether the sender is told that all is well."""
-        return all(one.is_warning for one in self.findings)
-
-    @property
-    def refusals(self) -> Sequence[MessageFinding]:
-        """What refuses it."""
-        return [one for one in self.findings if not one.is_warning]
-
-    @property
-    def warnings(self) -> Sequence[MessageFinding]:
-        """What is told beside its acceptance."""
-        return [one for one in self.findings if one.is_warning]
+def uncounted(_incoming: IncomingMessage, _outcome: FilingOutcome) -> None:
+    """Count nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,31 +67,243 @@ class MessageFiler:
     """Files messages in one affinity domain; safe to use from many threads."""
 
     domain: AffinityDomain
+    ids: UniqueIds
+    assigning_authority: str | None
+    count: Callable[[IncomingMessage, FilingOutcome], None] = uncounted
+    """Is told of each message, and what became of it."""
 
     @classmethod
-    def open(cls, domain: AffinityDomain, config: Config) -> Self:
-        """Make the filer of a process."""
-        del config
-        return cls(domain=domain)
+    def open(
+        cls,
+        domain: AffinityDomain,
+        config: Config,
+        count: Callable[[IncomingMessage, FilingOutcome], None] = uncounted,
+    ) -> Self:
+        """Make the filer of a process; LookupError unless registry and repository are here."""
+        domain.registry  # noqa: B018 - it has to be here
+        return cls(
+            domain=domain,
+            ids=UniqueIds.of_repository(domain.repository.unique_id),
+            assigning_authority=config.assigning_authority,
+            count=count,
+        )
 
-    def file(self, incoming: IncomingMessage) -> FilingOutcome:
+    def file(
+        self, incoming: IncomingMessage, *, in_place_of: str | None = None, held: str | None = None
+    ) -> FilingOutcome:
         """File a message, and return what became of it, which is durable then.
 
         It raises nothing: where the database or the store is not available the outcome has the
-        verdict ``internal``, and nothing was stored.
+        verdict ``internal``, and nothing was stored. ``in_place_of`` is the id of the record of a
+        refused message that this one corrects, ``held`` that of the message itself, which has
+        waited for its patient.
         """
-        return self._not_yet(incoming)
+        outcome = self._guarded(incoming, lambda: self._passing(incoming, in_place_of, held))
+        self._tell(incoming, outcome)
+        return outcome
 
     def refuse(
         self, incoming: IncomingMessage, findings: Sequence[MessageFinding]
     ) -> FilingOutcome:
         """Keep a message that is refused before it is filed, so that it can be corrected."""
-        return FilingOutcome(state="refused", findings=findings)
+
+        def act() -> FilingOutcome:
+            access = self._access(incoming)
+            self.domain.interceptors.unreadable(access, ContentRefused(*findings))
+            return self._record_refusal(incoming, findings, None)
+
+        outcome = self._guarded(incoming, act)
+        self._tell(incoming, outcome)
+        return outcome
 
     def try_(self, incoming: IncomingMessage) -> FilingOutcome:
         """Return what a message would become now, and change nothing."""
-        return self._not_yet(incoming)
 
-    def _not_yet(self, incoming: IncomingMessage) -> FilingOutcome:
-        finding = MessageFinding(verdict=INTERNAL, reason="messages are not filed yet")
+        def act() -> FilingOutcome:
+            attempt = self._attempt(incoming, self._access(incoming), None, None)
+            try:
+                if found := attempt.look_up():
+                    return found
+                attempt.stage()
+                attempt.plan()
+                return attempt.outcome()
+            except ContentRefused as refusal:
+                return FilingOutcome(state="refused", findings=refusal.findings)
+            except PatientAwaited as awaited:
+                return FilingOutcome(state="held", findings=[awaiting(awaited)])
+            finally:
+                attempt.discard()
+
+        found = self._guarded(incoming, act)
+        return replace(found, state="tried") if found.is_accepted else found
+
+    # --- the frame round it ----------------------------------------------------------------------
+
+    def _guarded(
+        self, incoming: IncomingMessage, act: Callable[[], FilingOutcome]
+    ) -> FilingOutcome:
+        try:
+            return act()
+        except Exception as error:
+            is_unavailable = kind_of(error) in (FailureKind.UNAVAILABLE, FailureKind.BUSY)
+            what = "not available" if is_unavailable else "a message could not be filed"
+            _log.error(what, exc_info=error, **_named(incoming))
+            reason = "it cannot be filed at the moment: send it again"
+            if not is_unavailable:
+                reason = "an error in the server, which its log tells of"
+            finding = MessageFinding(verdict=INTERNAL, reason=reason)
+            return FilingOutcome(state="failed", findings=[finding])
+
+    def _tell(self, incoming: IncomingMessage, outcome: FilingOutcome) -> None:
+        self.count(incoming, outcome)
+        if not outcome.is_accepted:
+            _log.warning(
+                "a message was refused",
+                verdicts=[f"{one.verdict.name} at {one.location}" for one in outcome.refusals],
+                record=outcome.record_id,
+                **_named(incoming),
+            )
+
+    def _access(self, incoming: IncomingMessage) -> Access:
+        said = incoming.envelope
+        row = DOCUMENT_EVENTS.get((said.code, said.trigger), LAB_3) if said else LAB_3
+        header = MessageHeader(
+            said.control_id if said else "",
+            f"{said.sending_facility}|{said.sending_application}" if said else "",
+            f"{said.receiving_facility}|{said.receiving_application}" if said else "",
+        )
+        access = Access(transaction=row.name, caller=incoming.caller, message=header)
+        if incoming.content and incoming.content.patient:
+            ids = tuple(one.cx for one in incoming.content.patient.identifiers)
+            access.details = PatientDetails(ids)
+        return access
+
+    def _passing(
+        self, incoming: IncomingMessage, in_place_of: str | None, held: str | None
+    ) -> FilingOutcome:
+        access = self._access(incoming)
+        extra: list[FiledReport] = []
+        try:
+            with self.domain.interceptors.passing(access):
+                return self._file(incoming, access, in_place_of, held, extra)
+        except ContentRefused as refusal:
+            return self._record_refusal(incoming, refusal.findings, held, extra)
+        except AccessDenied as denied:
+            finding = MessageFinding(verdict=DENIED, location="MSH^1", reason=str(denied))
+            return self._record_refusal(incoming, [finding], held)
+
+    def _file(
+        self,
+        incoming: IncomingMessage,
+        access: Access,
+        in_place_of: str | None,
+        held: str | None,
+        tombstones: list[FiledReport],
+    ) -> FilingOutcome:
+        attempt = self._attempt(incoming, access, in_place_of, held)
+        for number in range(_ATTEMPTS):
+            time.sleep(number * _REST * random())
+            attempt.findings = list(attempt.content.findings)
+            try:
+                if found := attempt.look_up():
+                    return found
+                attempt.stage()
+                attempt.plan()
+                return attempt.commit()
+            except PatientAwaited as awaited:
+                return attempt.hold(awaited)
+            except (ReportsChanged, AlreadyAccepted):
+                continue
+            except TransactionFailure as failure:
+                if not attempt.is_stale():
+                    raise _refusal(failure) from failure
+            except ContentRefused:
+                tombstones += planning.tombstones(attempt.made)
+                raise
+            finally:
+                attempt.discard()
+        reason = "documents of the same number are being filed by others: send it again"
+        finding = MessageFinding(verdict=LOCKED, location="MSH^1^10", reason=reason)
         return FilingOutcome(state="failed", findings=[finding])
+
+    def _attempt(
+        self,
+        incoming: IncomingMessage,
+        access: Access,
+        in_place_of: str | None,
+        held: str | None,
+    ) -> FilingAttempt:
+        assert incoming.content is not None
+        return FilingAttempt(
+            domain=self.domain,
+            ids=self.ids,
+            assigning_authority=self.assigning_authority,
+            incoming=incoming,
+            content=incoming.content,
+            access=access,
+            keys=MessageKeys.of(incoming),
+            record_id=held or str(uuid4()),
+            in_place_of=in_place_of,
+            updates=held,
+        )
+
+    def _record_refusal(
+        self,
+        incoming: IncomingMessage,
+        findings: Sequence[MessageFinding],
+        held: str | None,
+        tombstones: Sequence[FiledReport] = (),
+    ) -> FilingOutcome:
+        """Keep a refused message, once however often it comes."""
+        keys, database = MessageKeys.of(incoming), self.domain.database
+        with database.read() as connection:
+            before = held or records.refused_before(connection, keys, incoming.digest)
+        record_id = before or str(uuid4())
+        outcome = FilingOutcome(state="refused", findings=findings, record_id=record_id)
+        patient = incoming.content.patient if incoming.content else None
+        national = next((one.cx for one in patient.identifiers), "") if patient else ""
+        named = [*numbers_of(incoming.content.reports)] if incoming.content else []
+        record = NewRecord(
+            incoming=incoming, outcome=outcome, keys=keys, patient_id=national, numbers=named
+        )
+        kept = KeptMessage(()) if before else records.keep(database, record_id, incoming)
+        with database.write() as connection:
+            if tombstones:
+                numbers = {one.key[:2] for one in tombstones}
+                there = reports.of_numbers(connection, numbers)
+                new = [one for one in tombstones if one.key not in there]
+                reports.write(connection, numbers, there, new)
+            write_record(database, connection, before, record, kept)
+        return outcome
+
+    # --- small parts -----------------------------------------------------------------------------
+
+
+def _named(incoming: IncomingMessage) -> dict[str, str]:
+    """Return what names a message in the log: it is no patient's."""
+    said = incoming.envelope
+    if said is None:
+        return {"door": incoming.door}
+    return {
+        "door": incoming.door,
+        "message": f"{said.code}^{said.trigger}"[:_MOST_LOGGED],
+        "control_id": said.control_id[:_MOST_LOGGED],
+        "sender": said.sender[:_MOST_LOGGED],
+    }
+
+
+def _refusal(failure: TransactionFailure) -> Exception:
+    """Return what the registry's or the repository's refusal is for the sender of a message."""
+    if kind_of(failure) is not FailureKind.REFUSED:
+        return failure
+    return ContentRefused(*dict.fromkeys(map(_finding, failure.errors)))
+
+
+def _finding(error: RegistryError) -> MessageFinding:
+    is_patient = error.code == "XDSUnknownPatientId"
+    told = error.violation
+    return MessageFinding(
+        verdict=PATIENT_UNKNOWN if is_patient else REGISTRY,
+        location="PID^1^3" if is_patient else "MSH^1",
+        reason=" ".join(filter(None, (told.code, told.attribute, told.rule))),
+    )

@@ -193,6 +193,7 @@ class DocumentEntry(ExtrinsicObject, MetadataObject):
     size = SlotAttribute(
         "size", "Size", required_in=REGISTER, forbidden_in=ON_DEMAND, searched=Searched.NUMBER
     )
+    source_message = SlotAttribute(v.SOURCE_MESSAGE)
     source_patient_id = SlotAttribute(
         "sourcePatientId", "CX", required_in=REGISTERED, searched=Searched.TEXT
     )

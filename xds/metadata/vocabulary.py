@@ -117,6 +117,8 @@ REPLACEMENTS: Final = frozenset({RPLC, XFRM_RPLC})
 # Slots, and the words that are their values
 FHIR_ELEMENTS: Final = "urn:xds:fhir:elements"
 """Slots of this program, extra metadata: elements that came by FHIR and have no attribute."""
+SOURCE_MESSAGE: Final = "urn:xds:message"
+"""The id of the record of the message that brought a document."""
 FURTHER_CODES: Final = "urn:xds:fhir:codes"
 FURTHER_IDENTIFIERS: Final = "urn:xds:fhir:identifiers"
 REFERENCE_ID_LIST: Final = "urn:ihe:iti:xds:2013:referenceIdList"

@@ -1,0 +1,322 @@
+"""The record of messages that came in: what each was, what became of it, and how it came.
+
+A record is one commit with what the message made. A message of more than INLINE bytes is written
+in pieces before that; the pieces of one that was not recorded after all are removed by and by.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from xds.database.access import Database
+from xds.database.errors import DatabaseUnavailable
+from xds.errors import TransactionFailure, XDSRegistryBusy
+from xds.messaging.incoming import FiledDocument, FilingOutcome, IncomingMessage, MessageState
+from xds.messaging.tables import message, message_number, message_part
+from xds.messaging.verdicts import VERDICTS, MessageFinding
+
+INLINE: Final = 4 << 20
+"""Bytes of a message that are written in the commit of its record."""
+_PIECE: Final = 1 << 20
+_ABANDONED: Final = 3_600_000
+"""Milliseconds after which the pieces of a message without a record are taken for abandoned."""
+_ACCEPTED: Final[Collection[MessageState]] = ("filed", "indexed", "held")
+_WAITING: Final[Collection[MessageState]] = ("refused", "failed")
+_M: Final = message.c
+_REPLAYED: Final = select(message).where(_M.accepted_as == bindparam("accepted_as"))
+_SAME_ID: Final = (
+    select(_M.pk)
+    .where(_M.same_id == bindparam("same_id"), _M.digest != bindparam("digest"))
+    .limit(1)
+)
+_REFUSED_BEFORE: Final = (
+    select(_M.id)
+    .where(
+        _M.same_id == bindparam("same_id"),
+        _M.digest == bindparam("digest"),
+        _M.state.in_(_WAITING),
+    )
+    .limit(1)
+)
+_PARTS: Final = (
+    select(message_part.c.content)
+    .where(message_part.c.message == bindparam("id"), message_part.c.place == bindparam("place"))
+    .limit(1)
+)
+
+
+class AlreadyAccepted(TransactionFailure):
+    """The same message was accepted while this one was on its way."""
+
+    def __init__(self) -> None:
+        super().__init__([XDSRegistryBusy("the same message is being filed")])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageKeys:
+    """By what a message is known when it comes again."""
+
+    same_id: str
+    accepted_as: str
+
+    @classmethod
+    def of(cls, incoming: IncomingMessage) -> "MessageKeys":
+        """Return the keys of a message (HL7 v2 2.9.2; facts of duplicates)."""
+        said = incoming.envelope
+        parts = [incoming.feed, incoming.media]
+        if said is not None and said.control_id:
+            parts += [said.sending_application, said.sending_facility]
+            parts += [said.code, said.trigger, said.control_id]
+        else:
+            parts.append(incoming.digest)
+        same_id = sha256("\x1f".join(parts).encode()).hexdigest()
+        return cls(
+            same_id=same_id,
+            accepted_as=sha256(f"{same_id}{incoming.digest}".encode()).hexdigest(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KeptMessage:
+    """A message as it came, ready for the commit of its record."""
+
+    pieces: Sequence[bytes]
+    """None where they are written already."""
+
+
+def replayed(connection: Connection, keys: MessageKeys) -> FilingOutcome | None:
+    """Return what became of the same message when it was accepted before."""
+    row = connection.execute(_REPLAYED, {"accepted_as": keys.accepted_as}).first()
+    return None if row is None else outcome(row, is_replay=True)
+
+
+def has_same_id(connection: Connection, keys: MessageKeys, digest: str) -> bool:
+    """Tell whether the control id of a message was that of another one."""
+    bound = {"same_id": keys.same_id, "digest": digest}
+    return connection.execute(_SAME_ID, bound).first() is not None
+
+
+def refused_before(connection: Connection, keys: MessageKeys, digest: str) -> str | None:
+    """Return the id of the record of the same message, where it waits to be corrected."""
+    found: str | None = connection.scalar(
+        _REFUSED_BEFORE, {"same_id": keys.same_id, "digest": digest}
+    )
+    return found
+
+
+def outcome(row: Row[Any], *, is_replay: bool = False) -> FilingOutcome:
+    """Return what a row says became of its message."""
+    return FilingOutcome(
+        state=row.state,
+        findings=[_finding(one) for one in json.loads(row.findings)],
+        is_replay=is_replay,
+        record_id=row.id,
+        documents=[FiledDocument(**one) for one in json.loads(row.documents)],
+        submission_set=row.submission_set,
+        decisions=json.loads(row.decisions),
+    )
+
+
+def _finding(said: Mapping[str, Any]) -> MessageFinding:
+    return MessageFinding(
+        verdict=VERDICTS[said["verdict"]],
+        location=said["location"],
+        reason=said["reason"],
+        is_warning=said["warning"],
+    )
+
+
+def keep(database: Database, record_id: str, incoming: IncomingMessage) -> KeptMessage:
+    """Make a message ready to be kept: a large one is written now."""
+    if incoming.size <= INLINE:
+        return KeptMessage(list(_pieces(incoming.raw())))
+    for place, piece in enumerate(_pieces(incoming.raw())):
+        with database.write() as connection:
+            _add_piece(database, connection, record_id, place, piece)
+    return KeptMessage(())
+
+
+def drop(database: Database, record_id: str, incoming: IncomingMessage) -> None:
+    """Remove the pieces of a message that is not recorded after all."""
+    if incoming.size > INLINE:
+        with suppress(DatabaseUnavailable), database.write() as connection:
+            connection.execute(delete(message_part).where(message_part.c.message == record_id))
+
+
+def _pieces(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    held: list[bytes] = []
+    size = 0
+    for block in blocks:
+        held.append(block)
+        size += len(block)
+        if size >= _PIECE:
+            yield b"".join(held)
+            held, size = [], 0
+    if held:
+        yield b"".join(held)
+
+
+def _add_piece(
+    database: Database, connection: Connection, record_id: str, place: int, piece: bytes
+) -> None:
+    now = database.milliseconds(connection)
+    row = {"message": record_id, "place": place, "content": piece, "written": now}
+    connection.execute(insert(message_part), row)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRecord:
+    """A record about to be written."""
+
+    incoming: IncomingMessage
+    outcome: FilingOutcome
+    keys: MessageKeys
+    patient_id: str = ""
+    numbers: Collection[str] = ()
+    in_place_of: str | None = None
+    """The id of the record of the message that this one corrects."""
+
+
+def write(database: Database, connection: Connection, new: NewRecord, kept: KeptMessage) -> None:
+    """Write a record; AlreadyAccepted where the same message was accepted meanwhile."""
+    is_accepted = new.outcome.state in _ACCEPTED
+    row = _row(new, database.milliseconds(connection))
+    row["accepted_as"] = new.keys.accepted_as if is_accepted else None
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(message).values(row).on_conflict_do_nothing()
+    key = connection.scalar(statement.returning(_M.pk))
+    if key is None:
+        raise AlreadyAccepted
+    for place, piece in enumerate(kept.pieces):
+        _add_piece(database, connection, row["id"], place, piece)
+    numbers = [{"number": one, "message": key} for one in sorted(set(new.numbers))]
+    if numbers:
+        connection.execute(insert(message_number), numbers)
+    if is_accepted:
+        settle(connection, new)
+
+
+def settle(connection: Connection, new: NewRecord) -> None:
+    """Have what was refused of the same message, or is corrected by it, wait no longer."""
+    same = (_M.same_id == new.keys.same_id) & (_M.digest == new.incoming.digest)
+    old = _M.id == new.in_place_of if new.in_place_of else same
+    waiting = _M.state.in_(_WAITING)
+    connection.execute(update(message).where(old, waiting).values(state="corrected"))
+
+
+def write_again(database: Database, connection: Connection, of: str, new: NewRecord) -> None:
+    """Bring the record of a message up to date that was refused before, or was held."""
+    row = _row(new, database.milliseconds(connection))
+    kept = {"id", "received", "in_place_of", "door", "feed", "caller"}
+    values = {name: value for name, value in row.items() if name not in kept}
+    values["accepted_as"] = new.keys.accepted_as if new.outcome.state in _ACCEPTED else None
+    connection.execute(update(message).where(_M.id == of).values(values))
+    key = connection.scalar(select(_M.pk).where(_M.id == of))
+    connection.execute(delete(message_number).where(message_number.c.message == key))
+    numbers = [{"number": one, "message": key} for one in sorted(set(new.numbers))]
+    if numbers:
+        connection.execute(insert(message_number), numbers)
+
+
+def _row(new: NewRecord, now: int) -> dict[str, Any]:
+    incoming, found, said = new.incoming, new.outcome, new.incoming.envelope
+    receiver = f"{said.receiving_application}|{said.receiving_facility}" if said else ""
+    return {
+        "id": found.record_id,
+        "received": now,
+        "door": incoming.door,
+        "feed": incoming.feed,
+        "media": incoming.media,
+        "code": said.code if said else "",
+        "trigger_event": said.trigger if said else "",
+        "version": said.version if said else "",
+        "control_id": said.control_id if said else "",
+        "sender": said.sender if said else "",
+        "receiver": receiver,
+        "sent": said.sent if said else "",
+        "caller": incoming.caller.node.certificate_subject or incoming.caller.node.address,
+        "flavour": incoming.flavour.name,
+        "digest": incoming.digest,
+        "size": incoming.size,
+        "same_id": new.keys.same_id,
+        "state": found.state,
+        "verdict": next((one.verdict.name for one in found.refusals), ""),
+        "findings": json.dumps([_said(one) for one in found.findings], ensure_ascii=False),
+        "decisions": json.dumps(list(found.decisions), ensure_ascii=False),
+        "patient_id": new.patient_id,
+        "documents": json.dumps([_document(one) for one in found.documents]),
+        "submission_set": found.submission_set,
+        "in_place_of": new.in_place_of,
+    }
+
+
+def _said(finding: MessageFinding) -> dict[str, object]:
+    return {
+        "verdict": finding.verdict.name,
+        "location": finding.location,
+        "reason": finding.reason,
+        "warning": finding.is_warning,
+    }
+
+
+def _document(made: FiledDocument) -> dict[str, str]:
+    return {
+        "entry_uuid": made.entry_uuid,
+        "unique_id": made.unique_id,
+        "change": made.change,
+    }
+
+
+def raw(database: Database, record_id: str) -> Iterator[bytes]:
+    """Yield a message as it came, piece by piece; nothing where it is no longer kept."""
+    place = 0
+    while True:
+        with database.read() as connection:
+            piece = connection.scalar(_PARTS, {"id": record_id, "place": place})
+        if piece is None:
+            return
+        yield bytes(piece)
+        place += 1
+
+
+def purge(database: Database, before: int) -> int:
+    """Remove what is kept of messages that came before a time, and abandoned pieces.
+
+    Of a message that waits to be corrected, or for its patient, nothing is removed. Records stay
+    of which only the message itself is gone. Returns of how many messages that was.
+    """
+    with database.write() as connection:
+        now = database.milliseconds(connection)
+        old = (
+            select(_M.id)
+            .where(
+                _M.received < before,
+                _M.state.not_in((*_WAITING, "held")),
+                exists().where(message_part.c.message == _M.id),
+            )
+            .limit(1_000)
+        )
+        ids = list(connection.scalars(old))
+        for one in ids:
+            connection.execute(delete(message_part).where(message_part.c.message == one))
+        abandoned = delete(message_part).where(
+            message_part.c.written < now - _ABANDONED,
+            ~exists().where(_M.id == message_part.c.message),
+        )
+        connection.execute(abandoned)
+    return len(ids)
+
+
+def counts(connection: Connection) -> Mapping[str, int]:
+    """Return how many messages wait, by their state: refused, failed or held."""
+    waiting = (*_WAITING, "held")
+    rows = connection.execute(
+        select(_M.state, func.count()).where(_M.state.in_(waiting)).group_by(_M.state)
+    )
+    return {**dict.fromkeys(waiting, 0), **{row[0]: row[1] for row in rows}}

@@ -1,0 +1,1 @@
+"""What a message asks of the registry: patient, versions, metadata, and the one commit."""

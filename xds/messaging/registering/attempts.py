@@ -1,0 +1,394 @@
+"""One attempt to file a message: its steps, from what is known to the one commit."""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha1
+from typing import Final
+
+from sqlalchemy import Connection
+
+from xds.affinity_domain import AffinityDomain
+from xds.database.access import Database
+from xds.messaging import records
+from xds.messaging.incoming import FiledDocument, FilingOutcome, IncomingMessage
+from xds.messaging.model import (
+    CarriedContent,
+    MessageContent,
+    MessageDocument,
+    MessagePatient,
+    RenderedContent,
+)
+from xds.messaging.records import KeptMessage, MessageKeys, NewRecord
+from xds.messaging.registering import contents, orders, patients, plan, reports, submissions
+from xds.messaging.registering.contents import StagedContent
+from xds.messaging.registering.metadata import EntryMaker, UniqueIds, numbers_of
+from xds.messaging.registering.patients import ChosenPatient, PatientAwaited
+from xds.messaging.registering.plan import FilingPlan, NewDocument, RegistryNow
+from xds.messaging.registering.planning import Planner
+from xds.messaging.registering.versions import FiledReport
+from xds.messaging.rendering.documents import DocumentIdentity
+from xds.messaging.rendering.render import render
+from xds.messaging.rendering.text import canonical
+from xds.messaging.verdicts import (
+    DUPLICATE_ID,
+    PATIENT_UNKNOWN,
+    ContentRefused,
+    MessageFinding,
+)
+from xds.metadata.criteria import Comparison, Operator
+from xds.metadata.objects import Code, DocumentEntry
+from xds.metadata.submission import Registration, Submission
+from xds.registry.queries.views import RegistryView
+from xds.registry.queries.visibility import EVERYTHING
+from xds.repository.repository import DocumentRepository
+from xds.repository.store import StagedDocument, StoreError
+from xds.security.access import Access
+from xds.security.details import PatientDetails
+
+_MOST: Final = 10_000
+
+
+@dataclass(slots=True, kw_only=True)
+class FilingAttempt:
+    """What one attempt to file a message holds in its hands."""
+
+    domain: AffinityDomain
+    ids: UniqueIds
+    assigning_authority: str | None
+    incoming: IncomingMessage
+    content: MessageContent
+    access: Access
+    keys: MessageKeys
+    record_id: str
+    in_place_of: str | None = None
+    updates: str | None = None
+    """The id of the record of before that this attempt brings up to date."""
+    chosen: ChosenPatient | None = None
+    findings: list[MessageFinding] = field(default_factory=list)
+    staged: dict[int, StagedContent] = field(default_factory=dict)
+    """By the identity of the content."""
+    made: FilingPlan = field(default_factory=FilingPlan)
+    """What is to be done."""
+
+    @property
+    def repository(self) -> DocumentRepository:
+        """Where documents are kept."""
+        return self.domain.repository
+
+    @property
+    def patient(self) -> MessagePatient:
+        """The patient of the message, which has been chosen."""
+        assert self.content.patient is not None
+        return self.content.patient
+
+    def look_up(self) -> FilingOutcome | None:
+        """Return what became of the message when it came before; else choose its patient."""
+        incoming = self.incoming
+        with self.domain.database.read() as connection:
+            if self.updates is None:
+                if found := records.replayed(connection, self.keys):
+                    return found
+                if records.has_same_id(connection, self.keys, incoming.digest):
+                    self.findings.append(_same_id(incoming))
+            chosen = patients.choose(
+                connection, self.content.patient, self.assigning_authority, incoming.flavour
+            )
+        self.chosen = chosen
+        self.findings += chosen.findings
+        self.access.details = PatientDetails((chosen.patient_id,))
+        return None
+
+    def stage(self) -> None:
+        """Take the carried documents in; ContentRefused for all that is wrong with them."""
+        wrong: list[MessageFinding] = []
+        for report in plan.reports_of(self.content):
+            for document in report.documents:
+                content = document.content
+                if isinstance(content, RenderedContent) or id(content) in self.staged:
+                    continue
+                try:
+                    self.staged[id(content)] = contents.stage(self.repository, content)
+                except ContentRefused as refusal:
+                    wrong += refusal.findings
+        if wrong:
+            raise ContentRefused(*wrong)
+
+    def plan(self) -> None:
+        """Decide what becomes of it; ContentRefused."""
+        assert self.chosen is not None
+
+        def digest(document: MessageDocument) -> str:
+            if isinstance(document.content, CarriedContent):
+                return self.staged[id(document.content)].staged.hash
+            return sha1(canonical(document.content)).hexdigest()
+
+        patient_id = self.chosen.patient_id
+        numbers = plan.numbers_named(
+            plan.reports_of(self.content), lambda one: ("", f"{patient_id}|{digest(one)}")
+        )
+        with self.domain.database.read() as connection:
+            known = reports.of_numbers(connection, numbers)
+            planner = Planner(
+                now=RegistryNow(
+                    known=known,
+                    entries=_latest(connection, known.values()),
+                    is_taken=_taken(connection),
+                ),
+                ids=self.ids,
+                flavour=self.incoming.flavour,
+                patient_id=patient_id,
+                content=self.content,
+                record_id=self.record_id,
+                digests=digest,
+            )
+            self.made = planner.plan
+            planner.make()
+
+    def commit(self) -> FilingOutcome:
+        """Register, and write all else in the same commit."""
+        plan, maker = self.made, self._maker()
+        title, digest = _title(self.content), self.incoming.digest
+        submission: Submission | None = None
+        documents: dict[str, StagedDocument] = {}
+        further: list[Registration] = []
+        if plan.documents:
+            forms = self._documents(documents)
+            submission = submissions.of_documents(maker, plan.documents, forms, title, digest)
+        if plan.changes:
+            further.append(submissions.of_changes(maker, plan.changes, title, digest))
+        outcome = self.outcome(submission or (further[0].submission if further else None))
+        kept = self._kept()
+        in_commit = self._in_commit(outcome, kept)
+        access = self.access
+        submitted = [*(submission.objects if submission else ())]
+        submitted += [one for each in further for one in each.submission.objects]
+        try:
+            if submitted:
+                access.submits(Submission(tuple(submitted)), documents=len(documents))
+            if submission is not None:
+                self.repository.provide_and_register(
+                    submission, documents, in_commit, access.visible, further
+                )
+                self.staged.clear()
+            elif further:
+                self.domain.registry.register(
+                    further[0].submission,
+                    transaction=further[0].transaction,
+                    in_commit=in_commit,
+                    visible=access.visible,
+                )
+            else:
+                with self.domain.database.write() as connection:
+                    in_commit(connection)
+        except BaseException:
+            records.drop(self.domain.database, self.record_id, self.incoming)
+            raise
+        return outcome
+
+    def _documents(self, documents: dict[str, StagedDocument]) -> Mapping[str, tuple[str, Code]]:
+        """Collect the staged documents by the ids of their entries, and render what has to be."""
+        forms: dict[str, tuple[str, Code]] = {}
+        for one in self.made.documents:
+            content = one.document.content
+            if isinstance(content, RenderedContent):
+                self.staged[id(one)] = self._rendered(one, content)
+                found = self.staged[id(one)]
+            else:
+                found = self.staged[id(content)]
+            documents[one.entry_uuid] = found.staged
+            forms[one.unique_id] = found.mime_type, found.format_code
+        used = {one.key for one in documents.values()}
+        unused = [one.staged for one in self.staged.values() if one.staged.key not in used]
+        if unused:
+            with suppress(StoreError):
+                self.repository.store.discard(unused)
+        return forms
+
+    def _rendered(self, new: NewDocument, content: RenderedContent) -> StagedContent:
+        form = self.incoming.flavour.render
+        identity = DocumentIdentity(
+            unique_id=new.unique_id,
+            set_id=self.ids.minted("report", *new.key),
+            replaces=(new.replaced[0].unique_id or "") if new.replaced else "",
+        )
+        made = render(
+            "text" if form == "none" else form,
+            new.report,
+            content,
+            self.patient,
+            self.content.envelope,
+            identity,
+        )
+        return StagedContent(
+            staged=self.repository.stage(made.chunks()),
+            mime_type=made.mime_type,
+            format_code=made.format_code,
+        )
+
+    def _in_commit(self, outcome: FilingOutcome, kept: KeptMessage) -> Callable[[Connection], None]:
+        plan, chosen = self.made, self.chosen
+        assert chosen is not None
+        record = self._record(outcome)
+
+        def write(connection: Connection) -> None:
+            reports.write(connection, plan.numbers, plan.known, plan.changed_rows)
+            submissions.deprecate_new(connection, plan.documents)
+            orders.write(connection, self.content.orders, chosen.patient_id, self.record_id)
+            write_record(self.domain.database, connection, self.updates, record, kept)
+            self.access.commit(connection)
+
+        return write
+
+    def _record(self, outcome: FilingOutcome) -> NewRecord:
+        content = self.content
+        placed = [one for order in content.orders for one in (order.placer, order.filler) if one]
+        return NewRecord(
+            incoming=self.incoming,
+            outcome=outcome,
+            keys=self.keys,
+            patient_id=self.chosen.patient_id if self.chosen else "",
+            numbers=[*numbers_of(content.reports), *(one.value for one in placed)],
+            in_place_of=self.in_place_of,
+        )
+
+    def _kept(self) -> KeptMessage:
+        if self.updates is not None:
+            return KeptMessage(())
+        return records.keep(self.domain.database, self.record_id, self.incoming)
+
+    def is_stale(self) -> bool:
+        """Tell whether something has changed by which the message was judged."""
+        with self.domain.database.read() as connection:
+            if self.updates is None and records.replayed(connection, self.keys):
+                return True
+            return reports.of_numbers(connection, self.made.numbers) != self.made.known
+
+    def hold(self, awaited: PatientAwaited) -> FilingOutcome:
+        """Keep a message until the patient feed has brought its patient."""
+        outcome = FilingOutcome(
+            state="held", findings=[awaiting(awaited)], record_id=self.record_id
+        )
+        record, kept = self._record(outcome), self._kept()
+        if self.updates is None:
+            with self.domain.database.write() as connection:
+                records.write(self.domain.database, connection, record, kept)
+                self.access.commit(connection)
+        return outcome
+
+    def _maker(self) -> EntryMaker:
+        assert self.chosen is not None
+        return EntryMaker(
+            ids=self.ids,
+            envelope=self.content.envelope,
+            flavour=self.incoming.flavour,
+            patient=self.patient,
+            chosen=self.chosen,
+            record_id=self.record_id,
+        )
+
+    def outcome(self, submission: Submission | None = None) -> FilingOutcome:
+        """Return what becomes of the message."""
+        plan, chosen = self.made, self.chosen
+        made = [
+            FiledDocument(
+                entry_uuid=one.entry_uuid,
+                unique_id=one.unique_id,
+                change="replaced"
+                if one.replaced
+                else "appended"
+                if one.appended_to
+                else "registered",
+            )
+            for one in plan.documents
+        ]
+        made += [
+            FiledDocument(
+                entry_uuid=one.old.entry_uuid,
+                unique_id=one.old.unique_id or "",
+                change="deprecated" if one.deprecates else "updated",
+            )
+            for one in plan.changes
+        ]
+        return FilingOutcome(
+            state="filed" if made else "indexed",
+            findings=[*self.findings, *plan.findings],
+            record_id=self.record_id,
+            documents=made,
+            submission_set=submission.submission_set.id if submission else "",
+            decisions=[
+                *self.content.decisions,
+                *(chosen.decisions if chosen else ()),
+                *plan.decisions,
+            ],
+        )
+
+    def discard(self) -> None:
+        """Let go of documents that are not registered; what is gone already is no error."""
+        staged = [one.staged for one in self.staged.values()]
+        self.staged.clear()
+        if staged:
+            with suppress(StoreError):
+                self.repository.store.discard(staged)
+
+
+def write_record(
+    database: Database,
+    connection: Connection,
+    updates: str | None,
+    record: NewRecord,
+    kept: KeptMessage,
+) -> None:
+    """Write the record of a message, or bring that of before up to date."""
+    if updates is None:
+        records.write(database, connection, record, kept)
+    else:
+        records.write_again(database, connection, updates, record)
+
+
+def _title(content: MessageContent) -> str:
+    said = content.envelope
+    return f"{said.code}^{said.trigger} {said.control_id}"
+
+
+def _same_id(incoming: IncomingMessage) -> MessageFinding:
+    """Return what is found of a control id that another message had; ContentRefused by policy."""
+    finding = MessageFinding(
+        verdict=DUPLICATE_ID,
+        location="MSH^1^10",
+        reason="another message had the same control id",
+        is_warning=incoming.flavour.same_control_id == "warn",
+    )
+    if not finding.is_warning:
+        raise ContentRefused(finding)
+    return finding
+
+
+def awaiting(awaited: PatientAwaited) -> MessageFinding:
+    """Return what the sender is told of a message that waits for its patient."""
+    return MessageFinding(
+        verdict=PATIENT_UNKNOWN,
+        location=awaited.location,
+        reason="the message is kept, and is filed when a patient feed has made the patient known",
+        is_warning=True,
+    )
+
+
+def _latest(connection: Connection, known: Iterable[FiledReport]) -> Mapping[str, DocumentEntry]:
+    """Return the latest versions of the documents that are filed, by uniqueId."""
+    ids = tuple(one.unique_id for one in known if one.unique_id)
+    if not ids:
+        return {}
+    view = RegistryView(connection, _MOST, EVERYTHING)
+    found = view.find(DocumentEntry, [Comparison("unique_id", Operator.EQUAL, ids)])
+    return {one.thing.unique_id or "": one.thing for one in found}
+
+
+def _taken(connection: Connection) -> Callable[[str], bool]:
+    view = RegistryView(connection, _MOST, EVERYTHING, versions=True)
+
+    def is_taken(unique_id: str) -> bool:
+        wanted = Comparison("unique_id", Operator.EQUAL, (unique_id,))
+        return bool(view.count(DocumentEntry, [wanted]))
+
+    return is_taken

@@ -1,0 +1,174 @@
+"""The bytes of documents that messages carry: looked at while they go to the store.
+
+What is declared counts for less than the bytes: they are told by their first ones, and held to be
+whole by their last. A document that is refused leaves nothing behind.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from xds.content import defaults
+from xds.messaging.model import CarriedContent
+from xds.messaging.verdicts import CORRUPT, MIME, ContentRefused, refused
+from xds.metadata.objects import Code
+from xds.parsing import MalformedXML, parse
+from xds.repository.repository import DocumentRepository
+from xds.repository.store import StagedDocument, StoreError
+
+_ENDS: Final = 1024
+"""Bytes of either end that are looked at."""
+_XML_BYTES: Final = 8 << 20
+"""Of an XML document that is parsed; a larger one is taken by its beginning alone."""
+_HL7: Final = "urn:hl7-org:v3"
+
+_MAGIC: Final[tuple[tuple[bytes, str], ...]] = (
+    (b"%PDF-", "application/pdf"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"II*\0", "image/tiff"),
+    (b"MM\0*", "image/tiff"),
+    (b"{\\rtf", "text/rtf"),
+    (b"PK\x03\x04", "application/zip"),
+)
+_WHOLE: Final[Mapping[str, Callable[[bytes], bool]]] = {
+    "application/pdf": lambda tail: b"%%EOF" in tail,
+    "image/jpeg": lambda tail: tail.rstrip(b"\0\r\n ").endswith(b"\xff\xd9"),
+    "image/png": lambda tail: b"IEND" in tail[-32:],
+}
+"""How the end of a document shows that it is whole."""
+_SAME: Final = {
+    "application/rtf": "text/rtf",
+    "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "application/x-pdf": "application/pdf",
+    "application/xml": "text/xml",
+}
+"""Other names of what is told by its bytes."""
+_UNSAID: Final = frozenset({"", "application/octet-stream", "application/base64"})
+_ZIPS: Final = ("application/vnd.", "application/epub", "application/x-zip")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedContent:
+    """A document whose bytes have arrived and are what they should be."""
+
+    staged: StagedDocument
+    mime_type: str
+    format_code: Code
+
+
+class _ContentLook:
+    """Passes blocks on, and keeps what is looked at."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self.head = b""
+        self.tail = b""
+        self.whole: list[bytes] = []
+        self._size = 0
+        self.has_control = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        for block in self._blocks:
+            if len(self.head) < _ENDS:
+                self.head = (self.head + block[:_ENDS])[:_ENDS]
+            self.tail = (self.tail + block[-_ENDS:])[-_ENDS:]
+            self._size += len(block)
+            if self.head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
+                self._keep(block)
+            yield block
+
+    def _keep(self, block: bytes) -> None:
+        if self._size <= _XML_BYTES:
+            self.whole.append(block)
+        else:
+            self.whole.clear()
+
+
+def stage(repository: DocumentRepository, content: CarriedContent) -> StagedContent:
+    """Take a document in; ContentRefused (CORRUPT, MIME) where it is not what it should be.
+
+    TransactionFailure or StoreError where the store cannot take it.
+    """
+    look = _ContentLook(content.chunks())
+    staged = repository.stage(look)
+    try:
+        mime_type = _mime_type(look, content)
+        format_code = _format_code(look, content) if mime_type == "text/xml" else None
+    except ContentRefused:
+        with suppress(StoreError):
+            repository.store.discard([staged])
+        raise
+    return StagedContent(
+        staged=staged,
+        mime_type=mime_type,
+        format_code=format_code or defaults.MIME_TYPE_SUFFICIENT,
+    )
+
+
+def _mime_type(look: _ContentLook, content: CarriedContent) -> str:
+    """Return what a document is; refused where it is not what it is said to be, or not whole."""
+    if not look.head:
+        raise refused(CORRUPT, content.location, "the document is empty")
+    declared = content.mime_type.partition(";")[0].strip().lower()
+    declared = _SAME.get(declared, declared)
+    found = sniffed(look.head)
+    if found in _WHOLE and not _WHOLE[found](look.tail):
+        raise refused(CORRUPT, content.location, f"the end of a document of {found} is missing")
+    if declared in _UNSAID:
+        if not found:
+            reason = "neither the message nor the bytes say what kind of document it is"
+            raise refused(MIME, content.location, reason)
+        return found
+    if found == declared or _is_form_of(declared, found):
+        return declared
+    reason = f"the document is declared as {declared}, and is {found or 'something else'}"
+    raise refused(CORRUPT, content.location, reason)
+
+
+def sniffed(head: bytes) -> str:
+    """Return the media type that the first bytes of a document show; empty where none does."""
+    for magic, found in _MAGIC:
+        if head.startswith(magic):
+            return found
+    if head[128:132] == b"DICM":
+        return "application/dicom"
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text[:9].lower() == b"<!doctype" or text[:5].lower() == b"<html":
+        return "text/html"
+    if text.startswith(b"<"):
+        return "text/xml"
+    if any(byte < 0x20 and byte not in b"\t\n\r\f\x1b" for byte in head):
+        return ""
+    return "text/plain"
+
+
+def _is_form_of(declared: str, found: str) -> bool:
+    """Tell whether what is declared is a kind of what the bytes show."""
+    if not found:  # such as an old word processor's: nobody knows its bytes
+        return declared not in {known for _, known in _MAGIC} and not declared.startswith("text/")
+    if found == "application/zip":
+        return declared.startswith(_ZIPS)
+    if found in ("text/xml", "text/html", "text/plain"):
+        is_text = declared.startswith(("text/", "multipart/", "message/"))
+        return (is_text and declared != "text/rtf") or declared.endswith(("+xml", "json"))
+    return False
+
+
+def _format_code(look: _ContentLook, content: CarriedContent) -> Code | None:
+    """Return the formatCode of a CDA document by its templates; refused where XML is broken."""
+    if not look.whole:
+        return None
+    try:
+        root = parse(b"".join(look.whole))
+    except MalformedXML:
+        raise refused(CORRUPT, content.location, "the document is no well-formed XML") from None
+    if not root.tag.startswith(f"{{{_HL7}}}"):
+        return None
+    templates = {one.get("root", "") for one in root.iterchildren(f"{{{_HL7}}}templateId")}
+    bodies = [one.get("mediaType", "") for one in root.iterfind(".//{*}nonXMLBody/{*}text")]
+    return defaults.read(None).format_code(templates, bodies)

@@ -1,0 +1,53 @@
+"""The rows of orders, by which reports are correlated (LAB-1)."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from sqlalchemy import Connection
+from sqlalchemy.dialects import postgresql, sqlite
+
+from xds.messaging.model import MessageOrder
+from xds.messaging.registering.metadata import key_of
+from xds.messaging.tables import message_order
+
+CANCELLING: Final = frozenset({"CA", "DC", "OC", "OD", "CR", "DR"})
+"""ORC-1 of an order that is withdrawn, or was (HL7 table 0119)."""
+_KEY: Final = ("authority", "placer", "test")
+_ONCE_SAID: Final = ("filler_authority", "filler", "order_group", "ordered", "requester")
+
+
+def write(
+    connection: Connection, orders: Iterable[MessageOrder], patient_id: str, message: str
+) -> None:
+    """Add orders, or bring those up to date that are here; what is not said stays."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    for row in sorted(map(_row, orders), key=lambda one: tuple(one[name] for name in _KEY)):
+        row |= {"patient_id": patient_id, "message": message}
+        changed = {
+            name: value
+            for name, value in row.items()
+            if name not in _KEY and (value or name not in _ONCE_SAID)
+        }
+        statement = dialect.insert(message_order).values(row)
+        connection.execute(statement.on_conflict_do_update(index_elements=list(_KEY), set_=changed))
+
+
+def _row(order: MessageOrder) -> dict[str, Any]:
+    by = order.placer or order.filler
+    authority, placer = key_of(by)
+    filler_authority, filler = key_of(order.filler)
+    person, organisation = order.requester, order.organisation
+    return {
+        "authority": authority,
+        "placer": placer,
+        "test": str(order.test) if order.test else "",
+        "filler_authority": filler_authority,
+        "filler": filler,
+        "order_group": order.group.value if order.group else "",
+        "control": order.control,
+        "status": order.status,
+        "is_cancelled": int(order.control in CANCELLING),
+        "ordered": order.ordered,
+        "requester": f"{person.id} {person.family} {person.given}".strip() if person else "",
+        "organisation": (organisation.code or organisation.name) if organisation else "",
+    }
