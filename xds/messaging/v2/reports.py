@@ -8,17 +8,18 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from xds.messaging.model import (
+    CarriedContent,
     EntityNumber,
     MessageDocument,
     MessagePerson,
     MessageReport,
     ReportStatus,
 )
-from xds.messaging.v2 import codes, details, numbers, persons, rendered
+from xds.messaging.v2 import codes, details, mime_types, multipart, numbers, persons, rendered
 from xds.messaging.v2.carriers import Carrier, carriers_of, joined
 from xds.messaging.v2.context import MessageReading, location
 from xds.messaging.v2.grouping import Grouped, Observation, OrderGroup
-from xds.messaging.verdicts import CODE, CORRUPT, FIELD, MIME, SEGMENT, TOO_LARGE
+from xds.messaging.verdicts import CODE, CORRUPT, FIELD, MIME, SEGMENT, TOO_LARGE, ContentRefused
 from xds.metadata.datatypes import is_oid
 from xds.metadata.objects import Code
 
@@ -87,32 +88,38 @@ def carried(reading: MessageReading, observations: Sequence[Observation]) -> lis
     return joined(found, reading.flavour.chunks)
 
 
-def document_of(reading: MessageReading, carrier: Carrier, slot: str) -> MessageDocument:
-    """Return a document that a report carries."""
-    obx = carrier.observation.segment
-    return MessageDocument(
-        content=carrier.content(),
-        slot=slot,
-        type_code=codes.document_type(reading, obx, 3),
-        title=codes.title(reading, obx.value(3, 1, 2, 1)),
-        location=carrier.location,
-    )
-
-
 def documents_of(
     reading: MessageReading, carriers: Sequence[Carrier]
 ) -> tuple[MessageDocument, ...]:
     """Return the documents of one number; slots tell several apart: OBX-3, and which of them."""
-    if len(carriers) == 1:
-        return (document_of(reading, carriers[0], ""),)
+    contents = [(one, content) for one in carriers for content in _contents(reading, one)]
     seen: dict[str, int] = {}
     found = []
-    for carrier in carriers:
-        code = carrier.observation.segment.value(3, 1, 1, 1)
+    for carrier, content in contents:
+        obx = carrier.observation.segment
+        code = obx.value(3, 1, 1, 1)
         seen[code] = seen.get(code, 0) + 1
         slot = code if code and seen[code] == 1 else f"{code}#{seen[code]}"
-        found.append(document_of(reading, carrier, slot))
+        document = MessageDocument(
+            content=content,
+            slot=slot if len(contents) > 1 else "",
+            type_code=codes.document_type(reading, obx, 3),
+            title=codes.title(reading, obx.value(3, 1, 2, 1)),
+            location=carrier.location,
+        )
+        found.append(document)
     return tuple(found)
+
+
+def _contents(reading: MessageReading, carrier: Carrier) -> list[CarriedContent]:
+    content = carrier.content()
+    if carrier.mime_type != mime_types.MULTIPART or carrier.is_empty:
+        return [content]
+    try:
+        return multipart.parts_of(content)
+    except ContentRefused as error:
+        reading.errors.extend(error.findings)
+        return []
 
 
 def _number(reading: MessageReading, group: OrderGroup) -> EntityNumber | None:
@@ -178,13 +185,17 @@ class _NumberedReport:
 
     def _with_carriers(self, group: OrderGroup, status: ReportStatus) -> Iterator[MessageReport]:
         documents = documents_of(self._reading, self.carriers)
-        marks = [carrier.observation.segment.value(11) for carrier in self.carriers]
         if status == "incomplete":
             where = location(group.obr, 25) if group.obr else ""
             self._reading.warn(CODE, where, "the status has no results, but there is a document")
             status = "preliminary"
-        kept = [d for d, mark in zip(documents, marks, strict=True) if mark not in _WITHDRAWN]
-        gone = [d for d, mark in zip(documents, marks, strict=True) if mark in _WITHDRAWN]
+        withdrawn = {
+            carrier.location
+            for carrier in self.carriers
+            if carrier.observation.segment.value(11) in _WITHDRAWN
+        }
+        kept = [one for one in documents if one.location not in withdrawn]
+        gone = [one for one in documents if one.location in withdrawn]
         if kept:
             yield self._report(group, action="file", status=status, documents=tuple(kept))
         if gone:
