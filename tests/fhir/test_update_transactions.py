@@ -201,6 +201,59 @@ def test_an_entry_names_what_it_changes(
     assert document.refuses(reply, reply.status)[0][2] == place
 
 
+# --- removals ------------------------------------------------------------------------------------
+
+
+def _delete(document: Published, url: str = "", **request: str) -> Resource:
+    url = url or document.path.removeprefix("/")
+    return {"request": {"method": "DELETE", "url": url, **request}}
+
+
+@ALL_OR_NOTHING
+@shows("FHIR DELETE /DocumentReference/{id}")
+def test_documents_are_removed_together(updating: Server, document: Published) -> None:
+    of_the_same, of_another = another_document(document), published(updating)
+    master = of_another.read()["masterIdentifier"]
+    search = f"DocumentReference?identifier={master['system']}|{master['value']}"
+    document.put(document.edited(setting(description="seen")))
+    entries = [_delete(document), _delete(of_the_same), _delete(of_another, search)]
+    reply = _send(updating, entries)
+    assert reply.status == 200, reply.body
+    assert structure.problems(reply.json()) == []
+    assert [one["response"]["status"] for one in reply.json()["entry"]] == ["204 No Content"] * 3
+    for one in (document, of_the_same, of_another):
+        assert ask(updating, "GET", one.path).status == 404
+
+
+@ALL_OR_NOTHING
+def test_nothing_is_removed_where_an_entry_is_refused(
+    updating: Server, document: Published
+) -> None:
+    held, unknown = another_document(document), "DocumentReference/unknown"
+    label = {**RESTRICTED[0]["coding"][0], "code": "V", "display": "very restricted"}
+    held.put(held.edited(setting(securityLabel=[{"coding": [label]}])))
+    reply = _send(updating, [_delete(document), _delete(held)])
+    assert document.refuses(reply, 422)[0][1] == "LocalPolicyRestrictionError"
+    stale = _delete(document, ifMatch='W/"7"')
+    reply = _send(updating, [stale, _delete(held), _delete(held), _delete(held, unknown)])
+    assert document.refuses(reply, 400) == [
+        ("conflict", "XDSMetadataVersionError", "Bundle.entry[0]"),
+        ("invalid", "", "Bundle.entry[2].request.url"),
+        ("not-found", "", "Bundle.entry[3]"),
+    ]
+    assert all(ask(updating, "GET", one.path).status == 200 for one in (document, held))
+
+
+def test_removals_and_updates_are_not_in_one_transaction(
+    updating: Server, document: Published
+) -> None:
+    other = another_document(document)
+    reply = _send(updating, [_patch(document, SUPERSEDED), _delete(other)])
+    place = "Bundle.entry[1].request.method"
+    assert document.refuses(reply, 400) == [("not-supported", "", place)]
+    assert [history_of(one.read()) for one in (document, other)] == [("1", "current")] * 2
+
+
 # --- updates that come with a submission ---------------------------------------------------------
 
 

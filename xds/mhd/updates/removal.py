@@ -1,5 +1,9 @@
-"""``DELETE`` of a resource: metadata as by ITI-62, and then the bytes of a document."""
+"""``DELETE`` of a resource, or of several in a transaction Bundle.
 
+Metadata are removed as by ITI-62, and then the bytes of documents.
+"""
+
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -12,13 +16,17 @@ from xds.metadata.criteria import ANYTHING, Comparison, Operator
 from xds.metadata.document_request import DocumentRequest
 from xds.metadata.objects import DocumentEntry
 from xds.mhd.stored_resources import StoredResources
-from xds.mhd.updates.comparison import STALE
+from xds.mhd.updates.comparison import STALE, CurrentResource
 from xds.mhd.updates.updating import target
 from xds.transactions.iti62_remove_metadata import tell
 
 _log = logs.get_logger(__name__)
 _MINIMAL: Final = "minimal"
 _ATTEMPTS: Final = 5
+
+ToRemove = tuple[StoredResources, CurrentResource]
+Find = Callable[[Facade, Call], Sequence[ToRemove]]
+"""Returns what a transaction names; Refused where an entry names nothing."""
 
 
 def delete(stored: StoredResources, facade: Facade, call: Call) -> Answer:
@@ -29,11 +37,23 @@ def delete(stored: StoredResources, facade: Facade, call: Call) -> Answer:
     between leaves a document without entry, which ``xds sweep`` removes. A version that comes
     meanwhile goes as well, where If-Match does not forbid it. Raises Refused.
     """
+    return _retried(partial(_deleted, stored, facade, call))
+
+
+def delete_all(find: Find, facade: Facade, call: Call) -> Answer:
+    """Remove what the entries of a Bundle name, as :func:`delete` does: all of it, or nothing.
+
+    Raises Refused.
+    """
+    return _retried(partial(_all_deleted, find, facade, call))
+
+
+def _retried(act: Callable[[], Answer]) -> Answer:
     attempts = _ATTEMPTS
     while True:
         attempts -= 1
         try:
-            return _deleted(stored, facade, call)
+            return act()
         except TransactionFailure as failure:
             if not attempts or STALE not in {one.code for one in failure.errors}:
                 raise refusal(failure) from None
@@ -45,10 +65,34 @@ def _deleted(stored: StoredResources, facade: Facade, call: Call) -> Answer:
     Raises Refused, and TransactionFailure with XDSMetadataVersionError where there is a later
     version by the time, which If-Match has to be asked about.
     """
-    current = target(facade, call, stored)
+    _remove(facade, call, [(stored, target(facade, call, stored))])
+    if call.prefer.get("return") == _MINIMAL:
+        return Answer(resource=None, status=204)
+    return Answer(resource=operation_outcome([]))
+
+
+def _all_deleted(find: Find, facade: Facade, call: Call) -> Answer:
+    going = find(facade, call)
+    _remove(facade, call, going)
+    return Answer(
+        resource={
+            "resourceType": "Bundle",
+            "type": "transaction-response",
+            "link": [{"relation": "self", "url": call.base}],
+            "entry": [{"response": {"status": "204 No Content"}} for _ in going],
+        }
+    )
+
+
+def _remove(facade: Facade, call: Call, wanted: Sequence[ToRemove]) -> None:
+    """Remove resources with all their versions, and then the bytes of documents."""
     with facade.domain.registry.view(call.access.visible) as view:
-        found = stored.versions(view, current.id)
-        going = view.going_with([one.found.entry_uuid for one in found])
+        versions = [
+            one.found.entry_uuid
+            for stored, current in wanted
+            for one in stored.versions(view, current.id)
+        ]
+        going = view.going_with(versions)
     facade.domain.registry.remove(
         going,
         tell=partial(tell, call.access),
@@ -56,11 +100,9 @@ def _deleted(stored: StoredResources, facade: Facade, call: Call) -> Answer:
         visible=call.access.visible,
         with_latest=True,
     )
-    if isinstance(current.thing, DocumentEntry):
-        _remove_document(facade, current.thing)
-    if call.prefer.get("return") == _MINIMAL:
-        return Answer(resource=None, status=204)
-    return Answer(resource=operation_outcome([]))
+    for _, current in wanted:
+        if isinstance(current.thing, DocumentEntry):
+            _remove_document(facade, current.thing)
 
 
 def _remove_document(facade: Facade, entry: DocumentEntry) -> None:

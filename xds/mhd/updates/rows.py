@@ -113,6 +113,19 @@ UPDATES: Final = (
             _offered(name)(config) for name in ("fhir_update", "fhir_patch")
         ),
     ),
+    Interaction(
+        ITI_62.name,
+        TRANSACTION,
+        "POST",
+        "",
+        "Remove several resources by DELETE entries, all or none.",
+        partial(removal.delete_all, partial(transaction.named, UPDATABLE)),
+        body="Bundle",
+        takes=transaction.takes_removals,
+        describer=partial(transaction.describe, UPDATABLE),
+        permissions=permissions(DocumentReference="d", List="d"),
+        is_answered=_offered("fhir_delete"),
+    ),
     *_rows(UPDATABLE_DOCUMENTS, ITI_67, "the metadata of a document"),
     Interaction(
         ITI_57.name,

@@ -20,6 +20,7 @@ from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
 from xds.fhir.vocabulary import FHIR_JSON
+from xds.mhd.stored_resources import StoredResources
 from xds.mhd.updates.comparison import CurrentResource, MetadataChange
 from xds.mhd.updates.updating import UpdatableResources
 from xds.mhd.updates.writing import write
@@ -27,7 +28,8 @@ from xds.security.details import PatientDetails, distinct
 
 _PUT: Final = "PUT"
 _PATCH: Final = "PATCH"
-_OPTIONS: Final = {_PUT: "fhir_update", _PATCH: "fhir_patch"}
+_DELETE: Final = "DELETE"
+_OPTIONS: Final = {_PUT: "fhir_update", _PATCH: "fhir_patch", _DELETE: "fhir_delete"}
 
 Updatables = Mapping[str, UpdatableResources]
 """What can be updated, by resource type."""
@@ -46,10 +48,23 @@ class UpdateEntry:
 
 
 def takes(bundle: Resource) -> bool:
-    """Tell whether a body is a transaction of updates: every entry is a PUT or a PATCH."""
-    entries = bundle.get("entry") or ()
-    methods = {(one.get("request") or {}).get("method") for one in entries}
-    return bool(methods) and bundle.get("type") == "transaction" and methods <= _OPTIONS.keys()
+    """Tell whether a body is a transaction of updates: of PUT and PATCH entries.
+
+    One that also has DELETE entries is refused here.
+    """
+    methods = _methods(bundle)
+    return bool(methods - {_DELETE}) and methods <= _OPTIONS.keys()
+
+
+def takes_removals(bundle: Resource) -> bool:
+    """Tell whether a body is a transaction of removals: every entry is a DELETE."""
+    return _methods(bundle) == {_DELETE}
+
+
+def _methods(bundle: Resource) -> set[Any]:
+    if bundle.get("type") != "transaction":
+        return set()
+    return {(one.get("request") or {}).get("method") for one in bundle.get("entry") or ()}
 
 
 def update_all(types: Updatables, facade: Facade, call: Call) -> Answer:
@@ -74,8 +89,28 @@ def update_all(types: Updatables, facade: Facade, call: Call) -> Answer:
     )
 
 
+def named(
+    types: Updatables, facade: Facade, call: Call
+) -> Sequence[tuple[StoredResources, CurrentResource]]:
+    """Return what the entries of a Bundle name, each once; Refused with all that is wrong."""
+    problems = IssueCollector()
+    problems.add(call.warnings)
+    found: dict[str, tuple[StoredResources, CurrentResource]] = {}
+    for place, one in _places(enumerate(call.resource["entry"])):
+        try:
+            updatable, asked = _asked(types, facade, call, place, one)
+            current = updatable.current(facade, asked)
+        except Refused as refused:
+            problems.take(refused.at(place))
+            continue
+        _require_new(found, current.id, place, problems)
+        found[current.id] = updatable.stored, current
+    problems.raise_if_any()
+    return list(found.values())
+
+
 def describe(types: Updatables, facade: Facade, call: Call) -> None:
-    """Note whose resources a Bundle updates."""
+    """Note whose resources a Bundle updates or removes."""
     patients: list[str | None] = []
     for place, one in _places(enumerate(call.resource.get("entry") or ())):
         with IssueCollector().gathering():
@@ -100,15 +135,21 @@ def read_entries(
         except Refused as refused:
             problems.take(_at(types, refused, place))
             continue
-        url = f"{made.updatable.stored.resource_type}/{made.current.id}"
-        if url in found:
-            told = "another entry changes the same resource (R4, 3.1.0.11.2)"
-            problems.error("invalid", told, f"{place}.request.url")
-        found[url] = made
+        _require_new(found, made.current.id, place, problems)
+        found[made.current.id] = made
     return list(found.values())
 
 
+def _require_new(
+    found: Mapping[str, object], identifier: str, place: str, problems: IssueCollector
+) -> None:
+    if identifier in found:
+        told = "another entry is about the same resource (R4, 3.1.0.11.2)"
+        problems.error("invalid", told, f"{place}.request.url")
+
+
 def _places(entries: Iterator[tuple[int, Resource]]) -> Iterator[tuple[str, Resource]]:
+    """Yield the FHIRPath of each entry of a Bundle, and the entry."""
     for index, one in entries:
         yield f"Bundle.entry[{index}]", one
 
@@ -117,6 +158,7 @@ def _read(
     types: Updatables, facade: Facade, call: Call, place: str, entry: Resource
 ) -> UpdateEntry:
     updatable, asked = _asked(types, facade, call, place, entry)
+    asked = _with_content(facade, asked, place, entry, updatable.stored.resource_type)
     current = updatable.current(facade, asked)
     wanted = asked.resource if asked.patch is None else asked.patch(current.resource)
     change = updatable.change(facade, asked, current, wanted)
@@ -140,7 +182,7 @@ def _at(types: Updatables, refused: Refused, place: str) -> Refused:
 def _asked(
     types: Updatables, facade: Facade, call: Call, place: str, entry: Resource
 ) -> tuple[UpdatableResources, Call]:
-    """Return the request that an entry stands for."""
+    """Return the request that an entry stands for, without its resource; raises Refused."""
     request = entry.get("request") or {}
     method, url = request.get("method", ""), str(request.get("url") or "")
     path, _, query = url.removeprefix(call.base).strip("/").partition("?")
@@ -163,13 +205,22 @@ def _asked(
         resource={},
         warnings=(),
     )
+    return types[kind], asked
+
+
+def _with_content(facade: Facade, asked: Call, place: str, entry: Resource, kind: str) -> Call:
+    """Return the request of an update with its resource or patch."""
+    method = entry["request"]["method"]
     resource = entry.get("resource") or {}
+    if method == _DELETE:
+        told = "DELETE entries are in a transaction of DELETE entries alone"
+        raise Refused.because(400, "not-supported", told, f"{place}.request.method")
     if method == _PATCH:
-        return types[kind], replace(asked, patch=_patch(resource, place, config.max_fhir_depth))
+        return replace(asked, patch=_patch(resource, place, facade.config.max_fhir_depth))
     if resource.get("resourceType") != kind:
         told = f"the resource of a PUT at {kind} is a {kind}"
         raise Refused.because(400, "value", told, f"{place}.resource")
-    return types[kind], replace(asked, resource=resource)
+    return replace(asked, resource=resource)
 
 
 def _patch(resource: Resource, place: str, deepest: int) -> Callable[[Resource], Resource]:

@@ -21,7 +21,8 @@ from xds.mhd.updates.comparison import STALE, CurrentResource, MetadataChange
 from xds.mhd.updates.writing import write
 from xds.registry.queries.search import Page
 from xds.registry.queries.views import Found, RegistryView
-from xds.security.details import PatientDetails
+from xds.security.access import Access
+from xds.security.details import PatientDetails, distinct
 
 ChangeOf = Callable[[Facade, Call, CurrentResource, Resource], MetadataChange | None]
 """Returns what a resource changes, None where it can change nothing; Refused."""
@@ -108,7 +109,7 @@ _ANY: Final = "*"
 
 
 def target(facade: Facade, call: Call, stored: StoredResources) -> CurrentResource:
-    """Return what the URL of a request names.
+    """Return what the URL of a request names, and note its patient for the record of a refusal.
 
     Raises Refused: 404 where there is nothing, 412 where several things are found, or where what
     is there is not what If-Match demands.
@@ -122,8 +123,15 @@ def target(facade: Facade, call: Call, stored: StoredResources) -> CurrentResour
     if len(found) > 1:
         raise Refused.because(412, "multiple-matches", "the search finds several resources")
     current = CurrentResource(found[0].thing, resources[0].resource(), uuids)
+    _note_patient(call.access, current.thing.patient_id)
     _require_match(call.if_match, current.resource["meta"]["versionId"])
     return current
+
+
+def _note_patient(access: Access, patient_id: str | None) -> None:
+    """Add a patient to those whom a request, or the transaction that it is of, is about."""
+    known = access.details.patient_ids if isinstance(access.details, PatientDetails) else ()
+    access.details = PatientDetails(distinct((*known, patient_id)))
 
 
 def _uuids(stored: StoredResources, view: RegistryView, latest: Found[Any]) -> Iterator[str]:
