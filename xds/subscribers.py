@@ -6,7 +6,9 @@ from typing import Final
 from xds.config import Config
 from xds.database.access import Database
 from xds.database.errors import DatabaseUnavailable
+from xds.messaging.outbound import destinations_file
 from xds.messaging.outbound import matching as outbound
+from xds.messaging.outbound import measuring as outbound_measuring
 from xds.notification import measuring
 from xds.notification.matcher import Matcher
 from xds.notification.subscriptions import Subscriptions
@@ -59,6 +61,9 @@ def readers(
         watch(metrics, database)
         if subscriptions is not None:
             measuring.watch(metrics, database)
+        if config.destinations is not None:
+            known = destinations_file.read(config.destinations)
+            outbound_measuring.watch(metrics, database, known)
         found += [make(metrics) for make in OF_METRICS]
     if subscriptions is not None:
         found += [make(subscriptions) for make in OF_NOTIFICATIONS]

@@ -97,7 +97,7 @@ def test_each_is_valid(transaction: str, refused: bool) -> None:
     assert len(record.things) == count
 
 
-@pytest.mark.parametrize("transaction", av.NOTIFYING)
+@pytest.mark.parametrize("transaction", [*av.NOTIFYING, *av.SENDING])
 def test_each_that_is_sent_is_valid(transaction: str) -> None:
     details = NotificationDetails((RemovedObject("urn:uuid:1", "Folder", patient_id=PATIENT),))
     (record,) = trail.of_notification(transaction, details, "https://portal.example/hook")

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from tests.databases import Databases
 from tests.messaging.receiver import MllpReceiver, receiving
+from tests.registry import wire
 from tests.serving import Server, configured, serving
 from xds.__main__ import main
 from xds.client import (
@@ -111,6 +112,13 @@ class Feeds:
         finally:
             database.close()
 
+    def audited(self, entry: DocumentEntry) -> list[str]:
+        """The exports that are recorded of a document's patient."""
+        url = configured(self.server.data).database_url
+        told = ["--patient", entry.patient_id or "", "--transaction", "CARD-7", "--format", "xml"]
+        result = CliRunner().invoke(main, ["audit", "--database", url, *told])
+        return [line for line in result.output.splitlines() if 'csd-code="110106"' in line]
+
     def wait_for(self, entry: DocumentEntry, *states: str) -> list[OutboundMessage]:
         """Return the records of a document for the first destination once they are so."""
         until = time.monotonic() + 30
@@ -147,6 +155,11 @@ def segment(message: list[list[str]], name: str) -> list[str]:
     return [*found, *[""] * 40]
 
 
+def told(feeds: Feeds) -> str:
+    """What the metrics tell."""
+    return wire.get(feeds.server, "/metrics").decode()
+
+
 def number_of(entry: DocumentEntry) -> str:
     return entry.reference_id_list[0].partition("^")[0]
 
@@ -175,6 +188,7 @@ def test_a_document_goes_out_as_mdm_with_all_that_is_known(feeds: Feeds) -> None
     assert base64.b64decode(content) == CONTENT
     (record,) = feeds.wait_for(entry, "delivered")
     assert (record.id, record.answer, record.rule) == (header[10], "AA", "genetic reports")
+    assert len(feeds.audited(entry)) == 1
 
 
 def test_an_oru_has_its_status_and_a_rule_may_ask_for_the_postcode(feeds: Feeds) -> None:
@@ -236,6 +250,8 @@ def test_what_is_refused_for_good_is_given_up(
     feeds.mdm.answers[:] = answers
     entry = feeds.provide()
     (record,) = feeds.wait_for(entry, state)
+    assert 'xds_destination_dead_messages{destination="record"} 0.0' not in told(feeds)
+    assert 'xds_destination_dead_messages{destination="results"} 0.0' in told(feeds)
     assert (record.reason, len(feeds.mdm.wait_for(1, number_of(entry)))) == (reason, 1)
     # who has not seen what is replaced is told of a new document
     newer = feeds.provide(replaces=entry)

@@ -142,10 +142,11 @@ def of_notification(
 ) -> Iterator[AuditRecord]:
     """Yield the records of what a consumer, a URL, has taken: one for each patient.
 
-    ``transaction`` is one of :data:`xds.audit.vocabulary.NOTIFYING`.
+    ``transaction`` is one of :data:`xds.audit.vocabulary.NOTIFYING` or of its ``SENDING``.
     """
     access = Access(transaction=transaction, details=details)
-    return _records(access, DONE, av.NOTIFYING[transaction], consumer)
+    event = av.NOTIFYING.get(transaction) or av.SENDING[transaction]
+    return _records(access, DONE, event, consumer)
 
 
 def _records(

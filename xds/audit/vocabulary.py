@@ -11,9 +11,11 @@ from xds.audit.record import Coded
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import (
     BROKER,
+    CARD_7,
     CATALOGUE,
     ITI_41,
     ITI_42,
+    LAB_3,
     AuditedAs,
     AuditEventID,
     TransactionKind,
@@ -138,12 +140,12 @@ EVENTS: Final[Mapping[str, AuditEvent]] = {
 }
 
 
-def _notifying(event_type: Coded) -> AuditEvent:
+def _notifying(event_type: Coded, path: str = f"/{BROKER}") -> AuditEvent:
     return AuditEvent(
         event=_EVENT_IDS[AuditEventID.EXPORT],
         action="R",
         event_type=event_type,
-        path=f"/{BROKER}",
+        path=path,
         serves_as_source=True,
         subtype=None,
         submission_role=20,
@@ -159,6 +161,10 @@ NOTIFYING: Final[Mapping[str, AuditEvent]] = {
     )
 }
 """What a broker tells others, as it records it (ITI TF-2 3.53.5.1; DSUBm 2:3.112.5.1)."""
+SENDING: Final[Mapping[str, AuditEvent]] = {
+    row.name: _notifying(Coded(row.name, _TRANSACTIONS, row.title), _V2) for row in (CARD_7, LAB_3)
+}
+"""Documents that go out as messages, as it records who sends them: each is an export."""
 REGISTERING: Final = replace(
     EVENTS[ITI_42.name],
     event=_EVENT_IDS[AuditEventID.EXPORT],

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
@@ -224,11 +224,31 @@ def remove_old(database: Database, kept_days: int) -> int:
         return connection.execute(delete(outbound_message).where(_O.pk.in_(few))).rowcount
 
 
-def waiting_by_destination(connection: Connection) -> Mapping[str, tuple[int, int]]:
-    """Return how many messages wait for each destination, and since when, in milliseconds."""
-    query = (
-        select(_O.destination, func.count(), func.min(_O.created))
-        .where(_O.state.in_(_OPEN))
-        .group_by(_O.destination)
-    )
-    return {name: (number, oldest) for name, number, oldest in connection.execute(query)}
+@dataclass(frozen=True, slots=True)
+class WaitingMessages:
+    """What a destination has not taken. Times are milliseconds since 1970."""
+
+    waiting: int = 0
+    oldest: int = 0
+    """When the first was recorded; 0 where none waits."""
+    dead: int = 0
+
+
+_NOT_TAKEN: Final = (
+    select(_O.destination, _O.state, func.count().label("number"), func.min(_O.created))
+    .where(_O.state.in_((*_OPEN, OutboundState.DEAD)))
+    .group_by(_O.destination, _O.state)
+)
+
+
+def not_taken(connection: Connection) -> Mapping[str, WaitingMessages]:
+    """Return what each destination has not taken, where there is anything."""
+    found: dict[str, WaitingMessages] = {}
+    for name, state, number, oldest in connection.execute(_NOT_TAKEN):
+        one = found.get(name, WaitingMessages())
+        if state == OutboundState.DEAD:
+            found[name] = replace(one, dead=number)
+        else:
+            first = min(oldest, one.oldest or oldest)
+            found[name] = replace(one, waiting=one.waiting + number, oldest=first)
+    return found

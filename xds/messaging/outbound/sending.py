@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 
+from xds.audit import table, trail
+from xds.audit.record import AuditRecord
 from xds.config import Config
 from xds.database.access import Database
 from xds.hl7v2.mllp_client import MllpAddress, MllpConnection, NoAnswer
@@ -24,6 +26,8 @@ from xds.messaging.outbound.destination import Destination
 from xds.messaging.outbound.documents import DocumentsToSend, NotToBeSent
 from xds.messaging.outbound.records import CHANNEL, OutboundMessage, OutboundState
 from xds.metadata import datatypes
+from xds.metadata.catalogue import CARD_7, LAB_3
+from xds.metadata.objects import DocumentEntry
 from xds.outgoing.delivery import (
     Channel,
     Delivery,
@@ -34,6 +38,7 @@ from xds.outgoing.delivery import (
 )
 from xds.outgoing.errors import TransportFailed
 from xds.outgoing.transport import HttpEndpoint, HttpRequest, HttpResponse, Settings
+from xds.security.details import NotificationDetails, RemovedObject
 from xds.tls import contexts
 
 SCHEDULE: Final = RetrySchedule((5, 15, 60, 300, 900))
@@ -59,6 +64,18 @@ def channel(config: Config, database: Database) -> Channel | None:
     return sender.channel()
 
 
+@dataclass(frozen=True, slots=True)
+class _EndedMessage:
+    """A message that is done with."""
+
+    state: OutboundState
+    code: str = ""
+    """The acknowledgement."""
+    entry: DocumentEntry | None = None
+    """What it told of, where it was delivered."""
+    destination: Destination | None = None
+
+
 @dataclass(slots=True)
 class MessageSender:
     """Sends the messages of all destinations, for one process."""
@@ -70,7 +87,7 @@ class MessageSender:
     is_audited: bool = False
     _connections: dict[str, MllpConnection] = field(default_factory=dict)
     _endpoints: dict[str, HttpEndpoint] = field(default_factory=dict)
-    _ended: dict[str, tuple[OutboundState, str]] = field(default_factory=dict)
+    _ended: dict[str, _EndedMessage] = field(default_factory=dict)
     _refused: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -93,7 +110,7 @@ class MessageSender:
                     raise Undeliverable("the options name the destination no more")
                 document = self.documents.read(connection, destination, message)
         except NotToBeSent:
-            self._ended[message_id] = (OutboundState.SUPERSEDED, "")
+            self._ended[message_id] = _EndedMessage(OutboundState.SUPERSEDED)
             return
         except Undeliverable as error:
             self._dies(message_id, str(error), "")
@@ -106,14 +123,17 @@ class MessageSender:
             self._dies(message_id, str(error), "")
             raise
         self._heed(destination, message, answer)
+        self._ended[message_id] = _EndedMessage(
+            OutboundState.DELIVERED, answer.code, document.entry, destination
+        )
 
     def _heed(
         self, destination: Destination, message: OutboundMessage, answer: JudgedAnswer
     ) -> None:
-        """Do what an answer asks for."""
+        """Do what an answer asks for; NotDelivered, Undeliverable where it is not taken."""
         match answer.verdict:
             case AnswerVerdict.DELIVERED:
-                self._ended[message.id] = (OutboundState.DELIVERED, answer.code)
+                return
             case AnswerVerdict.NOT_OURS:
                 raise NotDelivered(answer.reason)
             case AnswerVerdict.TRY_AGAIN if message.refusals + 1 < destination.refusals:
@@ -130,19 +150,22 @@ class MessageSender:
 
     def note(self, connection: Connection, now: int, outcomes: Sequence[TargetOutcome]) -> None:
         """Record what has become of messages."""
-        ended = []
+        ended: dict[str, _EndedMessage] = {}
         for outcome in outcomes:
             for delivery in outcome.delivered:
                 message_id = records.message_id_of(delivery.id)
-                state, code = self._ended.get(message_id, (OutboundState.DELIVERED, ""))
-                ended.append((message_id, state, code))
+                unknown = _EndedMessage(OutboundState.DELIVERED)
+                ended[message_id] = self._ended.get(message_id, unknown)
             if outcome.failed is not None:
                 message_id = records.message_id_of(outcome.failed.id)
                 refused = message_id in self._refused
                 records.note_failed(connection, message_id, outcome.failed.reason, refused=refused)
                 self._refused.discard(message_id)
-        records.note_ended(connection, ended, now)
-        for message_id, _, _ in ended:
+        noted = [(message_id, one.state, one.code) for message_id, one in ended.items()]
+        records.note_ended(connection, noted, now)
+        if self.is_audited:
+            table.insert(connection, [one.json() for one in _audited(ended.values())])
+        for message_id in ended:
             self._ended.pop(message_id, None)
 
     # --- on the wire
@@ -238,6 +261,18 @@ class _Repeatable:
 
     def __iter__(self) -> Iterator[bytes]:
         return self.writer.blocks()
+
+
+def _audited(ended: Iterable[_EndedMessage]) -> Iterator[AuditRecord]:
+    """Yield the records of the documents that were given to destinations."""
+    for one in ended:
+        if one.entry is None or one.destination is None:
+            continue
+        entry, destination = one.entry, one.destination
+        told = RemovedObject(entry.id, entry.KIND, entry.object_type, entry.patient_id)
+        transaction = LAB_3 if destination.form.message == "ORU" else CARD_7
+        details = NotificationDetails((told,))
+        yield from trail.of_notification(transaction.name, details, destination.address)
 
 
 def _bounded(answer: HttpResponse) -> bytes:

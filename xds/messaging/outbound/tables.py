@@ -41,8 +41,8 @@ Index(
     outbound_message.c.destination,
     outbound_message.c.state,
     outbound_message.c.pk,
-    sqlite_where=outbound_message.c.state.in_(("waiting", "held", "failed")),
-    postgresql_where=outbound_message.c.state.in_(("waiting", "held", "failed")),
+    sqlite_where=outbound_message.c.state.in_(("waiting", "held", "failed", "dead")),
+    postgresql_where=outbound_message.c.state.in_(("waiting", "held", "failed", "dead")),
 )
 
 paused_destination = Table(

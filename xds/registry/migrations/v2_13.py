@@ -26,7 +26,7 @@ def upgrade() -> None:
         sa.Column("refusals", sa.Integer, nullable=False),
         *(sa.Column(name, sa.Text, nullable=False) for name in ("answer", "reason")),
     )
-    is_open = sa.text("state IN ('waiting', 'held', 'failed')")
+    is_open = sa.text("state IN ('waiting', 'held', 'failed', 'dead')")
     op.create_index("ix_outbound_message_destination", "outbound_message", ["destination", "pk"])
     op.create_index("ix_outbound_message_document", "outbound_message", ["logical_id"])
     op.create_index(
