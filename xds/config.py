@@ -103,9 +103,17 @@ class Config(
             raise ValueError("with a registry_url and no repository there is nothing to serve")
         if self.registry_url and self.mllp_port is not None:
             raise ValueError("mllp_port: the patient feed is for the registry at registry_url")
+        if self.messages == "yes" and "fhir" not in self.places:
+            raise ValueError("messages are for a server that is registry and repository")
         if self.has_websockets and "fhir" not in self.places:
             raise ValueError("websockets need FHIR, which is where both actors are")
         return self
+
+    @property
+    def takes_messages(self) -> bool:
+        """Whether reports, documents and orders are taken as HL7 v2 messages."""
+        is_wanted = self.mllp_port is not None if self.messages is None else self.messages == "yes"
+        return is_wanted and "fhir" in self.places
 
     @property
     def excluded_transactions(self) -> frozenset[str]:

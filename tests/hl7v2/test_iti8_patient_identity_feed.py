@@ -200,7 +200,7 @@ def test_a_damaged_name_does_no_harm_and_a_damaged_id_is_refused(
 
 BAD_HEADERS: dict[str, tuple[bytes, tuple[str, list[tuple[str, str]]]]] = {
     "type": (
-        adt("A04", pid(cx("1"))).replace(b"ADT^A04", b"ORU^R01"),
+        adt("A04", pid(cx("1"))).replace(b"ADT^A04", b"SIU^S12"),
         ("AR", [("MSH^1^9^1^1", "200")]),
     ),
     "event": (adt("A02", pid(cx("1"))), ("AR", [("MSH^1^9^1^2", "201")])),

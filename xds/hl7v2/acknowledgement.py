@@ -52,14 +52,17 @@ class Judgement:
     commit: str
     """MSA-1 of an accept acknowledgement: CA, CE, CR."""
     problems: Sequence[Problem] = ()
+    is_transient: bool = False
+    """Whether the same message may be taken later."""
 
     @classmethod
     def of(cls, code: str, problems: Sequence[Problem] = ()) -> Self:
         """Make one of a code of original mode, in which AR says that a header is not taken."""
         commit = {ACCEPTED: "CA", ERROR: "CE", REJECTED: "CR"}[code]
-        if any(problem.code == "207" for problem in problems):
+        is_transient = code == REJECTED and any(one.code == "207" for one in problems)
+        if is_transient:
             commit = "CE"
-        return cls(original=code, commit=commit, problems=problems)
+        return cls(original=code, commit=commit, problems=problems, is_transient=is_transient)
 
     @property
     def is_accepted(self) -> bool:

@@ -1,8 +1,9 @@
 """The options of messages: those that come in, and those that go out."""
 
 from pathlib import Path
+from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ByteSize, Field
 
 
 class OutboundOptions(BaseModel):
@@ -29,4 +30,22 @@ class MessagingOptions(BaseModel):
         None,
         description="Folder of flavours (.toml): how messages of senders are read.",
         examples=["/etc/xds/flavours"],
+    )
+    messages: Literal["yes", "no"] | None = Field(
+        None,
+        description="Whether reports, documents and orders are taken as HL7 v2 messages, by MLLP "
+        "and at /hl7v2; unset: yes where there is a patient feed (mllp_port) beside registry and "
+        "repository.",
+        examples=["yes"],
+    )
+    message_senders: Literal["any", "known"] = Field(
+        "any",
+        description="Whose messages are taken: any, or those of senders with a flavour.",
+        examples=["known"],
+    )
+    max_hl7v2_bytes: ByteSize = Field(
+        ByteSize(128 << 20),
+        gt=0,
+        description="Largest HL7 v2 message that brings reports, documents or orders, or batch.",
+        examples=["64MiB"],
     )

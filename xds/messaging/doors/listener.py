@@ -21,10 +21,9 @@ from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.database.errors import DatabaseUnavailable
 from xds.hl7v2 import mllp
-from xds.hl7v2.event import Feed
-from xds.hl7v2.identifiers import AssigningAuthority
 from xds.hl7v2.spooled import SpooledMessage
-from xds.messaging.doors.answering import Answering, MessageArrival, limit_of
+from xds.messaging.doors.answering import Answering, MessageArrival
+from xds.messaging.doors.opening import answering, limit
 from xds.security.caller import Caller
 from xds.security.node import Node
 from xds.telemetry.metrics import Metrics
@@ -45,13 +44,12 @@ def run(
         tls = _context(config, certificates.recv()) if config.mllp_has_tls else None
         metrics = Metrics("feed") if config.metrics == "yes" else None
         domain = AffinityDomain.open(config, serves=True, metrics=metrics)
+        answer = partial(_answer, answering(domain, config, metrics))
     except Exception as error:
         unforeseen = not isinstance(error, DatabaseUnavailable | OSError | ValueError)
         _log.error("the patient feed cannot start", reason=str(error), exc_info=unforeseen)
         cannot_start.set()
         raise SystemExit(1) from None
-    feed = _feed(domain, config, metrics)
-    answer = partial(_answer, Answering(feed=feed))
     server = mllp.Server(listening, answer, _limits(config), tls, metrics)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
@@ -64,8 +62,8 @@ def run(
     domain.close()
 
 
-def _answer(answering: Answering, message: SpooledMessage, node: Node) -> Iterator[bytes]:
-    return answering.answers(message, MessageArrival(door="mllp", caller=Caller(node=node)))
+def _answer(by: Answering, message: SpooledMessage, node: Node) -> Iterator[bytes]:
+    return by.answers(message, MessageArrival(door="mllp", caller=Caller(node=node)))
 
 
 def _context(config: Config, folder: Path) -> ssl.SSLContext:
@@ -83,19 +81,11 @@ def _renew(server: mllp.Server, config: Config, certificates: Connection) -> Non
             _log.error("the patient feed cannot take the certificates", exc_info=error)
 
 
-def _feed(domain: AffinityDomain, config: Config, metrics: Metrics | None) -> Feed:
-    authority = AssigningAuthority(
-        config.assigning_authority, config.patient_id_namespace, domain.systems.oid_of_namespace
-    )
-    count = metrics.fed if metrics else None
-    return Feed(domain.identities, authority, domain.interceptors, count)
-
-
 def _limits(config: Config) -> mllp.MllpLimits:
     return mllp.MllpLimits(
         connections=config.mllp_connections,
         of_address=config.mllp_client_connections or max(config.mllp_connections // 2, 1),
-        message_bytes=limit_of(config.max_mllp_bytes, config.max_mllp_bytes),
+        message_bytes=limit(config),
         idle_seconds=config.mllp_idle_seconds,
         message_seconds=min(config.grace_seconds, mllp.MllpLimits().message_seconds),
     )

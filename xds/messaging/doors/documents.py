@@ -1,0 +1,163 @@
+"""Messages that bring reports, documents and orders: read by the flavour of their sender, filed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from xds import logs
+from xds.hl7v2.acknowledgement import ACCEPTED, REJECTED, AcknowledgementHabits, Judgement
+from xds.hl7v2.message import Message
+from xds.hl7v2.problems import Problem
+from xds.hl7v2.spooled import SpooledMessage, digest_of
+from xds.messaging.doors.answering import MessageArrival
+from xds.messaging.filing import FilingOutcome, IncomingMessage, MessageFiler
+from xds.messaging.flavours.flavour import Flavour
+from xds.messaging.flavours.reading import GENERIC
+from xds.messaging.flavours.table import FlavourTable
+from xds.messaging.v2.reading import TRIGGERS, envelope_of, read
+from xds.messaging.verdicts import (
+    INTERNAL,
+    SENDER,
+    TOO_LARGE,
+    UNREADABLE,
+    AcknowledgementReading,
+    ContentRefused,
+    MessageFinding,
+    MessageVerdict,
+    refused,
+)
+
+_NOT_KEPT: Final = "the message could not be kept"
+_FAILED: Final = "an error in the server, which its log tells of"
+_MOST_LOGGED: Final = 40
+
+_log = logs.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FiledMessages:
+    """Judges messages by filing them; safe to use from many threads."""
+
+    filer: MessageFiler
+    flavours: FlavourTable
+    senders: Literal["any", "known"] = "any"
+    """``known``: those for whom there is no flavour are refused."""
+
+    def takes(self, message: Message) -> bool:
+        """Tell whether a message is of the families that are read: ORU, MDM, orders."""
+        return message.message_code in TRIGGERS
+
+    def judge(
+        self, message: Message, arrival: MessageArrival
+    ) -> tuple[Judgement, AcknowledgementHabits]:
+        """File a message, and return what became of it, as its sender is told."""
+        envelope = envelope_of(message)
+        flavour = self.flavours.flavour_of(envelope)
+        incoming = IncomingMessage(
+            door=arrival.door,
+            caller=arrival.caller,
+            media="hl7v2",
+            digest=message.digest,
+            size=message.size,
+            raw=message.blocks,
+            envelope=envelope,
+            flavour=flavour,
+            content=None,
+            feed=arrival.feed,
+        )
+        outcome = self._outcome(message, incoming)
+        if not outcome.is_accepted:
+            _log.warning(
+                "a message was refused",
+                door=arrival.door,
+                flavour=flavour.name,
+                verdicts=[f"{one.verdict.name} at {one.location}" for one in outcome.refusals],
+                control_id=envelope.control_id[:_MOST_LOGGED],
+            )
+        return judgement_of(outcome.findings, flavour.reading), habits_of(flavour)
+
+    def unreadable(self, source: SpooledMessage, reason: str, arrival: MessageArrival) -> str:
+        """Keep what has no header as a message that is refused; return MSA-1 for it."""
+        flavour = self.flavours.row(GENERIC).flavour
+        incoming = IncomingMessage(
+            door=arrival.door,
+            caller=arrival.caller,
+            media="hl7v2",
+            digest=digest_of(source.blocks(), (0, 0)),
+            size=source.size,
+            raw=source.blocks,
+            envelope=None,
+            flavour=flavour,
+            content=None,
+            feed=arrival.feed,
+        )
+        finding = MessageFinding(verdict=UNREADABLE, location="MSH^1", reason=reason)
+        self.filer.refuse(incoming, [finding])
+        return REJECTED
+
+    def _outcome(self, message: Message, incoming: IncomingMessage) -> FilingOutcome:
+        if message.source.error:
+            _log.error(_NOT_KEPT, exc_info=message.source.error)
+            return _failed(_NOT_KEPT)
+        try:
+            self._require_taken(message, incoming.flavour)
+            content = read(message, self.flavours)
+        except ContentRefused as refusal:
+            return self.filer.refuse(incoming, refusal.findings)
+        except Exception as error:
+            _log.error("a message could not be read", exc_info=error)
+            return _failed(_FAILED)
+        return self.filer.file(replace(incoming, content=content))
+
+    def _require_taken(self, message: Message, flavour: Flavour) -> None:
+        if self.senders == "known" and flavour.name == GENERIC:
+            raise refused(SENDER, "MSH^1^3", "there is no flavour of this sender")
+        if limit := message.source.exceeded:
+            raise refused(TOO_LARGE, _last_place(message), limit)
+
+
+def _last_place(message: Message) -> str:
+    """Return where that ends which was kept of a message: likely within what makes it large."""
+    *_, last = message.segments()
+    return f"{last.name}^{last.sequence}^{last.last_field}"
+
+
+def _failed(reason: str) -> FilingOutcome:
+    return FilingOutcome(state="failed", findings=[MessageFinding(verdict=INTERNAL, reason=reason)])
+
+
+def habits_of(flavour: Flavour) -> AcknowledgementHabits:
+    """Return what a flavour says of acknowledgements."""
+    return AcknowledgementHabits(
+        mode=flavour.acknowledge, error_segment=flavour.error_segment, warnings=flavour.warnings
+    )
+
+
+def judgement_of(findings: Sequence[MessageFinding], reading: AcknowledgementReading) -> Judgement:
+    """Return how findings are told: by the one that is final, where there is one."""
+    verdicts = [one.verdict for one in findings if not one.is_warning]
+    problems = [_problem(one) for one in findings]
+    if not verdicts:
+        return Judgement(original=ACCEPTED, commit="CA", problems=problems)
+    decisive = min(verdicts, key=_weight)
+    return Judgement(
+        original=decisive.code(reading),
+        commit=decisive.commit,
+        problems=problems,
+        is_transient=decisive.is_transient,
+    )
+
+
+def _weight(verdict: MessageVerdict) -> tuple[bool, bool]:
+    """Return what puts verdicts in order: those on headers, those on content, passing ones."""
+    return verdict.is_transient, verdict.commit != "CR"
+
+
+def _problem(finding: MessageFinding) -> Problem:
+    return Problem(
+        finding.verdict.error_code,
+        finding.location or "MSH^1",
+        finding.reason,
+        "W" if finding.is_warning else "E",
+        finding.verdict.name,
+    )

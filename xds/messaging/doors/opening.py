@@ -1,0 +1,38 @@
+"""Makes what answers messages in one process, of its configuration."""
+
+from xds.affinity_domain import AffinityDomain
+from xds.config import Config
+from xds.hl7v2.event import Feed
+from xds.hl7v2.identifiers import AssigningAuthority
+from xds.hl7v2.spooled import LimitOf
+from xds.messaging.doors.answering import Answering, limit_of
+from xds.messaging.doors.documents import FiledMessages
+from xds.messaging.filing import MessageFiler
+from xds.messaging.flavours.reading import read_flavours
+from xds.telemetry.metrics import Metrics
+
+
+def answering(domain: AffinityDomain, config: Config, metrics: Metrics | None) -> Answering:
+    """Return what answers messages; FlavourError where the flavours are wrong."""
+    authority = AssigningAuthority(
+        config.assigning_authority, config.patient_id_namespace, domain.systems.oid_of_namespace
+    )
+    count = metrics.fed if metrics else None
+    feed = Feed(domain.identities, authority, domain.interceptors, count)
+    return Answering(feed=feed, documents=_documents(domain, config))
+
+
+def _documents(domain: AffinityDomain, config: Config) -> FiledMessages | None:
+    if not config.takes_messages:
+        return None
+    return FiledMessages(
+        filer=MessageFiler.open(domain, config),
+        flavours=read_flavours(config.flavours),
+        senders=config.message_senders,
+    )
+
+
+def limit(config: Config) -> LimitOf:
+    """Return how large messages may be."""
+    feed = int(config.max_mllp_bytes)
+    return limit_of(feed, int(config.max_hl7v2_bytes) if config.takes_messages else feed)
