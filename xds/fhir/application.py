@@ -367,7 +367,11 @@ def _send(
         response.status = verdict
     elif answer.resource is not None:
         response.content_type = rendering.content_type(form)
-        response.data = rendering.render(answer.resource, form, pretty=pretty)
+        blocks = rendering.blocks(answer.resource, form, pretty=pretty)
+        if blocks is None:
+            response.data = rendering.render(answer.resource, form, pretty=pretty)
+        else:
+            response.stream = blocks
 
 
 def _verdict(answer: Answer, environ: Mapping[str, Any]) -> int | None:

@@ -1,6 +1,6 @@
 """Lists of what is registered, SubmissionSets and Folders, as resources (MHD 2:3.66)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from xds.fhir.datatypes.context import Writing
@@ -16,7 +16,7 @@ from xds.registry.queries.views import Found, Member, RegistryView
 
 def written(
     writing: Writing, kept: RenderedResources, view: RegistryView, found: Sequence[Found[Any]]
-) -> list[Rendered]:
+) -> Iterator[Rendered]:
     """Write SubmissionSets and Folders as Lists, of which those in ``kept`` are written already."""
 
     def write(one: Found[Any], members: Sequence[Member]) -> Resource:

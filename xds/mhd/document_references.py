@@ -1,6 +1,6 @@
 """DocumentReferences of what is registered: as a search and a read answer them (MHD 2:3.67)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from xds.fhir.datatypes.context import Writing
@@ -15,7 +15,7 @@ from xds.registry.queries.views import Found, RegistryView, Relation
 
 def written(
     writing: Writing, kept: RenderedResources, view: RegistryView, found: Sequence[Found[Any]]
-) -> list[Rendered]:
+) -> Iterator[Rendered]:
     """Write entries as DocumentReferences, of which those in ``kept`` are written already."""
 
     def write(one: Found[Any], relations: Sequence[Relation]) -> Resource:

@@ -1,7 +1,8 @@
 """The resources that stand for what is registered: found by their ids, read, and their versions."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from xds.fhir.datatypes.context import Writing
@@ -21,8 +22,11 @@ from xds.security.details import PatientDetails
 
 P = TypeVar("P", bound=Hashable)
 
-Write = Callable[[Writing, RenderedResources, RegistryView, Sequence[Found[Any]]], list[Rendered]]
-"""Makes resources of what was found, of which those kept are written already."""
+Write = Callable[
+    [Writing, RenderedResources, RegistryView, Sequence[Found[Any]]], Iterator[Rendered]
+]
+"""Makes resources of what was found, of which those kept are written already; each when it is
+asked for, where the view is not needed any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,8 @@ class StoredResources:
 
     def render(
         self, facade: Facade, base: str, view: RegistryView, found: Sequence[Found[Any]]
-    ) -> list[Rendered]:
-        """Write what was found as resources, for the FHIR base that is given."""
+    ) -> Iterator[Rendered]:
+        """Write what was found as resources, one by one, for the FHIR base that is given."""
         return self.write(Writing(facade.domain.systems, base), facade.resources, view, found)
 
     def latest(self, view: RegistryView, identifier: str) -> list[Found[Any]]:
@@ -66,7 +70,7 @@ class StoredResources:
             found = self.latest(view, call.identifier)
             if found and call.version and has_history(facade):
                 found, call = self._version(call, view, found)
-            resources = self.render(facade, call.base, view, found)
+            resources = list(self.render(facade, call.base, view, found))
         call.access.details = PatientDetails(tuple(one.found.patient_id for one in found))
         if not found:
             return searchset.read(call, self.searchable, None)
@@ -96,22 +100,33 @@ def kept_or_written(
     found: Sequence[Found[Any]],
     parts: Iterable[tuple[str, P]],
     write: Callable[[Found[Any], Sequence[P]], Resource],
-) -> list[Rendered]:
+) -> Iterator[Rendered]:
     """Write what was found as resources; of those in ``kept`` the text is taken.
 
     ``parts`` are what else a resource is made of, each with the entryUUID of the object that it
-    is a part of; ``write`` is handed those of its object.
+    is a part of; ``write`` is handed those of its object. Those of a large result are not kept,
+    which would take the place of all others, and what they were made of is let go of.
     """
-    of: dict[str, list[P]] = {one.found.entry_uuid: [] for one in found}
+    of: dict[str, list[P]] = {}
     for uuid, part in parts:
-        of[uuid].append(part)
-
-    def rendered(one: Found[Any]) -> Rendered:
-        own = of[one.found.entry_uuid]
+        of.setdefault(uuid, []).append(part)
+    keep = len(found) <= searchset.LARGE
+    left = list(reversed(found))
+    del found
+    while left:
+        one = left.pop()
+        own = of.get(one.found.entry_uuid, ())
         key = (*searchset.state(one, base), *own)
-        return kept.rendered(key, lambda: versioned(write(one, own), base))
+        yield kept.rendered(key, partial(_versioned, write, one, own, base), keep=keep)
 
-    return [rendered(one) for one in found]
+
+def _versioned(
+    write: Callable[[Found[Any], Sequence[P]], Resource],
+    one: Found[Any],
+    own: Sequence[P],
+    base: str,
+) -> Resource:
+    return versioned(write(one, own), base)
 
 
 def number_of(found: Found[Any]) -> int:

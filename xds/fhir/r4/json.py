@@ -6,8 +6,9 @@ A number with a fraction or an exponent is read as Decimal, which keeps it as it
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, NoReturn
 
 import orjson
@@ -25,6 +26,7 @@ _SHOWN: Final = 40
 """Characters of a name that a message shows."""
 _OURS: Final = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS
 """What is left to this module: Decimal and Rendered."""
+_BATCH: Final = 32
 _LONGEST_INTEGER: Final = 18
 """Characters; what is longer may not fit into 64 bits."""
 
@@ -50,6 +52,13 @@ class Rendered:
         """Return the resource; it is the caller's own."""
         found: Resource = orjson.loads(self.content)
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class MadeLater:
+    """The items of a list, which are made as they are written and can be had once."""
+
+    items: Iterator[Any]
 
 
 def number(text: str) -> int | Decimal:
@@ -91,6 +100,16 @@ def render(resource: Resource, pretty: bool = False) -> bytes:
     if pretty:
         return orjson.dumps(resource, _plain_and_open, _OURS | orjson.OPT_INDENT_2)
     return orjson.dumps(resource, _plain, _OURS)
+
+
+def blocks(resource: Resource, name: str, items: Iterator[Any]) -> Iterator[bytes]:
+    """Yield the JSON of a resource and of one element more, a list whose items are made by it."""
+    yield render({**resource, name: []}).removesuffix(b"]}")
+    separator = b""
+    while batch := list(islice(items, _BATCH)):
+        yield separator + b",".join(map(render, batch))
+        separator = b","
+    yield b"]}"
 
 
 def _parsed(data: bytes, deepest: int) -> object:

@@ -28,11 +28,14 @@ class RenderedResources:
     def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
         self._cache: Cache[Hashable, Rendered] = Cache(most_bytes, size=_size)
 
-    def rendered(self, key: Hashable, write: Callable[[], Resource]) -> Rendered:
-        """Return a resource, written if it is not kept."""
+    def rendered(
+        self, key: Hashable, write: Callable[[], Resource], *, keep: bool = True
+    ) -> Rendered:
+        """Return a resource, written if it is not kept; ``keep`` tells whether it is to be."""
         known = self._cache.get(key)
         if known is None:
             made = write()
             known = Rendered(made["id"], json.render(made))
-            self._cache.put(key, known)
+            if keep:
+                self._cache.put(key, known)
         return known

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from itertools import chain
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 from uuid import uuid4
@@ -17,7 +18,7 @@ from xds.fhir.exchange import Answer, Call
 from xds.fhir.facade import Facade
 from xds.fhir.http.versions import etag, require_current
 from xds.fhir.r4.issues import IssueCollector
-from xds.fhir.r4.json import Rendered
+from xds.fhir.r4.json import MadeLater, Rendered
 from xds.fhir.r4.outcome import Issue, Refused, operation_outcome, refusal
 from xds.fhir.r4.resource import Resource
 from xds.fhir.search.paging import PAGE, ResultPage, ResultParameters, page_of, result_parameters
@@ -28,8 +29,8 @@ from xds.metadata.criteria import ANYTHING, Criterion, values_equal_to
 from xds.registry.queries.views import Found, RegistryView
 from xds.security.details import QueryDetails
 
-Render = Callable[[Facade, str, RegistryView, Sequence[Found[Any]]], list[Rendered]]
-"""Makes resources of what was found, for the FHIR base that is given."""
+Render = Callable[[Facade, str, RegistryView, Sequence[Found[Any]]], Iterable[Rendered]]
+"""Makes resources of what was found, for the FHIR base that is given; outside of the view, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +70,14 @@ class SearchRequest:
         found: ResultPage[Any],
         resources: Iterable[Rendered],
     ) -> Resource:
-        """Return the Bundle of a page; with parts of resources it does not follow the profile."""
-        entries = [self._entry(resource) for resource in resources]
-        if self.warnings:
-            entries.append(_outcome(self.warnings))
+        """Return the Bundle of a page; with parts of resources it does not follow the profile.
+
+        The entries of a large one are made as they are written.
+        """
+        outcomes = [_outcome(self.warnings)] if self.warnings else []
+        made = chain(map(self._entry, resources), outcomes)
+        is_large = len(found.found) > LARGE and not self.wanted.parts
+        entries = MadeLater(made) if is_large else list(made)
         bundle: Resource = {"resourceType": "Bundle"}
         if profile and not self.wanted.parts:
             bundle["meta"] = {"profile": [profile]}
@@ -106,6 +111,9 @@ class SearchRequest:
         url = f"{self.call.base}/{self.searchable.resource_type}"
         return {"relation": relation, "url": f"{url}?{query}" if query else url}
 
+
+LARGE: Final = 200
+"""Resources beyond which a page is not held in memory."""
 
 _PLAIN: Final = ":/,@$"
 """What stands for itself in a query (RFC 3986 3.4), and is part of FHIR's way to write values."""

@@ -116,7 +116,7 @@ def target(facade: Facade, call: Call, stored: StoredResources) -> CurrentResour
     """
     with facade.domain.registry.view(call.access.visible) as view:
         found = list(_found(facade, call, stored, view))
-        resources = stored.render(facade, call.base, view, found[:1])
+        resources = list(stored.render(facade, call.base, view, found[:1]))
         uuids = frozenset(_uuids(stored, view, found[0])) if found else frozenset()
     if not found:
         raise Refused.because(404, "not-found", "there is no such resource")
