@@ -144,6 +144,7 @@ def feeds(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Ite
             "destinations": str(path),
             "metadata_update": "yes",
             "remove_metadata": "yes",
+            "audit": "on",
             "workers": "1",
         }
         with serving(data, options) as server:
