@@ -21,6 +21,7 @@ import pytest
 from lxml import etree
 
 from tests.broker_requirements import REQUIREMENTS
+from tests.sources import parsed
 from xds import errors
 from xds.metadata.catalogue import CATALOGUE
 from xds.metadata.criteria import Operator
@@ -354,13 +355,14 @@ def _updates() -> Iterator[Row]:
 
 @cache
 def _issued() -> frozenset[str]:
-    """Return every name that the code outside :mod:`xds.errors` uses."""
-    names: set[str] = set()
+    """Return the codes of errors that the code outside :mod:`xds.errors` uses."""
+    codes = {kind.code for kind in _kinds(errors.RegistryError)}
+    mentioned = re.compile("|".join(codes))
+    issued: set[str] = set()
     for path in PACKAGE.rglob("*.py"):
-        if path != Path(errors.__file__):
-            nodes = ast.walk(ast.parse(path.read_text()))
-            names.update(node.id for node in nodes if isinstance(node, ast.Name))
-    return frozenset(names)
+        if path != Path(errors.__file__) and mentioned.search(path.read_text()):
+            issued.update(node.id for node in ast.walk(parsed(path)) if isinstance(node, ast.Name))
+    return frozenset(issued & codes)
 
 
 def _errors() -> Iterator[Row]:

@@ -1,6 +1,6 @@
 """What the application answers of itself: CapabilityStatement, OpenAPI, SMART configuration."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -19,8 +19,11 @@ _BASES: Final = 16
 """How many addresses of the server its descriptions are kept for."""
 
 
-class Statement:
-    """``GET /fhir/metadata``: the CapabilityStatement, kept as it is sent."""
+class _KeptDescription:
+    """A description of the interactions, kept as it is sent for each address of the server."""
+
+    _render: Callable[..., bytes]
+    """Writes it for an address."""
 
     def __init__(
         self, config: Config, rows: Sequence[Interaction], requirements: UserRequirements
@@ -29,6 +32,10 @@ class Statement:
         self._rows = rows
         self._requirements = requirements
         self._rendered = lru_cache(_BASES)(self._render)
+
+
+class Statement(_KeptDescription):
+    """``GET /fhir/metadata``: the CapabilityStatement, kept as it is sent."""
 
     def __call__(self, request: falcon.Request, response: falcon.Response) -> None:
         """Answer with the statement."""
@@ -42,16 +49,8 @@ class Statement:
         return rendering.render(stated, form, pretty=pretty)
 
 
-class OpenApiDocument:
+class OpenApiDocument(_KeptDescription):
     """``GET /fhir/openapi.json``: the OpenAPI description, kept as it is sent."""
-
-    def __init__(
-        self, config: Config, rows: Sequence[Interaction], requirements: UserRequirements
-    ) -> None:
-        self._config = config
-        self._rows = rows
-        self._requirements = requirements
-        self._rendered = lru_cache(_BASES)(self._render)
 
     def __call__(self, request: falcon.Request, response: falcon.Response) -> None:
         """Answer with the description."""

@@ -153,11 +153,6 @@ class Subscription:
     failed_since: int | None
     """Since when its target has been failing, where it is in ERROR."""
 
-    @property
-    def is_pushed(self) -> bool:
-        """Whether notifications are sent, not fetched."""
-        return bool(self.address)
-
 
 class NotificationKind(Enum):
     """What is told."""

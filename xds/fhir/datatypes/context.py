@@ -36,11 +36,6 @@ class Reading:
     is_of_one_here: bool = False
     """Whether the resource is, or changes, one that is here already: that may be in error."""
 
-    @classmethod
-    def of_one_here(cls, systems: Systems) -> "Reading":
-        """Return what is needed to read back a resource that was written here."""
-        return cls(systems, "", lambda _: None, is_of_one_here=True)
-
 
 @dataclass(frozen=True, slots=True)
 class Mapped(Generic[T]):
