@@ -12,6 +12,7 @@ from xds.fhir.datatypes.identifiers import identifier
 from xds.fhir.datatypes.times import date_time, instant
 from xds.fhir.r4 import json
 from xds.fhir.r4.json import number
+from xds.fhir.r4.primitives import CHECKS
 from xds.fhir.r4.resource import Resource
 from xds.messaging.model import (
     EntityNumber,
@@ -139,6 +140,13 @@ def _document_number(unique_id: str) -> Resource:
     return identifier(extension or root, root if extension else "", _systems())
 
 
+def _concept(code: Code) -> Resource:
+    """Return a code as CodeableConcept; nothing of one that FHIR cannot say."""
+    found = concept(code, _systems())
+    said = found["coding"][0].get("code", "")
+    return found if CHECKS["code"](said) is None else {}
+
+
 def _number(value: str, oid: str) -> Resource:
     return identifier(value, oid, _systems()) if oid else {"value": value}
 
@@ -178,10 +186,12 @@ def _composition(source: ReportSource, made: str) -> Resource:
 
 
 def _type(source: ReportSource) -> Resource:
+    """Return what kind of report it is, by LOINC at any rate."""
     own = source.report.type_code
-    codes = [_REPORT_CODE] if own is None or own.coding_scheme != LOINC else []
-    codings = [*(concept(code, _systems())["coding"][0] for code in (*codes, own) if code)]
-    return {"coding": codings}
+    found: list[Resource] = _concept(own).get("coding", []) if own else []
+    if own is None or not found or own.coding_scheme != LOINC:
+        found = [*_concept(_REPORT_CODE)["coding"], *found]
+    return {"coding": found}
 
 
 def _attesters(source: ReportSource) -> list[Resource]:
@@ -298,7 +308,7 @@ def _rows(source: ReportSource) -> Iterator[tuple[int, str, ResultRow]]:
 def _observation(source: ReportSource, path: str, row: ResultRow) -> Resource:
     report = source.report
     own, own_time = _REPORT_STATUSES[report.status], dtm(row.time)
-    code = {**(concept(row.code, _systems()) if row.code else {}), "text": row.test or "-"}
+    code = {**(_concept(row.code) if row.code else {}), "text": row.test or "-"}
     category = {"coding": [{"system": _CATEGORY, "code": "laboratory"}]}
     return _resource(
         source,
@@ -332,7 +342,7 @@ def _value(row: ResultRow) -> Mapping[str, Any]:
 
 def _interpretation(flag: str) -> Resource:
     known = FLAGS.get(flag)
-    codes = concept(Code(known, INTERPRETATIONS, flag), _systems()) if known else {}
+    codes = _concept(Code(known, INTERPRETATIONS, flag)) if known else {}
     return {**codes, "text": flag}
 
 

@@ -30,7 +30,7 @@ def canonical(content: RenderedContent) -> bytes:
             for section in content.sections
             for line in (*section.lines, *section.notes)
         ]
-        return ("\n".join(lines) + "\n").encode()
+        return ("\n".join(lines) + "\n").encode(errors="backslashreplace")
     sections = [
         {
             "heading": section.heading,
@@ -40,7 +40,9 @@ def canonical(content: RenderedContent) -> bytes:
         }
         for section in content.sections
     ]
-    return json.dumps(sections, sort_keys=True, ensure_ascii=False).encode()
+    return json.dumps(sections, sort_keys=True, ensure_ascii=False).encode(
+        errors="backslashreplace"
+    )
 
 
 def _canonical_row(row: ResultRow) -> dict[str, object]:
@@ -54,7 +56,7 @@ def _canonical_row(row: ResultRow) -> dict[str, object]:
 def render(source: ReportSource) -> RenderedDocument:
     """Return a report as text/plain in UTF-8: a header, then each section."""
     text = "\n".join(line.rstrip() for line in _document(source)) + "\n"
-    return rendered("text/plain", FORMAT, text.encode())
+    return rendered("text/plain", FORMAT, text.encode(errors="backslashreplace"))
 
 
 def _document(source: ReportSource) -> Iterator[str]:
