@@ -254,3 +254,19 @@ def test_the_schedule_of_retries_is_that_of_the_options(it: Engine) -> None:
     for wrong in ("", "0 1", "1,2", "9999999"):
         with pytest.raises(ValidationError):
             Config.model_validate({"notification_retries": wrong})
+
+
+def test_what_is_read_ahead_is_of_the_state_that_it_tells(it: Engine) -> None:
+    """In order and none missing, also where a failure or a pause falls between."""
+    one = it.subscribe("/a", recovers=False)
+    for _ in range(40):
+        it.register()
+    it.receiver.refuse("/a", *[202] * 20, *[500] * 5)
+    with it.working():
+        until(lambda: it.state(one).delivered == 40)
+    told = [(m["number"], m["state"]) for m in it.told("/a", 45)]
+    assert [number for number, _ in told[:20]] == [*range(1, 21)]
+    assert {number for number, _ in told[20:25]} == {21}
+    assert [number for number, _ in told[25:]] == [*range(21, 41)]
+    assert told[0] == (1, "active")
+    assert told[-1] == (40, "error")

@@ -5,7 +5,7 @@ resource below its endpoint where it has a payload.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -36,6 +36,7 @@ from xds.registry.queries.views import RegistryView
 
 _METHODS: Final = {REGISTERED: "POST", REMOVED: "DELETE"}
 _UPDATE: Final = "PUT"
+_MOST_IDS: Final = 16_384
 _TYPES: Final[Mapping[NotificationKind, str]] = {
     NotificationKind.EVENT: v.EVENT_NOTIFICATION,
     NotificationKind.HANDSHAKE: v.HANDSHAKE,
@@ -51,6 +52,8 @@ class EventWriter:
 
     systems: Systems
     resources: RenderedResources
+    ids: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Ids of resources by entryUUIDs."""
 
     def event(
         self, notification: Notification, view: RegistryView, base: str, content: str
@@ -73,16 +76,31 @@ class EventWriter:
         if content == v.EMPTY or not notification.objects:
             return None
         (one,) = notification.objects
-        thing = one.thing
-        if thing is None:
+        identifier = self._id_of(one)
+        if not identifier:
             return None
         is_full = content == v.FULL_RESOURCE
         return NotifiedResource(
             resource_type="DocumentReference" if one.kind is DocumentEntry else "List",
-            id=own_id(thing),
+            id=identifier,
             method=_METHODS.get(happened(notification.change), _UPDATE),
             resource=self.resource(one, view, base) if is_full else None,
         )
+
+    def _id_of(self, one: NotifiedObject) -> str:
+        """Return the id of a resource; empty where nothing is known of the object.
+
+        That of a registered object never changes, and is read of its metadata once.
+        """
+        known = self.ids.get(one.entry_uuid, "") if one.registered is not None else ""
+        if known or one.thing is None:
+            return known
+        found = own_id(one.thing)
+        if one.registered is not None:
+            if len(self.ids) >= _MOST_IDS:
+                self.ids.clear()
+            self.ids[one.entry_uuid] = found
+        return found
 
     def resource(self, one: NotifiedObject, view: RegistryView, base: str) -> Rendered | Resource:
         """Return an object as the resource that a read gives, or would have given last."""

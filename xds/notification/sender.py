@@ -1,12 +1,14 @@
 """Sending notifications: a channel of the delivery queue for each protocol.
 
 A delivery says no more than which notification it is. What is sent is read and rendered at each
-attempt, as the subscriber may see it then.
+attempt, as the subscriber may see it then; of many that go out in a row, some together.
 """
 
 import hmac
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection
@@ -37,6 +39,11 @@ from xds.outgoing.transport import HttpRequest, Settings
 from xds.registry.queries.views import RegistryView
 from xds.tls import contexts
 
+_AHEAD: Final = 16
+"""Notifications that are rendered together."""
+_AHEAD_SECONDS: Final = 1.0
+_MOST_AHEAD: Final = 256
+"""Subscriptions of which some are kept."""
 _CONNECT_SECONDS: Final = 5.0
 _SILENCE_SECONDS: Final = 20.0
 
@@ -118,6 +125,52 @@ class _Notes:
                 recorder(connection, taken)
 
 
+@dataclass(slots=True)
+class _NextOnes:
+    """Notifications of a subscription, rendered together."""
+
+    state: tuple[object, ...]
+    """What they tell of the subscription."""
+    until: float
+    """By ``time.monotonic()``."""
+    next: int
+    """The number of the one that follows what was last asked for."""
+    rendered: dict[int, RenderedNotification | None]
+
+
+class _ReadAhead:
+    """Has notifications of a subscription rendered together while they go out one by one.
+
+    Nothing is read ahead before a second one is asked for, and what was is used for a second.
+    A subscription is one thread's at a time.
+    """
+
+    def __init__(self) -> None:
+        self._of: dict[int, _NextOnes] = {}
+
+    def taken(
+        self,
+        one: Subscription,
+        number: int,
+        read: Callable[[int], Mapping[int, RenderedNotification | None]],
+    ) -> RenderedNotification | None:
+        """Return the notification of a number; ``read`` returns so many from it on."""
+        now, state = time.monotonic(), (one.round, one.state, one.reason)
+        known = self._of.pop(one.key, None)
+        is_next = known is not None and (known.state, known.next) == (state, number)
+        if known is None or not is_next or known.until < now:
+            rendered = read(_AHEAD if is_next else 1)
+            known = _NextOnes(state, now + _AHEAD_SECONDS, number, dict(rendered))
+        elif number not in known.rendered:
+            known.rendered.update(read(_AHEAD))
+            known.until = now + _AHEAD_SECONDS
+        known.next = number + 1
+        while len(self._of) >= _MOST_AHEAD:
+            self._of.pop(next(iter(self._of)), None)
+        self._of[one.key] = known
+        return known.rendered.pop(number, None)
+
+
 class NotificationSender:
     """Sends notifications of one protocol."""
 
@@ -131,6 +184,7 @@ class NotificationSender:
             tls=contexts.outgoing(config),
         )
         self._poster = Poster(settings, subscriptions.targets.reaches)
+        self._ahead = _ReadAhead()
 
     def __call__(self, delivery: Delivery) -> None:
         """Send a notification once; NotDelivered where it was not taken."""
@@ -157,10 +211,17 @@ class NotificationSender:
                 number=one.numbered,
             )
             return self._render(other, told.view_of(connection, one, rights))
-        found = told.after(connection, one, rights, what.number - 1, what.number, 1)
-        if not found:  # it is not kept any more
-            return None
-        return self._render(found[0], told.view_of(connection, one, rights))
+        return self._ahead.taken(one, what.number, partial(self._read, connection, one, what))
+
+    def _read(
+        self, connection: Connection, one: Subscription, what: QueuedNotification, most: int
+    ) -> Mapping[int, RenderedNotification | None]:
+        """Return what is sent of an event and of those behind it; of none that is not kept."""
+        rights = self._subscriptions.rights
+        last = max(one.queued, what.number)
+        found = told.after(connection, one, rights, what.number - 1, last, most)
+        view = told.view_of(connection, one, rights)
+        return {event.number: self._render(event, view) for event in found}
 
     def _post(self, one: Subscription, rendered: RenderedNotification, secrets: Secrets) -> None:
         try:
