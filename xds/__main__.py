@@ -1,12 +1,12 @@
 """The command line. A command is a row of COMMANDS and a module of xds/commands or below."""
 
-from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Final
 
 import click
 
 from xds import __version__
+from xds.commands.lazy_group import LazyGroup
 
 COMMANDS: Final = MappingProxyType(
     {
@@ -56,6 +56,7 @@ COMMANDS: Final = MappingProxyType(
             "client.listen",
             "Receive DSUB and FHIR notifications and show them, for trials.",
         ),
+        "messages": ("messages.group", "Messages that bring reports: what one would become."),
         "flavours": ("flavours", "List how messages of each sender are read, or show one flavour."),
         "certs": ("certs", "Make an authority and certificates for trials of TLS."),
         "load": (
@@ -68,21 +69,7 @@ COMMANDS: Final = MappingProxyType(
 """Each command by its name: its module below xds.commands, and what it does."""
 
 
-class _Commands(click.Group):
-    """A group that imports a command only when it is used, so that help comes at once."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Give the names in the order of the table."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the module of the command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = import_module(f"xds.commands.{COMMANDS[cmd_name][0]}")
-        command: click.Command = module.command
-        return command
-
+class _Commands(LazyGroup):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a file that this user may not open ends it with a sentence."""
         try:
@@ -90,13 +77,10 @@ class _Commands(click.Group):
         except PermissionError as error:
             raise click.ClickException(f"{error.filename or 'A file'}: {error.strerror}.") from None
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
-
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=_Commands, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="xds")
 def main() -> None:
     """Share documents by IHE XDS.b: serve a registry and a repository, or use one."""

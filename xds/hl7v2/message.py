@@ -274,7 +274,7 @@ def _broken(separator: bytes) -> re.Pattern[bytes]:
         rb"(?:MSH|[BF]HS|[BF]TS)[^\w\s]",
         rb"[\t\x20]*(?:\r|\Z)",
     )
-    return re.compile(rb"\r+(?!" + rb"|".join(forms) + rb")")
+    return re.compile(rb"\r\r*(?!" + rb"|".join(forms) + rb")")
 
 
 def with_one_line_end(data: bytes) -> bytes:

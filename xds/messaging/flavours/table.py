@@ -51,10 +51,7 @@ class FlavourTable:
     rows: Sequence[FlavourRow]
 
     def flavour_of(self, envelope: MessageEnvelope) -> Flavour:
-        """Return the first flavour that matches; ``generic``, the last one, matches every message.
-
-        What does not begin with a flavour that matches everything has that of no sender.
-        """
+        """Return the first flavour that matches a message, else the last one."""
         for row in self.rows:
             if any(match.covers(envelope) for match in row.matches):
                 return row.flavour

@@ -1,0 +1,48 @@
+"""`xds messages try` shows what a message would become, and fails where it would be refused."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner, Result
+
+from tests.messaging.test_reading import FIXTURES, PDF
+from xds.__main__ import main
+
+
+def tried(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["messages", "try", *map(str, arguments)])
+
+
+def test_a_message_is_shown_with_its_documents() -> None:
+    result = tried(FIXTURES / "oru_pdf.hl7", "--flavour", "igene", "--json")
+    assert result.exit_code == 0, result.output
+    shown: dict[str, Any] = json.loads(result.stdout)
+    assert (shown["verdict"], shown["flavour"]) == ("accepted", "igene")
+    (report,) = shown["reports"]
+    assert report["type_code"] == "1054161000000101^Genetic report^2.16.840.1.113883.6.96"
+    (document,) = report["documents"]
+    assert document["content"] == {
+        "mime_type": "application/pdf",
+        "size": len(PDF),
+        "sha1": hashlib.sha1(PDF).hexdigest(),
+    }
+
+
+def test_lines_and_rows_that_would_be_rendered_are_shown() -> None:
+    lines = [line.strip() for line in tried(FIXTURES / "oru_results.hl7").stdout.splitlines()]
+    assert lines[0] == "verdict: accepted"
+    assert "- Haemoglobin | 9.0 | g/dL | 12-16 | critically low, abnormal" in lines
+
+
+def test_a_refused_message_fails_with_each_reason(tmp_path: Path) -> None:
+    file = tmp_path / "message.hl7"
+    file.write_text((FIXTURES / "oru_pdf.hl7").read_text().replace("JVBERi0xLjQ", "JVBERi0xL..."))
+    result = tried(file)
+    assert result.exit_code == 1
+    assert "verdict: refused" in result.stdout
+    assert "error corrupt at OBX^1^5: the base64 is wrong:" in result.stdout
+    file.write_text("MSA|AA|1")
+    assert tried(file).stderr.startswith("Error: a message begins with MSH")
+    assert tried(file, "--flavour", "none").stderr == "Error: there is no flavour none\n"

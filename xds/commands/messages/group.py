@@ -1,0 +1,19 @@
+"""`xds messages`: a group, each of its commands in a module of its own."""
+
+from types import MappingProxyType
+from typing import Final
+
+import click
+
+from xds.commands.lazy_group import LazyGroup
+
+SUBCOMMANDS: Final = MappingProxyType(
+    {
+        "try": ("messages.try_message", "Show what a message would become, without filing it."),
+    }
+)
+
+
+@click.group("messages", cls=LazyGroup, table=SUBCOMMANDS)
+def command() -> None:
+    """Messages that bring reports, documents and orders."""
