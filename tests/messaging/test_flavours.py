@@ -65,6 +65,7 @@ def test_a_folder_adds_to_what_is_shipped_and_takes_its_place(tmp_path: Path) ->
         ('type_code = "1^A"', "{file}, line 1: type_code: a code is written code^display^system"),
         ('type_code = "1^A^ZZ"', "{file}, line 1: type_code: the coding system ZZ is neither"),
         ('[domains]\nA = "B"', "{file}, line 2: domains.A: it is no OID"),
+        ('charset = "EBCDIC"', "{file}, line 1: charset: there is no such character set"),
         ('zone = "Europe/Nowhere"', "{file}, line 1: zone: there is no such time zone"),
         ('report_number = ["OBR3"]', "{file}, line 1: report_number: a field is written as OBR-3"),
         ('[[match]]\nsender = "A"', "{file}, line 2: match.sender: no such key"),

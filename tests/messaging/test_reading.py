@@ -223,6 +223,7 @@ def test_observations_without_a_request_belong_to_the_order() -> None:
             [("patient-id", "PID^1^3"), ("patient-id", "PID^1^3^2")],
         ),
         ((("PID|", "ZPI|"),), [("segment", "PID^1")]),
+        ((("PV1|", "DSC|"),), [("unreadable", "DSC^1^1")]),
         ((("R01^ORU_R01", "R03"),), [("event", "MSH^1^9^1^2")]),
         ((("|P|2.5.1", "|T|3.0"),), [("version", "MSH^1^12"), ("processing", "MSH^1^11")]),
         (
@@ -292,6 +293,16 @@ def test_a_document_has_what_its_txa_says() -> None:
     assert found.studies == ("2.999.7.1",)
     assert [carried(one) for one in found.documents] == [PDF]
     assert refusal("mdm_t02", ("TXA|", "ZXA|")) == [("segment", "TXA^1")]
+
+
+def test_a_flavour_may_know_the_charset_better_than_a_message(tmp_path: Path) -> None:
+    (tmp_path / "labsys.toml").write_text(
+        'charset = "8859/15"\n[[match]]\napplication = "LABSYS"\n'
+    )
+    data = (FIXTURES / "oru_pdf.hl7").read_bytes().replace(b"Testcase", b"Co\xbdter")
+    found = read(Message.read(data), read_flavours(tmp_path))
+    assert found.patient is not None
+    assert found.patient.family == "Co\N{LATIN SMALL LIGATURE OE}ter"
 
 
 def test_an_order_has_a_row_for_each_test_and_its_form() -> None:

@@ -54,6 +54,11 @@ _BREAKS: Final = {"br": "\n", "sp": "\n", "ce": "\n", "sk": " "}
 """What formatting commands write, as often as their number says. The others only indent or fill."""
 
 
+def named_codec(name: str) -> str | None:
+    """Return the codec of a character set by its name in MSH-18; None for what is not known."""
+    return _CHARSETS.get(" ".join(name.upper().replace("_", "-").split()))
+
+
 def codec(data: bytes, declared: str, *, is_ascii: bool, is_utf8: bool) -> str | None:
     """Return the codec of a message; None where MSH-18 names a character set that is not known.
 
@@ -65,7 +70,7 @@ def codec(data: bytes, declared: str, *, is_ascii: bool, is_utf8: bool) -> str |
         return None if _SWITCH in data and declared.upper() in _SWITCHED else "ascii"
     if is_utf8:
         return "utf-8"
-    found = _CHARSETS.get(" ".join((declared or "ASCII").upper().replace("_", "-").split()))
+    found = named_codec(declared or "ASCII")
     if found == "ascii" or (found == "iso-8859-1" and _CONTROLS.search(data)):
         return "cp1252"
     return found

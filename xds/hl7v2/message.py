@@ -16,7 +16,7 @@ read from the file each time, as a text up to MAX_TEXT_BYTES, or as blocks of an
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import islice
 from typing import Final
@@ -337,6 +337,12 @@ class Message:
         message.is_charset_known = charset is not None
         message.declared_charset = declared
         return message
+
+    def read_in(self, charset: str) -> None:
+        """Read texts in a codec that is known from elsewhere, whatever the message declares."""
+        self.encoding = replace(self.encoding, charset=charset)
+        self.is_charset_known = True
+        self.__dict__.pop("header", None)
 
     @cached_property
     def size(self) -> int:

@@ -93,6 +93,7 @@ class Flavour:
     warnings: Literal["err", "none"] = "err"
     """Whether AA comes with ERR segments of severity W."""
     charset: str = "auto"
+    """A name of MSH-18 that counts whatever a message declares; ``auto``: as it declares."""
     zone: str = "Europe/London"
     """Of times without offset, where MSH-7 has none."""
     processing_ids: Sequence[str] = ("P", "")

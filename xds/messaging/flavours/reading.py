@@ -22,6 +22,7 @@ from zoneinfo import available_timezones
 
 from pydantic import TypeAdapter, ValidationError
 
+from xds.hl7v2.encoding import named_codec
 from xds.messaging.flavours.flavour import Flavour
 from xds.messaging.flavours.table import FlavourMatch, FlavourRow, FlavourTable
 from xds.metadata.datatypes import is_oid
@@ -237,6 +238,8 @@ def _problems(flavour: Flavour) -> Iterator[tuple[str, str]]:
     for key in _LISTS_OF_FIELDS:
         if not all(map(_FIELD.fullmatch, getattr(flavour, key))):
             yield key, "a field is written as OBR-3"
+    if flavour.charset != "auto" and named_codec(flavour.charset) is None:
+        yield "charset", "there is no such character set"
     if flavour.zone not in available_timezones():
         yield "zone", "there is no such time zone"
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from xds.hl7v2.encoding import named_codec
 from xds.hl7v2.message import Message
 from xds.hl7v2.problems import MessageRefused
 from xds.messaging.flavours.flavour import Flavour
@@ -75,6 +76,8 @@ def read(message: Message, flavours: FlavourTable) -> MessageContent:
     Raises ContentRefused with every error that was found, in the documents too.
     """
     flavour = flavours.flavour_of(envelope_of(message))
+    if codec := named_codec(flavour.charset):
+        message.read_in(codec)
     envelope = envelope_of(message, flavour.zone)
     offset = times.offset_of(message.header.value(7, 1, 1, 1))
     reading = MessageReading(message=message, envelope=envelope, flavour=flavour, offset=offset)
@@ -131,8 +134,10 @@ def _require_syntax(reading: MessageReading, flavour: Flavour) -> None:
     report = reading.fail if flavour.broken_lines == "refuse" else reading.warn
     for place in message.broken_lines:
         report(UNREADABLE, place, "a line that is no segment: a line break within a field")
-    if message.count("DSC") and message.value("DSC", 1):
-        reading.fail(UNREADABLE, "DSC^1^1", "continued messages are not taken in parts")
+    for name, number in (("DSC", 1), ("MSH", 14), ("ADD", 1)):
+        if message.value(name, number):
+            where = f"{name}^1^{number}"
+            reading.fail(UNREADABLE, where, "a message that is sent in parts is not taken")
     count = sum(1 for _ in message.segments())
     if count > flavour.most_segments:
         limit = f"a message has {flavour.most_segments} segments at most"
