@@ -33,6 +33,7 @@ def test_a_message_is_shown_with_its_documents() -> None:
 def test_lines_and_rows_that_would_be_rendered_are_shown() -> None:
     lines = [line.strip() for line in tried(FIXTURES / "oru_results.hl7").stdout.splitlines()]
     assert lines[0] == "verdict: accepted"
+    assert "- MSA|AA|C-1" in lines
     assert "- Haemoglobin | 9.0 | g/dL | 12-16 | critically low, abnormal" in lines
 
 

@@ -11,8 +11,10 @@ import click
 
 from xds.commands.flags import with_config
 from xds.config import Config
+from xds.hl7v2.acknowledgement import acknowledgements
 from xds.hl7v2.message import Message, Unreadable
 from xds.hl7v2.spooled import SpooledMessage
+from xds.messaging.doors.documents import habits_of, judgement_of
 from xds.messaging.flavours.reading import FlavourError, read_flavours
 from xds.messaging.flavours.table import FlavourTable
 from xds.messaging.model import CarriedContent, EntityNumber, RenderedContent
@@ -20,6 +22,8 @@ from xds.messaging.v2.reading import envelope_of, read
 from xds.messaging.verdicts import ContentRefused, MessageFinding
 from xds.metadata.objects import Code
 
+_CONTROL_ID: Final = "TRIED"
+"""MSH-10 of the acknowledgement that is shown."""
 _BLOCK: Final = 1 << 18
 _MOST_BYTES: Final = 1 << 30
 
@@ -30,7 +34,7 @@ _MOST_BYTES: Final = 1 << 30
 @click.option("--flavour", "name", metavar="NAME", help="Read it so, whoever its sender is.")
 @click.option("--json", "as_json", is_flag=True, help="JSON, for programs.")
 def command(config: Config, file: Path, name: str | None, as_json: bool) -> None:
-    """Show what the message (HL7 v2) in FILE would become: patient, reports, documents, orders.
+    """Show what the message (HL7 v2) in FILE would become, and its acknowledgement.
 
     Nothing is filed, and no server is asked: what is registered already may yet speak against it.
     Fails where the message would be refused. What is shown is a patient's.
@@ -65,8 +69,9 @@ def _flavours(config: Config, name: str | None) -> FlavourTable:
 
 
 def _tried(message: Message, flavours: FlavourTable) -> dict[str, Any]:
-    shown: dict[str, Any] = {"flavour": flavours.flavour_of(envelope_of(message)).name}
-    documents = _Documents()
+    flavour = flavours.flavour_of(envelope_of(message))
+    shown: dict[str, Any] = {"flavour": flavour.name}
+    documents = _TriedContent()
     try:
         content = read(message, flavours)
     except ContentRefused as error:
@@ -76,6 +81,11 @@ def _tried(message: Message, flavours: FlavourTable) -> dict[str, Any]:
         documents.findings.extend(content.findings)
     is_refused = any(not one.is_warning for one in documents.findings)
     shown["findings"] = [_finding(one) for one in documents.findings]
+    judgement = judgement_of(documents.findings, flavour.reading)
+    due = acknowledgements(message, judgement, _CONTROL_ID, habits_of(flavour))
+    shown["acknowledgements"] = [
+        one.decode(message.encoding.charset).rstrip("\r").split("\r") for one in due
+    ]
     return {"verdict": "refused" if is_refused else "accepted", **shown}
 
 
@@ -84,7 +94,7 @@ def _finding(one: MessageFinding) -> str:
     return f"{severity} {one.verdict.name} at {one.location}: {one.reason}"
 
 
-class _Documents:
+class _TriedContent:
     """Shows values without what is empty in them, and decodes documents."""
 
     def __init__(self) -> None:
