@@ -464,7 +464,7 @@ def test_changed_times_codes_and_patients_are_what_the_elements_say() -> None:
 
     element = coding(Code("a  b", "urn:oid:2.999.5", "A"), SYSTEMS)
     assert read_coding(element, SYSTEMS) == Code("a  b", "urn:oid:2.999.5", "A")
-    element["display"] = "B"
+    element = {**element, "display": "B"}
     assert read_coding(element, SYSTEMS) == Code("a b", "2.999.5", "B")
 
     resource = patient(SOURCE_ID, ("PID-8|A",), SYSTEMS)
