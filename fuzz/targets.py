@@ -26,6 +26,10 @@ from xds.hl7v2.encoding import Encoding
 from xds.hl7v2.message import Message, Segment, Unreadable
 from xds.hl7v2.mllp import Decoder, Intolerable, MllpLimits
 from xds.hl7v2.problems import Problem
+from xds.messaging.flavours.reading import read_flavours
+from xds.messaging.model import CarriedContent
+from xds.messaging.v2.reading import read
+from xds.messaging.verdicts import ContentRefused
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import Slot
 from xds.metadata.rules.case import Case
@@ -265,6 +269,25 @@ def _read_segment(encoding: Encoding, segment: Segment) -> None:
         raise Finding("a segment that is written again is another one")
 
 
+# --- messages of reports and orders --------------------------------------------------------------
+
+_flavours = cache(read_flavours)
+
+
+def read_report(data: bytes) -> None:
+    """Read a message into reports and orders, and decode the documents that it carries."""
+    try:
+        content = read(Message.read(data), _flavours())
+        documents = [one for report in content.reports for one in report.documents]
+        documents += [one for order in content.orders for one in order.documents]
+        for document in documents:
+            if isinstance(document.content, CarriedContent):
+                for _ in document.content.chunks():
+                    pass
+    except (Unreadable, ContentRefused):
+        return
+
+
 TARGETS: Final[Mapping[str, Target]] = {
     "mime": read_mime,
     "soap": answer_soap,
@@ -273,6 +296,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     "fhir_json": read_fhir_json,
     "fhir_xml": read_fhir_xml,
     "mllp": read_mllp,
+    "messages": read_report,
 }
 
 CORPUS: Final = Path(__file__).resolve().parents[1] / "fixtures" / "fuzz"

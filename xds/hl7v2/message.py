@@ -16,7 +16,7 @@ read from the file each time, as a text up to MAX_TEXT_BYTES, or as blocks of an
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from itertools import islice
 from typing import Final
@@ -90,6 +90,8 @@ class Segment:
     end: int
     encoding: Encoding
     source: SpooledMessage
+    _starts: list[int] = field(default_factory=list, init=False, compare=False)
+    """Of fields, once one was asked for: as many as are noted."""
 
     @property
     def last_field(self) -> int:
@@ -215,14 +217,30 @@ class Segment:
 
     def place(self, number: int) -> tuple[int, int] | None:
         """Return where a field lies; None where the segment ends before it."""
-        place = number if self._is_header else number + 1  # MSH-1 is the separator itself
-        return _part(self.data, self.encoding.field.encode(), self.start, self.end, place)
+        index = number - 1 if self._is_header else number  # MSH-1 is the separator itself
+        starts = self._starts or self._found_starts()
+        if index + 1 < len(starts):
+            return starts[index], starts[index + 1] - 1
+        if starts[-1] > self.end:
+            return None
+        beyond = index - len(starts) + 2
+        return _part(self.data, self.encoding.field.encode(), starts[-1], self.end, beyond)
+
+    def _found_starts(self) -> list[int]:
+        """Note where the first fields start, and where one would that follows the last."""
+        mark, starts = self.encoding.field.encode(), self._starts
+        starts.append(self.start)
+        while len(starts) <= _NOTED_FIELDS and starts[-1] <= self.end:
+            found = self.data.find(mark, starts[-1], self.end)
+            starts.append((self.end if found < 0 else found) + 1)
+        return starts
 
     @property
     def _is_header(self) -> bool:
         return self.name == "MSH"
 
 
+_NOTED_FIELDS: Final = 64
 _NEVER: Final = b"\r"
 """Stands in no field."""
 

@@ -53,8 +53,8 @@ def person(
 
 
 def _oid(reading: MessageReading, number: str, namespace: str, universal: str) -> str:
-    if is_oid(universal):
-        return universal
+    if is_oid(universal) or is_oid(namespace):
+        return universal or namespace
     known = reading.flavour.person_authorities
     coded = _PRACTITIONER.fullmatch(number)
     return known.get(namespace, "") or known.get(_BY_LETTER[coded[1]] if coded else "", "")
@@ -86,7 +86,7 @@ def organisation(
     The code stands in component 3 or 10, or in 6 with its authority in 9. Without a name it is that
     of the flavour's table, else the code.
     """
-    if segment is None:
+    if segment is None or not segment.repetitions(number):
         return None
     name, code, sixth, ninth, tenth = (segment.value(number, 1, c, 1) for c in (1, 3, 6, 9, 10))
     authorities = reading.flavour.organisation_authorities
