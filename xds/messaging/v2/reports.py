@@ -37,6 +37,7 @@ _STATUSES: Final[dict[str, ReportStatus]] = {
     "X": "cancelled",
 }
 """HL7 table 0123; Y and Z answer queries, and are refused."""
+_USUAL_NUMBERS: Final = ("OBR-3", "ORC-3")
 _WITHDRAWN: Final = frozenset({"D", "W"})
 """OBX-11: deleted; wrong, or another patient's."""
 
@@ -85,7 +86,12 @@ def carried(reading: MessageReading, observations: Sequence[Observation]) -> lis
     for carrier in found:
         if carrier.is_empty:
             reading.fail(CORRUPT, carrier.location, "the document is empty")
-    return joined(found, reading.flavour.chunks)
+    whole = joined(found, reading.flavour.chunks)
+    for carrier in whole:
+        if len(carrier.pieces) > 1:
+            count = len(carrier.pieces)
+            reading.decide(f"{carrier.location} and what follows are {count} pieces of a document")
+    return whole
 
 
 def documents_of(
@@ -126,6 +132,8 @@ def _number(reading: MessageReading, group: OrderGroup) -> EntityNumber | None:
     authority = numbers.issuing_authority(reading)
     for place in reading.flavour.report_number:
         found = numbers.in_field(reading, group.segments, place, authority)
+        if found and place not in _USUAL_NUMBERS:
+            reading.decide(f"the number of the report is in {place}")
         if found:
             return found
     return None
@@ -250,6 +258,8 @@ class _NumberedReport:
     def _type(self, group: OrderGroup, tests: Sequence[str]) -> Code | None:
         flavour = self._reading.flavour
         department = group.obr.value(24) if group.obr else ""
+        if flavour.type_code:
+            self._reading.decide("the type of the report is that of the sender")
         by_test = (flavour.test_types[test] for test in tests if test in flavour.test_types)
         return (
             flavour.type_code
