@@ -8,8 +8,7 @@ which every parse in another thread resets.
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -96,10 +95,9 @@ def problems(element: etree._Element) -> list[str]:
 
     A problem quotes the value that is wrong, so it goes back to the sender and nowhere else.
     """
-    with _validator() as validator:
-        if validator.validate(element):
-            return [_misplaced(one) for one in _WILD(element)[:MOST_PROBLEMS]]
-        found = list(validator.error_log)
+    found = _errors(element)
+    if found is None:
+        return [_misplaced(one) for one in _WILD(element)[:MOST_PROBLEMS]]
     told = [_told(entry) for entry in found[:MOST_PROBLEMS]]
     if len(found) > MOST_PROBLEMS:
         told.append(f"and {len(found) - MOST_PROBLEMS} more")
@@ -200,16 +198,18 @@ def _idle() -> deque[etree.XMLSchema]:
     return deque()
 
 
-@contextmanager
-def _validator() -> Iterator[etree.XMLSchema]:
-    """Lend a compiled schema to one validation, because lxml puts the errors into the schema."""
+def _errors(element: etree._Element) -> list[etree._LogEntry] | None:
+    """Validate; None where it is valid.
+
+    A compiled schema is lent to one validation, because lxml puts the errors into the schema.
+    """
     idle = _idle()
     try:
         validator = idle.pop()
     except IndexError:
         validator = _compile()
     try:
-        yield validator
+        return None if validator.validate(element) else list(validator.error_log)
     finally:
         idle.append(validator)
 

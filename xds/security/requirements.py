@@ -47,6 +47,8 @@ class UserRequirements:
 
     def of_transaction(self, transaction: str) -> Requirement:
         """Return what is asked; of several transactions, ``ITI-66, ITI-67``, the strictest."""
+        if not self.of:
+            return self.usual
         return max(self.of.get(name, self.usual) for name in transaction.split(", "))
 
     @property

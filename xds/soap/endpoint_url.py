@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from xds.config import Config
 from xds.url_allowlist import BadTarget, Target
+
+_KEPT: Final = 256
 
 
 def endpoint_url(environ: Mapping[str, Any], config: Config, path: str) -> str:
@@ -18,10 +21,15 @@ def endpoint_url(environ: Mapping[str, Any], config: Config, path: str) -> str:
         return config.public_url + path
     scheme = _first(environ.get("HTTP_X_FORWARDED_PROTO")) or environ.get("wsgi.url_scheme")
     host = _first(environ.get("HTTP_X_FORWARDED_HOST")) or environ.get("HTTP_HOST") or ""
+    return (_origin(scheme or "", host) or config.url) + path
+
+
+@lru_cache(_KEPT)
+def _origin(scheme: str, host: str) -> str | None:
     if "/" not in host and "?" not in host:
         with suppress(BadTarget):
-            return Target.parse(f"{scheme}://{host.strip()}").url + path
-    return config.url + path
+            return Target.parse(f"{scheme}://{host.strip()}").url
+    return None
 
 
 def _first(header: str | None) -> str:

@@ -283,8 +283,7 @@ class Exchange:
         content_type = self._content_type(action)
         text = (head, *response.pieces, CLOSE)
         if not response.documents:
-            whole = b"".join(text)
-            return RenderedEnvelope(content_type, len(whole), [whole])
+            return RenderedEnvelope(content_type, sum(map(len, text)), text)
         inline = sum((document.size + 2) // 3 * 4 for document in response.documents)
         self._closing = partial(_close_all, response.documents)
         return RenderedEnvelope(

@@ -125,7 +125,7 @@ class SoapProtocol:
         exchange.addressing = addressing.read(header)
         self._note_body(exchange, root)
         envelope.require_understood(header, self._understood(exchange))
-        addressing.require_single(header)
+        addressing.require_single(exchange.addressing)
         body = envelope.body_of(root)
         transaction = self._transaction(exchange)
         routes = self._replies.routes(exchange.addressing)

@@ -1,5 +1,6 @@
 """WS-Addressing 1.0 headers (ITI TF-2 Appendix V.3)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,6 +59,8 @@ class Addressing:
     to: str | None = None
     is_used: bool = False
     """Whether a header block of WS-Addressing stands there; only then the answer has any."""
+    repeated: str | None = None
+    """The name of a header that stands twice, which it must not."""
 
 
 def read(header: etree._Element | None) -> Addressing:
@@ -67,36 +70,37 @@ def read(header: etree._Element | None) -> Addressing:
     """
     if header is None:
         return Addressing()
-    found = {name: header.findall(f"{_WSA}{name}") for name in _SINGLE}
+    found: dict[str, list[etree._Element]] = {}
+    for block in header:
+        if block.tag.startswith(_WSA):
+            found.setdefault(block.tag.removeprefix(_WSA), []).append(block)
     return Addressing(
-        _text(found["Action"]),
-        _text(found["MessageID"]),
-        _endpoint(found["ReplyTo"]) or ON_THE_CONNECTION,
-        _endpoint(found["FaultTo"]),
-        _text(found["To"]),
-        any(etree.QName(block).namespace == v.NS_WSA for block in header),
+        _text(found.get("Action")),
+        _text(found.get("MessageID")),
+        _endpoint(found.get("ReplyTo")) or ON_THE_CONNECTION,
+        _endpoint(found.get("FaultTo")),
+        _text(found.get("To")),
+        is_used=bool(found),
+        repeated=next((name for name in _SINGLE if len(found.get(name, ())) > 1), None),
     )
 
 
-def require_single(header: etree._Element | None) -> None:
+def require_single(addressing: Addressing) -> None:
     """Raise the SoapFault for a header that stands twice (WS-Addressing 1.0 core, 3.2)."""
-    if header is None:
-        return
-    for name in _SINGLE:
-        if len(header.findall(f"{_WSA}{name}")) > 1:
-            raise faults.sender(
-                f"The header wsa:{name} stands more than once.",
-                "wsa:InvalidAddressingHeader",
-                "wsa:InvalidCardinality",
-                detail=f"<wsa:ProblemHeaderQName>wsa:{name}</wsa:ProblemHeaderQName>",
-            )
+    if name := addressing.repeated:
+        raise faults.sender(
+            f"The header wsa:{name} stands more than once.",
+            "wsa:InvalidAddressingHeader",
+            "wsa:InvalidCardinality",
+            detail=f"<wsa:ProblemHeaderQName>wsa:{name}</wsa:ProblemHeaderQName>",
+        )
 
 
-def _text(elements: list[etree._Element]) -> str | None:
+def _text(elements: Sequence[etree._Element] | None) -> str | None:
     return (elements[0].text or "").strip() or None if elements else None
 
 
-def _endpoint(elements: list[etree._Element]) -> Endpoint | None:
+def _endpoint(elements: Sequence[etree._Element] | None) -> Endpoint | None:
     return endpoint_of(elements[0]) if elements else None
 
 

@@ -20,6 +20,9 @@ _ROLES: Final = (
     "http://www.w3.org/2003/05/soap-envelope/role/ultimateReceiver",
 )
 
+_ENVELOPE: Final = f"{_S}Envelope"
+_HEADER: Final = f"{_S}Header"
+_MUST_UNDERSTAND: Final = f"{_S}mustUnderstand"
 _S11: Final = f"{{{v.NS_SOAP11}}}"
 _ACTOR_NEXT: Final = "http://schemas.xmlsoap.org/soap/actor/next"
 CLOSE: Final = b"</s:Body></s:Envelope>"
@@ -59,11 +62,11 @@ def from_soap11(root: etree._Element) -> bool:
 
 def header_of(root: etree._Element) -> etree._Element | None:
     """Return an envelope's header, if there is one; SoapFault for what is no SOAP 1.2 envelope."""
-    if etree.QName(root).localname != "Envelope":
-        raise faults.sender("The message is not a SOAP envelope.")
-    if root.tag != f"{_S}Envelope":
+    if root.tag != _ENVELOPE:
+        if etree.QName(root).localname != "Envelope":
+            raise faults.sender("The message is not a SOAP envelope.")
         raise faults.version_mismatch(etree.QName(root).namespace)
-    return root[0] if len(root) and root[0].tag == f"{_S}Header" else None
+    return root[0] if len(root) and root[0].tag == _HEADER else None
 
 
 def body_of(root: etree._Element) -> etree._Element:
@@ -91,7 +94,9 @@ def is_for_us(block: etree._Element) -> bool:
 def require_understood(header: etree._Element | None, understood: frozenset[str]) -> None:
     """Raise the SoapFault for a mandatory header block of a namespace that is not understood."""
     for block in header if header is not None else ():
-        mandatory = (block.get(f"{_S}mustUnderstand") or "").strip() in ("1", "true")
+        stated = block.get(_MUST_UNDERSTAND)
+        if not stated or stated.strip() not in ("1", "true"):
+            continue
         name = etree.QName(block)
-        if mandatory and is_for_us(block) and name.namespace not in understood:
+        if is_for_us(block) and name.namespace not in understood:
             raise faults.must_understand(name.namespace or "", name.localname)

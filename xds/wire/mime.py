@@ -9,8 +9,9 @@ import binascii
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
-from typing import Protocol
+from typing import Final, Protocol
 
 from xds import base64_blocks
 from xds.base64_blocks import BadBase64
@@ -50,17 +51,7 @@ class ContentType:
 
         Of two parameters with one name the first counts.
         """
-        media_type = _MEDIA_TYPE.match(header)
-        if media_type is None:
-            raise MalformedMessage("The content type does not begin with a media type.")
-        parameters: dict[str, str] = {}
-        end = media_type.end()
-        while found := _PARAMETER.match(header, end):
-            end = found.end()
-            parameters.setdefault(found[1].lower(), _parameter_value(found))
-        if header[end:].strip("; \t\r\n"):
-            raise MalformedMessage("The content type has a parameter that cannot be read.")
-        return cls(media_type[1].lower(), MappingProxyType(parameters))
+        return _remembered(header) if len(header) <= _MOST_REMEMBERED else _read(header)
 
     @property
     def boundary(self) -> str:
@@ -92,6 +83,27 @@ class ContentType:
                     yield _action_parameter(ContentType.parse(nested))
                 except MalformedMessage:
                     continue
+
+
+_MOST_REMEMBERED: Final = 500
+"""Characters of a header that is remembered: clients send the same few, apart from boundaries."""
+
+
+def _read(header: str) -> ContentType:
+    media_type = _MEDIA_TYPE.match(header)
+    if media_type is None:
+        raise MalformedMessage("The content type does not begin with a media type.")
+    parameters: dict[str, str] = {}
+    end = media_type.end()
+    while found := _PARAMETER.match(header, end):
+        end = found.end()
+        parameters.setdefault(found[1].lower(), _parameter_value(found))
+    if header[end:].strip("; \t\r\n"):
+        raise MalformedMessage("The content type has a parameter that cannot be read.")
+    return ContentType(media_type[1].lower(), MappingProxyType(parameters))
+
+
+_remembered: Final = lru_cache(256)(_read)
 
 
 def action_of(header: str | None) -> str | None:
