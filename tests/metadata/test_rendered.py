@@ -11,8 +11,8 @@ from tests.metadata.test_submission import MESSAGES, UNUSUAL, of, request
 from xds.metadata import ebrim, rendered
 from xds.metadata import vocabulary as v
 from xds.metadata.attributes import Code
-from xds.metadata.ebrim import RegistryObject, Slot
-from xds.metadata.objects import DocumentEntry
+from xds.metadata.ebrim import ExtrinsicObject, RegistryObject, Slot
+from xds.metadata.objects import DocumentEntry, interpreted
 from xds.metadata.submission import Submission
 
 
@@ -32,6 +32,21 @@ def test_it_is_what_the_parser_reads() -> None:
         for _ in range(2):  # read, and remembered
             found = rendered.read(text)
             assert found == parsed(text)
+
+
+def test_parts_without_ids_are_the_same_objects() -> None:
+    (first, second) = (
+        rendered.read(
+            ebrim.render(DocumentEntry.create(class_code=Code("a", "b", "c"))), part_ids=no
+        )
+        for no in (False, False)
+    )
+    assert isinstance(first, ExtrinsicObject)
+    assert isinstance(second, ExtrinsicObject)
+    assert first.classifications[0] is second.classifications[0]
+    entry = interpreted(first)
+    assert isinstance(entry, DocumentEntry)
+    assert entry.class_code == Code("a", "b", "c")
 
 
 def test_parts_within_parts_are_left_to_the_parser() -> None:

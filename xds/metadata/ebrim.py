@@ -351,19 +351,6 @@ def changed(carrier: T, **values: object) -> T:
     return recast(type(carrier), carrier, **values)
 
 
-def content_of(carrier: RegistryObject) -> tuple[Any, ...]:
-    """Return all fields of an object in order, of which copies can be made."""
-    return _form(cast("Hashable", type(carrier))).content(carrier)
-
-
-def copied(kind: type[T], content: tuple[Any, ...], **values: object) -> T:
-    """Return an object of the fields of another, some of them changed."""
-    made = _made(kind, content)
-    for name, value in values.items():
-        object.__setattr__(made, name, value)
-    return made
-
-
 def recast(kind: type[T], carrier: RegistryObject, **values: object) -> T:
     """Return the carrier's content as another kind of the same fields, some of them changed."""
     form = _form(cast("Hashable", type(carrier)))

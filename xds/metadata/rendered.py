@@ -47,18 +47,19 @@ class _OtherForm(Exception):
     """The text was written by something else."""
 
 
-def read(text: str) -> RegistryObject | None:
+def read(text: str, *, part_ids: bool = True) -> RegistryObject | None:
     """Return the object that was rendered as a text; None where it is not of that form.
 
-    It is what ``ebrim.read_list`` returns of the same text.
+    It is what ``ebrim.read_list`` returns of the same text. Without ``part_ids`` its parts have no
+    ids of their own nor that of the object, so that they can be those which are remembered.
     """
     try:
-        return _read(text)
+        return _read(text, _with_ids if part_ids else _without_ids)
     except (_OtherForm, MalformedXML):
         return None
 
 
-def _read(text: str) -> RegistryObject:
+def _read(text: str, identified: "_Identified") -> RegistryObject:
     head = _HEAD.match(text)
     kind = _KINDS.get(head[1]) if head else None
     if head is None or kind is None or not text.endswith(end := f"</rim:{head[1]}>"):
@@ -78,8 +79,8 @@ def _read(text: str) -> RegistryObject:
         kind,
         attributes,
         slots=tuple(found),
-        classifications=tuple([_classification(one, own) for one in classifications]),
-        external_identifiers=tuple([_identifier(one, own) for one in identifiers]),
+        classifications=tuple([_classification(one, own, identified) for one in classifications]),
+        external_identifiers=tuple([_identifier(one, own, identified) for one in identifiers]),
         **(_remembered(_texts, first) if first else _NO_TEXTS),
     )
 
@@ -113,33 +114,47 @@ def _character(match: re.Match[str]) -> str:
         raise _OtherForm from None
 
 
-def _classification(text: str, own: str) -> Classification:
+_Identified = Callable[..., Any]
+"""Gives a part that is remembered its ids, and what else is given."""
+
+
+def _with_ids(part: O, **values: object) -> O:
+    return ebrim.changed(part, **values)
+
+
+def _without_ids(part: O, **values: object) -> O:
+    return ebrim.changed(part, value=values["value"]) if "value" in values else part
+
+
+def _classification(text: str, own: str, identified: _Identified) -> Classification:
     """Read one that begins with its id; it is remembered without what names the object."""
     identifier, rest = _of_object(text, f' classifiedObject="{own}"')
-    found = _remembered(_classification_without_ids, rest)
-    return ebrim.copied(Classification, found, id=identifier, classifiedObject=own)
+    found = _remembered(_any_classification, rest)
+    made: Classification = identified(found, id=identifier, classifiedObject=own)
+    return made
 
 
 @lru_cache(_PARTS)
-def _classification_without_ids(text: str) -> tuple[Any, ...]:
-    return ebrim.content_of(_part(f'<rim:Classification id=""{text}', Classification))
+def _any_classification(text: str) -> Classification:
+    return _part(f'<rim:Classification id=""{text}', Classification)
 
 
-def _identifier(text: str, own: str) -> ExternalIdentifier:
+def _identifier(text: str, own: str, identified: _Identified) -> ExternalIdentifier:
     """Read one that begins with its id; it is remembered without its value, too."""
     identifier, rest = _of_object(text, f' registryObject="{own}"')
     before, mark, after = rest.partition(' value="')
     value, quote, inner = after.partition('"')
     if not (mark and quote):
         raise _OtherForm
-    found = _remembered(_identifier_without_ids, f"{before}{inner}")
+    found = _remembered(_any_identifier, f"{before}{inner}")
     value = trimmed_value(_plain(value))
-    return ebrim.copied(ExternalIdentifier, found, id=identifier, registryObject=own, value=value)
+    made: ExternalIdentifier = identified(found, id=identifier, registryObject=own, value=value)
+    return made
 
 
 @lru_cache(_PARTS)
-def _identifier_without_ids(text: str) -> tuple[Any, ...]:
-    return ebrim.content_of(_part(f'<rim:ExternalIdentifier id=""{text}', ExternalIdentifier))
+def _any_identifier(text: str) -> ExternalIdentifier:
+    return _part(f'<rim:ExternalIdentifier id=""{text}', ExternalIdentifier)
 
 
 def _of_object(text: str, naming: str) -> tuple[str, str]:

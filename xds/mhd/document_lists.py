@@ -22,7 +22,7 @@ def written(
     def write(one: Found[Any], members: Sequence[Member]) -> Resource:
         as_list = folder_list if one.found.kind is Folder else submission_set_list
         return as_list(
-            one.thing,
+            one.content,
             context=writing,
             members=members,
             last_updated_at=one.last_updated_at,

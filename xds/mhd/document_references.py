@@ -20,7 +20,7 @@ def written(
 
     def write(one: Found[Any], relations: Sequence[Relation]) -> Resource:
         return document_reference(
-            one.thing,
+            one.content,
             context=writing,
             relations=relations,
             registered_at=one.registered_at,

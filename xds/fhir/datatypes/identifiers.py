@@ -211,12 +211,18 @@ def uuid_of(element: Resource) -> str:
 
 # --- referenceIdList -----------------------------------------------------------------------------
 
+_REFERENCES: Final = 1_000
+"""How many ids are kept as they were written: the documents of one case have the same."""
 _TYPES_OF_V2: Final = {"ACSN": v.REFERENCE_ACCESSION, "PLAC": v.REFERENCE_ORDER}
 """Codes of HL7 v2 table 0203 that mean what a type code of IHE means."""
 
 
+@lru_cache(_REFERENCES)
 def reference_identifier(text: str, systems: Systems) -> Resource:
-    """Return a CXi as Identifier, whose type is the type code (ITI TF-3 4.2.3.1.7)."""
+    """Return a CXi as Identifier, whose type is the type code (ITI TF-3 4.2.3.1.7).
+
+    Nobody changes it.
+    """
     element = _reference(text, systems)
     if _canonical_reference(text, systems) != text:
         keep(element, text)

@@ -41,7 +41,7 @@ from xds.metadata.unique_ids import normal
 from xds.registry.queries.conditions import Condition, decided
 from xds.registry.queries.search import WHOLE, Columns, Order, Page, Search, Shown
 from xds.registry.queries.visibility import EVERYTHING, Sight, Visibility, not_all_withheld, seen
-from xds.registry.storage.fragments import FoundObject, parsed
+from xds.registry.storage.fragments import FoundObject, content_of, parsed
 from xds.registry.tables import (
     TABLES,
     VALUES,
@@ -73,6 +73,14 @@ class Found(Generic[T]):
         """The object with its status and patientId of this moment."""
         (thing,) = parsed([self.found])
         return cast("T", thing)
+
+    @property
+    def content(self) -> T:
+        """The same for whoever looks at its attributes alone: its parts may lack their ids.
+
+        It is not kept, so that a large result does not grow as it is looked at.
+        """
+        return cast("T", content_of(self.found))
 
     @property
     def number(self) -> int:

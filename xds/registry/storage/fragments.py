@@ -86,8 +86,13 @@ def parsed(found: "Iterable[FoundObject]") -> list[MetadataObject]:
     return [cast("MetadataObject", interpreted(_read(one.leaf()))) for one in found]
 
 
-def _read(leaf: bytes) -> RegistryObject:
-    known = read_rendered(leaf.decode())
+def content_of(found: "FoundObject") -> MetadataObject:
+    """Read a stored object whose parts need no ids: for those who look at its attributes alone."""
+    return cast("MetadataObject", interpreted(_read(found.leaf(), part_ids=False)))
+
+
+def _read(leaf: bytes, *, part_ids: bool = True) -> RegistryObject:
+    known = read_rendered(leaf.decode(), part_ids=part_ids)
     if known is not None:
         return known
     root = parse(b'<rim:List xmlns:rim="%b">%b</rim:List>' % (v.NS_RIM.encode(), leaf))
