@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.reference import SHARED
-from xds.messaging.flavours.reading import read_flavours
+from xds.messaging.flavours.reading import GENERIC, read_flavours
 from xds.messaging.model import MessageEnvelope
 
 SAMPLES: Final = SHARED / "samples" / "messaging"
@@ -83,12 +83,19 @@ def _common(rows: list[dict[str, str]]) -> Iterator[tuple[str, object]]:
     for row in rows:
         if row["table"] == "type_default":
             key = "default_type_code" if row["key"] == "ORU" else "order_type_code"
-            yield key, f"{row['value']}^{row['key']}^{_SNOMED}"
+            yield key, _type(row["value"])
         elif row["table"] == "policy":
             yield from _policy(row["key"], row["value"])
     yield "domains", domains
     types = {row["key"]: row["value"] for row in rows if row["table"] == "txa2"}
     yield "document_types", {key: f"{code}^{key}^{_LOINC}" for key, code in types.items()}
+
+
+def _type(code: str) -> str:
+    """Return a type of document as the shipped flavours name it."""
+    known = read_flavours().row(GENERIC).flavour.known_types
+    (display,) = (one.display_name for one in known if one.code == code)
+    return f"{code}^{display}^{_SNOMED}"
 
 
 def _policy(key: str, value: str) -> Iterator[tuple[str, object]]:
@@ -126,7 +133,7 @@ def _flavour(rows: list[dict[str, str]], sender: str) -> Iterator[tuple[str, obj
             case "default_authority":
                 yield "default_domain", row["value"]
             case "type":
-                yield "type_code", f"{row['value']}^{row['meaning']}^{_SNOMED}"
+                yield "type_code", _type(row["value"])
             case "report_number":
                 yield "report_number", ["OBR-3", "ORC-3", row["key"]]
             case "acknowledge":

@@ -123,8 +123,13 @@ def laboratory(
         code, name = one.segment.value(15, 1, 1, 1), one.segment.value(15, 1, 2, 1)
         if name:
             return persons.organisation_of(reading, name, code)
-    code = reading.flavour.laboratory or reading.envelope.sending_facility
-    return persons.organisation_of(reading, "", code)
+    if code := reading.flavour.laboratory:
+        return persons.organisation_of(reading, "", code)
+    facility = reading.envelope.sending_facility
+    is_code = facility in reading.flavour.organisations
+    return persons.organisation_of(
+        reading, "" if is_code else facility, facility if is_code else ""
+    )
 
 
 def confidentiality(

@@ -53,9 +53,17 @@ def number_of(
         return EntityNumber(value=value, authority=namespace, oid=oid)
     name = namespace or authority
     mapped = flavour.number_authorities.get(name, "")
-    if not mapped and name and name == flavour.authority:
-        mapped = flavour.authority_oid
+    if not mapped and name:
+        mapped = _known_oid(reading, name)
     return EntityNumber(value=value, authority=name, oid=mapped)
+
+
+def _known_oid(reading: MessageReading, name: str) -> str:
+    """Return the OID of the laboratory of the flavour, or of the facility that sends (MSH-4)."""
+    if name == reading.flavour.authority:
+        return reading.flavour.authority_oid
+    oid = reading.message.header.value(4, 1, 2)
+    return oid if name == reading.envelope.sending_facility and is_oid(oid) else ""
 
 
 def in_field(
