@@ -8,10 +8,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from xds.commands.client.listen import described
+from xds.hl7v2.mllp_client import MllpAddress, MllpConnection
 
 NOTIFY = """<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"
   xmlns:wsa="http://www.w3.org/2005/08/addressing" xmlns:wsnt="http://docs.oasis-open.org/wsn/b-2"
@@ -128,3 +130,32 @@ def test_it_answers_as_it_is_told() -> None:
         assert post(url, "application/fhir+json", b"") == (503, b"")
         shown, _ = process.communicate(timeout=20)
     assert "answered 503\n    a notification without content\n" in shown
+
+
+MESSAGE = Path(__file__).parents[1] / "fixtures" / "hl7v2" / "oru_pdf.hl7"
+
+
+def test_messages_are_acknowledged_and_shown_by_the_names_of_their_fields() -> None:
+    with listening("--mllp-port", "0", "--count", "2") as (url, process):
+        assert process.stderr is not None
+        address = process.stderr.readline().split()[-1]
+        connection = MllpConnection(MllpAddress.parse(address), None)
+        answer = connection.exchange([MESSAGE.read_bytes()])
+        connection.close()
+        assert b"\rMSA|AA|C-1" in answer
+        status, answer = post(url, "application/hl7-v2+er7", MESSAGE.read_bytes())
+        assert (status, b"\rMSA|AA|C-1" in answer) == (200, True)
+        shown, _ = process.communicate(timeout=20)
+    by_mllp, _, by_http = shown.partition(" POST / answered AA\n")
+    assert " MLLP answered AA\n    HL7 v2 2.5.1 ORU^R01^ORU_R01, " in by_mllp
+    assert "      PID-5 name: Testcase^Anna\n" in by_mllp
+    assert "      OBX-5 value: application/pdf, 69 bytes\n" in by_mllp
+    assert by_mllp.split("\n")[1:-1] == by_http.split("\n")[:-1]
+
+
+def test_a_message_is_refused_as_it_is_told() -> None:
+    with listening("--acknowledge", "AE", "--raw", "--count", "1") as (url, process):
+        _, answer = post(url, "application/hl7-v2+er7", MESSAGE.read_bytes())
+        shown, _ = process.communicate(timeout=20)
+    assert b"\rMSA|AE|C-1" in answer
+    assert "\nMSH|^~\\&|LABSYS|" in shown

@@ -1,12 +1,16 @@
-"""`xds listen`: receive notifications and show them, for trials without writing a receiver.
+"""`xds listen`: receive what servers send and show it, for trials without writing a receiver.
 
-DSUB Notify (ITI-53) by SOAP, and rest-hook notifications of FHIR subscriptions (ITI-112), with or
-without content. What is shown names patients, on the terminal of whoever runs it.
+DSUB Notify (ITI-53) by SOAP, rest-hook notifications of FHIR subscriptions (ITI-112) with or
+without content, and HL7 v2 messages by MLLP and HTTP. What is shown names patients, on the terminal
+of whoever runs it.
 """
 
 import json
+import socket
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,10 +18,16 @@ from typing import Any, Final
 
 import click
 
+from xds.commands.client.received_message import described_message
 from xds.commands.terminal import human_size, printable
 from xds.fhir.r4 import xml
 from xds.fhir.r4.outcome import Refused
+from xds.hl7v2.acknowledgement import Judgement, acknowledgements, rejection_of_noise
+from xds.hl7v2.message import Message, Unreadable
+from xds.hl7v2.mllp import MllpLimits, Server
+from xds.hl7v2.spooled import SpooledMessage
 from xds.parsing import MalformedXML, parse
+from xds.security.node import Node
 
 _LARGEST: Final = 64 << 20
 _WSNT: Final = "{http://docs.oasis-open.org/wsn/b-2}"
@@ -31,28 +41,72 @@ _NOTHING: Final = "a notification without content"
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option("--port", default=8090, show_default=True, type=click.IntRange(0, 65535))
 @click.option(
+    "--mllp-port",
+    type=click.IntRange(0, 65535),
+    help="Receive HL7 v2 messages by MLLP at this port as well.",
+)
+@click.option(
     "--answer",
     metavar="STATUS",
     type=click.IntRange(200, 599),
     help="Answer with this HTTP status, such as 503 to see retries; else 202 or 200.",
 )
-@click.option("--count", type=click.IntRange(1), help="End after so many notifications.")
+@click.option(
+    "--acknowledge",
+    type=click.Choice(["AA", "AE", "AR"]),
+    default="AA",
+    show_default=True,
+    help="Acknowledge HL7 v2 messages so.",
+)
+@click.option("--count", type=click.IntRange(1), help="End after so many of them.")
 @click.option("--raw", is_flag=True, help="Show the whole message as well.")
-def command(host: str, port: int, answer: int | None, count: int | None, raw: bool) -> None:
-    """Receive DSUB and FHIR notifications at any path, and show what is in each.
+def command(
+    host: str,
+    port: int,
+    mllp_port: int | None,
+    answer: int | None,
+    acknowledge: str,
+    count: int | None,
+    raw: bool,
+) -> None:
+    """Receive DSUB and FHIR notifications and HL7 v2 messages, and show what is in each.
 
-    It is for trials: whoever reaches the port is answered, without TLS. Ctrl-C ends it.
+    By HTTP they may come at any path. It is for trials: whoever reaches the port is answered,
+    without TLS. Ctrl-C ends it.
     """
     try:
-        server = _Sink((host, port), answer, count, raw=raw)
+        server = _Sink((host, port), answer, acknowledge, count, raw=raw)
     except OSError as error:
         raise click.ClickException(f"{host}:{port}: {error.strerror}.") from None
     with server:
         click.echo(f"Listening at http://{host}:{server.server_address[1]}/", err=True)
+        with _receiving(server, host, mllp_port):
+            try:
+                server.serve_forever(poll_interval=0.1)
+            except KeyboardInterrupt:
+                click.echo("", err=True)
+
+
+@contextmanager
+def _receiving(sink: "_Sink", host: str, port: int | None) -> Iterator[None]:
+    """Receive messages by MLLP until the block ends, if there is a port for them."""
+    if port is None:
+        yield
+        return
+    try:
+        listening = socket.create_server((host, port))
+    except OSError as error:
+        raise click.ClickException(f"{host}:{port}: {error.strerror}.") from None
+    with listening:
+        server = Server(listening, sink.message_came, MllpLimits(message_bytes=_LARGEST))
+        thread = threading.Thread(target=server.serve)
+        thread.start()
+        click.echo(f"Listening at mllp://{host}:{listening.getsockname()[1]}", err=True)
         try:
-            server.serve_forever(poll_interval=0.1)
-        except KeyboardInterrupt:
-            click.echo("", err=True)
+            yield
+        finally:
+            server.stop()
+            thread.join()
 
 
 class _Sink(ThreadingHTTPServer):
@@ -61,12 +115,55 @@ class _Sink(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(
-        self, address: tuple[str, int], answer: int | None, left: int | None, *, raw: bool
+        self,
+        address: tuple[str, int],
+        answer: int | None,
+        acknowledge: str,
+        left: int | None,
+        *,
+        raw: bool,
     ) -> None:
         super().__init__(address, _Handler)
         self.answer = answer
-        self.left = left
+        self.acknowledge = acknowledge
         self.raw = raw
+        self._left = left
+        self._lock = threading.Lock()
+
+    def show(self, heading: str, lines: list[str], body: bytes) -> None:
+        """Show something that came."""
+        text = [f"{datetime.now():%H:%M:%S} {printable(heading)}"]
+        text += [f"    {printable(line)}" for line in lines]
+        if self.raw and body:
+            text.append(body.replace(b"\r", b"\n").decode("utf-8", "replace"))
+        with self._lock:
+            click.echo("\n".join(text))
+            sys.stdout.flush()
+
+    def counted(self) -> None:
+        """End where enough has come."""
+        with self._lock:
+            if self._left is not None:
+                self._left -= 1
+                if self._left <= 0:
+                    threading.Thread(target=self.shutdown).start()
+
+    def message_came(self, source: SpooledMessage, _: Node) -> list[bytes]:
+        """Show a message that came by MLLP, and return its acknowledgements."""
+        answers = self.acknowledged(source, "MLLP")
+        self.counted()
+        return answers
+
+    def acknowledged(self, source: SpooledMessage, door: str) -> list[bytes]:
+        """Show a message, and return its acknowledgements."""
+        try:
+            message = Message.read(source)
+        except Unreadable as error:
+            self.show(f"{door} answered AR", [error.reason], b"")
+            return [rejection_of_noise("1", source.skeleton, error.reason)]
+        lines = list(described_message(message))
+        self.show(f"{door} answered {self.acknowledge}", lines, b"".join(message.blocks()))
+        return list(acknowledgements(message, Judgement.of(self.acknowledge), "1"))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -84,14 +181,26 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         content_type = self.headers.get("Content-Type", "")
-        lines = list(described(content_type, body))
-        status = self.server.answer or _usual(content_type)
-        self._show(lines, status, body if self.server.raw else b"")
-        self._answer(status)
-        if self.server.left is not None:
-            self.server.left -= 1
-            if self.server.left <= 0:
-                self.server.shutdown()
+        if "hl7-v2" in content_type:
+            self._acknowledge(body, content_type)
+        else:
+            status = self.server.answer or _usual(content_type)
+            lines = list(described(content_type, body))
+            shown = body.replace(b"\r\n", b"\n")
+            self.server.show(f"{self._asked} answered {status}", lines, shown)
+            self._answer(status)
+        self.server.counted()
+
+    def _acknowledge(self, body: bytes, content_type: str) -> None:
+        """Show an HL7 v2 message, and answer with its acknowledgement."""
+        with SpooledMessage.of(body) as source:
+            answers = self.server.acknowledged(source, self._asked)
+        status = self.server.answer or HTTPStatus.OK
+        self._answer(status, b"".join(answers) if status == HTTPStatus.OK else b"", content_type)
+
+    @property
+    def _asked(self) -> str:
+        return f"{self.command} {self.path}"
 
     do_PUT = do_POST  # classic rest-hooks with content are updates of the resource
 
@@ -115,19 +224,13 @@ class _Handler(BaseHTTPRequestHandler):
             pass
         return bytes(whole)
 
-    def _show(self, lines: list[str], status: int, body: bytes) -> None:
-        now = datetime.now().strftime("%H:%M:%S")
-        text = [f"{now} {self.command} {printable(self.path)} answered {status}"]
-        text += [f"    {printable(line)}" for line in lines]
-        if body:
-            text.append(body.decode("utf-8", "replace"))
-        click.echo("\n".join(text))
-        sys.stdout.flush()
-
-    def _answer(self, status: int) -> None:
+    def _answer(self, status: int, content: bytes = b"", content_type: str = "") -> None:
         self.send_response(status)
-        self.send_header("Content-Length", "0")
+        if content:
+            self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
+        self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
         """Say nothing more."""
