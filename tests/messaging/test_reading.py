@@ -272,6 +272,7 @@ def test_an_identifier_that_fails_is_a_warning_beside_one_that_holds() -> None:
 def test_a_trigger_event_is_an_action(trigger: str, change: tuple[str, str], action: str) -> None:
     found = report("mdm_t02", ("MDM^T02", f"MDM^{trigger}"), change)
     assert found.action == action
+    assert (found.parent is None) == (trigger == "T01" or change[1] == "||")
     assert bool(found.documents) == (trigger in ("T02", "T06", "T08", "T10"))
 
 

@@ -38,6 +38,8 @@ _ACTIONS: Final[dict[str, ReportAction]] = {
     "T10": "replace",
     "T11": "cancel",
 }
+_ORIGINAL: Final = "T01"
+"""Announces a document that has no parent, whatever TXA-13 says."""
 _WITH_CONTENT: Final = frozenset({"T02", "T04", "T06", "T08", "T10"})
 _STATUSES: Final[dict[str, ReportStatus]] = {
     "AU": "final",
@@ -89,6 +91,8 @@ class _TxaDocument:
         if number is None:
             reading.fail(FIELD, location(txa, 12), "there is no unique document number")
         parent = numbers.entity(reading, txa, 13, authority=authority)
+        if reading.envelope.trigger == _ORIGINAL:
+            parent = None
         unique_id = txa.value(12, 1, 1, 1)
         status = self._status()
         found: dict[str, Any] = {
