@@ -238,7 +238,7 @@ c.CATALOGUE = (
         title="D",
         kind=kinds.FEED,
         actor="registry",
-        hl7v2=(c.TriggerEvent("A28", "d"),),
+        hl7v2=(c.TriggerEvent("A60", "d"),),
     ),
     stub(name="ITI-905", title="E", kind=kinds.SUBMIT, actor="registry", audit=audit),
 )
@@ -293,7 +293,7 @@ def test_a_new_row_alone_is_told_everything_that_it_lacks() -> None:
             *documents,
         ),
         *_told(
-            "ITI-904", no_event, "hl7v2/feed.py has no handler of ADT^A28 in EVENTS", *documents
+            "ITI-904", no_event, "hl7v2/feed.py has no handler of ADT^A60 in EVENTS", *documents
         ),
         *_told(
             "ITI-905",
@@ -309,7 +309,7 @@ def test_a_new_row_alone_is_told_everything_that_it_lacks() -> None:
         "audit": {"ITI-902", "ITI-905"},
         "conformance": {"ITI-901", "ITI-902"},
     }
-    assert "ITI-904 A28" in told["derived"]["conformance"]
+    assert "ITI-904 A60" in told["derived"]["conformance"]
 
 
 def _told(name: str, *lacking: str) -> list[str]:

@@ -163,6 +163,7 @@ LIBRARIES: Final = {
         "websocket.source",
         "dsub.pull_points",
         "dsub.recorder",
+        "hl7v2.persons",
         "database",
         "registry",
         "notification",

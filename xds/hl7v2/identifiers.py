@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from xds.hl7v2.message import Message, Repetition
+from xds.hl7v2.message import Message, Repetition, Segment
 from xds.hl7v2.problems import MessageRefused, Problem
 from xds.metadata import datatypes
 from xds.metadata.datatypes import CX
@@ -53,12 +53,21 @@ def patient_ids(
 
     Raises Refused where there is none, one that cannot be written, or more than a field may hold.
     """
-    listed = [one for one in message.field(segment, number) if _number(one)]
-    if not listed:
+    found = message.segment(segment)
+    if found is None:
         raise MessageRefused(Problem("101", f"{segment}^1^{number}", "there is no patient id"))
-    kept = list(dict.fromkeys(_kept(listed, f"{segment}^1^{number}", authority)))
+    return patient_ids_of(found, number, authority)
+
+
+def patient_ids_of(segment: Segment, number: int, authority: AssigningAuthority) -> list[str]:
+    """Return the ids in a field of one segment, as :func:`patient_ids`."""
+    place = f"{segment.name}^{segment.sequence}^{number}"
+    listed = [one for one in segment.field(number) if _number(one)]
+    if not listed:
+        raise MessageRefused(Problem("101", place, "there is no patient id"))
+    kept = list(dict.fromkeys(written_ids(listed, place, authority)))
     if not kept:
-        raise MessageRefused(Problem("204", f"{segment}^1^{number}^1^4", _FOREIGN))
+        raise MessageRefused(Problem("204", f"{place}^1^4", _FOREIGN))
     return kept
 
 
@@ -81,11 +90,13 @@ def _number(identifier: Repetition) -> str:
     return "&".join(_component(identifier, 0))
 
 
-def _kept(
+def written_ids(
     listed: Iterable[Repetition], location: str, authority: AssigningAuthority
 ) -> Iterator[str]:
+    """Yield those ids of a list that are of an authority, as metadata writes them."""
     for place, identifier in enumerate(listed, 1):
-        if oid := authority.of(identifier):
+        oid = authority.of(identifier) if _number(identifier) else None
+        if oid:
             yield _written(_number(identifier), oid, f"{location}^{place}^1")
 
 

@@ -16,6 +16,13 @@ from xds.metadata import vocabulary as v
 BROKER: Final = "notification"
 """The actor that takes subscriptions: the Document Metadata Notification Broker (ITI TF-1 26.1)."""
 
+_OF_MDM: Final = (
+    *("Announcement of a document", "A document", "Change of a document's status"),
+    *("Change of a document's status, with the document", "Announcement of an addendum"),
+    *("An addendum", "Announcement of an edited document", "An edited document"),
+    *("Announcement of a replacement", "A replacement", "Cancellation of a document"),
+)
+_MERGES: Final = ("A18", "A34", "A36", "A39")
 _IHE: Final = "urn:ihe:iti"
 _HL7: Final = "urn:hl7-org:v3"
 
@@ -168,7 +175,14 @@ ITI_8: Final = TransactionRow(
         TriggerEvent("A04", "Registration of an out-patient"),
         TriggerEvent("A05", "Pre-admission of an in-patient"),
         TriggerEvent("A08", "Update of a patient's data"),
+        TriggerEvent("A24", "Link of the ids of one person"),
+        *(TriggerEvent(one, "Addition or update of a person") for one in ("A28", "A31")),
+        TriggerEvent("A29", "Deletion of a person, whose documents stay"),
+        *(TriggerEvent(one, "Merge of two patients, in another form") for one in _MERGES),
+        TriggerEvent("A37", "End of a link"),
         TriggerEvent("A40", "Merge of two patients"),
+        *(TriggerEvent(f"A{one}", "Merge of two accounts or visits") for one in (41, 42)),
+        *(TriggerEvent(f"A{one}", "Change of an id") for one in (46, 47)),
     ),
 )
 ITI_18: Final = TransactionRow(
@@ -441,19 +455,7 @@ CARD_7: Final = TransactionRow(
     kind=TransactionKind.SUBMIT,
     actor="repository",
     audit=AuditedAs(AuditEventID.IMPORT, "C"),
-    hl7v2=(
-        TriggerEvent("T01", "Announcement of a document", "MDM"),
-        TriggerEvent("T02", "A document", "MDM"),
-        TriggerEvent("T03", "Change of a document's status", "MDM"),
-        TriggerEvent("T04", "Change of a document's status, with the document", "MDM"),
-        TriggerEvent("T05", "Announcement of an addendum", "MDM"),
-        TriggerEvent("T06", "An addendum", "MDM"),
-        TriggerEvent("T07", "Announcement of an edited document", "MDM"),
-        TriggerEvent("T08", "An edited document", "MDM"),
-        TriggerEvent("T09", "Announcement of a replacement", "MDM"),
-        TriggerEvent("T10", "A replacement", "MDM"),
-        TriggerEvent("T11", "Cancellation of a document", "MDM"),
-    ),
+    hl7v2=tuple(TriggerEvent(f"T{i:02}", title, "MDM") for i, title in enumerate(_OF_MDM, 1)),
     is_over_http=True,
 )
 LAB_1: Final = TransactionRow(

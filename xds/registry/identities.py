@@ -128,27 +128,37 @@ class PatientIdentities:
         Raises IdentityRefused, and changes nothing, where the ids are equal, of another domain,
         unknown, or one of them was subsumed before.
         """
-        named = {Role.SUBSUMED: searchable(subsumed), Role.SURVIVING: searchable(surviving)}
-        _require(self._flaws(named.items()))
-        if len(set(named.values())) == 1:
-            raise IdentityRefused([IdentityFinding(Role.SUBSUMED, Fault.EQUAL)])
-        retried(lambda: self._merge(named, in_commit))
+        self.merge_all([(subsumed, surviving)], in_commit=in_commit)
 
-    def _merge(self, named: Mapping[Role, str], in_commit: InCommit | None) -> None:
-        with self.database.write(Locks(exclusive=_locks(named.values()))) as connection:
-            if _is_merged(connection, named):
-                _join(in_commit, connection)
-                return
-            keys = _active(connection, named)
-            both = {"subsumed": keys[Role.SUBSUMED], "surviving": keys[Role.SURVIVING]}
-            now = datatypes.now()
-            for move in _MOVES:
-                connection.execute(move, {**both, "now": now})
-            connection.execute(_SUBSUME, both)
-            _tell(
-                connection,
-                NewEvent(PATIENT_MERGED, None, None, both["subsumed"], both["surviving"]),
-            )
+    def merge_all(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        creates: bool = False,
+        in_commit: InCommit | None = None,
+    ) -> None:
+        """Merge the first id of each pair into the second, all or none.
+
+        With ``creates`` a surviving id that is not known is made known: a patient has got it in
+        place of the other. Raises IdentityRefused as :meth:`merge`.
+        """
+        merges = [
+            {Role.SUBSUMED: searchable(old), Role.SURVIVING: searchable(new)} for old, new in pairs
+        ]
+        _require(self._flaws(one for named in merges for one in named.items()))
+        if any(len(set(named.values())) == 1 for named in merges):
+            raise IdentityRefused([IdentityFinding(Role.SUBSUMED, Fault.EQUAL)])
+        retried(lambda: self._merge(merges, in_commit, creates=creates))
+
+    def _merge(
+        self, merges: Sequence[Mapping[Role, str]], in_commit: InCommit | None, *, creates: bool
+    ) -> None:
+        ids = [one for named in merges for one in named.values()]
+        with self.database.write(Locks(exclusive=_locks(ids))) as connection:
+            for named in merges:
+                if creates and (key := patients.added(connection, named[Role.SURVIVING])):
+                    _tell(connection, NewEvent(PATIENT_ADDED, None, None, key))
+                _merge_pair(connection, named)
             _join(in_commit, connection)
 
     def change_link(self, change: LinkChange, *, in_commit: InCommit | None = None) -> None:
@@ -218,6 +228,21 @@ def _is_merged(connection: Connection, named: Mapping[Role, str]) -> bool:
     if subsumed is None or surviving is None or subsumed.survivor is None:
         return False
     return bool(subsumed.survivor == (surviving.survivor or surviving.pk))
+
+
+def _merge_pair(connection: Connection, named: Mapping[Role, str]) -> None:
+    if _is_merged(connection, named):
+        return
+    keys = _active(connection, named)
+    both = {"subsumed": keys[Role.SUBSUMED], "surviving": keys[Role.SURVIVING]}
+    now = datatypes.now()
+    for move in _MOVES:
+        connection.execute(move, {**both, "now": now})
+    connection.execute(_SUBSUME, both)
+    _tell(
+        connection,
+        NewEvent(PATIENT_MERGED, None, None, both["subsumed"], both["surviving"]),
+    )
 
 
 def _join(in_commit: InCommit | None, connection: Connection) -> None:

@@ -109,7 +109,7 @@ class Planner:
 
     def announce(self, report: MessageReport) -> None:
         """Note that a document is to come (MDM T01, T05)."""
-        is_addendum = report.parent is not None or self.content.envelope.trigger == "T05"
+        is_addendum = self.content.envelope.trigger == "T05"
         if is_addendum and not self._rows(report.parent):
             self.refuse(report, DOCUMENT_UNKNOWN, "the parent document is not known")
             return
