@@ -11,6 +11,8 @@ from xds.dsubm import interactions as dsubm
 from xds.fhir import application
 from xds.fhir.interactions import Interaction
 from xds.http import pages
+from xds.messaging.doors import http
+from xds.messaging.doors.opening import message_endpoint
 from xds.metadata.catalogue import BROKER
 from xds.mhd import interactions as mhd
 from xds.notification.keeper import SubscriptionKeeper
@@ -73,7 +75,8 @@ def create_app(
     has_both = set(schema_validation.XDS_ACTORS) <= set(domain.actors)
     fhir = application.create(domain, config, interactions, requirements) if has_both else None
     plain = pages.create(domain, has_metrics=metrics is not None)
-    served = OneHost(KnownNodes(_Dispatch(endpoints, fhir, plain), _proxies(config)))
+    messages = message_endpoint(config, domain, metrics) if config.takes_messages else None
+    served = OneHost(KnownNodes(_Dispatch(endpoints, fhir, messages, plain), _proxies(config)))
     counted = RequestMetrics(served, metrics) if metrics else served
     return _Application(counted, endpoints, config, metrics)
 
@@ -103,6 +106,10 @@ def _proxies(config: Config) -> Proxies:
 def _endpoint_at(endpoints: Mapping[str, _Endpoint], path: str) -> _Endpoint | None:
     """Return the endpoint of a path; below that of the broker lie subscriptions."""
     return endpoints.get(_BROKER if path.startswith(f"{_BROKER}/") else path.rstrip("/"))
+
+
+def _is_of_messages(path: str) -> bool:
+    return path == http.PATH or path.startswith(f"{http.PATH}/")
 
 
 class _Application:
@@ -138,6 +145,9 @@ class _Application:
         if path.startswith(_FHIR) or path == application.ROOT:
             most = int(config.max_fhir_bytes)
             is_wanted = length <= most
+        elif config.takes_messages and _is_of_messages(path):
+            most = int(config.max_hl7v2_bytes)
+            is_wanted = length <= most
         else:
             endpoint = _endpoint_at(self._endpoints, path)
             most = int(config.max_message_bytes)
@@ -154,10 +164,12 @@ class _Dispatch:
         self,
         endpoints: Mapping[str, WSGIApplication],
         fhir: WSGIApplication | None,
+        messages: WSGIApplication | None,
         web: WSGIApplication,
     ) -> None:
         self._endpoints = endpoints
         self._fhir = fhir
+        self._messages = messages
         self._web = web
 
     def __call__(
@@ -177,6 +189,8 @@ class _Dispatch:
         path = environ["PATH_INFO"] = "/" + environ["PATH_INFO"].lstrip("/")
         if self._fhir and (path.startswith(_FHIR) or path == application.ROOT):
             return self._fhir(environ, start_response)
+        if self._messages and _is_of_messages(path):
+            return self._messages(environ, start_response)
         endpoint = _endpoint_at(self._endpoints, path)
         if endpoint is None or environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             return self._web(environ, start_response)

@@ -348,7 +348,7 @@ class Message:
             raise Unreadable(_OTHER_SEPARATOR)
         first_end = data.find(b"\r", start, end)
         segment = data[start : end if first_end < 0 else first_end]
-        declared = _declared_charset(segment, header[1], header[2][1])
+        declared = source.charset or _declared_charset(segment, header[1], header[2][1])
         charset = codec(source.skeleton, declared, is_ascii=source.is_ascii, is_utf8=source.is_utf8)
         encoding = Encoding(charset or "ascii", header[1], *header[2])
         message = cls(source, data, start, end, encoding)

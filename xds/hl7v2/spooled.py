@@ -68,6 +68,8 @@ class SpooledMessage:
         self.pieces: tuple[LargePiece, ...] = ()
         self.is_ascii = True
         self.is_utf8 = True
+        self.charset = ""
+        """What says of it beside the message that counts more than MSH-18; empty where nothing."""
 
     @classmethod
     def of(cls, data: bytes) -> Self:

@@ -4,7 +4,7 @@ It is the same for all doors: a frame of MLLP, the body of a request, and a file
 a batch of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import uuid4
@@ -32,6 +32,10 @@ _IHE: Final = AcknowledgementHabits()
 _log = logs.get_logger(__name__)
 
 
+def ignored(_: Judgement | None) -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageArrival:
     """How something came in."""
@@ -40,6 +44,8 @@ class MessageArrival:
     caller: Caller
     feed: str = ""
     """What the door calls the path that it came by."""
+    judged: Callable[[Judgement | None], None] = ignored
+    """Is told what became of each message; None is one that has no header."""
 
 
 class DocumentJudge(Protocol):
@@ -102,6 +108,7 @@ class Answering:
         """Handle a message; the control id of its acknowledgement is that of the log lines."""
         with logs.correlation(uuid4().hex[:CONTROL_ID]):
             judgement, habits = self._judged(message, arrival)
+            arrival.judged(judgement)
             yield from acknowledgements(message, judgement, logs.current_correlation(), habits)
 
     def _judged(
@@ -115,6 +122,7 @@ class Answering:
         with logs.correlation(uuid4().hex[:CONTROL_ID]):
             _log.warning("a message cannot be read", reason=reason, door=arrival.door)
             feed.count_unreadable(self.feed)
+            arrival.judged(None)
             code = "AR"
             if self.documents:
                 code = self.documents.unreadable(source, reason, arrival)

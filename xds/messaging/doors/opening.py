@@ -2,11 +2,13 @@
 
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
+from xds.fhir.authorization import Authorization
 from xds.hl7v2.event import Feed
 from xds.hl7v2.identifiers import AssigningAuthority
 from xds.hl7v2.spooled import LimitOf
 from xds.messaging.doors.answering import Answering, limit_of
 from xds.messaging.doors.documents import FiledMessages
+from xds.messaging.doors.http import MessageEndpoint
 from xds.messaging.filing import MessageFiler
 from xds.messaging.flavours.reading import read_flavours
 from xds.telemetry.metrics import Metrics
@@ -20,6 +22,15 @@ def answering(domain: AffinityDomain, config: Config, metrics: Metrics | None) -
     count = metrics.fed if metrics else None
     feed = Feed(domain.identities, authority, domain.interceptors, count)
     return Answering(feed=feed, documents=_documents(domain, config))
+
+
+def message_endpoint(
+    config: Config, domain: AffinityDomain, metrics: Metrics | None
+) -> MessageEndpoint:
+    """Return what answers messages by HTTP; FlavourError, or BadIssuers."""
+    authorization = Authorization.open(config, domain, config.user_requirements)
+    answers = answering(domain, config, metrics)
+    return MessageEndpoint(answers, authorization, limit(config), int(config.max_hl7v2_bytes))
 
 
 def _documents(domain: AffinityDomain, config: Config) -> FiledMessages | None:

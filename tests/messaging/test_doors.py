@@ -1,0 +1,184 @@
+"""Messages through MLLP and HTTP: read, filed, acknowledged, and the document as it was sent."""
+
+import base64
+import hashlib
+import http.client
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hl7v2.wire import END, START, Sender, connected
+from tests.ports import free_port
+from tests.servers.shared import SharedServers
+from tests.serving import Server
+
+NUMBERS = iter(range(1, 10_000))
+PDF = b"%PDF-1.4\n1 0 obj <<>> endobj\ntrailer <<>>\n%%EOF\n"
+NHS = "9434765919"
+
+
+@pytest.fixture(scope="session")
+def door(shared_servers: SharedServers) -> Server:
+    """A server that takes messages."""
+
+    def options(_: Path) -> dict[str, str]:
+        return {"mllp_port": str(free_port()), "max_hl7v2_bytes": "40MiB"}
+
+    return shared_servers("doors", options)
+
+
+@pytest.fixture
+def sender(door: Server) -> Iterator[Sender]:
+    with connected(int(door.options["mllp_port"])) as connection:
+        yield connection
+
+
+def header(
+    code: str = "ORU^R01", marks: str = "|^~\\&", version: str = "2.5.1", more: str = ""
+) -> str:
+    """Write MSH of a message that has a control id of its own."""
+    sep = marks[0]
+    code = code.replace("^", marks[1])
+    parties = sep.join(("LAB", "T25", "XDS", "SCR", "20260301120000", ""))
+    return f"MSH{marks}{sep}{parties}{sep}{code}{sep}M{next(NUMBERS)}{sep}P{sep}{version}{more}"
+
+
+def oru(document: bytes = PDF, **more: str) -> bytes:
+    """Write an ORU with a document."""
+    head = header(**more)
+    text = base64.b64encode(document).decode()
+    lines = [
+        head,
+        f"PID|1||{NHS}^^^NHS^NH||Doe^Ann||19800229|F",
+        f"OBR|1|P1^LAB|T{next(NUMBERS)}^LAB|11502-2^Report^LN|||20260301||||||||||||||||||F",
+        f"OBX|1|ED|11502-2^Report^LN||^application^pdf^Base64^{text}||||||F",
+    ]
+    written = "".join(f"{line}\r" for line in lines)
+    if marks := more.get("marks"):
+        written = head + written[len(head) :].translate(str.maketrans("|^~\\&", marks))
+    return written.encode()
+
+
+def codes(answer: bytes) -> list[tuple[str, str]]:
+    """Return MSA-1 and the first ERR-5 of an answer."""
+    rows = [line.split("|") for line in answer.decode().split("\r")]
+    errors = [row[5] for row in rows if row[0] == "ERR"]
+    return [(row[1], errors[0] if errors else "") for row in rows if row[0] == "MSA"]
+
+
+def post(
+    server: Server, body: bytes, media_type: str = "application/hl7-v2+er7", path: str = "/hl7v2"
+) -> tuple[int, str, bytes]:
+    """Post a message; return status, Content-Type and body."""
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=60)
+    try:
+        connection.request("POST", path, body, {"Content-Type": media_type} if media_type else {})
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("Content-Type", ""), answer.read()
+    finally:
+        connection.close()
+
+
+def stored(server: Server, document: bytes) -> bool:
+    """Tell whether the server has stored a document as it is."""
+    digest = hashlib.sha1(document).hexdigest()
+    files = (one for one in server.data.rglob("*") if one.is_file())
+    return any(hashlib.sha1(one.read_bytes()).hexdigest() == digest for one in files)
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, [("AA", "")]),
+        ({"marks": "!$%&@"}, [("AA", "")]),
+        ({"version": "2.3"}, [("AA", "")]),
+        ({"more": "|||AL|NE"}, [("CA", "")]),
+        ({"version": "3.0"}, [("AR", "version")]),
+        ({"code": "ORU^R99"}, [("AR", "event")]),
+    ],
+    ids=str,
+)
+def test_a_report_by_mllp(
+    sender: Sender, more: dict[str, Any], expected: Sequence[tuple[str, str]]
+) -> None:
+    sender.post(oru(**more))
+    answer = sender.read()
+    marks = more.get("marks", "|^~\\&")
+    plain = answer.translate(bytes.maketrans(marks.encode(), b"|^~\\&"))
+    assert codes(plain) == expected
+
+
+def test_application_and_accept_acknowledgement_on_one_connection(sender: Sender) -> None:
+    sender.post(oru(more="|||AL|AL"), oru(more="|||NE|NE"), oru())
+    assert [codes(sender.read()) for _ in range(3)] == [[("CA", "")], [("AA", "")], [("AA", "")]]
+
+
+def test_a_large_document_is_stored_as_it_was_sent(door: Server, sender: Sender) -> None:
+    document = PDF[:20] + bytes(range(32, 127)) * 130_000 + PDF[20:]
+    sender.post(oru(document))
+    assert codes(sender.read()) == [("AA", "")]
+    assert stored(door, document)
+    sender.post(oru(document * 3))
+    assert codes(sender.read()) == [("AR", "too-large")]
+    sender.post(oru())
+    assert codes(sender.read()) == [("AA", "")]
+
+
+def test_base64_may_be_broken_by_escapes_but_not_cut(sender: Sender) -> None:
+    whole = oru()
+    sender.post(whole.replace(b"^JVBER", rb"^JV\X0D0A\BE\.br\R"))
+    assert codes(sender.read()) == [("AA", "")]
+    sender.post(oru(PDF[:-9]))
+    assert codes(sender.read()) == [("AR", "corrupt")]
+
+
+def test_a_connection_that_is_cut_files_nothing(door: Server) -> None:
+    document = PDF[:20] + b"cut" * 3_000 + PDF[20:]
+    message = oru(document)
+    for size in range(0, len(message), 2_000):
+        with connected(int(door.options["mllp_port"])) as cut:
+            cut.send(START + message[:size])
+    assert not stored(door, document)
+    with connected(int(door.options["mllp_port"])) as again:
+        again.post(message)
+        assert codes(again.read()) == [("AA", "")]
+    assert stored(door, document)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "answered"),
+    [
+        ("application/hl7-v2+er7; charset=utf-8", "application/hl7-v2+er7; charset=utf-8"),
+        ("x-application/hl7-v2+er7", "x-application/hl7-v2+er7; charset=utf-8"),
+        ("text/plain", "text/plain; charset=utf-8"),
+        ("", "application/hl7-v2+er7; charset=utf-8"),
+    ],
+)
+def test_a_report_by_http(door: Server, media_type: str, answered: str) -> None:
+    status, found, answer = post(door, oru(), media_type, "/hl7v2/lab")
+    assert (status, found, codes(answer)) == (200, answered, [("AA", "")])
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "status"),
+    [
+        (b"no message", "text/plain", 400),
+        (oru(more="|||NE|NE"), "text/plain", 204),
+        (oru(), "application/json", 415),
+        (b"MSH|^~\\&|A|B|C|D|2026||ORU^R01|1|P|2.5\rOBX|1|TX|||" + b"x" * (41 << 20), "", 413),
+        (oru(version="3.0"), "text/plain", 200),
+    ],
+    ids=["no MSH", "no answer", "other type", "large", "refused"],
+)
+def test_statuses(door: Server, body: bytes, media_type: str, status: int) -> None:
+    assert post(door, body, media_type)[0] == status
+
+
+def test_a_batch_by_http_is_answered_in_a_batch(door: Server) -> None:
+    batch = b"BHS|^~\\&|A|B|C|D|||||7\r" + oru() + oru(version="3.0") + oru() + b"BTS|3\r"
+    status, _, answer = post(door, batch)
+    assert (status, answer[:4], answer[-6:]) == (200, b"BHS|", b"BTS|3\r")
+    assert [code for code, _ in codes(answer)] == ["AA", "AR", "AA"]
+    assert END not in answer
