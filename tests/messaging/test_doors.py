@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from tests.hl7v2.wire import END, START, Sender, connected
 from tests.ports import free_port
 from tests.servers.shared import SharedServers
 from tests.serving import Server
+from xds.commands.messages.send import command
 
 NUMBERS = iter(range(1, 10_000))
 PDF = b"%PDF-1.4\n1 0 obj <<>> endobj\ntrailer <<>>\n%%EOF\n"
@@ -182,3 +184,28 @@ def test_a_batch_by_http_is_answered_in_a_batch(door: Server) -> None:
     assert (status, answer[:4], answer[-6:]) == (200, b"BHS|", b"BTS|3\r")
     assert [code for code, _ in codes(answer)] == ["AA", "AR", "AA"]
     assert END not in answer
+
+
+def send(door: Server, tmp_path: Path, content: bytes, url: str) -> tuple[int, str]:
+    """Send a file by the command; return its exit code and what it prints."""
+    (tmp_path / "sent.hl7").write_bytes(content)
+    port = door.options["mllp_port"]
+    to = {"mllp": f"mllp://127.0.0.1:{port}", "http": f"{door.url}/hl7v2"}.get(url, url)
+    result = CliRunner().invoke(command, ["--to", to, str(tmp_path / "*.hl7")])
+    return result.exit_code, result.output
+
+
+@pytest.mark.parametrize("url", ["mllp", "http"])
+def test_files_are_sent_by_the_command(door: Server, tmp_path: Path, url: str) -> None:
+    code, told = send(door, tmp_path, oru() + oru(more="|||AL|AL"), url)
+    assert (code, told.count(": AA taken"), told.count(": CA taken")) == (0, 2, 1)
+    code, told = send(door, tmp_path, b"BHS|^~\\&|A|B\r" + oru() + oru(version="3") + b"BTS|2", url)
+    assert (code, told.count(": AA taken"), told.count(": AR refused")) == (1, 1, 1)
+    assert "error 203 version at MSH^1^12" in told
+    code, told = send(door, tmp_path, oru(more="|||NE|NE"), url)
+    assert (code, "no acknowledgement was asked for" in told) == (0, True)
+
+
+def test_the_command_tells_that_nobody_answers(door: Server, tmp_path: Path) -> None:
+    assert send(door, tmp_path, oru(), f"mllp://127.0.0.1:{free_port()}")[0] == 3
+    assert send(door, tmp_path, oru(), "gopher://a")[0] == 2

@@ -9,6 +9,7 @@ from xds.commands.lazy_group import LazyGroup
 
 SUBCOMMANDS: Final = MappingProxyType(
     {
+        "send": ("messages.send", "Send messages from files, and print what is said of them."),
         "try": ("messages.try_message", "Show what a message would become, without filing it."),
     }
 )
