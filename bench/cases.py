@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bench import feed, fhir, large, notifications, plans, removals
+from bench import document_messages, feed, fhir, large, notifications, plans, removals
 from bench.calls import Plain, Query, Retrieve, Submit
 from bench.clients import Hammer, Load, Prepare
 from bench.deployment import (
@@ -166,6 +166,22 @@ CASES: Final = (
         plans.plans,
     ),
     Case("feed", _at_rate("ITI-8 on one connection", 500), feed.feed),
+    Case(
+        "oru",
+        _at_rate("ORU with a PDF of 440 KB on one connection", 40),
+        document_messages.one_connection,
+    ),
+    Case(
+        "oru-many",
+        _at_rate("  the same on 20 connections", 40),
+        document_messages.many_connections,
+    ),
+    Case("oml", _at_rate("OML without a document", 200), document_messages.without_document),
+    Case(
+        "oru-memory",
+        (Measure(title="memory of an ORU with 100 MB", unit="MiB", goal=64, at_most=True),),
+        document_messages.memory,
+    ),
     Case(
         "subscriptions",
         (_share("ITI-42, 10,000 subscriptions"),),

@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import http.client
+import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,11 +24,16 @@ NHS = "9434765919"
 
 
 @pytest.fixture(scope="session")
-def door(shared_servers: SharedServers) -> Server:
+def door(shared_servers: SharedServers, tmp_path_factory: pytest.TempPathFactory) -> Server:
     """A server that takes messages."""
+    folder = tmp_path_factory.mktemp("messages")
 
     def options(_: Path) -> dict[str, str]:
-        return {"mllp_port": str(free_port()), "max_hl7v2_bytes": "40MiB"}
+        return {
+            "mllp_port": str(free_port()),
+            "max_hl7v2_bytes": "40MiB",
+            "message_folder": str(folder),
+        }
 
     return shared_servers("doors", options)
 
@@ -209,3 +216,28 @@ def test_files_are_sent_by_the_command(door: Server, tmp_path: Path, url: str) -
 def test_the_command_tells_that_nobody_answers(door: Server, tmp_path: Path) -> None:
     assert send(door, tmp_path, oru(), f"mllp://127.0.0.1:{free_port()}")[0] == 3
     assert send(door, tmp_path, oru(), "gopher://a")[0] == 2
+
+
+def test_files_of_the_watched_folder_are_put_aside_with_their_answers(door: Server) -> None:
+    folder = Path(door.options["message_folder"])
+    batch = b"BHS|^~\\&|A|B\r" + oru() + oru() + b"BTS|2\r"
+    files = {"one": oru(), "batch": batch, "bad": oru(version="3.0"), "noise": b"x"}
+    for name, content in files.items():
+        path = folder / f"{name}.hl7"
+        path.with_suffix(".tmp").write_bytes(content)
+        os.utime(path.with_suffix(".tmp"), (1, 1))
+        path.with_suffix(".tmp").rename(path)
+    until = time.monotonic() + 30
+    while list(folder.glob("*.hl7")) and time.monotonic() < until:
+        time.sleep(0.1)
+    answers = {
+        f"{path.parent.name}/{path.name}": codes(path.read_bytes())
+        for path in folder.rglob("*.ack")
+    }
+    assert answers == {
+        "done/one.hl7.ack": [("AA", "")],
+        "done/batch.hl7.ack": [("AA", ""), ("AA", "")],
+        "refused/bad.hl7.ack": [("AR", "version")],
+        "refused/noise.hl7.ack": [("AR", "")],
+    }
+    assert (folder / "done" / "one.hl7").read_bytes() == files["one"]

@@ -38,13 +38,19 @@ class MessagingOptions(BaseModel):
         "repository.",
         examples=["yes"],
     )
+    message_folder: Path | None = Field(
+        None,
+        description="Folder whose files are taken as HL7 v2 messages, and moved to done or refused "
+        "in it, beside their acknowledgements; unset: none. It needs mllp_port.",
+        examples=["/var/spool/xds/messages"],
+    )
     message_senders: Literal["any", "known"] = Field(
         "any",
         description="Whose messages are taken: any, or those of senders with a flavour.",
         examples=["known"],
     )
     max_hl7v2_bytes: ByteSize = Field(
-        ByteSize(128 << 20),
+        ByteSize(192 << 20),
         gt=0,
         description="Largest HL7 v2 message that brings reports, documents or orders, or batch.",
         examples=["64MiB"],

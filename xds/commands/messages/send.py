@@ -29,7 +29,7 @@ _REFUSED, _UNANSWERED = 1, 3
 _FILE: Final = click.Path(exists=True, dir_okay=False)
 
 
-class MessageSender(Protocol):
+class MessageConnection(Protocol):
     """One connection to a server of messages."""
 
     def ask(self, source: SpooledMessage) -> Iterator[bytes]:
@@ -85,13 +85,13 @@ def _paths(files: Sequence[str]) -> Iterator[Path]:
         yield from map(Path, found)
 
 
-def _sender(url: str, tls: ssl.SSLContext | None, token: str, timeout: float) -> MessageSender:
+def _sender(url: str, tls: ssl.SSLContext | None, token: str, timeout: float) -> MessageConnection:
     if url.startswith(("http://", "https://")):
         return _ByHttp(HttpEndpoint(url, Settings(timeout=timeout, tls=tls)), token)
     return _ByMllp(MllpConnection(MllpAddress.parse(url), tls, answer_seconds=timeout))
 
 
-def _sent(sender: MessageSender, path: Path) -> bool:
+def _sent(sender: MessageConnection, path: Path) -> bool:
     """Send a file, print what is said of it, and tell whether all of it was taken."""
     with SpooledMessage(_MOST_BYTES) as source, path.open("rb") as opened:
         while block := opened.read(_BLOCK):

@@ -11,6 +11,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
@@ -23,6 +24,7 @@ from xds.database.errors import DatabaseUnavailable
 from xds.hl7v2 import mllp
 from xds.hl7v2.spooled import SpooledMessage
 from xds.messaging.doors.answering import Answering, MessageArrival
+from xds.messaging.doors.folder import WatchedFolder
 from xds.messaging.doors.opening import answering, limit
 from xds.security.caller import Caller
 from xds.security.node import Node
@@ -44,13 +46,13 @@ def run(
         tls = _context(config, certificates.recv()) if config.mllp_has_tls else None
         metrics = Metrics("feed") if config.metrics == "yes" else None
         domain = AffinityDomain.open(config, serves=True, metrics=metrics)
-        answer = partial(_answer, answering(domain, config, metrics))
+        answers = answering(domain, config, metrics)
     except Exception as error:
         unforeseen = not isinstance(error, DatabaseUnavailable | OSError | ValueError)
         _log.error("the patient feed cannot start", reason=str(error), exc_info=unforeseen)
         cannot_start.set()
         raise SystemExit(1) from None
-    server = mllp.Server(listening, answer, _limits(config), tls, metrics)
+    server = mllp.Server(listening, partial(_answer, answers), _limits(config), tls, metrics)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is for the supervisor
@@ -58,8 +60,26 @@ def run(
     threading.Thread(target=_leave_with_supervisor, args=(server,), daemon=True).start()
     host, port, *_ = listening.getsockname()
     _log.info("ready for the patient feed", host=host, port=port, process=os.getpid())
-    server.serve()
+    with _watched(answers, config):
+        server.serve()
     domain.close()
+
+
+@contextmanager
+def _watched(answers: Answering, config: Config) -> Iterator[None]:
+    """Handle the files of the folder of messages for the length of a block."""
+    if config.message_folder is None:
+        yield
+        return
+    folder = WatchedFolder(config.message_folder, answers, limit(config))
+    end = threading.Event()
+    thread = threading.Thread(target=folder.watch, args=(end,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join(config.grace_seconds)
 
 
 def _answer(by: Answering, message: SpooledMessage, node: Node) -> Iterator[bytes]:
