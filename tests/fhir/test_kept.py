@@ -1,14 +1,34 @@
 """Resources that were written lately."""
 
+from xds.fhir.http import versions
+from xds.fhir.r4 import json
+from xds.fhir.r4.json import Rendered
+from xds.fhir.r4.resource import Resource
 from xds.fhir.search.rendered import RenderedResources
+
+
+def made(resource: Resource) -> Rendered:
+    return Rendered(resource["id"], json.render(resource))
+
+
+def test_the_version_is_put_into_the_text() -> None:
+    for meta in ({"versionId": "2", "lastUpdated": "x"}, {"lastUpdated": "x"}):
+        one = {
+            "resourceType": "List",
+            "id": "a",
+            "meta": meta,
+            "note": [{"text": '"versionId":"2"', "author": "http://x/fhir/1"}],
+        }
+        found = versions.rendered(one, "http://x/fhir")
+        assert found == made(versions.versioned(one, "http://x/fhir"))
 
 
 def test_a_resource_is_written_once() -> None:
     kept, written = RenderedResources(), []
 
-    def write() -> dict[str, object]:
+    def write() -> Rendered:
         written.append(1)
-        return {"id": "a", "text": "ä"}
+        return made({"id": "a", "text": "ä"})
 
     first, second = kept.rendered("a", write), kept.rendered("a", write)
     assert first == second
@@ -19,7 +39,7 @@ def test_a_resource_is_written_once() -> None:
 def test_who_changes_a_resource_changes_nothing_kept() -> None:
     kept = RenderedResources()
     for _ in range(3):
-        found = kept.rendered("a", lambda: {"id": "a", "list": [1]}).resource()
+        found = kept.rendered("a", lambda: made({"id": "a", "list": [1]})).resource()
         assert found["list"] == [1]
         found["list"].append(2)
 
@@ -29,9 +49,9 @@ def test_what_was_asked_for_longest_ago_is_forgotten() -> None:
     written: list[str] = []
 
     def ask(key: str) -> None:
-        def write() -> dict[str, object]:
+        def write() -> Rendered:
             written.append(key)
-            return {"id": key}
+            return made({"id": key})
 
         kept.rendered(key, write)
 

@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 from xds.fhir.datatypes.context import Writing
 from xds.fhir.exchange import Answer, Call
 from xds.fhir.facade import Facade
-from xds.fhir.http.versions import versioned
+from xds.fhir.http.versions import rendered, versioned
+from xds.fhir.r4.json import Rendered
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
 from xds.fhir.search import searchset
@@ -39,7 +40,7 @@ def find(facade: Facade, call: Call) -> Answer:
     patient_ids = [patient.patient_id for patient in page.found]
     call.access.details = replace(_details(call, patient_ids), results=len(patient_ids))
     resources = [
-        facade.resources.rendered((patient, call.base), partial(_resource, patient, writing))
+        facade.resources.rendered((patient, call.base), partial(_rendered, patient, writing))
         for patient in page.found
     ]
     return Answer(resource=search.searchset(None, page, resources))
@@ -71,6 +72,10 @@ def read(facade: Facade, call: Call) -> Answer:
 
 def _resource(patient: KnownPatient, writing: Writing) -> Resource:
     return versioned(patient_resource(patient, context=writing), writing.base)
+
+
+def _rendered(patient: KnownPatient, writing: Writing) -> Rendered:
+    return rendered(patient_resource(patient, context=writing), writing.base)
 
 
 def _found(selection: Selection, facade: Facade, view: RegistryView) -> dict[int, KnownPatient]:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from xds.fhir.datatypes.context import Writing
 from xds.fhir.exchange import Answer, Call
 from xds.fhir.facade import Facade
-from xds.fhir.http.versions import versioned
+from xds.fhir.http import versions
 from xds.fhir.r4.json import Rendered
 from xds.fhir.r4.resource import Resource
 from xds.fhir.search import searchset
@@ -117,16 +117,16 @@ def kept_or_written(
         one = left.pop()
         own = of.get(one.found.entry_uuid, ())
         key = (*searchset.state(one, base), *own)
-        yield kept.rendered(key, partial(_versioned, write, one, own, base), keep=keep)
+        yield kept.rendered(key, partial(_written, write, one, own, base), keep=keep)
 
 
-def _versioned(
+def _written(
     write: Callable[[Found[Any], Sequence[P]], Resource],
     one: Found[Any],
     own: Sequence[P],
     base: str,
-) -> Resource:
-    return versioned(write(one, own), base)
+) -> Rendered:
+    return versions.rendered(write(one, own), base)
 
 
 def number_of(found: Found[Any]) -> int:

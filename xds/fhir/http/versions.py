@@ -12,11 +12,14 @@ from hashlib import blake2b
 from typing import Final
 
 from xds.fhir.r4 import json
+from xds.fhir.r4.json import Rendered
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
 
 _FIRST: Final = "1"
 _DIGEST_BYTES: Final = 8
+_HEAD: Final = ("resourceType", "id", "meta")
+"""How a resource begins, so that the first versionId of its JSON is its own."""
 
 
 def versioned(resource: Resource, base: str) -> Resource:
@@ -25,12 +28,26 @@ def versioned(resource: Resource, base: str) -> Resource:
     ``base`` is the absolute URL of the FHIR base that its URLs begin with.
     """
     meta = resource.get("meta", {})
-    content = json.render(resource).replace(base.encode(), b"")
-    digest = blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
-    version = f"{meta.get('versionId', _FIRST)}-{digest}"
+    version = _version(resource, json.render(resource), base)
     kind, identifier = resource["resourceType"], resource["id"]
     own = {"resourceType": kind, "id": identifier, "meta": {**meta, "versionId": version}}
     return {**own, **{name: value for name, value in resource.items() if name not in own}}
+
+
+def rendered(resource: Resource, base: str) -> Rendered:
+    """Return the JSON of a resource with its versionId, which is put into the text."""
+    content = json.render(resource)
+    stated = resource.get("meta", {}).get("versionId", "")
+    if not (stated.isdecimal() and tuple(resource)[: len(_HEAD)] == _HEAD):
+        return Rendered(resource["id"], json.render(versioned(resource, base)))
+    before, after = f'"versionId":"{stated}"', f'"versionId":"{_version(resource, content, base)}"'
+    return Rendered(resource["id"], content.replace(before.encode(), after.encode(), 1))
+
+
+def _version(resource: Resource, content: bytes, base: str) -> str:
+    number = resource.get("meta", {}).get("versionId", _FIRST)
+    told = content.replace(base.encode(), b"")
+    return f"{number}-{blake2b(told, digest_size=_DIGEST_BYTES).hexdigest()}"
 
 
 def etag(resource: Resource) -> str:

@@ -9,9 +9,7 @@ from collections.abc import Callable, Hashable
 from typing import Final
 
 from xds.cache import Cache
-from xds.fhir.r4 import json
 from xds.fhir.r4.json import Rendered
-from xds.fhir.r4.resource import Resource
 
 _MOST_BYTES: Final = 32 << 20
 _OF_KEY: Final = 1_000
@@ -29,13 +27,12 @@ class RenderedResources:
         self._cache: Cache[Hashable, Rendered] = Cache(most_bytes, size=_size)
 
     def rendered(
-        self, key: Hashable, write: Callable[[], Resource], *, keep: bool = True
+        self, key: Hashable, write: Callable[[], Rendered], *, keep: bool = True
     ) -> Rendered:
         """Return a resource, written if it is not kept; ``keep`` tells whether it is to be."""
         known = self._cache.get(key)
         if known is None:
-            made = write()
-            known = Rendered(made["id"], json.render(made))
+            known = write()
             if keep:
                 self._cache.put(key, known)
         return known
