@@ -23,16 +23,17 @@ from xds.metadata.rules.case import Case, Policy, RegistryState
 from xds.metadata.rules.submission_rules import UPDATES, violations
 from xds.metadata.submission import Registration, Submission
 from xds.metadata.unique_ids import normal
-from xds.registry import consequences, events, lookups, removal, updates
+from xds.registry import consequences, events, legal_holds, lookups, removal, updates
 from xds.registry.consequences import Consequences
 from xds.registry.events import EVENT_OBJECTS, Event, NewEvent
+from xds.registry.legal_holds import LegalHold
 from xds.registry.locking import all_of_locks, of_unique_ids, relied_on, require_locked
 from xds.registry.patients import Patients
 from xds.registry.queries.search import Columns, Search
 from xds.registry.queries.stored_queries import QueryRequest, QueryResult, ResultLimits, answer
 from xds.registry.queries.views import LATEST_VERSION, RegistryView
 from xds.registry.queries.visibility import Visibility
-from xds.registry.removal import LegalHold, Removal
+from xds.registry.removal import Removal
 from xds.registry.storage.fragments import FIRST_VERSION
 from xds.registry.storage.rows import PreparedObject, assign_patients, insert_objects, prepared
 from xds.registry.tables import TABLES, document_entry, patient
@@ -322,17 +323,17 @@ class DocumentRegistry:
         An entry is on legal hold as well that comes to be registered later on.
         """
         with self.database.write(of_unique_ids(unique_ids)) as connection:
-            removal.hold(connection, unique_ids, at=datatypes.now(), reason=reason)
+            legal_holds.hold(connection, unique_ids, at=datatypes.now(), reason=reason)
 
     def release(self, unique_ids: Sequence[str]) -> list[str]:
         """End the legal hold of documents, and return those of which there was one."""
         with self.database.write(of_unique_ids(unique_ids)) as connection:
-            return removal.release(connection, unique_ids)
+            return legal_holds.release(connection, unique_ids)
 
     def holds(self) -> Sequence[LegalHold]:
         """Return the documents that are on legal hold by a mark."""
         with self.database.read() as connection:
-            return removal.legal_holds(connection)
+            return legal_holds.legal_holds(connection)
 
     def query(self, request: QueryRequest, visible: Criterion) -> QueryResult:
         """Answer a stored query (ITI TF-2 3.18.4.1.3) to someone to whom that much is visible.

@@ -27,12 +27,10 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    any_,
     bindparam,
     cast,
     delete,
     func,
-    insert,
     literal,
     null,
     or_,
@@ -40,6 +38,7 @@ from sqlalchemy import (
     type_coerce,
     update,
 )
+from sqlalchemy.types import TypeEngine
 
 from xds.database.access import Database
 from xds.database.hidden_rows import delete_hidden, has_hidden, hide
@@ -121,19 +120,21 @@ class _List:
 
     def has_uuid(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
         """Return the condition that a column of UUIDs has one of the values."""
-        if self.is_json:
-            return type_coerce(column, Text).in_(self._json())
-        return type_coerce(column, Uuid()) == any_(cast(literal(self.text, Text), ARRAY(Uuid())))
+        plain = type_coerce(column, Text() if self.is_json else Uuid())
+        return plain.in_(self._each(Uuid()))
 
     def has_key(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
         """Return the condition that a column of row numbers has one of the values."""
-        if self.is_json:
-            return column.in_(self._json())
-        return column == any_(cast(literal(self.text, Text), ARRAY(BigInteger)))
+        return column.in_(self._each(BigInteger()))
 
-    def _json(self) -> Select[Any]:
-        each = func.json_each(self.text).table_valued("value")
-        return select(each.c.value)
+    def _each(self, kind: TypeEngine[Any]) -> Select[Any]:
+        """Return the values as rows: PostgreSQL would read the text again for each row of a table.
+
+        ``kind`` is what they are there.
+        """
+        if self.is_json:
+            return select(func.json_each(self.text).table_valued("value").c.value)
+        return select(func.unnest(cast(literal(self.text, Text), ARRAY(kind))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -459,42 +460,3 @@ def _emptied(connection: Connection, removal: Removal, now: str) -> list[NewEven
         dated = {"last_update_time": now, "last_updated_at": now}
         connection.execute(update(folder).where(own).values(dated))
     return [NewEvent(CONTENT_REMOVED, Folder, row.entry_uuid, row.patient) for row in rows]
-
-
-# --- legal holds ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class LegalHold:
-    """A document that nobody may remove, nor its metadata."""
-
-    unique_id: str
-    at: str
-    """DTM, UTC: since when."""
-    reason: str
-
-
-def hold(connection: Connection, unique_ids: Iterable[str], *, at: str, reason: str) -> None:
-    """Put documents on legal hold; of those that are already, nothing changes."""
-    wanted = {normal(one): None for one in unique_ids}
-    known = set(connection.scalars(select(legal_hold.c.unique_id)))
-    rows = [{"unique_id": one, "at": at, "reason": reason} for one in wanted if one not in known]
-    if rows:
-        connection.execute(insert(legal_hold), rows)
-
-
-def release(connection: Connection, unique_ids: Iterable[str]) -> list[str]:
-    """End the legal hold of documents, and return those of which there was one."""
-    ended = []
-    for unique_id in unique_ids:
-        own = legal_hold.c.unique_id == unique_id
-        if connection.execute(delete(legal_hold).where(own)).rowcount:
-            ended.append(unique_id)
-    return ended
-
-
-def legal_holds(connection: Connection) -> list[LegalHold]:
-    """Return the documents that are on legal hold by a mark, the first one first."""
-    columns = (legal_hold.c.unique_id, legal_hold.c.at, legal_hold.c.reason)
-    query = select(*columns).order_by(legal_hold.c.at, legal_hold.c.unique_id)
-    return [LegalHold(*row) for row in connection.execute(query)]
