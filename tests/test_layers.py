@@ -22,7 +22,7 @@ LAYERS: Final = (
     ("server",),
     ("app", "websocket"),
     ("channels", "subscribers"),
-    ("dsubm",),
+    ("dsubm", "fhir_messages"),
     ("mhd", "messaging"),
     ("content",),
     ("soap", "fhir", "hl7v2"),
@@ -222,7 +222,7 @@ LIBRARIES: Final = {
         "metadata",
         "client",
     ),
-    "orjson": ("fhir", "mhd", "security.key_sets", "audit.record"),
+    "orjson": ("fhir", "mhd", "fhir_messages", "security.key_sets", "audit.record"),
     "signxml": ("soap.assertions",),
     "jwt": ("security.key_sets", "security.tokens"),
 }

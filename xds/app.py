@@ -10,6 +10,7 @@ from xds.database.errors import DatabaseUnavailable
 from xds.dsubm import interactions as dsubm
 from xds.fhir import application
 from xds.fhir.interactions import Interaction
+from xds.fhir_messages import interactions as fhir_messages
 from xds.http import pages
 from xds.messaging.doors import http
 from xds.messaging.doors.opening import message_endpoint
@@ -37,7 +38,11 @@ _FHIR: Final = f"{application.ROOT}/"
 _BROKER: Final = f"/{BROKER}"
 _Endpoint = TypeVar("_Endpoint")
 
-INTERACTIONS: Final = (*mhd.INTERACTIONS, *dsubm.INTERACTIONS)
+INTERACTIONS: Final = (
+    *mhd.INTERACTIONS,
+    *dsubm.INTERACTIONS,
+    *fhir_messages.INTERACTIONS,
+)
 """What is answered below /fhir: the rows of each FHIR service."""
 
 

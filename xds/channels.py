@@ -10,6 +10,7 @@ from xds.database.access import Database
 from xds.database.errors import DatabaseUnavailable
 from xds.dsub import renderer as dsub
 from xds.dsubm.rendering import NOTIFICATIONS
+from xds.fhir_messages import process_message
 from xds.messaging.outbound import sending as outbound
 from xds.notification import sender
 from xds.notification.recorder import recorder
@@ -31,6 +32,7 @@ CHANNELS: Final[Sequence[Callable[[Config, Database], Channel | None]]] = (
     asynchronous.channel,
     audit_log.channel,
     outbound.channel,
+    process_message.channel,
     *sender.channels(PROTOCOLS),
 )
 """What makes each channel; None where the options do not have it."""

@@ -118,6 +118,11 @@ class Config(
         return is_wanted and "fhir" in self.places
 
     @property
+    def takes_fhir_messages(self) -> bool:
+        """Whether reports, documents and orders are taken as FHIR messages."""
+        return self.messages != "no" and "fhir" in self.places
+
+    @property
     def excluded_transactions(self) -> frozenset[str]:
         """The names of the transactions that are not answered."""
         return self.excluded_updates | self.excluded_dsub

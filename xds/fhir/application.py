@@ -303,7 +303,13 @@ class _Responder:
             data = _body(environ).read(config.max_fhir_bytes)
             if not (data or self.interaction.needs_body):
                 return None
-            return bodies.resource_of(data, content_type, expected, config.max_fhir_depth)
+            return bodies.resource_of(
+                data,
+                content_type,
+                expected,
+                config.max_fhir_depth,
+                is_lenient=self.interaction.is_lenient,
+            )
         except Refused as refused:
             # what cannot be read has no elements to point at: it is wrong as a whole
             raise refused if refused.status == 415 else refused.at(expected) from None

@@ -95,6 +95,9 @@ class Interaction:
     """Of what is found, read or made; empty where that is no resource type in particular."""
     body: str = ""
     """The resource type of the body; empty where there is none, or a form."""
+    is_lenient: bool = False
+    """Whether the handler itself judges a body that is not as FHIR has it: what is wrong is among
+    the warnings of the call, with severity ``error``."""
     needs_body: bool = True
     """Whether there must be one, where there can be one."""
     takes: Callable[[Resource], bool] | None = None

@@ -10,6 +10,7 @@ leaves a message filed and recorded, or neither, and a message that is sent agai
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from random import random
 from typing import Final, Self
@@ -58,6 +59,12 @@ _MOST_LOGGED: Final = 40
 _log = logs.get_logger(__name__)
 
 
+def _tell_refusal(access: Access, refusal: ContentRefused) -> None:
+    """Say of an access that has passed the interceptors what its answer tells to be wrong."""
+    access.refused_as = FailureKind.REFUSED
+    access.violations = tuple(refusal.violations)
+
+
 def uncounted(_incoming: IncomingMessage, _outcome: FilingOutcome) -> None:
     """Count nothing."""
 
@@ -89,27 +96,45 @@ class MessageFiler:
         )
 
     def file(
-        self, incoming: IncomingMessage, *, in_place_of: str | None = None, held: str | None = None
+        self,
+        incoming: IncomingMessage,
+        *,
+        in_place_of: str | None = None,
+        held: str | None = None,
+        access: Access | None = None,
     ) -> FilingOutcome:
         """File a message, and return what became of it, which is durable then.
 
         It raises nothing: where the database or the store is not available the outcome has the
         verdict ``internal``, and nothing was stored. ``in_place_of`` is the id of the record of a
         refused message that this one corrects, ``held`` that of the message itself, which has
-        waited for its patient.
+        waited for its patient. ``access`` is that of a door that has passed the interceptors
+        itself: a refusal is told by it.
         """
-        outcome = self._guarded(incoming, lambda: self._passing(incoming, in_place_of, held))
+        outcome = self._guarded(
+            incoming, lambda: self._passing(incoming, in_place_of, held, access)
+        )
         self._tell(incoming, outcome)
         return outcome
 
     def refuse(
-        self, incoming: IncomingMessage, findings: Sequence[MessageFinding]
+        self,
+        incoming: IncomingMessage,
+        findings: Sequence[MessageFinding],
+        *,
+        access: Access | None = None,
     ) -> FilingOutcome:
-        """Keep a message that is refused before it is filed, so that it can be corrected."""
+        """Keep a message that is refused before it is filed, so that it can be corrected.
+
+        ``access`` as for :meth:`file`.
+        """
 
         def act() -> FilingOutcome:
-            access = self._access(incoming)
-            self.domain.interceptors.unreadable(access, ContentRefused(*findings))
+            refusal = ContentRefused(*findings)
+            if access is None:
+                self.domain.interceptors.unreadable(self._access(incoming), refusal)
+            else:
+                _tell_refusal(access, refusal)
             return self._record_refusal(incoming, findings, None)
 
         outcome = self._guarded(incoming, act)
@@ -179,14 +204,20 @@ class MessageFiler:
         return access
 
     def _passing(
-        self, incoming: IncomingMessage, in_place_of: str | None, held: str | None
+        self,
+        incoming: IncomingMessage,
+        in_place_of: str | None,
+        held: str | None,
+        passed: Access | None = None,
     ) -> FilingOutcome:
-        access = self._access(incoming)
+        access = passed or self._access(incoming)
         extra: list[FiledReport] = []
         try:
-            with self.domain.interceptors.passing(access):
+            with nullcontext() if passed else self.domain.interceptors.passing(access):
                 return self._file(incoming, access, in_place_of, held, extra)
         except ContentRefused as refusal:
+            if passed:
+                _tell_refusal(passed, refusal)
             return self._record_refusal(incoming, refusal.findings, held, extra)
         except AccessDenied as denied:
             finding = MessageFinding(verdict=DENIED, location="MSH^1", reason=str(denied))

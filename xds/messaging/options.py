@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ByteSize, Field
 
+from xds.options.values import Targets
+
 
 class OutboundOptions(BaseModel):
     """Where documents go as messages."""
@@ -43,6 +45,12 @@ class MessagingOptions(BaseModel):
         description="Folder whose files are taken as HL7 v2 messages, and moved to done or refused "
         "in it, beside their acknowledgements; unset: none. It needs mllp_port.",
         examples=["/var/spool/xds/messages"],
+    )
+    message_response_targets: Targets | None = Field(
+        None,
+        description="URLs, parted by spaces, below which responses to asynchronous FHIR messages "
+        "may be sent; unset: none.",
+        examples=["https://engine.hospital.example/fhir"],
     )
     message_senders: Literal["any", "known"] = Field(
         "any",

@@ -7,7 +7,7 @@ written beside a row (a handler, an operation of the WSDL) tests/test_catalogue.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -162,6 +162,13 @@ def _subscriptions(
     return TransactionRow(
         name=name, title=title, kind=kind, actor="registry", audit=audit, fhir=path
     )
+
+
+def _reports(name: str, title: str, *events: TriggerEvent) -> TransactionRow:
+    """Return the row of messages of HL7 v2 that bring reports, documents or orders."""
+    audit = AuditedAs(AuditEventID.IMPORT, "C")
+    told = {"kind": TransactionKind.SUBMIT, "actor": "repository", "is_over_http": True}
+    return TransactionRow(name=name, title=title, audit=audit, hl7v2=events, **told)  # type: ignore[arg-type]
 
 
 ITI_8: Final = TransactionRow(
@@ -449,45 +456,33 @@ ITI_120: Final = TransactionRow(
         f"{{{v.NS_QUERY}}}AdhocQueryRequest",
     ),
 )
-CARD_7: Final = TransactionRow(
-    name="CARD-7",
-    title="Encapsulated Report Submission",
-    kind=TransactionKind.SUBMIT,
-    actor="repository",
-    audit=AuditedAs(AuditEventID.IMPORT, "C"),
-    hl7v2=tuple(TriggerEvent(f"T{i:02}", title, "MDM") for i, title in enumerate(_OF_MDM, 1)),
-    is_over_http=True,
+CARD_7: Final = _reports(
+    "CARD-7",
+    "Encapsulated Report Submission",
+    *(TriggerEvent(f"T{i:02}", title, "MDM") for i, title in enumerate(_OF_MDM, 1)),
 )
-LAB_1: Final = TransactionRow(
-    name="LAB-1",
-    title="Placer Order Management",
-    kind=TransactionKind.SUBMIT,
-    actor="repository",
-    audit=AuditedAs(AuditEventID.IMPORT, "C"),
-    hl7v2=(
-        TriggerEvent("O01", "An order", "ORM"),
-        TriggerEvent("O21", "A laboratory order", "OML"),
-        TriggerEvent("O19", "A general clinical order", "OMG"),
-    ),
-    is_over_http=True,
+LAB_1: Final = _reports(
+    *("LAB-1", "Placer Order Management", TriggerEvent("O01", "An order", "ORM")),
+    TriggerEvent("O21", "A laboratory order", "OML"),
+    TriggerEvent("O19", "A general clinical order", "OMG"),
 )
-LAB_3: Final = TransactionRow(
-    name="LAB-3",
-    title="Order Results Management",
-    kind=TransactionKind.SUBMIT,
-    actor="repository",
-    audit=AuditedAs(AuditEventID.IMPORT, "C"),
-    hl7v2=(TriggerEvent("R01", "Results of observations", "ORU"),),
-    is_over_http=True,
+_ORU: Final = TriggerEvent("R01", "Results of observations", "ORU")
+LAB_3: Final = _reports("LAB-3", "Order Results Management", _ORU)
+PROCESS_MESSAGE: Final = replace(
+    ITI_106,
+    name="process-message",
+    title="Process Message",
+    audit=AuditedAs(AuditEventID.REST, "C", "operation"),
+    fhir="/$process-message",
 )
 
 CATALOGUE: Final = (
     *(ITI_8, ITI_18, ITI_41, ITI_42, ITI_43, ITI_44, ITI_51, ITI_52, ITI_54, ITI_57, ITI_61),
     *(ITI_62, ITI_64, ITI_65, ITI_66, ITI_67, ITI_68, ITI_69, ITI_70, ITI_78, ITI_86, ITI_92),
     *(ITI_105, ITI_106, ITI_110, ITI_111, ITI_113, ITI_114, ITI_120),
-    *(CARD_7, LAB_1, LAB_3),
+    *(CARD_7, LAB_1, LAB_3, PROCESS_MESSAGE),
 )
-"""Those of ITI, then those of other domains, in the order of their numbers."""
+"""Those of ITI, then of other domains, by their numbers."""
 
 
 def actions_of(names: Collection[str]) -> frozenset[str]:
@@ -496,5 +491,5 @@ def actions_of(names: Collection[str]) -> frozenset[str]:
 
 
 def names_of(*kinds: TransactionKind) -> tuple[str, ...]:
-    """Return the names of the transactions of some kinds, in the order of the catalogue."""
+    """Return the names of the transactions of some kinds, in order."""
     return tuple(row.name for row in CATALOGUE if row.kind in kinds)

@@ -52,11 +52,12 @@ class Body:
 
 
 def resource_of(
-    data: bytes, content_type: str, expected: str, deepest: int
+    data: bytes, content_type: str, expected: str, deepest: int, *, is_lenient: bool = False
 ) -> tuple[Resource, str, list[Issue]]:
     """Read a resource: itself, its form, and the warnings; Refused with every problem it has.
 
     It is tidied (:mod:`xds.fhir.http.tidying`); white space in a URI or a code is a problem.
+    ``is_lenient`` returns problems of a resource that can be read among the warnings, as errors.
     """
     form = negotiation.body_form(content_type) or negotiation.guessed_form(data)
     if form == FHIR_XML:
@@ -64,7 +65,7 @@ def resource_of(
     else:
         resource, issues = json.read(data, deepest), []
     issues = [*issues, *structure.problems(resource, expected=expected)]
-    if any(issue.severity not in _NOT_ERRORS for issue in issues):
+    if not is_lenient and any(issue.severity not in _NOT_ERRORS for issue in issues):
         raise Refused(400, issues)
     return resource, form, [*issues, *tidied(resource)]
 

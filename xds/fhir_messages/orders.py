@@ -1,0 +1,49 @@
+"""Orders of a message (FHIR R4 ServiceRequest)."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from xds.fhir_messages.bundle import MessageBundle, PlacedResource, number_of, type_of
+from xds.messaging.flavours.flavour import Flavour
+from xds.messaging.model import EntityNumber, MessageOrder
+from xds.messaging.verdicts import SEGMENT
+
+_CONTROLS: Final = {"revoked": "CA", "entered-in-error": "CA", "on-hold": "HD", "completed": "SC"}
+"""ServiceRequest.status to ORC-1 of HL7 table 0119; all else is a new order."""
+
+
+def orders_of(message: MessageBundle, flavour: Flavour) -> Sequence[MessageOrder]:
+    """Return the orders; an error where there is none."""
+    requests = message.of_type("ServiceRequest")
+    if not requests:
+        message.fail(SEGMENT, "Bundle.entry", "there is no ServiceRequest: nothing is ordered")
+    return [_order(message, one, flavour) for one in requests]
+
+
+def _order(message: MessageBundle, placed: PlacedResource, flavour: Flavour) -> MessageOrder:
+    said = placed.resource
+    ordered = said.get("authoredOn") or said.get("occurrenceDateTime")
+    return MessageOrder(
+        control=_CONTROLS.get(said.get("status", ""), "NW"),
+        placer=_number(placed, flavour, ("PLAC", "")),
+        filler=_number(placed, flavour, ("FILL",)),
+        group=_group(placed, flavour),
+        status=said.get("status", ""),
+        test=message.code(said.get("code")),
+        ordered=message.time(ordered, f"{placed.path}.authoredOn"),
+        location=placed.path,
+    )
+
+
+def _number(placed: PlacedResource, flavour: Flavour, types: Sequence[str]) -> EntityNumber | None:
+    def found() -> Iterator[EntityNumber | None]:
+        for one in placed.resource.get("identifier", ()):
+            if type_of(one) in types:
+                yield number_of(one, flavour)
+
+    return next(filter(None, found()), None)
+
+
+def _group(placed: PlacedResource, flavour: Flavour) -> EntityNumber | None:
+    requisition = placed.resource.get("requisition")
+    return number_of(requisition, flavour) if requisition else None
