@@ -63,3 +63,10 @@ class MessagingOptions(BaseModel):
         description="Largest HL7 v2 message that brings reports, documents or orders, or batch.",
         examples=["64MiB"],
     )
+    messages_kept_days: int = Field(
+        400,
+        ge=1,
+        description="Days for which HL7 v2 messages that were accepted are kept as they came; what "
+        "is known of them and of what they made stays.",
+        examples=[90],
+    )

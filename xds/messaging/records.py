@@ -96,6 +96,12 @@ def replayed(connection: Connection, keys: MessageKeys) -> FilingOutcome | None:
     return None if row is None else outcome(row, is_replay=True)
 
 
+def settled(connection: Connection, record_id: str) -> FilingOutcome | None:
+    """Return what became of a message that was held, where it is held no longer."""
+    row = connection.execute(select(message).where(_M.id == record_id)).one()
+    return None if row.state == "held" else outcome(row, is_replay=True)
+
+
 def has_same_id(connection: Connection, keys: MessageKeys, digest: str) -> bool:
     """Tell whether the control id of a message was that of another one."""
     bound = {"same_id": keys.same_id, "digest": digest}
@@ -216,7 +222,9 @@ def write_again(database: Database, connection: Connection, of: str, new: NewRec
     kept = {"id", "received", "in_place_of", "door", "feed", "caller"}
     values = {name: value for name, value in row.items() if name not in kept}
     values["accepted_as"] = new.keys.accepted_as if new.outcome.state in _ACCEPTED else None
-    connection.execute(update(message).where(_M.id == of).values(values))
+    waiting = _M.state.in_((*_WAITING, "held"))
+    if not connection.execute(update(message).where(_M.id == of, waiting).values(values)).rowcount:
+        raise AlreadyAccepted
     key = connection.scalar(select(_M.pk).where(_M.id == of))
     connection.execute(delete(message_number).where(message_number.c.message == key))
     numbers = [{"number": one, "message": key} for one in sorted(set(new.numbers))]

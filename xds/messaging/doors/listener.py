@@ -25,7 +25,7 @@ from xds.hl7v2 import mllp
 from xds.hl7v2.spooled import SpooledMessage
 from xds.messaging.doors.answering import Answering, MessageArrival
 from xds.messaging.doors.folder import WatchedFolder
-from xds.messaging.doors.opening import answering, limit
+from xds.messaging.doors.opening import answering, limit, message_keeper
 from xds.security.caller import Caller
 from xds.security.node import Node
 from xds.telemetry.metrics import Metrics
@@ -47,6 +47,8 @@ def run(
         metrics = Metrics("feed") if config.metrics == "yes" else None
         domain = AffinityDomain.open(config, serves=True, metrics=metrics)
         answers = answering(domain, config, metrics)
+        if keeper := message_keeper(domain, config):
+            keeper.start()
     except Exception as error:
         unforeseen = not isinstance(error, DatabaseUnavailable | OSError | ValueError)
         _log.error("the patient feed cannot start", reason=str(error), exc_info=unforeseen)

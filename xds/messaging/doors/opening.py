@@ -11,6 +11,8 @@ from xds.messaging.doors.documents import FiledMessages
 from xds.messaging.doors.http import MessageEndpoint
 from xds.messaging.filing import MessageFiler
 from xds.messaging.flavours.reading import read_flavours
+from xds.messaging.keeper import MessageKeeper
+from xds.messaging.operations import MessageOperations
 from xds.telemetry.metrics import Metrics
 
 
@@ -31,6 +33,15 @@ def message_endpoint(
     authorization = Authorization.open(config, domain, config.user_requirements)
     answers = answering(domain, config, metrics)
     return MessageEndpoint(answers, authorization, limit(config), int(config.max_hl7v2_bytes))
+
+
+def message_keeper(domain: AffinityDomain, config: Config) -> MessageKeeper | None:
+    """Return what looks after messages; None where none are taken. FlavourError."""
+    documents = _documents(domain, config)
+    if documents is None:
+        return None
+    acting = MessageOperations(filer=documents.filer, flavours=documents.flavours)
+    return MessageKeeper(acting, config.messages_kept_days)
 
 
 def _documents(domain: AffinityDomain, config: Config) -> FiledMessages | None:

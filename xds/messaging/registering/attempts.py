@@ -91,6 +91,8 @@ class FilingAttempt:
                     return found
                 if records.has_same_id(connection, self.keys, incoming.digest):
                     self.findings.append(_same_id(incoming))
+            elif found := records.settled(connection, self.updates):
+                return found
             chosen = patients.choose(
                 connection, self.content.patient, self.assigning_authority, incoming.flavour
             )

@@ -1,0 +1,122 @@
+"""What an operator does about messages: finds, files again, corrects, purges them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.databases import Databases
+from tests.messaging.filing import NATIONAL, FilingWorld, filing_world
+from xds.messaging import operations, records
+from xds.messaging.filing import FilingOutcome
+from xds.messaging.flavours.reading import read_flavours
+from xds.messaging.operations import MessageOperations, MessageSelection
+from xds.registry import patient_links
+
+CUT = "JVBERi0xLjQKMSAwIG9iago8PD4+CmVuZG9iagoK"
+WHOLE = "JVBERi0xLjQKMSAwIG9iago8PD4+CmVuZG9iagolJUVPRgo="
+
+
+def oru(data: str, patient: str = f"{NATIONAL.value}^^^NHS^NH", control_id: str = "C1") -> bytes:
+    lines = (
+        f"MSH|^~\\&|LAB|RX1|||20260810||ORU^R01|{control_id}|P|2.5.1",
+        f"PID|1||{patient}||Jones^Ann||19600501|F",
+        "OBR|1||N1^LAB|R1^Report|||20260809|||||||||||||||20260810|||F",
+        f"OBX|1|ED|R1^Report||^application^pdf^Base64^{data}||||||F",
+    )
+    return "\r".join(lines).encode() + b"\r"
+
+
+@pytest.fixture
+def world(databases: Databases, tmp_path: Path) -> Iterator[FilingWorld]:
+    with filing_world(databases, tmp_path, assigning_authority=NATIONAL.domain) as found:
+        yield found
+
+
+@pytest.fixture
+def operating(world: FilingWorld, tmp_path: Path) -> MessageOperations:
+    folder = tmp_path / "flavours"
+    folder.mkdir()
+    (folder / "held.toml").write_text(
+        'unknown_patients = "hold"\n[domains]\nMRN = "2.999.6.1"\n'
+        '[[match]]\napplication = "LAB"\nfacility = "RX1"\n'
+    )
+    return MessageOperations(filer=world.filer, flavours=read_flavours(folder))
+
+
+def arrives(operating: MessageOperations, raw: bytes) -> str:
+    """File a message as a door does, and return its state."""
+    empty = operations.RecordedMessage(
+        id="",
+        received=0,
+        door="mllp",
+        flavour="",
+        what="",
+        control_id="",
+        sender="",
+        state="refused",
+        verdict="",
+        size=0,
+        media="hl7v2",
+        feed="",
+        patient_id="",
+        in_place_of=None,
+        outcome=FilingOutcome(state="refused"),
+    )
+    return operating._file(empty, [raw], "mllp").state
+
+
+def listed(world: FilingWorld, **asked: object) -> list[operations.RecordedMessage]:
+    with world.filer.domain.database.read() as connection:
+        return operations.find(connection, MessageSelection(**asked))  # type: ignore[arg-type]
+
+
+def known(world: FilingWorld) -> None:
+    world.filer.domain.identities.add(NATIONAL.cx)
+
+
+def test_a_refused_message_is_corrected(world: FilingWorld, operating: MessageOperations) -> None:
+    known(world)
+    assert arrives(operating, oru(CUT)) == "refused"
+    assert arrives(operating, oru(CUT)) == "refused"
+    (refused,) = listed(world, states=("refused",))
+    assert (refused.control_id, refused.verdict) == ("C1", "corrupt")
+    assert b"".join(records.raw(world.filer.domain.database, refused.id)) == oru(CUT)
+    assert operating.resend(refused).state == "refused"
+    assert operating.correct(refused, [oru(WHOLE)]).state == "filed"
+    corrected, old = listed(world, name="C1")
+    assert (old.state, corrected.in_place_of) == ("corrected", refused.id)
+    for asked in ({"number": "N1"}, {"patient": NATIONAL.value}, {"sender": "LAB|RX1"}):
+        assert corrected.id in [one.id for one in listed(world, **asked)]
+
+
+def test_a_held_message_is_filed_when_its_patient_is_known(
+    world: FilingWorld, operating: MessageOperations
+) -> None:
+    assert arrives(operating, oru(WHOLE, "A100^^^MRN")) == "held"
+    assert operating.release() == 0
+    known(world)
+    with world.filer.domain.database.write() as connection:
+        patient_links.link(connection, [NATIONAL.cx, "A100^^^&2.999.6.1&ISO"])
+    assert operating.release() == 1
+    assert operating.release() == 0
+    (found,) = listed(world)
+    assert (found.state, found.door, found.patient_id) == ("filed", "mllp", NATIONAL.cx)
+    assert [one.patient_id for one in world.entries()] == [NATIONAL.cx]
+
+
+def test_what_is_kept_no_longer_is_purged(
+    world: FilingWorld, operating: MessageOperations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "INLINE", 1)
+    known(world)
+    assert arrives(operating, oru(WHOLE)) == "filed"
+    assert arrives(operating, oru(CUT, control_id="C2")) == "refused"
+    database = world.filer.domain.database
+    assert records.purge(database, 1 << 60) == 1
+    (filed,) = listed(world, states=("filed",))
+    (refused,) = listed(world, states=("refused",))
+    assert list(records.raw(database, filed.id)) == []
+    assert b"".join(records.raw(database, refused.id)) == oru(CUT, control_id="C2")
+    with pytest.raises(operations.MessageNotKept):
+        operating.resend(filed)

@@ -1,0 +1,209 @@
+"""What an operator can do about messages that came in: find, look, file again, correct, purge."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from sqlalchemy import ColumnElement, Connection, Row, or_, select
+
+from xds.hl7v2.message import Message, Unreadable
+from xds.hl7v2.spooled import SpooledMessage
+from xds.messaging import records
+from xds.messaging.filing import FilingOutcome, MessageFiler
+from xds.messaging.flavours.table import FlavourTable
+from xds.messaging.incoming import Door, IncomingMessage, MessageState
+from xds.messaging.tables import message, message_number
+from xds.messaging.v2.reading import envelope_of, read
+from xds.messaging.verdicts import ContentRefused
+from xds.registry.tables import searchable
+from xds.security.caller import Caller
+from xds.security.node import NOWHERE
+
+_M: Final = message.c
+_MOST_BYTES: Final = 1 << 31
+_AT_ONCE: Final = 100
+_OPERATOR: Final = Caller(node=NOWHERE)
+
+
+class MessageNotKept(Exception):
+    """There is no such message, or it is no longer kept; the text says which."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSelection:
+    """Which messages are meant; what is empty is not asked for."""
+
+    name: str = ""
+    """The id of its record, or its control id."""
+    patient: str = ""
+    """An id with its domain (CX), or the number alone."""
+    number: str = ""
+    """Of a report or an order."""
+    sender: str = ""
+    """``application|facility``, or a part of it."""
+    states: Sequence[MessageState] = ()
+    since: int = 0
+    """Milliseconds since 1970."""
+    until: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedMessage:
+    """A record, as it is listed."""
+
+    id: str
+    received: int
+    door: str
+    flavour: str
+    what: str
+    """``ORU^R01``."""
+    control_id: str
+    sender: str
+    state: MessageState
+    verdict: str
+    size: int
+    media: str
+    feed: str
+    patient_id: str
+    in_place_of: str | None
+    outcome: FilingOutcome
+
+
+def find(
+    connection: Connection, selection: MessageSelection, most: int = 1_000
+) -> list[RecordedMessage]:
+    """Return messages, the latest first."""
+    query = select(message).where(*_conditions(selection)).order_by(_M.pk.desc()).limit(most)
+    return [_recorded(row) for row in connection.execute(query)]
+
+
+def _conditions(selection: MessageSelection) -> Iterator[ColumnElement[bool]]:
+    if selection.name:
+        yield or_(_M.id == selection.name, _M.control_id == selection.name)
+    if selection.patient:
+        wanted = searchable(selection.patient)
+        is_whole = "^^^" in wanted
+        yield _M.patient_id == wanted if is_whole else _M.patient_id.startswith(f"{wanted}^^^")
+    if selection.number:
+        found = select(message_number.c.message).where(message_number.c.number == selection.number)
+        yield _M.pk.in_(found)
+    if selection.sender:
+        yield _M.sender.contains(selection.sender, autoescape=True)
+    if selection.states:
+        yield _M.state.in_(selection.states)
+    if selection.since:
+        yield _M.received >= selection.since
+    if selection.until:
+        yield _M.received < selection.until
+
+
+def _recorded(row: Row[Any]) -> RecordedMessage:
+    return RecordedMessage(
+        id=row.id,
+        received=row.received,
+        door=row.door,
+        flavour=row.flavour,
+        what="^".join(filter(None, (row.code, row.trigger_event))),
+        control_id=row.control_id,
+        sender=row.sender,
+        state=row.state,
+        verdict=row.verdict,
+        size=row.size,
+        media=row.media,
+        feed=row.feed,
+        patient_id=row.patient_id,
+        in_place_of=row.in_place_of,
+        outcome=records.outcome(row),
+    )
+
+
+def one(connection: Connection, name: str) -> RecordedMessage:
+    """Return the record of an id, or the last of a control id; MessageNotKept."""
+    found = find(connection, MessageSelection(name=name), 1)
+    if not found:
+        raise MessageNotKept(f"there is no message {name}")
+    return found[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageOperations:
+    """Files messages of the record again."""
+
+    filer: MessageFiler
+    flavours: FlavourTable
+
+    def resend(self, found: RecordedMessage) -> FilingOutcome:
+        """File a message as it came; MessageNotKept where that is no longer there."""
+        return self._file(found, self._raw(found), "command")
+
+    def correct(self, found: RecordedMessage, blocks: Iterable[bytes]) -> FilingOutcome:
+        """File other content in the place of a message that was refused; both are kept."""
+        return self._file(found, blocks, "command", in_place_of=found.id)
+
+    def release(self) -> int:
+        """File the messages whose patients have become known; return how many there were."""
+        with self.filer.domain.database.read() as connection:
+            held = find(connection, MessageSelection(states=("held",)), _AT_ONCE)
+        filed = 0
+        for found in reversed(held):
+            blocks = self._raw(found)
+            outcome = self._file(found, blocks, _door(found), held=found.id)
+            filed += outcome.state != "held"
+        return filed
+
+    def _raw(self, found: RecordedMessage) -> Iterator[bytes]:
+        if found.media != "hl7v2":
+            raise MessageNotKept("a FHIR message is sent again by its sender")
+        blocks = records.raw(self.filer.domain.database, found.id)
+        first = next(blocks, None)
+        if first is None:
+            raise MessageNotKept("the message itself is no longer kept")
+        return _all_of(first, blocks)
+
+    def _file(
+        self,
+        found: RecordedMessage,
+        blocks: Iterable[bytes],
+        door: Door,
+        *,
+        in_place_of: str | None = None,
+        held: str | None = None,
+    ) -> FilingOutcome:
+        with SpooledMessage(_MOST_BYTES) as source:
+            for block in blocks:
+                source.write(block)
+            source.finish()
+            try:
+                again = Message.read(source)
+            except Unreadable as error:
+                raise MessageNotKept(error.reason) from None
+            envelope = envelope_of(again)
+            incoming = IncomingMessage(
+                door=door,
+                caller=_OPERATOR,
+                media="hl7v2",
+                digest=again.digest,
+                size=again.size,
+                raw=again.blocks,
+                envelope=envelope,
+                flavour=self.flavours.flavour_of(envelope),
+                content=None,
+                feed=found.feed,
+            )
+            try:
+                content = read(again, self.flavours)
+            except ContentRefused as refusal:
+                return self.filer.refuse(incoming, refusal.findings)
+            return self.filer.file(
+                replace(incoming, content=content), in_place_of=in_place_of, held=held
+            )
+
+
+def _all_of(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _door(found: RecordedMessage) -> Literal["mllp", "http", "fhir", "folder", "command"]:
+    doors: dict[str, Door] = {"mllp": "mllp", "http": "http", "folder": "folder"}
+    return doors.get(found.door, "command")
