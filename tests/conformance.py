@@ -348,9 +348,14 @@ def _of_broker() -> Iterator[Row]:
 
 
 def _updates() -> Iterator[Row]:
+    there: set[str] = set()
     for row in UPDATES:
         cells = (f"`{row.method} {row.path or '/'}`", row.summary.rstrip("."), row.name)
-        yield Row(f"FHIR {row.method} {row.path or '/'}", cells)
+        key = f"FHIR {row.method} {row.path or '/'}"
+        if key in there:  # the body tells which it is
+            key += f" {row.name}"
+        there.add(key)
+        yield Row(key, cells)
 
 
 @cache

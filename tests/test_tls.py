@@ -472,10 +472,13 @@ def everything(of_everything: Files, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def mllp_port(server: Server) -> int:
-    for line in server.log.read_text().splitlines():
-        entry = json.loads(line)
-        if entry["event"] == "ready for the patient feed":
-            return int(entry["port"])
+    until = time.monotonic() + 60
+    while time.monotonic() < until:  # its process starts beside the workers
+        for line in server.log.read_text().splitlines():
+            entry = json.loads(line)
+            if entry["event"] == "ready for the patient feed":
+                return int(entry["port"])
+        time.sleep(0.1)
     raise AssertionError("there is no patient feed")
 
 

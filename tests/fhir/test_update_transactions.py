@@ -26,6 +26,7 @@ from xds.fhir.r4.resource import Resource
 
 shows = pytest.mark.shows
 ALL_OR_NOTHING = shows("FHIR POST /")
+REMOVED_TOGETHER = shows("FHIR POST / ITI-62")
 
 
 def _put(document: Published, resource: Resource, **request: str) -> Resource:
@@ -209,7 +210,7 @@ def _delete(document: Published, url: str = "", **request: str) -> Resource:
     return {"request": {"method": "DELETE", "url": url, **request}}
 
 
-@ALL_OR_NOTHING
+@REMOVED_TOGETHER
 @shows("FHIR DELETE /DocumentReference/{id}")
 def test_documents_are_removed_together(updating: Server, document: Published) -> None:
     of_the_same, of_another = another_document(document), published(updating)
@@ -225,7 +226,7 @@ def test_documents_are_removed_together(updating: Server, document: Published) -
         assert ask(updating, "GET", one.path).status == 404
 
 
-@ALL_OR_NOTHING
+@REMOVED_TOGETHER
 def test_nothing_is_removed_where_an_entry_is_refused(
     updating: Server, document: Published
 ) -> None:

@@ -130,6 +130,7 @@ _OF_OTHERS: Final = {
     "documentation",
     "PreviousVersion",
     "AssociationPropagation",
+    "message",
     "OriginalStatus",
     "NewStatus",
 }

@@ -93,6 +93,14 @@ _RIDING: Final = (
 
 _DOCUMENT_ENTRY: Final = (
     *_RIDING,
+    (
+        "source_message",
+        "",
+        "the message of HL7 v2 or FHIR that brought the document, by the id of its record",
+        "all of it: FHIR clients are not told",
+        "",
+        Direction.NONE,
+    ),
     ("entry_uuid", "identifier.where(use = 'official')", _UUID),
     ("home_community_id", _HOME),
     ("availability_status", "status", "Approved: current; Deprecated: superseded"),
