@@ -60,6 +60,10 @@ def rendered(found: MessageReport) -> RenderedContent:
     return found.documents[0].content
 
 
+shows = pytest.mark.shows
+
+
+@shows("LAB-3 R01")
 def test_a_report_has_its_numbers_people_times_and_codes() -> None:
     found = content("oru_pdf", ("LABSYS|HOSP", "IGENE|MFT"))
     assert found.envelope.sender == "IGENE|MFT"
@@ -251,6 +255,7 @@ def test_an_identifier_that_fails_is_a_warning_beside_one_that_holds() -> None:
     ]
 
 
+@shows(*(f"CARD-7 T{number:02}" for number in range(1, 12)))
 @pytest.mark.parametrize(
     ("trigger", "change", "action"),
     [
@@ -306,6 +311,7 @@ def test_a_flavour_may_know_the_charset_better_than_a_message(tmp_path: Path) ->
     assert found.patient.family == "Co\N{LATIN SMALL LIGATURE OE}ter"
 
 
+@shows("LAB-1 O01", "LAB-1 O19", "LAB-1 O21")
 def test_an_order_has_a_row_for_each_test_and_its_form() -> None:
     found = content("oml_form")
     assert [(one.control, one.test and one.test.code) for one in found.orders] == [
