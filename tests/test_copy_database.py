@@ -30,6 +30,7 @@ FURTHER = (
     "subscription_token",
     *("message", "message_number", "message_part", "message_order", "report"),
     *("patient_link", "patient_details"),
+    *("outbound_message", "paused_destination"),
 )
 EXAMPLES: dict[type, object] = {Text: "Ä text", LargeBinary: b"\0\xff"}
 
