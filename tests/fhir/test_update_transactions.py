@@ -17,6 +17,7 @@ from tests.fhir.updated import (
     patient_of,
     published,
     published_folder,
+    replacing,
     setting,
 )
 from tests.serving import Server, serving
@@ -306,9 +307,7 @@ def test_a_submission_with_an_update_that_is_refused_stores_nothing(document: Pu
 
 def test_a_document_is_replaced_and_relabelled_in_one_bundle(document: Published) -> None:
     """The replacement deprecates it, and the update of its label makes a version of that."""
-    bundle = new_bundle("one_document", patient_of(document))
-    replaces = {"code": "replaces", "target": {"reference": document.path.removeprefix("/")}}
-    bundle["entry"][1]["resource"]["relatesTo"] = [replaces]
+    bundle = replacing(document)
     bundle["entry"].append(_patch(document, LABELLED))
     body = json.dumps(bundle).encode()
     reply = ask(document.server, "POST", "", {"Content-Type": FHIR_JSON}, body)

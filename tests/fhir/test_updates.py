@@ -17,6 +17,7 @@ from tests.fhir.updated import (
     Published,
     history_of,
     published,
+    replacing,
     setting,
 )
 from tests.reference import MESSAGES, needs
@@ -95,6 +96,18 @@ def test_status_and_metadata_change_at_once(document: Published) -> None:
     reply = document.put(document.edited(setting(status="superseded", description="old")))
     assert history_of(reply.json()) == ("2", "superseded")
     assert reply.json()["description"] == "old"
+
+
+@shows("rule not_replaced")
+def test_a_document_that_is_replaced_does_not_become_current_again(document: Published) -> None:
+    read_before = document.edited(setting(description="seen"))
+    body = json.dumps(replacing(document)).encode()
+    assert document.send("POST", "", body).status == 200
+    told = document.refuses(document.put(read_before), 422)
+    assert told == [("business-rule", "XDSMetadataUpdateError", f"{D}.status")]
+    assert history_of(document.read()) == ("1", "superseded")
+    reply = document.put(document.edited(setting(description="seen")))
+    assert history_of(reply.json()) == ("2", "superseded")
 
 
 @shows("behaviour FHIR entered-in-error")

@@ -119,6 +119,14 @@ def another_document(of: Published) -> Published:
     return _published(of.server, "one_document", patient_of(of))[1]
 
 
+def replacing(document: Published) -> Resource:
+    """Return an ITI-65 Bundle with another document that replaces one."""
+    bundle = new_bundle("one_document", patient_of(document))
+    target = {"reference": document.path.removeprefix("/")}
+    bundle["entry"][1]["resource"]["relatesTo"] = [{"code": "replaces", "target": target}]
+    return bundle
+
+
 def patient_of(document: Published) -> str:
     """Return the patient of a document, by the value of the identifier."""
     value: str = document.read()["subject"]["identifier"]["value"]

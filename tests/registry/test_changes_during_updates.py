@@ -13,7 +13,7 @@ from xds.database.access import Database
 from xds.database.locks import NOTHING, Locks
 from xds.errors import TransactionFailure
 from xds.metadata import vocabulary as v
-from xds.metadata.catalogue import ITI_57
+from xds.metadata.catalogue import ITI_57, ITI_92
 from xds.metadata.criteria import ANYTHING, Comparison, Operator
 from xds.metadata.objects import Association, DocumentEntry
 from xds.metadata.submission import Submission
@@ -43,14 +43,18 @@ class Meanwhile:
             yield connection
 
 
-def _with_addendum() -> Submission:
+def _of_entries(*numbers: int) -> Submission:
     entries = [
         samples.entry(number, samples.oid(), PATIENT, Fingerprint(1, "0" * 40)).updated(
             repository_unique_id="2.999.1.3"
         )
-        for number in (1, 2)
+        for number in numbers
     ]
-    made = samples.submission(PATIENT, samples.oid(), entries).with_uuids()
+    return samples.submission(PATIENT, samples.oid(), entries).with_uuids()
+
+
+def _with_addendum() -> Submission:
+    made = _of_entries(1, 2)
     old, new = made.document_entries
     relation = Association.create(association_type=v.APND, source=new.id, target=old.id)
     return Submission((*made.objects, relation)).with_uuids()
@@ -116,3 +120,25 @@ def test_a_version_that_is_made_meanwhile_is_not_made_twice(database: Database) 
         )
     assert {one.code for one in refused.value.errors} == {"XDSMetadataVersionError"}
     assert _registered(registry, submission.document_entries[0]).title == "other"
+
+
+@pytest.mark.parametrize("transaction", [ITI_57.name, ITI_92.name])
+def test_a_document_that_is_replaced_meanwhile_stays_replaced(
+    database: Database, transaction: str
+) -> None:
+    registry = DocumentRegistry(database=database, has_updates=True)
+    submission = _of_entries(1)
+    registry.register(submission)
+    (entry,) = submission.document_entries
+    old = _registered(registry, entry)
+    other = _of_entries(2)
+    relation = Association.create(
+        association_type=v.RPLC, source=other.document_entries[0].id, target=old.id
+    )
+    replacement = Submission((*other.objects, relation)).with_uuids()
+    racing: Any = Meanwhile(database, lambda meanwhile: meanwhile.register(replacement))
+    DocumentRegistry(database=racing, has_updates=True).register(
+        _update(old, "next"), transaction=transaction
+    )
+    new = _registered(registry, entry)
+    assert (new.title, new.availability_status) == ("next", v.DEPRECATED)

@@ -176,6 +176,34 @@ def test_statuses_are_changed_without_a_version(updated: Updated) -> None:
     }
 
 
+@shows("behaviour status changes", "rule not_replaced")
+@pytest.mark.parametrize("ending", ["the replacement", "the relation"])
+def test_what_is_not_replaced_any_more_is_approved_again(updated: Updated, ending: str) -> None:
+    before = updated.all()
+    updated.send("iti42/replacement")
+    (relation,) = (
+        one
+        for one in updated.all().values()
+        if isinstance(one, Association) and one.association_type == v.RPLC
+    )
+    ended = relation.source if ending == "the replacement" else relation.id
+    status = edits.association("status-document")
+    updated.send(
+        "iti57/statuses",
+        edits.both(
+            edits.remove(*map(edits.association, ("status-folder", "status-membership"))),
+            edits.attribute(status, "targetObject", updated.uuid(10)),
+            edits.values(edits.slot(status, "OriginalStatus"), v.DEPRECATED),
+            edits.values(edits.slot(status, "NewStatus"), v.APPROVED),
+            edits.attribute(edits.association("status-relation"), "targetObject", ended),
+        ),
+    )
+    after = updated.all()
+    original = updated.uuid(10)
+    assert after[original].status == before[original].status
+    assert after[ended].status == v.DEPRECATED
+
+
 @shows("behaviour status changes")
 def test_a_version_and_a_status_in_one_update(updated: Updated) -> None:
     status = edits.add_object(

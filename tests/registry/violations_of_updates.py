@@ -282,6 +282,18 @@ _STATUSES: Final = (
         words=("NewStatus must be one of",),
     ),
     _status(
+        name="a document that is replaced becomes Approved again",
+        rule="not_replaced",
+        before=(*_REGISTERED, registered("iti42/replacement")),
+        edit=both(
+            attribute(association("status-document"), "targetObject", _REPORT),
+            values(slot(association("status-document"), "OriginalStatus"), v.DEPRECATED),
+            values(slot(association("status-document"), "NewStatus"), v.APPROVED),
+        ),
+        code=UPDATE,
+        words=(_REPORT, "is replaced"),
+    ),
+    _status(
         name="the status of a SubmissionSet",
         rule="status_changes",
         edit=attribute(association("status-document"), "targetObject", f"{_UUID}01"),

@@ -147,6 +147,7 @@ SUBMISSION_RULES: Final[tuple[Rule, ...]] = (
     Rule(updates.approved_folder_versions, _UPDATE, _MU, UPDATE),
     Rule(updates.propagation, _UPDATE, _MU, UPDATE),
     Rule(updates.status_changes, _UPDATE, _MU, UPDATE),
+    Rule(updates.not_replaced, _UPDATE, "ITI TF-2 3.42.4.1.3.3", UPDATE),
     Rule(updates.submitted_ends, _UPDATE, _MU, UPDATE),
     Rule(updates.no_deprecated_ends, _UPDATE, _MU, UPDATE),
     Rule(updates.reconciled_patients, _RECONCILIATION, _MU, UPDATES),

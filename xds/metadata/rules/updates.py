@@ -249,6 +249,25 @@ def _unchangeable(case: Case, target: RegisteredObject) -> str | None:
     return None if target.is_latest else "is not the latest version"
 
 
+def not_replaced(case: Case) -> Findings:
+    """What an Approved document replaces does not become Approved again.
+
+    A client that read it before the replacement would make two documents current.
+    """
+    state = _State(case)
+    replaced = {
+        one.target
+        for one in state.associations()
+        if one.association_type in v.REPLACEMENTS and state.end(one.source) is not None
+    }
+    for one in triggers(case, v.UPDATE_AVAILABILITY_STATUS):
+        target = status_target(case, one)
+        if target is None or target.entry_uuid not in replaced:
+            continue
+        if one.new_status == v.APPROVED != target.availability_status:
+            yield Finding(one, f"{one.target} is replaced by an Approved document")
+
+
 def submitted_ends(case: Case) -> Findings:
     """A new relationship goes from one document to another."""
     for one in submitted_associations(case):
@@ -303,6 +322,8 @@ class _State:
     def associations(self) -> Iterable[Association]:
         """Yield registered Associations that this update makes hold, or makes hold again."""
         for one in self.case.known.associations:
+            if self.statuses.get(one.id) == v.DEPRECATED:
+                continue
             joined = [self.new[end] for end in (one.source, one.target) if end in self.new]
             if all(propagates(self.case, thing) for thing in joined):
                 yield one

@@ -86,15 +86,21 @@ def _submission(
         parts = list(_objects(one, submission_set.id, f"object {number}", new_versions))
         objects += parts
         joining = {new_versions.get(uuid, uuid): path for uuid, path in one.joining.items()}
-        paths |= {each.id: joining.get(_target(each), one.path) for each in parts}
+        paths |= {each.id: _place(one, each, joining) for each in parts}
     named = Submission(tuple(objects))
     submission = named.with_uuids()
     ids = zip(named.objects, submission.objects, strict=True)
     return submission, {made.id: paths[symbolic.id] for symbolic, made in ids}
 
 
-def _target(thing: MetadataObject) -> str:
-    return thing.target if isinstance(thing, Association) else ""
+def _place(change: MetadataChange, thing: MetadataObject, joining: Mapping[str, str]) -> str:
+    """Return the FHIRPath of an object of a change; of a joining document by its entryUUID."""
+    if not isinstance(thing, Association):
+        return change.path
+    is_status = thing.association_type == v.UPDATE_AVAILABILITY_STATUS
+    if is_status and thing.target not in change.leaving:
+        return f"{change.path}.status"
+    return joining.get(thing.target, change.path)
 
 
 def _submission_set(thing: DocumentEntry | Folder, source_id: str) -> SubmissionSet:
