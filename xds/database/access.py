@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, Select, event, literal_column, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -14,6 +14,7 @@ from xds.database.backend import LOCKS, Backend
 from xds.database.errors import CommitUnknown, DatabaseConflict, DatabaseUnavailable
 from xds.database.locks import NOTHING, Locks
 from xds.database.postgresql import PostgreSQL
+from xds.database.reading import fetch
 from xds.database.sqlite import SQLite
 from xds.tracing import part
 
@@ -26,6 +27,7 @@ InCommit = Callable[[Connection], None]
 """Work on the same database that shares the fate of somebody else's transaction."""
 
 _ATTEMPTS: Final = 5
+_SOMETHING: Final[Select[Any]] = select(literal_column("1"))
 _ANNOUNCED: Final = "xds_announced"
 """Where a connection keeps the topics that its transaction has announced."""
 
@@ -58,6 +60,8 @@ class Database:
         self._backend = _backend(url, connections, patience)
         self.is_sqlite = isinstance(self._backend, SQLite)
         self._readers = _KeptReaders(connections // 2)
+        self._seconds: Select[Any] = select(literal_column(self._backend.clock))
+        self._milliseconds: Select[Any] = select(literal_column(self._backend.clock_milliseconds))
         self._listeners: dict[str, list[Callable[[], None]]] = defaultdict(list)
         event.listen(self._backend.engine, "begin", self._begin)
         try:
@@ -149,17 +153,19 @@ class Database:
 
     def clock(self, connection: Connection) -> int:
         """Return the database's time in seconds since 1970: it is the same for all processes."""
-        return int(connection.scalar(text(f"SELECT {self._backend.clock}")))
+        ((now,),) = fetch(connection, self._seconds, {})
+        return int(now)
 
     def milliseconds(self, connection: Connection) -> int:
         """Return the database's time in milliseconds since 1970: the same for all processes."""
-        return int(connection.scalar(text(f"SELECT {self._backend.clock_milliseconds}")))
+        ((now,),) = fetch(connection, self._milliseconds, {})
+        return int(now)
 
     def check(self) -> None:
         """Raise DatabaseUnavailable when the database does not answer, or its file has gone."""
         self._backend.require_same()
         with self.read() as connection:
-            connection.execute(text("SELECT 1"))
+            fetch(connection, _SOMETHING, {})
 
     def check_writing(self) -> None:
         """Commit something that changes nothing; DatabaseUnavailable when that cannot be done."""

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, delete, func, or_, select
 from xds import logs
 from xds.database.access import Database
 from xds.database.errors import DatabaseUnavailable
+from xds.database.reading import fetch
 from xds.notification import numbers, rows, transitions
 from xds.notification.model import NotificationKind, SubscriptionState
 from xds.notification.tables import notification, subscription
@@ -105,7 +106,7 @@ class SubscriptionKeeper:
         """Do what is due; return whether there may be more."""
         with self._database.read() as connection:
             now = self._database.milliseconds(connection)
-            keys = list(connection.scalars(_DUE, {"now": now}))
+            keys = [key for (key,) in fetch(connection, _DUE, {"now": now})]
         self._clock.saw(now)
         if self._clock.was_set_back or not self._heeded:
             self._heed_clock()

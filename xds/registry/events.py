@@ -4,11 +4,22 @@ They are written inside the commit that they tell of, so none is lost and none t
 that was rolled back. A subscriber keeps the last number that it has seen and reads on from there.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Table, bindparam, func, insert, literal, select, text, true
+from sqlalchemy import (
+    Connection,
+    Select,
+    Table,
+    bindparam,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+    text,
+)
 
 from xds.database.access import announce
 from xds.database.lists import one_of
@@ -71,6 +82,7 @@ _LOW: Final = 0x7FFFFFFF
 _LAST: Final = (
     "SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM event_pk_seq"
 )
+_LAST_GIVEN: Final[Select[Any]] = select(literal_column(f"({_LAST})"))
 _NAMES: Final = ", ".join(column.name for column in _COLUMNS)
 _POSTGRESQL: Final = f"""
     WITH said AS MATERIALIZED (
@@ -88,12 +100,13 @@ _SAY: Final = f"""
     SELECT pg_advisory_xact_lock_shared({_NUMBERS}, (last & {_LOW})::integer)
     FROM ({_LAST}) AS numbers (last)
 """
-_UNDER_WAY: Final = text(
-    f"""
-    SELECT objid::bigint FROM pg_locks
-    WHERE locktype = 'advisory' AND classid = {_NUMBERS} AND objsubid = 2
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    """
+_UNDER_WAY: Final[Select[Any]] = select(literal_column("objid::bigint")).select_from(
+    text(
+        f"""
+        pg_locks WHERE locktype = 'advisory' AND classid = {_NUMBERS} AND objsubid = 2
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        """
+    )
 )
 
 
@@ -210,10 +223,11 @@ def last_complete(connection: Connection) -> int | None:
     """
     if connection.dialect.name == "sqlite":
         return None
-    last: int = connection.scalar(text(_LAST)) or 0
+    ((last,),) = fetch(connection, _LAST_GIVEN, {})
     # only now: who was given a number up to the last has said so by now, or has committed
-    behind = [(last - low) & _LOW for low in connection.scalars(_UNDER_WAY)]
-    return last - max((number for number in behind if number <= _LOW // 2), default=0)
+    behind = [(last - low) & _LOW for (low,) in fetch(connection, _UNDER_WAY, {})]
+    complete: int = last - max((number for number in behind if number <= _LOW // 2), default=0)
+    return complete
 
 
 def last_seen(connection: Connection) -> int:
@@ -234,6 +248,30 @@ def last_before(connection: Connection, at: str) -> int:
     return last or 0
 
 
+_LATEST: Final = 2**63 - 1
+_SURVIVOR: Final = patient.alias("surviving_patient")
+_AFTER: Final = (
+    select(
+        event.c.pk,
+        event.c.kind,
+        event.c.at,
+        event.c.object_kind,
+        event.c.entry_uuid,
+        patient.c.patient_id,
+        _SURVIVOR.c.patient_id,
+        event.c.submission_set,
+        event.c.snapshot,
+        event.c.snapshot_status,
+    )
+    .select_from(
+        event.outerjoin(patient, event.c.patient == patient.c.pk).outerjoin(
+            _SURVIVOR, event.c.survivor == _SURVIVOR.c.pk
+        )
+    )
+    .where(event.c.pk > bindparam("number"), event.c.pk <= bindparam("until"))
+    .order_by(event.c.pk)
+    .limit(bindparam("at_most", type_=event.c.pk.type))
+)
 _HIGHEST: Final = select(func.max(event.c.pk))
 _ANY_AFTER: Final = select(event.c.pk).where(event.c.pk > bindparam("last")).limit(1)
 
@@ -247,32 +285,8 @@ def after(
     connection: Connection, number: int, *, until: int | None = None, at_most: int = 1_000
 ) -> list[Event]:
     """Return the events that follow a number, up to another one, oldest first."""
-    survivor = patient.alias("surviving_patient")
-    query = (
-        select(event, patient.c.patient_id, survivor.c.patient_id.label("survivor_id"))
-        .select_from(
-            event.outerjoin(patient, event.c.patient == patient.c.pk).outerjoin(
-                survivor, event.c.survivor == survivor.c.pk
-            )
-        )
-        .where(event.c.pk > number, true() if until is None else event.c.pk <= until)
-        .order_by(event.c.pk)
-        .limit(at_most)
-    )
-    return [
-        Event(
-            row.pk,
-            row.kind,
-            row.at,
-            row.object_kind,
-            row.entry_uuid,
-            row.patient_id,
-            row.survivor_id,
-            row.submission_set,
-            _removed(row),
-        )
-        for row in connection.execute(query)
-    ]
+    bound = {"number": number, "until": _LATEST if until is None else until, "at_most": at_most}
+    return [_event(row) for row in fetch(connection, _AFTER, bound)]
 
 
 def removed(
@@ -318,16 +332,19 @@ _REMOVED: Final = (
 _BY_NAME: Final[Mapping[str, type[MetadataObject]]] = {kind.KIND: kind for kind in EVENT_OBJECTS}
 
 
-def _removed(row: Row[Any]) -> FoundObject | None:
-    if row.snapshot is None:
-        return None
-    return FoundObject(
-        kind=_BY_NAME[row.object_kind],
+def _event(row: Sequence[Any]) -> Event:
+    *told, snapshot, status = row
+    one = Event(*told)
+    if snapshot is None:
+        return one
+    what = FoundObject(
+        kind=_BY_NAME[one.object_kind],
         number=0,
-        entry_uuid=row.entry_uuid,
+        entry_uuid=one.entry_uuid or "",
         home_community_id=None,
-        availability_status=row.snapshot_status,
-        patient_id=row.patient_id,
-        last_update_time=row.at,
-        fragment=row.snapshot,
+        availability_status=status,
+        patient_id=one.patient_id,
+        last_update_time=one.at,
+        fragment=snapshot,
     )
+    return replace(one, removed=what)

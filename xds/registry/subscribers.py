@@ -34,6 +34,7 @@ from sqlalchemy import (
 from xds import logs
 from xds.database.access import Database
 from xds.database.errors import DatabaseUnavailable
+from xds.database.reading import fetch
 from xds.database.statements import METADATA
 from xds.registry import events
 from xds.registry.events import Event
@@ -67,7 +68,7 @@ subscriber = Table(
 ``holder`` works for it until ``until``. ``attempts`` counts reactions that failed in a row.
 """
 _C: Final = subscriber.c
-_ROW: Final = select(subscriber).where(_C.name == bindparam("who"))
+_ROW: Final = select(_C.last_event, _C.holder, _C.until).where(_C.name == bindparam("who"))
 _NEW: Final = text(
     "INSERT INTO subscriber (name, last_event, until, attempts) VALUES (:who, :last, 0, 0) "
     "ON CONFLICT (name) DO NOTHING"
@@ -153,6 +154,46 @@ class _Read:
     last: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """Whose turn it is to work for a subscriber, as its row says."""
+
+    noted: int
+    """The number of the last event that was noted."""
+    holder: str | None
+    until: int
+    now: int
+
+    def is_of(self, name: str) -> bool:
+        """Tell whether a reader has the lease."""
+        return self._is_held and self.holder == name
+
+    def is_of_another(self, name: str) -> bool:
+        """Tell whether another reader has the lease."""
+        return self._is_held and self.holder != name
+
+    @property
+    def seconds(self) -> float:
+        """How long to wait for the end of the lease before the next look."""
+        return min(float(self.until - self.now) / 1000, _POLL_SECONDS)
+
+    @property
+    def _is_held(self) -> bool:
+        return self.holder is not None and self.now < self.until <= self.now + 2 * LEASE
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a look at the database has shown."""
+
+    turn: _Turn | None
+    """None where the subscriber is new."""
+    complete: int | None
+    last: int = 0
+    """The number of the last event that was read."""
+    has_more: bool = False
+
+
 class _LeaseLost(Exception):
     """Another process works for the subscriber by now."""
 
@@ -206,30 +247,44 @@ class EventReader:
 
     def _round(self) -> float:
         """React to some events; return the seconds until there may be more."""
-        with self._database.read() as connection:
-            row = connection.execute(_ROW, self._who).one_or_none()
-            now = self._database.milliseconds(connection)
-            # read before the transaction that reads the events: see there
-            complete = events.last_complete(connection)
-        if row is None:
-            self._introduce(complete)
+        seen = self._look()
+        turn = seen.turn
+        if turn is None:
+            self._introduce(seen.complete)
             return 0.0
-        if _is_held(row, now) and row.holder != self._name:
-            return min(float(row.until - now) / 1000, _POLL_SECONDS)
-        is_own = row.holder == self._name and _is_held(row, now)
-        # another process may have worked meanwhile
-        last = self._read.last if is_own and self._read.noted == row.last_event else row.last_event
-        with self._database.read() as connection:
-            found = events.after(connection, last, until=complete, at_most=_BATCH)
+        if turn.is_of_another(self._name):
+            return turn.seconds
+        found = self._events(seen)
         if not found:
-            if last > row.last_event and time.monotonic() > self._noted + _NOTE_SECONDS:
-                self._advance(row.last_event, last, Reaction())
+            if seen.last > turn.noted and time.monotonic() > self._noted + _NOTE_SECONDS:
+                self._advance(turn.noted, seen.last, Reaction())
             return _WARM_SECONDS if time.monotonic() < self._warm_until else _POLL_SECONDS
-        if not is_own:
+        if not turn.is_of(self._name):
             self._take()
-        self._react(row.last_event, found)
+        self._react(turn.noted, found)
         self._warm_until = time.monotonic() + LEASE / 1000
         return 0.0 if len(found) == _BATCH else _WARM_SECONDS
+
+    def _look(self) -> "_Seen":
+        """Look, in one short transaction, whether it is this reader's turn and for what."""
+        with self._database.read() as connection:
+            rows = fetch(connection, _ROW, self._who)
+            # read before the transaction that reads the events: see there
+            complete = events.last_complete(connection)
+            if not rows:
+                return _Seen(None, complete)
+            noted, holder, until = rows[0]
+            turn = _Turn(noted, holder, until, self._database.milliseconds(connection))
+            # another process may have worked meanwhile
+            is_own = turn.is_of(self._name) and self._read.noted == turn.noted
+            last = self._read.last if is_own else turn.noted
+            return _Seen(turn, complete, last, events.is_any_after(connection, last))
+
+    def _events(self, seen: "_Seen") -> Sequence[Event]:
+        if not seen.has_more:
+            return ()
+        with self._database.read() as connection:
+            return events.after(connection, seen.last, until=seen.complete, at_most=_BATCH)
 
     @property
     def _who(self) -> dict[str, Any]:
@@ -295,10 +350,6 @@ def introduce(connection: Connection, name: str, last: int) -> None:
     Where it is new, it begins after an event.
     """
     connection.execute(_NEW, {"who": name, "last": last})
-
-
-def _is_held(row: Any, now: int) -> bool:
-    return row.holder is not None and now < row.until <= now + 2 * LEASE
 
 
 @dataclass(frozen=True, slots=True)
