@@ -166,6 +166,7 @@ def test_everything_is_there_and_goes_on(tmp_path: Path, target: str) -> None:
     assert run("verify", "--data", data, "--database", target).exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_target_with_rows_is_refused_and_stays(tmp_path: Path, target: str) -> None:
     data, other = prepared(tmp_path / "var"), prepared(tmp_path / "other")
     for folder in (data, other):
@@ -187,6 +188,7 @@ def _url(data: Path) -> str:
     return f"sqlite:///{data}/registry.sqlite3"
 
 
+@pytest.mark.slow
 def test_a_file_that_is_in_use_is_refused(tmp_path: Path, target: str) -> None:
     data = prepared(tmp_path / "var")
     domain = AffinityDomain.open(Config(data=data, database=_url(data)))
@@ -200,6 +202,7 @@ def test_a_file_that_is_in_use_is_refused(tmp_path: Path, target: str) -> None:
     assert copied(data, target).exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_file_with_a_removal_that_was_broken_off_is_refused(tmp_path: Path, target: str) -> None:
     data = prepared(tmp_path / "var")
     AffinityDomain.open(Config(data=data, database=_url(data))).close()

@@ -107,6 +107,7 @@ def test_a_record_that_is_not_needed_does_not_count(
 # --- at the start --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_database_that_cannot_be_served_is_one_line(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/registry.sqlite3")
     schema.migrate(database)

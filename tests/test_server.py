@@ -116,6 +116,7 @@ def test_signals_for_the_whole_group_do_no_harm(served: Served) -> None:
     assert served.process.wait(SECONDS) == 0
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_replaced_while_connections_wait() -> None:
     with serving("workers=1") as served:
         served.wait_until_ready()
@@ -126,6 +127,7 @@ def test_a_worker_that_dies_is_replaced_while_connections_wait() -> None:
         assert served.get("/process") not in (first, b"")
 
 
+@pytest.mark.slow
 def test_deaths_within_seconds_do_not_end_the_server() -> None:
     with serving("workers=1") as served:
         served.wait_until_ready()
@@ -182,6 +184,7 @@ def test_workers_leave_with_their_supervisor_after_what_is_under_way(served: Ser
     raise AssertionError("the worker is still there")
 
 
+@pytest.mark.slow
 def test_a_request_that_takes_too_long_is_cut_off() -> None:
     with serving("grace_seconds=1") as served:
         served.wait_until_ready()

@@ -25,6 +25,8 @@ from tests.soap.messages import (
 from tests.soap.refusal import assert_refused, unharmed
 from tests.soap.wire import SUCCESS, Connection, Raw, connected, post, provide, receive, retrieve
 
+pytestmark = pytest.mark.slow
+
 RATE = 4096
 AWAITED = 4
 

@@ -397,6 +397,7 @@ def test_a_lease_that_was_lost_does_not_touch_the_new_holders_target(database: D
     assert (row.holder, row.due) == ("other", before)
 
 
+@pytest.mark.slow
 def test_a_lease_is_renewed_while_a_message_is_under_way(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -455,6 +456,7 @@ def test_a_clock_that_was_set_back_while_nobody_ran_delays_nothing_for_long(
         until(lambda: is_empty(database))
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_set_back_meanwhile_delays_nothing_for_long(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -471,6 +473,7 @@ def test_a_clock_that_is_set_back_meanwhile_delays_nothing_for_long(
         until(lambda: target.of("a") == ids("a", [1]))
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_set_forward_only_makes_what_waits_due(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -498,6 +501,7 @@ def test_pauses_follow_the_schedule_and_differ_by_chance() -> None:
 # --- everything at once --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_whatever_fails_all_arrive_in_order_and_nothing_is_left(
     database: Database, seed: int

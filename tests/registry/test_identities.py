@@ -189,6 +189,7 @@ def entries(count: int, key: int) -> list[dict[str, object]]:
     ]
 
 
+@pytest.mark.slow
 def test_a_merge_moves_ten_thousand_entries(
     database: Database, identities: PatientIdentities
 ) -> None:
@@ -237,6 +238,7 @@ def test_only_active_patients_can_be_submitted_for(database: Database, learn: bo
     assert ("registered", world.patient(1), None) in told(database)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2], ids=["one process", "two processes"])
 @rounds(20, 100)
 def test_merges_and_submissions_that_race_leave_nothing_behind(

@@ -33,6 +33,8 @@ from xds.registry.queries.stored_queries import QueryRequest
 from xds.registry.registry import DocumentRegistry
 from xds.registry.tables import patient
 
+pytestmark = pytest.mark.slow
+
 WRITERS = 6
 ROUNDS = 12
 CODE = Code("c", "2.999.5", "C")

@@ -16,6 +16,8 @@ from tests.serving import Server
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, SubmissionSet
 
+pytestmark = pytest.mark.slow
+
 RACERS = 2
 UUID = "urn:uuid:00000000-0000-4000-8000-0000000000"
 OLD, HELD = f"{UUID}80", f"{UUID}81"

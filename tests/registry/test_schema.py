@@ -142,6 +142,7 @@ def test_an_embedded_database_is_made_and_a_servers_is_not(empty: Database) -> N
         assert schema.current(empty) is None
 
 
+@pytest.mark.slow
 def test_several_may_migrate_at_once(empty: Database, tmp_path: Path, databases: Databases) -> None:
     url = databases.url(tmp_path)
     others = [Database(url) for _ in range(3)]
@@ -203,6 +204,7 @@ def test_what_the_first_released_program_wrote_is_served(old: Database) -> None:
     assert document.mime_type == "text/plain"
 
 
+@pytest.mark.slow
 def test_what_the_first_released_program_wrote_can_be_built_upon(old: Database) -> None:
     schema.migrate(old)
     registry = DocumentRegistry(database=old)
@@ -301,11 +303,13 @@ def test_what_is_searched_is_that_of_its_search_version() -> None:
     assert found == SEARCHED
 
 
+@pytest.mark.slow
 def test_an_upgraded_database_has_what_registering_anew_would_write(old: Database) -> None:
     schema.migrate(old)
     assert searched(old) == registered_anew(old)
 
 
+@pytest.mark.slow
 def test_what_an_older_program_registers_during_an_upgrade_is_refilled(old: Database) -> None:
     schema.migrate(old)
     DocumentRegistry(database=old).register(submission(World(2), "iti42/several_authors"))
@@ -324,6 +328,7 @@ def test_what_an_older_program_registers_during_an_upgrade_is_refilled(old: Data
     assert versions == {SEARCH_VERSIONS["document_entry"]}
 
 
+@pytest.mark.slow
 def test_several_refill_at_once(old: Database, tmp_path: Path, databases: Databases) -> None:
     schema.migrate(old)
     whole = searched(old)
@@ -350,6 +355,7 @@ def test_a_later_step_keeps_the_data(old: Database, later: Callable[[str], Migra
     assert schema.migrate(old, later(ADDED)) == (ADDED, ADDED)
 
 
+@pytest.mark.slow
 def test_serving_goes_on_during_a_step_that_adds(
     old: Database, later: Callable[[str], Migrations], tmp_path: Path, databases: Databases
 ) -> None:

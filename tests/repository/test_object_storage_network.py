@@ -68,6 +68,7 @@ def every_use(store: DocumentStore, staged: StagedDocument) -> list[Callable[[],
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_retries")
 def test_a_stopped_store_is_unavailable_and_then_available_again(
     store: DocumentStore, swift: Swift
@@ -86,6 +87,7 @@ def test_a_stopped_store_is_unavailable_and_then_available_again(
     assert content(store, staged.key) == BODY
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_retries")
 def test_a_store_that_says_nothing_is_unavailable(bucket_url: str, swift: Swift) -> None:
     with served(Line(swift.port, silent=True)) as line:
@@ -156,6 +158,7 @@ def test_of_several_documents_none_stays_when_one_fails(
 # what is slow and does not fail
 
 
+@pytest.mark.slow
 def test_a_reader_that_is_left_alone_does_not_run_out_of_time(
     bucket_url: str, swift: Swift
 ) -> None:
@@ -167,6 +170,7 @@ def test_a_reader_that_is_left_alone_does_not_run_out_of_time(
         assert line.connections == 1
 
 
+@pytest.mark.slow
 def test_a_document_that_arrives_slowly_does_not_run_out_of_time(
     bucket_url: str, swift: Swift, monkeypatch: pytest.MonkeyPatch
 ) -> None:

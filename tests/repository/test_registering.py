@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from tests.databases import Databases
+from tests.databases import Databases, prepared
 from xds.affinity_domain import AffinityDomain, Withheld
 from xds.client import entry_of, new_oid, submission_of
 from xds.config import Config
@@ -377,7 +377,7 @@ def test_a_registry_elsewhere_is_asked_for_all_entries_of_a_document(
 ) -> None:
     registry = Registry(entries=[labelled("2.999.5", *one) for one in labels])
     config = Config(
-        data=tmp_path,
+        data=prepared(tmp_path),
         registry_url="http://registry.example/registry",
         repository_unique_id=REPOSITORY,
     )
