@@ -5,19 +5,19 @@ fetched only where it lies below one of ``fhir_fetch_from``, a redirection only 
 without any credentials, and within bounds of size and time.
 """
 
-import http.client
 import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import urljoin
 
-from xds import tracing
+from xds.outgoing.errors import TransportFailed
+from xds.outgoing.transport import HttpEndpoint, HttpRequest, HttpResponse, Settings
 from xds.url_allowlist import Target, admitted
 
-_BLOCK: Final = 256 * 1024
 _CONNECT_SECONDS: Final = 10.0
 _SILENCE_SECONDS: Final = 20.0
 _ALL_SECONDS: Final = 120.0
@@ -63,14 +63,16 @@ class Fetching:
         """Yield the bytes behind a URL; CannotFetch at any time ends it."""
         until = time.monotonic() + self.seconds
         for _ in range(_MOST_HOPS + 1):
-            with closing(self._connection(self._target(url))) as connection:
-                response = _asked(connection, self._target(url), accept)
-                if response.status in _REDIRECTIONS:
-                    url = urljoin(url, response.headers.get("Location", ""))
+            with (
+                closing(self._endpoint(self._target(url), until)) as endpoint,
+                _asked(endpoint, accept, until) as answer,
+            ):
+                if answer.status in _REDIRECTIONS:
+                    url = urljoin(url, answer.location or "")
                     continue
-                if response.status != http.client.OK:
-                    raise CannotFetch(f"its server answers {response.status}")
-                yield from self._content(response, until)
+                if answer.status != HTTPStatus.OK:
+                    raise CannotFetch(f"its server answers {answer.status}")
+                yield from self._content(answer, until)
                 return
         raise CannotFetch(f"its server redirects more than {_MOST_HOPS} times")
 
@@ -80,48 +82,42 @@ class Fetching:
             raise NotAllowed("the URL does not lie below one of the option fhir_fetch_from")
         return target
 
-    def _connection(self, target: Target) -> http.client.HTTPConnection:
-        if target.scheme == "https":
-            return http.client.HTTPSConnection(
-                target.host,
-                target.port,
-                timeout=_CONNECT_SECONDS,
-                context=self.tls,
-            )
-        return http.client.HTTPConnection(target.host, target.port, timeout=_CONNECT_SECONDS)
+    def _endpoint(self, target: Target, until: float) -> HttpEndpoint:
+        settings = Settings(
+            timeout=_SILENCE_SECONDS,
+            connect_timeout=_CONNECT_SECONDS,
+            total=max(until - time.monotonic(), 0.0),
+            tls=self.tls,
+        )
+        return HttpEndpoint(target.url, settings)
 
-    def _content(self, response: http.client.HTTPResponse, until: float) -> Iterator[bytes]:
-        stated, read = response.length, 0
-        if stated is not None and stated > self.most:
-            raise TooLarge(f"it has more than {self.most} bytes")
-        while block := _block(response):
+    def _content(self, answer: HttpResponse, until: float) -> Iterator[bytes]:
+        read = 0
+        while block := _block(answer, until):
             read += len(block)
             if read > self.most:
                 raise TooLarge(f"it has more than {self.most} bytes")
-            if time.monotonic() > until:
-                raise CannotFetch("its server takes too long")
             yield block
-        if stated is not None and read < stated:
-            raise CannotFetch("its server broke off")
 
 
-def _asked(
-    connection: http.client.HTTPConnection, target: Target, accept: str
-) -> http.client.HTTPResponse:
+def _asked(endpoint: HttpEndpoint, accept: str, until: float) -> HttpResponse:
+    request = HttpRequest(
+        content_type="", length=0, blocks=(), headers={"Accept": accept}, method="GET"
+    )
     try:
-        connection.connect()
-        connection.sock.settimeout(_SILENCE_SECONDS)
-        headers = {"Accept": accept, "Accept-Encoding": "identity", "Connection": "close"}
-        if trace := tracing.passed_on():
-            headers[tracing.HEADER] = trace
-        connection.request("GET", target.resource, headers=headers)
-        return connection.getresponse()
-    except (OSError, http.client.HTTPException) as error:
-        raise CannotFetch(f"its server does not answer ({type(error).__name__})") from error
+        return endpoint.post(request)
+    except TransportFailed as error:
+        raise _failure("its server does not answer", error, until) from error
 
 
-def _block(response: http.client.HTTPResponse) -> bytes:
+def _block(answer: HttpResponse, until: float) -> bytes:
     try:
-        return response.read1(_BLOCK)
-    except (OSError, http.client.HTTPException) as error:
-        raise CannotFetch(f"its server broke off ({type(error).__name__})") from error
+        return answer.read()
+    except TransportFailed as error:
+        raise _failure("its server broke off", error, until) from error
+
+
+def _failure(what: str, error: TransportFailed, until: float) -> CannotFetch:
+    if time.monotonic() > until:
+        return CannotFetch("its server takes too long")
+    return CannotFetch(f"{what} ({type(error.__cause__ or error).__name__})")
