@@ -329,3 +329,13 @@ def test_an_endless_header_is_not_read() -> None:
     with pytest.raises(Unreadable, match=str(MAX_HEADER_BYTES)):
         read(HEADER.replace("MSG1", "x" * MAX_HEADER_BYTES))
     assert read(f"{HEADER}||||||{'|' * MAX_HEADER_BYTES}").message_code == "ADT"
+
+
+@pytest.mark.parametrize("marks", ["|^~\\&", "|^~\\&#", "|^~", "!$%&@"])
+def test_parties_may_all_be_empty(marks: str) -> None:
+    """The separators after MSH-2 are not taken for an encoding character."""
+    separator = marks[0]
+    fields = ["MSH" + marks, *[""] * 4, "20260301", "", "ACK", "C1", "P", "2.5.1"]
+    message = Message.read((separator.join(fields) + "\r").encode())
+    assert (message.message_code, message.header.value(10)) == ("ACK", "C1")
+    assert message.header.raw(2) == marks[1:]

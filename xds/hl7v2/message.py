@@ -48,7 +48,7 @@ MAX_TEXT_BYTES: Final = 4 << 20
 """Of a value of a large field that is read as a text."""
 
 _LAST_OF_HEADER: Final = 18
-_HEADER: Final = re.compile(r"MSH([^\w\s\x80-\xff])([^\w\s\x80-\xff]{2,5})\1")
+_HEADER: Final = re.compile(r"MSH([^\w\s\x80-\xff])((?:(?!\1)[^\w\s\x80-\xff]){2,5})\1")
 """The delimiters are ASCII: any other may be another character once the charset is known."""
 _HEADER_START: Final = 10
 """Bytes that tell the delimiters."""

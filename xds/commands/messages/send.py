@@ -69,7 +69,8 @@ def command(
         with closing(_sender(url, tls, bearer, timeout)) as sender:
             results = [_sent(sender, path) for path in _paths(files)]
     except (NoAnswer, OSError, TransportFailed) as error:
-        click.echo(f"Error: {error}", err=True)
+        why = error.strerror if isinstance(error, OSError) else None
+        click.echo(f"Error: {url}: {why or error}", err=True)
         raise SystemExit(_UNANSWERED) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
