@@ -14,6 +14,7 @@ from xds.fhir_messages import interactions as fhir_messages
 from xds.http import pages
 from xds.messaging.doors import http
 from xds.messaging.doors.opening import message_endpoint
+from xds.messaging.outbound.keeping import OutboundKeeper
 from xds.metadata.catalogue import BROKER
 from xds.mhd import interactions as mhd
 from xds.notification.keeper import SubscriptionKeeper
@@ -68,6 +69,8 @@ def create_app(
     if domain.registry_here:
         for reader in subscribers.readers(config, domain.database, metrics, domain.subscriptions):
             reader.start()
+    if config.destinations:
+        OutboundKeeper(config, domain.database).start()
     if domain.subscriptions:
         SubscriptionKeeper(domain.database, domain.subscriptions.patience).start()
     if metrics:

@@ -31,6 +31,11 @@ not = { title = ["*draft*"] }
 """
 
 
+def _asking(accept: str, application: str) -> str:
+    wishes = f'accept_acknowledgement = "{accept}", application_acknowledgement = "{application}"'
+    return GOOD.replace('message = "ORU"', f'message = "ORU", {wishes}')
+
+
 def test_a_destination_is_read_with_what_it_does_not_say(tmp_path: Path) -> None:
     (one,) = destinations_file.read(_file(tmp_path, GOOD))
     assert (one.name, one.address) == ("shared-record", "mllps://record.example:2575")
@@ -55,6 +60,9 @@ def test_a_destination_is_read_with_what_it_does_not_say(tmp_path: Path) -> None
         (GOOD.replace("not =", "none ="), "rule: unknown key none; known are "),
         (GOOD.replace("^^2.16.840.1.113883.6.96", ""), "is not of the form code^^codingScheme"),
         (GOOD.replace('"ORU"', '"ADT"'), "form.message: "),
+        (_asking("NE", "NE"), "a message that is not answered when it is taken"),
+        (_asking("ER", ""), "a message that is not answered when it is taken"),
+        (_asking("", "ER"), "a message that is not answered when it is taken"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, text: str, told: str) -> None:

@@ -2,8 +2,6 @@
 
 import base64
 import json
-import secrets
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,31 +11,20 @@ import pytest
 from click.testing import CliRunner
 
 from tests.databases import Databases
+from tests.messaging.feeds import CONTENT, GENETIC, SCT, Feeds, number_of, segment
 from tests.messaging.receiver import MllpReceiver, receiving
 from tests.registry import wire
-from tests.serving import Server, configured, serving
+from tests.serving import configured, serving
 from xds.__main__ import main
 from xds.client import (
-    Content,
     DocumentAdministrator,
     DocumentConsumer,
-    DocumentSource,
-    entry_of,
-    submission_of,
 )
 from xds.client.administrator import removal_of, status_change_of
-from xds.database.access import Database
-from xds.messaging.outbound import records
-from xds.messaging.outbound.records import OutboundMessage
-from xds.messaging.outbound.tables import outbound_message
 from xds.metadata import vocabulary as v
-from xds.metadata.objects import Association, Code, DocumentEntry
+from xds.metadata.objects import Code
 
-NHS = "2.16.840.1.113883.2.1.4.1"
-SCT = "2.16.840.1.113883.6.96"
-GENETIC = Code("1054161000000101", SCT, "Genetic report")
 FILE = "destinations.toml"
-CONTENT = b"%PDF-1.7\nreport\n%%EOF\n"
 
 DESTINATIONS = """
 [[destination]]
@@ -65,73 +52,15 @@ rule = [{{ type_code = ["{type_code}"], postcode_area = ["M"] }}]
 
 
 @dataclass(frozen=True, slots=True)
-class Feeds:
+class MessageFeeds(Feeds):
     """A server with two destinations."""
 
-    server: Server
     mdm: MllpReceiver
     oru: MllpReceiver
 
-    def provide(
-        self, *, replaces: DocumentEntry | None = None, postcode: str = "M1 1AA", **changes: object
-    ) -> DocumentEntry:
-        """Provide a document of a new patient, or one that replaces another."""
-        number = f"T25-{secrets.randbelow(10**9):09}"
-        patient = f"{secrets.randbelow(10**9):010}^^^&{NHS}&ISO"
-        values: dict[str, object] = {
-            "type_code": GENETIC,
-            "title": f"Report {number}",
-            "creation_time": "20260810101500",
-            "reference_id_list": (f"{number}^^^&2.999.699&ISO^{v.REFERENCE_ACCESSION}",),
-            "source_patient_info": (
-                "PID-5|Hale^Una",
-                "PID-7|19700101",
-                "PID-8|F",
-                f"PID-11|1 High St^^Town^^{postcode}",
-            ),
-        }
-        if replaces is not None:
-            patient = replaces.patient_id or ""
-        entry = entry_of(patient, "application/pdf", **{**values, **changes})
-        submission = submission_of([entry])
-        if replaces is not None:
-            link = Association.create(association_type=v.RPLC, source=entry.id, target=replaces.id)
-            submission = submission.with_objects([*submission.objects, link])
-        with DocumentSource(self.server.repository_url) as source:
-            content = Content((CONTENT,), len(CONTENT))
-            source.provide_and_register(submission, {entry.id: content})
-        return entry
-
-    def records(self, entry: DocumentEntry) -> list[OutboundMessage]:
-        """What is recorded of a document, oldest first."""
-        database = Database(configured(self.server.data).database_url)
-        try:
-            with database.read() as connection:
-                of_it = outbound_message.c.logical_id == entry.id
-                return records.messages(connection, of_it, most=100)[::-1]
-        finally:
-            database.close()
-
-    def audited(self, entry: DocumentEntry) -> list[str]:
-        """The exports that are recorded of a document's patient."""
-        url = configured(self.server.data).database_url
-        told = ["--patient", entry.patient_id or "", "--transaction", "CARD-7", "--format", "xml"]
-        result = CliRunner().invoke(main, ["audit", "--database", url, *told])
-        return [line for line in result.output.splitlines() if 'csd-code="110106"' in line]
-
-    def wait_for(self, entry: DocumentEntry, *states: str) -> list[OutboundMessage]:
-        """Return the records of a document for the first destination once they are so."""
-        until = time.monotonic() + 30
-        while True:
-            found = [one for one in self.records(entry) if one.destination == "record"]
-            if [one.state for one in found] == list(states):
-                return found
-            assert time.monotonic() < until, found
-            time.sleep(0.05)
-
 
 @pytest.fixture(scope="module")
-def feeds(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Feeds]:
+def feeds(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[MessageFeeds]:
     """A server that sends MDM to one receiver and ORU to another."""
     data = tmp_path_factory.mktemp("feeds")
     with receiving() as mdm, receiving() as oru:
@@ -148,24 +77,15 @@ def feeds(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Ite
             "workers": "1",
         }
         with serving(data, options) as server:
-            yield Feeds(server, mdm, oru)
+            yield MessageFeeds(server, mdm, oru)
 
 
-def segment(message: list[list[str]], name: str) -> list[str]:
-    (found,) = [one for one in message if one[0] == name]
-    return [*found, *[""] * 40]
-
-
-def told(feeds: Feeds) -> str:
+def told(feeds: MessageFeeds) -> str:
     """What the metrics tell."""
     return wire.get(feeds.server, "/metrics").decode()
 
 
-def number_of(entry: DocumentEntry) -> str:
-    return entry.reference_id_list[0].partition("^")[0]
-
-
-def test_a_document_goes_out_as_mdm_with_all_that_is_known(feeds: Feeds) -> None:
+def test_a_document_goes_out_as_mdm_with_all_that_is_known(feeds: MessageFeeds) -> None:
     entry = feeds.provide()
     (message,) = feeds.mdm.wait_for(1, number_of(entry))
     header = segment(message, "MSH")
@@ -192,7 +112,7 @@ def test_a_document_goes_out_as_mdm_with_all_that_is_known(feeds: Feeds) -> None
     assert len(feeds.audited(entry)) == 1
 
 
-def test_an_oru_has_its_status_and_a_rule_may_ask_for_the_postcode(feeds: Feeds) -> None:
+def test_an_oru_has_its_status_and_a_rule_may_ask_for_the_postcode(feeds: MessageFeeds) -> None:
     entry = feeds.provide()
     elsewhere = feeds.provide(postcode="LS1 1AA")
     (message,) = feeds.oru.wait_for(1, number_of(entry))
@@ -207,7 +127,7 @@ def test_an_oru_has_its_status_and_a_rule_may_ask_for_the_postcode(feeds: Feeds)
     assert segment(message, "OBR")[25] == "C"
 
 
-def test_replacement_and_withdrawal_are_told_in_their_order(feeds: Feeds) -> None:
+def test_replacement_and_withdrawal_are_told_in_their_order(feeds: MessageFeeds) -> None:
     old = feeds.provide()
     feeds.wait_for(old, "delivered")
     new = feeds.provide(replaces=old)
@@ -225,7 +145,7 @@ def test_replacement_and_withdrawal_are_told_in_their_order(feeds: Feeds) -> Non
     assert not [one for one in withdrawal if one[0] == "OBX"]
 
 
-def test_what_is_withdrawn_before_it_was_sent_is_not_told(feeds: Feeds) -> None:
+def test_what_is_withdrawn_before_it_was_sent_is_not_told(feeds: MessageFeeds) -> None:
     entry = feeds.provide(type_code=Code("1", SCT, "another"))
     with (
         DocumentConsumer(feeds.server.registry_url) as consumer,
@@ -246,7 +166,7 @@ def test_what_is_withdrawn_before_it_was_sent_is_not_told(feeds: Feeds) -> None:
     ],
 )
 def test_what_is_refused_for_good_is_given_up(
-    feeds: Feeds, answers: list[str | None], state: str, reason: str
+    feeds: MessageFeeds, answers: list[str | None], state: str, reason: str
 ) -> None:
     feeds.mdm.answers[:] = answers
     entry = feeds.provide()
@@ -264,7 +184,7 @@ def test_what_is_refused_for_good_is_given_up(
 @pytest.mark.slow
 @pytest.mark.parametrize("answer", ["AR", "AE 207", "CE", None])
 def test_what_may_succeed_later_is_tried_again_under_its_id(
-    feeds: Feeds, answer: str | None
+    feeds: MessageFeeds, answer: str | None
 ) -> None:
     feeds.mdm.answers[:] = [answer]
     entry = feeds.provide()
@@ -276,7 +196,7 @@ def test_what_may_succeed_later_is_tried_again_under_its_id(
 # --- an operator
 
 
-def run(feeds: Feeds, *arguments: str, fails: bool = False) -> str:
+def run(feeds: MessageFeeds, *arguments: str, fails: bool = False) -> str:
     url, path = configured(feeds.server.data).database_url, feeds.server.data / FILE
     options = ["--database", url, "--destinations", str(path)]
     result = CliRunner().invoke(main, ["destinations", *options, *arguments])
@@ -284,7 +204,7 @@ def run(feeds: Feeds, *arguments: str, fails: bool = False) -> str:
     return result.output
 
 
-def test_an_operator_pauses_resumes_and_replays(feeds: Feeds) -> None:
+def test_an_operator_pauses_resumes_and_replays(feeds: MessageFeeds) -> None:
     assert run(feeds, "pause", "record").startswith("record: paused;")
     entry = feeds.provide()
     feeds.wait_for(entry, "held")
@@ -301,7 +221,7 @@ def test_an_operator_pauses_resumes_and_replays(feeds: Feeds) -> None:
     assert [one["is_replay"] for one in shown] == [True, False]
 
 
-def test_what_was_given_up_is_sent_again(feeds: Feeds) -> None:
+def test_what_was_given_up_is_sent_again(feeds: MessageFeeds) -> None:
     feeds.mdm.answers[:] = ["AE 102"]
     entry = feeds.provide()
     (dead,) = feeds.wait_for(entry, "dead")
@@ -320,12 +240,12 @@ def test_what_was_given_up_is_sent_again(feeds: Feeds) -> None:
     ],
 )
 def test_what_an_operator_says_wrongly_is_told(
-    feeds: Feeds, arguments: list[str], told: str
+    feeds: MessageFeeds, arguments: list[str], told: str
 ) -> None:
     assert told in run(feeds, *arguments, fails=True)
 
 
-def test_a_file_that_is_wrong_is_told_of(feeds: Feeds, tmp_path: Path) -> None:
+def test_a_file_that_is_wrong_is_told_of(feeds: MessageFeeds, tmp_path: Path) -> None:
     path = tmp_path / FILE
     path.write_text("[[receiver]]")
     options = ["--data", str(tmp_path), "--destinations", str(path)]

@@ -5,6 +5,8 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from uuid import uuid4
 
 import pytest
@@ -33,6 +35,7 @@ from xds.outgoing.delivery import (
 from xds.outgoing.queue import enqueue, enqueue_stream, remove_abandoned
 from xds.outgoing.sending import DispatchLimits
 from xds.outgoing.tables import delivery, delivery_body, delivery_target
+from xds.outgoing.transport import seconds_until
 
 # --- putting in ----------------------------------------------------------------------------------
 
@@ -496,6 +499,33 @@ def test_pauses_follow_the_schedule_and_differ_by_chance() -> None:
         pauses = {schedule.pause(failures) for _ in range(50)}
         assert len(pauses) > 1
         assert all(longest / 2 <= pause <= longest for pause in pauses)
+
+
+def test_a_target_may_ask_to_be_left_alone_for_longer() -> None:
+    schedule = RetrySchedule((1, 10, 100))
+    assert schedule.pause(1, 60.0) == 60
+    assert schedule.pause(1, 86_400.0) == 100
+    assert schedule.pause(3, 1.0) >= 50
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("120", 120.0), ("", None), ("soon", None), ("Sun, 06 Nov 1994 08:49:37 GMT", 0.0)],
+)
+def test_retry_after_is_seconds_or_a_date(said: str, seconds: float | None) -> None:
+    assert seconds_until(said) == seconds
+
+
+def test_a_date_of_retry_after_lies_ahead() -> None:
+    moment = format_datetime(datetime.now(UTC) + timedelta(minutes=10), usegmt=True)
+    assert 590 < (seconds_until(moment) or 0) <= 600
+
+
+def test_what_a_target_asks_for_is_heeded(database: Database) -> None:
+    target = Target(failing_times(1, NotDelivered("503", retry_after=300.0)))
+    put(database, *numbered("a", range(1)))
+    with dispatching(database, target.channel(schedule=RetrySchedule((0.01, 600.0)))):
+        until(lambda: due_of(database, "a") > time.time() * 1000 + 200_000)
 
 
 # --- everything at once --------------------------------------------------------------------------

@@ -20,7 +20,8 @@ class OutboundOptions(BaseModel):
     outbound_kept_days: int = Field(
         90,
         ge=1,
-        description="Days for which it is kept what was sent to destinations, and what was not.",
+        description="Days for which it is kept what was sent to destinations, and what was not; "
+        "what was given up stays, and the last message of each document that was not withdrawn.",
         examples=[400],
     )
 

@@ -22,10 +22,17 @@ class NotDelivered(Exception):
     anything of a message.
     """
 
-    def __init__(self, reason: str, *, refused: bool = False) -> None:
-        """``refused`` says that the target was reached, and does not want this message."""
+    def __init__(
+        self, reason: str, *, refused: bool = False, retry_after: float | None = None
+    ) -> None:
+        """``refused`` says that the target was reached, and does not want this message.
+
+        ``retry_after`` are the seconds for which it wants to be left alone: it is, but not for
+        longer than the longest pause of the channel.
+        """
         super().__init__(reason)
         self.refused = refused
+        self.retry_after = retry_after
 
 
 class Undeliverable(Exception):
@@ -82,10 +89,14 @@ class RetrySchedule:
     jitter: float = 0.5
     """The share of a pause that is left to chance, so that targets do not come back together."""
 
-    def pause(self, failures: int) -> float:
-        """Return the seconds to wait after so many failures in a row, one at least."""
+    def pause(self, failures: int, asked: float | None = None) -> float:
+        """Return the seconds to wait after so many failures in a row, one at least.
+
+        ``asked`` are the seconds that the target has asked for.
+        """
         longest = self.pauses[min(failures, len(self.pauses)) - 1]
-        return longest * random.uniform(1 - self.jitter, 1)
+        pause = longest * random.uniform(1 - self.jitter, 1)
+        return pause if asked is None else max(pause, min(asked, self.longest))
 
     @property
     def longest(self) -> float:

@@ -333,7 +333,8 @@ class Dispatcher:
             return Failure(delivery.id, attempts - 1, type(error).__name__, later)
         is_known = isinstance(error, NotDelivered | Undeliverable)
         reason = str(error) if is_known else type(error).__name__
-        pause = channel.schedule.pause(attempts)
+        asked = error.retry_after if isinstance(error, NotDelivered) else None
+        pause = channel.schedule.pause(attempts, asked)
         becomes: Literal["waiting", "aside", "dead"] = "waiting"
         if channel.order == "reachable" and _is_refused(error) and not leases.is_aside(delivery):
             becomes = "aside"

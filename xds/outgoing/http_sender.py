@@ -44,14 +44,14 @@ class Poster:
         """Send a message once; NotDelivered where it was not taken."""
         try:
             with self._endpoint(target).post(message) as answer:
-                status = answer.status
+                status, later = answer.status, answer.retry_after
                 with suppress(TransportFailed):  # the status says it all
                     _read(answer)
         except TransportFailed as error:
             # its text names the host; the kind of its cause says what happened
             raise NotDelivered(type(error.__cause__ or error).__name__) from error
         if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            raise NotDelivered(str(status), refused=status not in _BUSY)
+            raise NotDelivered(str(status), refused=status not in _BUSY, retry_after=later)
 
     def _endpoint(self, target: Target) -> HttpEndpoint:
         """Return the endpoint of a URL, with its connections; the one used longest ago goes."""

@@ -6,6 +6,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import quote, urlsplit
 
@@ -214,6 +216,8 @@ class HttpResponse(Closing):
         self.request_id = head.headers.get("x-request-id", "")
         self.content_type = head.headers.get("content-type", "")
         self.content_encoding = head.headers.get("content-encoding", "identity")
+        self.retry_after = seconds_until(head.headers.get("retry-after", ""))
+        """Seconds for which the server wants to be left alone; None where it does not say."""
 
     def read(self, size: int = _BLOCK, /) -> bytes:
         """Read some of the body, nothing at its end; TransportFailed where it breaks off."""
@@ -231,6 +235,20 @@ class HttpResponse(Closing):
             self._endpoint.keep(self._connection)
         else:
             self._connection.close()
+
+
+def seconds_until(retry_after: str) -> float | None:
+    """Return the seconds that Retry-After says (RFC 9110 10.2.3); None where it says none."""
+    said = retry_after.strip()
+    if said.isascii() and said.isdecimal():
+        return float(said)
+    try:
+        moment = parsedate_to_datetime(said)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:  # -0000
+        moment = moment.replace(tzinfo=UTC)
+    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
 
 
 def _pieces(head: str, message: HttpRequest) -> Iterator[bytes]:

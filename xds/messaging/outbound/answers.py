@@ -33,6 +33,8 @@ class JudgedAnswer:
     """MSA-1."""
     errors: tuple[str, ...] = ()
     """Codes of HL7 table 0357."""
+    retry_after: float | None = None
+    """Seconds for which the receiver wants to be left alone, where it says so."""
 
     @property
     def reason(self) -> str:

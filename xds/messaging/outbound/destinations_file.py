@@ -26,6 +26,7 @@ from xds.messaging.verdicts import AcknowledgementReading
 _ADDRESS: Final = r"^(mllps?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}|https?://\S+)$"
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 Wish = Literal["", "AL", "NE", "SU", "ER"]
+_ON_SUCCESS: Final = frozenset({"AL", "SU"})
 
 
 class DestinationsError(ValueError):
@@ -54,8 +55,9 @@ class _FormTable(_StrictTable):
     def _check_chunks(self) -> Self:
         if self.chunk_characters % 4:
             raise ValueError("chunk_characters: base64 is cut at multiples of 4")
-        if not self.accept_acknowledgement and self.application_acknowledgement == "NE":
-            raise ValueError("a message that is never answered cannot be delivered")
+        wishes = {self.accept_acknowledgement, self.application_acknowledgement}
+        if wishes != {""} and wishes.isdisjoint(_ON_SUCCESS):
+            raise ValueError("a message that is not answered when it is taken cannot be delivered")
         return self
 
     def form(self) -> MessageForm:

@@ -11,7 +11,7 @@ from xds.config import Config
 from xds.messaging.outbound import records
 from xds.messaging.outbound.building import DocumentToSend
 from xds.messaging.outbound.destination import ChangeToTell, Destination
-from xds.messaging.outbound.records import OutboundMessage, OutboundState
+from xds.messaging.outbound.records import KNOWN_THERE, OutboundMessage
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING, equal
 from xds.metadata.objects import DocumentEntry
@@ -100,7 +100,7 @@ class DocumentsToSend:
 
 def _was_told(connection: Connection, message: OutboundMessage, logical_id: str) -> bool:
     states = records.states_of(connection, message.destination, logical_id)
-    return OutboundState.DELIVERED in states
+    return not KNOWN_THERE.isdisjoint(states)
 
 
 def _change(
@@ -113,7 +113,7 @@ def _change(
     if parent is not None and message.change == "replaced":
         logical_id = parent.logical_id or parent.id
         states = records.states_of(connection, message.destination, logical_id)
-        if states and OutboundState.DELIVERED not in states:
+        if states and KNOWN_THERE.isdisjoint(states):
             return "registered"
     return message.change
 

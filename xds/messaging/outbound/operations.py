@@ -27,7 +27,6 @@ _P: Final = paused_destination.c
 _BATCH: Final = 200
 _WAITING: Final = (OutboundState.WAITING, OutboundState.FAILED)
 _OPEN: Final = (*_WAITING, OutboundState.HELD)
-_ENDED: Final = tuple(one for one in OutboundState if one not in _OPEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,23 +166,27 @@ def resume(database: Database, destination: Destination) -> int:
 
 
 def retry(database: Database, destination: Destination, message_id: str | None = None) -> int:
-    """Send messages of a destination again that were given up; return how many."""
+    """Send messages of a destination again that were given up; return how many.
+
+    Where it is paused they are held with the others.
+    """
     selection = OutboundSelection(
         destination=destination.name, state=OutboundState.DEAD, id=message_id
     )
     chosen = and_(*selection.conditions)
     with database.write() as connection:
         rows = connection.execute(select(_O.id, _O.target).where(chosen).order_by(_O.pk)).all()
+        paused = select(_P.name).where(_P.name == destination.name)
+        is_paused = connection.scalar(paused) is not None
         for row in rows:
             delivery = delivery_of(row.id, row.target, destination.address)
             old = DeliverySelection(CHANNEL, id=delivery.id)
             operations.drop(database, connection, old, only_dead=True)
-            queue.enqueue(database, connection, [delivery])
-        connection.execute(
-            update(outbound_message)
-            .where(chosen)
-            .values(state=OutboundState.WAITING, refusals=0, ended=None)
-        )
+            if not is_paused:
+                queue.enqueue(database, connection, [delivery])
+        state = OutboundState.HELD if is_paused else OutboundState.WAITING
+        again = update(outbound_message).where(chosen)
+        connection.execute(again.values(state=state, refusals=0, ended=None))
         return len(rows)
 
 
@@ -213,15 +216,6 @@ def replay(database: Database, destination: Destination, since: str) -> int:
         with database.write() as connection:
             records.write(database, connection, chosen[start : start + _BATCH])
     return len(chosen)
-
-
-def remove_old(database: Database, kept_days: int) -> int:
-    """Forget what ended longer ago than it is kept; return how many messages."""
-    with database.write() as connection:
-        before = database.milliseconds(connection) - kept_days * 24 * 3600 * 1000
-        old = and_(_O.state.in_(_ENDED), _O.created < before)
-        few = select(_O.pk).where(old).order_by(_O.pk).limit(10_000)
-        return connection.execute(delete(outbound_message).where(_O.pk.in_(few))).rowcount
 
 
 @dataclass(frozen=True, slots=True)

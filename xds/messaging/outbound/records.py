@@ -41,6 +41,11 @@ class OutboundState(StrEnum):
     """A newer message of the document says all that this one would."""
 
 
+KNOWN_THERE: Final = frozenset({OutboundState.DELIVERED, OutboundState.OWN})
+"""The states of messages whose document the destination has: it was sent there, or came from there.
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboundMessage:
     """One row of the record."""
@@ -187,7 +192,11 @@ _ENDED: Final = (
 )
 _FAILED: Final = (
     update(outbound_message)
-    .where(_O.id == bindparam("wanted"), _O.state != OutboundState.DEAD)
+    .where(
+        _O.id == bindparam("wanted"),
+        # of a destination that was paused meanwhile it is held, of one given up dead
+        _O.state.in_((OutboundState.WAITING, OutboundState.FAILED)),
+    )
     .values(
         state=OutboundState.FAILED,
         refusals=_O.refusals + bindparam("more"),

@@ -4,12 +4,9 @@ A delivery says no more than which message it is. What is sent is read and built
 under the same control id, so that a receiver can tell a repetition.
 """
 
-import ssl
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 
@@ -17,13 +14,13 @@ from xds.audit import table, trail
 from xds.audit.record import AuditRecord
 from xds.config import Config
 from xds.database.access import Database
-from xds.hl7v2.mllp_client import MllpAddress, MllpConnection, NoAnswer
 from xds.hl7v2.writing import MessageWriter
 from xds.messaging.outbound import building, destinations_file, records
-from xds.messaging.outbound.answers import AnswerVerdict, JudgedAnswer, judged
+from xds.messaging.outbound.answers import AnswerVerdict, JudgedAnswer
 from xds.messaging.outbound.building import MessageToSend
 from xds.messaging.outbound.destination import Destination
 from xds.messaging.outbound.documents import DocumentsToSend, NotToBeSent
+from xds.messaging.outbound.exchanging import DestinationWire, MessageOnTheWire
 from xds.messaging.outbound.records import CHANNEL, OutboundMessage, OutboundState
 from xds.metadata import datatypes
 from xds.metadata.catalogue import CARD_7, LAB_3
@@ -36,17 +33,11 @@ from xds.outgoing.delivery import (
     TargetOutcome,
     Undeliverable,
 )
-from xds.outgoing.errors import TransportFailed
-from xds.outgoing.transport import HttpEndpoint, HttpRequest, HttpResponse, Settings
 from xds.security.details import NotificationDetails, RemovedObject
 from xds.tls import contexts
 
 SCHEDULE: Final = RetrySchedule((5, 15, 60, 300, 900))
 """Seconds between attempts; the last one goes on."""
-_ER7: Final = "application/hl7-v2+er7; charset=utf-8"
-_MOST_OF_ANSWER: Final = 256 * 1024
-_STRAY_ANSWERS: Final = 2
-"""Answers to other messages that are read before a connection is given up."""
 
 
 def channel(config: Config, database: Database) -> Channel | None:
@@ -58,7 +49,7 @@ def channel(config: Config, database: Database) -> Channel | None:
         database=database,
         destinations={one.name: one for one in destinations},
         documents=DocumentsToSend.open(config),
-        tls=contexts.outgoing(config),
+        wire=DestinationWire(contexts.outgoing(config)),
         is_audited=config.audit == "on",
     )
     return sender.channel()
@@ -76,6 +67,14 @@ class _EndedMessage:
     destination: Destination | None = None
 
 
+class _GivenUp(Undeliverable):
+    """The receiver does not take the message, and another attempt would change nothing."""
+
+    def __init__(self, answer: JudgedAnswer) -> None:
+        super().__init__(answer.reason)
+        self.code = answer.code
+
+
 @dataclass(slots=True)
 class MessageSender:
     """Sends the messages of all destinations, for one process."""
@@ -83,13 +82,12 @@ class MessageSender:
     database: Database
     destinations: Mapping[str, Destination]
     documents: DocumentsToSend
-    tls: ssl.SSLContext | None
+    wire: DestinationWire
     is_audited: bool = False
-    _connections: dict[str, MllpConnection] = field(default_factory=dict)
-    _endpoints: dict[str, HttpEndpoint] = field(default_factory=dict)
     _ended: dict[str, _EndedMessage] = field(default_factory=dict)
     _refused: set[str] = field(default_factory=set)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _noted: set[str] = field(default_factory=set)
+    """The messages that were noted last, in a commit that may have failed."""
 
     def channel(self) -> Channel:
         """Return the channel of the delivery queue."""
@@ -100,32 +98,33 @@ class MessageSender:
     def send(self, delivery: Delivery) -> None:
         """Send a message once; NotDelivered, Undeliverable."""
         message_id = records.message_id_of(delivery.id)
+        self._ended.pop(message_id, None)
+        self._refused.discard(message_id)
         try:
-            with self.database.read() as connection:
-                message = records.read(connection, message_id)
-                if message is None:
-                    raise Undeliverable("the message is not recorded any more")
-                destination = self.destinations.get(message.destination)
-                if destination is None:
-                    raise Undeliverable("the options name the destination no more")
-                document = self.documents.read(connection, destination, message)
+            self._ended[message_id] = self._sent(delivery, message_id)
         except NotToBeSent:
             self._ended[message_id] = _EndedMessage(OutboundState.SUPERSEDED)
-            return
         except Undeliverable as error:
-            self._dies(message_id, str(error), "")
+            code = error.code if isinstance(error, _GivenUp) else ""
+            self._ended[message_id] = _EndedMessage(OutboundState.DEAD, code)
             raise
+
+    def _sent(self, delivery: Delivery, message_id: str) -> _EndedMessage:
+        """Send a message and return what has become of it; NotToBeSent where it says nothing."""
+        with self.database.read() as connection:
+            message = records.read(connection, message_id)
+            if message is None:
+                raise Undeliverable("the message is not recorded any more")
+            destination = self.destinations.get(message.destination)
+            if destination is None:
+                raise Undeliverable("the options name the destination no more")
+            document = self.documents.read(connection, destination, message)
         to_send = MessageToSend(id=message_id, now=datatypes.now())
-        writer = building.build(destination, to_send, document)
-        try:
-            answer = self._exchange(destination, delivery.target, message, _Repeatable(writer))
-        except Undeliverable as error:
-            self._dies(message_id, str(error), "")
-            raise
+        blocks = _Repeatable(building.build(destination, to_send, document))
+        on_wire = MessageOnTheWire(id=message_id, lane=delivery.target, blocks=blocks)
+        answer = self.wire.exchange(destination, on_wire)
         self._heed(destination, message, answer)
-        self._ended[message_id] = _EndedMessage(
-            OutboundState.DELIVERED, answer.code, document.entry, destination
-        )
+        return _EndedMessage(OutboundState.DELIVERED, answer.code, document.entry, destination)
 
     def _heed(
         self, destination: Destination, message: OutboundMessage, answer: JudgedAnswer
@@ -135,122 +134,44 @@ class MessageSender:
             case AnswerVerdict.DELIVERED:
                 return
             case AnswerVerdict.NOT_OURS:
-                raise NotDelivered(answer.reason)
+                raise NotDelivered(answer.reason, retry_after=answer.retry_after)
             case AnswerVerdict.TRY_AGAIN if message.refusals + 1 < destination.refusals:
                 self._refused.add(message.id)
-                raise NotDelivered(answer.reason, refused=True)
+                raise NotDelivered(answer.reason, refused=True, retry_after=answer.retry_after)
             case _:
-                self._dies(message.id, answer.reason, answer.code)
-                raise Undeliverable(answer.reason)
-
-    def _dies(self, message_id: str, reason: str, code: str) -> None:
-        with self.database.write() as connection:
-            now = self.database.milliseconds(connection)
-            records.note_dead(connection, message_id, reason, code, now)
+                raise _GivenUp(answer)
 
     def note(self, connection: Connection, now: int, outcomes: Sequence[TargetOutcome]) -> None:
         """Record what has become of messages."""
-        ended: dict[str, _EndedMessage] = {}
-        for outcome in outcomes:
-            for delivery in outcome.delivered:
-                message_id = records.message_id_of(delivery.id)
-                unknown = _EndedMessage(OutboundState.DELIVERED)
-                ended[message_id] = self._ended.get(message_id, unknown)
-            if outcome.failed is not None:
-                message_id = records.message_id_of(outcome.failed.id)
-                refused = message_id in self._refused
-                records.note_failed(connection, message_id, outcome.failed.reason, refused=refused)
-                self._refused.discard(message_id)
+        delivered = [records.message_id_of(one.id) for each in outcomes for one in each.delivered]
+        failed = {
+            records.message_id_of(one.failed.id): one.failed.reason
+            for one in outcomes
+            if one.failed is not None
+        }
+        self._forget({*delivered, *failed})
+        for message_id, reason in failed.items():
+            self._note_failed(connection, now, message_id, reason)
+        unknown = _EndedMessage(OutboundState.DELIVERED)
+        ended = {one: self._ended.get(one, unknown) for one in delivered}
         noted = [(message_id, one.state, one.code) for message_id, one in ended.items()]
         records.note_ended(connection, noted, now)
         if self.is_audited:
             table.insert(connection, [one.json() for one in _audited(ended.values())])
-        for message_id in ended:
-            self._ended.pop(message_id, None)
 
-    # --- on the wire
-
-    def _exchange(
-        self,
-        destination: Destination,
-        lane: str,
-        message: OutboundMessage,
-        blocks: Iterable[bytes],
-    ) -> JudgedAnswer:
-        if urlsplit(destination.address).scheme in ("http", "https"):
-            return self._post(destination, message, blocks)
-        connection = self._connection(destination, lane)
-        try:
-            connection.send(blocks)
-            answer = self._answer(connection, destination, message)
-            is_kept = answer.verdict is not AnswerVerdict.NOT_OURS
-        except (NoAnswer, OSError) as error:
-            connection.close()
-            reason = str(error) if isinstance(error, NoAnswer) else type(error).__name__
-            raise NotDelivered(reason) from error
-        except BaseException:
-            connection.close()  # a message cut short is no message
-            raise
-        if is_kept:
-            with self._lock:
-                self._connections[lane] = connection
+    def _note_failed(self, connection: Connection, now: int, message_id: str, reason: str) -> None:
+        if dead := self._ended.get(message_id):
+            records.note_dead(connection, message_id, reason, dead.code, now)
         else:
-            connection.close()
-        return answer
+            refused = message_id in self._refused
+            records.note_failed(connection, message_id, reason, refused=refused)
 
-    def _answer(
-        self, connection: MllpConnection, destination: Destination, message: OutboundMessage
-    ) -> JudgedAnswer:
-        """Read the answer; where an application acknowledgement was asked for, that one too."""
-        form, answer = destination.form, JudgedAnswer(AnswerVerdict.NOT_OURS)
-        for _ in range(1 + _STRAY_ANSWERS):
-            answer = judged(connection.receive(), message.id, destination.reading)
-            is_ours = answer.verdict is not AnswerVerdict.NOT_OURS
-            if is_ours and not (answer.code == "CA" and form.application_acknowledgement == "AL"):
-                break
-        return answer
-
-    def _connection(self, destination: Destination, lane: str) -> MllpConnection:
-        """Return the kept connection of a lane, or a new one."""
-        with self._lock:
-            kept = self._connections.pop(lane, None)
-        if kept is not None:
-            if kept.is_open:
-                return kept
-            kept.close()
-        try:
-            return MllpConnection(
-                MllpAddress.parse(destination.address),
-                self.tls,
-                answer_seconds=destination.answer_seconds,
-            )
-        except OSError as error:
-            raise NotDelivered(type(error).__name__) from error
-
-    def _post(
-        self, destination: Destination, message: OutboundMessage, blocks: Iterable[bytes]
-    ) -> JudgedAnswer:
-        request = HttpRequest(content_type=_ER7, length=None, blocks=blocks, repeatable=True)
-        try:
-            with self._endpoint(destination).post(request) as answer:
-                content = _bounded(answer)
-                status = answer.status
-        except TransportFailed as error:
-            raise NotDelivered(type(error.__cause__ or error).__name__) from error
-        if status == 200:
-            return judged(content, message.id, destination.reading)
-        if status in (429, 502, 503, 504) or status >= 500:
-            raise NotDelivered(str(status))
-        raise Undeliverable(str(status))
-
-    def _endpoint(self, destination: Destination) -> HttpEndpoint:
-        with self._lock:
-            found = self._endpoints.get(destination.name)
-            if found is None:
-                settings = Settings(timeout=destination.answer_seconds, tls=self.tls)
-                found = HttpEndpoint(destination.address, settings)
-                self._endpoints[destination.name] = found
-            return found
+    def _forget(self, told: set[str]) -> None:
+        """Forget what was noted last, but for what is noted again: that commit has failed."""
+        for message_id in self._noted - told:
+            self._ended.pop(message_id, None)
+            self._refused.discard(message_id)
+        self._noted = told
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,13 +194,3 @@ def _audited(ended: Iterable[_EndedMessage]) -> Iterator[AuditRecord]:
         transaction = LAB_3 if destination.form.message == "ORU" else CARD_7
         details = NotificationDetails((told,))
         yield from trail.of_notification(transaction.name, details, destination.address)
-
-
-def _bounded(answer: HttpResponse) -> bytes:
-    """Read an answer; NotDelivered for one that goes on and on."""
-    content = b""
-    while block := answer.read():
-        content += block
-        if len(content) > _MOST_OF_ANSWER:
-            raise NotDelivered("the answer is too large")
-    return content
