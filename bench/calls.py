@@ -57,8 +57,8 @@ class Submit:
         def call() -> tuple[int, int]:
             values = {place: samples.oid() for place in places}
             values[patient] = f"{chance.choice(patients)}^^^"
-            answer = _exchange(endpoint, request.filled(values))
-            if _SUCCESS not in answer:
+            answer = exchange(endpoint, request.filled(values))
+            if not is_success(answer):
                 raise Unexpected(answer)
             return len(request.body), len(answer)
 
@@ -147,7 +147,7 @@ def _any_of(
 
     def call() -> tuple[int, int]:
         message, is_expected = chance.choice(prepared)
-        answer = _exchange(endpoint, message)
+        answer = exchange(endpoint, message)
         if not is_expected(answer):
             raise Unexpected(answer)
         return message.length or 0, len(answer)
@@ -155,6 +155,12 @@ def _any_of(
     return call
 
 
-def _exchange(endpoint: HttpEndpoint, message: HttpRequest) -> bytes:
+def is_success(answer: bytes) -> bool:
+    """Tell whether an answer is one of success."""
+    return _SUCCESS in answer
+
+
+def exchange(endpoint: HttpEndpoint, message: HttpRequest) -> bytes:
+    """Send a message, and return the whole answer."""
     with endpoint.post(message) as answer:
         return b"".join(iter(answer.read, b""))

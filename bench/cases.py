@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bench import document_messages, feed, fhir, large, notifications, plans, removals
+from bench import document_messages, feed, fhir, large, notifications, plans, removals, updates
 from bench.calls import Plain, Query, Retrieve, Submit
 from bench.clients import Hammer, Load, Prepare
 from bench.deployment import (
@@ -231,6 +231,19 @@ CASES: Final = (
             Measure(title="memory a process grew by", unit="MB", goal=64, at_most=True),
         ),
         fhir.gigabyte,
+    ),
+    Case(
+        "update",
+        (
+            Measure(
+                title="processor time of an ITI-57",
+                unit="ms",
+                goal=1.0,
+                at_most=True,
+                of_yardstick=True,
+            ),
+        ),
+        updates.updates,
     ),
     Case(
         "removal",

@@ -17,6 +17,7 @@ from xds.transactions import iti18_registry_stored_query as iti18
 from xds.transactions import iti41_provide_and_register as iti41
 from xds.transactions import iti42_register as iti42
 from xds.transactions import iti43_retrieve as iti43
+from xds.transactions import iti57_update as iti57
 from xds.transactions.transaction import Transaction
 from xds.wire import mtom
 from xds.wire.envelope import CLOSE, opening
@@ -65,6 +66,11 @@ def provide_and_register(submission: Submission, data: bytes) -> Request:
 def register(submission: Submission) -> Request:
     """Make an ITI-42 request."""
     return _simple(iti42.TRANSACTION, submission.render())
+
+
+def update(submission: Submission) -> Request:
+    """Make an ITI-57 request."""
+    return _simple(iti57.TRANSACTION, submission.render())
 
 
 def retrieve(unique_id: str) -> Request:

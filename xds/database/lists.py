@@ -67,14 +67,20 @@ class one_of(_Condition):  # noqa: N801 - as other functions of SQL
     inherit_cache = True
 
     @classmethod
-    def named(cls, column: ColumnElement[Any], name: str) -> "one_of":
+    def named(cls, column: ColumnElement[Any], name: str) -> Self:
         """Return the condition with a parameter of that name."""
         return cls(column, listed(name, column.type))
 
     @classmethod
-    def fixed(cls, column: ColumnElement[Any], values: Iterable[Any]) -> "one_of":
+    def fixed(cls, column: ColumnElement[Any], values: Iterable[Any]) -> Self:
         """Return the condition with values that stand in the statement."""
         return cls(column, bindparam(None, list(values), type_=Values(column.type), unique=True))
+
+
+class none_of(one_of):  # noqa: N801 - as other functions of SQL
+    """``none_of(column, parameter)``: the column is equal to none of a list of values."""
+
+    inherit_cache = True
 
 
 class like_any(_Condition):  # noqa: N801 - as other functions of SQL
@@ -100,6 +106,10 @@ _TEXTS: Final[Mapping[type[FunctionElement[Any]], Mapping[str, str]]] = {
     one_of: {
         "postgresql": "({0} = ANY ({1}))",
         "sqlite": "({0} IN (SELECT value FROM json_each({1})))",
+    },
+    none_of: {
+        "postgresql": "({0} <> ALL ({1}))",
+        "sqlite": "({0} NOT IN (SELECT value FROM json_each({1})))",
     },
     like_any: {
         "postgresql": "({0} LIKE ANY ({1}))",

@@ -1,4 +1,4 @@
-"""SELECTs by a short way to the driver.
+"""Statements that are kept, by a short way to the driver.
 
 SQLAlchemy looks at a statement anew for each call, which takes several times what the database does
 for the documents of one patient. Here it is asked once for each statement, and what it said of
@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Dialect, Select
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.sql.selectable import CompoundSelect
 
-Query = Select[Any] | CompoundSelect[Any]
+Query = Select[Any] | CompoundSelect[Any] | ReturningUpdate[Any]
 Convert = Callable[[Any], Any]
 
 _STATEMENTS: Final = 1_000
@@ -23,7 +24,7 @@ _STATEMENTS: Final = 1_000
 def fetch(
     connection: Connection, statement: Query, values: Mapping[str, Any]
 ) -> list[tuple[Any, ...]]:
-    """Run a SELECT with values for its bindparams; return its rows.
+    """Run a SELECT, or an UPDATE that returns, with values for its bindparams; return the rows.
 
     Statements are told apart by identity: it must be one that is kept, and used again. A list of
     values is one parameter (:mod:`xds.database.lists`).
@@ -95,7 +96,7 @@ def _convert(compiled: SQLCompiler, name: str) -> Convert | None:
 
 
 def _converts(statement: Query, dialect: Dialect) -> Iterator[tuple[int, Convert]]:
-    for number, column in enumerate(statement.selected_columns):
+    for number, column in enumerate(statement.exported_columns):
         convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
         if convert is not None:
             yield number, convert

@@ -1,16 +1,15 @@
 """What a submission changes in the registry beyond its own objects (ITI TF-2 3.42.4.1.3.3)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select, update
 
 from xds.database.lists import one_of
-from xds.database.reading import fetch
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject
-from xds.metadata.rules.case import RegistryState
+from xds.metadata.rules.case import RegisteredObject, RegistryState
 from xds.metadata.submission import Submission
 from xds.registry import versions
 from xds.registry.events import (
@@ -34,15 +33,6 @@ _APPROVED_ENTRIES: Final = select(
     one_of.named(document_entry.c.entry_uuid, "uuids"),
     document_entry.c.availability_status == v.APPROVED,
 )
-_APPROVED: Final = {
-    kind: select(TABLES[kind].c.entry_uuid, TABLES[kind].c.patient)
-    .where(
-        one_of.named(TABLES[kind].c.entry_uuid, "uuids"),
-        TABLES[kind].c.availability_status == v.APPROVED,
-    )
-    .order_by(TABLES[kind].c.pk)
-    for kind in (DocumentEntry, Folder)
-}
 _FOLDERS: Final = select(folder.c.pk, folder.c.entry_uuid, folder.c.patient).where(
     one_of.named(folder.c.entry_uuid, "uuids")
 )
@@ -71,8 +61,8 @@ class Consequences:
     """entryUUIDs of the registered Folders that receive a DocumentEntry."""
     losing: tuple[str, ...] = ()
     """entryUUIDs of the registered Folders that lose one."""
-    superseded: tuple[tuple[type[Versioned], str], ...] = ()
-    """Kind and entryUUID of each version that a further one takes the place of."""
+    superseded: tuple[RegisteredObject, ...] = ()
+    """The versions that further ones take the place of."""
     statuses: tuple[StatusChange, ...] = ()
 
 
@@ -150,16 +140,18 @@ def _deprecate(connection: Connection, uuids: list[str], now: str) -> Iterator[N
 
 
 def _supersede(
-    connection: Connection, superseded: Iterable[tuple[type[Versioned], str]], now: str
+    connection: Connection, superseded: Sequence[RegisteredObject], now: str
 ) -> Iterator[NewEvent]:
-    by_kind: dict[type[Versioned], list[str]] = {}
-    for kind, entry_uuid in superseded:
-        by_kind.setdefault(kind, []).append(entry_uuid)
-    for kind, uuids in by_kind.items():
-        approved = fetch(connection, _APPROVED[kind], {"uuids": uuids})
-        versions.deprecate(connection, kind, uuids, now=now)
-        for entry_uuid, patient in approved:
-            yield NewEvent(SUPERSEDED, kind, entry_uuid, patient)
+    kinds: tuple[type[Versioned], ...] = (DocumentEntry, Folder)
+    for kind in kinds:
+        of_kind = [one for one in superseded if one.kind is kind]
+        if not of_kind:
+            continue
+        uuids = [one.entry_uuid for one in of_kind]
+        patients = versions.deprecate(connection, kind, uuids, now=now)
+        for one in of_kind:
+            if one.availability_status == v.APPROVED:
+                yield NewEvent(SUPERSEDED, kind, one.entry_uuid, patients[one.entry_uuid])
 
 
 def _change_statuses(

@@ -18,7 +18,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from xds.database.lists import one_of
+from xds.database.lists import none_of, one_of
 from xds.database.reading import fetch
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
@@ -105,6 +105,16 @@ _PROBES: Final = union(
         for table in _BEARERS
     )
 )
+_PROBES_OF_OTHERS: Final = union(
+    *(
+        select(table.c.unique_id).where(
+            one_of.named(table.c.unique_id, "unique_ids"),
+            *(none_of.named(one, "logical_ids") for one in table.c if one.name == "logical_id"),
+        )
+        for table in _BEARERS
+    )
+)
+"""The same without the versions of some logical objects."""
 _TRANSFORMATIONS: Final = select(association.c.source).where(
     one_of.named(association.c.source, "uuids"),
     association.c.association_type == v.XFRM,
@@ -175,9 +185,10 @@ def registry_state(
         found.entry_uuid: found
         for found in _registered(connection, _BY_UUID, "uuids", uuids, transformations, folders)
     }
-    latest = _registered(connection, _LATEST, "uuids", logical_ids(submission), (), {})
+    updated = logical_ids(submission)
+    latest = _registered(connection, _LATEST, "uuids", updated, (), {})
     by_unique_id: dict[str, list[RegisteredObject]] = {}
-    used = _used(connection, unique_ids(submission))
+    used = _used(connection, unique_ids(submission), updated)
     for found in _registered(connection, _BY_UNIQUE_ID, "ids", used, (), {}):
         by_unique_id.setdefault(found.unique_id or "", []).append(found)
     return RegistryState(
@@ -188,9 +199,13 @@ def registry_state(
     )
 
 
-def _used(connection: Connection, wanted: list[str]) -> list[str]:
-    """Return those of some uniqueIds that are in use: nearly always none, and no more is read."""
-    return [one for (one,) in fetch(connection, _PROBES, {"unique_ids": wanted})]
+def _used(connection: Connection, wanted: list[str], updated: list[str]) -> list[str]:
+    """Return those of some uniqueIds that are in use: nearly always none, and no more is read.
+
+    The objects that are updated have theirs, which is no news.
+    """
+    values = {"unique_ids": wanted, "logical_ids": updated}
+    return [one for (one,) in fetch(connection, _PROBES_OF_OTHERS if updated else _PROBES, values)]
 
 
 def _uuids(submission: Submission) -> list[str]:

@@ -1,6 +1,7 @@
 """Patient ids that the registry knows (ITI TF-2 3.8, 3.44), and those that submissions teach it."""
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from typing import Any, Final
 
 from sqlalchemy import Connection, Executable, bindparam, select
@@ -48,6 +49,13 @@ class Patients:
         unknown = wanted.keys() - self._keys.keys() - subsumed
         refused = subsumed if learn else subsumed | unknown
         self.refused = frozenset(wanted[patient_id] for patient_id in refused)
+
+    def within(self, connection: Connection) -> "Patients":
+        """Return the same, as they were read before, for another transaction to learn more."""
+        other = copy(self)
+        other._connection = connection
+        other._keys = dict(self._keys)
+        return other
 
     def key(self, patient_id: str) -> int:
         """Return the patient's row, made now where the id is learnt."""

@@ -95,6 +95,8 @@ class Checked:
     validated: Validated
     last: int | None
     """The number of an event that the state has, with all before it; None: nothing was read."""
+    patients: Patients | None
+    """Its patients as they were then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +147,10 @@ class DocumentRegistry:
         with self._own_ids(), self.database.write(locks) as connection:
             for one, known in each:
                 validated = known.validated
-                patients = self._patients(connection, one.submission)
-                if not _is_as_known(connection, one, known):
+                if known.patients is not None and _is_as_known(connection, one, known):
+                    patients = known.patients.within(connection)
+                else:
+                    patients = self._patients(connection, one.submission)
                     state = self._state(connection, one, seen, patients)
                     if state != known.state:
                         require_locked(locks, one.submission, state)
@@ -173,7 +177,7 @@ class DocumentRegistry:
         if not lookups.refers(registration.submission):
             with suppress(TransactionFailure):
                 state = RegistryState()
-                return Checked(state, self._validate(registration, state), None)
+                return Checked(state, self._validate(registration, state), None, None)
         with ExitStack() as stack:
             connection = stack.enter_context(self.database.read())
             last = events.last_seen(connection)
@@ -183,7 +187,7 @@ class DocumentRegistry:
                 connection = stack.enter_context(self.database.read())
             patients = self._patients(connection, registration.submission)
             state = self._state(connection, registration, seen, patients)
-        return Checked(state, self._validate(registration, state), last)
+        return Checked(state, self._validate(registration, state), last, patients)
 
     def _patients(self, connection: Connection, submission: Submission) -> Patients:
         patient_ids = {p for thing in lookups.bearers(submission) if (p := thing.patient_id)}

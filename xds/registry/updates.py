@@ -33,7 +33,7 @@ class UpdatePlan:
 def registry_state(connection: Connection, case: Case) -> RegistryState:
     """Read what is joined with that which an update concerns, beside what it names itself."""
     concerned, ends = _concerned(case)
-    joined = tuple(versions.associations(connection, concerned))
+    joined = tuple(versions.associations(connection, concerned, of_sets=_wants_sets(case)))
     ends += [end for one in joined for end in (one.source, one.target)]
     neighbours = lookups.registered(connection, dict.fromkeys(ends)) if ends else {}
     latest = case.known.latest
@@ -44,8 +44,14 @@ def registry_state(connection: Connection, case: Case) -> RegistryState:
 
 def has_same_associations(connection: Connection, case: Case) -> bool:
     """Tell whether the Associations that an update concerns are still those of its state."""
-    there = versions.association_ids(connection, _concerned(case)[0])
+    concerned, _ = _concerned(case)
+    there = versions.association_ids(connection, concerned, of_sets=_wants_sets(case))
     return there == [one.id for one in case.known.associations]
+
+
+def _wants_sets(case: Case) -> bool:
+    """Tell whether an update looks at the HasMembers of SubmissionSets: a restricted one does."""
+    return case.transaction == ITI_92.name
 
 
 def _concerned(case: Case) -> tuple[list[str], list[str]]:
@@ -63,7 +69,7 @@ def _concerned(case: Case) -> tuple[list[str], list[str]]:
 
 def plan(case: Case) -> UpdatePlan:
     """Work out what a validated update writes; the ids of its submission are UUIDs."""
-    updated = list(rules.updated(case))
+    updated = case.updated
     statuses = rules.new_statuses(case)
     new = {old.entry_uuid: thing.id for thing, old in updated}
     numbers = {
@@ -78,7 +84,7 @@ def plan(case: Case) -> UpdatePlan:
     kept = [one for one in case.submission.objects if isinstance(one, MetadataObject)]
     objects = (*(one for one in kept if not _is_trigger(one)), *added)
     consequences = Consequences(
-        superseded=tuple((type(thing), old.entry_uuid) for thing, old in updated),
+        superseded=tuple(old for _, old in updated),
         statuses=(
             *_status_changes(case, statuses, new),
             *(StatusChange(Association, one.id, v.DEPRECATED) for one in references),
@@ -98,10 +104,13 @@ def _added(
 ) -> list[MetadataObject]:
     """Return the Associations that the registry adds: those made again, and their HasMembers."""
     found = [*_propagated(case, new), *references]
+    submitted = list(rules.submitted_associations(case))
+    if not found and not submitted:
+        return []
     copies = [versions.made_again(one, new, f"copy {i}") for i, one in enumerate(found)]
     memberships = [
         one
-        for one in (*copies[: len(found) - len(references)], *rules.submitted_associations(case))
+        for one in (*copies[: len(found) - len(references)], *submitted)
         if one.association_type == v.HAS_MEMBER
     ]
     submission_set = case.submission.submission_set
@@ -117,9 +126,7 @@ def _propagated(case: Case, new: Mapping[str, str]) -> Iterator[Association]:
     the documents that are Approved. What the same update deprecates is not made again.
     """
     ending = rules.new_statuses(case)
-    propagating = {
-        old.entry_uuid for thing, old in rules.updated(case) if rules.propagates(case, thing)
-    }
+    propagating = {old.entry_uuid for thing, old in case.updated if rules.propagates(case, thing)}
     for one in case.known.associations:
         if {one.source, one.target}.isdisjoint(propagating):
             continue

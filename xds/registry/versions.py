@@ -17,7 +17,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import RegistryObject
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject
 from xds.registry.storage.fragments import FoundObject, parsed
-from xds.registry.tables import TABLES, association
+from xds.registry.tables import TABLES, association, submission_set
 
 T = TypeVar("T", bound=MetadataObject)
 Versioned = DocumentEntry | Folder
@@ -47,11 +47,17 @@ _ASSOCIATIONS: Final = (
     )
     .order_by(association.c.pk)
 )
+_OF_OTHERS: Final = _ASSOCIATIONS.where(
+    ~select(submission_set.c.pk).where(submission_set.c.entry_uuid == association.c.source).exists()
+)
+"""The same without the HasMembers of SubmissionSets."""
 _ASSOCIATION_IDS: Final = _ASSOCIATIONS.with_only_columns(association.c.entry_uuid)
+_IDS_OF_OTHERS: Final = _OF_OTHERS.with_only_columns(association.c.entry_uuid)
 _DEPRECATE: Final = {
     kind: update(TABLES[kind])
     .where(uuids_in(TABLES[kind].c.entry_uuid))
     .values(availability_status=v.DEPRECATED, is_latest=0, last_updated_at=bindparam("at"))
+    .returning(TABLES[kind].c.entry_uuid, TABLES[kind].c.patient)
     for kind in (DocumentEntry, Folder)
 }
 
@@ -84,10 +90,16 @@ def things(
     )
 
 
-def associations(connection: Connection, entry_uuids: Iterable[str]) -> list[Association]:
-    """Return the Approved memberships and relationships of objects, in order of registration."""
+def associations(
+    connection: Connection, entry_uuids: Iterable[str], *, of_sets: bool = True
+) -> list[Association]:
+    """Return the Approved memberships and relationships of objects, in order of registration.
+
+    ``of_sets`` tells whether those that make them members of SubmissionSets are among them.
+    """
     wanted = list(entry_uuids)
-    rows = fetch(connection, _ASSOCIATIONS, {"uuids": wanted}) if wanted else []
+    query = _ASSOCIATIONS if of_sets else _OF_OTHERS
+    rows = fetch(connection, query, {"uuids": wanted}) if wanted else []
     found = parsed(
         FoundObject(
             kind=Association,
@@ -104,10 +116,13 @@ def associations(connection: Connection, entry_uuids: Iterable[str]) -> list[Ass
     return cast("list[Association]", found)
 
 
-def association_ids(connection: Connection, entry_uuids: Iterable[str]) -> list[str]:
+def association_ids(
+    connection: Connection, entry_uuids: Iterable[str], *, of_sets: bool = True
+) -> list[str]:
     """Return the entryUUIDs of those Associations alone."""
     wanted = list(entry_uuids)
-    rows = fetch(connection, _ASSOCIATION_IDS, {"uuids": wanted}) if wanted else []
+    query = _ASSOCIATION_IDS if of_sets else _IDS_OF_OTHERS
+    rows = fetch(connection, query, {"uuids": wanted}) if wanted else []
     return [entry_uuid for (entry_uuid,) in rows]
 
 
@@ -151,6 +166,7 @@ def members(
 
 def deprecate(
     connection: Connection, kind: type[Versioned], entry_uuids: Iterable[str], *, now: str
-) -> None:
-    """Deprecate versions that a further one has taken the place of."""
-    connection.execute(_DEPRECATE[kind], {"uuids": list(entry_uuids), "at": now})
+) -> Mapping[str, int]:
+    """Deprecate versions that a further one has taken the place of; return their patients' rows."""
+    bound = {"uuids": list(entry_uuids), "at": now}
+    return dict(fetch(connection, _DEPRECATE[kind], bound))

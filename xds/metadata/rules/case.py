@@ -1,6 +1,6 @@
 """What a rule looks at: one submission, and what the registry knows of the things it names."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -116,6 +116,28 @@ class Case:
         """The objects that carry a patientId."""
         s = self.submission
         return (*s.submission_sets, *s.document_entries, *s.folders)
+
+    @cached_property
+    def updated(self) -> tuple[tuple[DocumentEntry | Folder, RegisteredObject], ...]:
+        """Each version that an update brings, with the latest registered one before it."""
+        each: tuple[DocumentEntry | Folder, ...] = (
+            *self.submission.document_entries,
+            *self.submission.folders,
+        )
+        latest = self.known.latest
+        return tuple(
+            (thing, old)
+            for thing in each
+            if (old := latest.get(thing.lid or "")) is not None and old.kind is type(thing)
+        )
+
+    @cached_property
+    def associations_by_type(self) -> Mapping[str | None, Sequence[Association]]:
+        """The submitted Associations of each type of which there are any."""
+        found: dict[str | None, list[Association]] = {}
+        for one in self.submission.associations:
+            found.setdefault(one.association_type, []).append(one)
+        return found
 
     @cached_property
     def _nodes(self) -> dict[str, AssociationEnd | None]:

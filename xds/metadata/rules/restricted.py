@@ -6,7 +6,7 @@ from typing import Final
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import DocumentEntry, SubmissionSet
 from xds.metadata.rules.case import Case, Finding, Findings, RegisteredObject
-from xds.metadata.rules.updates import member_of, updated
+from xds.metadata.rules.updates import member_of
 from xds.metadata.searched import searchable
 
 
@@ -43,7 +43,7 @@ def only_document_entries(case: Case) -> Findings:
 
 def same_patient(case: Case) -> Findings:
     """A restricted update gives no DocumentEntry to another patient."""
-    for entry, old in updated(case):
+    for entry, old in case.updated:
         if entry.patient_id and entry.patient_id != old.patient_id:
             reason = f"patientId {entry.patient_id} is not that of the version before"
             yield Finding(entry, reason, "patientId")
@@ -55,7 +55,7 @@ def unmodified(case: Case) -> Findings:
     hash and size are among them for Stable DocumentEntries: the table of the sender says so (ITI
     TF-2 table 3.92.4.1.2-1), while a list in the text names them as changeable.
     """
-    for entry, old in updated(case):
+    for entry, old in case.updated:
         if not isinstance(entry, DocumentEntry):
             continue
         for name, differs in _IMMUTABLE.items():
@@ -91,7 +91,7 @@ def _size(entry: DocumentEntry) -> int | None:
 
 def changeable_here(case: Case) -> Findings:
     """A restricted update changes no attribute that the affinity domain has excluded."""
-    for entry, old in updated(case):
+    for entry, old in case.updated:
         if not isinstance(entry, DocumentEntry) or not isinstance(old.thing, DocumentEntry):
             continue
         for attribute in DocumentEntry.attributes().values():

@@ -6,7 +6,7 @@ its logical object by its logicalID, and the version before by PreviousVersion.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import is_uuid
@@ -26,14 +26,6 @@ def submitted_versions(case: Case) -> tuple[Versioned, ...]:
     return (*case.submission.document_entries, *case.submission.folders)
 
 
-def updated(case: Case) -> Iterator[tuple[Versioned, RegisteredObject]]:
-    """Yield each version that an update brings, with the latest registered one before it."""
-    for thing in submitted_versions(case):
-        old = case.known.latest.get(thing.lid or "")
-        if old is not None and old.kind is type(thing):
-            yield thing, old
-
-
 def member_of(case: Case, thing: Versioned) -> Association | None:
     """Return the HasMember of the SubmissionSet that brings a version."""
     return next((one for one in _members(case) if one.target == thing.id), None)
@@ -49,11 +41,9 @@ def propagates(case: Case, thing: Versioned) -> bool:
     return member is None or member.association_propagation != v.NOT_PROPAGATED
 
 
-def triggers(case: Case, association_type: str) -> Iterator[Association]:
-    """Yield the Associations of a type that do nothing but ask for an update."""
-    for one in case.submission.associations:
-        if one.association_type == association_type:
-            yield one
+def triggers(case: Case, association_type: str) -> Sequence[Association]:
+    """Return the Associations of a type that do nothing but ask for an update."""
+    return case.associations_by_type.get(association_type, ())
 
 
 def status_target(case: Case, trigger: Association) -> RegisteredObject | None:
@@ -124,7 +114,7 @@ def one_change_of_each(case: Case) -> Findings:
     for thing in submitted_versions(case):
         if thing.lid and of_logical.pop(thing.lid, 0) > 1:
             yield Finding(thing, f"several versions of logicalID {thing.lid}", "logicalID")
-    asked = list(triggers(case, v.UPDATE_AVAILABILITY_STATUS))
+    asked = triggers(case, v.UPDATE_AVAILABILITY_STATUS)
     targets = {one.id: target for one in asked if (target := status_target(case, one))}
     of_status = Counter(_logical(target) for target in targets.values())
     for one in asked:
@@ -158,7 +148,7 @@ def registered_logical_objects(case: Case) -> Findings:
 
 def latest_previous_version(case: Case) -> Findings:
     """PreviousVersion is the number of the latest version that is registered."""
-    for thing, old in updated(case):
+    for thing, old in case.updated:
         member = member_of(case, thing)
         given = None if member is None else member.previous_version
         if given is not None and given != str(old.version):
@@ -191,14 +181,14 @@ def same_identifiers(case: Case) -> Findings:
 
 def same_object_type(case: Case) -> Findings:
     """A DocumentEntry stays Stable, or On-Demand."""
-    for thing, old in updated(case):
+    for thing, old in case.updated:
         if isinstance(thing, DocumentEntry) and thing.objectType != old.object_type:
             yield Finding(thing, "objectType is not that of the version before", "objectType")
 
 
 def approved_folder_versions(case: Case) -> Findings:
     """The Folder that gets a further version is Approved."""
-    for thing, old in updated(case):
+    for thing, old in case.updated:
         if isinstance(thing, Folder) and old.availability_status != v.APPROVED:
             yield Finding(thing, f"Folder {old.entry_uuid} is deprecated")
 
@@ -210,8 +200,8 @@ def propagation(case: Case) -> Findings:
         given = None if member is None else member.association_propagation
         if given not in (None, v.PROPAGATED, v.NOT_PROPAGATED):
             yield Finding(thing, f"AssociationPropagation {given} is neither yes nor no")
-    propagating = {old.entry_uuid: propagates(case, thing) for thing, old in updated(case)}
-    named = {old.entry_uuid: thing for thing, old in updated(case)}
+    propagating = {old.entry_uuid: propagates(case, thing) for thing, old in case.updated}
+    named = {old.entry_uuid: thing for thing, old in case.updated}
     for one in case.known.associations:
         both = {propagating[end] for end in (one.source, one.target) if end in propagating}
         if len(both) > 1:
@@ -281,7 +271,7 @@ def submitted_ends(case: Case) -> Findings:
 
 def no_deprecated_ends(case: Case) -> Findings:
     """No Association that an update adds touches what is Deprecated, or will be by this update."""
-    replaced = {old.entry_uuid for _, old in updated(case)}
+    replaced = {old.entry_uuid for _, old in case.updated}
     for one in case.submission.associations:
         if one.association_type in v.UPDATE_TRIGGERS:
             continue
@@ -316,7 +306,7 @@ class _State:
 
     def __init__(self, case: Case) -> None:
         self.case = case
-        self.new = {old.entry_uuid: thing for thing, old in updated(case)}
+        self.new = {old.entry_uuid: thing for thing, old in case.updated}
         self.statuses = new_statuses(case)
 
     def associations(self) -> Iterable[Association]:
