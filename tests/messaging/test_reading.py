@@ -228,6 +228,7 @@ def test_observations_without_a_request_belong_to_the_order() -> None:
         ),
         ((("PID|", "ZPI|"),), [("segment", "PID^1")]),
         ((("PV1|", "DSC|"),), [("unreadable", "DSC^1^1")]),
+        ((("OBR|", "ZBR|"), ("OBX|", "ZBX|")), [("segment", "OBR^1")]),
         ((("R01^ORU_R01", "R03"),), [("event", "MSH^1^9^1^2")]),
         ((("|P|2.5.1", "|T|3.0"),), [("version", "MSH^1^12"), ("processing", "MSH^1^11")]),
         (

@@ -44,7 +44,7 @@ _WITHDRAWN: Final = frozenset({"D", "W"})
 
 def reports_of(reading: MessageReading, grouped: Grouped) -> list[MessageReport]:
     """Return the reports of a message; errors are collected in the reading."""
-    groups = list(grouped.orders)
+    groups = [one for one in grouped.orders if one.obr is not None or one.observations]
     loose = [one for one in grouped.of_patient if carriers_of(one)]
     if loose:
         groups.append(OrderGroup(observations=loose))
