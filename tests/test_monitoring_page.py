@@ -10,6 +10,9 @@ from prometheus_client import CollectorRegistry, Counter
 from xds import channels, subscribers
 from xds.config import Config
 from xds.database.access import Database
+from xds.messaging import measuring as messages_measuring
+from xds.messaging.outbound import measuring as outbound_measuring
+from xds.messaging.outbound.destination import Destination
 from xds.notification import measuring
 from xds.registry import schema
 from xds.security.interceptors import Result
@@ -43,6 +46,9 @@ def everything(tmp_path: Path) -> Iterator[Metrics]:
     channels.watch(metrics, database, ["soap-reply"])
     subscribers.watch(metrics, database)
     measuring.watch(metrics, database)
+    messages_measuring.watch(metrics, database)
+    shared_record = Destination(name="shared-record", address="mllp://127.0.0.1:9")
+    outbound_measuring.watch(metrics, database, [shared_record])
     yield metrics
     database.close()
 

@@ -81,6 +81,8 @@ class AffinityDomain:
     """Those of who takes subscriptions by SOAP (DSUB); None where that is not here."""
     systems: Systems
     """What code systems and identifier systems are called in XDS and in FHIR."""
+    metrics: Metrics | None
+    """What counts in this process, where it serves and the options want it."""
 
     @classmethod
     def open(
@@ -134,6 +136,7 @@ class AffinityDomain:
             subscriptions=subscriptions,
             broker_rules=BrokerRules.read(config) if subscriptions else None,
             systems=systems,
+            metrics=metrics,
         )
 
     @property

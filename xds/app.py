@@ -28,7 +28,8 @@ from xds.soap.asynchronous import Replies
 from xds.soap.exchange import is_readable
 from xds.soap.security import UserAssertions
 from xds.telemetry import server_metrics
-from xds.telemetry.metrics import Metrics, RequestMetrics
+from xds.telemetry.metrics import Metrics
+from xds.telemetry.request_metrics import RequestMetrics
 from xds.tls.options import networks
 from xds.trace_context import TraceParent
 

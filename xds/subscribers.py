@@ -6,6 +6,7 @@ from typing import Final
 from xds.config import Config
 from xds.database.access import Database
 from xds.database.errors import DatabaseUnavailable
+from xds.messaging import measuring as messages_measuring
 from xds.messaging.outbound import destinations_file
 from xds.messaging.outbound import matching as outbound
 from xds.messaging.outbound import measuring as outbound_measuring
@@ -61,6 +62,8 @@ def readers(
         watch(metrics, database)
         if subscriptions is not None:
             measuring.watch(metrics, database)
+        if config.takes_messages:
+            messages_measuring.watch(metrics, database)
         if config.destinations is not None:
             known = destinations_file.read(config.destinations)
             outbound_measuring.watch(metrics, database, known)

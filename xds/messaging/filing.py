@@ -26,6 +26,7 @@ from xds.messaging.incoming import FiledDocument as FiledDocument
 from xds.messaging.incoming import FilingOutcome as FilingOutcome
 from xds.messaging.incoming import IncomingMessage as IncomingMessage
 from xds.messaging.incoming import MessageState as MessageState
+from xds.messaging.measuring import Count, counting, uncounted
 from xds.messaging.records import AlreadyAccepted, KeptMessage, MessageKeys, NewRecord
 from xds.messaging.registering import planning, reports
 from xds.messaging.registering.attempts import FilingAttempt, awaiting, write_record
@@ -65,10 +66,6 @@ def _tell_refusal(access: Access, refusal: ContentRefused) -> None:
     access.violations = tuple(refusal.violations)
 
 
-def uncounted(_incoming: IncomingMessage, _outcome: FilingOutcome) -> None:
-    """Count nothing."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageFiler:
     """Files messages in one affinity domain; safe to use from many threads."""
@@ -76,7 +73,7 @@ class MessageFiler:
     domain: AffinityDomain
     ids: UniqueIds
     assigning_authority: str | None
-    count: Callable[[IncomingMessage, FilingOutcome], None] = uncounted
+    count: Count = uncounted
     """Is told of each message, and what became of it."""
 
     @classmethod
@@ -84,15 +81,17 @@ class MessageFiler:
         cls,
         domain: AffinityDomain,
         config: Config,
-        count: Callable[[IncomingMessage, FilingOutcome], None] = uncounted,
     ) -> Self:
-        """Make the filer of a process; LookupError unless registry and repository are here."""
+        """Make the filer of a process, which counts in the metrics of the domain.
+
+        LookupError unless registry and repository are here.
+        """
         domain.registry  # noqa: B018 - it has to be here
         return cls(
             domain=domain,
             ids=UniqueIds.of_repository(domain.repository.unique_id),
             assigning_authority=config.assigning_authority,
-            count=count,
+            count=counting(domain.metrics),
         )
 
     def file(
@@ -314,9 +313,10 @@ def _named(incoming: IncomingMessage) -> dict[str, str]:
     """Return what names a message in the log: it is no patient's."""
     said = incoming.envelope
     if said is None:
-        return {"door": incoming.door}
+        return {"door": incoming.door, "flavour": incoming.flavour.name}
     return {
         "door": incoming.door,
+        "flavour": incoming.flavour.name,
         "message": f"{said.code}^{said.trigger}"[:_MOST_LOGGED],
         "control_id": said.control_id[:_MOST_LOGGED],
         "sender": said.sender[:_MOST_LOGGED],

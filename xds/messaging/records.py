@@ -321,10 +321,22 @@ def purge(database: Database, before: int) -> int:
     return len(ids)
 
 
-def counts(connection: Connection) -> Mapping[str, int]:
-    """Return how many messages wait, by their state: refused, failed or held."""
-    waiting = (*_WAITING, "held")
+@dataclass(frozen=True, slots=True)
+class WaitingRecords:
+    """How many messages wait in one state."""
+
+    count: int = 0
+    oldest: int = 0
+    """When the first of them came, milliseconds since 1970; 0 where none waits."""
+
+
+def waiting(connection: Connection) -> Mapping[str, WaitingRecords]:
+    """Return which messages wait, by their state: refused, failed or held."""
+    states = (*_WAITING, "held")
     rows = connection.execute(
-        select(_M.state, func.count()).where(_M.state.in_(waiting)).group_by(_M.state)
+        select(_M.state, func.count(), func.min(_M.received))
+        .where(_M.state.in_(states))
+        .group_by(_M.state)
     )
-    return {**dict.fromkeys(waiting, 0), **{row[0]: row[1] for row in rows}}
+    found = {state: WaitingRecords(count, oldest) for state, count, oldest in rows}
+    return {one: found.get(one, WaitingRecords()) for one in states}

@@ -18,10 +18,6 @@ from xds import __version__
 from xds.private_folder import private_folder
 from xds.security.interceptors import Outcome, Result
 
-PATH: Final = "/metrics"
-
-WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
 Values = Mapping[tuple[str, ...], float]
 """Values by the values of their labels."""
 
@@ -133,6 +129,19 @@ _MESSAGES: Final = Metric(
     "Messages of the patient feed by trigger event and acknowledgement: AA, AE or AR",
     ("event", "acknowledgement"),
 )
+_TAKEN_IN: Final = Metric(
+    "Counter",
+    "xds_messages",
+    "Reports, documents and orders that came as messages, by what became of them",
+    ("door", "flavour", "verdict"),
+)
+_LAST_TAKEN_IN: Final = Metric(
+    "Gauge",
+    "xds_messages_last_timestamp_seconds",
+    "When the last message of each flavour was answered",
+    ("flavour",),
+    mode="mostrecent",
+)
 _LAST_MESSAGE: Final = Metric(
     "Gauge",
     "xds_feed_last_message_timestamp_seconds",
@@ -195,6 +204,8 @@ _METRICS: Final = (
     _CERTIFICATES_READ,
     _REFUSED_HANDSHAKES,
     _MESSAGES,
+    _TAKEN_IN,
+    _LAST_TAKEN_IN,
     _LAST_MESSAGE,
     _FEED_CONNECTIONS,
     _WEBSOCKETS,
@@ -298,6 +309,11 @@ class Metrics:
         """Count a message of the patient feed."""
         self._of[_MESSAGES].labels(event, acknowledgement).inc()
         self._of[_LAST_MESSAGE].set(time.time())
+
+    def taken_in(self, door: str, flavour: str, verdict: str) -> None:
+        """Count a message that brought reports, documents or orders, or was to."""
+        self._of[_TAKEN_IN].labels(door, flavour, verdict).inc()
+        self._of[_LAST_TAKEN_IN].labels(flavour).set(time.time())
 
     def feed_connected(self, change: int) -> None:
         """Note that a connection of the patient feed has come, 1, or gone, -1."""
@@ -432,59 +448,3 @@ def _forget_ended() -> None:
             os.kill(pid, 0)
         except ProcessLookupError:
             mark_process_dead(pid, folder)
-
-
-class RequestMetrics:
-    """An application whose answers are counted, and which tells the metrics at ``/metrics``."""
-
-    def __init__(self, application: WSGIApplication, metrics: Metrics) -> None:
-        self._application = application
-        self._metrics = metrics
-
-    def __call__(
-        self, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
-        """Answer a request."""
-        path: str = environ["PATH_INFO"]
-        if path == PATH and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-            return self._told(environ, start_response)
-
-        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
-            self._metrics.answered(path, status)
-            return start_response(status, headers, *more)
-
-        self._metrics.begin_request()
-        try:
-            blocks = self._application(environ, start)
-        except BaseException:
-            self._metrics.end_request()
-            raise
-        if isinstance(blocks, list):
-            self._metrics.end_request()
-            return blocks
-        return _UnderWay(blocks, self._metrics)
-
-    def _told(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        content_type, text = self._metrics.render()
-        headers = [("Content-Type", content_type), ("Content-Length", str(len(text)))]
-        start_response("200 OK", headers)
-        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else text]
-
-
-class _UnderWay:
-    """The blocks of an answer, which is under way until the server closes it."""
-
-    def __init__(self, blocks: Iterable[bytes], metrics: Metrics) -> None:
-        self._blocks = blocks
-        self._metrics: Metrics | None = metrics
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._blocks)
-
-    def close(self) -> None:
-        """Let go of the answer, sent or not."""
-        if self._metrics is not None:
-            self._metrics.end_request()
-            self._metrics = None
-        if close := getattr(self._blocks, "close", None):
-            close()

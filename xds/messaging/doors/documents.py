@@ -29,7 +29,6 @@ from xds.messaging.verdicts import (
 
 _NOT_KEPT: Final = "the message could not be kept"
 _FAILED: Final = "an error in the server, which its log tells of"
-_MOST_LOGGED: Final = 40
 
 _log = logs.get_logger(__name__)
 
@@ -66,14 +65,6 @@ class FiledMessages:
             feed=arrival.feed,
         )
         outcome = self._outcome(message, incoming)
-        if not outcome.is_accepted:
-            _log.warning(
-                "a message was refused",
-                door=arrival.door,
-                flavour=flavour.name,
-                verdicts=[f"{one.verdict.name} at {one.location}" for one in outcome.refusals],
-                control_id=envelope.control_id[:_MOST_LOGGED],
-            )
         return judgement_of(outcome.findings, flavour.reading), habits_of(flavour)
 
     def unreadable(self, source: SpooledMessage, reason: str, arrival: MessageArrival) -> str:
@@ -98,7 +89,7 @@ class FiledMessages:
     def _outcome(self, message: Message, incoming: IncomingMessage) -> FilingOutcome:
         if message.source.error:
             _log.error(_NOT_KEPT, exc_info=message.source.error)
-            return _failed(_NOT_KEPT)
+            return self._failed(incoming, _NOT_KEPT)
         try:
             self._require_taken(message, incoming.flavour)
             content = read(message, self.flavours)
@@ -106,8 +97,14 @@ class FiledMessages:
             return self.filer.refuse(incoming, refusal.findings)
         except Exception as error:
             _log.error("a message could not be read", exc_info=error)
-            return _failed(_FAILED)
+            return self._failed(incoming, _FAILED)
         return self.filer.file(replace(incoming, content=content))
+
+    def _failed(self, incoming: IncomingMessage, reason: str) -> FilingOutcome:
+        finding = MessageFinding(verdict=INTERNAL, reason=reason)
+        outcome = FilingOutcome(state="failed", findings=[finding])
+        self.filer.count(incoming, outcome)
+        return outcome
 
     def _require_taken(self, message: Message, flavour: Flavour) -> None:
         if self.senders == "known" and flavour.name == GENERIC:
@@ -120,10 +117,6 @@ def _last_place(message: Message) -> str:
     """Return where that ends which was kept of a message: likely within what makes it large."""
     *_, last = message.segments()
     return f"{last.name}^{last.sequence}^{last.last_field}"
-
-
-def _failed(reason: str) -> FilingOutcome:
-    return FilingOutcome(state="failed", findings=[MessageFinding(verdict=INTERNAL, reason=reason)])
 
 
 def habits_of(flavour: Flavour) -> AcknowledgementHabits:

@@ -1,0 +1,122 @@
+"""What an operator sees of messages on a running server: commands, and metrics of its processes."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.databases import Databases
+from tests.messaging.receiver import MllpReceiver, receiving
+from tests.ports import free_port
+from tests.registry import wire
+from tests.serving import Server, serving
+from xds.__main__ import main
+
+NUMBERS = count(1)
+CUT = "JVBERi0xLjQKMSAwIG9iago8PD4+CmVuZG9iagoK"
+WHOLE = "JVBERi0xLjQKMSAwIG9iago8PD4+CmVuZG9iagolJUVPRgo="
+SECRET = "Zebedee"
+"""A name that only the commands may tell, and never metrics or the log."""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """A server of two workers with a destination, and a folder for files of messages."""
+
+    server: Server
+    receiver: MllpReceiver
+    folder: Path
+
+    def run(self, *arguments: str) -> Result:
+        """Run a command on its database, or against its doors."""
+        given = list(arguments)
+        options = self.server.options
+        if arguments[:2] in (("messages", "send"), ("messages", "try")) or "flavours" in arguments:
+            return CliRunner().invoke(main, given, env={"COLUMNS": "100"})
+        given += ["--data", str(self.server.data), "--database", self.server.database]
+        if arguments[0] == "destinations":
+            given += ["--destinations", options["destinations"]]
+        return CliRunner().invoke(main, given, env={"COLUMNS": "100"})
+
+    def send(self, path: Path, door: str = "mllp") -> Result:
+        """Send a file by a door."""
+        url = f"mllp://127.0.0.1:{self.server.options['mllp_port']}"
+        if door == "http":
+            url = f"{self.server.url}/hl7v2"
+        return self.run("messages", "send", "--to", url, str(path))
+
+    def message(self, data: str = WHOLE, patient: str = "9434765919", more: str = "") -> Path:
+        """Write a report with a document, of a number and a control id of its own."""
+        number = next(NUMBERS)
+        lines = (
+            f"MSH|^~\\&|LAB|RX1|||20260810||ORU^R01|OP{number}|P|2.5.1{more}",
+            f"PID|1||{patient}^^^NHS^NH||{SECRET}^Ann||19600501|F",
+            f"OBR|1||ON{number}^LAB|R1^Report|||20260809|||||||||||||||20260810|||F",
+            f"OBX|1|ED|R1^Report||^application^pdf^Base64^{data}||||||F",
+        )
+        path = self.folder / f"OP{number}.hl7"
+        path.write_text("\r".join(lines) + "\r", newline="")
+        return path
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return a metric of all processes; 0 where it has no value."""
+        told = wire.get(self.server, "/metrics").decode()
+        found = re.findall(rf"(?m)^{name}{{(.*)}} (\S+)$", told)
+        wanted = {f'{key}="{value}"' for key, value in labels.items()}
+        return sum(float(value) for said, value in found if wanted <= set(said.split(",")))
+
+
+@pytest.fixture(scope="module")
+def trust(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Trust]:
+    folder = tmp_path_factory.mktemp("trust")
+    with receiving() as receiver:
+        destinations = folder / "destinations.toml"
+        destinations.write_text(f'[[destination]]\nname = "scr"\naddress = "{receiver.url}"\n')
+        options = {
+            "database": databases.url(folder),
+            "mllp_port": str(free_port()),
+            "destinations": str(destinations),
+            "workers": "2",
+        }
+        with serving(folder / "data", options) as server:
+            yield Trust(server, receiver, folder)
+
+
+@pytest.mark.parametrize("door", ["mllp", "http"])
+def test_metrics_count_messages_by_door_flavour_and_verdict(trust: Trust, door: str) -> None:
+    def counted(verdict: str) -> float:
+        return trust.metric("xds_messages_total", door=door, flavour="generic", verdict=verdict)
+
+    before = {one: counted(one) for one in ("filed", "repeated", "corrupt")}
+    waiting = trust.metric("xds_messages_waiting", state="refused")
+    path = trust.message()
+    for _ in range(3):
+        assert trust.send(path, door).exit_code == 0
+    assert trust.send(trust.message(CUT), door).exit_code == 1
+    after = {"filed": 1, "repeated": 2, "corrupt": 1}
+    assert {one: counted(one) - before[one] for one in before} == after
+    assert trust.metric("xds_messages_waiting", state="refused") == waiting + 1
+    assert trust.metric("xds_messages_oldest_timestamp_seconds", state="refused") > 1.7e9
+    assert trust.metric("xds_messages_last_timestamp_seconds", flavour="generic") > 1.7e9
+
+
+def test_nothing_of_a_patient_is_in_metrics_or_the_log(trust: Trust) -> None:
+    trust.send(trust.message(CUT))
+    told = wire.get(trust.server, "/metrics").decode() + trust.server.log.read_text()
+    assert "xds_messages_total" in told
+    assert "a message was refused" in told
+    assert SECRET not in told
+    assert "9434765919" not in told
+
+
+def test_a_refusal_is_one_line_of_the_log(trust: Trust) -> None:
+    path = trust.message(CUT)
+    trust.send(path)
+    lines = trust.server.log.read_text().splitlines()
+    (line,) = [one for one in lines if f'"{path.stem}"' in one and "was refused" in one]
+    assert '"flavour": "generic"' in line
+    assert '"verdicts": ["corrupt at OBX^1^5"]' in line
