@@ -120,3 +120,88 @@ def test_a_refusal_is_one_line_of_the_log(trust: Trust) -> None:
     (line,) = [one for one in lines if f'"{path.stem}"' in one and "was refused" in one]
     assert '"flavour": "generic"' in line
     assert '"verdicts": ["corrupt at OBX^1^5"]' in line
+
+
+def test_a_refused_message_is_found_shown_corrected_and_found_again(trust: Trust) -> None:
+    path = trust.message(CUT)
+    sent = trust.send(path)
+    assert sent.output.splitlines() == [
+        f"{path}: AR refused, message {path.stem}",
+        "  error 102 corrupt at OBX^1^5: the end of a document of application/pdf is missing",
+    ]
+    listed = trust.run("messages", "list", "--control-id", path.stem).output.splitlines()
+    assert listed[0].split("\t")[4:] == ["state", "why", "documents", "id"]
+    assert listed[1].split("\t")[1:7] == [
+        *("ORU^R01", path.stem, "LAB|RX1", "refused", "corrupt", "0")
+    ]
+    shown = trust.run("messages", "show", path.stem).output
+    assert "findings     error corrupt at OBX^1^5: the end of a document" in shown
+    assert f"  PID-5 name: {SECRET}^Ann" in shown
+    assert "  OBX-5 value: application/pdf, 30 bytes" in shown
+    assert trust.run("messages", "show", "--raw", path.stem).output == path.read_bytes().decode()
+    again = trust.run("messages", "resend", path.stem)
+    assert (again.exit_code, again.output.count("error corrupt at OBX^1^5")) == (1, 1)
+    path.write_text(path.read_bytes().decode().replace(CUT, WHOLE), newline="")
+    corrected = trust.run("messages", "correct", path.stem, str(path))
+    assert corrected.output.splitlines()[0] == f"{path.stem}: filed, 1 document"
+    states = trust.run("messages", "list", "--control-id", path.stem).output
+    assert [line.split("\t")[4] for line in states.splitlines()[1:]] == ["filed", "corrected"]
+    now = trust.run("messages", "show", path.stem).output
+    assert re.search(r"(?m)^documents    registered urn:uuid:\S+, uniqueId 2\.25\.\d+$", now)
+
+
+def test_what_is_no_message_is_shown_as_it_came(trust: Trust) -> None:
+    path = trust.folder / "noise"
+    path.write_text("hello world")
+    assert trust.send(path).output.startswith(f"{path}: AR refused")
+    found = trust.run("messages", "list", "--state", "refused", "--most", "1").output
+    identity = found.splitlines()[-1].split("\t")[-1]
+    shown = trust.run("messages", "show", identity).output
+    assert shown.endswith("\n\nhello world\n")
+    assert "error unreadable at MSH^1: a message begins with MSH" in shown
+
+
+def test_a_message_that_is_purged_keeps_its_record(trust: Trust) -> None:
+    path = trust.message()
+    trust.send(path)
+    assert trust.run("messages", "purge").output == "0 removed.\n"
+    with_record = trust.run("messages", "show", path.stem).output
+    assert "state        filed" in with_record
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["messages", "show", "NONE"], "Error: There is no message NONE."),
+        (["messages", "resend", "NONE"], "Error: There is no message NONE."),
+        (["messages", "list", "--number", "NONE"], "There are no such messages."),
+        (["messages", "send", "/none.hl7"], "Error: /none.hl7: there is no such file"),
+        (["messages", "send", "--to", "ftp://h", __file__], "mllp://host:port"),
+        (["messages", "send", "--to", "mllp://127.0.0.1:9", __file__], "Connection refused"),
+        (["messages", "try", __file__], "Error: a message begins with MSH"),
+        (["messages", "try", __file__, "--flavour", "none"], "there is no flavour none"),
+        (["flavours", "none"], "there is no flavour none; there are epic, igene"),
+        (["flavours", "--flavours", "/none"], "Error: /none: there is no such folder"),
+        (["destinations", "pause"], "Error: pause takes a DESTINATION."),
+        (["destinations", "pause", "none"], "names no none; it names scr."),
+        (["destinations", "replay", "scr", "--since", "now"], "such as 2026-11-29T08:00"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(trust: Trust, arguments: list[str], told: str) -> None:
+    assert told in trust.run(*arguments).output
+
+
+def test_destinations_are_listed_shown_paused_and_resumed(trust: Trust) -> None:
+    path = trust.message()
+    trust.run("destinations", "pause", "scr")
+    state = trust.run("destinations").output.splitlines()[1].split("\t")
+    assert state[:2] == ["scr", "paused"]
+    assert trust.send(path).exit_code == 0
+    number = path.stem.replace("OP", "ON")
+    trust.run("destinations", "resume", "scr")
+    trust.receiver.wait_for(1, number)
+    shown = trust.run("destinations", "show", "scr", "--most", "1").output.splitlines()
+    assert shown[0].split("\t")[-2:] == ["id", "document"]
+    assert shown[1].split("\t")[1] == "scr: registered"
+    tried = trust.run("destinations", "try", "scr", "--since", "2026-01-01").output
+    assert re.fullmatch(r"scr: \d+ chosen by every document\.\n", tried)

@@ -51,7 +51,7 @@ def _show(table: FlavourTable, name: str, *, as_json: bool) -> None:
     try:
         flavour = table.row(name).flavour
     except KeyError:
-        raise click.ClickException(f"there is no flavour {name}") from None
+        raise no_such(name, table) from None
     if as_json:
         print_json(asdict(flavour))
         return
@@ -63,6 +63,12 @@ def _show(table: FlavourTable, name: str, *, as_json: bool) -> None:
                 click.echo(f"  {key} = {_text(one)}")
         else:
             click.echo(f"{field.name} = {_text(value)}")
+
+
+def no_such(name: str, table: FlavourTable) -> click.ClickException:
+    """Return what is said of a name that no flavour has."""
+    known = ", ".join(row.flavour.name for row in table.rows)
+    return click.ClickException(f"there is no flavour {name}; there are {known}")
 
 
 def _text(value: object) -> str:

@@ -14,15 +14,15 @@ LONG_BYTES: Final = 8 << 20
 Tell = Callable[[int], object]
 
 
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, whole: int = 1) -> None:
     """Print a table on a terminal, elsewhere lines of cells with tabs between.
 
-    The last column is for what people copy, such as an identifier: where the terminal is too
-    narrow, other cells are cut, and it gets a line of its own.
+    The last columns, as many as ``whole``, are for what people copy, such as an identifier: where
+    the terminal is too narrow, other cells are cut, and they get a line of their own.
     """
     table = [list(map(printable, row)) for row in (headings, *rows)]
     if sys.stdout.isatty():
-        _print_columns(table)
+        _print_columns([[*row[:-whole], "  ".join(row[-whole:])] for row in table])
     else:
         for row in table:
             click.echo("\t".join(row))

@@ -102,8 +102,8 @@ def _list(database: Database, destinations: Sequence[Destination], *, as_json: b
             click.echo(json.dumps(asdict(one)))
     elif found:
         print_table(_HEADINGS, map(_row, found))
-    else:
-        click.echo("There are no destinations: the option destinations names their file.")
+    if not destinations:
+        click.echo("The option destinations, which names their file, names none.", err=True)
 
 
 def _row(one: DestinationHealth) -> tuple[str, ...]:
@@ -120,7 +120,7 @@ def _show(database: Database, selection: OutboundSelection, most: int, *, as_jso
         for one in found:
             click.echo(json.dumps(asdict(one)))
     elif found:
-        print_table(_OF_MESSAGES, map(_message_row, found))
+        print_table(_OF_MESSAGES, map(_message_row, found), whole=2)
     else:
         click.echo("There are no such messages.")
 

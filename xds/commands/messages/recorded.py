@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Final
 
 import click
 
@@ -18,9 +17,7 @@ from xds.messaging.operations import (
     MessageOperations,
     RecordedMessage,
 )
-
-_WIDE: Final = 160
-"""Characters of a field that are shown."""
+from xds.messaging.verdicts import MessageFinding
 
 
 @contextmanager
@@ -43,10 +40,10 @@ def told() -> Iterator[None]:
 
 def tell(name: str, outcome: FilingOutcome) -> None:
     """Say what has become of a message; the command fails where it was refused."""
-    click.echo(f"{name}: {outcome.state}, {len(outcome.documents)} documents")
+    number = len(outcome.documents)
+    click.echo(f"{name}: {outcome.state}, {number} document{'' if number == 1 else 's'}")
     for one in outcome.findings:
-        severity = "warning" if one.is_warning else "error"
-        click.echo(f"  {severity} {one.verdict.name} at {one.location}: {one.reason}")
+        click.echo(f"  {_sentence(one)}")
     if not outcome.is_accepted:
         raise SystemExit(1)
 
@@ -74,24 +71,10 @@ def plain(one: RecordedMessage) -> dict[str, object]:
     found["received"] = _moment(one.received)
     found["documents"] = outcome["documents"]
     found["decisions"] = outcome["decisions"]
-    found["findings"] = [
-        f"{f.verdict.name} at {f.location}: {f.reason}" for f in one.outcome.findings
-    ]
+    found["findings"] = [_sentence(finding) for finding in one.outcome.findings]
     return found
 
 
-def fields(text: str) -> Iterator[str]:
-    """Yield each field that is not empty by its place, ``PID-3``; long ones cut."""
-    separator = text[3:4] or "|"
-    counts: dict[str, int] = {}
-    for line in text.replace("\n", "\r").split("\r"):
-        name, *fields = line.split(separator)
-        if not name:
-            continue
-        counts[name] = counts.get(name, 0) + 1
-        yield f"{name} {counts[name]}"
-        first = 2 if name == "MSH" else 1
-        for number, value in enumerate(fields, first):
-            if value:
-                cut = f"{value[:_WIDE]}… ({len(value)} characters)" if len(value) > _WIDE else value
-                yield f"  {name}-{number}\t{printable(cut)}"
+def _sentence(one: MessageFinding) -> str:
+    severity = "warning" if one.is_warning else "error"
+    return f"{severity} {one.verdict.name} at {one.location}: {one.reason}"

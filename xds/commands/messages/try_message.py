@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from xds.commands.flags import with_config
+from xds.commands.flavours import no_such
 from xds.config import Config
 from xds.hl7v2.acknowledgement import acknowledgements
 from xds.hl7v2.message import Message, Unreadable
@@ -61,11 +62,12 @@ def command(config: Config, file: Path, name: str | None, as_json: bool) -> None
 def _flavours(config: Config, name: str | None) -> FlavourTable:
     try:
         table = read_flavours(config.flavours)
-        return table.forced(name) if name else table
     except FlavourError as error:
         raise click.ClickException(str(error)) from None
+    try:
+        return table.forced(name) if name else table
     except KeyError:
-        raise click.ClickException(f"there is no flavour {name}") from None
+        raise no_such(name or "", table) from None
 
 
 def _tried(message: Message, flavours: FlavourTable) -> dict[str, Any]:

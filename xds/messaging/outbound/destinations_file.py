@@ -25,6 +25,13 @@ from xds.messaging.verdicts import AcknowledgementReading
 
 _ADDRESS: Final = r"^(mllps?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}|https?://\S+)$"
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+_WANTED: Final = {
+    "name": "letters, digits, dots, hyphens and underscores, 64 at most",
+    "address": "mllp://host:port, mllps://host:port, or a URL of http or https",
+    "version": "a version of HL7 such as 2.4",
+    "processing_id": "P, T or D",
+}
+"""What the values of keys look like."""
 Wish = Literal["", "AL", "NE", "SU", "ER"]
 _ON_SUCCESS: Final = frozenset({"AL", "SU"})
 
@@ -105,7 +112,8 @@ def read(path: Path) -> Sequence[Destination]:
     try:
         table = tomllib.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise DestinationsError(f"{path.name}: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise DestinationsError(f"{path.name}: {why}") from None
     if unknown := table.keys() - {"destination"}:
         known = "a table [[destination]] for each destination"
         raise DestinationsError(f"{path.name}: unknown key {min(unknown)}; there is {known}")
@@ -135,5 +143,10 @@ def _destination(table: Any) -> Destination:
 
 def _line(error: Any) -> str:
     place = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        table = _FormTable if error["loc"][0] == "form" else _DestinationTable
+        return f"{place}: there is no such key; known are {', '.join(table.model_fields)}"
+    if error["type"] == "string_pattern_mismatch" and error["loc"][-1] in _WANTED:
+        return f"{place}: it is {_WANTED[error['loc'][-1]]}"
     reason = re.sub("^Value error, ", "", error["msg"])
     return f"{place}: {reason}" if place else reason
