@@ -53,6 +53,7 @@ ON_BOTH: Final = frozenset(
         "registry/test_subscribers.py",
         "registry/test_updates.py",
         "registry/test_views.py",
+        "repository/test_changes_during_removal.py",
         "repository/test_registering.py",
         "repository/test_sweeping.py",
         "security/test_policy.py",

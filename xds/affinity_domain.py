@@ -21,7 +21,7 @@ from xds.metadata.rules.case import Policy
 from xds.metadata.submission import Registration, Submission
 from xds.metadata.systems import Systems
 from xds.notification.subscriptions import Subscriptions
-from xds.registry import removal, schema
+from xds.registry import events, removal, schema
 from xds.registry.identities import PatientIdentities
 from xds.registry.link_changes import LINK_CHANGE, LinkPolicy
 from xds.registry.locking import of_unique_ids
@@ -208,18 +208,23 @@ class AffinityDomain:
 
         Raises TransactionFailure, and RegistryUnavailable.
         """
-        unique_ids = [one.document_unique_id for one in requests]
-        elsewhere = dict(self._obstacles_elsewhere(frozenset(unique_ids)))
+        asked = [one.document_unique_id for one in requests]
+        elsewhere = dict(self._obstacles_elsewhere(frozenset(asked)))
+        with self.repository.database.read() as connection:
+            last = events.last_seen(connection)
 
-        def obstacles(connection: Connection, held: Collection[str]) -> Mapping[str, str]:
+        def obstacles(
+            connection: Connection, unique_ids: Collection[str], *, again: bool
+        ) -> Mapping[str, str]:
             here = removal.obstacles(
                 connection,
-                held,
+                unique_ids,
                 self.repository.unique_id,
                 self.legal_hold_codes,
                 referenced=not self.removes_referenced,
+                since=last if again else None,
             )
-            return {**{one: elsewhere[one] for one in held if one in elsewhere}, **here}
+            return {**{one: elsewhere[one] for one in unique_ids if one in elsewhere}, **here}
 
         removing.remove(
             self.repository,
@@ -227,7 +232,7 @@ class AffinityDomain:
             obstacles,
             withheld=withheld,
             in_commit=in_commit,
-            locks=of_unique_ids(unique_ids),
+            locks=of_unique_ids(asked),
         )
 
     def _obstacles_elsewhere(self, unique_ids: frozenset[str]) -> Iterator[tuple[str, str]]:

@@ -1,16 +1,14 @@
 """Updates are checked before the database is locked: what happens in between is not overlooked."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from bench import samples
+from tests.registry.meanwhile import Meanwhile
 from xds.client import Fingerprint, next_version, update_of
 from xds.database.access import Database
-from xds.database.locks import NOTHING, Locks
 from xds.errors import TransactionFailure
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_57, ITI_92
@@ -21,26 +19,6 @@ from xds.registry.registry import DocumentRegistry
 from xds.registry.tables import association
 
 PATIENT = samples.patient("U1")
-Change = Callable[[DocumentRegistry], object]
-
-
-class Meanwhile:
-    """A database on which something is done just before the first transaction that writes."""
-
-    def __init__(self, database: Database, change: Change) -> None:
-        self._database = database
-        self._changes = [change]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._database, name)
-
-    @contextmanager
-    def write(self, locks: Locks = NOTHING) -> Iterator[Connection]:
-        """Do it, and open the transaction."""
-        if self._changes:
-            self._changes.pop()(DocumentRegistry(database=self._database))
-        with self._database.write(locks) as connection:
-            yield connection
 
 
 def _of_entries(*numbers: int) -> Submission:

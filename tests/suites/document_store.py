@@ -281,6 +281,12 @@ class DocumentStoreSuite:
             store.delete(staged.key)
         assert published(store) == {other.key}
 
+    def test_many_deleted_documents_are_gone(self, store: DocumentStore) -> None:
+        staged, other = [put(store, b"remove me") for _ in range(3)], put(store, b"leave me")
+        store.delete_all([*(one.key for one in staged), UNKNOWN_KEY])
+        assert published(store) == {other.key}
+        store.delete_all([])
+
     def test_a_staged_document_cannot_be_deleted(self, store: DocumentStore) -> None:
         staged = store.stage([b"x"])
         with pytest.raises(DocumentNotFound):

@@ -370,15 +370,23 @@ def obstacles(
     codes: Sequence[str],
     *,
     referenced: bool,
+    since: int | None = None,
 ) -> Mapping[str, str]:
     """Say why documents of a repository must stay, by their uniqueIds (ITI TF-2 3.86.4.1.3).
 
-    ``referenced`` tells that DocumentEntries which name them are a reason.
+    ``referenced`` tells that DocumentEntries which name them are a reason; ``since`` the number of
+    an event, where only entries matter that have come to be registered after it.
     """
     asked = {one: normal(one) for one in unique_ids}
     bound = {"unique_ids": list(asked.values())}
-    held = {unique_id for (unique_id,) in fetch(connection, _MARKED, bound)}
-    rows = fetch(connection, _NAMING, {**bound, "repository": repository_unique_id})
+    marked = fetch(connection, _MARKED, bound) if fetch(connection, _ANY_MARKED, {}) else []
+    held = {unique_id for (unique_id,) in marked}
+    own = {**bound, "repository": repository_unique_id}
+    rows = (
+        fetch(connection, _NAMING, own)
+        if since is None
+        else fetch(connection, _NAMING_SINCE, {**own, "since": since})
+    )
     bearing = set(on_hold(connection, _List.of(connection, [row[0] for row in rows]), codes))
     held |= {unique_id for _, entry_uuid, unique_id in rows if entry_uuid in bearing}
     named = {unique_id: entry_uuid for _, entry_uuid, unique_id in reversed(rows)}
@@ -395,13 +403,20 @@ def obstacles(
 
 _NORMAL_IDS: Final = listed("unique_ids", Text())
 _MARKED: Final = select(legal_hold.c.unique_id).where(one_of(legal_hold.c.unique_id, _NORMAL_IDS))
-_NAMING: Final = (
+_ANY_MARKED: Final = select(legal_hold.c.unique_id).limit(1)
+_OF_REPOSITORY: Final = (
     select(document_entry.c.pk, document_entry.c.entry_uuid, document_entry.c.unique_id)
-    .where(
-        one_of(document_entry.c.unique_id, _NORMAL_IDS),
-        document_entry.c.repository_unique_id == bindparam("repository"),
-    )
+    .where(document_entry.c.repository_unique_id == bindparam("repository"))
     .order_by(document_entry.c.pk)
+)
+_NAMING: Final = _OF_REPOSITORY.where(one_of(document_entry.c.unique_id, _NORMAL_IDS))
+_LATER: Final = select(event.c.entry_uuid).where(
+    event.c.pk > bindparam("since"), event.c.entry_uuid.is_not(None)
+)
+_NAMING_SINCE: Final = _OF_REPOSITORY.where(
+    document_entry.c.entry_uuid.in_(_LATER),
+    # by the few events, and not by the many uniqueIds
+    one_of(document_entry.c.unique_id.op("||")(""), _NORMAL_IDS),
 )
 
 

@@ -152,6 +152,16 @@ class FilesystemStore(DocumentStore):
             os.unlink(path)
             _sync(os.path.dirname(path))
 
+    def delete_all(self, keys: Iterable[str]) -> None:
+        """Unlink all, and sync each folder once."""
+        paths = [self._path(key) for key in keys]
+        failures = _remove(paths)
+        with self._errors():
+            for folder in dict.fromkeys(map(os.path.dirname, paths)):
+                _sync(folder)
+        if failures:
+            raise self._failure(failures[0]) from failures[0]
+
     def list(self) -> Iterator[StoredDocument]:
         """Folder by folder; what is published meanwhile may or may not be among them."""
         return self._files("")

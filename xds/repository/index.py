@@ -88,7 +88,6 @@ __all__ = [
     "condemn",
     "every",
     "find",
-    "has_all",
     "held_keys",
     "note_registered",
     "pending",
@@ -106,6 +105,7 @@ _SWEPT: Final = select(swept.c.key).where(one_of.named(swept.c.key, "keys"))
 _OF_DOCUMENTS: Final = one_of.named(registration.c.unique_id, "unique_ids")
 _OF_ATTEMPTS: Final = one_of.named(registration.c.attempt, "attempts")
 _PENDING: Final = select(registration.c.unique_id).where(_OF_DOCUMENTS)
+_ANY_PENDING: Final = select(registration.c.unique_id).limit(1)
 _WAITING: Final = (
     select(registration.c.unique_id)
     .where(registration.c.unique_id > bindparam("last"))
@@ -173,23 +173,26 @@ def every(database: Database) -> Iterator[IndexedDocument]:
         last = found[-1].unique_id
 
 
-def has_all(connection: Connection, documents: Sequence[IndexedDocument]) -> bool:
-    """Tell whether all of these documents are still there, under their keys."""
-    keys = [one.key for one in documents]
-    return len(fetch(connection, _BY_KEY, {"keys": keys})) == len(documents)
+def remove(
+    connection: Connection,
+    documents: Sequence[IndexedDocument],
+    removed_before: Collection[str],
+    now: int,
+) -> bool:
+    """Drop documents, and note that they were removed on request.
 
-
-def remove(connection: Connection, documents: Sequence[IndexedDocument], now: int) -> None:
-    """Drop documents, and note that they were removed on request."""
-    named = one_of.named(document.c.unique_id, "unique_ids")
-    noted = one_of.named(removed_document.c.unique_id, "unique_ids")
-    bound = {"unique_ids": [one.unique_id for one in documents]}
-    connection.execute(delete(removed_document).where(noted), bound)
-    gone = select(document.c.unique_id, document.c.key, literal(now)).where(named)
-    connection.execute(
-        insert(removed_document).from_select(["unique_id", "key", "at"], gone), bound
-    )
-    connection.execute(delete(document).where(named), bound)
+    ``removed_before`` are those of which there is such a note. Tells whether all were still there,
+    under their keys; else the transaction must not be committed.
+    """
+    if removed_before:
+        noted = one_of.named(removed_document.c.unique_id, "unique_ids")
+        bound = {"unique_ids": list(removed_before)}
+        connection.execute(delete(removed_document).where(noted), bound)
+    chosen = one_of.named(document.c.key, "keys")
+    keys = {"keys": [one.key for one in documents]}
+    gone = select(document.c.unique_id, document.c.key, literal(now)).where(chosen)
+    connection.execute(insert(removed_document).from_select(["unique_id", "key", "at"], gone), keys)
+    return connection.execute(delete(document).where(chosen), keys).rowcount == len(documents)
 
 
 def removed(connection: Connection, unique_ids: Collection[str]) -> set[str]:
@@ -243,6 +246,8 @@ def announce(connection: Connection, attempt: str, unique_ids: Iterable[str], si
 
 def pending(connection: Connection, unique_ids: Collection[str]) -> set[str]:
     """Tell of which of these documents it is not known whether they are registered."""
+    if not fetch(connection, _ANY_PENDING, {}):
+        return set()
     return set(connection.scalars(_PENDING, {"unique_ids": list(unique_ids)}))
 
 

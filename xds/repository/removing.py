@@ -5,9 +5,9 @@ that they were removed. Only then are their bytes deleted. What a crash leaves o
 store without a row, as after a broken submission, and `xds sweep` removes it.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from xds import logs
 from xds.database.access import InCommit, retried
@@ -25,10 +25,17 @@ from xds.repository import index
 from xds.repository.index import Connection, IndexedDocument
 from xds.repository.registering import locked
 from xds.repository.repository import DocumentRepository
-from xds.repository.store import DocumentNotFound, StoreError
+from xds.repository.store import StoreError
 
-Obstacles = Callable[[Connection, Collection[str]], Mapping[str, str]]
-"""Says why some of these documents must stay, by their uniqueIds."""
+
+class Obstacles(Protocol):
+    """Says why some documents must stay."""
+
+    def __call__(
+        self, connection: Connection, unique_ids: Collection[str], *, again: bool
+    ) -> Mapping[str, str]:
+        """Return the reasons by uniqueId; ``again``: such as have come since all were asked for."""
+
 
 _UNSETTLED: Final = "its registration is under way"
 
@@ -57,9 +64,7 @@ def remove(
     own = locked([normal(one) for one in wanted])
     exclusive = own.exclusive | (locks.exclusive if locks else frozenset())
     act = partial(_remove, repository, wanted, obstacles, withheld, in_commit, exclusive)
-    removed = retried(act)
-    for document in removed:
-        _delete(repository, document)
+    _delete(repository, retried(act))
 
 
 def _misdirected(
@@ -82,8 +87,10 @@ def _remove(
 ) -> Collection[IndexedDocument]:
     database = repository.database
 
-    def require_removable(connection: Connection, held: Mapping[str, IndexedDocument]) -> None:
-        reasons = dict(obstacles(connection, held.keys() - withheld))
+    def require_removable(
+        connection: Connection, held: Mapping[str, IndexedDocument], *, again: bool
+    ) -> None:
+        reasons = dict(obstacles(connection, held.keys() - withheld, again=again))
         unsettled = index.pending(connection, [normal(one) for one in held])
         reasons |= {one: _UNSETTLED for one in held if unsettled and normal(one) in unsettled}
         if errors := list(_refusals(wanted, held.keys() - withheld, reasons)):
@@ -91,13 +98,13 @@ def _remove(
 
     with database.read() as connection:
         held = index.find(connection, wanted)
-        require_removable(connection, held)
-    removed = list({one.key: one for one in held.values()}.values())
+        require_removable(connection, held, again=False)
+        removed = list({one.key: one for one in held.values()}.values())
+        before = index.removed(connection, [one.unique_id for one in removed])
     with database.write(Locks(exclusive=exclusive)) as connection:
-        if not index.has_all(connection, removed):
+        require_removable(connection, held, again=True)
+        if not index.remove(connection, removed, before, database.clock(connection)):
             raise DatabaseConflict("a document has been removed or provided meanwhile")
-        require_removable(connection, held)
-        index.remove(connection, removed, database.clock(connection))
         if in_commit is not None:
             in_commit(connection)
     return removed
@@ -115,11 +122,9 @@ def _refusals(
             yield XDSRemoveDocumentsError(told, unique_id)
 
 
-def _delete(repository: DocumentRepository, document: IndexedDocument) -> None:
+def _delete(repository: DocumentRepository, documents: Collection[IndexedDocument]) -> None:
     """Delete the bytes; what cannot be deleted now is left to a sweep."""
     try:
-        repository.store.delete(document.key)
-    except DocumentNotFound:
-        return  # a sweep was faster
+        repository.store.delete_all(one.key for one in documents)
     except StoreError as error:
-        _log.warning("the bytes of a removed document are left", key=document.key, said=str(error))
+        _log.warning("the bytes of removed documents are left", said=str(error))

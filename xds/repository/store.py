@@ -138,6 +138,22 @@ class DocumentStore(ABC):
     def delete(self, key: str) -> None:
         """Remove a published document for good; DocumentNotFound when there is none."""
 
+    def delete_all(self, keys: Iterable[str]) -> None:
+        """Remove published documents for good; what is missing already is no error.
+
+        All that can be removed is, whatever is wrong with others.
+        """
+        failure: StoreError | None = None
+        for key in keys:
+            try:
+                self.delete(key)
+            except DocumentNotFound:
+                continue
+            except StoreError as error:
+                failure = error
+        if failure is not None:
+            raise failure
+
     @abstractmethod
     def list(self) -> Iterator[StoredDocument]:
         """List the published documents, in no order."""
