@@ -381,12 +381,13 @@ def obstacles(
     bound = {"unique_ids": list(asked.values())}
     marked = fetch(connection, _MARKED, bound) if fetch(connection, _ANY_MARKED, {}) else []
     held = {unique_id for (unique_id,) in marked}
-    own = {**bound, "repository": repository_unique_id}
-    rows = (
-        fetch(connection, _NAMING, own)
-        if since is None
-        else fetch(connection, _NAMING_SINCE, {**own, "since": since})
-    )
+    own = {"repository": repository_unique_id}
+    if since is None:
+        rows = fetch(connection, _NAMING, {**own, **bound})
+    else:  # they are few: it is not the database that looks for the many uniqueIds among them
+        wanted = set(asked.values())
+        later = fetch(connection, _SINCE, {**own, "since": since})
+        rows = [row for row in later if row[2] in wanted]
     bearing = set(on_hold(connection, _List.of(connection, [row[0] for row in rows]), codes))
     held |= {unique_id for _, entry_uuid, unique_id in rows if entry_uuid in bearing}
     named = {unique_id: entry_uuid for _, entry_uuid, unique_id in reversed(rows)}
@@ -413,11 +414,7 @@ _NAMING: Final = _OF_REPOSITORY.where(one_of(document_entry.c.unique_id, _NORMAL
 _LATER: Final = select(event.c.entry_uuid).where(
     event.c.pk > bindparam("since"), event.c.entry_uuid.is_not(None)
 )
-_NAMING_SINCE: Final = _OF_REPOSITORY.where(
-    document_entry.c.entry_uuid.in_(_LATER),
-    # by the few events, and not by the many uniqueIds
-    one_of(document_entry.c.unique_id.op("||")(""), _NORMAL_IDS),
-)
+_SINCE: Final = _OF_REPOSITORY.where(document_entry.c.entry_uuid.in_(_LATER))
 
 
 # --- the removal ---------------------------------------------------------------------------------
