@@ -47,3 +47,22 @@ def test_a_refused_message_fails_with_each_reason(tmp_path: Path) -> None:
     file.write_text("MSA|AA|1")
     assert tried(file).stderr.startswith("Error: a message begins with MSH")
     assert "there is no flavour none; there are epic" in tried(file, "--flavour", "none").stderr
+
+
+def test_a_document_is_judged_as_it_is_when_it_is_filed(tmp_path: Path) -> None:
+    file = tmp_path / "message.hl7"
+    whole = (FIXTURES / "oru_pdf.hl7").read_text()
+    without_end = whole.replace("PjQKJSVFT0YK", "PjQK").replace("Pj4KJSVFT0YK", "Pj4K")
+    assert without_end != whole
+    for wrong, reason in (
+        (without_end, "the end of a document of application/pdf is missing"),
+        (
+            whole.replace("^application^pdf^", "^image^png^"),
+            "the document is declared as image/png",
+        ),
+    ):
+        file.write_text(wrong)
+        result = tried(file)
+        assert result.exit_code == 1
+        assert f"error corrupt at OBX^1^5: {reason}" in result.stdout
+        assert "MSA|AR|C-1" in result.stdout

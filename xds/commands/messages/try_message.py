@@ -19,6 +19,7 @@ from xds.messaging.doors.documents import habits_of, judgement_of
 from xds.messaging.flavours.reading import FlavourError, read_flavours
 from xds.messaging.flavours.table import FlavourTable
 from xds.messaging.model import CarriedContent, EntityNumber, RenderedContent
+from xds.messaging.registering import contents
 from xds.messaging.v2.reading import envelope_of, read
 from xds.messaging.verdicts import ContentRefused, MessageFinding
 from xds.metadata.objects import Code
@@ -125,14 +126,18 @@ class _TriedContent:
 
     def _carried(self, content: CarriedContent) -> dict[str, Any]:
         size, digest = 0, hashlib.sha1(usedforsecurity=False)
+
+        def take(block: bytes) -> None:
+            nonlocal size
+            size += len(block)
+            digest.update(block)
+
         try:
-            for block in content.chunks():
-                size += len(block)
-                digest.update(block)
+            mime_type = contents.judged(content, take)
         except ContentRefused as error:
             self.findings.extend(error.findings)
             return {"mime_type": content.mime_type}
-        return {"mime_type": content.mime_type, "size": size, "sha1": digest.hexdigest()}
+        return {"mime_type": mime_type, "size": size, "sha1": digest.hexdigest()}
 
 
 def _rendered(content: RenderedContent) -> Iterator[str]:

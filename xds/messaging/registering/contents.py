@@ -97,17 +97,30 @@ def stage(repository: DocumentRepository, content: CarriedContent) -> StagedCont
     look = _ContentLook(content.chunks())
     staged = repository.stage(look)
     try:
-        mime_type = _mime_type(look, content)
-        format_code = _format_code(look, content) if mime_type == "text/xml" else None
+        mime_type, format_code = _judged(look, content)
     except ContentRefused:
         with suppress(StoreError):
             repository.store.discard([staged])
         raise
-    return StagedContent(
-        staged=staged,
-        mime_type=mime_type,
-        format_code=format_code or defaults.MIME_TYPE_SUFFICIENT,
-    )
+    return StagedContent(staged=staged, mime_type=mime_type, format_code=format_code)
+
+
+def judged(content: CarriedContent, take: Callable[[bytes], object]) -> str:
+    """Return the media type of a document that is not taken in; ContentRefused as of ``stage``.
+
+    ``take`` is given its bytes, block by block.
+    """
+    look = _ContentLook(content.chunks())
+    for block in look:
+        take(block)
+    return _judged(look, content)[0]
+
+
+def _judged(look: _ContentLook, content: CarriedContent) -> tuple[str, Code]:
+    """Return the media type and formatCode of a document that was looked at."""
+    mime_type = _mime_type(look, content)
+    format_code = _format_code(look, content) if mime_type == "text/xml" else None
+    return mime_type, format_code or defaults.MIME_TYPE_SUFFICIENT
 
 
 def _mime_type(look: _ContentLook, content: CarriedContent) -> str:
