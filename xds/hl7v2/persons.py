@@ -1,7 +1,9 @@
 """Who a PID segment says a patient is: ids of every domain, name, birth date, sex, practice."""
 
+import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -14,6 +16,7 @@ from xds.registry.patient_links import KnownDetails
 from xds.security.access import Access
 
 _DATE = 8
+_PRACTICE: Final = re.compile(r"[A-Z][0-9]{5}")
 
 
 def all_ids(feed: Feed, segment: Segment, number: int = 3) -> list[str]:
@@ -38,8 +41,17 @@ def details_of(message: Message, person: Segment) -> KnownDetails:
         birth_date=person.value(7, 1, 1)[:_DATE],
         sex=person.value(8, 1, 1),
         postcode=person.value(11, 1, 5),
-        practice=message.value("PD1", 4, 1, 1),
+        practice=practice_of(message.segment("PD1")),
     )
+
+
+def practice_of(pd1: Segment | None) -> str:
+    """Return the ODS code of the general practice in PD1-3 or PD1-4; empty where there is none."""
+    if pd1 is None:
+        return ""
+    places = ((3, 3), (3, 10), (3, 1), (4, 1))
+    codes = (pd1.value(field, 1, component, 1) for field, component in places)
+    return next((code for code in codes if _PRACTICE.fullmatch(code)), "")
 
 
 def learning(feed: Feed, message: Message, access: Access) -> Callable[[Connection], None]:

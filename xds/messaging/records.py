@@ -234,6 +234,7 @@ def write_again(database: Database, connection: Connection, of: str, new: NewRec
 
 def _row(new: NewRecord, now: int) -> dict[str, Any]:
     incoming, found, said = new.incoming, new.outcome, new.incoming.envelope
+    patient = incoming.content.patient if incoming.content else None
     receiver = f"{said.receiving_application}|{said.receiving_facility}" if said else ""
     return {
         "id": found.record_id,
@@ -258,6 +259,7 @@ def _row(new: NewRecord, now: int) -> dict[str, Any]:
         "findings": json.dumps([_said(one) for one in found.findings], ensure_ascii=False),
         "decisions": json.dumps(list(found.decisions), ensure_ascii=False),
         "patient_id": new.patient_id,
+        "practice": patient.practice if patient else "",
         "documents": json.dumps([_document(one) for one in found.documents]),
         "submission_set": found.submission_set,
         "in_place_of": new.in_place_of,

@@ -49,13 +49,15 @@ message = Table(
     Column("documents", Text, nullable=False),
     Column("submission_set", Text, nullable=False),
     Column("in_place_of", Text),
+    Column("practice", Text, nullable=False, server_default=""),
 )
 """A row for each message that was answered.
 
 ``same_id`` is a digest of what has to be equal for a control id to be the same one. Of accepted
 messages ``accepted_as`` is a digest of that and of the content, so no message is accepted twice.
 ``verdict`` is the name of the first that refuses it. ``findings``, ``decisions`` and ``documents``
-are JSON. ``in_place_of`` is the id of the message that this one corrects.
+are JSON. ``submission_set`` is the first that it made. ``in_place_of`` is the id of the message
+that this one corrects, ``practice`` the ODS code of the patient's general practice.
 """
 Index("ix_message_same_id", message.c.same_id)
 Index("ix_message_control_id", message.c.control_id)
@@ -72,7 +74,8 @@ message_number = Table(
     PrimaryKeyConstraint("number", "message"),
     sqlite_with_rowid=False,
 )
-"""The numbers of reports and orders that a message names, to find it by."""
+"""What a message is found by: the numbers of reports and orders that it names, and the entryUUIDs
+of further SubmissionSets that it made."""
 Index("ix_message_number_message", message_number.c.message)
 
 message_part = Table(

@@ -99,6 +99,10 @@ class Destination:
         """What it is as a sender, ``application|facility``: its own messages do not come back."""
         return f"{self.receiving_application}|{self.receiving_facility}"
 
+    def is_sender(self, sender: str) -> bool:
+        """Tell whether a message came from it; one that names nobody did not."""
+        return sender not in ("", "|") and sender.casefold() == self.identity.casefold()
+
     @property
     def host(self) -> str:
         """Where it is, for the limits of the delivery queue."""

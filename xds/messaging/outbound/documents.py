@@ -25,7 +25,8 @@ from xds.repository.reading import RegisteredDocuments
 from xds.repository.store import DocumentNotFound, StoreError, open_store
 
 _PRELIMINARY: Final = '"docStatus":"preliminary"'
-_WITH_PARENT: Final = frozenset({v.RPLC, v.XFRM_RPLC, v.APND})
+_ADDITIONS: Final = frozenset({v.APND})
+_LONGEST_CHAIN: Final = 100
 
 
 class NotToBeSent(Exception):
@@ -57,8 +58,10 @@ class DocumentsToSend:
         latest = view.find(DocumentEntry, [equal("logical_id", [message.logical_id])])
         entry = latest[0].thing if latest else None
         if message.change == "withdrawn":
-            if not _was_told(connection, message, message.logical_id):
-                raise NotToBeSent
+            if not _is_there(connection, message):
+                entry = self._parent(view, connection, message)
+                if entry is None or not _is_known(connection, message, entry):
+                    raise NotToBeSent
             entry = entry or _past(connection, message.entry_uuid)
         elif entry is None or entry.availability_status != v.APPROVED:
             raise NotToBeSent
@@ -67,25 +70,37 @@ class DocumentsToSend:
         preliminary = is_preliminary(entry)
         if preliminary and not destination.preliminary:
             raise NotToBeSent
-        parent = self._parent(view, message)
+        parent = None
+        if message.change in ("replaced", "appended"):
+            parent = self._parent(view, connection, message)
         return DocumentToSend(
             entry=entry,
             parent=parent,
-            change=_change(connection, message, parent),
+            change=_change(message, parent),
             blocks=None if message.change == "withdrawn" else self._blocks(connection, entry),
             is_preliminary=preliminary,
         )
 
-    def _parent(self, view: RegistryView, message: OutboundMessage) -> DocumentEntry | None:
-        if message.change not in ("replaced", "appended"):
-            return None
-        wanted = [
-            one.target
-            for one in view.every_version.relations([message.entry_uuid])
-            if one.association_type in _WITH_PARENT
-        ]
-        found = view.find(DocumentEntry, [equal("logical_id", wanted)]) if wanted else []
-        return found[0].thing if found else None
+    def _parent(
+        self, view: RegistryView, connection: Connection, message: OutboundMessage
+    ) -> DocumentEntry | None:
+        """Return what a document replaces or adds to: of versions that were not sent, the next."""
+        types = _ADDITIONS if message.change == "appended" else v.REPLACEMENTS
+        uuid = message.entry_uuid
+        for _ in range(_LONGEST_CHAIN):
+            wanted = [
+                one.target
+                for one in view.every_version.relations([uuid])
+                if one.association_type in types
+            ]
+            found = view.find(DocumentEntry, [equal("logical_id", wanted)]) if wanted else []
+            if not found:
+                return None
+            parent = found[0].thing
+            if message.change == "appended" or not _was_left_out(connection, message, parent):
+                return parent
+            uuid = parent.logical_id or parent.id
+        return None
 
     def _blocks(
         self, connection: Connection, entry: DocumentEntry
@@ -98,24 +113,31 @@ class DocumentsToSend:
         return lambda: _read(documents, held)
 
 
-def _was_told(connection: Connection, message: OutboundMessage, logical_id: str) -> bool:
-    states = records.states_of(connection, message.destination, logical_id)
-    return not KNOWN_THERE.isdisjoint(states)
+def _is_there(connection: Connection, message: OutboundMessage) -> bool:
+    """Tell whether the destination has a document, or once had it where the message is replayed."""
+    last = records.last_known(connection, message.destination, message.logical_id)
+    return last is not None and (message.is_replay or last != "withdrawn")
 
 
-def _change(
-    connection: Connection, message: OutboundMessage, parent: DocumentEntry | None
-) -> ChangeToTell:
-    """Return what the message tells: a document whose parent was never sent is a new one.
+def _states(
+    connection: Connection, message: OutboundMessage, entry: DocumentEntry
+) -> frozenset[str]:
+    return records.states_of(connection, message.destination, entry.logical_id or entry.id)
 
-    A parent of before the destination was there may be known to it.
-    """
-    if parent is not None and message.change == "replaced":
-        logical_id = parent.logical_id or parent.id
-        states = records.states_of(connection, message.destination, logical_id)
-        if states and KNOWN_THERE.isdisjoint(states):
-            return "registered"
-    return message.change
+
+def _is_known(connection: Connection, message: OutboundMessage, entry: DocumentEntry) -> bool:
+    return not KNOWN_THERE.isdisjoint(_states(connection, message, entry))
+
+
+def _was_left_out(connection: Connection, message: OutboundMessage, entry: DocumentEntry) -> bool:
+    """Tell whether a document was not sent; one without a record may be known from before."""
+    states = _states(connection, message, entry)
+    return bool(states) and KNOWN_THERE.isdisjoint(states)
+
+
+def _change(message: OutboundMessage, parent: DocumentEntry | None) -> ChangeToTell:
+    """Return what the message tells: a document whose parent was never sent is a new one."""
+    return "registered" if message.change == "replaced" and parent is None else message.change
 
 
 def is_preliminary(entry: DocumentEntry) -> bool:

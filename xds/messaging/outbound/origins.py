@@ -8,10 +8,15 @@ from sqlalchemy import Connection, select
 
 from xds.database.lists import one_of
 from xds.database.reading import fetch
-from xds.messaging.tables import message
+from xds.messaging.tables import message, message_number
 
-_BY_SUBMISSION_SET: Final = select(message.c.submission_set, message.c.sender).where(
-    one_of.named(message.c.submission_set, "wanted")
+_BY_SUBMISSION_SET: Final = select(
+    message.c.submission_set, message.c.sender, message.c.practice
+).where(one_of.named(message.c.submission_set, "wanted"))
+_BY_FURTHER_SET: Final = (
+    select(message_number.c.number, message.c.sender, message.c.practice)
+    .join(message, message.c.pk == message_number.c.message)
+    .where(one_of.named(message_number.c.number, "wanted"))
 )
 
 
@@ -22,12 +27,16 @@ class DocumentOrigin:
     sender: str = ""
     """``application|facility``; empty where it came in another way."""
     practice: str = ""
-    """ODS code of the patient's general practice; empty where it is not known."""
+    """ODS code of the patient's general practice; empty where the message does not say it."""
 
 
 def origins(connection: Connection, submission_sets: Sequence[str]) -> Mapping[str, DocumentOrigin]:
     """Return the messages behind SubmissionSets, by their entryUUIDs."""
     if not submission_sets:
         return {}
-    rows = fetch(connection, _BY_SUBMISSION_SET, {"wanted": submission_sets})
-    return {submission_set: DocumentOrigin(sender) for submission_set, sender in rows}
+    asked = {"wanted": submission_sets}
+    return {
+        submission_set: DocumentOrigin(*said)
+        for query in (_BY_FURTHER_SET, _BY_SUBMISSION_SET)
+        for submission_set, *said in fetch(connection, query, asked)
+    }

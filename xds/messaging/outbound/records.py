@@ -1,6 +1,6 @@
 """The record of messages that go out: which there are, and what became of each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from secrets import choice
@@ -10,6 +10,8 @@ from zlib import crc32
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from xds.database.access import Database
+from xds.database.lists import one_of
+from xds.database.reading import fetch
 from xds.messaging.outbound.destination import ChangeToTell, Destination
 from xds.messaging.outbound.tables import outbound_message, paused_destination
 from xds.outgoing import queue
@@ -159,6 +161,26 @@ def read(connection: Connection, message_id: str) -> OutboundMessage | None:
 
 _COLUMNS: Final = tuple(column for column in outbound_message.columns if column.name != "pk")
 _BY_ID: Final = select(*_COLUMNS).where(_O.id == bindparam("wanted"))
+_HELD: Final = (
+    select(_O.destination, _O.logical_id, _O.rule)
+    .where(
+        one_of.named(_O.logical_id, "documents"),
+        _O.state != OutboundState.NOT_CHOSEN,
+        _O.state != OutboundState.SUPERSEDED,
+        _O.change != "withdrawn",
+    )
+    .order_by(_O.pk)
+)
+_LAST_KNOWN: Final = (
+    select(_O.change)
+    .where(
+        _O.logical_id == bindparam("document"),
+        _O.destination == bindparam("to"),
+        _O.state.in_(KNOWN_THERE),
+    )
+    .order_by(_O.pk.desc())
+    .limit(1)
+)
 _STATES: Final = (
     select(_O.state)
     .where(_O.logical_id == bindparam("document"), _O.destination == bindparam("to"))
@@ -179,10 +201,26 @@ def messages(connection: Connection, *conditions: Any, most: int) -> list[Outbou
     return [_message(row) for row in connection.execute(query)]
 
 
+def last_known(connection: Connection, destination: str, logical_id: str) -> str | None:
+    """Return the last change of a document that a destination knows; None where it has none."""
+    asked = {"document": logical_id, "to": destination}
+    found: str | None = connection.scalar(_LAST_KNOWN, asked)
+    return found
+
+
 def states_of(connection: Connection, destination: str, logical_id: str) -> frozenset[str]:
     """Return what has become of the messages of a document for a destination."""
     asked = {"document": logical_id, "to": destination}
     return frozenset(connection.scalars(_STATES, asked))
+
+
+def held(
+    connection: Connection, logical_ids: Sequence[str]
+) -> Iterator[tuple[tuple[str, str], str]]:
+    """Yield destinations that have a document, or will have it, with it, and by which rule."""
+    if logical_ids:
+        for name, logical_id, rule in fetch(connection, _HELD, {"documents": logical_ids}):
+            yield (name, logical_id), rule
 
 
 _ENDED: Final = (

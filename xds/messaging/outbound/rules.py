@@ -132,9 +132,14 @@ _NORMAL: Final[Mapping[str, Callable[[str], str]]] = {
 }
 
 
-def known_of(entry: DocumentEntry, *, practice: str = "", sender: str = "") -> Mapping[str, str]:
-    """Return what rules may ask of an entry beside its metadata; what is not known is empty."""
-    written = _postcode_of(entry)
+def known_of(
+    entry: DocumentEntry, *, practice: str = "", sender: str = "", postcode_known: str = ""
+) -> Mapping[str, str]:
+    """Return what rules may ask of an entry beside its metadata; what is not known is empty.
+
+    ``postcode_known`` is that of the patient, for an entry that has none.
+    """
+    written = _postcode_of(entry) or postcode_known
     return {
         "postcode": postcode(written),
         "postcode_area": postcode_area(written),

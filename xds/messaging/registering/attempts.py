@@ -1,6 +1,6 @@
 """One attempt to file a message: its steps, from what is known to the one commit."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha1
@@ -159,12 +159,12 @@ class FilingAttempt:
             submission = submissions.of_documents(maker, plan.documents, forms, title, digest)
         if plan.changes:
             further.append(submissions.of_changes(maker, plan.changes, title, digest))
-        outcome = self.outcome(submission or (further[0].submission if further else None))
+        made = [*((submission,) if submission else ()), *(one.submission for one in further)]
+        outcome = self.outcome(made[0] if made else None)
         kept = self._kept()
-        in_commit = self._in_commit(outcome, kept)
+        in_commit = self._in_commit(outcome, kept, [one.submission_set.id for one in made[1:]])
         access = self.access
-        submitted = [*(submission.objects if submission else ())]
-        submitted += [one for each in further for one in each.submission.objects]
+        submitted = [one for each in made for one in each.objects]
         try:
             if submitted:
                 access.submits(Submission(tuple(submitted)), documents=len(documents))
@@ -228,21 +228,23 @@ class FilingAttempt:
             format_code=made.format_code,
         )
 
-    def _in_commit(self, outcome: FilingOutcome, kept: KeptMessage) -> Callable[[Connection], None]:
+    def _in_commit(
+        self, outcome: FilingOutcome, kept: KeptMessage, further_sets: Sequence[str]
+    ) -> Callable[[Connection], None]:
         plan, chosen = self.made, self.chosen
         assert chosen is not None
-        record = self._record(outcome)
+        record = self._record(outcome, further_sets)
 
         def write(connection: Connection) -> None:
             reports.write(connection, plan.numbers, plan.known, plan.changed_rows)
-            submissions.deprecate_new(connection, plan.documents)
+            submissions.deprecate_new(connection, plan.documents, outcome.submission_set)
             orders.write(connection, self.content.orders, chosen.patient_id, self.record_id)
             write_record(self.domain.database, connection, self.updates, record, kept)
             self.access.commit(connection)
 
         return write
 
-    def _record(self, outcome: FilingOutcome) -> NewRecord:
+    def _record(self, outcome: FilingOutcome, further_sets: Sequence[str] = ()) -> NewRecord:
         content = self.content
         placed = [one for order in content.orders for one in (order.placer, order.filler) if one]
         return NewRecord(
@@ -250,7 +252,11 @@ class FilingAttempt:
             outcome=outcome,
             keys=self.keys,
             patient_id=self.chosen.patient_id if self.chosen else "",
-            numbers=[*numbers_of(content.reports), *(one.value for one in placed)],
+            numbers=[
+                *numbers_of(content.reports),
+                *(one.value for one in placed),
+                *further_sets,
+            ],
             in_place_of=self.in_place_of,
         )
 

@@ -119,7 +119,9 @@ def _version(maker: EntryMaker, change: EntryChange, symbolic: str) -> DocumentE
     return made
 
 
-def deprecate_new(connection: Connection, documents: Sequence[NewDocument]) -> None:
+def deprecate_new(
+    connection: Connection, documents: Sequence[NewDocument], submission_set: str
+) -> None:
     """Deprecate documents in the commit that registers them: they came too late."""
     late = tuple(
         StatusChange(DocumentEntry, one.entry_uuid, v.DEPRECATED)
@@ -129,4 +131,4 @@ def deprecate_new(connection: Connection, documents: Sequence[NewDocument]) -> N
     if late:
         now = datatypes.now()
         told = consequences.apply(connection, Consequences(statuses=late), now=now)
-        events.write(connection, told, at=now)
+        events.write(connection, told, at=now, submission_set=submission_set)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from xds.hl7v2.message import Segment
+from xds.hl7v2.persons import practice_of
 from xds.messaging.model import MessagePatient, PatientIdentifier
 from xds.messaging.v2.context import MessageReading, location
 from xds.messaging.v2.grouping import Grouped
@@ -20,7 +21,6 @@ from xds.metadata.hl7_escapes import escape
 
 _DIGITS: Final = re.compile(r"[0-9][0-9 -]{8,}[0-9]")
 _NO_NUMBERS: Final = frozenset({"MR", "UNKNOWN", "NONE", "N/A"})
-_PRACTICE: Final = re.compile(r"[A-Z][0-9]{5}")
 _LOCATION: Final = "PID^1^3"
 _IDENTIFIER_FIELDS: Final = (3, 2, 4, 19)
 
@@ -67,7 +67,7 @@ def patient_of(reading: MessageReading, grouped: Grouped) -> MessagePatient | No
         birth_date=_birth_date(reading, pid),
         sex=pid.value(8, 1, 1, 1),
         postcode=pid.value(11, 1, 5, 1),
-        practice=_practice(grouped.practice),
+        practice=practice_of(grouped.practice),
         source_info=tuple(_source_info(reading, pid, identifiers)),
         location=_LOCATION,
     )
@@ -180,14 +180,6 @@ class _Identifiers:
 def _birth_date(reading: MessageReading, pid: Segment) -> str:
     """Return PID-7 without its time, which would make another day of it in UTC."""
     return pid.value(7, 1, 1, 1)[:8] if reading.time(pid, 7) else ""
-
-
-def _practice(pd1: Segment | None) -> str:
-    if pd1 is None:
-        return ""
-    places = ((3, 3), (3, 10), (3, 1), (4, 1))
-    codes = (pd1.value(field, 1, component, 1) for field, component in places)
-    return next((code for code in codes if _PRACTICE.fullmatch(code)), "")
 
 
 def _source_info(
