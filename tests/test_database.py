@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from sqlite3 import ProgrammingError
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
 from typing import Any, cast
 
 import pytest
@@ -263,6 +263,45 @@ def test_a_lock_keeps_others_out_until_the_end(
             else:
                 taking.result(10)
         taking.result(10)
+
+
+def test_locks_are_taken_in_the_midst_of_a_transaction(server: Database) -> None:
+    def look() -> int:
+        with server.write(exclusive("a")) as connection:
+            return count(connection)
+
+    with ThreadPoolExecutor(1) as threads:
+        with server.write() as connection:
+            add(connection, A)
+            assert threads.submit(look).result(10) == 0
+            server.lock(connection, exclusive(*MANY))
+            looking = threads.submit(look)
+            with pytest.raises(TimeoutError):
+                looking.result(0.2)
+        assert looking.result(10) == 1
+
+
+def test_of_two_who_wait_for_row_and_lock_one_has_a_conflict(server: Database) -> None:
+    def add_under_a_lock(has_lock: Event, has_row: Event) -> None:
+        with server.write(exclusive("a")) as connection:
+            has_lock.set()
+            assert has_row.wait(10)
+            add(connection, A)
+
+    def add_and_lock(has_lock: Event, has_row: Event) -> None:
+        assert has_lock.wait(10)
+        with server.write() as connection:
+            add(connection, A)
+            has_row.set()
+            server.lock(connection, exclusive(*MANY))
+
+    events = Event(), Event()
+    with ThreadPoolExecutor(2) as threads:
+        each = [threads.submit(one, *events) for one in (add_under_a_lock, add_and_lock)]
+        failed = [one.exception(30) for one in each]
+    assert {type(one) for one in failed} == {DatabaseConflict, type(None)}
+    with server.read() as connection:
+        assert count(connection) == 1
 
 
 def test_all_locks_are_taken_in_one_order() -> None:

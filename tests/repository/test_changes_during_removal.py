@@ -1,6 +1,7 @@
 """ITI-86 asks what it may remove before it locks: what happens in between is not overlooked."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from tests.registry.meanwhile import Change, Meanwhile
 from xds.affinity_domain import AffinityDomain
 from xds.client import Fingerprint
 from xds.config import EXAMPLE_REPOSITORY, Config
+from xds.database.locks import NOTHING, Locks
 from xds.errors import TransactionFailure
 from xds.metadata.document_request import DocumentRequest
+from xds.registry.registry import DocumentRegistry
 from xds.repository import index
-from xds.repository.index import IndexedDocument
+from xds.repository.index import Connection, IndexedDocument
 
 PATIENT = samples.patient("D1")
 NAMED = samples.oid()
@@ -50,9 +53,14 @@ def _registering(unique_id: str) -> Change:
     return lambda registry: registry.register(submission)
 
 
-def _removed(domain: AffinityDomain, unique_ids: list[str], change: Change) -> None:
+def _removed(
+    domain: AffinityDomain,
+    unique_ids: list[str],
+    change: Change,
+    racing_on: type[Meanwhile] = Meanwhile,
+) -> None:
     """Remove documents, with a change after they were looked at."""
-    racing: Any = Meanwhile(domain.database, change)
+    racing: Any = racing_on(domain.database, change)
     repository = replace(domain.repository, database=racing)
     replace(domain, repository_here=repository).remove_documents(
         [DocumentRequest(EXAMPLE_REPOSITORY, one) for one in unique_ids],
@@ -81,6 +89,34 @@ def test_what_must_stay_since_then_stays(domain: AffinityDomain, change: Change)
     with domain.database.read() as connection:
         assert set(index.find(connection, unique_ids)) == set(unique_ids)
     assert {one.key for one in domain.repository.store.list()} == {one.key for one in kept}
+
+
+class _BeforeLock(Meanwhile):
+    """Does it when the documents are out of the index already, and nothing is locked yet."""
+
+    @contextmanager
+    def write(self, locks: Locks = NOTHING) -> Iterator[Connection]:
+        """Open the transaction and nothing else."""
+        with self._database.write(locks) as connection:
+            yield connection
+
+    def lock(self, connection: Connection, locks: Locks) -> None:
+        """Do it, and take the locks."""
+        if self._changes:
+            self._changes.pop()(DocumentRegistry(database=self._database))
+        self._database.lock(connection, locks)
+
+
+def test_a_document_that_is_registered_before_many_are_locked_stays(
+    domain: AffinityDomain,
+) -> None:
+    if domain.database.is_sqlite:
+        return  # whose one writer nobody can come between
+    unique_ids = [_kept(domain, samples.oid()).unique_id for _ in range(70)]
+    with pytest.raises(TransactionFailure):
+        _removed(domain, unique_ids, _registering(unique_ids[0]), _BeforeLock)
+    with domain.database.read() as connection:
+        assert set(index.find(connection, unique_ids)) == set(unique_ids)
 
 
 def test_another_document_that_is_registered_meanwhile_is_no_reason(

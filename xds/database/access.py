@@ -110,6 +110,14 @@ class Database:
             raise
         self._call_listeners(announced)
 
+    def lock(self, connection: Connection, locks: Locks) -> None:
+        """Take locks in a transaction of `write` that has none, until its end.
+
+        So others need not wait while it writes what nobody reads before its commit. Where one of
+        them holds such a lock and waits for a row, it is a DatabaseConflict of one of the two.
+        """
+        self._backend.lock(connection.connection.dbapi_connection, locks)
+
     def listen(self, topic: str, listener: Callable[[], None]) -> None:
         """Have a listener called after each commit of this process that has announced a topic.
 

@@ -32,6 +32,10 @@ class Backend(ABC):
         """Begin a transaction on a connection of the driver: one that only reads without locks."""
 
     @abstractmethod
+    def lock(self, driver: Any, locks: Locks) -> None:
+        """Take locks in a transaction that writes."""
+
+    @abstractmethod
     def prove_writable(self, connection: Any) -> None:
         """Write something that changes nothing, in a transaction on a connection of the driver."""
 

@@ -22,10 +22,16 @@ class Locks:
     shared: frozenset[str] = frozenset()
     exclusive: frozenset[str] = frozenset()
 
+    @property
+    def are_of_everything(self) -> bool:
+        """Whether they are so many that they keep everybody else from locking a name."""
+        names = self.shared | self.exclusive
+        return len(names) > _MOST or _EVERY_NAME in names
+
     def numbers(self) -> Iterator[tuple[int, bool]]:
         """Yield each lock's number, and whether it is shared, in the one order of all takers."""
         names = self.shared | self.exclusive
-        if len(names) > _MOST or _EVERY_NAME in names:
+        if self.are_of_everything:
             yield _key(_EVERY_NAME), False
         elif names:
             found = {_key(name): name not in self.exclusive for name in names}

@@ -7,13 +7,15 @@ for a reader, and such a transaction never fails for what others do.
 in the same breath as BEGIN and before anything is read, so every statement sees all that was
 committed by those who held them before. What a writer relies on it must lock by name: what it reads
 and others may change, and what must not come to be meanwhile, such as a uniqueId, which no row lock
-can hold. The alternatives were weighed: SERIALIZABLE needs no names, but refuses lawful
-transactions where their index pages meet, and every refusal does a registration again; row locks
-(FOR SHARE) write to the row of a patient at each of its submissions, and let a merge starve behind
-submissions that follow each other, where advisory locks queue fairly and write nothing. All takers
-take them in one order, so they cannot deadlock; row locks of UPDATEs below may in theory, and
-PostgreSQL then ends one of the two, which is tried again (DatabaseConflict). Unique constraints
-stay as the last guard, and what they refuse is tried again as well, to be refused by the rules.
+can hold. One who removes very many documents keeps all others waiting, so it writes first, what
+they do not read before its commit, and locks and looks at what it relies on afterwards. The
+alternatives were weighed: SERIALIZABLE needs no names, but refuses lawful transactions where their
+index pages meet, and every refusal does a registration again; row locks (FOR SHARE) write to the
+row of a patient at each of its submissions, and let a merge starve behind submissions that follow
+each other, where advisory locks queue fairly and write nothing. All takers take them in one order,
+so they cannot deadlock; row locks of UPDATEs below may in theory, and PostgreSQL then ends one of
+the two, which is tried again (DatabaseConflict). Unique constraints stay as the last guard, and
+what they refuse is tried again as well, to be refused by the rules.
 
 **Connections** are looked at when they are taken from the pool, without a round trip: a server that
 was stopped has closed its end, which makes the socket readable. The rest, a machine that went away
@@ -97,6 +99,13 @@ class PostgreSQL(Backend):
                 driver.rollback()
             raise
 
+    def lock(self, driver: Any, locks: Locks) -> None:
+        """Take locks after what was locked before, in whose way that may be: a conflict."""
+        if taken := _taking(locks):
+            with driver.cursor() as cursor:
+                cursor.format = 0
+                cursor.execute(taken, prepare=False)
+
     def administration(self) -> Engine:
         """Return an engine without a pool: what its connections hold ends with them."""
         arguments = _arguments(self._url, _ADMINISTERING)
@@ -131,11 +140,16 @@ class PostgreSQL(Backend):
 
 
 def _beginning(locks: Locks) -> str:
+    taken = _taking(locks)
+    return f"{_WRITE}; {taken}" if taken else _WRITE
+
+
+def _taking(locks: Locks) -> str:
     taken = ", ".join(
         f"pg_advisory_xact_lock{'_shared' if shared else ''}({number})"
         for number, shared in locks.numbers()
     )
-    return f"{_WRITE}; SELECT {taken}" if taken else _WRITE
+    return f"SELECT {taken}" if taken else ""
 
 
 def _sentence(error: BaseException) -> str:

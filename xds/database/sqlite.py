@@ -104,6 +104,9 @@ class SQLite(Backend):
         """Begin; with the write lock where locks are wanted, whichever they are."""
         driver.execute("BEGIN" if locks is None else "BEGIN IMMEDIATE")
 
+    def lock(self, driver: Any, locks: Locks) -> None:
+        """Do nothing: whoever writes holds everything."""
+
     def _begin_commit(self, connection: Connection) -> None:
         """Count the commit of one who has a writer's turn; who administers syncs in any case."""
         if connection.get_execution_options().get(LOCKS) is not None:

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from xds import logs
 from xds.database.access import InCommit, retried
 from xds.database.errors import DatabaseConflict
-from xds.database.locks import Locks
+from xds.database.locks import NOTHING, Locks
 from xds.errors import (
     RegistryError,
     TransactionFailure,
@@ -101,10 +101,14 @@ def _remove(
         require_removable(connection, held, again=False)
         removed = list({one.key: one for one in held.values()}.values())
         before = index.removed(connection, [one.unique_id for one in removed])
-    with database.write(Locks(exclusive=exclusive)) as connection:
-        require_removable(connection, held, again=True)
+    locks = Locks(exclusive=exclusive)
+    is_large = locks.are_of_everything
+    with database.write(NOTHING if is_large else locks) as connection:
         if not index.remove(connection, removed, before, database.clock(connection)):
             raise DatabaseConflict("a document has been removed or provided meanwhile")
+        if is_large:  # which keeps everybody waiting, so not for longer than it must
+            database.lock(connection, locks)
+        require_removable(connection, held, again=True)
         if in_commit is not None:
             in_commit(connection)
     return removed
