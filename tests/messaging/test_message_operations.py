@@ -1,6 +1,7 @@
 """What an operator does about messages: finds, files again, corrects, purges them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,16 @@ def test_what_is_kept_no_longer_is_purged(
     assert b"".join(records.raw(database, refused.id)) == oru(CUT, control_id="C2")
     with pytest.raises(operations.MessageNotKept):
         operating.resend(filed)
+
+
+def test_a_message_that_goes_on_waiting_is_counted_once(
+    world: FilingWorld, operating: MessageOperations
+) -> None:
+    counted: list[str] = []
+    filer = replace(world.filer, count=lambda _, outcome: counted.append(outcome.state))
+    counting = replace(operating, filer=filer)
+    assert arrives(counting, oru(WHOLE)) == "held"
+    assert counting.release() == 0
+    known(world)
+    assert counting.release() == 1
+    assert counted == ["held", "filed"]

@@ -11,7 +11,7 @@ leaves a message filed and recorded, or neither, and a message that is sent agai
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import random
 from typing import Final, Self
 from uuid import uuid4
@@ -29,7 +29,7 @@ from xds.messaging.incoming import MessageState as MessageState
 from xds.messaging.measuring import Count, counting, uncounted
 from xds.messaging.records import AlreadyAccepted, KeptMessage, MessageKeys, NewRecord
 from xds.messaging.registering import planning, reports
-from xds.messaging.registering.attempts import FilingAttempt, awaiting, write_record
+from xds.messaging.registering.attempts import FilingAttempt, write_record
 from xds.messaging.registering.metadata import UniqueIds, numbers_of
 from xds.messaging.registering.patients import PatientAwaited
 from xds.messaging.registering.reports import ReportsChanged
@@ -113,7 +113,8 @@ class MessageFiler:
         outcome = self._guarded(
             incoming, lambda: self._passing(incoming, in_place_of, held, access)
         )
-        self._tell(incoming, outcome)
+        if held is None or outcome.state != "held":  # it was told when it came
+            self._tell(incoming, outcome)
         return outcome
 
     def refuse(
@@ -139,27 +140,6 @@ class MessageFiler:
         outcome = self._guarded(incoming, act)
         self._tell(incoming, outcome)
         return outcome
-
-    def try_(self, incoming: IncomingMessage) -> FilingOutcome:
-        """Return what a message would become now, and change nothing."""
-
-        def act() -> FilingOutcome:
-            attempt = self._attempt(incoming, self._access(incoming), None, None)
-            try:
-                if found := attempt.look_up():
-                    return found
-                attempt.stage()
-                attempt.plan()
-                return attempt.outcome()
-            except ContentRefused as refusal:
-                return FilingOutcome(state="refused", findings=refusal.findings)
-            except PatientAwaited as awaited:
-                return FilingOutcome(state="held", findings=[awaiting(awaited)])
-            finally:
-                attempt.discard()
-
-        found = self._guarded(incoming, act)
-        return replace(found, state="tried") if found.is_accepted else found
 
     # --- the frame round it ----------------------------------------------------------------------
 

@@ -11,11 +11,11 @@ from xds.security.caller import Caller
 
 Door = Literal["mllp", "http", "fhir", "folder", "command"]
 
-MessageState = Literal["filed", "indexed", "held", "refused", "failed", "corrected", "tried"]
+MessageState = Literal["filed", "indexed", "held", "refused", "failed", "corrected"]
 """What has become of a message. ``filed``: it made or changed DocumentEntries. ``indexed``: it was
 accepted, and there was nothing to store. ``held``: it waits for its patient. ``refused``: it waits
 to be corrected. ``failed``: nothing was wrong with it, and nothing was stored. ``corrected``: it
-was refused, and another has taken its place. ``tried``: it was not to be filed."""
+was refused, and another has taken its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
