@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Dialect, Select
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 from sqlalchemy.sql.selectable import CompoundSelect
 
-Query = Select[Any] | CompoundSelect[Any] | ReturningUpdate[Any]
+Query = Select[Any] | CompoundSelect[Any] | ReturningUpdate[Any] | ReturningInsert[Any]
 Convert = Callable[[Any], Any]
 
 _STATEMENTS: Final = 1_000
@@ -24,7 +24,7 @@ _STATEMENTS: Final = 1_000
 def fetch(
     connection: Connection, statement: Query, values: Mapping[str, Any]
 ) -> list[tuple[Any, ...]]:
-    """Run a SELECT, or an UPDATE that returns, with values for its bindparams; return the rows.
+    """Run a SELECT, or what writes and returns, with values for its bindparams; return the rows.
 
     Statements are told apart by identity: it must be one that is kept, and used again. A list of
     values is one parameter (:mod:`xds.database.lists`).

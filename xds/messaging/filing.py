@@ -212,7 +212,8 @@ class MessageFiler:
     ) -> FilingOutcome:
         attempt = self._attempt(incoming, access, in_place_of, held)
         for number in range(_ATTEMPTS):
-            time.sleep(number * _REST * random())
+            if number:
+                time.sleep(number * _REST * random())
             attempt.findings = list(attempt.content.findings)
             try:
                 if found := attempt.look_up():

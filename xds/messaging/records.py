@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, exists, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from xds.database.access import Database
 from xds.database.errors import DatabaseUnavailable
+from xds.database.lists import one_of
+from xds.database.reading import fetch
+from xds.database.statements import insert_rows
 from xds.errors import TransactionFailure, XDSRegistryBusy
 from xds.messaging.incoming import FiledDocument, FilingOutcome, IncomingMessage, MessageState
 from xds.messaging.tables import message, message_number, message_part
@@ -29,7 +32,8 @@ _ABANDONED: Final = 3_600_000
 _ACCEPTED: Final[Collection[MessageState]] = ("filed", "indexed", "held")
 _WAITING: Final[Collection[MessageState]] = ("refused", "failed")
 _M: Final = message.c
-_REPLAYED: Final = select(message).where(_M.accepted_as == bindparam("accepted_as"))
+_REPLAYED: Final = select(_M.id).where(_M.accepted_as == bindparam("accepted_as"))
+_OF_ID: Final = select(message).where(_M.id == bindparam("id"))
 _SAME_ID: Final = (
     select(_M.pk)
     .where(_M.same_id == bindparam("same_id"), _M.digest != bindparam("digest"))
@@ -40,7 +44,7 @@ _REFUSED_BEFORE: Final = (
     .where(
         _M.same_id == bindparam("same_id"),
         _M.digest == bindparam("digest"),
-        _M.state.in_(_WAITING),
+        one_of.fixed(_M.state, _WAITING),
     )
     .limit(1)
 )
@@ -49,6 +53,20 @@ _PARTS: Final = (
     .where(message_part.c.message == bindparam("id"), message_part.c.place == bindparam("place"))
     .limit(1)
 )
+_NEW: Final = {
+    name: make(message)
+    .values({one.name: bindparam(one.name) for one in _M if one.name != "pk"})
+    .on_conflict_do_nothing()
+    .returning(_M.pk)
+    for name, make in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
+_CORRECTED: Final = (
+    update(message).where(one_of.fixed(_M.state, _WAITING)).values(state="corrected")
+)
+_SETTLE_SAME: Final = _CORRECTED.where(
+    _M.same_id == bindparam("of_same_id"), _M.digest == bindparam("of_digest")
+).returning(_M.pk)
+_SETTLE_ONE: Final = _CORRECTED.where(_M.id == bindparam("of_id")).returning(_M.pk)
 
 
 class AlreadyAccepted(TransactionFailure):
@@ -92,20 +110,24 @@ class KeptMessage:
 
 def replayed(connection: Connection, keys: MessageKeys) -> FilingOutcome | None:
     """Return what became of the same message when it was accepted before."""
-    row = connection.execute(_REPLAYED, {"accepted_as": keys.accepted_as}).first()
-    return None if row is None else outcome(row, is_replay=True)
+    found = fetch(connection, _REPLAYED, {"accepted_as": keys.accepted_as})
+    return outcome(_row_of(connection, found[0][0]), is_replay=True) if found else None
 
 
 def settled(connection: Connection, record_id: str) -> FilingOutcome | None:
     """Return what became of a message that was held, where it is held no longer."""
-    row = connection.execute(select(message).where(_M.id == record_id)).one()
+    row = _row_of(connection, record_id)
     return None if row.state == "held" else outcome(row, is_replay=True)
+
+
+def _row_of(connection: Connection, record_id: str) -> Row[Any]:
+    return connection.execute(_OF_ID, {"id": record_id}).one()
 
 
 def has_same_id(connection: Connection, keys: MessageKeys, digest: str) -> bool:
     """Tell whether the control id of a message was that of another one."""
     bound = {"same_id": keys.same_id, "digest": digest}
-    return connection.execute(_SAME_ID, bound).first() is not None
+    return bool(fetch(connection, _SAME_ID, bound))
 
 
 def refused_before(connection: Connection, keys: MessageKeys, digest: str) -> str | None:
@@ -144,7 +166,8 @@ def keep(database: Database, record_id: str, incoming: IncomingMessage) -> KeptM
         return KeptMessage(list(_pieces(incoming.raw())))
     for place, piece in enumerate(_pieces(incoming.raw())):
         with database.write() as connection:
-            _add_piece(database, connection, record_id, place, piece)
+            now = database.milliseconds(connection)
+            insert_rows(connection, message_part, [_part(record_id, now, place, piece)])
     return KeptMessage(())
 
 
@@ -168,12 +191,8 @@ def _pieces(blocks: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(held)
 
 
-def _add_piece(
-    database: Database, connection: Connection, record_id: str, place: int, piece: bytes
-) -> None:
-    now = database.milliseconds(connection)
-    row = {"message": record_id, "place": place, "content": piece, "written": now}
-    connection.execute(insert(message_part), row)
+def _part(record_id: str, now: int, place: int, piece: bytes) -> dict[str, Any]:
+    return {"message": record_id, "place": place, "content": piece, "written": now}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,26 +213,28 @@ def write(database: Database, connection: Connection, new: NewRecord, kept: Kept
     is_accepted = new.outcome.state in _ACCEPTED
     row = _row(new, database.milliseconds(connection))
     row["accepted_as"] = new.keys.accepted_as if is_accepted else None
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(message).values(row).on_conflict_do_nothing()
-    key = connection.scalar(statement.returning(_M.pk))
-    if key is None:
+    keys = fetch(connection, _NEW[connection.dialect.name], row)
+    if not keys:
         raise AlreadyAccepted
-    for place, piece in enumerate(kept.pieces):
-        _add_piece(database, connection, row["id"], place, piece)
-    numbers = [{"number": one, "message": key} for one in sorted(set(new.numbers))]
-    if numbers:
-        connection.execute(insert(message_number), numbers)
+    parts = [_part(row["id"], row["received"], *one) for one in enumerate(kept.pieces)]
+    insert_rows(connection, message_part, parts)
+    _write_numbers(connection, keys[0][0], new)
     if is_accepted:
         settle(connection, new)
 
 
+def _write_numbers(connection: Connection, key: int, new: NewRecord) -> None:
+    numbers = [{"number": one, "message": key} for one in sorted(set(new.numbers))]
+    insert_rows(connection, message_number, numbers)
+
+
 def settle(connection: Connection, new: NewRecord) -> None:
     """Have what was refused of the same message, or is corrected by it, wait no longer."""
-    same = (_M.same_id == new.keys.same_id) & (_M.digest == new.incoming.digest)
-    old = _M.id == new.in_place_of if new.in_place_of else same
-    waiting = _M.state.in_(_WAITING)
-    connection.execute(update(message).where(old, waiting).values(state="corrected"))
+    if new.in_place_of:
+        fetch(connection, _SETTLE_ONE, {"of_id": new.in_place_of})
+        return
+    same = {"of_same_id": new.keys.same_id, "of_digest": new.incoming.digest}
+    fetch(connection, _SETTLE_SAME, same)
 
 
 def write_again(database: Database, connection: Connection, of: str, new: NewRecord) -> None:
@@ -227,9 +248,8 @@ def write_again(database: Database, connection: Connection, of: str, new: NewRec
         raise AlreadyAccepted
     key = connection.scalar(select(_M.pk).where(_M.id == of))
     connection.execute(delete(message_number).where(message_number.c.message == key))
-    numbers = [{"number": one, "message": key} for one in sorted(set(new.numbers))]
-    if numbers:
-        connection.execute(insert(message_number), numbers)
+    assert key is not None
+    _write_numbers(connection, key, new)
 
 
 def _row(new: NewRecord, now: int) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """The rows of documents by the numbers of their senders."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, select, tuple_, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from xds.database.lists import one_of
+from xds.database.reading import fetch
 from xds.errors import TransactionFailure, XDSRegistryBusy
 from xds.messaging.registering.versions import FiledReport
 from xds.messaging.tables import report
@@ -14,13 +16,32 @@ from xds.messaging.tables import report
 Number = tuple[str, str]
 """Authority and number."""
 
-_COLUMNS: Final = tuple(report.c[one.name] for one in fields(FiledReport))
+_NAMES: Final = tuple(one.name for one in fields(FiledReport))
+_COLUMNS: Final = tuple(report.c[name] for name in _NAMES)
+_NUMBERED: Final = (
+    one_of.named(report.c.authority, "authorities"),
+    one_of.named(report.c.number, "numbers"),
+)
+_OF_NUMBERS: Final = select(*_COLUMNS).where(*_NUMBERED)
+_LOCKED: Final = (
+    select(report.c.pk)
+    .where(*_NUMBERED)
+    .order_by(report.c.authority, report.c.number, report.c.slot)
+    .with_for_update()
+)
+_OF_DOCUMENTS: Final = select(*_COLUMNS).where(one_of.named(report.c.unique_id, "unique_ids"))
+_NEW: Final = {
+    name: make(report)
+    .values({one.name: bindparam(one.name) for one in _COLUMNS})
+    .on_conflict_do_nothing()
+    .returning(report.c.pk)
+    for name, make in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
 _CHANGE: Final = update(report).where(
     report.c.authority == bindparam("of_authority"),
     report.c.number == bindparam("of_number"),
     report.c.slot == bindparam("of_slot"),
 )
-_BY_UNIQUE_ID: Final = select(*_COLUMNS)
 
 
 class ReportsChanged(TransactionFailure):
@@ -34,14 +55,20 @@ def of_numbers(connection: Connection, numbers: Collection[Number]) -> dict[Any,
     """Return what is known under some numbers, by authority, number and slot."""
     if not numbers:
         return {}
-    wanted = tuple_(report.c.authority, report.c.number).in_(sorted(set(numbers)))
-    rows = connection.execute(select(*_COLUMNS).where(wanted))
-    found = [_filed(row) for row in rows]
-    return {one.key: one for one in found}
+    rows = fetch(connection, _OF_NUMBERS, _values(numbers))
+    found = map(_filed, rows)
+    return {one.key: one for one in found if one.key[:2] in numbers}
 
 
-def _filed(row: Row[Any]) -> FiledReport:
-    return FiledReport(**row._mapping)
+def _filed(row: Sequence[Any]) -> FiledReport:
+    return FiledReport(**dict(zip(_NAMES, row, strict=True)))
+
+
+def _values(numbers: Collection[Number]) -> Mapping[str, Any]:
+    return {
+        "authorities": sorted({authority for authority, _ in numbers}),
+        "numbers": sorted({number for _, number in numbers}),
+    }
 
 
 def write(
@@ -57,16 +84,10 @@ def write(
     """
     new = [one for one in changed if one.key not in known]
     for one in sorted(new, key=lambda each: each.key):
-        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-        done = connection.execute(
-            dialect.insert(report).values(asdict(one)).on_conflict_do_nothing()
-        )
-        if not done.rowcount:
+        if not fetch(connection, _NEW[connection.dialect.name], asdict(one)):
             raise ReportsChanged
     if numbers and connection.dialect.name != "sqlite":
-        wanted = tuple_(report.c.authority, report.c.number).in_(sorted(set(numbers)))
-        order = (report.c.authority, report.c.number, report.c.slot)
-        connection.execute(select(report.c.pk).where(wanted).order_by(*order).with_for_update())
+        fetch(connection, _LOCKED, _values(numbers))
     there = of_numbers(connection, numbers)
     if there != {**known, **{one.key: one for one in new}}:
         raise ReportsChanged
@@ -81,5 +102,5 @@ def of_documents(connection: Connection, unique_ids: Collection[str]) -> list[Fi
     """Return what is known of documents by their uniqueIds."""
     if not unique_ids:
         return []
-    rows = connection.execute(_BY_UNIQUE_ID.where(report.c.unique_id.in_(list(unique_ids))))
+    rows = fetch(connection, _OF_DOCUMENTS, {"unique_ids": list(unique_ids)})
     return [_filed(row) for row in rows]

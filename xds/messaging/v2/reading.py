@@ -125,6 +125,10 @@ def _content(reading: MessageReading) -> MessageContent:
     )
 
 
+_CONTINUES: Final = {"DSC": 1, "MSH": 14, "ADD": 1}
+"""Fields that only a message has that is sent in parts (HL7 v2 2.10.2)."""
+
+
 def _require_syntax(reading: MessageReading, flavour: Flavour) -> None:
     message = reading.message
     if not reading.envelope.control_id:
@@ -134,11 +138,13 @@ def _require_syntax(reading: MessageReading, flavour: Flavour) -> None:
     report = reading.fail if flavour.broken_lines == "refuse" else reading.warn
     for place in message.broken_lines:
         report(UNREADABLE, place, "a line that is no segment: a line break within a field")
-    for name, number in (("DSC", 1), ("MSH", 14), ("ADD", 1)):
-        if message.value(name, number):
-            where = f"{name}^1^{number}"
+    count = 0
+    for segment in message.segments():
+        count += 1
+        number = _CONTINUES.get(segment.name)
+        if number and segment.sequence == 1 and segment.value(number):
+            where = f"{segment.name}^1^{number}"
             reading.fail(UNREADABLE, where, "a message that is sent in parts is not taken")
-    count = sum(1 for _ in message.segments())
     if count > flavour.most_segments:
         limit = f"a message has {flavour.most_segments} segments at most"
         raise ContentRefused(*reading.errors, *_too_large(limit))
