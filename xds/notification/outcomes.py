@@ -1,6 +1,6 @@
 """What becomes of a subscription because of what its target has taken or not."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row
@@ -31,11 +31,15 @@ class Outcomes:
         """Note what has become of notifications: see :class:`xds.outgoing.delivery.Channel`."""
         found = {int(one.target): one for one in outcomes}
         moment = Moment(self._database, connection, now, self._patience)
+        told: dict[int, Mapping[str, Any]] = {}
         # all rows are locked before any revision is asked for
         for row in rows.locked(connection, found):
-            self._note(moment, row, found[row.pk])
+            if values := self._note(moment, row, found[row.pk]):
+                told[row.pk] = values
+        rows.advanced(connection, told)
 
-    def _note(self, moment: Moment, row: Row[Any], outcome: TargetOutcome) -> None:
+    def _note(self, moment: Moment, row: Row[Any], outcome: TargetOutcome) -> Mapping[str, Any]:
+        """Note an outcome; return the columns that are still to be written."""
         own = [
             one
             for one in (QueuedNotification.read(one.id) for one in outcome.delivered)
@@ -44,25 +48,36 @@ class Outcomes:
         if any(one.kind is NotificationKind.HANDSHAKE for one in own):
             if row.state == _S.REQUESTED:
                 transitions.activate(moment, row)
-            return
-        row = self._advance(moment, row, own)
+            return {}
+        values = self._advance(moment, row, own)
+        active = self._recover(moment, row, own)
         failed = outcome.failed
-        if failed is not None and QueuedNotification.read(failed.id).round == row.round:
-            self._fail(moment, row, QueuedNotification.read(failed.id), failed)
+        if failed is None or QueuedNotification.read(failed.id).round != row.round:
+            return values
+        rows.advanced(moment.connection, {row.pk: values})
+        current = numbers.CurrentRow(row, {**values, **active})
+        self._fail(moment, current, QueuedNotification.read(failed.id), failed)
+        return {}
 
-    def _advance(self, moment: Moment, row: Any, taken: Iterable[QueuedNotification]) -> Any:
-        """Note up to which number notifications were taken; return the row as it is then."""
+    def _advance(
+        self, moment: Moment, row: Row[Any], taken: Sequence[QueuedNotification]
+    ) -> Mapping[str, Any]:
+        """Return the columns of how far notifications were taken."""
         last = max((one.number for one in taken if one.moves), default=0)
-        values: dict[str, Any] = {} if last <= row.delivered else {"delivered": last}
-        if values:
-            values = dict(numbers.refilled(moment.database, moment.connection, row, values))
-            rows.changed(moment.connection, row.pk, **values)
-        row = numbers.CurrentRow(row, values)
-        if row.state == _S.ERROR and row.recovers and any(True for _ in taken):
-            active = {"state": _S.ACTIVE, "reason": "", "failed_since": None}
-            moment.written(row, active)
-            row = numbers.CurrentRow(row, active)
-        return row
+        if last <= row.delivered:
+            return {}
+        told = {"delivered": last, "queued": row.queued}
+        return numbers.refilled(moment.database, moment.connection, row, told)
+
+    def _recover(
+        self, moment: Moment, row: Row[Any], taken: Sequence[QueuedNotification]
+    ) -> Mapping[str, Any]:
+        """Have a subscription be ACTIVE again whose target takes something; return its columns."""
+        if not (taken and row.recovers and row.state == _S.ERROR):
+            return {}
+        active = {"state": _S.ACTIVE, "reason": "", "failed_since": None}
+        moment.written(row, active)
+        return active
 
     def _fail(
         self, moment: Moment, row: Any, what: QueuedNotification, failed: FailedAttempt

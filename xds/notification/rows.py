@@ -2,7 +2,7 @@
 
 import json
 from collections import namedtuple
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -34,6 +34,11 @@ _LOCKED: Final = (
     .where(_C.pk.in_(bindparam("keys", expanding=True)))
     .order_by(_C.pk)
     .with_for_update()
+)
+_ADVANCED: Final = (
+    update(subscription)
+    .where(_C.pk == bindparam("key"))
+    .values(delivered=bindparam("told"), queued=bindparam("waiting"))
 )
 _REVISION: Final = text(
     "INSERT INTO subscription_revision (pk, last) VALUES (1, 1) ON CONFLICT (pk) "
@@ -163,3 +168,14 @@ def next_revision(connection: Connection) -> int:
 def changed(connection: Connection, key: int, **values: Any) -> None:
     """Write columns of a subscription."""
     connection.execute(update(subscription).where(_C.pk == key).values(**values))
+
+
+def advanced(connection: Connection, told: Mapping[int, Mapping[str, Any]]) -> None:
+    """Write ``delivered`` and ``queued`` of subscriptions by their keys, where there are any."""
+    values = [
+        {"key": key, "told": columns["delivered"], "waiting": columns["queued"]}
+        for key, columns in told.items()
+        if columns
+    ]
+    if values:
+        connection.execute(_ADVANCED, values)

@@ -38,10 +38,12 @@ from xds.outgoing.http_sender import Poster
 from xds.outgoing.transport import HttpRequest, Settings
 from xds.registry.queries.views import RegistryView
 from xds.tls import contexts
+from xds.url_allowlist import Target
 
 _AHEAD: Final = 16
-"""Notifications that are rendered together."""
-_AHEAD_SECONDS: Final = 1.0
+"""Notifications that are read and rendered together."""
+_AHEAD_SECONDS: Final = 0.2
+"""For which they are used: a subscription that ends meanwhile may still be told one."""
 _MOST_AHEAD: Final = 256
 """Subscriptions of which some are kept."""
 _CONNECT_SECONDS: Final = 5.0
@@ -51,8 +53,8 @@ Renderer = Callable[[Notification, RegistryView], RenderedNotification | None]
 """Makes of a notification what goes on the wire. It is handed the registry as the subscriber may
 see it. None: it is not told, and counts as taken."""
 
-Recorder = Callable[[Connection, Notification], None]
-"""Writes that a target has taken a notification of events, in the commit that notes it."""
+Recorder = Callable[[Connection, Sequence[Notification]], None]
+"""Writes that targets have taken notifications of events, in the commit that notes it."""
 
 
 def _no_recorder(_config: Config) -> None:
@@ -110,65 +112,77 @@ class _Notes:
     def note(self, connection: Connection, now: int, outcomes: Sequence[TargetOutcome]) -> None:
         """Note outcomes: see :class:`xds.outgoing.delivery.Channel`."""
         if self._recorder is not None:
-            for outcome in outcomes:
-                for delivery in outcome.delivered:
-                    self._record(connection, QueuedNotification.read(delivery.id), self._recorder)
+            self._recorder(
+                connection, [one for each in outcomes for one in self._told(connection, each)]
+            )
         self._outcomes.note(connection, now, outcomes)
 
-    def _record(self, connection: Connection, what: QueuedNotification, recorder: Recorder) -> None:
-        row = rows.row_of_key(connection, what.subscription)
-        if row is None or row.round != what.round or what.kind is not NotificationKind.EVENT:
-            return  # it was not sent, or told nothing of a patient
+    def _told(self, connection: Connection, outcome: TargetOutcome) -> Sequence[Notification]:
+        """Return the events that a target has taken, but not those that tell it nothing."""
+        taken = [QueuedNotification.read(delivery.id) for delivery in outcome.delivered]
+        events = [one for one in taken if one.kind is NotificationKind.EVENT]
+        row = rows.row_of_key(connection, int(outcome.target)) if events else None
+        if row is None:
+            return ()
+        sent = {one.number for one in events if one.round == row.round}  # others were not
+        if not sent:
+            return ()
+        first, last = min(sent), max(sent)
         one = rows.subscription_of(row)
-        for taken in told.after(connection, one, self._rights, what.number - 1, what.number, 1):
-            if taken.objects:
-                recorder(connection, taken)
+        kept = told.after(connection, one, self._rights, first - 1, last, last - first + 1)
+        return [each for each in kept if each.number in sent and each.objects]
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadyPost:
+    """A notification that only has to be posted."""
+
+    target: Target
+    message: HttpRequest
+
+
+_NextPosts = Mapping[int, _ReadyPost | None]
+"""Notifications by their numbers. None: nothing is sent, and it counts as taken."""
 
 
 @dataclass(slots=True)
 class _NextOnes:
-    """Notifications of a subscription, rendered together."""
+    """Notifications of a subscription that were read together."""
 
-    state: tuple[object, ...]
-    """What they tell of the subscription."""
+    round: int
+    """That of the subscription."""
     until: float
     """By ``time.monotonic()``."""
     next: int
     """The number of the one that follows what was last asked for."""
-    rendered: dict[int, RenderedNotification | None]
+    prepared: dict[int, _ReadyPost | None]
 
 
 class _ReadAhead:
-    """Has notifications of a subscription rendered together while they go out one by one.
+    """Has a subscription and its notifications read together while they go out one by one.
 
-    Nothing is read ahead before a second one is asked for, and what was is used for a second.
-    A subscription is one thread's at a time.
+    Nothing is read ahead before a second one is asked for, and what was is used for no longer than
+    a message might be under way. A subscription is one thread's at a time.
     """
 
     def __init__(self) -> None:
         self._of: dict[int, _NextOnes] = {}
 
     def taken(
-        self,
-        one: Subscription,
-        number: int,
-        read: Callable[[int], Mapping[int, RenderedNotification | None]],
-    ) -> RenderedNotification | None:
-        """Return the notification of a number; ``read`` returns so many from it on."""
-        now, state = time.monotonic(), (one.round, one.state, one.reason)
-        known = self._of.pop(one.key, None)
-        is_next = known is not None and (known.state, known.next) == (state, number)
-        if known is None or not is_next or known.until < now:
-            rendered = read(_AHEAD if is_next else 1)
-            known = _NextOnes(state, now + _AHEAD_SECONDS, number, dict(rendered))
-        elif number not in known.rendered:
-            known.rendered.update(read(_AHEAD))
-            known.until = now + _AHEAD_SECONDS
+        self, what: QueuedNotification, read: Callable[[int], _NextPosts]
+    ) -> _ReadyPost | None:
+        """Return an event as it is sent; ``read`` returns so many from it on."""
+        now, number = time.monotonic(), what.number
+        known = self._of.pop(what.subscription, None)
+        is_next = known is not None and (known.round, known.next) == (what.round, number)
+        if known is None or not is_next or known.until < now or number not in known.prepared:
+            prepared = dict(read(_AHEAD if is_next else 1))
+            known = _NextOnes(what.round, now + _AHEAD_SECONDS, number, prepared)
         known.next = number + 1
         while len(self._of) >= _MOST_AHEAD:
             self._of.pop(next(iter(self._of)), None)
-        self._of[one.key] = known
-        return known.rendered.pop(number, None)
+        self._of[what.subscription] = known
+        return known.prepared.pop(number, None)
 
 
 class NotificationSender:
@@ -189,55 +203,69 @@ class NotificationSender:
     def __call__(self, delivery: Delivery) -> None:
         """Send a notification once; NotDelivered where it was not taken."""
         what = QueuedNotification.read(delivery.id)
+        if what.kind is NotificationKind.EVENT:
+            prepared = self._ahead.taken(what, partial(self._read, what))
+        else:
+            prepared = self._read(what, 1).get(what.number)
+        if prepared is not None:
+            self._poster.post(prepared.target, prepared.message)
+
+    def _read(self, what: QueuedNotification, most: int) -> _NextPosts:
+        """Return what is sent of a notification and, of an event, of those behind it.
+
+        Nothing of one that is not kept, nor in a state in which it is not sent.
+        """
         with self._subscriptions.database.read() as connection:
             row = rows.row_of_key(connection, what.subscription)
             if row is None or row.round != what.round or row.state not in _GOES[what.kind]:
-                return  # a state of before
+                return {}  # a state of before
             one = rows.subscription_of(row)
-            rendered = self._rendered(connection, one, what)
-            secrets = rows.secrets_of(row)
-        if rendered is not None:
-            self._post(one, rendered, secrets)
+            rendered = self._rendered(connection, one, what, most)
+        return self._prepared(one, rows.secrets_of(row), rendered)
 
     def _rendered(
-        self, connection: Connection, one: Subscription, what: QueuedNotification
-    ) -> RenderedNotification | None:
-        rights = self._subscriptions.rights
-        if what.kind is not NotificationKind.EVENT:
-            other = Notification(
-                subscription=one,
-                kind=what.kind,
-                id=told.notification_id(what.id, 0),
-                number=one.numbered,
-            )
-            return self._render(other, told.view_of(connection, one, rights))
-        return self._ahead.taken(one, what.number, partial(self._read, connection, one, what))
-
-    def _read(
         self, connection: Connection, one: Subscription, what: QueuedNotification, most: int
     ) -> Mapping[int, RenderedNotification | None]:
-        """Return what is sent of an event and of those behind it; of none that is not kept."""
         rights = self._subscriptions.rights
-        last = max(one.queued, what.number)
-        found = told.after(connection, one, rights, what.number - 1, last, most)
         view = told.view_of(connection, one, rights)
-        return {event.number: self._render(event, view) for event in found}
+        if what.kind is NotificationKind.EVENT:
+            last = max(one.queued, what.number)
+            found = told.after(connection, one, rights, what.number - 1, last, most)
+            return {event.number: self._render(event, view) for event in found}
+        other = Notification(
+            subscription=one,
+            kind=what.kind,
+            id=told.notification_id(what.id, 0),
+            number=one.numbered,
+        )
+        return {what.number: self._render(other, view)}
 
-    def _post(self, one: Subscription, rendered: RenderedNotification, secrets: Secrets) -> None:
+    def _prepared(
+        self,
+        one: Subscription,
+        secrets: Secrets,
+        rendered: Mapping[int, RenderedNotification | None],
+    ) -> _NextPosts:
         try:
             target = self._subscriptions.targets.admitted(one.address)
         except TargetNotAllowed:
             raise NotDelivered("the address is not allowed any more", refused=True) from None
-        message = HttpRequest(
-            content_type=rendered.content_type,
-            length=len(rendered.content),
-            blocks=[rendered.content],
-            headers={**rendered.headers, **_credentials(rendered.content, secrets)},
-            method=rendered.method,
-            path=rendered.path,
-            repeatable=True,
-        )
-        self._poster.post(target, message)
+        return {
+            number: None if each is None else _ReadyPost(target, _message(each, secrets))
+            for number, each in rendered.items()
+        }
+
+
+def _message(rendered: RenderedNotification, secrets: Secrets) -> HttpRequest:
+    return HttpRequest(
+        content_type=rendered.content_type,
+        length=len(rendered.content),
+        blocks=[rendered.content],
+        headers={**rendered.headers, **_credentials(rendered.content, secrets)},
+        method=rendered.method,
+        path=rendered.path,
+        repeatable=True,
+    )
 
 
 def _credentials(content: bytes, secrets: Secrets) -> Mapping[str, str]:

@@ -54,7 +54,9 @@ def enqueue(database: Database, connection: Connection, deliveries: Iterable[New
     Those of one target go in the order given. For bodies that are long, or not known as a whole,
     there is :func:`enqueue_stream`.
     """
-    _insert(connection, database.milliseconds(connection), list(deliveries))
+    if news := list(deliveries):
+        now = database.milliseconds(connection)
+        _insert_rows(connection, [_row(new, now) for new in news], news)
 
 
 def enqueue_stream(database: Database, new: NewDelivery, blocks: Iterable[bytes]) -> None:
@@ -93,11 +95,6 @@ def _put(database: Database, new: NewDelivery, content: bytes, stored: _Stored |
         else:
             row |= {"content": None, "size": stored.size, "parts": stored.parts}
         _insert_rows(connection, [row], [new])
-
-
-def _insert(connection: Connection, now: int, news: list[NewDelivery]) -> None:
-    if news:
-        _insert_rows(connection, [_row(new, now) for new in news], news)
 
 
 def _insert_rows(

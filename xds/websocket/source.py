@@ -56,6 +56,11 @@ class SocketMessage(NamedTuple):
     """None: it is not told, and counts as taken."""
     told: Notification
 
+    @property
+    def tells(self) -> bool:
+        """Whether it tells of an object."""
+        return self.text is not None and bool(self.told.objects)
+
 
 @dataclass(frozen=True, slots=True)
 class NextMessages:
@@ -193,10 +198,10 @@ class NotificationSource:
         one = part[-1].told.subscription
 
         def record(connection: Connection) -> None:
-            for message in part:
-                if self.record is not None and message.told.objects and message.text is not None:
-                    own = replace(message.told.subscription, address=client)
-                    self.record(connection, replace(message.told, subscription=own))
+            if self.record is not None:
+                self.record(
+                    connection, [_told_to(client, each.told) for each in part if each.tells]
+                )
 
         try:
             self.subscriptions.pulled(
@@ -214,6 +219,11 @@ class NotificationSource:
                 asked = {"keys": list(keys[start : start + _ASKED])}
                 found |= {row[0]: row[1:] for row in connection.execute(_POSITIONS, asked).all()}
         return found
+
+
+def _told_to(client: str, told: Notification) -> Notification:
+    """Return a notification with the address of a client as that of its target."""
+    return replace(told, subscription=replace(told.subscription, address=client))
 
 
 def _is_bindable(one: Subscription) -> bool:
