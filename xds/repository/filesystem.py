@@ -13,6 +13,7 @@ import hashlib
 import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +40,8 @@ _CLOCK: Final = ".clock"
 _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _BLOCK: Final = 256 * 1024
 _WRITE_OUT: Final = 8 * 1024 * 1024
+_SYNCS: Final = 8
+"""Folders that are synced at a time."""
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -153,12 +156,12 @@ class FilesystemStore(DocumentStore):
             _sync(os.path.dirname(path))
 
     def delete_all(self, keys: Iterable[str]) -> None:
-        """Unlink all, and sync each folder once."""
+        """Unlink all, and sync each folder once, several at a time, which the disk does at once."""
         paths = [self._path(key) for key in keys]
         failures = _remove(paths)
-        with self._errors():
-            for folder in dict.fromkeys(map(os.path.dirname, paths)):
-                _sync(folder)
+        folders = list(dict.fromkeys(map(os.path.dirname, paths)))
+        with self._errors(), ThreadPoolExecutor(_SYNCS) as threads:
+            list(threads.map(_sync, folders))
         if failures:
             raise self._failure(failures[0]) from failures[0]
 
