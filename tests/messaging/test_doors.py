@@ -97,6 +97,11 @@ def stored(server: Server, document: bytes) -> bool:
     return any(hashlib.sha1(one.read_bytes()).hexdigest() == digest for one in files)
 
 
+def test_an_order_with_a_form_is_filed_whatever_system_its_test_is_of(sender: Sender) -> None:
+    sender.post(Path("fixtures/hl7v2/oml_form.hl7").read_bytes())
+    assert codes(sender.read()) == [("AA", "")]
+
+
 @pytest.mark.parametrize(
     ("more", "expected"),
     [

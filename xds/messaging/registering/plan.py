@@ -89,7 +89,7 @@ def _form(order: MessageOrder) -> MessageReport:
         documents=order.documents,
         class_code=ORDER,
         type_code=LABORATORY_ORDER,
-        event_codes=(order.test,) if order.test else (),
+        event_codes=(order.test,) if order.test and order.test.coding_scheme else (),
         created=order.ordered,
         authors=(order.requester,) if order.requester else (),
         laboratory=order.organisation,
