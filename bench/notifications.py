@@ -13,9 +13,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from statistics import quantiles
-from typing import Final
+from typing import Any, Final
 
-from bench import samples
+from bench import machine, samples
 from bench.calls import Submit
 from bench.deployment import DOCUMENT_BYTES, Deployment, workers
 from bench.figures import Figure
@@ -31,6 +31,7 @@ from xds.notification import rows
 from xds.notification.model import NewSubscription, SubscribedTopic, SubscriptionState
 from xds.notification.tables import notification, subscription
 from xds.outgoing import operations
+from xds.outgoing.transport import HttpEndpoint, HttpRequest, Settings
 from xds.registry import events, schema, subscribers
 from xds.security.caller import UNKNOWN
 
@@ -43,6 +44,7 @@ _TOLD: Final = 20
 _DOCUMENTS: Final = 100
 _PATIENCE: Final = 120.0
 _CHUNK: Final = 50_000
+_MESSAGE_BYTES: Final = 8_000
 _PATIENT: Final = "N1"
 
 
@@ -54,7 +56,7 @@ def with_many(deployment: Deployment) -> Sequence[Figure]:
             _subscribe(broken.server, recipient.url, samples.patient("W0"))
             _add(broken.server, SUBSCRIPTIONS - 1)
 
-        return [_beside(broken, prepare)]
+        return _beside(broken, prepare)
 
 
 def with_backlog(deployment: Deployment) -> Sequence[Figure]:
@@ -71,7 +73,7 @@ def with_backlog(deployment: Deployment) -> Sequence[Figure]:
                         connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
             os.sync()
 
-        return [_beside(broken, prepare)]
+        return _beside(broken, prepare)
 
 
 def soon(deployment: Deployment) -> Sequence[Figure]:
@@ -95,7 +97,10 @@ def soon(deployment: Deployment) -> Sequence[Figure]:
 
 
 def drained(deployment: Deployment) -> Sequence[Figure]:
-    """Measure how many notifications arrive a second when their recipient is back."""
+    """Measure how many notifications arrive a second when their recipient is back.
+
+    The second figure is the processor time that the server's processes use for each.
+    """
     with _broker(deployment) as (broken, recipient):
         for number in range(_TOLD):
             _subscribe(broken.server, f"{recipient.url}/{number}", samples.patient("W0"))
@@ -106,23 +111,46 @@ def drained(deployment: Deployment) -> Sequence[Figure]:
         _until(lambda: _numbered(broken.server) == _TOLD * _DOCUMENTS)
         time.sleep(2)  # so that those under way have failed
         recipient.start()
+        before = machine.cpu_seconds(broken.processes)
         with _opened(broken.server) as database, database.write() as connection:
             operations.retry(database, connection, operations.EVERYTHING)
-        arrived = recipient.wait_for(_TOLD * _DOCUMENTS)
-        return [Figure((len(arrived) - 1) / (arrived[-1] - arrived[0]), 0.0)]
+        count = _TOLD * _DOCUMENTS
+        arrived = recipient.wait_for(count)
+        used = machine.cpu_seconds(broken.processes) - before
+        rate = (len(arrived) - 1) / (arrived[-1] - arrived[0])
+        return [Figure(rate, _posted(recipient, count)), Figure(used / count * 1000, 0.0)]
+
+
+def _posted(recipient: "Recipient", count: int) -> float:
+    """Return how many messages of such a size a bare client posts a second, one by one."""
+    endpoint = HttpEndpoint(recipient.url, Settings())
+    body = samples.content(_MESSAGE_BYTES)
+    message = HttpRequest(content_type="application/soap+xml", length=len(body), blocks=[body])
+    began = time.monotonic()
+    for _ in range(count):
+        with endpoint.post(message) as answer:
+            answer.read()
+    endpoint.close()
+    return count / (time.monotonic() - began)
 
 
 # --- parts ---------------------------------------------------------------------------------------
 
 
-def _beside(deployment: Deployment, prepare: Callable[[], None]) -> Figure:
-    """Measure ITI-42, and as its yardstick ITI-42 before something was prepared."""
+def _beside(deployment: Deployment, prepare: Callable[[], None]) -> Sequence[Figure]:
+    """Measure ITI-42, and as its yardstick ITI-42 before something was prepared.
+
+    The second figure is the processor time of the server for each, in milliseconds.
+    """
     submit = Submit(deployment.url, DOCUMENT_BYTES, with_document=False)
     count = len(deployment.clients)
-    before, _ = loaded(deployment, submit, count=count)
+    before, effort_before = loaded(deployment, submit, count=count)
     prepare()
     after, effort = loaded(deployment, submit, count=count)
-    return Figure(rate_of(after), rate_of(before), effort)
+    return [
+        Figure(rate_of(after), rate_of(before), effort),
+        Figure(effort.server * 1000, effort_before.server * 1000),
+    ]
 
 
 @contextmanager
@@ -272,17 +300,15 @@ class Recipient:
     def wait_for(self, count: int) -> Sequence[float]:
         """Wait until so many messages have come; return when each did."""
         end = time.monotonic() + _PATIENCE
-        while True:
-            found: Sequence[float] = self._ask("told")
-            if len(found) >= count:
-                return found
-            assert time.monotonic() < end, (len(found), count)
+        while (came := self._ask("count")) < count:
+            assert time.monotonic() < end, (came, count)
             time.sleep(0.1)
-
-    def _ask(self, order: str) -> Sequence[float]:
-        self._orders.send(order)
-        found: Sequence[float] = self._orders.recv()
+        found: Sequence[float] = self._ask("told")
         return found
+
+    def _ask(self, order: str) -> Any:
+        self._orders.send(order)
+        return self._orders.recv()
 
 
 def _receive(port: int, orders: Connection) -> None:
@@ -298,7 +324,7 @@ def _receive(port: int, orders: Connection) -> None:
             for one in (listening, *open_ones):
                 one.close()
             open_ones.clear()
-        orders.send(tuple(came))
+        orders.send(tuple(came) if order == "told" else len(came))
 
 
 def _accept(listening: socket.socket, came: list[float], open_ones: list[socket.socket]) -> None:
