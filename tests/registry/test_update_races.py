@@ -150,7 +150,7 @@ def test_what_is_removed_is_referenced_by_nothing(update_server: Server, race: R
 def test_a_query_sees_all_that_is_removed_or_nothing(update_server: Server) -> None:
     world = World.new()
     with ThreadPoolExecutor(1) as threads:
-        for _ in range(ROUNDS // 4):
+        for _ in range(ROUNDS):
             _register(update_server, world)
             sent = threads.submit(wire.accept, update_server, _removal(world))
             while not sent.done():
