@@ -64,6 +64,15 @@ def test_text_is_rendered_and_is_the_same_whatever_renders_it(world: FilingWorld
     assert world.stored() == 1
 
 
+def test_times_of_day_are_rendered_in_the_zone_of_the_sender(world: FilingWorld) -> None:
+    world.flavour = replace(FLAVOUR, render="text", zone="Europe/London")
+    world.file(report("T1", text("normal"), reported="20260810120000"))
+    store = world.filer.domain.repository.store
+    (stored,) = store.list()
+    with store.open(stored.key) as document:
+        assert b"10-Aug-2026 13:00 BST" in b"".join(document)
+
+
 # --- repeats (case 2) ----------------------------------------------------------------------------
 
 

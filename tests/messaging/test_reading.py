@@ -196,7 +196,7 @@ def test_results_are_rows_and_nothing_is_lost() -> None:
     ]
     first, second = section.rows[:2]
     assert (first.unit, first.range, first.flag) == ("g/dL", "12-16", "critically low, abnormal")
-    assert (first.notes, first.time, second.time) == (("Repeated",), "", "01-Mar-2026 12:00")
+    assert (first.notes, first.time, second.time) == (("Repeated",), "", "202603011200")
     assert found.other == (
         "Relevant clinical information: fasting",
         "Document elsewhere: https://images.example/1^^image^JPEG",

@@ -72,11 +72,6 @@ class MessageWriter:
             text += "|"
         self._pieces.append(text.rstrip("|") + "\r")
 
-    @property
-    def is_ascii(self) -> bool:
-        """Whether all that is written is ASCII; what is streamed has to be."""
-        return all(piece.isascii() for piece in self._pieces if isinstance(piece, str))
-
     def blocks(self) -> Iterator[bytes]:
         """Yield the message, from the beginning at each call."""
         for piece in self._pieces:

@@ -130,6 +130,7 @@ class ResultRow:
     status: str = ""
     """In words, where it is not the report's own: ``corrected``."""
     time: str = ""
+    """DTM in UTC, where it is not that of the report; what is no time, as it was sent."""
     code: Code | None = None
     group: str = ""
     """OBX-4: rows of a group belong together, and its dots are levels."""

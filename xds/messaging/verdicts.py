@@ -39,11 +39,6 @@ class MessageVerdict:
         """Return MSA-1 in original mode."""
         return self.hl7 if reading == "hl7" else self.nhs
 
-    @property
-    def response_code(self) -> str:
-        """MessageHeader.response.code (FHIR R4, response-code)."""
-        return "transient-error" if self.is_transient else "fatal-error"
-
 
 def _content(name: str, error_code: str, issue: str) -> MessageVerdict:
     """Make a verdict on content: the message has to change before it is sent again."""

@@ -221,6 +221,7 @@ class FilingAttempt:
             self.patient,
             self.content.envelope,
             identity,
+            self.incoming.flavour.zone,
         )
         return StagedContent(
             staged=self.repository.stage(made.chunks()),

@@ -11,7 +11,7 @@ from typing import Final
 
 from xds.hl7v2.message import Segment
 from xds.messaging.model import RenderedContent, ReportSection, ResultRow
-from xds.messaging.v2 import times, values
+from xds.messaging.v2 import values
 from xds.messaging.v2.carriers import TEXT_TYPES
 from xds.messaging.v2.codes import coded
 from xds.messaging.v2.context import MessageReading, location
@@ -153,6 +153,7 @@ def _row(
     obx = one.segment
     is_text = obx.value(2, 1, 1) in TEXT_TYPES
     time = obx.value(14, 1, 1, 1)
+    has_own_time = time and time != collected
     return ResultRow(
         test=_test(obx),
         value="\n".join(values.lines(obx)).strip("\n") if is_text else values.shown(obx),
@@ -160,7 +161,7 @@ def _row(
         range=obx.value(7),
         flag=values.flag(obx),
         status=_status(obx, status),
-        time=times.shown(time) if time != collected else "",
+        time=reading.time(obx, 14) or time if has_own_time else "",
         code=coded(reading, obx, 3),
         group=obx.value(4),
         is_text=obx.value(2, 1, 1) in ("TX", "FT"),
