@@ -10,6 +10,7 @@ from xds.database.access import Database
 from xds.database.errors import DatabaseUnavailable
 from xds.dsub import renderer as dsub
 from xds.dsubm.rendering import NOTIFICATIONS
+from xds.fhir_messages import outbound as fhir_outbound
 from xds.fhir_messages import process_message
 from xds.messaging.outbound import sending as outbound
 from xds.notification import sender
@@ -28,10 +29,16 @@ PROTOCOLS: Final[Sequence[NotificationProtocol]] = (
 )
 """By what protocols notifications are sent."""
 
+
+def outbound_messages(config: Config, database: Database) -> Channel | None:
+    """Return the channel of messages that go out, HL7 v2 and FHIR."""
+    return outbound.channel(config, database, fhir=fhir_outbound.syntax(config))
+
+
 CHANNELS: Final[Sequence[Callable[[Config, Database], Channel | None]]] = (
     asynchronous.channel,
     audit_log.channel,
-    outbound.channel,
+    outbound_messages,
     process_message.channel,
     *sender.channels(PROTOCOLS),
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from click.testing import CliRunner
 
+from tests.messaging.senders import NHS, nhs_number
 from tests.serving import Server, configured
 from xds.__main__ import main
 from xds.client import Content, DocumentSource, entry_of, submission_of
@@ -16,7 +17,6 @@ from xds.messaging.outbound.tables import outbound_message
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, Code, DocumentEntry
 
-NHS = "2.16.840.1.113883.2.1.4.1"
 SCT = "2.16.840.1.113883.6.96"
 GENETIC = Code("1054161000000101", SCT, "Genetic report")
 CONTENT = b"%PDF-1.7\nreport\n%%EOF\n"
@@ -33,7 +33,7 @@ class Feeds:
     ) -> DocumentEntry:
         """Provide a document of a new patient, or one that replaces another."""
         number = f"T25-{secrets.randbelow(10**9):09}"
-        patient = f"{secrets.randbelow(10**9):010}^^^&{NHS}&ISO"
+        patient = f"{nhs_number()}^^^&{NHS}&ISO"
         values: dict[str, object] = {
             "type_code": GENETIC,
             "title": f"Report {number}",

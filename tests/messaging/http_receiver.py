@@ -2,7 +2,7 @@
 
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,6 +31,8 @@ class HttpReceiver:
         """Headers and body of every message, repetitions too."""
         self.answers: list[HttpReply] = []
         """The next answers; then 200 and AA."""
+        self.acknowledge: Callable[[bytes, str], bytes] = acknowledgement
+        """Makes the answer to a message."""
         self._arrival = threading.Condition()
         self._server = _Listening(("127.0.0.1", 0), _handler(self))
         self._scheme = "https" if tls else "http"
@@ -80,7 +82,7 @@ def _handler(receiver: HttpReceiver) -> type[BaseHTTPRequestHandler]:
             reply = receiver.take(dict(self.headers), body)
             content = reply.body[1:].encode()
             if not reply.body.startswith("="):
-                content = acknowledgement(body, reply.body)
+                content = receiver.acknowledge(body, reply.body)
             self.send_response(reply.status)
             for name, value in {"Content-Type": _ER7, **reply.headers}.items():
                 self.send_header(name, value)

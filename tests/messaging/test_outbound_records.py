@@ -20,6 +20,7 @@ from xds.messaging.outbound.exchanging import DestinationWire
 from xds.messaging.outbound.keeping import remove_old
 from xds.messaging.outbound.records import NewOutbound, OutboundMessage, OutboundState
 from xds.messaging.outbound.sending import MessageSender
+from xds.messaging.outbound.syntax import HL7V2
 from xds.messaging.outbound.tables import outbound_message
 from xds.metadata.objects import DocumentEntry
 from xds.outgoing.delivery import Delivery, FailedAttempt, NotDelivered, TargetOutcome
@@ -72,6 +73,7 @@ def sender_of(database: Database, destination: Destination) -> tuple[MessageSend
         destinations={destination.name: destination},
         documents=OneDocument(None),
         wire=DestinationWire(None),
+        fhir=HL7V2,
         is_audited=True,
     )
     message = recorded(database)

@@ -58,6 +58,11 @@ def build(
     return _Builder(destination, message, document).mdm()
 
 
+def trigger_of(destination: Destination, document: DocumentToSend) -> str:
+    """Return the trigger event of the MDM that tells of a document."""
+    return _Builder(destination, MessageToSend(id="", now=""), document).trigger()
+
+
 @dataclass(frozen=True, slots=True)
 class _Builder:
     destination: Destination
@@ -74,7 +79,7 @@ class _Builder:
 
     def mdm(self) -> MessageWriter:
         """MSH EVN PID PV1 TXA OBX (HL7 v2.4 9.4)."""
-        trigger = self._trigger()
+        trigger = self.trigger()
         writer = self._begun("MDM", trigger, "MDM_T02" if trigger in _WITH_CONTENT else "MDM_T01")
         writer.segment("EVN", {1: trigger, 2: _time(self.message.now)})
         self._patient(writer)
@@ -97,7 +102,8 @@ class _Builder:
             self._content(writer, "P" if self.document.is_preliminary else "F")
         return writer
 
-    def _trigger(self) -> str:
+    def trigger(self) -> str:
+        """Return the trigger event of an MDM."""
         match self.document.change:
             case "withdrawn":
                 return "T11"

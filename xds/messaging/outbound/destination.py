@@ -43,7 +43,7 @@ class SendingRule:
 class MessageForm:
     """How a destination wants its messages."""
 
-    message: Literal["MDM", "ORU"] = "MDM"
+    message: Literal["MDM", "ORU", "FHIR"] = "MDM"
     version: str = "2.4"
     """MSH-12."""
     replaced: Literal["T10", "T08", "T02"] = "T10"

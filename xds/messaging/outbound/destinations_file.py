@@ -45,7 +45,7 @@ class _StrictTable(BaseModel):
 
 
 class _FormTable(_StrictTable):
-    message: Literal["MDM", "ORU"] = "MDM"
+    message: Literal["MDM", "ORU", "FHIR"] = "MDM"
     version: Annotated[str, Field(pattern=r"^2\.[0-9.]{1,4}$")] = "2.4"
     replaced: Literal["T10", "T08", "T02"] = "T10"
     updated: Literal["T04", "T03"] = "T04"
@@ -87,6 +87,14 @@ class _DestinationTable(_StrictTable):
     refusals: Annotated[int, Field(ge=1)] = 10
     answer_seconds: Annotated[float, Field(gt=0)] = 30.0
     form: _FormTable = _FormTable()
+
+    @model_validator(mode="after")
+    def _check_way(self) -> Self:
+        if self.form.message == "FHIR" and not self.address.startswith("http"):
+            raise ValueError(
+                "a FHIR message goes by http or https, to an address that ends in $process-message"
+            )
+        return self
 
     def destination(self) -> Destination:
         plain = {"name", "changes", "rule", "form"}

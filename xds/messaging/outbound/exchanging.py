@@ -9,13 +9,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from xds.hl7v2.mllp_client import MllpAddress, MllpConnection, NoAnswer
-from xds.messaging.outbound.answers import AnswerVerdict, JudgedAnswer, judged
+from xds.messaging.outbound.answers import AnswerVerdict, JudgedAnswer
 from xds.messaging.outbound.destination import Destination
+from xds.messaging.outbound.syntax import HL7V2, MessageSyntax
 from xds.outgoing.delivery import NotDelivered, Undeliverable
 from xds.outgoing.errors import TransportFailed
 from xds.outgoing.transport import HttpEndpoint, HttpRequest, HttpResponse, Settings
 
-_ER7: Final = "application/hl7-v2+er7; charset=utf-8"
 _MOST_OF_ANSWER: Final = 256 * 1024
 _STRAY_ANSWERS: Final = 2
 """Answers to other messages that are read before a connection is given up."""
@@ -35,6 +35,7 @@ class MessageOnTheWire:
     """Messages of a lane go out one at a time, on one connection."""
     blocks: Iterable[bytes]
     """From the beginning each time that they are iterated."""
+    syntax: MessageSyntax = HL7V2
 
 
 @dataclass(slots=True)
@@ -89,7 +90,10 @@ class DestinationWire:
     def _post(self, destination: Destination, message: MessageOnTheWire) -> JudgedAnswer:
         """Send a message by HTTP: what its answer says counts, else its status."""
         request = HttpRequest(
-            content_type=_ER7, length=None, blocks=message.blocks, repeatable=True
+            content_type=message.syntax.content_type,
+            length=None,
+            blocks=message.blocks,
+            repeatable=True,
         )
         try:
             with self._endpoint(destination).post(request) as response:
@@ -97,7 +101,7 @@ class DestinationWire:
                 content = _bounded(response)
         except TransportFailed as error:
             raise NotDelivered(type(error.__cause__ or error).__name__) from error
-        answer = judged(content, message.id, destination.reading)
+        answer = message.syntax.judged(content, message.id, destination.reading)
         is_answered = answer.verdict is not AnswerVerdict.NOT_OURS
         if is_answered or HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return replace(answer, retry_after=later)
@@ -131,7 +135,7 @@ def _answer(
     """Read the answer; where an application acknowledgement was asked for, that one too."""
     form, answer = destination.form, JudgedAnswer(AnswerVerdict.NOT_OURS)
     for _ in range(1 + _STRAY_ANSWERS):
-        answer = judged(connection.receive(), message.id, destination.reading)
+        answer = message.syntax.judged(connection.receive(), message.id, destination.reading)
         is_ours = answer.verdict is not AnswerVerdict.NOT_OURS
         if is_ours and not (answer.code == "CA" and form.application_acknowledgement == "AL"):
             break

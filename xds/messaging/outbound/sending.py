@@ -14,14 +14,14 @@ from xds.audit import table, trail
 from xds.audit.record import AuditRecord
 from xds.config import Config
 from xds.database.access import Database
-from xds.hl7v2.writing import MessageWriter
-from xds.messaging.outbound import building, destinations_file, records
+from xds.messaging.outbound import destinations_file, records
 from xds.messaging.outbound.answers import AnswerVerdict, JudgedAnswer
 from xds.messaging.outbound.building import MessageToSend
 from xds.messaging.outbound.destination import Destination
 from xds.messaging.outbound.documents import DocumentsToSend, NotToBeSent
 from xds.messaging.outbound.exchanging import DestinationWire, MessageOnTheWire
 from xds.messaging.outbound.records import CHANNEL, OutboundMessage, OutboundState
+from xds.messaging.outbound.syntax import HL7V2, MessageSyntax
 from xds.metadata import datatypes
 from xds.metadata.catalogue import CARD_7, LAB_3
 from xds.metadata.objects import DocumentEntry
@@ -40,8 +40,11 @@ SCHEDULE: Final = RetrySchedule((5, 15, 60, 300, 900))
 """Seconds between attempts; the last one goes on."""
 
 
-def channel(config: Config, database: Database) -> Channel | None:
-    """Return the channel of messages; None where the options have no destinations."""
+def channel(config: Config, database: Database, *, fhir: MessageSyntax) -> Channel | None:
+    """Return the channel of messages; None where the options have no destinations.
+
+    ``fhir`` is how FHIR messages are written, which rooms above know.
+    """
     if config.destinations is None:
         return None
     destinations = destinations_file.read(config.destinations)
@@ -50,6 +53,7 @@ def channel(config: Config, database: Database) -> Channel | None:
         destinations={one.name: one for one in destinations},
         documents=DocumentsToSend.open(config),
         wire=DestinationWire(contexts.outgoing(config)),
+        fhir=fhir,
         is_audited=config.audit == "on",
     )
     return sender.channel()
@@ -83,6 +87,8 @@ class MessageSender:
     destinations: Mapping[str, Destination]
     documents: DocumentsToSend
     wire: DestinationWire
+    fhir: MessageSyntax
+    """How FHIR messages are written."""
     is_audited: bool = False
     _ended: dict[str, _EndedMessage] = field(default_factory=dict)
     _refused: set[str] = field(default_factory=set)
@@ -120,8 +126,11 @@ class MessageSender:
                 raise Undeliverable("the options name the destination no more")
             document = self.documents.read(connection, destination, message)
         to_send = MessageToSend(id=message_id, now=datatypes.now())
-        blocks = _Repeatable(building.build(destination, to_send, document))
-        on_wire = MessageOnTheWire(id=message_id, lane=delivery.target, blocks=blocks)
+        syntax = self.fhir if destination.form.message == "FHIR" else HL7V2
+        blocks = syntax.write(destination, to_send, document)
+        on_wire = MessageOnTheWire(
+            id=message_id, lane=delivery.target, blocks=blocks, syntax=syntax
+        )
         answer = self.wire.exchange(destination, on_wire)
         self._heed(destination, message, answer)
         return _EndedMessage(OutboundState.DELIVERED, answer.code, document.entry, destination)
@@ -172,16 +181,6 @@ class MessageSender:
             self._ended.pop(message_id, None)
             self._refused.discard(message_id)
         self._noted = told
-
-
-@dataclass(frozen=True, slots=True)
-class _Repeatable:
-    """The blocks of a message, from the beginning each time that it is iterated."""
-
-    writer: MessageWriter
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self.writer.blocks()
 
 
 def _audited(ended: Iterable[_EndedMessage]) -> Iterator[AuditRecord]:
