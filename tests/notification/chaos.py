@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from lxml import etree
 
@@ -183,8 +183,14 @@ class Deployment:
     """Two servers on one database, each of which may be killed and started again."""
 
     def __init__(
-        self, folder: Path, options: Mapping[str, str], postgresql: OwnPostgreSQL | None
+        self,
+        folder: Path,
+        options: Mapping[str, str],
+        postgresql: OwnPostgreSQL | None,
+        own: Sequence[Mapping[str, str]] = ({}, {}),
     ) -> None:
+        """``own`` are the options that each has for itself."""
+        self._own = own
         self._folder = folder
         self._options = options
         self._postgresql = postgresql
@@ -202,7 +208,8 @@ class Deployment:
         self.servers = [self._start(number) for number in (0, 1)]
 
     def _start(self, number: int) -> Server:
-        options = {**self._options, "port": str(self._ports[number]), "workers": "1"}
+        options = {**self._options, **self._own[number]}
+        options |= {"port": str(self._ports[number]), "workers": "1"}
         server = serving(self._folder / str(number), options, processes=1)
         return self._stacks[number].enter_context(server)
 
@@ -228,8 +235,20 @@ class Deployment:
             stack.close()
 
 
+class Disturbed(Protocol):
+    """A recipient that may be away, or refuse what comes."""
+
+    refusing: bool
+
+    def start(self) -> None:
+        """Listen."""
+
+    def stop(self) -> None:
+        """Be away."""
+
+
 def disturb(
-    deployment: Deployment, recipient: Recipient, seconds: float, chance: random.Random
+    deployment: Deployment, recipient: Disturbed, seconds: float, chance: random.Random
 ) -> list[str]:
     """Kill and start at random for a while; return what was done."""
 
