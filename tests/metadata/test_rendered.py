@@ -10,9 +10,10 @@ from lxml import etree
 from tests.metadata.test_submission import MESSAGES, UNUSUAL, of, request
 from xds.metadata import ebrim, rendered
 from xds.metadata import vocabulary as v
-from xds.metadata.attributes import Code
-from xds.metadata.ebrim import ExtrinsicObject, RegistryObject, Slot
-from xds.metadata.objects import DocumentEntry, interpreted
+from xds.metadata.attributes import Author, Code
+from xds.metadata.ebrim import RegistryObject, Slot
+from xds.metadata.objects import DocumentEntry, MetadataObject, interpreted
+from xds.metadata.rendered_attributes import attributes_of
 from xds.metadata.submission import Submission
 
 
@@ -34,19 +35,51 @@ def test_it_is_what_the_parser_reads() -> None:
             assert found == parsed(text)
 
 
-def test_parts_without_ids_are_the_same_objects() -> None:
-    (first, second) = (
-        rendered.read(
-            ebrim.render(DocumentEntry.create(class_code=Code("a", "b", "c"))), part_ids=no
+def assert_attributes_are_of_the_whole(thing: RegistryObject) -> None:
+    whole = interpreted(parsed(ebrim.render(thing)))
+    assert isinstance(whole, MetadataObject)
+
+    def read_again() -> MetadataObject:
+        raise AssertionError("the attributes can be read without the whole")
+
+    for _ in range(2):  # read, and remembered
+        found = attributes_of(ebrim.render(thing), type(whole), read_again)
+        for name, attribute in whole.attributes().items():
+            assert getattr(found, name) == attribute.read(whole), name
+        assert found.version == whole.version
+
+
+def test_attributes_are_those_of_the_whole() -> None:
+    for thing in every_object():
+        if isinstance(interpreted(thing), MetadataObject):
+            assert_attributes_are_of_the_whole(thing)
+
+
+def test_of_what_is_said_twice_the_first_counts_and_codes_are_added() -> None:
+    first, second = (
+        DocumentEntry.create(
+            entry_uuid="urn:uuid:0ecb4a1e-1e9e-4a8b-a02b-1a0a6a3c1b11",
+            class_code=Code(text, "b", "c"),
+            event_code_list=(Code(text, "b", "c"), Code("d", "b", "c")),
+            author=(Author(person=(text,)),),
+            title=text,
+            size=text,
+            reference_id_list=(text, "more"),
+            unique_id=text,
+            limited_metadata=True,
         )
-        for no in (False, False)
+        for text in ("one", "two")
     )
-    assert isinstance(first, ExtrinsicObject)
-    assert isinstance(second, ExtrinsicObject)
-    assert first.classifications[0] is second.classifications[0]
-    entry = interpreted(first)
-    assert isinstance(entry, DocumentEntry)
-    assert entry.class_code == Code("a", "b", "c")
+    fields = ("slots", "name", "classifications", "external_identifiers")
+    doubled = {name: getattr(first, name) + getattr(second, name) for name in fields}
+    assert_attributes_are_of_the_whole(ebrim.changed(first, **doubled))
+
+
+def test_what_is_no_attribute_is_asked_of_the_whole() -> None:
+    entry = DocumentEntry.create(title="a")
+    found = attributes_of(ebrim.render(entry), DocumentEntry, lambda: entry)
+    assert found.name is entry.name
+    assert found.updated(title="b") == entry.updated(title="b")
 
 
 def test_parts_within_parts_are_left_to_the_parser() -> None:
@@ -67,6 +100,7 @@ def test_any_text_may_stand_in_a_value(texts: list[str], more: int) -> None:
     entry = ebrim.changed(entry, slots=(Slot(first or "a", (*others, "x" * more)),))
     text = ebrim.render(entry)
     assert rendered.read(text) == parsed(text)
+    assert_attributes_are_of_the_whole(entry)
 
 
 TITLED = '<rim:ExtrinsicObject id="a"><rim:Name/></rim:ExtrinsicObject>'

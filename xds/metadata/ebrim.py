@@ -286,6 +286,15 @@ def _with_attributes(form: _Form, given: Iterable[tuple[str, str]]) -> list[obje
     return content
 
 
+def attribute_values(
+    kind: type[RegistryObject], given: Iterable[tuple[str, str]], names: Mapping[str, str]
+) -> dict[str, object]:
+    """Return XML attributes of an object by other names, as they are read; absent ones too."""
+    form = _form(cast("Hashable", kind))
+    content = _with_attributes(form, given)
+    return {name: content[form.places[xml]] for xml, name in names.items()}
+
+
 def assembled(kind: type[T], attributes: Iterable[tuple[str, str]], **fields: object) -> T:
     """Return an object of its XML attributes, as they are read, and of other fields as given."""
     form = _form(cast("Hashable", kind))

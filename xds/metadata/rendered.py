@@ -8,11 +8,18 @@ remembered by their text. What is not of that form is left to the parser.
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
-from xds.metadata.ebrim import Classification, ExternalIdentifier, RegistryObject, Slot
+from xds.metadata.ebrim import (
+    Classification,
+    ExternalIdentifier,
+    LocalizedString,
+    RegistryObject,
+    Slot,
+    VersionInfo,
+)
 from xds.metadata.white_space import trimmed_value, trimmed_values
 from xds.parsing import MalformedXML, parse
 
@@ -36,6 +43,15 @@ _SLOT: Final = re.compile(
     r"(?:<rim:Value>([^<]*(?:</rim:Value><rim:Value>[^<]*)*)</rim:Value>)?"
     r"</rim:ValueList></rim:Slot>"
 )
+_STRING: Final = re.compile(
+    r'<rim:LocalizedString(?: xml:lang="([^"<>]+)")?(?: charset="([^"<>]+)")? value="([^"<>]*)"/>'
+)
+_ANY_STRING: Final = re.sub(r"\((?!\?)", "(?:", _STRING.pattern)
+_TEXTS: Final = re.compile(
+    f"(?:<rim:Name>((?:{_ANY_STRING})+)</rim:Name>)?"
+    f"(?:<rim:Description>((?:{_ANY_STRING})+)</rim:Description>)?"
+    r'(?:<rim:VersionInfo versionName="([^"<>]+)"/>)?'
+)
 _ENTITY: Final = re.compile("&[^;]*;")
 _CHARACTERS: Final = {entity: character for character, entity in ebrim.ENTITIES.items()}
 
@@ -43,46 +59,77 @@ _CHARACTERS: Final = {entity: character for character, entity in ebrim.ENTITIES.
 _NO_TEXTS: Final[Mapping[str, Any]] = {"name": (), "description": (), "version_info": None}
 
 
-class _OtherForm(Exception):
+class OtherForm(Exception):
     """The text was written by something else."""
 
 
-def read(text: str, *, part_ids: bool = True) -> RegistryObject | None:
+class Cut(NamedTuple):
+    """The text of an object, cut at the marks of its parts."""
+
+    kind: type[RegistryObject]
+    attributes: list[tuple[str, str]]
+    own: str
+    """Its id."""
+    slots: list[str]
+    """Each without its beginning, as the others are that stand several times."""
+    texts: str
+    """What stands behind the Slots: Name, Description, VersionInfo."""
+    classifications: list[str]
+    external_identifiers: list[str]
+
+
+def read(text: str) -> RegistryObject | None:
     """Return the object that was rendered as a text; None where it is not of that form.
 
-    It is what ``ebrim.read_list`` returns of the same text. Without ``part_ids`` its parts have no
-    ids of their own nor that of the object, so that they can be those which are remembered.
+    It is what ``ebrim.read_list`` returns of the same text.
     """
     try:
-        return _read(text, _with_ids if part_ids else _without_ids)
-    except (_OtherForm, MalformedXML):
+        return _whole(cut(text, _KINDS))
+    except (OtherForm, MalformedXML):
         return None
 
 
-def _read(text: str, identified: "_Identified") -> RegistryObject:
+def cut(text: str, kinds: Mapping[str, type[RegistryObject]] = _KINDS) -> Cut:
+    """Cut an object, whose tag names one of these kinds; OtherForm."""
     head = _HEAD.match(text)
-    kind = _KINDS.get(head[1]) if head else None
+    kind = kinds.get(head[1]) if head else None
     if head is None or kind is None or not text.endswith(end := f"</rim:{head[1]}>"):
-        raise _OtherForm
+        raise OtherForm
     body, *identifiers = text[head.end() : -len(end)].split('<rim:ExternalIdentifier id="')
     body, *classifications = body.split('<rim:Classification id="')
-    first, *slots = body.split("<rim:Slot ")
+    texts, *slots = body.split("<rim:Slot ")
     if slots:
-        if first:
-            raise _OtherForm
-        slots[-1], mark, first = slots[-1].partition("</rim:Slot>")
+        if texts:
+            raise OtherForm
+        slots[-1], mark, texts = slots[-1].partition("</rim:Slot>")
         slots[-1] += mark
-    attributes = [(name, _plain(value)) for name, value in _ATTRIBUTE.findall(head[2])]
+    attributes = [(name, plain(value)) for name, value in _ATTRIBUTE.findall(head[2])]
     own = next((value for name, value in attributes if name == "id"), "")
-    found = [slot for one in slots if (slot := _remembered(_slot, one)).values]
-    return ebrim.assembled(
-        kind,
-        attributes,
-        slots=tuple(found),
-        classifications=tuple([_classification(one, own, identified) for one in classifications]),
-        external_identifiers=tuple([_identifier(one, own, identified) for one in identifiers]),
-        **(_remembered(_texts, first) if first else _NO_TEXTS),
+    return Cut(kind, attributes, own, slots, texts, classifications, identifiers)
+
+
+def _whole(found: Cut) -> RegistryObject:
+    own = found.own
+    return _assembled(
+        found,
+        classifications=tuple([_classification(one, own) for one in found.classifications]),
+        external_identifiers=tuple([_identifier(one, own) for one in found.external_identifiers]),
     )
+
+
+def _assembled(found: Cut, **parts: object) -> RegistryObject:
+    slots = tuple([made for one in found.slots if (made := slot(one)).values])
+    return ebrim.assembled(found.kind, found.attributes, slots=slots, **parts, **texts(found.texts))
+
+
+def slot(text: str) -> Slot:
+    """Read a Slot without its beginning; OtherForm."""
+    return _remembered(_slot, text)
+
+
+def texts(text: str) -> Mapping[str, Any]:
+    """Read Name, Description and VersionInfo, by their fields; OtherForm, MalformedXML."""
+    return _remembered(_texts, text) if text else _NO_TEXTS
 
 
 def _remembered(read_part: Callable[[str], T], text: str) -> T:
@@ -96,14 +143,15 @@ def _remembered(read_part: Callable[[str], T], text: str) -> T:
 def _slot(text: str) -> Slot:
     match = _SLOT.fullmatch(text)
     if match is None:
-        raise _OtherForm
+        raise OtherForm
     name, kind, values = match.groups()
-    texts = () if values is None else values.split("</rim:Value><rim:Value>")
-    plain = trimmed_values(map(_plain, texts))
-    return Slot(_plain(name).strip(), plain, None if kind is None else _plain(kind))
+    listed = () if values is None else values.split("</rim:Value><rim:Value>")
+    trimmed = trimmed_values(map(plain, listed))
+    return Slot(plain(name).strip(), trimmed, None if kind is None else plain(kind))
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Return a text without entities; OtherForm."""
     return _ENTITY.sub(_character, text) if "&" in text else text
 
 
@@ -111,45 +159,51 @@ def _character(match: re.Match[str]) -> str:
     try:
         return _CHARACTERS[match[0]]
     except KeyError:
-        raise _OtherForm from None
+        raise OtherForm from None
 
 
-_Identified = Callable[..., Any]
-"""Gives a part that is remembered its ids, and what else is given."""
-
-
-def _with_ids(part: O, **values: object) -> O:
-    return ebrim.changed(part, **values)
-
-
-def _without_ids(part: O, **values: object) -> O:
-    return ebrim.changed(part, value=values["value"]) if "value" in values else part
-
-
-def _classification(text: str, own: str, identified: _Identified) -> Classification:
+def _classification(text: str, own: str) -> Classification:
     """Read one that begins with its id; it is remembered without what names the object."""
     identifier, rest = _of_object(text, f' classifiedObject="{own}"')
-    found = _remembered(_any_classification, rest)
-    made: Classification = identified(found, id=identifier, classifiedObject=own)
-    return made
+    return ebrim.changed(classification(rest), id=identifier, classifiedObject=own)
+
+
+def classification(text: str) -> Classification:
+    """Read one without its id and without what names the object; OtherForm, MalformedXML."""
+    return _remembered(_any_classification, text)
 
 
 @lru_cache(_PARTS)
 def _any_classification(text: str) -> Classification:
-    return _part(f'<rim:Classification id=""{text}', Classification)
+    whole = f'<rim:Classification id=""{text}'
+    try:
+        return cast("Classification", _assembled(cut(whole, _CLASSIFICATIONS)))
+    except OtherForm:
+        return _part(whole, Classification)
 
 
-def _identifier(text: str, own: str, identified: _Identified) -> ExternalIdentifier:
+_CLASSIFICATIONS: Final = {"Classification": Classification}
+
+
+def _identifier(text: str, own: str) -> ExternalIdentifier:
     """Read one that begins with its id; it is remembered without its value, too."""
     identifier, rest = _of_object(text, f' registryObject="{own}"')
-    before, mark, after = rest.partition(' value="')
+    bare, value = without_value(rest)
+    return ebrim.changed(external_identifier(bare), id=identifier, registryObject=own, value=value)
+
+
+def without_value(text: str) -> tuple[str, str]:
+    """Return the text of an ExternalIdentifier without its value, and the value; OtherForm."""
+    before, mark, after = text.partition(' value="')
     value, quote, inner = after.partition('"')
     if not (mark and quote):
-        raise _OtherForm
-    found = _remembered(_any_identifier, f"{before}{inner}")
-    value = trimmed_value(_plain(value))
-    made: ExternalIdentifier = identified(found, id=identifier, registryObject=own, value=value)
-    return made
+        raise OtherForm
+    return before + inner, trimmed_value(plain(value))
+
+
+def external_identifier(text: str) -> ExternalIdentifier:
+    """Read one without id, value and what names the object; OtherForm, MalformedXML."""
+    return _remembered(_any_identifier, text)
 
 
 @lru_cache(_PARTS)
@@ -162,22 +216,37 @@ def _of_object(text: str, naming: str) -> tuple[str, str]:
     identifier, _, rest = text.partition('"')
     before, mark, after = rest.partition(naming)
     if not mark or "&" in identifier or ">" in before:
-        raise _OtherForm
+        raise OtherForm
     return identifier.strip(), f"{before}{after}"
 
 
 @lru_cache(_PARTS)
 def _texts(text: str) -> Mapping[str, Any]:
     """Read what stands between Slots and Classifications."""
+    match = _TEXTS.fullmatch(text)
+    if match is not None:
+        name, description, version = match.groups()
+        version_info = None if version is None else VersionInfo(plain(version))
+        strings = {"name": _strings(name), "description": _strings(description)}
+        return {**strings, "version_info": version_info}
     found = _part(f"<rim:ExtrinsicObject>{text}</rim:ExtrinsicObject>", ebrim.ExtrinsicObject)
     if found.content_version_info or found.slots:
-        raise _OtherForm
+        raise OtherForm
     return {name: getattr(found, name) for name in _NO_TEXTS}
+
+
+def _strings(text: str | None) -> tuple[LocalizedString, ...]:
+    return tuple(
+        [
+            LocalizedString(plain(value).strip(), plain(lang) or None, plain(charset) or None)
+            for lang, charset, value in _STRING.findall(text or "")
+        ]
+    )
 
 
 def _part(text: str, kind: type[O]) -> O:
     """Have one element parsed and read."""
     root = parse(f'<rim:List xmlns:rim="{v.NS_RIM}">{text}</rim:List>'.encode())
     if len(root) != 1:
-        raise _OtherForm
+        raise OtherForm
     return ebrim.read(root[0], kind)

@@ -18,6 +18,7 @@ from xds.metadata.objects import (
     interpreted,
 )
 from xds.metadata.rendered import read as read_rendered
+from xds.metadata.rendered_attributes import attributes_of
 from xds.metadata.submission import LAST_DIGITS
 from xds.parsing import parse
 from xds.registry.storage.packing import packed, unpacked
@@ -87,12 +88,18 @@ def parsed(found: "Iterable[FoundObject]") -> list[MetadataObject]:
 
 
 def content_of(found: "FoundObject") -> MetadataObject:
-    """Read a stored object whose parts need no ids: for those who look at its attributes alone."""
-    return cast("MetadataObject", interpreted(_read(found.leaf(), part_ids=False)))
+    """Read a stored object for those who look at its attributes alone, which need no parts."""
+    leaf = found.leaf()
+
+    def whole() -> MetadataObject:
+        return cast("MetadataObject", interpreted(_read(leaf)))
+
+    kind = cast("type[MetadataObject]", found.kind)
+    return attributes_of(leaf.decode(), kind, whole)
 
 
-def _read(leaf: bytes, *, part_ids: bool = True) -> RegistryObject:
-    known = read_rendered(leaf.decode(), part_ids=part_ids)
+def _read(leaf: bytes) -> RegistryObject:
+    known = read_rendered(leaf.decode())
     if known is not None:
         return known
     root = parse(b'<rim:List xmlns:rim="%b">%b</rim:List>' % (v.NS_RIM.encode(), leaf))

@@ -1,0 +1,168 @@
+"""The attributes of a stored object, without the object: read from its text part by part.
+
+Who writes an object in another form looks at its attributes alone. Most parts stand in many
+objects, so what one says is remembered by its text, and no Slots and Classifications are made.
+What a part says follows the declarations of :mod:`xds.metadata.objects`, as everything does.
+"""
+
+from collections.abc import Callable, Hashable, Mapping
+from functools import cache, lru_cache
+from typing import Any, Final, NamedTuple, cast
+
+from xds.metadata import ebrim
+from xds.metadata.attributes import (
+    Attribute,
+    ClassificationAttribute,
+    IdentifierAttribute,
+    SlotAttribute,
+    SlotListAttribute,
+    TextAttribute,
+    XmlAttribute,
+)
+from xds.metadata.objects import MetadataObject
+from xds.metadata.rendered import (
+    Cut,
+    OtherForm,
+    classification,
+    cut,
+    external_identifier,
+    slot,
+    texts,
+    without_value,
+)
+from xds.parsing import MalformedXML
+
+_PARTS: Final = 2_048
+_LONGEST: Final = 1_500
+"""How many parts are remembered, and the characters of the longest of them."""
+
+Said = tuple[tuple[str, Any, bool], ...]
+"""Attributes that one part says: name, value, and whether further parts add to it."""
+
+
+class AttributeView:
+    """The attributes of an object; what is not one of these is asked of the whole object."""
+
+    def __init__(self, values: Mapping[str, Any], whole: Callable[[], MetadataObject]) -> None:
+        self.__dict__.update(values)
+        self._read = whole
+
+    def __getattr__(self, name: str) -> Any:
+        whole = self.__dict__.get("_whole")
+        if whole is None:
+            whole = self.__dict__["_whole"] = self._read()
+        return getattr(whole, name)
+
+
+def attributes_of(
+    text: str, kind: type[MetadataObject], whole: Callable[[], MetadataObject]
+) -> MetadataObject:
+    """Return what stands for an object of which only attributes are read, and its version.
+
+    ``text`` is the object as :func:`xds.metadata.ebrim.render` writes it; ``whole`` reads all of
+    it, which is done where the text has another form or more than attributes are asked for.
+    """
+    try:
+        values = _values(cut(text), _declared(cast("Hashable", kind)))
+    except (OtherForm, MalformedXML):
+        return whole()
+    return cast("MetadataObject", AttributeView(values, whole))
+
+
+class _Declared(NamedTuple):
+    """The attributes of a kind by what holds them."""
+
+    kind: Any
+    absent: Mapping[str, Any]
+    """Each with what it is where nothing says it."""
+    xml: Mapping[str, str]
+    """By the XML attribute."""
+    slots: Mapping[str, tuple[tuple[str, bool], ...]]
+    """By the name of the Slot; whether it is a list."""
+    classified: Mapping[str, Attribute[Any]]
+    texts: Mapping[str, Attribute[Any]]
+
+
+@cache
+def _declared(kind: Any) -> _Declared:
+    every: Mapping[str, Attribute[Any]] = kind.attributes()
+    slots: dict[str, tuple[tuple[str, bool], ...]] = {}
+    for name, one in every.items():
+        if isinstance(one, SlotAttribute | SlotListAttribute):
+            is_list = isinstance(one, SlotListAttribute)
+            slots[one.slot_name] = (*slots.get(one.slot_name, ()), (name, is_list))
+    nothing = kind(id="")
+    held = (XmlAttribute, SlotAttribute, SlotListAttribute, TextAttribute, IdentifierAttribute)
+    return _Declared(
+        kind,
+        absent={"version": None, **{name: one.read(nothing) for name, one in every.items()}},
+        xml={one.xml: name for name, one in every.items() if isinstance(one, XmlAttribute)},
+        slots=slots,
+        classified={name: one for name, one in every.items() if not isinstance(one, held)},
+        texts={name: one for name, one in every.items() if isinstance(one, TextAttribute)},
+    )
+
+
+def _values(found: Cut, declared: _Declared) -> dict[str, Any]:
+    """Return every attribute; of what may be said once the first counts, so parts go backwards."""
+    values = dict(declared.absent)
+    values.update(ebrim.attribute_values(found.kind, found.attributes, declared.xml))
+    if found.texts:
+        values.update(_of_texts(declared.kind, found.texts))
+    for text in reversed(found.slots):
+        held = slot(text)
+        for name, is_list in declared.slots.get(held.name, ()) if held.values else ():
+            values[name] = held.values if is_list else held.values[0]
+    own = f' classifiedObject="{found.own}"'
+    for text in reversed(found.classifications):
+        for name, value, adds in _remembered(declared.kind, _without_ids(text, own)):
+            values[name] = value + values[name] if adds else value
+    own = f' registryObject="{found.own}"'
+    for text in reversed(found.external_identifiers):
+        rest, value = without_value(_without_ids(text, own))
+        for name in _identified(declared.kind, rest):
+            values[name] = value
+    return values
+
+
+def _without_ids(text: str, naming: str) -> str:
+    """Return a part that begins with its id without it, and without what names the object."""
+    before, mark, after = text.partition(naming)
+    if not mark:
+        raise OtherForm
+    return before[before.find('"') + 1 :] + after
+
+
+def _remembered(kind: Any, text: str) -> Said:
+    return _of_classification(kind, text) if len(text) <= _LONGEST else _classified(kind, text)
+
+
+@lru_cache(_PARTS)
+def _of_classification(kind: Any, text: str) -> Said:
+    return _classified(kind, text)
+
+
+def _classified(kind: Any, text: str) -> Said:
+    carrier = kind(id="", classifications=(classification(text),))
+    return tuple(
+        (name, value, isinstance(one, ClassificationAttribute) and not one.single)
+        for name, one in _declared(kind).classified.items()
+        if (value := one.read(carrier)) not in (None, ())
+    )
+
+
+@lru_cache(_PARTS)
+def _identified(kind: Any, text: str) -> tuple[str, ...]:
+    carrier = kind(id="", external_identifiers=(external_identifier(text),))
+    return tuple(
+        name
+        for name, one in kind.attributes().items()
+        if isinstance(one, IdentifierAttribute) and one.read(carrier) is not None
+    )
+
+
+@lru_cache(_PARTS)
+def _of_texts(kind: Any, text: str) -> dict[str, Any]:
+    carrier = kind(id="", **texts(text))
+    values = {name: one.read(carrier) for name, one in _declared(kind).texts.items()}
+    return {**values, "version": carrier.version}
