@@ -54,6 +54,9 @@ class Backend(ABC):
         """Return the size of the write-ahead log, where it is this program's affair."""
         return None
 
+    def release_memory(self, driver: Any) -> None:  # noqa: B027 - most keep nothing
+        """Give back what a connection keeps of the database's pages."""
+
     def administration(self) -> Engine:
         """Return an engine whose connections are as SQLAlchemy has them, for changes of tables."""
         return self.engine

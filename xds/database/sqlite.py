@@ -119,6 +119,10 @@ class SQLite(Backend):
         else:
             self._sync.require_durable()
 
+    def release_memory(self, driver: Any) -> None:
+        """Empty the page cache of a connection."""
+        driver.execute("PRAGMA shrink_memory")
+
     def prove_writable(self, connection: Any) -> None:
         """Write the first page of the file as it is."""
         (version,) = connection.execute("PRAGMA user_version").fetchone()

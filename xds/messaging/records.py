@@ -166,6 +166,7 @@ def keep(database: Database, record_id: str, incoming: IncomingMessage) -> KeptM
         return KeptMessage(list(_pieces(incoming.raw())))
     for place, piece in enumerate(_pieces(incoming.raw())):
         with database.write() as connection:
+            database.release_memory(connection)
             now = database.milliseconds(connection)
             insert_rows(connection, message_part, [_part(record_id, now, place, piece)])
     return KeptMessage(())
