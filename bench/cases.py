@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bench import document_messages, feed, fhir, large, notifications, plans, removals, updates
+from bench import (
+    document_messages,
+    feed,
+    fhir,
+    large,
+    notifications,
+    outbound,
+    plans,
+    removals,
+    updates,
+)
 from bench.calls import Plain, Query, Retrieve, Submit
 from bench.clients import Hammer, Load, Prepare
 from bench.deployment import (
@@ -190,6 +200,14 @@ CASES: Final = (
         "oru-memory",
         (Measure(title="memory of an ORU with 100 MB", unit="MiB", goal=64, at_most=True),),
         document_messages.memory,
+    ),
+    Case(
+        "outbound",
+        (
+            *_at_rate("MDM to a fast receiver, 10 KB", 200),
+            Measure(title="  processor time of each", unit="ms", goal=5, at_most=True),
+        ),
+        outbound.outbound,
     ),
     Case(
         "subscriptions",

@@ -67,7 +67,7 @@ def with_backlog(deployment: Deployment) -> Sequence[Figure]:
 
         def prepare() -> None:
             _have_waiting(broken.server, BACKLOG)
-            with _opened(broken.server) as database:
+            with opened(broken.server) as database:
                 if database.is_sqlite:  # what was written at once is not to be written back now
                     with database.read() as connection:
                         connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
@@ -108,11 +108,11 @@ def drained(deployment: Deployment) -> Sequence[Figure]:
         submit = Submit(broken.url, DOCUMENT_BYTES, with_document=False)(0)
         for _ in range(_DOCUMENTS):
             submit()
-        _until(lambda: _numbered(broken.server) == _TOLD * _DOCUMENTS)
+        until(lambda: _numbered(broken.server) == _TOLD * _DOCUMENTS)
         time.sleep(2)  # so that those under way have failed
         recipient.start()
         before = machine.cpu_seconds(broken.processes)
-        with _opened(broken.server) as database, database.write() as connection:
+        with opened(broken.server) as database, database.write() as connection:
             operations.retry(database, connection, operations.EVERYTHING)
         count = _TOLD * _DOCUMENTS
         arrived = recipient.wait_for(count)
@@ -170,7 +170,7 @@ def _broker(deployment: Deployment) -> Iterator[tuple[Deployment, "Recipient"]]:
 
 def _forget(server: Server) -> None:
     """End the subscriptions, as the database may be used again."""
-    with _opened(server) as database, database.write() as connection:
+    with opened(server) as database, database.write() as connection:
         for table in (notification, subscription):
             connection.execute(table.delete())
         operations.drop(database, connection, operations.EVERYTHING, only_dead=False)
@@ -184,7 +184,8 @@ def _subscribe(server: Server, url: str, patient_id: str) -> None:
 
 
 @contextmanager
-def _opened(server: Server) -> Iterator[Database]:
+def opened(server: Server) -> Iterator[Database]:
+    """Open the database of a server beside it."""
     database = Database(server.database)
     try:
         schema.prepare(database)
@@ -196,7 +197,7 @@ def _opened(server: Server) -> Iterator[Database]:
 def _add(server: Server, count: int) -> None:
     """Add subscriptions to patients of whom nothing is registered."""
     topic = SubscribedTopic("bench", DocumentEntry, frozenset({events.REGISTERED}))
-    with _opened(server) as database, database.write() as connection:
+    with opened(server) as database, database.write() as connection:
         begins = connection.exec_driver_sql("SELECT max(pk) FROM event").scalar()
         for number in range(count):
             new = NewSubscription(
@@ -219,7 +220,7 @@ def _add(server: Server, count: int) -> None:
 
 def _have_waiting(server: Server, count: int) -> None:
     """Have the subscription be behind by so many notifications more."""
-    with _opened(server) as database:
+    with opened(server) as database:
         with database.write() as connection:
             (row,) = connection.execute(subscription.select().with_for_update()).all()
             last = connection.exec_driver_sql("SELECT max(pk) FROM event").scalar_one()
@@ -244,18 +245,22 @@ def _waiting(key: int, number: int, event: int) -> dict[str, object]:
 
 
 def _numbered(server: Server) -> int:
-    with _opened(server) as database, database.read() as connection:
+    with opened(server) as database, database.read() as connection:
         if subscribers.states(connection)["notifications"].waiting:
             return 0
         return sum(row.numbered for row in connection.execute(subscription.select()))
 
 
-def _until(condition: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so."""
     end = time.monotonic() + _PATIENCE
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.2)
 
+
+Take = Callable[[socket.socket, list[float]], None]
+"""Takes messages from a connection and notes when each came."""
 
 # --- the recipient -------------------------------------------------------------------------------
 
@@ -270,11 +275,13 @@ class Recipient:
 
     @classmethod
     @contextmanager
-    def ready(cls) -> Iterator["Recipient"]:
-        """Have one listen for the length of a block."""
+    def ready(cls, *, is_mllp: bool = False) -> Iterator["Recipient"]:
+        """Have one listen for the length of a block: by HTTP, or for HL7 v2 by MLLP."""
         own, other = multiprocessing.Pipe()
         port = free_port()
-        process = multiprocessing.get_context("spawn").Process(target=_receive, args=(port, other))
+        process = multiprocessing.get_context("spawn").Process(
+            target=_receive, args=(port, other, _take_mllp if is_mllp else _take)
+        )
         process.start()
         made = cls(port, own, process)
         made.start()
@@ -311,14 +318,15 @@ class Recipient:
         return self._orders.recv()
 
 
-def _receive(port: int, orders: Connection) -> None:
+def _receive(port: int, orders: Connection, take: Take) -> None:
     came: list[float] = []
     listening: socket.socket | None = None
     open_ones: list[socket.socket] = []
     while (order := orders.recv()) != "end":
         if order == "start":
             listening = socket.create_server(("127.0.0.1", port))
-            work = threading.Thread(target=_accept, args=(listening, came, open_ones), daemon=True)
+            told = (listening, came, open_ones, take)
+            work = threading.Thread(target=_accept, args=told, daemon=True)
             work.start()
         elif order == "stop" and listening is not None:
             for one in (listening, *open_ones):
@@ -327,14 +335,16 @@ def _receive(port: int, orders: Connection) -> None:
         orders.send(tuple(came) if order == "told" else len(came))
 
 
-def _accept(listening: socket.socket, came: list[float], open_ones: list[socket.socket]) -> None:
+def _accept(
+    listening: socket.socket, came: list[float], open_ones: list[socket.socket], take: Take
+) -> None:
     while True:
         try:
             connection, _ = listening.accept()
         except OSError:
             return
         open_ones.append(connection)
-        threading.Thread(target=_take, args=(connection, came), daemon=True).start()
+        threading.Thread(target=take, args=(connection, came), daemon=True).start()
 
 
 def _take(connection: socket.socket, came: list[float]) -> None:
@@ -352,5 +362,21 @@ def _take(connection: socket.socket, came: list[float]) -> None:
                 waiting = waiting[end + 4 + length :]
                 came.append(time.monotonic())
                 connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+    except OSError:
+        return
+
+
+def _take_mllp(connection: socket.socket, came: list[float]) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    waiting = bytearray()
+    try:
+        while block := connection.recv(65536):
+            waiting += block
+            if waiting.endswith(b"\x1c\r"):  # a sender waits for each answer
+                control_id = waiting.split(b"|", 10)[9]
+                came.append(time.monotonic())
+                waiting.clear()
+                answer = b"MSH|^~\\&|R||XDS||2026||ACK|1|P|2.4\rMSA|AA|" + control_id + b"\r"
+                connection.sendall(b"\x0b" + answer + b"\x1c\r")
     except OSError:
         return
