@@ -1,5 +1,6 @@
 """The JSON form: nothing is lost, and what no resource can be is refused."""
 
+import copy
 import decimal
 from enum import StrEnum
 
@@ -8,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.fhir import generated
 from xds.fhir.r4 import json
-from xds.fhir.r4.json import DEEPEST, Decimal
+from xds.fhir.r4.json import DEEPEST, Decimal, Lasting
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
 
@@ -20,6 +21,25 @@ def test_what_is_written_is_read_again(resource: Resource) -> None:
     assert json.read(rendered) == resource
     assert json.render(json.read(rendered)) == rendered
     assert json.read(json.render(resource, pretty=True)) == resource
+
+
+def test_an_element_whose_json_is_remembered_is_written_as_any_other() -> None:
+    inner = Lasting(code="a", value=Decimal("1.10"))
+    lasting = Lasting(coding=[inner], text="ä")
+    plain = {"coding": [{"code": "a", "value": Decimal("1.10")}], "text": "ä"}
+    for _ in range(2):
+        for pretty in (False, True):
+            made = json.render({"type": lasting, "list": [inner]}, pretty=pretty)
+            assert made == json.render({"type": plain, "list": plain["coding"]}, pretty=pretty)
+
+
+def test_a_copy_of_such_an_element_may_be_changed() -> None:
+    lasting = Lasting(coding=[Lasting(code="a")])
+    assert json.render({"type": lasting}) == b'{"type":{"coding":[{"code":"a"}]}}'
+    copied = copy.deepcopy({"type": lasting})
+    copied["type"]["coding"][0]["code"] = "b"
+    assert json.render(copied) == b'{"type":{"coding":[{"code":"b"}]}}'
+    assert json.render({"type": lasting}) == b'{"type":{"coding":[{"code":"a"}]}}'
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """What goes to FHIR comes back: every declared attribute, of objects of every form."""
 
+import copy
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,9 @@ from tests.fhir.mapped import READING, WRITING, differences, unfolded
 from xds.fhir.r4 import json as fhir_json
 from xds.fhir.r4 import structure, xml
 from xds.fhir.r4.resource import Resource
+from xds.metadata import ebrim
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
+from xds.metadata.rendered_attributes import AttributeView, attributes_of
 from xds.mhd.mapping.document_references import document_reference, read_document_reference
 from xds.mhd.mapping.lists import folder_list, read_folder, read_submission_set, submission_set_list
 
@@ -41,6 +44,22 @@ def test_document_entry(entry: DocumentEntry) -> None:
         mapped = read_document_reference(resource, READING, patient_id=entry.patient_id or "")
         assert differences(entry, mapped.thing) == {}
         assert mapped.warnings == ()
+
+
+def written_plainly(entry: DocumentEntry) -> bytes:
+    """Write an entry with nothing of its JSON remembered."""
+    return fhir_json.render(copy.deepcopy(document_reference(entry, context=WRITING)))
+
+
+@often
+@given(made.document_entries())
+def test_what_is_remembered_of_parts_is_what_is_written_plainly(entry: DocumentEntry) -> None:
+    text = ebrim.render(entry)
+    for _ in range(2):  # made, and remembered
+        view = attributes_of(text, DocumentEntry, lambda: entry)
+        assert isinstance(view, AttributeView)
+        resource = document_reference(cast("DocumentEntry", view), context=WRITING)
+        assert fhir_json.render(resource) == written_plainly(entry)
 
 
 @often

@@ -25,6 +25,7 @@ from xds.fhir.datatypes.people import (
 )
 from xds.fhir.datatypes.telecoms import contact_points, read_contact_points
 from xds.fhir.r4.issues import IssueCollector
+from xds.fhir.r4.json import Lasting
 from xds.fhir.r4.resource import Resource
 from xds.metadata.objects import Author
 from xds.metadata.systems import Systems
@@ -43,8 +44,16 @@ class ContainedResources:
 
     def add(self, kind: str, name: str, content: Resource) -> Resource:
         """Contain a resource and return the Reference to it."""
-        self.resources.append({"resourceType": kind, "id": name, **content})
-        return {"reference": f"#{name}"}
+        return self.put(Lasting(resourceType=kind, id=name, **content))
+
+    def put(self, resource: Resource) -> Resource:
+        """Contain a resource that has an id already and return the Reference to it."""
+        self.resources.append(resource)
+        return _reference_to(resource["id"])
+
+    def signer(self, text: str, name: str) -> Resource:
+        """Contain a person, as ``person`` does; return the Reference."""
+        return self.put(_signer(text, name, self.systems))
 
     def person(self, text: str, name: str, telecoms: Iterable[str] = ()) -> Resource:
         """Contain a person; return the Reference."""
@@ -114,6 +123,18 @@ def _author_of(
     contained = ContainedResources(systems)
     reference = contained.write_author(author, name)
     return contained.resources, reference
+
+
+@lru_cache(_AUTHORS)
+def _signer(text: str, name: str, systems: Systems) -> Resource:
+    contained = ContainedResources(systems)
+    contained.person(text, name)
+    return contained.resources[0]
+
+
+@lru_cache(_AUTHORS)
+def _reference_to(name: str) -> Resource:
+    return Lasting(reference=f"#{name}")
 
 
 _PARTS: Final = ("institution", "person", "telecommunication")

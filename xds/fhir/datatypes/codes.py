@@ -7,6 +7,7 @@ from typing import Final
 from xds.fhir.datatypes.context import CACHED
 from xds.fhir.datatypes.exact import believed, keep
 from xds.fhir.r4.issues import IssueCollector
+from xds.fhir.r4.json import Lasting
 from xds.fhir.r4.resource import Resource
 from xds.metadata.datatypes import CodedString
 from xds.metadata.hl7_escapes import escape, unescape
@@ -20,7 +21,7 @@ _CODES: Final = 2_000
 @lru_cache(_CODES)
 def coding(code: Code, systems: Systems) -> Resource:
     """Return a code as Coding, which nobody changes; a display that only repeats it is left out."""
-    found: Resource = {}
+    found = Lasting()
     uri, faithful = _system(code.coding_scheme, systems)
     if uri:
         found["system"] = uri
@@ -37,7 +38,7 @@ def coding(code: Code, systems: Systems) -> Resource:
 @lru_cache(_CODES)
 def concept(code: Code, systems: Systems) -> Resource:
     """Return a code as CodeableConcept, which nobody changes."""
-    return {"coding": [coding(code, systems)]}
+    return Lasting(coding=[coding(code, systems)])
 
 
 @lru_cache(CACHED)

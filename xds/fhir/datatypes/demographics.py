@@ -5,7 +5,7 @@ that FHIR has elements for are PID-3, 5, 7, 8, 11, 13 and 14. Where they alone w
 same values back, the Patient carries those too.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -21,6 +21,7 @@ from xds.fhir.datatypes.identifiers import (
 )
 from xds.fhir.datatypes.people import human_name, identifiers, read_human_name
 from xds.fhir.datatypes.telecoms import contact_point, read_contact_point
+from xds.fhir.r4.json import Lasting
 from xds.fhir.r4.resource import Resource
 from xds.metadata.datatypes import CX, HD, SourcePatientInfo
 from xds.metadata.hl7_escapes import escape, unescape
@@ -47,13 +48,16 @@ USUAL: Final = "usual"
 """The use of the identifier that is the sourcePatientId."""
 
 
-def patient(source_id: str | None, info: Sequence[str], systems: Systems) -> Resource:
-    """Return what the source says of the patient as the content of a Patient."""
-    return dict(_content(source_id, tuple(info), systems))
-
-
 @lru_cache(_PATIENTS)
-def _content(source_id: str | None, info: tuple[str, ...], systems: Systems) -> Resource:
+def contained_patient(
+    name: str, source_id: str | None, info: tuple[str, ...], systems: Systems
+) -> Resource:
+    """Return what the source says of the patient as a Patient of that id, which nobody changes."""
+    return Lasting(resourceType="Patient", id=name, **patient(source_id, info, systems))
+
+
+def patient(source_id: str | None, info: tuple[str, ...], systems: Systems) -> Resource:
+    """Return what the source says of the patient as the content of a Patient."""
     content = _patient(source_id, info, systems)
     if info and _canonical(source_id, info, systems) != info:
         keep(content, *info)

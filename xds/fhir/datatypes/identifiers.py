@@ -13,6 +13,7 @@ from uuid import UUID
 from xds.fhir import vocabulary as f
 from xds.fhir.datatypes.context import CACHED
 from xds.fhir.datatypes.exact import believed, keep
+from xds.fhir.r4.json import Lasting
 from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
 from xds.metadata.datatypes import CX, HD, CXi, check_uuid, is_oid
@@ -83,6 +84,18 @@ def _cx(text: str) -> CX | None:
         return CX.parse(text)
     except ValueError:
         return None
+
+
+@lru_cache(CACHED)
+def patient_reference(text: str, number: int | None, systems: Systems) -> Resource:
+    """Return the Reference to a patient, a CX: by identifier, and by a known number as id.
+
+    Nobody changes it.
+    """
+    found = Lasting() if number is None else Lasting(reference=f"Patient/{number}")
+    found["type"] = "Patient"
+    found["identifier"] = patient_identifier(text, systems)
+    return found
 
 
 def patient_identifier(text: str, systems: Systems) -> Resource:
@@ -218,11 +231,13 @@ _TYPES_OF_V2: Final = {"ACSN": v.REFERENCE_ACCESSION, "PLAC": v.REFERENCE_ORDER}
 
 
 @lru_cache(_REFERENCES)
-def reference_identifier(text: str, systems: Systems) -> Resource:
-    """Return a CXi as Identifier, whose type is the type code (ITI TF-3 4.2.3.1.7).
+def reference_by_identifier(text: str, systems: Systems) -> Resource:
+    """Return a CXi as Reference by its Identifier, which nobody changes."""
+    return Lasting(identifier=reference_identifier(text, systems))
 
-    Nobody changes it.
-    """
+
+def reference_identifier(text: str, systems: Systems) -> Resource:
+    """Return a CXi as Identifier, whose type is the type code (ITI TF-3 4.2.3.1.7)."""
     element = _reference(text, systems)
     if _canonical_reference(text, systems) != text:
         keep(element, text)

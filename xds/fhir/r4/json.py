@@ -25,7 +25,7 @@ _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _SHOWN: Final = 40
 """Characters of a name that a message shows."""
 _OURS: Final = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS
-"""What is left to this module: Decimal and Rendered."""
+"""What is left to this module: Decimal, Lasting and Rendered."""
 _BATCH: Final = 32
 _LONGEST_INTEGER: Final = 18
 """Characters; what is longer may not fit into 64 bits."""
@@ -52,6 +52,26 @@ class Rendered:
         """Return the resource; it is the caller's own."""
         found: Resource = orjson.loads(self.content)
         return found
+
+
+class Lasting(dict[str, Any]):
+    """An element that stands in many resources and that nobody changes: its JSON is made once."""
+
+    __slots__ = ("_fragment",)
+    _fragment: orjson.Fragment
+
+    @property
+    def fragment(self) -> orjson.Fragment:
+        """The JSON of the element, without indentation."""
+        try:
+            return self._fragment
+        except AttributeError:
+            self._fragment = orjson.Fragment(orjson.dumps(dict(self), _plain, _OURS))
+            return self._fragment
+
+    def __reduce__(self) -> tuple[type, tuple[Resource]]:
+        """Have copies be plain, which may be changed."""
+        return dict, (dict(self),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +153,14 @@ def _refuse_halves(resource: Resource) -> None:
 
 
 def _plain_and_open(value: object) -> object:
-    return value.resource() if isinstance(value, Rendered) else _plain(value)
+    if isinstance(value, Rendered):
+        return value.resource()
+    return dict(value) if isinstance(value, Lasting) else _plain(value)
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, Lasting):
+        return value.fragment
     if isinstance(value, Rendered):
         return orjson.Fragment(value.content)
     if isinstance(value, Decimal):

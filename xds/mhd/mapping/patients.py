@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from xds.fhir.datatypes.context import Writing
-from xds.fhir.datatypes.identifiers import patient_identifier
+from xds.fhir.datatypes.identifiers import patient_identifier, patient_reference
 from xds.fhir.r4.resource import Resource
 
 if TYPE_CHECKING:
@@ -28,7 +28,4 @@ def subject(patient_id: str | None, number: int | None, context: Writing) -> Res
     """Return the Reference to the patient of an object: by identifier, and by id if it is known."""
     if not patient_id:
         return None
-    found: Resource = {} if number is None else {"reference": f"Patient/{number}"}
-    found["type"] = "Patient"
-    found["identifier"] = patient_identifier(patient_id, context.systems)
-    return found
+    return patient_reference(patient_id, number, context.systems)

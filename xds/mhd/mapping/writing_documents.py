@@ -9,10 +9,10 @@ from xds.fhir.datatypes import times
 from xds.fhir.datatypes.authors import ContainedResources
 from xds.fhir.datatypes.codes import coding, concept
 from xds.fhir.datatypes.context import Writing
-from xds.fhir.datatypes.demographics import patient as source_patient
+from xds.fhir.datatypes.demographics import contained_patient
 from xds.fhir.datatypes.exact import extension, put
 from xds.fhir.datatypes.identifiers import (
-    reference_identifier,
+    reference_by_identifier,
     reference_type,
     resource_id,
     unique_identifier,
@@ -116,7 +116,7 @@ def _actors(entry: DocumentEntry, contained: ContainedResources) -> Resource:
     signer = entry.legal_authenticator
     return {
         "author": [author for author in authors if author is not None],
-        "authenticator": contained.person(signer, "authenticator") if signer else None,
+        "authenticator": contained.signer(signer, "authenticator") if signer else None,
     }
 
 
@@ -178,8 +178,8 @@ def _context(entry: DocumentEntry, contained: ContainedResources) -> Resource:
         found["practiceSetting"] = concept(setting, systems)
     source_id, info = entry.source_patient_id, entry.source_patient_info
     if source_id or info:
-        content = source_patient(source_id, info, systems)
-        found["sourcePatientInfo"] = contained.add("Patient", "source-patient", content)
+        patient = contained_patient("source-patient", source_id, info, systems)
+        found["sourcePatientInfo"] = contained.put(patient)
     return found
 
 
@@ -189,5 +189,5 @@ def _references(texts: Iterable[str], systems: Systems) -> Resource:
         if text:
             is_encounter = reference_type(text) == v.REFERENCE_ENCOUNTER_ID
             listed = found.setdefault("encounter" if is_encounter else "related", [])
-            listed.append({"identifier": reference_identifier(text, systems)})
+            listed.append(reference_by_identifier(text, systems))
     return found
