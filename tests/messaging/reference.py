@@ -16,6 +16,7 @@ from typing import Final
 from tests.reference import SHARED
 from xds.messaging.flavours.reading import GENERIC, read_flavours
 from xds.messaging.model import MessageEnvelope
+from xds.metadata.systems import Systems
 
 SAMPLES: Final = SHARED / "samples" / "messaging"
 
@@ -69,6 +70,24 @@ def write_flavours(folder: Path) -> Path:
         match = f"\n[[match]]\napplication = {_text(application)}\nfacility = {_text(facility)}\n"
         (folder / f"sender-{number}.toml").write_text(_toml(flavour) + match)
     return folder
+
+
+def write_systems(folder: Path) -> Path:
+    """Write the domains of patient ids into a file, for ``identifier_systems``: one name each."""
+    known = {row.oid for row in Systems.read().rows}
+    names = {
+        row["value"]: row["key"]
+        for row in _table(SAMPLES / "REFERENCE.tsv")
+        if row["table"] == "authority"
+    }
+    path = folder / "systems.toml"
+    rows = [
+        f"[[system]]\nname = {_text(name)}\noid = {_text(oid)}\nnamespace = {_text(name)}\n"
+        for oid, name in names.items()
+        if oid not in known
+    ]
+    path.write_text("\n".join(rows))
+    return path
 
 
 def _table(path: Path) -> list[dict[str, str]]:

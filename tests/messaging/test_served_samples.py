@@ -1,0 +1,95 @@
+"""Messages that real senders send, through MLLP to a server of the reference configuration."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from sqlalchemy import delete, select
+
+from tests.hl7v2.wire import adt, connected, pid
+from tests.messaging.reference import SAMPLES, Sample, samples, write_flavours, write_systems
+from tests.ports import free_port
+from tests.reference import needs
+from tests.serving import Server, serving
+from xds.database.access import Database
+from xds.messaging.tables import message, message_number, report
+from xds.registry.tables import patient
+
+pytestmark = needs(SAMPLES)
+
+_PROBE: Final = b"MSH|^~\\&|PROBE|T25|XDS|SCR|2026||ADT^A04|PROBE|P|2.3.1\r"
+"""What is always answered, with an error: it has no PID."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    flavours = write_flavours(tmp_path_factory.mktemp("flavours"))
+    systems = write_systems(tmp_path_factory.mktemp("systems"))
+    options = {
+        "mllp_port": str(free_port()),
+        "flavours": str(flavours),
+        "identifier_systems": str(systems),
+    }
+    with serving(tmp_path_factory.mktemp("samples"), options) as found:
+        yield found
+
+
+def _forget(server: Server) -> None:
+    """Have the next message be the first of its kind."""
+    database = Database(server.database)
+    try:
+        with database.write() as connection:
+            for table in (report, message, message_number):
+                connection.execute(delete(table))
+    finally:
+        database.close()
+
+
+def _answers(server: Server, path: Path) -> list[str]:
+    """Send a message, and return MSA-1 of each answer that comes before that of a probe."""
+    found = b""
+    with connected(int(server.options["mllp_port"])) as sender:
+        sender.post(path.read_bytes(), _PROBE)
+        while b"MSA|AE|PROBE" not in found:
+            frame = sender.read()
+            assert frame, found
+            found += frame
+    return [one.decode() for one in re.findall(rb"MSA\|(\w\w)\|", found)][:-1]
+
+
+def _expected(sample: Sample) -> list[str]:
+    mode = sample.row["ack_mode"]
+    if mode.startswith("enhanced"):
+        codes = re.findall(r"(?:accept|application)=(\w+)", mode)
+        return [one for one in codes if one != "none"]
+    if sample.row["event"] == "ADT^A45":
+        return ["AR"]  # no document is moved with a visit, and the event is not taken
+    return [sample.row["ack_hl7" if sample.row["kind"] == "adt" else "ack_nhs"]]
+
+
+@pytest.mark.parametrize("sample", samples("oru", "mdm", "order", "adt"), ids=lambda one: one.name)
+def test_sample_is_answered_as_expected(sample: Sample, server: Server) -> None:
+    _forget(server)
+    assert _answers(server, sample.path) == _expected(sample)
+
+
+def test_a_sample_that_wants_no_answer_merges_patients_who_are_known(server: Server) -> None:
+    """ITI-8 merges no others (ITI TF-2 3.8.4.2.3): the feed has told of both before."""
+    (sample,) = (one for one in samples("adt") if one.row["event"] == "ADT^A40")
+    surviving = sample.row["patient_id"]
+    subsumed = surviving.replace(surviving.partition("^")[0], "56789")
+    with connected(int(server.options["mllp_port"])) as sender:
+        for one in (surviving, subsumed):
+            assert sender.ask(adt("A04", pid(one))).code == "AA"
+    assert _answers(server, sample.path) == []
+    database = Database(server.database)
+    try:
+        with database.read() as connection:
+            rows = connection.execute(select(patient.c.patient_id, patient.c.survivor))
+            survivors = {one.patient_id: one.survivor for one in rows}
+    finally:
+        database.close()
+    assert survivors[surviving] is None
+    assert survivors[subsumed] is not None
