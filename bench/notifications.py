@@ -146,6 +146,8 @@ def _beside(deployment: Deployment, prepare: Callable[[], None]) -> Sequence[Fig
     count = len(deployment.clients)
     before, effort_before = loaded(deployment, submit, count=count)
     prepare()
+    submit(0)()
+    until(lambda: not _waits(deployment.server))  # and all subscriptions have been read
     after, effort = loaded(deployment, submit, count=count)
     return [
         Figure(rate_of(after), rate_of(before), effort),
@@ -244,10 +246,16 @@ def _waiting(key: int, number: int, event: int) -> dict[str, object]:
     }
 
 
-def _numbered(server: Server) -> int:
+def _waits(server: Server) -> bool:
+    """Tell whether events have not been matched yet."""
     with opened(server) as database, database.read() as connection:
-        if subscribers.states(connection)["notifications"].waiting:
-            return 0
+        return bool(subscribers.states(connection)["notifications"].waiting)
+
+
+def _numbered(server: Server) -> int:
+    if _waits(server):
+        return 0
+    with opened(server) as database, database.read() as connection:
         return sum(row.numbered for row in connection.execute(subscription.select()))
 
 

@@ -284,6 +284,31 @@ def _answers(server: Server) -> bool:
         return False
 
 
+def test_what_was_taken_is_told_again(server: Server) -> None:
+    """``$resend``: all from a number on, to whoever is bound; with an end it is refused."""
+    patient = new_patient()
+    made = subscribe(server, wanted(patient))
+    resend = f"{made.path}/$resend"
+    with connected(server) as client:
+        bind(client, token_of(server, made))
+        register(server, *submission_of([entry_for(patient) for _ in range(3)]).objects)
+        told = [received(client) for _ in range(3)]
+        until(lambda: _outcome(server, f"{resend}?eventsSinceNumber=3").startswith("1 "))
+        again = received(client)
+        assert (number(again), again["id"]) == (3, told[2]["id"])
+        assert _outcome(server, f"{resend}?eventsSinceNumber=4").startswith("0 ")
+        part = f"{resend}?eventsSinceNumber=1&eventsUntilNumber=1"
+        assert ask(server, "POST", part, body=b"").status == 422
+        registered(server, patient)
+        assert numbers(client, 1) == [4]
+
+
+def _outcome(server: Server, path: str) -> str:
+    (issue,) = ask(server, "POST", path, body=b"").json()["issue"]
+    told: str = issue["diagnostics"]
+    return told
+
+
 @pytest.mark.parametrize(
     ("changes", "places"),
     [
@@ -299,9 +324,8 @@ def test_what_a_websocket_has_not_is_refused(
     assert reply.status == 422
 
 
-def test_a_rest_hook_has_no_token_and_a_websocket_no_resend(server: Server) -> None:
+def test_a_rest_hook_and_what_is_off_have_no_token(server: Server) -> None:
     made = subscribe(server, wanted(new_patient()))
-    assert ask(server, "POST", f"{made.path}/$resend", body=b"").status == 422
     assert made.put("off").status == 200
     assert ask(server, "GET", f"{made.path}/$get-ws-binding-token").status == 422
     unknown = "/Subscription/$get-ws-binding-token?id=00000000-0000-4000-8000-000000000000"

@@ -262,16 +262,13 @@ def resend(facade: Facade, call: Call) -> Answer:
     """Have notifications sent once more, with the same numbers and ids (``$resend``)."""
     one = managed(facade, call)
     call.access.details = details_of([one])
-    if one.is_websocket:
-        told = "a websocket is told what follows what was taken; $events gives what is kept"
-        raise Refused.because(422, "not-supported", told)
     times = ("eventsSinceInstant", "eventsUntilInstant")
     asked = _inputs(call, "eventsSinceNumber", "eventsUntilNumber", *times)
     since, until = _bounds(asked)
     if asked[times[0]] or asked[times[1]]:
         since, until = _between(facade, one, asked, since or 1, until)
     try:
-        count = engine(facade).resend(one.own.id, since or 1, until)
+        count = _sent_again(facade, one, since or 1, until)
     except WrongState:
         told = f"only a Subscription that is {v.ACTIVE} or in {v.ERROR} is sent anything"
         raise Refused.because(422, "business-rule", told) from None
@@ -283,6 +280,23 @@ def resend(facade: Facade, call: Call) -> Answer:
         diagnostics=f"{count} notifications will be sent again, after those that wait",
     )
     return Answer(resource=operation_outcome([issue]))
+
+
+def _sent_again(facade: Facade, one: FhirSubscription, since: int, until: int | None) -> int:
+    """Have notifications sent once more; return how many.
+
+    Those that have taken them by a websocket are told all again from the first one on, in order.
+    """
+    if not one.is_websocket:
+        return engine(facade).resend(one.own.id, since, until)
+    last = one.own.delivered
+    if until is not None and since <= until < last:
+        told = "a websocket is told all that follows as well: leave out the end"
+        raise Refused.because(422, "not-supported", told)
+    if since > (last if until is None else min(until, last)):
+        return 0  # none of them has been taken yet
+    engine(facade).replay(one.own.id, since)
+    return last - since + 1
 
 
 def _between(
