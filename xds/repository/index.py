@@ -25,7 +25,7 @@ from sqlalchemy import (
 from xds.database.access import Database
 from xds.database.lists import one_of
 from xds.database.reading import fetch
-from xds.database.statements import METADATA
+from xds.database.statements import METADATA, insert_rows
 from xds.metadata.unique_ids import normal
 
 document = Table(
@@ -157,8 +157,7 @@ def add(connection: Connection, documents: Iterable[IndexedDocument]) -> None:
         | {"unique_id": normal(one.unique_id)}
         for one in documents
     ]
-    if rows:
-        connection.execute(insert(document), rows)
+    insert_rows(connection, document, rows)
 
 
 def every(database: Database) -> Iterator[IndexedDocument]:
