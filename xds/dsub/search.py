@@ -62,7 +62,7 @@ def search(
     Who asks by their addresses gets those that may be managed by whoever knows the address; other
     queries find the caller's own. TransactionFailure with the errors of 3.120.4.2.3.
     """
-    named = [replace(one, name=f"${one.name.lstrip('$')}") for one in slots]
+    named = [one._replace(name=f"${one.name.lstrip('$')}") for one in slots]
     if query_id == v.GET_SUBSCRIPTIONS:
         return list(_by_address(subscriptions, decode(named, _GET).all(_ID), caller))
     if query_id != v.FIND_SUBSCRIPTIONS:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from operator import attrgetter, methodcaller
 from os import urandom
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from lxml import etree
 
@@ -26,8 +26,7 @@ _LANG: Final = f"{{{v.NS_XML}}}lang"
 _LOCALIZED_STRING: Final = f"{RIM}LocalizedString"
 
 
-@dataclass(frozen=True, slots=True)
-class LocalizedString:
+class LocalizedString(NamedTuple):
     """One language's text of a Name or Description."""
 
     value: str
@@ -35,8 +34,7 @@ class LocalizedString:
     charset: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """A named list of values, in the order in which they were given."""
 
     name: str
@@ -52,9 +50,12 @@ class VersionInfo:
     comment: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RegistryObject:
-    """What every ebRIM object carries; the kinds below add their own XML attributes."""
+    """What every ebRIM object carries; the kinds below add their own XML attributes.
+
+    Fields stand in the object's dictionary, which is made and copied as a whole, not in slots.
+    """
 
     id: str = field(default_factory=lambda: new_uuid())
     home: str | None = None
@@ -69,7 +70,7 @@ class RegistryObject:
     external_identifiers: "tuple[ExternalIdentifier, ...]" = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Classification(RegistryObject):
     """A code, an author, or the type of a package."""
 
@@ -79,7 +80,7 @@ class Classification(RegistryObject):
     nodeRepresentation: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ExternalIdentifier(RegistryObject):
     """A patientId, uniqueId or sourceId."""
 
@@ -88,7 +89,7 @@ class ExternalIdentifier(RegistryObject):
     value: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ExtrinsicObject(RegistryObject):
     """The carrier of a DocumentEntry."""
 
@@ -97,12 +98,12 @@ class ExtrinsicObject(RegistryObject):
     content_version_info: VersionInfo | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RegistryPackage(RegistryObject):
     """The carrier of a SubmissionSet or a Folder."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AssociationObject(RegistryObject):
     """The carrier of an Association."""
 
@@ -111,7 +112,7 @@ class AssociationObject(RegistryObject):
     targetObject: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class UnusedObject(RegistryObject):
     """An ebRIM object of a kind that XDS does not use, kept so that a rule can name it."""
 
@@ -198,53 +199,44 @@ _SINGLES: Final[Mapping[str, tuple[str, _Reader]]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """What is to be known of a kind to make its objects field by field.
+    """What is to be known of a kind to make its objects from all their fields at once.
 
     Objects are made by the thousand, and half of what they have is absent. Calling the kind would
-    hand over each field by its name, and copying an object name all of them.
+    hand over each field by its name, and set it by itself.
     """
 
-    absent: tuple[object, ...]
-    """What each field is where nothing is said of it."""
-    places: Mapping[str, int]
-    """The place of each field."""
-    attributes: Mapping[str, int]
-    """The places of those that are XML attributes."""
-    readers: Mapping[str, tuple[int, bool, _Reader]]
-    """By the tag of a child element: the place, whether it may stand several times, its reader."""
-    content: Callable[[object], tuple[Any, ...]]
-    """Returns all fields of an object."""
-    put: tuple[Callable[[object, object], None], ...]
-    """Sets each field of a new object."""
+    absent: dict[str, Any]
+    """What each field is where nothing is said of it; a copy is what an object is made from."""
+    common: frozenset[str]
+    """Names of XML attributes that are absent where they are empty."""
+    own: frozenset[str]
+    """Names of the others."""
+    readers: Mapping[str, tuple[str, bool, _Reader]]
+    """By the tag of a child element: the field, whether it may stand several times, its reader."""
 
 
 @cache
 def _form(kind: Hashable) -> _Form:
     declared = cast("type[RegistryObject]", kind)
-    names = tuple(declared.__dataclass_fields__)
-    places = {name: place for place, name in enumerate(names)}
-    defaults = [one.default for one in declared.__dataclass_fields__.values()]
+    fields = declared.__dataclass_fields__
     children = {tag: (*one, True) for tag, one in _LISTS.items()}
     children |= {tag: (*one, False) for tag, one in _SINGLES.items()}
     return _Form(
-        absent=("", *defaults[1:]),
-        places=places,
-        attributes={n: places[n] for n in ("id", *_COMMON, *_attributes(declared))},
+        absent={name: one.default for name, one in fields.items()} | {"id": ""},
+        common=frozenset(("id", *_COMMON)),
+        own=frozenset(_attributes(declared)),
         readers={
-            tag: (places[name], many, reader)
+            tag: (name, many, reader)
             for tag, (name, reader, many) in children.items()
-            if name in places
+            if name in fields
         },
-        content=attrgetter(*names),
-        put=tuple([getattr(declared, name).__set__ for name in names]),
     )
 
 
-def _made(kind: type[T], content: Iterable[object]) -> T:
-    """Make an object of all its fields in order."""
+def _made(kind: type[T], fields: dict[str, Any]) -> T:
+    """Make an object of all its fields, whose dictionary becomes its own."""
     made = object.__new__(kind)
-    for put, value in zip(_form(cast("Hashable", kind)).put, content, strict=True):
-        put(made, value)
+    object.__setattr__(made, "__dict__", fields)
     return made
 
 
@@ -255,53 +247,46 @@ def read(element: etree._Element, kind: type[T]) -> T:
     empty, and so is a Slot without values.
     """
     form = _form(cast("Hashable", kind))
-    content, readers = _with_attributes(form, element.items()), form.readers
-    lists: dict[int, list[Any]] = {}
+    fields, readers = _with_attributes(form, element.items()), form.readers
+    lists: dict[str, list[Any]] = {}
     for child in element:
         tag = child.tag
         if tag in readers:
-            place, many, reader = readers[tag]
+            name, many, reader = readers[tag]
             if not many:
-                content[place] = reader(child)
-            elif place in lists:
-                lists[place].append(reader(child))
+                fields[name] = reader(child)
+            elif name in lists:
+                lists[name].append(reader(child))
             else:
-                lists[place] = [reader(child)]
-    for place, values in lists.items():
-        content[place] = tuple(values)
-    slots = form.places["slots"]
-    if () in [slot.values for slot in lists.get(slots, ())]:
-        content[slots] = tuple([slot for slot in lists[slots] if slot.values])
-    return _made(kind, content)
+                lists[name] = [reader(child)]
+    for name, values in lists.items():
+        fields[name] = tuple(values)
+    if () in [slot.values for slot in lists.get("slots", ())]:
+        fields["slots"] = tuple([slot for slot in lists["slots"] if slot.values])
+    return _made(kind, fields)
 
 
-def _with_attributes(form: _Form, given: Iterable[tuple[str, str]]) -> list[object]:
+def _with_attributes(form: _Form, given: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Return all fields of an object that has these XML attributes."""
-    content, attributes = list(form.absent), form.attributes
+    fields = form.absent.copy()
     for name, value in given:
-        if name in attributes:
-            text, place = value.strip(), attributes[name]
-            if text or place > len(_COMMON):
-                content[place] = trimmed_value(text) if "^" in text else text
-    return content
+        text = value.strip()
+        if name in form.own or (text and name in form.common):
+            fields[name] = trimmed_value(text) if "^" in text else text
+    return fields
 
 
 def attribute_values(
     kind: type[RegistryObject], given: Iterable[tuple[str, str]], names: Mapping[str, str]
 ) -> dict[str, object]:
     """Return XML attributes of an object by other names, as they are read; absent ones too."""
-    form = _form(cast("Hashable", kind))
-    content = _with_attributes(form, given)
-    return {name: content[form.places[xml]] for xml, name in names.items()}
+    fields = _with_attributes(_form(cast("Hashable", kind)), given)
+    return {name: fields[xml] for xml, name in names.items()}
 
 
 def assembled(kind: type[T], attributes: Iterable[tuple[str, str]], **fields: object) -> T:
     """Return an object of its XML attributes, as they are read, and of other fields as given."""
-    form = _form(cast("Hashable", kind))
-    content = _with_attributes(form, attributes)
-    for name, value in fields.items():
-        content[form.places[name]] = value
-    return _made(kind, content)
+    return _made(kind, _with_attributes(_form(cast("Hashable", kind)), attributes) | fields)
 
 
 def read_slots(element: etree._Element) -> tuple[Slot, ...]:
@@ -362,11 +347,9 @@ def changed(carrier: T, **values: object) -> T:
 
 def recast(kind: type[T], carrier: RegistryObject, **values: object) -> T:
     """Return the carrier's content as another kind of the same fields, some of them changed."""
-    form = _form(cast("Hashable", type(carrier)))
-    content = list(form.content(carrier))
-    for name, value in values.items():
-        content[form.places[name]] = value
-    return _made(kind, content)
+    fields = carrier.__dict__ | values
+    assert len(fields) == len(carrier.__dict__), "a field that the kind has not"
+    return _made(kind, fields)
 
 
 # --- writing -------------------------------------------------------------------------------------
@@ -405,23 +388,26 @@ def escape(text: str) -> str:
 
 
 def _render_slot(slot: Slot) -> str:
-    name, values = slot.name, slot.values
-    if _SPECIAL.search(name + "".join(values)):
-        name, values = escape(name), tuple(map(escape, values))
+    name, values, slot_type = slot
     content = "</rim:Value><rim:Value>".join(values)
-    kind = f' slotType="{escape(slot.slot_type)}"' if slot.slot_type is not None else ""
+    if _SPECIAL.search(f"{name}{''.join(values)}"):
+        name, content = escape(name), "</rim:Value><rim:Value>".join(map(escape, values))
+    kind = f' slotType="{escape(slot_type)}"' if slot_type is not None else ""
     value_list = f"<rim:Value>{content}</rim:Value>" if values else ""
     return f'<rim:Slot name="{name}"{kind}><rim:ValueList>{value_list}</rim:ValueList></rim:Slot>'
 
 
 def _render_strings(tag: str, strings: tuple[LocalizedString, ...]) -> str:
-    rendered = [f"<rim:{tag}>"]
-    for string in strings:
-        lang = f' xml:lang="{escape(string.lang)}"' if string.lang is not None else ""
-        charset = f' charset="{escape(string.charset)}"' if string.charset is not None else ""
-        rendered.append(f'<rim:LocalizedString{lang}{charset} value="{escape(string.value)}"/>')
-    rendered.append(f"</rim:{tag}>")
-    return "".join(rendered)
+    return f"<rim:{tag}>{''.join(map(_render_string, strings))}</rim:{tag}>"
+
+
+def _render_string(string: LocalizedString) -> str:
+    value, lang, charset = string
+    if lang is None and charset is None:
+        return f'<rim:LocalizedString value="{escape(value)}"/>'
+    language = f' xml:lang="{escape(lang)}"' if lang is not None else ""
+    coded = f' charset="{escape(charset)}"' if charset is not None else ""
+    return f'<rim:LocalizedString{language}{coded} value="{escape(value)}"/>'
 
 
 def _render_version(tag: str, version: VersionInfo) -> str:
@@ -455,23 +441,16 @@ def render(carrier: RegistryObject) -> str:
     values = attributes(carrier)
     if _SPECIAL.search("".join(filter(None, values))):
         values = tuple([value and escape(value) for value in values])
-    parts = [f"<rim:{tag}"]
-    for name, value in zip(names, values, strict=True):
-        if value is not None:
-            parts.append(f' {name}="{value}"')
-    parts.append(">")
-    for slot in carrier.slots:
-        parts.append(_render_slot(slot))
+    given = [f' {name}="{one}"' for name, one in zip(names, values, strict=True) if one is not None]
+    parts = [f"<rim:{tag}{''.join(given)}>", *map(_render_slot, carrier.slots)]
     if carrier.name:
         parts.append(_render_strings("Name", carrier.name))
     if carrier.description:
         parts.append(_render_strings("Description", carrier.description))
     if carrier.version_info is not None:
         parts.append(_render_version("VersionInfo", carrier.version_info))
-    for classification in carrier.classifications:
-        parts.append(render(classification))
-    for identifier in carrier.external_identifiers:
-        parts.append(render(identifier))
+    parts += map(render, carrier.classifications)
+    parts += map(render, carrier.external_identifiers)
     if isinstance(carrier, ExtrinsicObject) and carrier.content_version_info is not None:
         parts.append(_render_version("ContentVersionInfo", carrier.content_version_info))
     parts.append(f"</rim:{tag}>")
