@@ -17,8 +17,9 @@ ROOT = Path(__file__).parent.parent.parent
 def test_the_commands_of_the_readme(tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
-    lines = (ROOT / "README.md").read_text().splitlines()
-    commands = [line for line in lines if line.startswith("    curl ") and "/fhir" in line]
+    section = (ROOT / "README.md").read_text().partition("## FHIR in three commands\n")[2]
+    lines = section.partition("\n## ")[0].splitlines()
+    commands = [line for line in lines if line.startswith("    curl ")]
     with serving(tmp_path / "data") as server:
         here = [command.replace("http://127.0.0.1:8080", server.url) for command in commands]
         published, found, document = [
