@@ -6,6 +6,7 @@ domain leads there by what a trusted feed has linked (:mod:`xds.registry.patient
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -23,7 +24,8 @@ from xds.registry.patient_links import KnownDetails
 from xds.registry.queries.views import KnownPatient, RegistryView
 from xds.registry.queries.visibility import EVERYTHING
 
-_PID_3 = "PID^1^3"
+PID_3: Final = "PID^1^3"
+"""Where the ids of a patient stand, if nothing tells it better."""
 _LEAST = 2
 """How many of name, birth date and sex have to differ to be another person."""
 
@@ -60,7 +62,7 @@ def choose(
     name is one. Raises ContentRefused (PATIENT_ID, PATIENT_UNKNOWN, DEMOGRAPHICS) and
     PatientAwaited.
     """
-    location = (patient.location if patient else "") or _PID_3
+    location = (patient.location if patient else "") or PID_3
     if patient is None or not patient.identifiers:
         raise refused(PATIENT_ID, location, "there is no patient id that can be used")
     candidates = list(_candidates(connection, patient, domain))

@@ -18,6 +18,7 @@ from xds.messaging.model import (
     ReportStatus,
 )
 from xds.messaging.registering.metadata import UniqueIds, key_of
+from xds.messaging.registering.patients import PID_3
 from xds.messaging.registering.plan import (
     EntryChange,
     FilingPlan,
@@ -71,8 +72,15 @@ class Planner:
         for one in reports:
             _STEPS[one.action](self, one)
         if refusals := [one for one in self.plan.findings if not one.is_warning]:
-            raise ContentRefused(*refusals)
+            raise ContentRefused(*map(self._placed, refusals))
         return self.plan
+
+    def _placed(self, finding: MessageFinding) -> MessageFinding:
+        """Return a finding about a patient as one at the patient's ids, whatever document it is."""
+        if finding.verdict is not PATIENT_ID:
+            return finding
+        patient = self.content.patient
+        return replace(finding, location=(patient.location if patient else "") or PID_3)
 
     # --- steps, one for each action --------------------------------------------------------------
 
