@@ -1,7 +1,8 @@
 """Constructions that no message of a real sender covers, each through the wire of a served server.
 
-They are numbered as in the facts of messages (11.4). Beside the test of its number here, each is
-shown by these, of which those in one process go into more orders and values:
+They are numbered as in the facts of messages (11.4): 1 to 13 here (test_01 to test_13), 14 to 16 in
+test_constructions_of_partners.py (test_14 to test_16). Beside these, each is shown by the tests
+below, of which those in one process go into more orders and values:
 
 1. versions of a number: test_filing.py::test_versions_in_any_order_end_alike,
    ::test_the_last_version_stands, ::test_two_at_once_make_one_chain

@@ -2,9 +2,10 @@
 
 The body is the message, or Parameters with ``content``, ``async`` and ``response-url``; the latter
 two may stand in the URL. A message that can be read is answered with a message and status 200,
-whatever became of it; 400 and an OperationOutcome say that there was none. With ``async`` the
-answer is 202 without a body, and the response goes to ``response-url``, else to the endpoint of
-the sender, as far as the options allow to send there.
+whatever became of it, but 503 where nothing was stored and it is to come again; 400 and an
+OperationOutcome say that there was none. With ``async`` the answer is 202 without a body, and the
+response goes to ``response-url``, else to the endpoint of the sender, as far as the options allow
+to send there.
 
 A message is kept in the JSON into which it was read, whichever form it had. A repetition is known
 by sender, event and the identifier of the Bundle (else the id of the MessageHeader), and by its
@@ -29,7 +30,7 @@ from xds.fhir.r4.resource import Resource
 from xds.fhir_messages import reading
 from xds.fhir_messages.bundle import MessageBundle, PlacedResource
 from xds.fhir_messages.envelope import request_id
-from xds.fhir_messages.response import response
+from xds.fhir_messages.response import TRANSIENT, response
 from xds.messaging.filing import FilingOutcome, IncomingMessage, MessageFiler
 from xds.messaging.flavours.flavour import Flavour
 from xds.messaging.flavours.reading import GENERIC, read_flavours
@@ -74,7 +75,8 @@ def process(facade: Facade, call: Call) -> Answer:
     to = _response_url(facade.config, bundle, asked) if asked.get("async") == _TRUE else ""
     said = _filed(facade, replace(call, warnings=()), bundle, _problems(call))
     if not to:
-        return Answer(resource=said)
+        is_later = _header(said)["response"]["code"] == TRANSIENT
+        return Answer(resource=said, status=503 if is_later else 200)
     new = NewDelivery(channel=CHANNEL, target=to, address=to, attributes={CONTENT_TYPE: _JSON})
     enqueue_stream(facade.domain.database, new, [orjson.dumps(said)])
     return Answer(resource=None, status=202)

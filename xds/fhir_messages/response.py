@@ -14,6 +14,9 @@ from xds.metadata import datatypes
 _SOFTWARE: Final = "XDS.b Document Registry and Repository"
 _RESPONSE: Final = uuid5(NAMESPACE_URL, "urn:xds:message-response")
 
+TRANSIENT: Final = "transient-error"
+"""MessageHeader.response.code: nothing was stored, and the message is to come again."""
+
 
 def response_code(outcome: FilingOutcome) -> str:
     """Return MessageHeader.response.code (FHIR R4, response-code).
@@ -24,7 +27,7 @@ def response_code(outcome: FilingOutcome) -> str:
     if not refusals:
         return "ok"
     if all(one.verdict.is_transient for one in refusals):
-        return "transient-error"
+        return TRANSIENT
     return "fatal-error"
 
 
