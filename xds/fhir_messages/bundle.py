@@ -93,6 +93,11 @@ class MessageBundle:
                 return Code(code.strip(), self.systems.scheme(system), display)
         return None
 
+    def resource(self, reference: Mapping[str, Any] | None) -> Resource:
+        """Return what a Reference names; empty where it is not in the Bundle."""
+        found = self.referred(reference)
+        return found.resource if found else {}
+
     def content(self, attachment: Mapping[str, Any], path: str) -> CarriedContent | None:
         """Return the document of an Attachment: in it, or in a Binary of the Bundle."""
         mime_type = (attachment.get("contentType") or "").partition(";")[0].strip().lower()
@@ -123,24 +128,26 @@ class _DecodedData:
             raise refused(CORRUPT, self.path, "this is not base64") from None
 
 
-def number_of(identifier: Mapping[str, Any], flavour: Flavour) -> EntityNumber | None:
+def number_of(
+    identifier: Mapping[str, Any], flavour: Flavour, issuer: str = ""
+) -> EntityNumber | None:
     """Return the number of an Identifier, with its authority as HL7 v2 would have it.
 
-    The assigner is the organisation that a v2 message names by its code; so the number of a report
-    is the same whichever way it comes.
+    The assigner is the organisation that a v2 message names by its code, ``issuer`` who it is where
+    none is named; so the number of a report is the same whichever way it comes.
     """
     value = (identifier.get("value") or "").strip()
     if not value:
         return None
     assigner = ((identifier.get("assigner") or {}).get("identifier") or {}).get("value") or ""
-    authority = assigner.strip() or flavour.authority
-    mapped = flavour.number_authorities.get(authority, "")
-    if not mapped and authority and authority == flavour.authority:
-        mapped = flavour.authority_oid
+    authority = assigner.strip() or issuer
     system = identifier.get("system") or ""
-    if not mapped and system.startswith(_OID_URN):
-        mapped = system.removeprefix(_OID_URN)
-    return EntityNumber(value=value, authority=authority, oid=mapped)
+    known = flavour.number_authorities
+    oid = system.removeprefix(_OID_URN) if system.startswith(_OID_URN) else ""
+    oid = oid or known.get(authority, "") or known.get(system, "")
+    if not oid and authority and authority == flavour.authority:
+        oid = flavour.authority_oid
+    return EntityNumber(value=value, authority=authority, oid=oid)
 
 
 def type_of(identifier: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Whom a message is about: the identifiers of its Patient that can be used."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from xds.fhir.datatypes import demographics
@@ -9,7 +9,9 @@ from xds.messaging.flavours.flavour import Flavour
 from xds.messaging.model import MessagePatient, PatientIdentifier
 from xds.messaging.v2.patients import compact, holds
 from xds.messaging.verdicts import PATIENT_ID, SEGMENT
+from xds.metadata.hl7_escapes import escape
 
+_PID_3: Final = "PID-3|"
 _SEXES: Final = {"male": "M", "female": "F", "other": "O", "unknown": "U"}
 
 
@@ -36,9 +38,14 @@ def patient_of(message: MessageBundle, flavour: Flavour) -> MessagePatient | Non
         sex=_SEXES.get(resource.get("gender", ""), ""),
         postcode=next((one.get("postalCode", "") for one in resource.get("address", ())), ""),
         practice=_practice(resource),
-        source_info=info,
+        source_info=(*_numbers(identifiers), *(one for one in info if _PID_3 not in one[:6])),
         location=f"{placed.path}.identifier",
     )
+
+
+def _numbers(identifiers: Iterable[PatientIdentifier]) -> Iterator[str]:
+    """Yield the values of PID-3: with the domains that a flavour gives, too."""
+    return (f"{_PID_3}{escape(one.value)}^^^&{one.domain}&ISO" for one in identifiers)
 
 
 def _usable(

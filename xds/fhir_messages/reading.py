@@ -71,7 +71,7 @@ def _content(
     message: MessageBundle, said: MessageEnvelope, flavour: Flavour
 ) -> tuple[Sequence[MessageReport], Sequence[MessageOrder]]:
     if said.trigger in _ORDERS:
-        return (), orders.orders_of(message, flavour)
+        return (), orders.orders_of(message, said, flavour)
     return ReportReader(message, said, flavour).reports(), ()
 
 

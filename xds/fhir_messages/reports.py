@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from xds.fhir_messages.bundle import MessageBundle, PlacedResource, number_of, type_of
 from xds.fhir_messages.observations import rendered_content
+from xds.fhir_messages.orders import placer_authority
+from xds.fhir_messages.people import organisations, people
 from xds.messaging.flavours.flavour import Flavour
 from xds.messaging.model import (
     EntityNumber,
@@ -79,15 +81,20 @@ class ReportReader:
         if has_content and status != "cancelled" and not documents:
             return None
         action, parent = self._action(placed, status)
-        period = (resource.get("context") or {}).get("period") or {}
+        context = resource.get("context") or {}
+        period = context.get("period") or {}
         common = self._common(report, resource)
-        when = self.message.time(resource.get("date"), f"{placed.path}.date")
+        when = self._written(placed)
         path = f"{placed.path}.context.period"
+        authors = people(self.message, self.flavour, resource.get("author", ()))
         return MessageReport(
             **{
                 **common,
-                "type_code": self.message.code(resource.get("type")) or common["type_code"],
-                "title": resource.get("description") or common["title"],
+                "type_code": self._code(resource.get("type")) or common["type_code"],
+                "title": self._title(resource) or common["title"],
+                "authors": authors or common["authors"],
+                "authenticator": self._authenticator(resource, status) or common["authenticator"],
+                "encounter_numbers": self._encounters(context.get("encounter", ())),
                 "service_start": self.message.time(period.get("start"), path)
                 or common["service_start"],
                 "service_stop": self.message.time(period.get("end"), path)
@@ -106,6 +113,27 @@ class ReportReader:
             location=placed.path,
         )
 
+    def _written(self, placed: PlacedResource) -> str:
+        """Return when a document was made: the first that says it."""
+        contents = placed.resource.get("content", ())
+        made = [(one.get("attachment") or {}).get("creation") for one in contents[:1]]
+        said = next((one for one in (*made, placed.resource.get("date")) if one), None)
+        return self.message.time(said, f"{placed.path}.date")
+
+    def _title(self, resource: Mapping[str, Any]) -> str:
+        """Return what stands in the place of TXA-25, else in an MDM in that of TXA-2."""
+        kind = self.message.code(resource.get("type"))
+        named = kind.display_name if kind and self.envelope.code == "MDM" else ""
+        return self.flavour.title_of(resource.get("description") or named)
+
+    def _authenticator(
+        self, resource: Mapping[str, Any], status: ReportStatus
+    ) -> MessagePerson | None:
+        signed = resource.get("authenticator")
+        if not signed or status not in ("final", "corrected"):
+            return None
+        return next(iter(people(self.message, self.flavour, [signed])), None)
+
     def _documents(self, placed: PlacedResource) -> tuple[MessageDocument, ...]:
         found = []
         for place, one in enumerate(placed.resource.get("content", ())):
@@ -119,7 +147,7 @@ class ReportReader:
                 MessageDocument(
                     content=content,
                     slot=str(place + 1) if place else "",
-                    title=attachment.get("title", ""),
+                    title=self.flavour.title_of(attachment.get("title", "")),
                     location=path,
                 )
             )
@@ -143,7 +171,7 @@ class ReportReader:
             action = _RELATES.get(one.get("code", ""))
             identifier = (one.get("target") or {}).get("identifier")
             if action and identifier:
-                return action, number_of(identifier, self.flavour)
+                return action, self._numbered(identifier)
             if action:
                 path = f"{placed.path}.relatesTo[{place}].target.identifier"
                 self.message.warn(FIELD, path, "the target is named by its identifier")
@@ -225,23 +253,40 @@ class ReportReader:
         """Return the number of a resource: of a type, else the first."""
         identifiers = placed.resource.get("identifier", ())
         chosen = [one for one in identifiers if type_of(one) in types] or identifiers
-        found = (number_of(one, self.flavour) for one in chosen)
-        return next(filter(None, found), None)
+        return next(filter(None, map(self._numbered, chosen)), None)
 
-    def _related(self, resource: Mapping[str, Any], kind: str) -> Iterator[EntityNumber | None]:
+    def _numbered(self, identifier: Mapping[str, Any]) -> EntityNumber | None:
+        """Return a number of the laboratory, or of another that it names."""
+        return number_of(identifier, self.flavour, self.flavour.issuer(self.envelope))
+
+    def _encounters(self, references: Iterable[Mapping[str, Any]]) -> tuple[EntityNumber, ...]:
+        found = []
+        for one in references:
+            said = self.message.resource(one)
+            listed = said.get("identifier") or [one.get("identifier") or {}]
+            found.append(self._numbered(listed[0]))
+        return _unique(found)
+
+    def _related(
+        self, resource: Mapping[str, Any], kind: str, issuer: str | None = None
+    ) -> Iterator[EntityNumber | None]:
+        issuer = self.flavour.issuer(self.envelope) if issuer is None else issuer
         for one in (resource.get("context") or {}).get("related", ()):
             identifier = one.get("identifier") or {}
             if type_of(identifier) == kind:
-                yield number_of(identifier, self.flavour)
+                yield number_of(identifier, self.flavour, issuer)
 
     def _placers(
         self, resource: Mapping[str, Any], report: PlacedResource | None
     ) -> tuple[EntityNumber, ...]:
-        found = list(self._related(resource, "PLAC"))
-        for request in self._requests(report):
+        requests = self._requests(report)
+        placing = [placer_authority(self.message, one, self.flavour) for one in requests]
+        first = next(iter(placing), self.flavour.placer_authority)
+        found = list(self._related(resource, "PLAC", first))
+        for request, issuer in zip(requests, placing, strict=True):
             for one in request.resource.get("identifier", ()):
                 if type_of(one) in ("PLAC", ""):
-                    found.append(number_of(one, self.flavour))
+                    found.append(number_of(one, self.flavour, issuer))
         return _unique(found)
 
     def _requests(self, report: PlacedResource | None) -> Sequence[PlacedResource]:
@@ -255,59 +300,101 @@ class ReportReader:
         """Return what a report has of itself, of its request, of the sender and of the flavour."""
         said, flavour = report.resource if report else {}, self.flavour
         path = report.path if report else "Bundle"
-        period = said.get("effectivePeriod") or {}
-        start = said.get("effectiveDateTime") or period.get("start")
+        context = reference.get("context") or {}
         tests = list(self._tests(report))
-        title = next((one.display_name for one in tests if one.display_name), "")
-        laboratory = self._laboratory(said, reference)
+        labels = [one.code for one in map(self._code, reference.get("securityLabel", ())) if one]
+        interpreters = said.get("resultsInterpreter", ())
+        authors = people(self.message, flavour, interpreters, "interpreter")
+        signs = flavour.interpreter_signs and said.get("status") == "final" and authors
         return {
-            "type_code": flavour.type_code or self.message.code(said.get("code")),
-            "class_code": flavour.class_code,
-            "practice_setting": flavour.practice_setting,
-            "facility_type": flavour.facility_type,
-            "confidentiality": flavour.confidentiality,
-            "language": flavour.language,
+            "type_code": self._type(said),
+            "class_code": self._class(reference),
+            "practice_setting": self._code(context.get("practiceSetting"))
+            or flavour.practice_setting,
+            "facility_type": self._code(context.get("facilityType")) or flavour.facility_type,
+            "confidentiality": flavour.strictest(labels, [one.code for one in tests]),
+            "language": _language(reference) or flavour.language,
             "event_codes": tests,
-            "title": title,
+            "title": self._name(said, tests),
             "reported": self.message.time(said.get("issued"), f"{path}.issued"),
-            "service_start": self.message.time(start, f"{path}.effectiveDateTime"),
-            "service_stop": self.message.time(period.get("end"), f"{path}.effectivePeriod.end"),
-            "authors": self._authors(said),
-            "laboratory": laboratory,
+            **self._service_times(said, path),
+            "authors": authors,
+            "authenticator": authors[0] if signs else None,
+            "laboratory": self._laboratory(said, reference),
+            "encounter_numbers": self._encounters(filter(None, [said.get("encounter")])),
+        }
+
+    def _code(self, concept: Mapping[str, Any] | None) -> Code | None:
+        found = self.message.code(concept)
+        return self.flavour.translated(found) if found else None
+
+    def _is_type(self, code: Code | None) -> bool:
+        known = ((one.code, one.coding_scheme) for one in self.flavour.known_types)
+        return code is not None and (code.code, code.coding_scheme) in known
+
+    def _type(self, said: Mapping[str, Any]) -> Code | None:
+        """Return the type of a report: its code where that is one, else as HL7 v2 has it."""
+        flavour, code = self.flavour, self._code(said.get("code"))
+        if self._is_type(code):
+            return code
+        departments = map(self.message.code, said.get("category", ()))
+        by_department = (flavour.department_types.get(one.code) for one in departments if one)
+        return (
+            flavour.type_code
+            or (flavour.test_types.get(code.code) if code else None)
+            or next(filter(None, by_department), None)
+            or flavour.default_type_code
+        )
+
+    def _class(self, reference: Mapping[str, Any]) -> Code | None:
+        """Return the class: DocumentReference.category stands for TXA-24, where that is read."""
+        listed = reference.get("category", ()) if self.flavour.class_fields else ()
+        return next(filter(None, map(self._code, listed)), None) or self.flavour.class_code
+
+    def _name(self, said: Mapping[str, Any], tests: Sequence[Code]) -> str:
+        """Return the title of a report: the name of its code, as OBR-4 has it, or of its test."""
+        concept = said.get("code") or {}
+        names = [one.get("display") or "" for one in concept.get("coding", ())]
+        names.append(concept.get("text") or "")
+        of_tests = [one.display_name for one in tests]
+        listed = (*of_tests, *names) if self._is_type(self._code(concept)) else (*names, *of_tests)
+        return self.flavour.title_of(next(filter(None, listed), ""))
+
+    def _service_times(self, said: Mapping[str, Any], path: str) -> dict[str, str]:
+        """Return when what is reported was done: as said, else when a specimen was taken."""
+        period = said.get("effectivePeriod") or {}
+        effective = said.get("effectiveDateTime")
+        specimen = self.message.resource(next(iter(said.get("specimen", ())), None))
+        taken = specimen.get("collection") or {}
+        over = taken.get("collectedPeriod") or {}
+        starts = (
+            *(effective, period.get("start"), taken.get("collectedDateTime"), over.get("start")),
+            specimen.get("receivedTime"),
+        )
+        ends = (period.get("end"), over.get("end"), effective)
+        return {
+            "service_start": self.message.time(next(filter(None, starts), None), path),
+            "service_stop": self.message.time(next(filter(None, ends), None), path),
         }
 
     def _tests(self, report: PlacedResource | None) -> Iterator[Code]:
-        for request in self._requests(report):
-            code = self.message.code(request.resource.get("code"))
-            if code is not None:
-                yield code
+        """Yield the tests that were asked for; where nothing says them, that of the report."""
+        requested = (self._code(one.resource.get("code")) for one in self._requests(report))
+        found = [code for code in requested if code is not None]
+        own = self._code((report.resource if report else {}).get("code"))
+        if not found and own is not None and not self._is_type(own):
+            found = [own]
+        yield from dict.fromkeys(found)
 
     def _laboratory(
         self, said: Mapping[str, Any], reference: Mapping[str, Any]
     ) -> MessageOrganisation | None:
-        code = self.envelope.sending_facility or self.flavour.laboratory
-        custodian = (reference.get("custodian") or {}).get("identifier") or {}
-        code = custodian.get("value") or self.flavour.laboratory or code
-        known = self.flavour.organisations.get(code, "")
-        if not code:
-            return None
-        oid = self.flavour.organisation_authorities.get("ODS", "") if known else ""
-        return MessageOrganisation(name=known or code, code=code, oid=oid)
-
-    def _authors(self, said: Mapping[str, Any]) -> tuple[MessagePerson, ...]:
-        found = []
-        for one in said.get("resultsInterpreter", ()):
-            placed = self.message.referred(one)
-            person = placed.resource if placed else {}
-            if person.get("resourceType") == "PractitionerRole":
-                inner = self.message.referred(person.get("practitioner"))
-                person = inner.resource if inner else {}
-            name: Mapping[str, Any] = next(iter(person.get("name", ())), {})
-            family = name.get("family") or name.get("text") or one.get("display") or ""
-            if family:
-                given = " ".join(name.get("given", ())[:1])
-                found.append(MessagePerson(family=family, given=given))
-        return tuple(found)
+        """Return who issues a report: performer, custodian, the flavour's, or the sender."""
+        flavour = self.flavour
+        listed = [*said.get("performer", ()), reference.get("custodian")]
+        named = next(organisations(self.message, flavour, listed), None)
+        code = flavour.laboratory or self.envelope.sending_facility
+        return named or flavour.organisation("", code)
 
 
 def _docstatus(reference: Mapping[str, Any], report: Mapping[str, Any]) -> ReportStatus:
@@ -315,6 +402,11 @@ def _docstatus(reference: Mapping[str, Any], report: Mapping[str, Any]) -> Repor
         return "cancelled"
     written = reference.get("docStatus") or report.get("status") or ""
     return _STATUSES.get(written, "final")
+
+
+def _language(reference: Mapping[str, Any]) -> str:
+    listed = ((one.get("attachment") or {}).get("language") for one in reference.get("content", ()))
+    return next(filter(None, listed), "")
 
 
 def _unique(found: Iterable[EntityNumber | None]) -> tuple[EntityNumber, ...]:

@@ -1,11 +1,14 @@
 """What a flavour says (its TOML is read by :mod:`xds.messaging.flavours.reading`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
+from xds.messaging.model import MessageEnvelope, MessageOrganisation
 from xds.messaging.verdicts import AcknowledgementReading
 from xds.metadata.objects import Code
+
+_RANKS: Final = {"N": 1, "R": 2, "V": 3}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,9 @@ class Flavour:
     order_class_code: Code | None = None
     known_types: Sequence[Code] = ()
     """Codes that are types of documents: the code of an OBX that carries one is its type."""
+    test_notes: str = ""
+    """Coding system of tests that notes (NTE-3) name, where OBR-4 has none that is known:
+    ``R1.2=PANEL: R1.2 - Name``."""
     test_types: Mapping[str, Code] = field(default_factory=dict)
     """Codes of tests (OBR-4.1) to typeCode."""
     department_types: Mapping[str, Code] = field(default_factory=dict)
@@ -83,6 +89,8 @@ class Flavour:
     """Cut off at the beginning of titles: ``PANEL:``."""
     person_authorities: Mapping[str, str] = field(default_factory=dict)
     """XCN.9 as written, to an OID."""
+    display_names: Literal["whole", "given-family"] = "whole"
+    """What a person is whom FHIR names by a text alone: a family name, or given names and one."""
     interpreter_signs: bool = False
     """Whether the interpreter of a final report (OBR-32) is its legalAuthenticator."""
     acknowledge: Literal["auto", "original", "enhanced"] = "auto"
@@ -119,3 +127,55 @@ class Flavour:
     most_documents: int = 100
     """That a message may carry."""
     most_segments: int = 20_000
+
+    def issuer(self, envelope: MessageEnvelope) -> str:
+        """Return who issues the numbers of reports that name nobody.
+
+        It is the laboratory, so that a report has one identity whichever system sends it; else the
+        facility that sends.
+        """
+        return self.authority or envelope.sending_facility or envelope.sending_application
+
+    def title_of(self, text: str) -> str:
+        """Return a text as the title of a document: without the prefixes of the sender."""
+        for prefix in self.title_prefixes:
+            if text.casefold().startswith(prefix.casefold()):
+                text = text[len(prefix) :]
+                break
+        return " ".join(text.split())[:256]
+
+    def translated(self, code: Code) -> Code:
+        """Return a code of which the scheme is known as the affinity domain has it."""
+        for name, known in self.codes.items():
+            system, _, written = name.rpartition("|")
+            scheme = self.coding_systems.get(system, system)
+            if (written, scheme) == (code.code, code.coding_scheme):
+                return known
+        return code
+
+    def restricts(self, tests: Iterable[str]) -> bool:
+        """Tell whether the report of some tests is restricted for what they are."""
+        return "R" in self.confidentialities and not set(tests).isdisjoint(self.restricted_tests)
+
+    def strictest(self, written: Iterable[str], tests: Iterable[str]) -> Code | None:
+        """Return the strictest of what is written, of what the tests are, and of the default."""
+        known = self.confidentialities
+        found = [known[code] for code in written if code in known]
+        if self.restricts(tests):
+            found.append(known["R"])
+        if self.confidentiality:
+            found.append(self.confidentiality)
+        return max(found, key=lambda code: _RANKS.get(code.code, 0), default=None)
+
+    def organisation(
+        self, name: str, code: str, oid: str = "", display: str = ""
+    ) -> MessageOrganisation | None:
+        """Return an organisation by its name, its code, or both.
+
+        Without a name it has that of ``organisations``, else what it is shown as, else the code.
+        """
+        known = self.organisations.get(code, "")
+        if code and known and not oid:
+            oid = self.organisation_authorities.get("ODS", "")
+        name = name or known or display or code
+        return MessageOrganisation(name=name, code=code, oid=oid) if name else None

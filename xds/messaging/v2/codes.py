@@ -62,8 +62,4 @@ def document_type(reading: MessageReading, segment: Segment, number: int) -> Cod
 
 def title(reading: MessageReading, text: str) -> str:
     """Return a text as the title of a document: without the prefixes of the flavour."""
-    for prefix in reading.flavour.title_prefixes:
-        if text.casefold().startswith(prefix.casefold()):
-            text = text[len(prefix) :]
-            break
-    return " ".join(text.split())[:256]
+    return reading.flavour.title_of(text)

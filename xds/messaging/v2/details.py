@@ -1,12 +1,13 @@
 """What a report or document has of its order and visit: numbers, codes, people, times."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from xds.hl7v2.message import Segment
 from xds.messaging.model import EntityNumber, MessageOrganisation, MessagePerson
 from xds.messaging.v2 import numbers, persons
-from xds.messaging.v2.codes import coded
+from xds.messaging.v2.codes import coded, title, translated
 from xds.messaging.v2.context import MessageReading
 from xds.messaging.v2.grouping import Grouped, Observation, OrderGroup
 from xds.metadata.datatypes import is_oid
@@ -14,7 +15,8 @@ from xds.metadata.objects import Code
 
 _STUDY: Final = "113014"
 """DICOM code of a study; its value is the UID."""
-_RANKS: Final = {"N": 1, "R": 2, "V": 3}
+_NOTED: Final = re.compile(r"([^\s=]+)=(.+)")
+"""A test that a note names: its code and its name."""
 
 
 def of_orders(
@@ -28,7 +30,7 @@ def of_orders(
         "placer_numbers": _unique(placers(reading, groups)),
         "filler_numbers": _unique(fillers(reading, groups)),
         "encounter_numbers": _unique(_encounters(reading, groups, grouped)),
-        "event_codes": _unique(coded(reading, group.obr, 4) for group in groups),
+        "event_codes": _unique(test for group in groups for test in _tests(reading, group)),
         "requester": _requester(reading, groups),
         "requesting_organisation": _requesting(reading, groups),
         "specimen": _specimen(obr, specimen),
@@ -44,6 +46,20 @@ def of_orders(
 
 def _unique(found: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(one for one in found if one))
+
+
+def _tests(reading: MessageReading, group: OrderGroup) -> Iterator[Code | None]:
+    """Yield the test of a group: OBR-4, else those that its notes name."""
+    found = coded(reading, group.obr, 4)
+    system = reading.flavour.test_notes
+    if found or not system:
+        yield found
+        return
+    for note in (*group.notes, *(note for one in group.observations for note in one.notes)):
+        for repetition in range(note.repetitions(3)):
+            if named := _NOTED.fullmatch(note.value(3, repetition + 1, 1, 1).strip()):
+                name = title(reading, named[2]).removeprefix(f"{named[1]} - ")
+                yield translated(reading, named[1], name, system)
 
 
 def placer_authority(reading: MessageReading, group: OrderGroup) -> str:
@@ -136,14 +152,10 @@ def confidentiality(
     reading: MessageReading, *written: str, tests: Iterable[str] = ()
 ) -> Code | None:
     """Return the strictest of what is written, of what the tests are, and of the default."""
-    known = reading.flavour.confidentialities
-    found = [known[code] for code in written if code in known]
-    if set(tests) & set(reading.flavour.restricted_tests) and "R" in known:
+    named = tuple(tests)
+    if reading.flavour.restricts(named):
         reading.decide("the report is restricted for its test")
-        found.append(known["R"])
-    if reading.flavour.confidentiality:
-        found.append(reading.flavour.confidentiality)
-    return max(found, key=lambda code: _RANKS.get(code.code, 0), default=None)
+    return reading.flavour.strictest(written, named)
 
 
 def studies(observations: Iterable[Observation]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ and how final it is.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from xds.hl7v2.message import Segment
@@ -152,7 +153,8 @@ class _TxaDocument:
             if len(self.carriers) > 1:
                 where = location(self._txa, 12)
                 self._reading.warn(FIELD, where, "several documents have one number")
-            return documents_of(self._reading, self.carriers)
+            found = documents_of(self._reading, self.carriers)
+            return (replace(found[0], title=""),) if len(found) == 1 else found
         content = rendered.content_of(self._reading, [self._group], self._grouped, "")
         if content is None or self._reading.flavour.render == "none":
             where = f"OBX^{self._txa.sequence}"
@@ -222,8 +224,17 @@ class _TxaDocument:
         return self.carriers[0].observation.segment if self.carriers else None
 
     def _authors(self) -> tuple[MessagePerson, ...]:
-        originators = persons.persons(self._reading, self._txa, 9)
-        return originators or persons.persons(self._reading, self._txa, 5)
+        reading, txa = self._reading, self._txa
+        interpreters = (
+            one
+            for group in self._grouped.orders
+            for one in persons.interpreters(reading, group.obr, 32)
+        )
+        return (
+            persons.persons(reading, txa, 9)
+            or persons.persons(reading, txa, 5)
+            or tuple(dict.fromkeys(interpreters))
+        )
 
     def _authenticator(self) -> MessagePerson | None:
         """Return who has authenticated: TXA-22, whose component 15 is the time, else TXA-10."""

@@ -7,13 +7,8 @@ from xds.metadata.datatypes import is_oid
 
 
 def issuing_authority(reading: MessageReading) -> str:
-    """Return who issues the numbers of reports that name nobody.
-
-    It is the laboratory of the flavour, so that a report has one identity whichever system sends
-    it; else the facility that sends.
-    """
-    envelope = reading.envelope
-    return reading.flavour.authority or envelope.sending_facility or envelope.sending_application
+    """Return who issues the numbers of reports that name nobody."""
+    return reading.flavour.issuer(reading.envelope)
 
 
 def entity(

@@ -102,9 +102,4 @@ def organisation_of(
     reading: MessageReading, name: str, code: str, oid: str = ""
 ) -> MessageOrganisation | None:
     """Return an organisation by its name, its code, or both."""
-    known = reading.flavour.organisations.get(code, "")
-    if code and known and not oid:
-        oid = reading.flavour.organisation_authorities.get("ODS", "")
-    if not (name or code):
-        return None
-    return MessageOrganisation(name=name or known or code, code=code, oid=oid)
+    return reading.flavour.organisation(name, code, oid)
