@@ -81,6 +81,17 @@ def test_what_moves_no_document_is_accepted(fed: FedServer, world: World, trigge
     assert outcome(fed.ask(adt(trigger, pid("1^^^OTHER")))) == ("AE", [("PID^1^3^1^4", "204")])
 
 
+@shows("ITI-8 A44", "ITI-8 A45")
+@pytest.mark.parametrize("trigger", ["A44", "A45"])
+def test_what_would_move_documents_is_refused(fed: FedServer, world: World, trigger: str) -> None:
+    (one,) = ids(world, 1)
+    moved = fed.ask(adt(trigger, pid(one), mrg("")))
+    assert outcome(moved) == ("AE", [("MSH^1^9^1^2", "207")])
+    assert b"documents do not move" in moved.raw
+    unknown = fed.ask(adt(trigger, pid("1^^^OTHER"), mrg("")))
+    assert outcome(unknown) == ("AE", [("PID^1^3^1^4", "204")])
+
+
 # --- what is learned -----------------------------------------------------------------------------
 
 

@@ -64,8 +64,6 @@ def _expected(sample: Sample) -> list[str]:
     if mode.startswith("enhanced"):
         codes = re.findall(r"(?:accept|application)=(\w+)", mode)
         return [one for one in codes if one != "none"]
-    if sample.row["event"] == "ADT^A45":
-        return ["AR"]  # no document is moved with a visit, and the event is not taken
     return [sample.row["ack_hl7" if sample.row["kind"] == "adt" else "ack_nhs"]]
 
 

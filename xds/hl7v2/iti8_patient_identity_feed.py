@@ -3,7 +3,7 @@
 Beside A01, A04, A05, A08 and A40 these are persons without a visit (A28, A31, A29), the older forms
 of a merge (A18, A34, A36, A39), changes of an id (A46, A47), and links between the ids of a person
 in several domains (A24, A37; IHE PAM, ITI TF-2 3.30). Of all of them it is learned which ids are
-one person's, and who that is.
+one person's, and who that is. Moves of accounts and visits (A44, A45) are refused.
 """
 
 from collections.abc import Callable
@@ -59,6 +59,16 @@ def _noted_update(feed: Feed, message: Message, access: Access) -> None:
 def keep(feed: Feed, message: Message, access: Access) -> None:
     """Change nothing: what is told is of no document, or documents stay where they are."""
     _noted(feed, message, access)
+
+
+def move(feed: Feed, message: Message, access: Access) -> None:
+    """Refuse that an account or a visit becomes another patient's: its documents do not follow.
+
+    The refusal has the sender's operators look whether documents are to be filed anew.
+    """
+    _noted(feed, message, access)
+    reason = "documents do not move with an account or a visit: send them for the other patient"
+    raise MessageRefused(Problem("207", "MSH^1^9^1^2", reason))
 
 
 def merge(feed: Feed, message: Message, access: Access, *, creates: bool = False) -> None:
@@ -154,4 +164,5 @@ EVENTS: Final = (
     _event("A24", link, _noted_link),
     _event("A37", unlink, _noted_link),
     *(_event(trigger, keep) for trigger in ("A29", "A41", "A42")),
+    *(_event(trigger, move) for trigger in ("A44", "A45")),
 )

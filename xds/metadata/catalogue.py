@@ -189,6 +189,7 @@ ITI_8: Final = TransactionRow(
         TriggerEvent("A37", "End of a link"),
         TriggerEvent("A40", "Merge of two patients"),
         *(TriggerEvent(f"A{one}", "Merge of two accounts or visits") for one in (41, 42)),
+        *(TriggerEvent(f"A{one}", "Move of an account or visit, refused") for one in (44, 45)),
         *(TriggerEvent(f"A{one}", "Change of an id") for one in (46, 47)),
     ),
 )
