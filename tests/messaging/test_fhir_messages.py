@@ -122,6 +122,40 @@ def test_a_report_without_document_has_rows_that_are_rendered() -> None:
     assert [(row.test, row.value, row.unit) for row in rows] == [("Haemoglobin", "141", "g/L")]
 
 
+def test_an_order_names_who_asks() -> None:
+    bundle = json.loads((ROOT / "fixtures/fhir-messages/twin.json").read_text())
+    bundle["entry"][0]["resource"]["eventCoding"]["code"] = "O21"
+    (order,) = read(bundle).orders
+    assert order.placer is not None
+    assert (order.placer.value, order.placer.authority) == ("ORD-7", "HOSP")
+    assert order.requester is None
+    assert order.organisation is not None
+    assert (order.organisation.name, order.organisation.code) == ("Example Hospital", "R9Z")
+    request = bundle["entry"][5]["resource"]
+    del request["identifier"][0]["assigner"]
+    (order,) = read(bundle).orders
+    assert order.placer is not None
+    assert order.placer.authority == "R9Z"
+
+
+def test_a_report_alone_has_the_type_of_its_department_and_the_name_of_its_code() -> None:
+    bundle = json.loads((ROOT / "fixtures/fhir-messages/twin.json").read_text())
+    bundle["entry"] = [
+        one
+        for one in bundle["entry"]
+        if one["resource"]["resourceType"] not in ("DocumentReference", "ServiceRequest")
+    ]
+    said = next(e["resource"] for e in bundle["entry"] if "presentedForm" in e["resource"])
+    system = "http://terminology.hl7.org/CodeSystem/v2-0074"
+    said["category"] = [{"coding": [{"system": system, "code": "GE"}]}]
+    (report,) = read(bundle).reports
+    assert report.type_code is not None
+    assert report.type_code.code == "1054161000000101"
+    assert report.title == "Aortic disease"
+    assert [one.code for one in report.event_codes] == ["R125.1"]
+    assert [one.value for one in report.encounter_numbers] == ["V-1"]
+
+
 # --- the samples
 
 

@@ -1,6 +1,7 @@
 """The HL7 v2 and the FHIR form of one report give the same DocumentEntry."""
 
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -69,7 +70,7 @@ class Twins:
             flavour=flavours.flavour_of(content.envelope),
             content=content,
         )
-        folder = self.folder / media
+        folder = self.folder / secrets.token_hex(4)
         folder.mkdir()
         with filing_world(self.databases, folder, repository_unique_id="2.999.7") as world:
             outcome: FilingOutcome = world.filer.file(incoming)
@@ -111,6 +112,62 @@ def test_twins_that_say_the_same_give_equal_entries(twins: Twins, name: str, eve
     assert kinds == ["ORD-7", "R-200", "V-1"]
     assert one.reference_id_list[0].startswith("ORD-7^^^&2.999.9.2&ISO^")
     assert len([value for value in one.source_patient_info if value.startswith("PID-3|")]) == 2
+
+
+def test_a_unique_id_of_the_sender_is_kept_by_both(twins: Twins, tmp_path: Path) -> None:
+    message = (FIXTURES / "hl7v2/mdm_twin.hl7").read_bytes()
+    (tmp_path / "own.hl7").write_bytes(message.replace(b"R-200^X9Z||ORD", b"2.999.4.7||ORD"))
+    bundle = json.loads((FIXTURES / "fhir-messages/twin.json").read_text())
+    reference = bundle["entry"][3]["resource"]
+    del reference["identifier"]
+    del reference["context"]["related"]
+    reference["masterIdentifier"] = {"system": "urn:ietf:rfc:3986", "value": "urn:oid:2.999.4.7"}
+    (tmp_path / "own.json").write_text(json.dumps(bundle))
+    one = twins.v2(tmp_path / "own.hl7", read_flavours())
+    other = twins.fhir(tmp_path / "own.json", read_flavours(), "T02")
+    assert (one.unique_id, other.unique_id) == ("2.999.4.7",) * 2
+    assert differing(one, other) == {}
+    assert [value.split("^")[0] for value in one.reference_id_list] == ["ORD-7", "R-200", "V-1"]
+
+
+def test_a_name_in_a_text_and_a_test_in_a_note_are_read_as_the_flavour_says(
+    twins: Twins, tmp_path: Path
+) -> None:
+    (tmp_path / "flavours").mkdir()
+    own = """
+display_names = "given-family"
+test_notes = "England-GenomicTestDirectory"
+title_prefixes = ["PANEL:"]
+
+[domains]
+HOSP = "2.999.1.1"
+
+[[match]]
+application = "LABSYS"
+"""
+    (tmp_path / "flavours/own.toml").write_text(own)
+    flavours = read_flavours(tmp_path / "flavours")
+    message = (FIXTURES / "hl7v2/oru_twin.hl7").read_bytes()
+    message = message.replace(b"R125.1^Aortic disease^England-GenomicTestDirectory", b"AO^Aorta^L")
+    message = message.replace(b"C1234567&Smith&John&&&Dr&&&GMC", b"&Smith&John")
+    message += b"NTE|1|L|R125.1=PANEL: R125.1 - Aortic disease\rNTE|2|L|No test\r"
+    (tmp_path / "own.hl7").write_bytes(message)
+    bundle = json.loads((FIXTURES / "fhir-messages/twin.json").read_text())
+    report, patient = bundle["entry"][6]["resource"], bundle["entry"][1]["resource"]
+    report["resultsInterpreter"] = [{"display": "John Smith"}]
+    number = patient["identifier"][1]
+    del number["system"]
+    number["assigner"] = {"identifier": {"value": "HOSP"}}
+    (tmp_path / "own.json").write_text(json.dumps(bundle))
+    one = twins.v2(tmp_path / "own.hl7", flavours)
+    other = twins.fhir(tmp_path / "own.json", flavours)
+    assert differing(one, other) == {}
+    assert one.author[0].person == ("^Smith^John",)
+    (test,) = one.event_code_list
+    assert (test.code, test.display_name) == ("R125.1", "Aortic disease")
+    assert one.source_patient_info[1] == "PID-3|P100^^^&2.999.1.1&ISO"
+    whole = twins.fhir(tmp_path / "own.json", read_flavours(), "T02")
+    assert whole.author[0].person == ("^John Smith",)
 
 
 # --- the samples: what their twins do not share, since the two messages say different things

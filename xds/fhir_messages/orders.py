@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from xds.fhir_messages.bundle import MessageBundle, PlacedResource, number_of, type_of
-from xds.fhir_messages.people import organisations
+from xds.fhir_messages.people import organisations, people
 from xds.messaging.flavours.flavour import Flavour
 from xds.messaging.model import EntityNumber, MessageEnvelope, MessageOrder
 from xds.messaging.verdicts import SEGMENT
@@ -28,6 +28,7 @@ def _order(
 ) -> MessageOrder:
     said = placed.resource
     placing = placer_authority(message, placed, flavour)
+    asking = [one for one in [said.get("requester")] if one]
     ordered = said.get("authoredOn") or said.get("occurrenceDateTime")
     return MessageOrder(
         control=_CONTROLS.get(said.get("status", ""), "NW"),
@@ -36,6 +37,8 @@ def _order(
         group=_group(placed, flavour, placing),
         status=said.get("status", ""),
         test=message.code(said.get("code")),
+        requester=next(iter(people(message, flavour, asking)), None),
+        organisation=next(organisations(message, flavour, asking), None),
         ordered=message.time(ordered, f"{placed.path}.authoredOn"),
         location=placed.path,
     )

@@ -21,7 +21,9 @@ from xds.messaging.model import (
     ReportStatus,
 )
 from xds.messaging.verdicts import FIELD, SEGMENT
+from xds.metadata.datatypes import is_oid
 from xds.metadata.objects import Code
+from xds.metadata.systems import OID_URN
 
 _STATUSES: Final[Mapping[str, ReportStatus]] = {
     "registered": "incomplete",
@@ -73,7 +75,10 @@ class ReportReader:
 
     def _of_reference(self, placed: PlacedResource) -> MessageReport | None:
         resource = placed.resource
+        unique_ids = _oids(resource.get("masterIdentifier"))
         number = self._number(placed, ("FILL",))
+        if number is None and unique_ids:
+            number = self._numbered({"value": unique_ids[0]})
         report = self._report_of(resource, number)
         status = _docstatus(resource, report.resource if report else {})
         has_content = self.envelope.trigger not in _CONTENT_FOLLOWS
@@ -109,7 +114,14 @@ class ReportReader:
             version_time=when or common["reported"] or self.envelope.sent,
             created=when or common["reported"] or self.envelope.sent,
             placer_numbers=self._placers(resource, report),
-            filler_numbers=_unique([number, *self._related(resource, "FILL")]),
+            filler_numbers=_unique(
+                [
+                    None if number and number.value in unique_ids else number,
+                    *self._related(resource, "FILL"),
+                    self._number(report, ("FILL",)) if report else None,
+                ]
+            ),
+            unique_ids=unique_ids,
             location=placed.path,
         )
 
@@ -402,6 +414,12 @@ def _docstatus(reference: Mapping[str, Any], report: Mapping[str, Any]) -> Repor
         return "cancelled"
     written = reference.get("docStatus") or report.get("status") or ""
     return _STATUSES.get(written, "final")
+
+
+def _oids(identifier: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return the OID that an Identifier is, as TXA-12 of HL7 v2 has it; nothing if it is none."""
+    value = ((identifier or {}).get("value") or "").removeprefix(OID_URN)
+    return (value,) if is_oid(value) else ()
 
 
 def _language(reference: Mapping[str, Any]) -> str:
