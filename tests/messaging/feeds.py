@@ -87,6 +87,22 @@ class Feeds:
             assert time.monotonic() < until, found
             time.sleep(0.05)
 
+    def settle(self) -> None:
+        """Wait until nothing is under way, so that the next message is that of the test."""
+        until = time.monotonic() + 30
+        database = Database(configured(self.server.data).database_url)
+        try:
+            while True:
+                with database.read() as connection:
+                    under_way = outbound_message.c.state.in_(["waiting", "failed"])
+                    found = records.messages(connection, under_way, most=100)
+                if not found:
+                    return
+                assert time.monotonic() < until, found
+                time.sleep(0.05)
+        finally:
+            database.close()
+
 
 def segment(message: list[list[str]], name: str) -> list[str]:
     (found,) = [one for one in message if one[0] == name]

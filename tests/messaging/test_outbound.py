@@ -168,6 +168,7 @@ def test_what_is_withdrawn_before_it_was_sent_is_not_told(feeds: MessageFeeds) -
 def test_what_is_refused_for_good_is_given_up(
     feeds: MessageFeeds, answers: list[str | None], state: str, reason: str
 ) -> None:
+    feeds.settle()
     feeds.mdm.answers[:] = answers
     entry = feeds.provide()
     (record,) = feeds.wait_for(entry, state)
@@ -186,6 +187,7 @@ def test_what_is_refused_for_good_is_given_up(
 def test_what_may_succeed_later_is_tried_again_under_its_id(
     feeds: MessageFeeds, answer: str | None
 ) -> None:
+    feeds.settle()
     feeds.mdm.answers[:] = [answer]
     entry = feeds.provide()
     first, second = feeds.mdm.wait_for(2, number_of(entry))
@@ -222,6 +224,7 @@ def test_an_operator_pauses_resumes_and_replays(feeds: MessageFeeds) -> None:
 
 
 def test_what_was_given_up_is_sent_again(feeds: MessageFeeds) -> None:
+    feeds.settle()
     feeds.mdm.answers[:] = ["AE 102"]
     entry = feeds.provide()
     (dead,) = feeds.wait_for(entry, "dead")

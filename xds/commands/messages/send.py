@@ -63,11 +63,12 @@ def command(
 
     Ends with 0 where all were taken, 1 where one was refused, 3 where there was no answer.
     """
+    paths = list(_paths(files))  # before anything is sent: a name may be wrong
     try:
         tls = tls_context(ca, cert, key) if ca or cert else None
         bearer = Path(token).read_text().strip() if token else ""
         with closing(_sender(url, tls, bearer, timeout)) as sender:
-            results = [_sent(sender, path) for path in _paths(files)]
+            results = [_sent(sender, path) for path in paths]
     except (NoAnswer, OSError, TransportFailed) as error:
         why = error.strerror if isinstance(error, OSError) else None
         click.echo(f"Error: {url}: {why or error}", err=True)
