@@ -52,10 +52,13 @@ def test_what_is_not_there_is_told(elsewhere: Elsewhere, path: str) -> None:
         b"".join(_fetching(elsewhere).fetch(elsewhere.url + path))
 
 
-@pytest.mark.parametrize("path", ["/docs/note", "/docs/chunked"])
-def test_what_is_too_large_is_not_taken(elsewhere: Elsewhere, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "most"), [("/docs/note", 5), ("/docs/chunked", 5), ("/docs/broken", 50)]
+)
+def test_what_is_too_large_is_not_taken(elsewhere: Elsewhere, path: str, most: int) -> None:
+    """Where the server states it, also without what it has not sent."""
     with pytest.raises(TooLarge):
-        b"".join(_fetching(elsewhere, most=5).fetch(elsewhere.url + path))
+        b"".join(_fetching(elsewhere, most=most).fetch(elsewhere.url + path))
 
 
 def test_a_server_that_takes_too_long_is_left(elsewhere: Elsewhere) -> None:

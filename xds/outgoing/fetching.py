@@ -92,12 +92,17 @@ class Fetching:
         return HttpEndpoint(target.url, settings)
 
     def _content(self, answer: HttpResponse, until: float) -> Iterator[bytes]:
-        read = 0
+        read, stated = 0, answer.length or 0
+        if stated > self.most:
+            raise self._too_large()
         while block := _block(answer, until):
             read += len(block)
             if read > self.most:
-                raise TooLarge(f"it has more than {self.most} bytes")
+                raise self._too_large()
             yield block
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"it has more than {self.most} bytes")
 
 
 def _asked(endpoint: HttpEndpoint, accept: str, until: float) -> HttpResponse:

@@ -206,6 +206,8 @@ class HttpResponse(Closing):
         try:
             self._reusable = reusable and head.keeps_alive
             self._body = connection.body(head)
+            self.length = None if head.is_chunked else head.length
+            """The bytes of the body, where the server states them."""
         except NotHTTP as error:
             raise TransportFailed(f"The server {error}.") from error
         self._closed = False
