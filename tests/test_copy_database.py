@@ -31,6 +31,7 @@ FURTHER = (
     *("message", "message_number", "message_part", "message_order", "report"),
     *("patient_link", "patient_details"),
     *("outbound_message", "paused_destination"),
+    *("account", "account_session", "login_failure"),
 )
 EXAMPLES: dict[type, object] = {Text: "Ä text", LargeBinary: b"\0\xff"}
 

@@ -30,7 +30,7 @@ LAYERS: Final = (
     ("affinity_domain",),
     ("dsub",),
     ("client", "notification"),
-    ("registry", "repository", "audit", "telemetry"),
+    ("registry", "repository", "audit", "telemetry", "accounts"),
     ("config", "schema_validation"),
     ("options",),
     ("security",),
@@ -58,6 +58,7 @@ LESS: Final = {
         "errors",
     ),
     "wire": ("base64_blocks", "metadata", "errors"),
+    "accounts": ("database", "security", "metadata", "errors"),
     "audit": (
         "config",
         "database",
@@ -159,7 +160,9 @@ LESS: Final = {
 LIBRARIES: Final = {
     "spyne": ("soap.spyne_adapter",),
     "six": ("soap.spyne_adapter",),
+    "argon2": ("accounts.passwords",),
     "sqlalchemy": (
+        "accounts",
         "websocket.source",
         "dsub.pull_points",
         "dsub.recorder",

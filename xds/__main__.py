@@ -48,6 +48,10 @@ COMMANDS: Final = MappingProxyType(
             "maintenance.destinations",
             "List where documents are sent as messages and how it fares; pause, resume, replay.",
         ),
+        "users": (
+            "maintenance.users",
+            "List the accounts of the console, add one, give it a password, or remove it.",
+        ),
         "subscribe": (
             "client.subscribe",
             "Be told what happens to the documents of a patient, here or at a URL.",

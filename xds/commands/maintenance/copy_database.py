@@ -48,6 +48,7 @@ def command(config: Config, target: str) -> None:
 
 def import_tables() -> None:
     """Import every module that declares tables, all of which are to be copied."""
+    import xds.accounts.tables
     import xds.audit.chain
     import xds.audit.shipping
     import xds.audit.table
