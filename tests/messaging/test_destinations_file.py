@@ -6,8 +6,9 @@ import pytest
 
 from xds.messaging.outbound import destinations_file
 from xds.messaging.outbound.destinations_file import DestinationsError
-from xds.messaging.outbound.rules import BadRule, criterion_of, known_of
+from xds.messaging.outbound.rules import criterion_of, known_of
 from xds.metadata.criteria import evaluate
+from xds.metadata.entry_rules import BadRule
 from xds.metadata.objects import Code, DocumentEntry
 
 SCT = "2.16.840.1.113883.6.96"

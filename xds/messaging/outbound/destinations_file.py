@@ -20,8 +20,9 @@ from xds.messaging.outbound.destination import (
     MessageForm,
     SendingRule,
 )
-from xds.messaging.outbound.rules import BadRule, criterion_of
+from xds.messaging.outbound.rules import criterion_of
 from xds.messaging.verdicts import AcknowledgementReading
+from xds.metadata.entry_rules import BadRule
 
 _ADDRESS: Final = r"^(mllps?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}|https?://\S+)$"
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
