@@ -189,6 +189,7 @@ LIBRARIES: Final = {
     "alembic": ("registry",),
     "zstandard": ("registry.storage.packing",),
     "psycopg": ("database",),
+    "pypdf": ("content.reading.pdf",),
     "fpdf": ("messaging.rendering",),
     "fontTools": ("messaging.rendering",),
     "pymupdf_fonts": ("messaging.rendering",),

@@ -44,11 +44,18 @@ class MalformedXML(ValueError):
     """What came is not XML, or XML that is refused; the sentence may be shown to the sender.
 
     ``logged`` is what a log may have of it: where text is taken for markup, libxml2 names it.
+    ``line`` and ``column`` are counted from one; they are None where the whole is refused.
     """
 
-    def __init__(self, told: str, logged: str | None = None) -> None:
+    def __init__(
+        self,
+        told: str,
+        logged: str | None = None,
+        place: tuple[int | None, int | None] = (None, None),
+    ) -> None:
         super().__init__(told)
         self.logged = logged or told
+        self.line, self.column = place
 
     failure_kind = FailureKind.MALFORMED
 
@@ -156,6 +163,6 @@ def _malformed(error: etree.XMLSyntaxError) -> MalformedXML:
     place = f"(line {line}, column {column})."
     for start, told in _TELLING:
         if message.startswith(start):
-            return MalformedXML(f"{told} {place}")
+            return MalformedXML(f"{told} {place}", place=error.position)
     words, told = " ".join(message.split()).rstrip("."), "The XML is not well-formed"
-    return MalformedXML(f"{told}: {words} {place}", f"{told} {place}")
+    return MalformedXML(f"{told}: {words} {place}", f"{told} {place}", error.position)

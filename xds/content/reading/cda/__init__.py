@@ -1,0 +1,1 @@
+"""CDA documents read: header, sections, entries, results, attachments."""

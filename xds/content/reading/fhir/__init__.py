@@ -1,0 +1,1 @@
+"""FHIR documents read: header, sections, resources, results, attachments."""
