@@ -1,0 +1,231 @@
+"""The header of a CDA as its readers see it (CDA R2 4.2; documents that XDS-SD wraps as well)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from xds.content import cda_values as hl7
+from xds.content.cda_values import NS, Element
+from xds.content.reading.cda.source import CdaSource
+from xds.content.reading.model import (
+    ContentHeader,
+    ContentParty,
+    ContentPatient,
+    RelatedVersion,
+    Relationship,
+)
+
+_GENDERS: Final[Mapping[str, str]] = {"F": "F", "M": "M", "UN": "O", "UNK": "U"}
+_RELATIONSHIPS: Final[Mapping[str, Relationship]] = {
+    "RPLC": "replaces",
+    "APND": "appends",
+    "XFRM": "transforms",
+}
+_STATUSES: Final[Mapping[str, str]] = {
+    "active": "preliminary",
+    "completed": "final",
+    "aborted": "cancelled",
+    "nullified": "entered in error",
+}
+"""ActStatus of a report (XD-LAB, PaLM TF-3 6.3.2.10) in the words of FHIR."""
+_STATUS_CODES: Final = (
+    "{urn:oid:1.3.6.1.4.1.19376.1.3.2}statusCode",
+    "{urn:hl7-org:sdtc}statusCode",
+)
+
+
+def header(source: CdaSource, values: Mapping[str, Any]) -> ContentHeader:
+    """Read the header; ``values`` are the attributes that ITI-106 makes of it."""
+    root = source.root
+    confidential = values.get("confidentiality_code") or (None,)
+    return ContentHeader(
+        unique_id=values.get("unique_id", ""),
+        set_id=_set_id(root),
+        version=_version(root),
+        title=values.get("title", ""),
+        type_code=source.code(root.find(f"{{{NS}}}code")) or values.get("type_code"),
+        status=_status(root),
+        language=values.get("language_code", ""),
+        created=values.get("creation_time", ""),
+        confidentiality=confidential[0],
+        patients=tuple(map(_patient, hl7.each(root, "recordTarget/patientRole"))),
+        authors=tuple(_authors(source)),
+        custodian=_custodian(root),
+        authenticators=tuple(_authenticators(source)),
+        recipients=tuple(_recipients(root)),
+        service_start=values.get("service_start_time") or "",
+        service_stop=values.get("service_stop_time") or "",
+        orders=_ids(root, "inFulfillmentOf/order/id"),
+        templates=_ids(root, "templateId"),
+        related=tuple(related(root)),
+    )
+
+
+def _set_id(element: Element) -> str:
+    return next(iter(_ids(element, "setId")), "")
+
+
+def _version(element: Element) -> int | None:
+    found = hl7.first(element, "versionNumber")
+    value = (found.get("value") or "").strip() if found is not None else ""
+    return int(value) if value.isascii() and value.isdecimal() and len(value) < 10 else None
+
+
+def _ids(element: Element, path: str) -> tuple[str, ...]:
+    return tuple(map(str, hl7.identifiers(hl7.each(element, path))))
+
+
+def _status(root: Element) -> str:
+    for event in hl7.each(root, "documentationOf/serviceEvent"):
+        for name in _STATUS_CODES:
+            if (found := event.find(name)) is not None:
+                return _STATUSES.get(found.get("code") or "", "")
+    return ""
+
+
+def related(root: Element) -> Iterator[RelatedVersion]:
+    """Yield the documents that a document replaces, adds to or is made from (CDA R2 4.2.3)."""
+    for element in hl7.each(root, "relatedDocument"):
+        relationship = _RELATIONSHIPS.get(element.get("typeCode") or "")
+        for parent in hl7.each(element, "parentDocument") if relationship else ():
+            assert relationship is not None, "else there is nothing to iterate"
+            yield RelatedVersion(
+                relationship=relationship,
+                unique_ids=_ids(parent, "id"),
+                set_id=_set_id(parent),
+                version=_version(parent),
+            )
+
+
+# Persons and organisations
+
+
+def shown(name: Element) -> str:
+    """Return a name as its readers see it: its parts in the order that they have."""
+    parts = [hl7.text(part) for part in name.iterchildren("{*}*")]
+    return " ".join(part for part in parts if part) or hl7.text(name)
+
+
+def _named(element: Element | None) -> str:
+    found = hl7.names(element) if element is not None else []
+    return shown(found[0]) if found else ""
+
+
+def address(element: Element) -> str:
+    """Return the first address of an element, its parts separated by commas."""
+    found = hl7.first(element, "addr")
+    if found is None:
+        return ""
+    parts = [hl7.text(part) for part in found.iterchildren("{*}*")]
+    return ", ".join(part for part in parts if part) or hl7.text(found)
+
+
+def _telecoms(element: Element) -> tuple[str, ...]:
+    values = ((one.get("value") or "").strip() for one in hl7.each(element, "telecom"))
+    return tuple(value for value in values if value)
+
+
+def _cx(element: Element) -> tuple[str, ...]:
+    """Return the ids within an OID as CX; the rest as they are."""
+    ids = hl7.identifiers(hl7.each(element, "id"))
+    return tuple(f"{one.extension}^^^&{one.root}&ISO" if one.is_cx else str(one) for one in ids)
+
+
+def _patient(role: Element) -> ContentPatient:
+    person = hl7.first(role, "patient")
+    names = hl7.names(person) if person is not None else []
+    name = hl7.PersonName.read(names[0]) if names else None
+    return ContentPatient(
+        family=name.family if name else "",
+        given=" ".join(name.given) if name else "",
+        name=shown(names[0]) if names else "",
+        birth_date=_born(person) if person is not None else "",
+        sex=_sex(person) if person is not None else "",
+        identifiers=_cx(role),
+        address=address(role),
+    )
+
+
+def _born(person: Element) -> str:
+    found = hl7.first(person, "birthTime")
+    day = (found.get("value") or "").strip()[:8] if found is not None else ""
+    return day if day.isascii() and day.isdecimal() else ""
+
+
+def _sex(person: Element) -> str:
+    found = person.find(f"{{{NS}}}administrativeGenderCode")
+    if found is None:
+        return ""
+    return _GENDERS.get(found.get("code") or found.get("nullFlavor") or "", "")
+
+
+_PERSONS: Final = (
+    "assignedPerson",
+    "associatedPerson",
+    "informationRecipient",
+    "playingEntity",
+)
+_ORGANISATIONS: Final = (
+    "representedOrganization",
+    "scopingOrganization",
+    "receivedOrganization",
+    "representedCustodianOrganization",
+)
+_DEVICES: Final = ("assignedAuthoringDevice", "playingDevice")
+
+
+def party(role: Element, *, said: str = "", time: str = "") -> ContentParty:
+    """Read who plays a role: assignedAuthor, assignedEntity, participantRole and the like."""
+    person = _first(role, _PERSONS)
+    organisation = _first(role, _ORGANISATIONS)
+    return ContentParty(
+        name=_named(person) or _device(role),
+        organisation=_named(organisation),
+        role=said,
+        time=time,
+        identifiers=_cx(role) or (_cx(organisation) if organisation is not None else ()),
+        address=address(role) or (address(organisation) if organisation is not None else ""),
+        telecoms=_telecoms(role) or (_telecoms(organisation) if organisation is not None else ()),
+    )
+
+
+def _first(element: Element, names: Sequence[str]) -> Element | None:
+    return next((one for name in names if (one := hl7.first(element, name)) is not None), None)
+
+
+def _device(role: Element) -> str:
+    device = _first(role, _DEVICES)
+    if device is None:
+        return ""
+    parts = (
+        hl7.text(hl7.first(device, name)) for name in ("manufacturerModelName", "softwareName")
+    )
+    return " ".join(part for part in parts if part)
+
+
+def _authors(source: CdaSource) -> Iterator[ContentParty]:
+    for author in hl7.each(source.root, "author"):
+        for role in hl7.each(author, "assignedAuthor"):
+            said = source.words(hl7.first(author, "functionCode"))
+            yield party(
+                role,
+                said=said or source.words(hl7.first(role, "code")),
+                time=source.time(hl7.first(author, "time")),
+            )
+
+
+def _authenticators(source: CdaSource) -> Iterator[ContentParty]:
+    for name in ("legalAuthenticator", "authenticator"):
+        for signature in hl7.each(source.root, name):
+            for role in hl7.each(signature, "assignedEntity"):
+                said = source.words(hl7.first(role, "code"))
+                yield party(role, said=said, time=source.time(hl7.first(signature, "time")))
+
+
+def _custodian(root: Element) -> ContentParty | None:
+    found = hl7.first(root, "custodian/assignedCustodian")
+    return party(found) if found is not None else None
+
+
+def _recipients(root: Element) -> Iterator[ContentParty]:
+    for role in hl7.each(root, "informationRecipient/intendedRecipient"):
+        yield party(role)
