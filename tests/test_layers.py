@@ -212,6 +212,9 @@ LIBRARIES: Final = {
         "messaging.outbound.destinations_file",
     ),
     "pydantic_settings": ("config",),
+    "jinja2": ("content.pages",),
+    "markupsafe": ("content.pages",),
+    "nh3": ("content.pages",),
     "lxml": (
         "dsub",
         "wire",

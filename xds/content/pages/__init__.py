@@ -1,0 +1,1 @@
+"""Documents as pages of HTML that are safe to open: own markup only, no script, nothing fetched."""

@@ -1,0 +1,471 @@
+"""Markup of a document becomes HTML by a table: what stands in no row is its text, escaped.
+
+Nothing in a document makes it fail. Where an element stands out of its place, its words stand
+there, in a table within a cell, in a list within an item. What is beyond the limits is left out,
+which :attr:`NarrativeScope.is_cut` tells.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum, auto
+from typing import Final, TypeAlias
+
+from lxml import etree
+from markupsafe import Markup
+
+from xds.content.pages.links import safe_link
+
+Element: TypeAlias = etree._Element
+MediaRenderer = Callable[[str, str], Markup]
+"""Shows what an XML ID or a URL refers to, with the words beside it."""
+
+MOST_ELEMENTS: Final = 150_000
+"""Of all narratives of a page."""
+_DEEPEST: Final = 64
+"""How deep elements are nested that become elements; below it their text stands. A browser itself
+flattens what is nested deeper than 512."""
+_LONGEST_SPAN: Final = 1_000
+_MOST_SPANNED: Final = 50_000
+"""Cells that all spans of a page make: each takes a browser as long as a cell that is written."""
+_LONGEST_LABEL: Final = 80
+
+_ID: Final = re.compile(r"[^\s\"'<>&]{1,200}")
+_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,4}")
+_SPAN: Final = re.compile(r"[0-9]{1,4}")
+_SCOPES: Final = frozenset({"row", "col", "rowgroup", "colgroup"})
+
+
+class Holds(IntEnum):
+    """What may stand directly within an element of HTML."""
+
+    FLOW = auto()
+    ITEMS = auto()
+    TERMS = auto()
+    TABLE = auto()
+    ROWS = auto()
+    CELLS = auto()
+
+
+_WITHIN: Final[Mapping[Holds, tuple[str, str]]] = {
+    Holds.ITEMS: ("<li>", "</li>"),
+    Holds.TERMS: ("<dd>", "</dd>"),
+    Holds.TABLE: ("<tbody><tr><td>", "</td></tr></tbody>"),
+    Holds.ROWS: ("<tr><td>", "</td></tr>"),
+    Holds.CELLS: ("<td>", "</td>"),
+}
+"""What is put around something that has no place there."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkupRow:
+    """A row of the table: what an element becomes, and where it may stand."""
+
+    tag: str
+    write: Callable[["MarkupRenderer", Element, "MarkupRow"], None]
+    fits: frozenset[Holds] = frozenset({Holds.FLOW})
+    holds: Holds = Holds.FLOW
+    is_block: bool = False
+    """Whether a paragraph cannot hold it."""
+    classes: str = ""
+
+
+Rows = Mapping[object, MarkupRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The elements and attributes of one language of narratives."""
+
+    rows: Rows
+    id: str
+    """The names of its attributes."""
+    languages: Sequence[str]
+    style: str
+    styles: Mapping[str, str]
+    """Words of the style attribute, in lower case, to classes of the page."""
+    caption: str
+    """The tag of the caption of a table or a list."""
+    header_cell: str
+    data_cell: str
+    blocks: tuple[str, ...] = ()
+    footnote: str = ""
+
+
+def escaped(text: str) -> str:
+    """Escape text that stands between tags."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def quoted(text: str) -> str:
+    """Escape text that stands in an attribute."""
+    return escaped(text).replace('"', "&quot;")
+
+
+def language_of(given: str) -> str:
+    """Return a language as RFC 5646 writes it, or nothing where it is none."""
+    language = given.strip().replace("_", "-")
+    return language if _LANGUAGE.fullmatch(language) else ""
+
+
+def words(element: Element) -> str:
+    """Return all text in an element, with single spaces."""
+    return " ".join(" ".join(element.itertext("*")).split())
+
+
+@dataclass
+class NarrativeScope:
+    """What the narratives of one page share: ids, notes, tables, and how much is left of limits."""
+
+    narratives: Sequence[Element]
+    media: MediaRenderer
+    elements_left: int = MOST_ELEMENTS
+    spanned_left: int = _MOST_SPANNED
+    ids: set[str] = field(default_factory=set)
+    """Those that were written; a second element of an id has none."""
+    notes: dict[Element, int] = field(default_factory=dict)
+    """The number of each footnote, in the order of the page."""
+    notes_by_id: dict[str, int] = field(default_factory=dict)
+    tables: int = 0
+    is_cut: bool = False
+    """Whether something was left out for being beyond the limits."""
+    _known_ids: frozenset[str] | None = None
+
+    def has_id(self, given: str, attribute: str) -> bool:
+        """Tell whether a narrative of the page has an element of this id."""
+        if self._known_ids is None:
+            path = f"descendant-or-self::*/@{attribute}"
+            found = (one.xpath(path) for one in self.narratives)
+            self._known_ids = frozenset(str(one) for each in found for one in each)
+        return given in self._known_ids
+
+
+class MarkupRenderer:
+    """Renders one narrative."""
+
+    def __init__(self, vocabulary: Vocabulary, scope: NarrativeScope) -> None:
+        self.vocabulary = vocabulary
+        self.scope = scope
+        self._rows = vocabulary.rows
+        self._parts: list[str] = []
+        self.write = self._parts.append
+        self._depth = 0
+        self._notes: list[tuple[int, Element]] = []
+        self._links = 0
+        self._tables: list[Element] = []
+        self._headers: dict[Element, frozenset[str]] = {}
+        self._is_head = False
+
+    def render(self, narrative: Element) -> Markup:
+        """Return what is in a narrative as HTML that may stand in a ``div``."""
+        self.content(narrative, Holds.FLOW)
+        self._write_notes()
+        return Markup("".join(self._parts))
+
+    # --- content ---------------------------------------------------------------------------------
+
+    def content(self, parent: Element, holds: Holds, without: Element | None = None) -> None:
+        """Write what is in an element, into an element of HTML that holds certain others."""
+        if text := parent.text:
+            self._text(text, holds)
+        if self._depth >= _DEEPEST:
+            self._flattened(parent, holds)
+            return
+        self._depth += 1
+        scope, rows = self.scope, self._rows
+        for child in parent.iterchildren("*"):
+            scope.elements_left -= 1
+            if scope.elements_left < 0:
+                scope.is_cut = True
+                break
+            if child is not without:
+                row = rows.get(child.tag)
+                if row is not None and holds in row.fits:
+                    row.write(self, child, row)
+                else:
+                    self._out_of_place(child, row, holds)
+            if tail := child.tail:
+                self._text(tail, holds)
+        self._depth -= 1
+
+    def _text(self, text: str, holds: Holds) -> None:
+        if holds is Holds.FLOW:
+            self.write(escaped(text))
+        elif not text.isspace():
+            before, after = _WITHIN[holds]
+            self._parts += (before, escaped(text), after)
+
+    def _flattened(self, parent: Element, holds: Holds) -> None:
+        texts = (text for child in parent.iterchildren("*") for text in _texts(child))
+        if told := " ".join(texts).strip():
+            self._text(f" {told} ", holds)
+
+    def _out_of_place(self, child: Element, row: MarkupRow | None, holds: Holds) -> None:
+        if row is None and holds is not Holds.FLOW:
+            self.content(child, holds)  # as if its tags were not there
+        elif row is None or (holds is Holds.FLOW and Holds.FLOW not in row.fits):
+            # a space on either side, so that words do not grow together
+            self.write(" ")
+            self.within("span", child, classes="" if row is None else "block")
+            self.write(" ")
+        else:
+            before, after = _WITHIN[holds]
+            self.write(before)
+            if Holds.FLOW in row.fits:
+                row.write(self, child, row)
+            else:
+                self.content(child, Holds.FLOW)
+            self.write(after)
+
+    def within(
+        self, tag: str, element: Element, holds: Holds = Holds.FLOW, classes: str = ""
+    ) -> None:
+        """Write an element of HTML with the content and the common attributes of another."""
+        self.write(f"<{tag}{self.attributes(element, classes)}>")
+        self.content(element, holds)
+        self.write(f"</{tag}>")
+
+    # --- attributes ------------------------------------------------------------------------------
+
+    def attributes(self, element: Element, classes: str = "") -> str:
+        """Return the attributes that every element may have: id, language and style."""
+        given = element.items()
+        if not given:
+            return f' class="{classes}"' if classes else ""
+        vocabulary = self.vocabulary
+        found, styles = "", classes.split()
+        for name, value in given:
+            if name == vocabulary.id:
+                found += self.identifier(value)
+            elif name in vocabulary.languages:
+                if (language := language_of(value)) and " lang=" not in found:
+                    found += f' lang="{language}"'
+            elif name in (vocabulary.style, "align"):
+                known = vocabulary.styles
+                styles += [known[word] for word in value.lower().split() if word in known]
+        if styles:
+            found += f' class="{" ".join(dict.fromkeys(styles))}"'
+        return found
+
+    def identifier(self, given: str) -> str:
+        """Return the attribute ``id``, kept apart from the page's own; nothing for a second one."""
+        if not _ID.fullmatch(given) or given in self.scope.ids:
+            return ""
+        self.scope.ids.add(given)
+        return f' id="d-{quoted(given)}"'
+
+    def _spans(self, cell: Element) -> str:
+        spans = {name: _span(cell.get(name)) for name in ("colspan", "rowspan")}
+        covered = spans["colspan"] * spans["rowspan"]
+        if covered == 1:
+            return ""
+        self.scope.spanned_left -= covered
+        if self.scope.spanned_left < 0:
+            return ""
+        return "".join(f' {name}="{number}"' for name, number in spans.items() if number > 1)
+
+    def _cell_headers(self, cell: Element) -> str:
+        """Return the header cells that a cell names, those alone that its table has."""
+        if not self._tables or not (named := cell.get("headers", "").split()):
+            return ""
+        table = self._tables[-1]
+        if table not in self._headers:
+            cells = table.iter(self.vocabulary.header_cell)
+            known = (one.get(self.vocabulary.id) for one in cells if _has_words(one))
+            self._headers[table] = frozenset(one for one in known if one and _ID.fullmatch(one))
+        own = cell.get(self.vocabulary.id)
+        found = [one for one in named if one in self._headers[table] and one != own]
+        return f' headers="{" ".join(f"d-{quoted(one)}" for one in found)}"' if found else ""
+
+    # --- the ways to write an element ------------------------------------------------------------
+
+    def plain(self, element: Element, row: MarkupRow) -> None:
+        """Write it as the element of its row."""
+        self.write(f"<{row.tag}{self.attributes(element, row.classes)}>")
+        self.content(element, row.holds)
+        self.write(f"</{row.tag}>")
+
+    def empty(self, element: Element, row: MarkupRow) -> None:
+        """Write it as an element that has no content; if there is any, it follows."""
+        self.write(f"<{row.tag}>")
+        self.content(element, Holds.FLOW)
+
+    def nothing(self, element: Element, row: MarkupRow) -> None:
+        """Write of it what is in it alone, in the place where it stands."""
+        self.content(element, row.holds)
+
+    def paragraph(self, element: Element, row: MarkupRow) -> None:
+        """Write a paragraph; one that holds what no ``p`` can is a ``div``."""
+        blocks = self.vocabulary.blocks
+        is_large = next(element.iterdescendants(*blocks), None) is not None
+        tag, classes = ("div", "paragraph") if is_large else ("p", "")
+        self.within(tag, element, classes=classes)
+
+    def list(self, element: Element, row: MarkupRow) -> None:
+        """Write a list, ordered where its row or its listType says so."""
+        tag = "ol" if element.get("listType") == "ordered" else row.tag
+        caption = self._caption(element)
+        if caption is not None:
+            self.within("div", caption, classes="caption")
+        self.write(f"<{tag}{self.attributes(element)}>")
+        self.content(element, row.holds, without=caption)
+        self.write(f"</{tag}>")
+
+    def table(self, element: Element, row: MarkupRow) -> None:
+        """Write a table; the outermost scrolls for itself where it is wider than the page."""
+        caption = self._caption(element)
+        is_outermost = not self._tables
+        if is_outermost:
+            self.scope.tables += 1
+            label = f"Table {self.scope.tables}"
+            if caption is not None and (told := words(caption)):
+                label = f"{label}: {told[:_LONGEST_LABEL]}"
+            self.write(
+                f'<div class="wide" tabindex="0" role="region" aria-label="{quoted(label)}">'
+            )
+        self._tables.append(element)
+        outer, self._is_head = self._is_head, False
+        self.write(f"<table{self.attributes(element)}>")
+        if caption is not None:
+            self.within("caption", caption)
+        self.content(element, row.holds, without=caption)
+        self.write("</table>")
+        self._is_head = outer
+        self._tables.pop()
+        if is_outermost:
+            self.write("</div>")
+
+    def head(self, element: Element, row: MarkupRow) -> None:
+        """Write the head of a table, whose header cells are those of columns."""
+        outer, self._is_head = self._is_head, True
+        self.plain(element, row)
+        self._is_head = outer
+
+    def cell(self, element: Element, row: MarkupRow) -> None:
+        """Write a cell of a table; a header cell without words is none."""
+        tag, found = row.tag, ""
+        if tag == "th":
+            if _has_words(element):
+                found = f' scope="{self._scope(element)}"'
+            else:
+                tag = "td"
+        if len(element.attrib):
+            found += self._spans(element) + self._cell_headers(element)
+            found += self.attributes(element)
+        self.write(f"<{tag}{found}>")
+        self.content(element, Holds.FLOW)
+        self.write(f"</{tag}>")
+
+    def _scope(self, cell: Element) -> str:
+        given = (cell.get("scope") or "").lower()
+        if given in _SCOPES:
+            return given
+        row = cell.getparent()
+        is_beside = row is not None and row.find(self.vocabulary.data_cell) is not None
+        return "row" if is_beside and not self._is_head else "col"
+
+    def link(self, element: Element, row: MarkupRow) -> None:
+        """Write a link, where it leads to a page that may be opened; else its text."""
+        href = (element.get("href") or "").strip()
+        name = element.get("name") or ""
+        anchor = self.identifier(name) if name else ""
+        target = self._inner(href) if href.startswith("#") else None
+        outer = None if target or self._links else safe_link(href)
+        if target and not self._links:
+            opening = f'<a href="#d-{quoted(target)}"'
+        elif outer:
+            opening = f'<a href="{quoted(outer.href)}" rel="noopener noreferrer nofollow"'
+        else:
+            self.within("span", element)
+            if anchor:
+                self.write(f"<span{anchor}></span>")
+            if href and not href.startswith("#"):
+                self.write(' <span class="aside">[link left out]</span> ')
+            return
+        self._links += 1
+        self.write(f"{opening}{anchor}{self.attributes(element)}>")
+        before = len(self._parts)
+        self.content(element, Holds.FLOW)
+        if not "".join(self._parts[before:]).strip():
+            self.write(escaped(href))
+        self.write("</a>")
+        self._links -= 1
+        if outer and outer.host:
+            self.write(f' <span class="aside">[{escaped(outer.host)}]</span> ')
+
+    def _inner(self, href: str) -> str | None:
+        given = href[1:]
+        known = _ID.fullmatch(given) and self.scope.has_id(given, self.vocabulary.id)
+        return given if known else None
+
+    def media(self, references: Iterable[str], element: Element, told: str = "") -> None:
+        """Write what an element refers to, with the words that are in it."""
+        caption = told or words(element)
+        self.write(f'<span class="media"{self.attributes(element)}>')
+        for reference in references:
+            self.write(self.scope.media(reference, caption))
+        if caption:
+            self.write(f'<span class="caption">{escaped(caption)}</span>')
+        self.write("</span>")
+
+    # --- notes -----------------------------------------------------------------------------------
+
+    def note(self, element: Element, row: MarkupRow) -> None:
+        """Write the number of a footnote; the note itself stands below the narrative."""
+        number = self.scope.notes[element]
+        self._notes.append((number, element))
+        self._write_reference(number)
+
+    def note_reference(self, element: Element, row: MarkupRow) -> None:
+        """Write the number of the footnote that an element refers to."""
+        if number := self.scope.notes_by_id.get((element.get("IDREF") or "").strip()):
+            self._write_reference(number)
+        self.content(element, Holds.FLOW)
+
+    def _write_reference(self, number: int) -> None:
+        if self._links:
+            self.write(f"<sup>[{number}]</sup>")
+            return
+        self.write(f'<sup><a href="#note-{number}" aria-label="Note {number}">[{number}]</a></sup>')
+
+    def _write_notes(self) -> None:
+        if not self._notes:
+            return
+        self.write('<div class="notes">')
+        # a note may have notes of its own
+        for number, element in self._notes:
+            self.write(f'<div id="note-{number}"><span class="number">[{number}]</span> ')
+            self.within("div", element)
+            self.write("</div>")
+        self.write("</div>")
+
+    def _caption(self, element: Element) -> Element | None:
+        first = next(element.iterchildren("*"), None)
+        return first if first is not None and first.tag == self.vocabulary.caption else None
+
+
+def number_notes(scope: NarrativeScope, vocabulary: Vocabulary) -> None:
+    """Give numbers to the footnotes of a page, in the order in which they are written."""
+    for narrative in scope.narratives:
+        for note in narrative.iter(vocabulary.footnote):
+            number = scope.notes[note] = len(scope.notes) + 1
+            if given := note.get(vocabulary.id):
+                scope.notes_by_id.setdefault(given, number)
+
+
+def _texts(element: Element) -> list[str]:
+    found = [text for text in element.itertext("*") if text.strip()]
+    if element.tail and element.tail.strip():
+        found.append(element.tail)
+    return found
+
+
+def _has_words(element: Element) -> bool:
+    if element.text and not element.text.isspace():
+        return True
+    return len(element) > 0 and any(not text.isspace() for text in element.itertext("*"))
+
+
+def _span(given: str | None) -> int:
+    number = int(given.strip()) if given and _SPAN.fullmatch(given.strip()) else 1
+    return number if 1 <= number <= _LONGEST_SPAN else 1
