@@ -1,0 +1,161 @@
+"""What the registry knows of a document, as its page tells it beside what the document says."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from xds.content.reading.model import ContentParty, ContentPatient
+from xds.metadata import hl7_escapes
+from xds.metadata.datatypes import XCN, XON, SourcePatientInfo
+from xds.metadata.objects import Author, DocumentEntry
+
+Relation = Literal[
+    "newer", "older", "addendum", "amended", "transform", "source", "signature", "signed"
+]
+"""What another document is to this one: a newer version, the one it replaces, one that adds to it,
+one that it adds to, one made from it, the one it was made from, its signature, what it signs."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedPage:
+    """Another document that the reader may open."""
+
+    relation: Relation
+    href: str
+    title: str = ""
+    time: str = ""
+    """When it was made, a DTM."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryFacts:
+    """What the registry knows of a document."""
+
+    href: str
+    """Of the document, as the page refers to it; what belongs to it lies below."""
+    unique_id: str = ""
+    title: str = ""
+    kind: str = ""
+    """The display name of its typeCode."""
+    media_type: str = ""
+    size: int | None = None
+    created: str = ""
+    service_start: str = ""
+    service_stop: str = ""
+    is_deprecated: bool = False
+    is_replaced: bool = False
+    """Whether another document has replaced it, though the reader may not know which."""
+    patient_id: str = ""
+    """The patient that it is registered for, a CX."""
+    source_patient_id: str = ""
+    patient: ContentPatient | None = None
+    """What its sender has said of the patient (sourcePatientInfo)."""
+    authors: Sequence[ContentParty] = ()
+    authenticator: ContentParty | None = None
+    related: Sequence[RelatedPage] = ()
+
+
+def facts_of(
+    entry: DocumentEntry,
+    href: str,
+    *,
+    is_replaced: bool = False,
+    related: Sequence[RelatedPage] = (),
+    deprecated: str,
+) -> RegistryFacts:
+    """Return what a DocumentEntry says; ``deprecated`` is the status of one that is."""
+    size = entry.size or ""
+    return RegistryFacts(
+        href=href,
+        unique_id=entry.unique_id or "",
+        title=entry.title or "",
+        kind=entry.type_code.display_name if entry.type_code else "",
+        media_type=entry.mime_type or "",
+        size=int(size) if size.isdecimal() else None,
+        created=entry.creation_time or "",
+        service_start=entry.service_start_time or "",
+        service_stop=entry.service_stop_time or "",
+        is_deprecated=entry.availability_status == deprecated,
+        is_replaced=is_replaced,
+        patient_id=entry.patient_id or "",
+        source_patient_id=entry.source_patient_id or "",
+        patient=_patient(entry.source_patient_info),
+        authors=tuple(map(_author, entry.author)),
+        authenticator=_authenticator(entry.legal_authenticator),
+        related=related,
+    )
+
+
+_NAME: Final = 5
+_BIRTH: Final = 7
+_SEX: Final = 8
+
+
+def _patient(values: Sequence[str]) -> ContentPatient | None:
+    fields: dict[int, str] = {}
+    for value in values:
+        try:
+            found = SourcePatientInfo.parse(value)
+        except ValueError:
+            continue
+        fields.setdefault(found.field, found.repetitions[0])
+    if not fields:
+        return None
+    parts = [hl7_escapes.unescape(part) for part in fields.get(_NAME, "").split("^")]
+    family, given, further, suffix, prefix = (*parts, "", "", "", "", "")[:5]
+    name = " ".join(filter(None, (prefix, given, further, family, suffix)))
+    return ContentPatient(
+        family=family,
+        given=given,
+        name=name,
+        birth_date=fields.get(_BIRTH, "")[:8],
+        sex=fields.get(_SEX, ""),
+    )
+
+
+def _author(author: Author) -> ContentParty:
+    institutions = [_institution(one) for one in author.institution]
+    return ContentParty(
+        name=", ".join(_person(one) for one in author.person),
+        organisation=", ".join(institutions),
+        role=", ".join(one.partition("^")[0] for one in author.role),
+    )
+
+
+def _authenticator(xcn: str | None) -> ContentParty | None:
+    return ContentParty(name=_person(xcn)) if xcn else None
+
+
+def _person(xcn: str) -> str:
+    try:
+        found = XCN.parse(xcn)
+    except ValueError:
+        return xcn
+    name = (found.prefix, found.given_name, found.family_name, found.suffix)
+    return " ".join(filter(None, name)) or found.id_number
+
+
+def _institution(xon: str) -> str:
+    try:
+        return XON.parse(xon).organization_name
+    except ValueError:
+        return xon
+
+
+def other_patient(header_patients: Sequence[ContentPatient], facts: RegistryFacts) -> bool:
+    """Tell whether a document is of another patient than it is registered for, by its own ids.
+
+    That is certain alone where it has an id of the same authority, and not that one.
+    """
+    registered = (facts.patient_id, facts.source_patient_id)
+    by_authority: Mapping[str, str] = {
+        one.partition("^")[2]: one for one in reversed(registered) if one
+    }
+    for patient in header_patients:
+        if any(one in registered for one in patient.identifiers):
+            return False
+    return any(
+        one.partition("^")[2] in by_authority
+        for patient in header_patients
+        for one in patient.identifiers
+    )
