@@ -19,8 +19,9 @@ from tests.messaging.reports import (
     source,
 )
 from xds.messaging.model import MessageReport, RenderedContent, ReportSection
-from xds.messaging.rendering import fonts, pdf
+from xds.messaging.rendering import pdf
 from xds.messaging.rendering.documents import DocumentIdentity
+from xds.rendering import fonts
 
 pypdf: Any = pytest.importorskip("pypdf")
 

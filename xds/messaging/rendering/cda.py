@@ -10,10 +10,19 @@ from typing import Final
 
 from lxml import etree
 
-from xds.messaging.model import MessageOrganisation, MessagePatient
+from xds import PRODUCT
+from xds.messaging.model import MessageOrganisation, MessagePatient, MessagePerson
 from xds.messaging.rendering import header, text
 from xds.messaging.rendering.cda_body import structured_body
-from xds.messaging.rendering.cda_elements import (
+from xds.messaging.rendering.documents import (
+    DocumentIdentity,
+    RenderedDocument,
+    ReportSource,
+    rendered,
+)
+from xds.metadata import vocabulary as v
+from xds.metadata.objects import Code
+from xds.rendering.cda_elements import (
     LAB,
     ROOT,
     XSI,
@@ -23,21 +32,10 @@ from xds.messaging.rendering.cda_elements import (
     identifier,
     instance,
     interval,
-    organisation,
-    person,
     template,
     time,
 )
-from xds.messaging.rendering.documents import (
-    PRODUCT,
-    DocumentIdentity,
-    RenderedDocument,
-    ReportSource,
-    rendered,
-)
-from xds.messaging.rendering.values import LABORATORY_REPORT, LOINC
-from xds.metadata import vocabulary as v
-from xds.metadata.objects import Code
+from xds.rendering.values import LABORATORY_REPORT, LOINC
 
 XD_LAB: Final = Code("urn:ihe:lab:xd-lab:2008", v.IHE_FORMAT_CODES, "LAB XD-LAB")
 XDS_SD: Final = Code("urn:ihe:iti:xds-sd:text:2008", v.IHE_FORMAT_CODES, "ITI XDS-SD TEXT")
@@ -130,8 +128,8 @@ def _people(source: ReportSource, made: str) -> Iterator[Element]:
                 instance("id", author.oid, author.id),
                 element("addr", nullFlavor="UNK"),
                 element("telecom", nullFlavor="UNK"),
-                person("assignedPerson", author),
-                organisation("representedOrganization", laboratory),
+                _person("assignedPerson", author),
+                _organisation("representedOrganization", laboratory),
             ),
         )
     yield element(
@@ -143,10 +141,10 @@ def _people(source: ReportSource, made: str) -> Iterator[Element]:
             element("addr", nullFlavor="UNK"),
             element("telecom", nullFlavor="UNK"),
             element("assignedAuthoringDevice", element("softwareName", PRODUCT)),
-            organisation("representedOrganization", laboratory),
+            _organisation("representedOrganization", laboratory),
         ),
     )
-    custodian = organisation("representedCustodianOrganization", laboratory)
+    custodian = _organisation("representedCustodianOrganization", laboratory)
     yield element("custodian", element("assignedCustodian", custodian))
     signer = report.authenticator
     if signer is not None:
@@ -159,7 +157,7 @@ def _people(source: ReportSource, made: str) -> Iterator[Element]:
                 instance("id", signer.oid, signer.id),
                 element("addr", nullFlavor="UNK"),
                 element("telecom", nullFlavor="UNK"),
-                person("assignedPerson", signer),
+                _person("assignedPerson", signer),
             ),
         )
     requester, asking = report.requester, report.requesting_organisation
@@ -173,8 +171,8 @@ def _people(source: ReportSource, made: str) -> Iterator[Element]:
                 instance("id", requester.oid, requester.id),
                 element("addr", nullFlavor="UNK"),
                 element("telecom", nullFlavor="UNK"),
-                person("associatedPerson", requester),
-                organisation("scopingOrganization", asking) if asking else None,
+                _person("associatedPerson", requester),
+                _organisation("scopingOrganization", asking) if asking else None,
                 classCode="PROV",
             ),
             typeCode="REF",
@@ -206,7 +204,7 @@ def _acts(source: ReportSource) -> Iterator[Element]:
                     element("id", nullFlavor="UNK"),
                     element("addr", nullFlavor="UNK"),
                     element("telecom", nullFlavor="UNK"),
-                    organisation("representedOrganization", _laboratory(source)),
+                    _organisation("representedOrganization", _laboratory(source)),
                 ),
                 typeCode="PRF",
             ),
@@ -236,4 +234,21 @@ def _replaced(identity: DocumentIdentity) -> Element:
             element("versionNumber", value=earlier),
         ),
         typeCode="RPLC",
+    )
+
+
+def _person(name: str, said: MessagePerson) -> Element:
+    """Return a Person with its name."""
+    parts = (("prefix", said.prefix), ("given", said.given), ("family", said.family))
+    return element(name, element("name", *(element(tag, text) for tag, text in parts if text)))
+
+
+def _organisation(name: str, said: MessageOrganisation) -> Element:
+    """Return an Organization with its id and name."""
+    return element(
+        name,
+        instance("id", said.oid, said.code),
+        element("name", said.name or said.code),
+        element("telecom", nullFlavor="UNK"),
+        element("addr", nullFlavor="UNK"),
     )

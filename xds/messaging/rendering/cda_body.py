@@ -5,10 +5,11 @@ from typing import Final
 
 from xds.messaging.model import ReportSection, ResultRow
 from xds.messaging.rendering import header
-from xds.messaging.rendering.cda_elements import Element, code, element, template, time
 from xds.messaging.rendering.documents import ReportSource
 from xds.messaging.rendering.text import HEADS, level
-from xds.messaging.rendering.values import (
+from xds.metadata.objects import Code
+from xds.rendering.cda_elements import Element, code, element, template, time
+from xds.rendering.values import (
     FLAGS,
     INTERPRETATIONS,
     LABORATORY_STUDIES,
@@ -16,7 +17,6 @@ from xds.messaging.rendering.values import (
     dtm,
     quantity,
 )
-from xds.metadata.objects import Code
 
 _SPECIALTY_SECTION: Final = "1.3.6.1.4.1.19376.1.3.3.2.1"
 _ITEM_SECTION: Final = "1.3.6.1.4.1.19376.1.3.3.2.2"

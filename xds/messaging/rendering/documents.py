@@ -11,9 +11,6 @@ ReportForm = Literal["pdf", "cda", "fhir", "text"]
 """``pdf`` is PDF/A-2u; ``cda`` XD-LAB, or an unstructured CDA where there are no rows of results;
 ``fhir`` a FHIR R4 document."""
 
-PRODUCT = "IHE XDS registry"
-"""How a rendered report names the program that made it."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentIdentity:

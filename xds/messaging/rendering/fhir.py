@@ -24,7 +24,10 @@ from xds.messaging.model import (
 from xds.messaging.rendering import header, text
 from xds.messaging.rendering.documents import RenderedDocument, ReportSource, rendered
 from xds.messaging.rendering.text import FORMAT
-from xds.messaging.rendering.values import (
+from xds.metadata.datatypes import earliest
+from xds.metadata.objects import Code
+from xds.metadata.systems import Systems
+from xds.rendering.values import (
     FLAGS,
     INTERPRETATIONS,
     LABORATORY_REPORT,
@@ -33,9 +36,6 @@ from xds.messaging.rendering.values import (
     quantity,
     sayable,
 )
-from xds.metadata.datatypes import earliest
-from xds.metadata.objects import Code
-from xds.metadata.systems import Systems
 
 _CATEGORY: Final = "http://terminology.hl7.org/CodeSystem/observation-category"
 _SERVICE: Final = "http://terminology.hl7.org/CodeSystem/v2-0074"

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from xds import PRODUCT
 from xds.messaging.model import EntityNumber, MessageOrganisation, MessagePerson, PatientIdentifier
-from xds.messaging.rendering.documents import PRODUCT, ReportSource
+from xds.messaging.rendering.documents import ReportSource
 from xds.metadata.datatypes import check_dtm, earliest
 
 NATIONAL_NUMBERS: Final = {

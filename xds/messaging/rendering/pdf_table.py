@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from xds.messaging.model import ResultRow
-from xds.messaging.rendering import fonts
-from xds.messaging.rendering.pages import GREY, LEADING, Flow
-from xds.messaging.rendering.pdf_text import monospaced
 from xds.messaging.rendering.text import HEADS, cells, level
+from xds.rendering import fonts
+from xds.rendering.pages import GREY, LEADING, Flow
+from xds.rendering.pdf_text import monospaced
 
 SIZE: Final = 8.5
 _GAP: Final = 9.0

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from xds.messaging.rendering import fonts
-from xds.messaging.rendering.pages import A4, MARGIN, Flow
+from xds.rendering import fonts
+from xds.rendering.pages import A4, MARGIN, Flow
 
 LARGEST: Final = 9.0
 SMALLEST: Final = 6.0

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from xds.messaging.rendering import fonts
+from xds.rendering import fonts
 
 A4: Final = (595.28, 841.89)
 """Width and height in points."""

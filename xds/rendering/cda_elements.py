@@ -4,11 +4,10 @@ from typing import Any, Final
 
 from lxml import etree
 
-from xds.messaging.model import MessageOrganisation, MessagePerson
-from xds.messaging.rendering.values import dtm as valid_dtm
-from xds.messaging.rendering.values import sayable
 from xds.metadata.datatypes import is_oid
 from xds.metadata.objects import Code
+from xds.rendering.values import dtm as valid_dtm
+from xds.rendering.values import sayable
 
 CDA: Final = "urn:hl7-org:v3"
 LAB: Final = "urn:oid:1.3.6.1.4.1.19376.1.3.2"
@@ -85,20 +84,3 @@ def time(name: str, dtm: str) -> Element:
 def interval(name: str, start: str, stop: str) -> Element:
     """Return an IVL_TS."""
     return element(name, time("low", start or stop), time("high", stop or start))
-
-
-def person(name: str, said: MessagePerson) -> Element:
-    """Return a Person with its name."""
-    parts = (("prefix", said.prefix), ("given", said.given), ("family", said.family))
-    return element(name, element("name", *(element(tag, text) for tag, text in parts if text)))
-
-
-def organisation(name: str, said: MessageOrganisation) -> Element:
-    """Return an Organization with its id and name."""
-    return element(
-        name,
-        instance("id", said.oid, said.code),
-        element("name", said.name or said.code),
-        element("telecom", nullFlavor="UNK"),
-        element("addr", nullFlavor="UNK"),
-    )
