@@ -187,6 +187,7 @@ LIBRARIES: Final = {
         "outgoing.tables",
     ),
     "alembic": ("registry",),
+    "pybase64": ("base64_blocks",),
     "zstandard": ("registry.storage.packing",),
     "psycopg": ("database",),
     "pypdf": ("content.reading.pdf",),

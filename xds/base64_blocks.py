@@ -4,6 +4,8 @@ import binascii
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+import pybase64
+
 _BLOCK: Final = 1 << 18
 _WHITE_SPACE: Final = b" \t\r\n"
 
@@ -20,9 +22,9 @@ def encode(blocks: Iterable[bytes]) -> Iterator[bytes]:
         whole = len(data) - len(data) % 3
         rest = data[whole:]
         if whole:
-            yield binascii.b2a_base64(memoryview(data)[:whole], newline=False)
+            yield pybase64.b64encode(memoryview(data)[:whole])
     if rest:
-        yield binascii.b2a_base64(rest, newline=False)
+        yield pybase64.b64encode(rest)
 
 
 def decode(blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -44,15 +46,22 @@ def decode_pieces(pieces: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
     for piece in pieces:
         padded = False
         for block in piece:
-            text = rest + block.translate(None, _WHITE_SPACE)
-            if padded and text:
+            text = rest + block
+            if padded and (text := _without_white_space(text)):
                 raise BadBase64("it goes on after its end")
             whole = len(text) & ~3
+            decoded = _decoded(text[:whole])
+            if decoded is None:  # most texts have no white space, and are not looked through for it
+                text = _without_white_space(text)
+                whole = len(text) & ~3
+                decoded = _decoded(text[:whole])
+            if decoded is None:
+                raise BadBase64("it has characters that are not of base64")
+            padded = padded or text[whole - 1 : whole] == b"="
             rest = text[whole:]
-            if whole:
-                padded = text[whole - 1 : whole] == b"="
-                yield _decode_quads(text[:whole])
-    if rest:
+            if decoded:
+                yield decoded
+    if _without_white_space(rest):
         raise BadBase64("it is cut short")
 
 
@@ -68,8 +77,13 @@ def _slices(text: str) -> Iterator[bytes]:
         yield text[start : start + _BLOCK].encode("ascii")
 
 
-def _decode_quads(text: bytes) -> bytes:
+def _decoded(text: bytes) -> bytes | None:
+    """Return what groups of four characters stand for; None where others are among them."""
     try:
-        return binascii.a2b_base64(text, strict_mode=True)
+        return pybase64.b64decode(text, validate=True)
     except binascii.Error:
-        raise BadBase64("it has characters that are not of base64") from None
+        return None
+
+
+def _without_white_space(text: bytes) -> bytes:
+    return text.translate(None, _WHITE_SPACE)
