@@ -442,7 +442,7 @@ def test_related_documents(type_code: str, association_type: str) -> None:
         f'<relatedDocument typeCode="{type_code}"><parentDocument>'
         '<id root="2.999.3.1" extension="GLH-2026-000001"/></parentDocument></relatedDocument>'
     )
-    (found,) = described(("<componentOf>", f"{related}<componentOf>")).related
+    (found,) = described(("<componentOf>", f"{related}<componentOf>")).stated.related
     assert found.association_type == association_type
     assert found.unique_ids == ("2.999.3.1^GLH-2026-000001",)
 

@@ -299,7 +299,7 @@ def test_an_encounter_by_its_identifier(read: Reader) -> None:
 def test_documents_that_it_relates_to(
     read: Reader, target: Resource, unique_ids: tuple[str, ...]
 ) -> None:
-    found = read.described(composed(relatesTo=[{"code": "replaces", **target}])).related
+    found = read.described(composed(relatesTo=[{"code": "replaces", **target}])).stated.related
     assert [one.association_type for one in found] == [v.RPLC] * len(unique_ids)
     assert tuple(uid for one in found for uid in one.unique_ids) == unique_ids
 

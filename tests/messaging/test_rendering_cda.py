@@ -89,7 +89,7 @@ def test_what_reads_documents_reads_what_was_rendered(name: str, format_code: ob
     assert values["format_code"] == format_code
     assert values["title"] == "Microbiology report"
     assert values["creation_time"] == "20260201080000"
-    assert [one.unique_ids for one in metadata.related] == (
+    assert [one.unique_ids for one in metadata.stated.related] == (
         [(given.identity.replaces,)] if given.identity.replaces else []
     )
 

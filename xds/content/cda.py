@@ -12,8 +12,9 @@ from typing import Final
 from xds.content import cda_values as hl7
 from xds.content.cda_values import Element, Identifier
 from xds.content.defaults import MIME_TYPE_SUFFICIENT, Defaults
-from xds.content.document_metadata import DocumentMetadata, Related, gather, unreadable
+from xds.content.document_metadata import DocumentMetadata, gather, unreadable
 from xds.content.patient_choice import AmbiguousPatient, FindKnown, nobody, only
+from xds.content.versions import cda as versions
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.datatypes import HD, CXi, SourcePatientInfo, is_oid
@@ -52,7 +53,7 @@ def describe(
         declared=frozenset({*map(str, templates), *(one.root for one in templates)}),
         bodies=frozenset(_bodies(root)),
         format_code=MIME_TYPE_SUFFICIENT,
-        related=tuple(_related(root)),
+        stated=versions.stated(root, defaults.time_zone),
     )
 
 
@@ -316,18 +317,6 @@ def _reference_id_list(header: Header) -> tuple[str, ...]:
         for one in hl7.identifiers(hl7.each(header.root, path))
         if is_oid(one.root)
     )
-
-
-_RELATIONSHIPS: Final[Mapping[str, str]] = {"RPLC": v.RPLC, "APND": v.APND, "XFRM": v.XFRM}
-"""By relatedDocument/@typeCode (CDA R2 4.2.3)."""
-
-
-def _related(root: Element) -> Iterator[Related]:
-    for element in hl7.each(root, "relatedDocument"):
-        kind = _RELATIONSHIPS.get(element.get("typeCode") or "")
-        parents = hl7.identifiers(hl7.each(element, "parentDocument/id"))
-        if kind and parents:
-            yield Related(kind, tuple(map(str, parents)))
 
 
 ROWS: Final[Mapping[str, Callable[[Header], object]]] = {

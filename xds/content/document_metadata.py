@@ -5,24 +5,16 @@ described in the same terms; the affinity domain adds what documents do not say 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from xds.content.defaults import CONFIGURED, OPTION, Defaults
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.metadata.catalogue import ITI_42
 from xds.metadata.objects import Code, DocumentEntry
+from xds.metadata.submission import StatedVersion
 
 H = TypeVar("H")
-
-
-@dataclass(frozen=True, slots=True)
-class Related:
-    """Another document that this one replaces, adds to or is made from."""
-
-    association_type: str
-    unique_ids: tuple[str, ...]
-    """The uniqueIds by which it may be registered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +36,8 @@ class DocumentMetadata:
     """What its body is, as the rows of formats.toml say it."""
     format_code: Code | None = None
     """What to fall back on where no row fits."""
-    related: tuple[Related, ...] = ()
+    stated: StatedVersion = field(default_factory=StatedVersion)
+    """What it says of its versions."""
 
 
 def unreadable(where: str, reason: str, code: str = "value") -> Refused:

@@ -10,21 +10,21 @@ from functools import cached_property, partial
 from typing import Any, Final
 
 from xds.content.defaults import MIME_TYPE_SUFFICIENT
-from xds.content.document_metadata import DocumentMetadata, Related, gather, unreadable
+from xds.content.document_metadata import DocumentMetadata, gather, unreadable
+from xds.content.versions import fhir as versions
 from xds.fhir.datatypes import times
 from xds.fhir.datatypes.authors import NOBODY, Actors
 from xds.fhir.datatypes.codes import Codes
 from xds.fhir.datatypes.context import Reading, mapped
 from xds.fhir.datatypes.demographics import read_patient
 from xds.fhir.datatypes.identifiers import reference_id, unique_id_of
-from xds.fhir.datatypes.relations import read_relates_to
 from xds.fhir.r4 import rendering
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.r4.resource import Resource
 from xds.fhir.r4.structure import is_document
 from xds.fhir.references import ConditionalReference, Entry, Held, References, Subject
-from xds.fhir.vocabulary import OID_URN, URI_SYSTEM, UUID_URN
+from xds.fhir.vocabulary import URI_SYSTEM, UUID_URN
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Author, Code
@@ -138,7 +138,7 @@ def describe(document: Document) -> DocumentMetadata:
         unreadable=found.unreadable,
         declared=frozenset(_profiles(document.composition, document.bundle)),
         format_code=_format_code(document),
-        related=tuple(_related(document)),
+        stated=versions.stated(document.bundle, document.systems),
     )
 
 
@@ -356,29 +356,6 @@ def _reference_id_list(document: Document) -> tuple[str, ...]:
             where = f"encounter: identifier[{i}] of the Encounter"
             raise unreadable(f"{_COMPOSITION}.{where}", str(reason)) from None
     return tuple(found)
-
-
-def _related(document: Document) -> Iterator[Related]:
-    relations = [
-        {
-            "code": one.get("code"),
-            "target": one.get("targetReference") or {"identifier": one.get("targetIdentifier")},
-        }
-        for one in document.composition.get("relatesTo", ())
-    ]
-    for one in read_relates_to({"relatesTo": relations}, _COMPOSITION):
-        if found := _unique_id_of_target(one.target, document.systems):
-            yield Related(one.association_type, (found,))
-
-
-def _unique_id_of_target(target: Resource, systems: Systems) -> str | None:
-    literal: str = target.get("reference") or ""
-    if literal.startswith((OID_URN, UUID_URN)):
-        return literal.removeprefix(OID_URN)
-    try:
-        return unique_id_of(target.get("identifier") or {}, systems)
-    except ValueError:
-        return None
 
 
 ROWS: Final[Mapping[str, Callable[[Document], object]]] = {

@@ -1,10 +1,16 @@
-"""The objects of one Submission Request (ITI TF-3 4.1.4), and symbolic ids made UUIDs."""
+"""The objects of one Submission Request (ITI TF-3 4.1.4), and symbolic ids made UUIDs.
+
+And what documents that come with it say within them of their versions, for which XDS metadata have
+no place (ITI TF-3 4.2.3.2): a CDA document has setId, versionNumber and relatedDocument (CDA R2
+4.2.1, 4.2.3), a FHIR document Composition.identifier, which its versions share, and
+Composition.relatesTo (FHIR R4, 2.42). The registry makes Associations of it.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from lxml import etree
 
@@ -164,6 +170,39 @@ def _renamed_part(part: T, owner: str, ids: Iterator[str]) -> T:
     parent, object_type = _PARTS[type(part)]
     identifier = part.id if ebrim.is_uuid(part.id) else next(ids)
     return ebrim.changed(part, id=identifier, objectType=object_type, **{parent: owner})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedRelation:
+    """Another document that this one replaces, adds to or is made from."""
+
+    association_type: str
+    unique_ids: tuple[str, ...] = ()
+    """The uniqueIds by which it may be registered; they may be wrong, or be names of its set."""
+    set_id: str = ""
+    """That of the other document, where it is said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedVersion:
+    """What one document says of its versions."""
+
+    set_id: str = ""
+    """What all versions of it share, in the form of a uniqueId; empty where it has none."""
+    version: int | None = None
+    moment: str = ""
+    """When it was made, in digits: of versions without numbers the later one sorts after."""
+    related: tuple[StatedRelation, ...] = ()
+    faults: tuple[str, ...] = ()
+    """What of it cannot be used, in sentences without a value of the document."""
+
+    def __bool__(self) -> bool:
+        """Whether it says anything."""
+        return bool(self.set_id or self.related or self.faults)
+
+
+StatedVersions: TypeAlias = Mapping[str, StatedVersion]
+"""Those of the documents of a submission, by the ids of their DocumentEntries."""
 
 
 @dataclass(frozen=True)

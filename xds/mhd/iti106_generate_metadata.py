@@ -10,7 +10,7 @@ from lxml import etree
 from xds import base64_blocks, parsing
 from xds.base64_blocks import BadBase64
 from xds.content import cda, defaults, fhir_document
-from xds.content.document_metadata import DocumentMetadata, Related, completed, missing
+from xds.content.document_metadata import DocumentMetadata, completed, missing
 from xds.fhir.datatypes.identifiers import resource_id, unique_identifier
 from xds.fhir.exchange import Answer, Call
 from xds.fhir.facade import Facade
@@ -23,6 +23,7 @@ from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator
 from xds.metadata.objects import Association, DocumentEntry
+from xds.metadata.submission import StatedRelation
 from xds.mhd.provide.publishing import DocumentContent
 from xds.mhd.provide.single_document import register_document
 from xds.mhd.provide.subjects import Subjects, known_to, stated_subjects, subjects_of
@@ -68,7 +69,7 @@ def generate(facade: Facade, call: Call) -> Answer:
         metadata = _metadata_of(facade, call, view, received)
         entry = _entry(facade, received, metadata)
         held = _registered(view, entry, received)
-        relations = tuple(_relations(view, metadata.related, entry)) if held is None else ()
+        relations = tuple(_relations(view, metadata.stated.related, entry)) if held is None else ()
     if held is not None:
         return _answer(facade, held, {})
     entry = register_document(
@@ -267,7 +268,7 @@ def _found(
 
 
 def _relations(
-    view: RegistryView, related: Sequence[Related], entry: DocumentEntry
+    view: RegistryView, related: Sequence[StatedRelation], entry: DocumentEntry
 ) -> Iterator[Association]:
     """Yield the relations to documents that are registered; of others nothing can be said."""
     for one in related:
