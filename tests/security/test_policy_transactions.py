@@ -30,7 +30,7 @@ from xds.metadata.ebrim import Slot
 from xds.metadata.objects import Association, Code, DocumentEntry
 from xds.metadata.submission import Submission
 from xds.mhd import iti66_find_document_lists
-from xds.mhd.iti68_retrieve_document import ServedDocuments
+from xds.mhd.served_documents import ServedDocuments
 from xds.registry.queries.stored_queries import QueryRequest
 from xds.security.access import Access
 from xds.security.caller import Caller, User

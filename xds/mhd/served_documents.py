@@ -1,0 +1,186 @@
+"""What is given out of documents: which there are, what never changes of them, and their bytes."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import formatdate
+from functools import lru_cache
+from mimetypes import MimeTypes
+from typing import Final
+
+from xds.affinity_domain import AffinityDomain
+from xds.fhir.http import negotiation
+from xds.fhir.r4.outcome import Refused
+from xds.fhir.vocabulary import UUID_URN
+from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator, is_anything
+from xds.metadata.objects import DocumentEntry
+from xds.repository.index import IndexedDocument
+from xds.repository.store import DocumentNotFound, DocumentReader
+from xds.security.access import Access
+from xds.security.details import RequestedDocument, RetrieveDetails
+
+_REMEMBERED: Final = 8_192
+_NOWHERE: Final = "there is no document of this id"
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_MEDIA_TYPE: Final = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:[ \t]*;[\x20-\x7e]*)?", re.ASCII)
+_ACTIVE: Final = frozenset(
+    {"text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml"}
+)
+"""Types that a browser may run scripts from, with the rights of this server's pages."""
+_EXTENSIONS: Final = MimeTypes(())
+
+
+@dataclass(frozen=True, slots=True)
+class ServedDocument:
+    """What never changes of a registered document: entryUUID, bytes and type belong together."""
+
+    identifier: str
+    asked: RequestedDocument
+    """Its ids, as an audit record has them."""
+    held: IndexedDocument
+    etag: str
+    mime_type: str
+    registered: int
+    """In seconds."""
+    headers: tuple[tuple[str, str], ...]
+
+    @property
+    def size(self) -> int:
+        """The number of its bytes."""
+        return self.held.size
+
+
+class ServedDocuments:
+    """The documents by their entryUUID.
+
+    What is known of some thousand is remembered in each process, since it cannot change: an entry
+    keeps its uniqueId, repository and type, and the repository keeps a document as it is. The store
+    is asked each time, so that a document which was removed is not given out. Who may see a
+    document is not remembered: it is decided for each access, before. Whoever comes to remove
+    metadata and to leave the document has to forget what is remembered as well.
+    """
+
+    def __init__(self, domain: AffinityDomain) -> None:
+        self._domain = domain
+        self._documents = domain.repository.documents
+        self._remembered: Callable[[str], ServedDocument] = lru_cache(_REMEMBERED)(self._find)
+
+    def find(self, identifier: str, access: Access) -> ServedDocument:
+        """Return what is known of a document; Refused where it may not be known, or is not."""
+        try:
+            found = self._remembered(identifier)
+        except Refused:
+            self._require_visible(identifier, access.visible)
+            raise
+        unique_id = found.asked.document_unique_id
+        if self._domain.withheld([unique_id], access.visible).unique_ids:
+            access.details = RetrieveDetails((replace(found.asked, is_released=False),))
+            raise _unknown(_NOWHERE)
+        access.details = RetrieveDetails((found.asked,))
+        return found
+
+    def note(self, identifier: str, access: Access) -> None:
+        """Say which document is not given out; Refused where there is none."""
+        asked = self._remembered(identifier).asked
+        access.details = RetrieveDetails((replace(asked, is_released=False),))
+
+    def _require_visible(self, identifier: str, visible: Criterion) -> None:
+        """Refuse as unknown what the caller may not know of, whatever there is to say of it."""
+        if is_anything(visible) or not _UUID.fullmatch(identifier):
+            return
+        with self._domain.registry.view(visible) as view:
+            if not view.every_version.count(DocumentEntry, [_of_id(identifier)]):
+                raise _unknown(_NOWHERE)
+
+    def whole(self, found: ServedDocument) -> bytes:
+        """Read a small document; Refused 410 when it is gone."""
+        try:
+            return self._documents.whole(found.held)
+        except DocumentNotFound as error:
+            raise _gone() from error
+
+    def open(
+        self, found: ServedDocument, start: int = 0, length: int | None = None
+    ) -> DocumentReader:
+        """Open a document, or a part of it; Refused 410 when it is gone."""
+        try:
+            return self._documents.open(found.held, start, length)
+        except DocumentNotFound as error:
+            raise _gone() from error
+
+    def _find(self, identifier: str) -> ServedDocument:
+        """Find what is registered; Refused 404 where nothing is, or elsewhere (MHD 2:3.68.4.2)."""
+        entry, registered_at = self._entry(identifier)
+        repository = self._domain.repository
+        if entry.is_on_demand:
+            raise _unknown(
+                "the document would be made on demand, which this repository does not do",
+                "XDSDocumentUniqueIdError",
+            )
+        if entry.repository_unique_id != repository.unique_id:
+            raise _unknown("the document is kept by another repository", "XDSUnknownRepositoryId")
+        held = repository.locate(entry.unique_id or "")
+        if held is None:
+            self._documents.tell_unknown(identifier.lower())
+            raise _unknown("the repository has no such document", "XDSDocumentUniqueIdError")
+        asked = RequestedDocument(
+            repository.unique_id, entry.unique_id or "", entry.home_community_id
+        )
+        return _served(identifier.lower(), asked, entry, held, registered_at)
+
+    def _entry(self, identifier: str) -> tuple[DocumentEntry, str]:
+        if not _UUID.fullmatch(identifier):
+            raise _unknown("the id of a document is a UUID")
+        with self._domain.registry.view(ANYTHING) as view:
+            for found in view.every_version.find(DocumentEntry, [_of_id(identifier)]):
+                return found.thing, found.registered_at
+        raise _unknown(_NOWHERE)
+
+
+def _served(
+    identifier: str,
+    asked: RequestedDocument,
+    entry: DocumentEntry,
+    held: IndexedDocument,
+    registered_at: str,
+) -> ServedDocument:
+    registered = datetime.strptime(registered_at, "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()
+    stated = entry.mime_type or ""
+    mime_type = stated if _MEDIA_TYPE.fullmatch(stated) else "application/octet-stream"
+    bare = negotiation.MediaType.parse(mime_type).name
+    etag = f'"{held.hash}"'
+    headers = [
+        ("Content-Type", mime_type),
+        ("Content-Length", str(held.size)),
+        ("ETag", etag),
+        ("Last-Modified", formatdate(registered, usegmt=True)),
+        ("Accept-Ranges", "bytes"),
+        ("Cache-Control", "private, no-transform"),
+        # neither a title nor a uniqueId, which may tell of the patient
+        ("Content-Disposition", f'inline; filename="{identifier}{_extension(bare)}"'),
+        ("X-Content-Type-Options", "nosniff"),
+    ]
+    if bare in _ACTIVE:
+        headers.append(("Content-Security-Policy", "sandbox"))
+    return ServedDocument(identifier, asked, held, etag, mime_type, int(registered), tuple(headers))
+
+
+def _extension(media_type: str) -> str:
+    known = _EXTENSIONS.guess_extension(media_type)
+    suffix = media_type.rpartition("+")[2]
+    return known or (f".{suffix}" if suffix in ("json", "xml") else "")
+
+
+def _of_id(identifier: str) -> Comparison:
+    return Comparison("entry_uuid", Operator.EQUAL, (UUID_URN + identifier.lower(),))
+
+
+def _gone() -> Refused:
+    return Refused.because(
+        410, "deleted", "the document is no longer there", error_code="XDSDocumentUniqueIdError"
+    )
+
+
+def _unknown(diagnostics: str, error_code: str = "") -> Refused:
+    return Refused.because(404, "not-found", diagnostics, error_code=error_code)
