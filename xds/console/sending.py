@@ -1,0 +1,99 @@
+"""How an answer is sent: its headers, its cookies, and compressed where the browser takes that."""
+
+import gzip
+from dataclasses import dataclass, field
+from typing import Final
+
+import falcon
+
+from xds.accounts.sessions import Session
+from xds.console import cookies
+
+_WORTH: Final = 1_024
+"""Bytes from which on it is worth compressing."""
+_HEADERS: Final = (
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    ("X-Frame-Options", "DENY"),
+    ("X-Content-Type-Options", "nosniff"),
+    # not no-referrer, with which browsers hide the origin of a form
+    ("Referrer-Policy", "same-origin"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
+    ("Cache-Control", "no-store"),
+    ("Vary", "Accept-Encoding, Cookie"),
+)
+
+
+def is_compressible(request: falcon.Request) -> bool:
+    """Tell whether the browser takes gzip."""
+    taken = (request.get_header("Accept-Encoding") or "").replace(" ", "").lower().split(",")
+    return any(one.partition(";")[0] == "gzip" and not one.endswith(";q=0") for one in taken)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageSending:
+    """How the answer to one request is sent; belongs to one thread."""
+
+    path: str
+    secure: bool = False
+    """Whether the browser speaks TLS, to this server or to a proxy before it."""
+    origin: str = ""
+    session: Session | None = None
+    form_secret: str = field(default="", repr=False)
+    """Of forms on pages for those who have no session."""
+    compresses: bool = False
+
+    @property
+    def secret(self) -> str:
+        """The secret that the tokens of forms go by."""
+        return self.form_secret if self.session is None else self.session.secret
+
+    def token(self, response: falcon.Response) -> str:
+        """Return a token for the forms of a page."""
+        secret = self.secret
+        if not secret:
+            secret = cookies.new_secret()
+            self._set(response, 1, secret)
+        return cookies.masked(cookies.token_of(secret))
+
+    def begin(self, response: falcon.Response, session: Session) -> None:
+        """Have the browser keep the secret of a session."""
+        self._set(response, 0, session.secret)
+        self._set(response, 1, "")
+
+    def forget(self, response: falcon.Response) -> None:
+        """Have the browser forget all."""
+        self._set(response, 0, "")
+        self._set(response, 1, "")
+        response.set_header("Clear-Site-Data", '"cache", "cookies", "storage"')
+
+    def _set(self, response: falcon.Response, which: int, value: str) -> None:
+        name = cookies.names(secure=self.secure)[which]
+        response.append_header("Set-Cookie", cookies.written(name, value, secure=self.secure))
+
+    def see_other(self, response: falcon.Response, url: str) -> None:
+        """Send the browser on."""
+        _set_headers(response)
+        response.status = falcon.HTTP_303
+        response.set_header("Location", url)
+
+
+def _set_headers(response: falcon.Response) -> None:
+    for name, value in _HEADERS:
+        response.set_header(name, value)
+
+
+def send_page(response: falcon.Response, text: str, sending: PageSending) -> None:
+    """Send a page."""
+    _set_headers(response)
+    response.content_type = falcon.MEDIA_HTML
+    data = text.encode("utf-8", "replace")
+    if sending.compresses and len(data) >= _WORTH:
+        data = gzip.compress(data, 6)
+        response.set_header("Content-Encoding", "gzip")
+    response.data = data
