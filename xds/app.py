@@ -6,6 +6,8 @@ from typing import Any, Final, TypeVar
 from xds import channels, logs, schema_validation, subscribers, trace_context, tracing
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
+from xds.console import application as console_application
+from xds.console.rendering import ROOT as CONSOLE
 from xds.database.errors import DatabaseUnavailable
 from xds.dsubm import interactions as dsubm
 from xds.fhir import application
@@ -85,7 +87,9 @@ def create_app(
     fhir = application.create(domain, config, interactions, requirements) if has_both else None
     plain = pages.create(domain, has_metrics=metrics is not None)
     messages = message_endpoint(config, domain, metrics) if config.takes_messages else None
-    served = OneHost(KnownNodes(_Dispatch(endpoints, fhir, messages, plain), _proxies(config)))
+    console = console_application.create(domain, config) if config.console != "off" else None
+    dispatch = _Dispatch(endpoints, fhir, messages, console, plain)
+    served = OneHost(KnownNodes(dispatch, _proxies(config)))
     counted = RequestMetrics(served, metrics) if metrics else served
     return _Application(counted, endpoints, config, metrics)
 
@@ -115,6 +119,10 @@ def _proxies(config: Config) -> Proxies:
 def _endpoint_at(endpoints: Mapping[str, _Endpoint], path: str) -> _Endpoint | None:
     """Return the endpoint of a path; below that of the broker lie subscriptions."""
     return endpoints.get(_BROKER if path.startswith(f"{_BROKER}/") else path.rstrip("/"))
+
+
+def _is_of_console(path: str) -> bool:
+    return path == CONSOLE or path.startswith(f"{CONSOLE}/")
 
 
 def _is_of_messages(path: str) -> bool:
@@ -157,6 +165,9 @@ class _Application:
         elif config.takes_messages and _is_of_messages(path):
             most = int(config.max_hl7v2_bytes)
             is_wanted = length <= most
+        elif config.console != "off" and _is_of_console(path):
+            most = console_application.MOST_BYTES
+            is_wanted = length <= most
         else:
             endpoint = _endpoint_at(self._endpoints, path)
             most = int(config.max_message_bytes)
@@ -174,11 +185,13 @@ class _Dispatch:
         endpoints: Mapping[str, WSGIApplication],
         fhir: WSGIApplication | None,
         messages: WSGIApplication | None,
+        console: WSGIApplication | None,
         web: WSGIApplication,
     ) -> None:
         self._endpoints = endpoints
         self._fhir = fhir
         self._messages = messages
+        self._console = console
         self._web = web
 
     def __call__(
@@ -200,6 +213,8 @@ class _Dispatch:
             return self._fhir(environ, start_response)
         if self._messages and _is_of_messages(path):
             return self._messages(environ, start_response)
+        if self._console and _is_of_console(path):
+            return self._console(environ, start_response)
         endpoint = _endpoint_at(self._endpoints, path)
         if endpoint is None or environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             return self._web(environ, start_response)

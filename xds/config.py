@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from xds.audit.options import AuditOptions
+from xds.console.options import ConsoleOptions
 from xds.dsub.options import DsubOptions
 from xds.fhir.options import FhirOptions
 from xds.hl7v2.options import FeedOptions
@@ -45,6 +46,7 @@ PREFIX: Final = "XDS_"
 CLIENT_PREFIX: Final = "XDS_CLIENT_"
 """Of options of the commands that use a server, which are none of its own."""
 
+_THIS_MACHINE: Final = ("127.0.0.1", "::1", "localhost")
 _CERTIFICATE: Final = "root_certificate"
 """Of documents_options, the one that is a path."""
 
@@ -62,6 +64,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "SOAP": SoapOptions,
     "FHIR": FhirOptions,
     "Users and policy": UserOptions,
+    "Console": ConsoleOptions,
     "Audit": AuditOptions,
     "Log, metrics and traces": ObservationOptions,
     "TLS and proxies": TlsOptions,
@@ -88,6 +91,7 @@ class Config(
     SoapOptions,
     FhirOptions,
     UserOptions,
+    ConsoleOptions,
     AuditOptions,
     ObservationOptions,
     TlsOptions,
@@ -109,6 +113,10 @@ class Config(
             raise ValueError("message_folder: it needs mllp_port, and messages to be taken")
         if self.has_websockets and "fhir" not in self.places:
             raise ValueError("websockets need FHIR, which is where both actors are")
+        if self.console != "off" and "fhir" not in self.places:
+            raise ValueError("the console is for a server that is registry and repository")
+        if self.console == "trial" and self.host not in _THIS_MACHINE:
+            raise ValueError("console: trial is for a server that only its own machine can reach")
         return self
 
     @property
@@ -147,6 +155,7 @@ class Config(
             else "",
             "feed": "" if self.mllp_port is None else self._feed_url,
             "websocket": "" if self.websocket_port is None else self._websocket_url,
+            "console": "" if self.console == "off" else f"{self.url}/console",
             "metrics": f"{self.url}/metrics" if self.metrics == "yes" else "",
         }
         return {what: url for what, url in found.items() if url}

@@ -62,11 +62,6 @@ class Session:
     now: int = 0
     """When it was found, by the database's clock: milliseconds since 1970."""
 
-    @property
-    def form_token(self) -> str:
-        """What forms of its pages carry; it follows from the secret, and does not tell it."""
-        return sha256(f"form\0{self.secret}".encode()).hexdigest()
-
     def emergency(self, patient: int) -> Emergency | None:
         """Return the emergency of a patient, while it lasts."""
         found = (e for e in self.person.emergencies if e.patient == patient and e.until > self.now)

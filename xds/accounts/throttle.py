@@ -69,8 +69,19 @@ class LoginThrottle:
 
         return retried(count)
 
+    def succeed(self, attempts: Sequence[Attempts]) -> None:
+        """Count no failure where one has logged in."""
+        keys = [one.key for one in attempts]
+
+        def take_back() -> None:
+            with self.database.write() as connection:
+                less = update(login_failure).where(_F.key.in_(keys), _F.failures > 0)
+                connection.execute(less.values(failures=_F.failures - 1))
+
+        retried(take_back)
+
     def clear(self, attempts: Sequence[Attempts]) -> None:
-        """Forget what was counted of one who has logged in."""
+        """Forget all failures of one who has logged in."""
         keys = [one.key for one in attempts]
 
         def forget() -> None:

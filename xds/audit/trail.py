@@ -278,6 +278,22 @@ def of_use(person: str, log: str, asked: str) -> AuditRecord:
     )
 
 
+def of_authentication(caller: Caller, *, ends: bool = False, failure: str = "") -> AuditRecord:
+    """Return the record of somebody who has logged in or out here (DICOM PS3.15 A.5.3.13).
+
+    ``failure`` says why somebody was not let in; it quotes nothing of what they gave.
+    """
+    return _record(
+        Access(transaction=av.CONSOLE, caller=caller),
+        transaction=av.CONSOLE,
+        event=av.USER_AUTHENTICATION,
+        event_type=av.LOGOUT if ends else av.LOGIN,
+        action="E",
+        outcome=MINOR_FAILURE if failure else SUCCESS,
+        description=failure,
+    )
+
+
 def _of_server(
     kind: str, event: Coded, event_type: Coded, description: str = "", **more: Any
 ) -> AuditRecord:

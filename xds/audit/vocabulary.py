@@ -46,6 +46,9 @@ AUTHENTICATE_NODE: Final = "ITI-19"
 NODE_AUTHENTICATION: Final = Coded("110126", "DCM", "Node Authentication")
 USER_AUTHENTICATION: Final = Coded("110114", "DCM", "User Authentication")
 LOGIN: Final = Coded("110122", "DCM", "Login")
+LOGOUT: Final = Coded("110123", "DCM", "Logout")
+CONSOLE: Final = "console"
+"""In place of a transaction, where somebody acts at the console and it is none."""
 SECURITY_CONFIGURATION: Final = Coded("110129", "DCM", "Security Configuration")
 READS: Final[Mapping[str, Coded]] = {
     name: Coded(name, _INTERACTIONS, name) for name in ("read", "vread", "history-instance")

@@ -1,5 +1,6 @@
 """`xds serve`: the server, with a first round trip if documents are given for it."""
 
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from xds.config import EXAMPLES, Config, environment_name, unknown_environment
 from xds.metadata.catalogue import CATALOGUE
 from xds.sqlite_file import path_of
 
+_TRIAL: Final = "trial"
 _MLLP: Final = frozenset(row.name for row in CATALOGUE if row.hl7v2)
 
 
@@ -41,8 +43,9 @@ def command(config: Config, files: tuple[Path, ...]) -> None:
         raise click.UsageError("\n".join(wrong))
     _warn(config)
     _note(config, starts=True)
+    trial = _trial_account(config) if config.console == "trial" else ""
     try:
-        code = serve(config, when_ready=_round_trip(files))
+        code = serve(config, when_ready=_when_ready(files, trial))
     except ServerError as error:
         raise click.ClickException(str(error)) from None
     finally:
@@ -129,12 +132,38 @@ def _example_oids(config: Config) -> Iterator[str]:
             yield option
 
 
-def _round_trip(documents: tuple[Path, ...]) -> Callable[[Config], None] | None:
-    if not documents:
+def _trial_account(config: Config) -> str:
+    """Make the account for a trial of the console, and return its password, which is a new one."""
+    from xds.accounts.accounts import Accounts
+    from xds.accounts.roles import ConsoleRole
+    from xds.database.access import Database
+    from xds.database.errors import DatabaseUnavailable
+    from xds.registry import schema
+
+    password = secrets.token_urlsafe(12)
+    try:
+        database = Database(config.database_url)
+        try:
+            schema.prepare(database)
+            Accounts(database).put(_TRIAL, password, [ConsoleRole.ADMINISTRATOR])
+        finally:
+            database.close()
+    except DatabaseUnavailable as error:
+        raise click.ClickException(f"The database is not available: {error}.") from None
+    return password
+
+
+def _when_ready(documents: tuple[Path, ...], trial: str) -> Callable[[Config], None] | None:
+    if not (documents or trial):
         return None
-    from xds.commands.smoke_test import show
 
-    def round_trip(config: Config) -> None:
-        show(config, documents)
+    def tell(config: Config) -> None:
+        if documents:
+            from xds.commands.smoke_test import show
 
-    return round_trip
+            show(config, documents)
+        if trial:
+            url = config.places["console"]
+            click.echo(f"The console is at {url}: log in as {_TRIAL} with the password {trial}\n")
+
+    return tell

@@ -180,6 +180,7 @@ _NAMES: Final[Mapping[str, tuple[str, str]]] = {
     "notification": ("notification broker", "described at {}?wsdl"),
     "fhir": ("FHIR (MHD)", "described at {}/metadata"),
     "feed": ("patient feed", "HL7 v2 by MLLP"),
+    "console": ("console", "pages for people"),
     "metrics": ("metrics", "for Prometheus"),
 }
 

@@ -370,6 +370,13 @@ class DocumentRegistry:
         with self.database.read() as connection:
             return events.after(connection, after, until=last, at_most=at_most)
 
+    def latest_events(self, at_most: int) -> list[Event]:
+        """Return what happened last, oldest first, of at most so many events."""
+        with self.database.read() as connection:
+            last = events.last_seen(connection)
+        with self.database.read() as connection:
+            return events.after(connection, max(last - at_most, 0), until=last, at_most=at_most)
+
     def patients_of_documents(self, unique_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Return the patients (CX) of those uniqueIds under which a DocumentEntry is registered.
 

@@ -1,0 +1,129 @@
+"""Home: how the server fares, what needs a person now, and what was registered last."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from xds.accounts.roles import ConsoleRole
+from xds.console.visits import Answer, PageContent, Visit
+from xds.database.errors import DatabaseUnavailable
+from xds.messaging import records
+from xds.messaging.outbound import operations as destinations
+from xds.metadata.attributes import Code
+from xds.metadata.catalogue import ITI_67
+from xds.metadata.criteria import Comparison, Operator
+from xds.metadata.objects import DocumentEntry
+from xds.notification import operations as subscriptions
+from xds.outgoing import operations as queue
+from xds.registry import events
+from xds.repository.store import StoreUnavailable
+from xds.security.details import QueryDetails
+from xds.security.errors import AccessDenied
+from xds.security.interceptors import NotRecorded
+
+READERS: Final = (ConsoleRole.VIEWER, ConsoleRole.CLINICIAN, ConsoleRole.INTEGRATION)
+_LOOKED_AT: Final = 200
+"""Of the latest events, so many are looked at for documents."""
+_SHOWN: Final = 10
+_MOST: Final = 1_000
+_PARTS: Final = (
+    (DatabaseUnavailable, "The database"),
+    (StoreUnavailable, "The store of documents"),
+    (NotRecorded, "The audit log"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A number, what it counts, and the list of what it counts."""
+
+    name: str
+    number: int
+    place: str
+    """The path of the list; empty where there is none."""
+    needs: bool = False
+    """Whether somebody should see to it where it is not 0."""
+    oldest: int = 0
+    """When the first of them came: milliseconds since 1970, 0 where that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecentDocument:
+    """One that was registered lately; it names no patient."""
+
+    entry_uuid: str
+    registered: str
+    """DTM, UTC."""
+    type: Code | None
+    mime_type: str
+    size: str
+
+
+def show(visit: Visit) -> Answer:
+    """Show how things stand."""
+    tallies = list(_tallies(visit))
+    return PageContent(
+        {
+            "unavailable": _unavailable(visit),
+            "needed": [one for one in tallies if one.needs and one.number],
+            "tallies": tallies,
+            "documents": list(_documents(visit)) if visit.has(*READERS) else None,
+        }
+    )
+
+
+def _unavailable(visit: Visit) -> str:
+    try:
+        visit.domain.check()
+    except tuple(kind for kind, _ in _PARTS) as error:
+        return next(part for kind, part in _PARTS if isinstance(error, kind))
+    return ""
+
+
+def _tallies(visit: Visit) -> Iterator[Tally]:
+    with visit.domain.database.read() as connection:
+        for state, found in records.waiting(connection).items():
+            yield Tally(f"Messages {state}", found.count, "", state != "held", found.oldest)
+        for channel, waiting in sorted(queue.states(connection).items()):
+            yield Tally(f"Queue {channel}: waiting", waiting.waiting, "", oldest=waiting.oldest)
+            yield Tally(f"Queue {channel}: given up", waiting.dead, "", needs=True)
+        for name, left in sorted(destinations.not_taken(connection).items()):
+            yield Tally(f"Destination {name}: waiting", left.waiting, "", oldest=left.oldest)
+            yield Tally(f"Destination {name}: given up", left.dead, "", needs=True)
+        counts = subscriptions.counts(connection)
+    for (protocol, state), number in sorted(counts.items()):
+        yield Tally(f"Subscriptions ({protocol}): {state}", number, "", needs=state == "error")
+
+
+def _documents(visit: Visit) -> Iterator[RecentDocument]:
+    """Yield the documents registered last that the person may know of, the latest first."""
+    try:
+        with visit.passing(ITI_67.name) as access:
+            access.details = QueryDetails("DocumentReference", lambda: "_sort=-_lastUpdated")
+            latest = visit.domain.registry.latest_events(_LOOKED_AT)
+            uuids = _registered(latest)
+            if not uuids:
+                return
+            with visit.domain.registry.view(access.visible) as view:
+                wanted = Comparison("entry_uuid", Operator.EQUAL, tuple(uuids))
+                found = view.find(DocumentEntry, [wanted])
+            for one in sorted(found, key=lambda one: one.number, reverse=True)[:_SHOWN]:
+                entry = one.content
+                yield RecentDocument(
+                    entry.id,
+                    one.registered_at,
+                    entry.type_code,
+                    entry.mime_type or "",
+                    str(entry.size or ""),
+                )
+    except AccessDenied:
+        return
+
+
+def _registered(latest: Sequence[events.Event]) -> list[str]:
+    kind = DocumentEntry.__name__
+    return [
+        one.entry_uuid
+        for one in latest
+        if one.kind == events.REGISTERED and one.object_kind == kind and one.entry_uuid
+    ]
