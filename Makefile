@@ -25,7 +25,7 @@ help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/installed ## serve at http://127.0.0.1:8080, after one round trip of two documents
-	$(VENV)/bin/xds serve --mllp-port 2575 $(addprefix --round-trip ,$(DOCUMENTS)) $(ARGS)
+	$(VENV)/bin/xds serve --mllp-port 2575 --console trial $(addprefix --round-trip ,$(DOCUMENTS)) $(ARGS)
 
 test: $(VENV)/installed-test ## run the tests, some of them on SQLite and on PostgreSQL; without the slow ones
 	$(VENV)/bin/python -m pytest $(ON_TWO_CORES) -m 'not slow' $(ARGS)
