@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -111,11 +111,12 @@ def drained(deployment: Deployment) -> Sequence[Figure]:
         until(lambda: _numbered(broken.server) == _TOLD * _DOCUMENTS)
         time.sleep(2)  # so that those under way have failed
         recipient.start()
+        came = len(recipient.wait_for(0))
         before = machine.cpu_seconds(broken.processes)
         with opened(broken.server) as database, database.write() as connection:
             operations.retry(database, connection, operations.EVERYTHING)
-        count = _TOLD * _DOCUMENTS
-        arrived = recipient.wait_for(count)
+        count = _TOLD * _DOCUMENTS - came
+        arrived = recipient.wait_for(came + count)[came:]
         used = machine.cpu_seconds(broken.processes) - before
         rate = (len(arrived) - 1) / (arrived[-1] - arrived[0])
         return [Figure(rate, _posted(recipient, count)), Figure(used / count * 1000, 0.0)]
@@ -338,6 +339,8 @@ def _receive(port: int, orders: Connection, take: Take) -> None:
             work.start()
         elif order == "stop" and listening is not None:
             for one in (listening, *open_ones):
+                with suppress(OSError):  # the other side may have gone
+                    one.shutdown(socket.SHUT_RDWR)  # close alone leaves accept and recv waiting
                 one.close()
             open_ones.clear()
         orders.send(tuple(came) if order == "told" else len(came))

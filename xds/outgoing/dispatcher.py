@@ -227,18 +227,22 @@ class Dispatcher:
         """Take what is due, as far as there are senders for it."""
         ended = {news.sending.taken.key for news in noted if news.ended}
         held = [one for one in self._sendings() if one.taken.key not in ended]
-        room = SenderRoom(self._limits, self._failing_now(held), [one.taken for one in held])
+        room = SenderRoom(self._limits, self._failing_now(held), held)
         own = {one.taken.key for one in held}
-        chosen: list[Taken] = []
+        chosen: list[Sending] = []
         while room.total > 0 and not self._ends.is_set():
             most = min(room.total, _MOST_TAKEN)
             found = leases.due(connection, now, list(self._channels), room.busy, most)
-            fitting = [one for one in found if one.key not in own and room.admit(one.host)]
-            leases.take(connection, now, self._holder, fitting)
+            fitting = []
+            for one in found:
+                if one.key not in own and room.admits(one.host):
+                    fitting.append(Sending(one, self._load(connection, one, 0), self.wake))
+                    room.count(fitting[-1])
+            leases.take(connection, now, self._holder, [one.taken for one in fitting])
             chosen += fitting
             if not fitting or len(found) < most:
                 break
-        return [Sending(one, self._load(connection, one, 0), self.wake) for one in chosen]
+        return chosen
 
     def _failing_now(self, held: Iterable[Sending]) -> set[str]:
         slow = {one.taken.host for one in held if one.seconds > _SLOW_SECONDS}

@@ -30,6 +30,9 @@ class DispatchLimits:
     of_host: int = 4
     """Senders for one host."""
     taken_of_host: int = 32
+    messages_of_host: int = 6 * LOADED
+    """Messages of one host in hand beyond which no target of it is taken: so that processes share
+    the targets of a host that have many messages."""
     of_failing_host: int = 1
     failing: int = 24
     """Targets of all hosts that do not answer, so that they leave senders to the others."""
@@ -105,6 +108,14 @@ class Sending:
         return time.monotonic() - self._since
 
     @property
+    def in_hand(self) -> int:
+        """How many messages are in hand or will be before the target is given back; one at least.
+
+        Of those that are not loaded yet, no more count than are loaded at a time.
+        """
+        return LOADED if self._has_more else len(self._waiting) + 1
+
+    @property
     def has_ended(self) -> bool:
         """Whether the sender has stopped."""
         return self._ended
@@ -148,33 +159,39 @@ class Sending:
 class SenderRoom:
     """For which hosts targets may be taken."""
 
-    def __init__(self, limits: DispatchLimits, failing: Set[str], held: Iterable[Taken]) -> None:
+    def __init__(self, limits: DispatchLimits, failing: Set[str], held: Iterable[Sending]) -> None:
         self._limits = limits
         self._failing = failing
-        self._of_host = Counter(one.host for one in held)
-        self._of_failing = sum(self._of_host[host] for host in failing)
-        self.total = limits.taken - self._of_host.total()
+        self._of_host: Counter[str] = Counter()
+        self._messages: Counter[str] = Counter()
+        self.total = limits.taken
         """Targets that may be taken."""
+        for one in held:
+            self.count(one)
 
     @property
     def busy(self) -> list[str]:
         """The hosts for which none may be."""
         return [host for host in {*self._of_host, *self._failing} if not self._has_for(host)]
 
-    def admit(self, host: str) -> bool:
-        """Count a target of a host; tell whether it may be taken."""
-        if self.total <= 0 or not self._has_for(host):
-            return False
+    def admits(self, host: str) -> bool:
+        """Tell whether a target of a host may be taken."""
+        return self.total > 0 and self._has_for(host)
+
+    def count(self, sending: Sending) -> None:
+        """Count a target that is taken."""
+        host = sending.taken.host
         self.total -= 1
         self._of_host[host] += 1
-        self._of_failing += host in self._failing
-        return True
+        self._messages[host] += sending.in_hand
 
     def _has_for(self, host: str) -> bool:
         if host not in self._failing:
-            return self._of_host[host] < self._limits.taken_of_host
+            has_own = self._of_host[host] < self._limits.taken_of_host
+            return has_own and self._messages[host] < self._limits.messages_of_host
         has_own = self._of_host[host] < self._limits.of_failing_host
-        return has_own and self._of_failing < self._limits.failing
+        of_failing = sum(self._of_host[host] for host in self._failing)
+        return has_own and of_failing < self._limits.failing
 
 
 class SenderQueue:
