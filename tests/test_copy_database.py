@@ -29,6 +29,7 @@ pytestmark = pytest.mark.on_files
 FURTHER = (
     "subscription_token",
     *("message", "message_number", "message_part", "message_order", "report"),
+    "message_fragment",
     *("patient_link", "patient_details"),
     *("outbound_message", "paused_destination"),
     *("account", "account_session", "login_failure"),

@@ -196,6 +196,7 @@ LIBRARIES: Final = {
         "audit.table",
         "audit.shipping",
         "messaging.registering",
+        "messaging.fragments",
         "messaging.filing",
         "messaging.operations",
         "messaging.records",

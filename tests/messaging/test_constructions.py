@@ -238,19 +238,82 @@ def test_04_each_message_of_a_batch_is_judged_alone(ward: Ward) -> None:
     assert ward.filed() == (sorted([sha1(pdf("a")), sha1(pdf("b"))]), [])
 
 
-@pytest.mark.parametrize(
-    ("more", "last", "place"),
-    [("", "DSC|NEXT|F", "DSC^1^1"), ("", "ADD|more", "ADD^1^1"), ("||NEXT", "", "MSH^1^14")],
-)
-def test_04_a_message_that_is_continued_is_refused(
-    ward: Ward, more: str, last: str, place: str
+def parts(ward: Ward, content: bytes, pointers: Sequence[str], sender: str = "LAB") -> list[bytes]:
+    """Write a report in parts: it is cut within its document, first at the end of a segment."""
+    before, mark, row = ed(content).partition("|1|ED")
+    step = len(row) // (len(pointers) + 1) + 1
+    pieces = [row[at : at + step] for at in range(0, len(row), step)]
+    first = ward.oru(before + mark + pieces[0], "ADD", f"DSC|{pointers[0]}|F", sender=sender)
+    found = [first]
+    for piece, follows, awaits in zip(pieces[1:], pointers, [*pointers[1:], ""], strict=True):
+        header = ward.oru(more=f"||{follows}", sender=sender).partition(b"\r")[0]
+        last = f"\rADD|{piece}\r" + (f"ADD\rDSC|{awaits}|F\r" if awaits else "")
+        found.append(header + last.encode())
+    return found
+
+
+@pytest.mark.parametrize("pointers", [["A1", "A2"], ["SAME", "SAME"], ["A1"]], ids="-".join)
+def test_04_a_message_in_parts_is_filed_with_the_last_one(
+    ward: Ward, pointers: Sequence[str]
 ) -> None:
-    assert ward.send(ward.oru(ed(pdf("half")), *([last] if last else []), more=more)) == [
-        "AR",
-        f"E 100 {place} unreadable",
-    ]
+    content = pdf("in parts" * 50)
+    *first, last = parts(ward, content, [*pointers])
+    for one in first:
+        assert ward.send(one) == ward.send(one) == ["AA"]
+        assert ward.filed() == ([], [])
+    assert ward.send(last) == ward.send(last) == ["AA"]
+    assert ward.filed() == ([sha1(content)], [])
+    assert [ward.send(one) for one in (*first, last)] == [["AA"]] * (len(first) + 1)
+    assert ward.filed() == ([sha1(content)], [])
+
+
+def test_04_a_part_belongs_to_the_last_beginning_of_its_sender(ward: Ward) -> None:
+    old = parts(ward, pdf("given up" * 20), ["P"])
+    new = parts(ward, pdf("sent anew" * 20), ["P"])
+    other = parts(ward, pdf("of another" * 20), ["P"], sender="OTHER")
+    for one in (old[0], new[0], other[0]):
+        assert ward.send(one) == ["AA"]
+    assert ward.send(new[1]) == ["AA"]
+    assert ward.filed() == ([sha1(pdf("sent anew" * 20))], [])
+
+
+def test_04_what_is_wrong_is_told_where_the_whole_is_here(ward: Ward) -> None:
+    first, last = parts(ward, pdf("cut" * 20)[:-8], ["P"])
+    assert ward.send(first) == ["AA"]
+    assert ward.send(last) == ["AR", "E 102 OBX^1^5 corrupt"]
+    mended = parts(ward, pdf("cut" * 20), ["P"])
+    assert [ward.send(one) for one in mended] == [["AA"], ["AA"]]
+    assert ward.filed() == ([sha1(pdf("cut" * 20))], [])
+
+
+def test_04_a_part_without_the_one_before_it_is_refused(ward: Ward) -> None:
+    first, last = parts(ward, pdf("half"), ["LOST"])
+    lost = ["AR", "E 100 MSH^1^14 unreadable"]
+    assert ward.send(last) == lost
+    # a beginning that is refused takes the place of the one before it
+    assert ward.send(first) == ["AA"]
+    assert ward.send(first.replace(b"|P|2.5.1", b"|T|2.5.1")) == ["AR", "E 202 MSH^1^11 processing"]
+    assert ward.send(last) == lost
+    header, _, rest = ward.oru(ed(pdf("x"))).partition(b"\r")
+    assert ward.send(header + b"\rADD|more\r" + rest) == ["AR", "E 100 ADD^1 unreadable"]
+    marked = parts(ward, pdf("other marks"), ["M"])
+    assert ward.send(marked[0]) == ["AA"]
+    assert ward.send(marked[1].replace(b"^~\\&", b"^~\\%")) == ["AR", "E 100 MSH^1^2 unreadable"]
     assert ward.filed() == ([], [])
     assert ward.send(ward.oru(ed(pdf("whole")), "DSC|")) == ["AA"]
+
+
+def test_04_a_segment_goes_on_in_the_next_one_of_a_message(ward: Ward) -> None:
+    content = pdf("continued" * 20)
+    row = ed(content)
+    message = ward.oru(row[:60], f"ADD|{row[60:90]}", f"ADD|{row[90:]}")
+    assert ward.send(message) == ward.send(message) == ["AA"]
+    assert ward.filed() == ([sha1(content)], [])
+
+
+def test_04_a_change_of_a_patient_does_not_come_in_parts(ward: Ward) -> None:
+    ward.sender.post(adt("A04", pid(cx("1", NHS)), "DSC|NEXT|F"))
+    assert told(ward.sender.read())[0] == "AR"
 
 
 # --- 5

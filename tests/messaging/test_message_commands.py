@@ -104,6 +104,27 @@ def test_metrics_count_messages_by_door_flavour_and_verdict(trust: Trust, door: 
     assert trust.metric("xds_messages_last_timestamp_seconds", flavour="generic") > 1.7e9
 
 
+def test_a_part_of_a_message_is_listed_until_the_rest_is_here(trust: Trust) -> None:
+    path = trust.message(WHOLE[:20])
+    whole = path.read_text()
+    path.write_text(whole.partition("||||||F")[0] + f"\rADD\rDSC|{path.stem}|F\r", newline="")
+    waiting = trust.metric("xds_messages_waiting", state="partial")
+    assert trust.send(path).exit_code == 0
+    assert trust.metric("xds_messages_waiting", state="partial") == waiting + 1
+    listed = trust.run("messages", "list", "--state", "partial", "--control-id", path.stem)
+    assert path.stem in listed.output
+    told = trust.run("messages", "resend", path.stem)
+    assert told.output.startswith("Error: It is a part of a message")
+    assert trust.run("messages", "try", str(path)).exit_code == 1
+    last = trust.message(more=f"||{path.stem}")
+    header = last.read_text().splitlines()[0]
+    last.write_text(f"{header}\rADD|{WHOLE[20:]}||||||F\r", newline="")
+    assert trust.send(last, "http").exit_code == 0
+    listed = trust.run("messages", "list", "--control-id", path.stem)
+    assert "\tjoined\t" in listed.output
+    assert "\tfiled\t" in trust.run("messages", "list", "--control-id", last.stem).output
+
+
 def test_nothing_of_a_patient_is_in_metrics_or_the_log(trust: Trust) -> None:
     trust.send(trust.message(CUT))
     told = wire.get(trust.server, "/metrics").decode() + trust.server.log.read_text()

@@ -17,6 +17,7 @@ from xds.hl7v2.acknowledgement import (
     REJECTED,
     Judgement,
 )
+from xds.hl7v2.continuation import place_of
 from xds.hl7v2.encoding import CHARSETS_TOLD
 from xds.hl7v2.event import EventHandler, Feed, require_size
 from xds.hl7v2.message import Message
@@ -129,6 +130,8 @@ def _not_ours(message: Message) -> Problem | None:
         return Problem("200", "MSH^1^9^1^1")
     if (message.message_code, message.trigger_event) not in EVENTS:
         return Problem("201", "MSH^1^9^1^2")
+    if (place := place_of(message)).is_part:
+        return Problem("100", place.location, "a message of the patient feed comes as a whole")
     return None
 
 

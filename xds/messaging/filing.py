@@ -110,9 +110,7 @@ class MessageFiler:
         waited for its patient. ``access`` is that of a door that has passed the interceptors
         itself: a refusal is told by it.
         """
-        outcome = self._guarded(
-            incoming, lambda: self._passing(incoming, in_place_of, held, access)
-        )
+        outcome = self.guarded(incoming, lambda: self._passing(incoming, in_place_of, held, access))
         if held is None or outcome.state != "held":  # it was told when it came
             self._tell(incoming, outcome)
         return outcome
@@ -137,15 +135,14 @@ class MessageFiler:
                 _tell_refusal(access, refusal)
             return self._record_refusal(incoming, findings, None)
 
-        outcome = self._guarded(incoming, act)
+        outcome = self.guarded(incoming, act)
         self._tell(incoming, outcome)
         return outcome
 
     # --- the frame round it ----------------------------------------------------------------------
 
-    def _guarded(
-        self, incoming: IncomingMessage, act: Callable[[], FilingOutcome]
-    ) -> FilingOutcome:
+    def guarded(self, incoming: IncomingMessage, act: Callable[[], FilingOutcome]) -> FilingOutcome:
+        """Return what an act makes of a message; ``internal`` where it raises, with a log line."""
         try:
             return act()
         except Exception as error:

@@ -11,11 +11,14 @@ from xds.security.caller import Caller
 
 Door = Literal["mllp", "http", "fhir", "folder", "command"]
 
-MessageState = Literal["filed", "indexed", "held", "refused", "failed", "corrected"]
+MessageState = Literal[
+    "filed", "indexed", "held", "partial", "joined", "refused", "failed", "corrected"
+]
 """What has become of a message. ``filed``: it made or changed DocumentEntries. ``indexed``: it was
-accepted, and there was nothing to store. ``held``: it waits for its patient. ``refused``: it waits
-to be corrected. ``failed``: nothing was wrong with it, and nothing was stored. ``corrected``: it
-was refused, and another has taken its place."""
+accepted, and there was nothing to store. ``held``: it waits for its patient. ``partial``: it is a
+part of a message, and waits for the next one; ``joined``: the whole has a record of its own.
+``refused``: it waits to be corrected. ``failed``: nothing was wrong with it, and nothing was
+stored. ``corrected``: it was refused, and another has taken its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

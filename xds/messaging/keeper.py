@@ -9,7 +9,7 @@ import time
 from typing import Final
 
 from xds import logs
-from xds.messaging import records
+from xds.messaging import fragments, records
 from xds.messaging.operations import MessageOperations
 
 _LOOK_SECONDS: Final = 5.0
@@ -54,3 +54,4 @@ class MessageKeeper:
             before = int(time.time() * 1000) - self._kept_days * _DAY
             while records.purge(database, before) and not self._ends.is_set():
                 pass
+            fragments.remove_old(database)

@@ -49,7 +49,7 @@ def watch(metrics: Metrics, database: Database) -> None:
 
     metrics.ask(
         "xds_messages_waiting",
-        "Messages that came in and wait: refused, failed or held",
+        "Messages that came in and wait: refused, failed, held or partial",
         _LABELS,
         lambda: {(state,): one.count for state, one in look().items()},
     )

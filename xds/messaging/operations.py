@@ -13,7 +13,7 @@ from xds.messaging.filing import FilingOutcome, MessageFiler
 from xds.messaging.flavours.table import FlavourTable
 from xds.messaging.incoming import Door, IncomingMessage, MessageState
 from xds.messaging.tables import message, message_number
-from xds.messaging.v2.reading import envelope_of, read
+from xds.messaging.v2.reading import envelope_of, read, whole_of
 from xds.messaging.verdicts import ContentRefused
 from xds.registry.tables import searchable
 from xds.security.caller import Caller
@@ -134,6 +134,8 @@ class MessageOperations:
 
     def resend(self, found: RecordedMessage) -> FilingOutcome:
         """File a message as it came; MessageNotKept where that is no longer there."""
+        if found.state in ("partial", "joined"):
+            raise MessageNotKept("it is a part of a message, and is filed with the last part")
         return self._file(found, self._raw(found), "command")
 
     def correct(self, found: RecordedMessage, blocks: Iterable[bytes]) -> FilingOutcome:
@@ -191,12 +193,13 @@ class MessageOperations:
                 feed=found.feed,
             )
             try:
-                content = read(again, self.flavours)
+                with whole_of(again) as whole:
+                    content = read(whole, self.flavours)
+                    return self.filer.file(
+                        replace(incoming, content=content), in_place_of=in_place_of, held=held
+                    )
             except ContentRefused as refusal:
                 return self.filer.refuse(incoming, refusal.findings)
-            return self.filer.file(
-                replace(incoming, content=content), in_place_of=in_place_of, held=held
-            )
 
 
 def _all_of(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

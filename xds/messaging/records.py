@@ -29,7 +29,7 @@ INLINE: Final = 4 << 20
 _PIECE: Final = 1 << 20
 _ABANDONED: Final = 3_600_000
 """Milliseconds after which the pieces of a message without a record are taken for abandoned."""
-_ACCEPTED: Final[Collection[MessageState]] = ("filed", "indexed", "held")
+_ACCEPTED: Final[Collection[MessageState]] = ("filed", "indexed", "held", "partial")
 _WAITING: Final[Collection[MessageState]] = ("refused", "failed")
 _M: Final = message.c
 _REPLAYED: Final = select(_M.id).where(_M.accepted_as == bindparam("accepted_as"))
@@ -354,8 +354,8 @@ class WaitingRecords:
 
 
 def waiting(connection: Connection) -> Mapping[str, WaitingRecords]:
-    """Return which messages wait, by their state: refused, failed or held."""
-    states = (*_WAITING, "held")
+    """Return which messages wait, by their state: refused, failed, held or partial."""
+    states = (*_WAITING, "held", "partial")
     rows = connection.execute(
         select(_M.state, func.count(), func.min(_M.received))
         .where(_M.state.in_(states))

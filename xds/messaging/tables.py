@@ -93,6 +93,22 @@ Of a large message they are written before its row, and are removed if that neve
 """
 Index("ix_message_part_written", message_part.c.written)
 
+message_fragment = Table(
+    "message_fragment",
+    METADATA,
+    Column("pk", _KEY, primary_key=True),
+    Column("message", Text, nullable=False, unique=True),
+    Column("awaited", Text, nullable=False),
+    Column("follows", Text),
+    Column("noted", BigInteger, nullable=False),
+)
+"""A row for each part of a message that is sent in parts, by the id of its record.
+
+``awaited`` is a digest of what the part after it has to have, ``follows`` the id of the part before
+it. The last part has none.
+"""
+Index("ix_message_fragment_awaited", message_fragment.c.awaited, message_fragment.c.pk)
+
 report = Table(
     "report",
     METADATA,

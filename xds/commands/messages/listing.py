@@ -2,7 +2,7 @@
 
 import json
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import click
 
@@ -12,11 +12,10 @@ from xds.commands.messages.recorded import milliseconds, plain, row
 from xds.commands.terminal import print_table
 from xds.config import Config
 from xds.messaging import operations
-from xds.messaging.operations import (
-    MessageSelection,
-)
+from xds.messaging.incoming import MessageState
+from xds.messaging.operations import MessageSelection
 
-_STATES: Final = ("filed", "indexed", "held", "refused", "failed", "corrected")
+_STATES: Final = get_args(MessageState)
 _HEADINGS: Final = ("received", "what", "control id", "sender", "state", "why", "documents", "id")
 
 

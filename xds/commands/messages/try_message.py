@@ -20,7 +20,7 @@ from xds.messaging.flavours.reading import FlavourError, read_flavours
 from xds.messaging.flavours.table import FlavourTable
 from xds.messaging.model import CarriedContent, EntityNumber, RenderedContent
 from xds.messaging.registering import contents
-from xds.messaging.v2.reading import envelope_of, read
+from xds.messaging.v2.reading import envelope_of, read, whole_of
 from xds.messaging.verdicts import ContentRefused, MessageFinding
 from xds.metadata.objects import Code
 
@@ -76,12 +76,12 @@ def _tried(message: Message, flavours: FlavourTable) -> dict[str, Any]:
     shown: dict[str, Any] = {"flavour": flavour.name}
     documents = _TriedContent()
     try:
-        content = read(message, flavours)
+        with whole_of(message) as whole:
+            content = read(whole, flavours)
+            shown |= documents.shown(content)
+            documents.findings.extend(content.findings)
     except ContentRefused as error:
         documents.findings.extend(error.findings)
-    else:
-        shown |= documents.shown(content)
-        documents.findings.extend(content.findings)
     is_refused = any(not one.is_warning for one in documents.findings)
     shown["findings"] = [_finding(one) for one in documents.findings]
     judgement = judgement_of(documents.findings, flavour.reading)

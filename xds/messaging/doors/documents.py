@@ -6,15 +6,17 @@ from typing import Final, Literal
 
 from xds import logs
 from xds.hl7v2.acknowledgement import ACCEPTED, REJECTED, AcknowledgementHabits, Judgement
+from xds.hl7v2.continuation import place_of
 from xds.hl7v2.message import Message
 from xds.hl7v2.problems import Problem
-from xds.hl7v2.spooled import SpooledMessage, digest_of
+from xds.hl7v2.spooled import LimitOf, SpooledMessage, digest_of
 from xds.messaging.doors.answering import MessageArrival
+from xds.messaging.doors.parts import PartsOfMessages
 from xds.messaging.filing import FilingOutcome, IncomingMessage, MessageFiler
 from xds.messaging.flavours.flavour import Flavour
 from xds.messaging.flavours.reading import GENERIC
 from xds.messaging.flavours.table import FlavourTable
-from xds.messaging.v2.reading import TRIGGERS, envelope_of, read
+from xds.messaging.v2.reading import TRIGGERS, envelope_of, read, whole_of
 from xds.messaging.verdicts import (
     INTERNAL,
     SENDER,
@@ -41,6 +43,8 @@ class FiledMessages:
     flavours: FlavourTable
     senders: Literal["any", "known"] = "any"
     """``known``: those for whom there is no flavour are refused."""
+    limit: LimitOf | int = 1 << 31
+    """Bytes of a message, also of one that comes in parts."""
 
     def takes(self, message: Message) -> bool:
         """Tell whether a message is of the families that are read: ORU, MDM, orders."""
@@ -92,13 +96,20 @@ class FiledMessages:
             return self._failed(incoming, _NOT_KEPT)
         try:
             self._require_taken(message, incoming.flavour)
-            content = read(message, self.flavours)
+            if (place := place_of(message)).is_part:
+                return self._parts.take(message, incoming, place)
+            with whole_of(message) as whole:
+                content = read(whole, self.flavours)
+                return self.filer.file(replace(incoming, content=content))
         except ContentRefused as refusal:
             return self.filer.refuse(incoming, refusal.findings)
         except Exception as error:
             _log.error("a message could not be read", exc_info=error)
             return self._failed(incoming, _FAILED)
-        return self.filer.file(replace(incoming, content=content))
+
+    @property
+    def _parts(self) -> PartsOfMessages:
+        return PartsOfMessages(filer=self.filer, flavours=self.flavours, limit=self.limit)
 
     def _failed(self, incoming: IncomingMessage, reason: str) -> FilingOutcome:
         finding = MessageFinding(verdict=INTERNAL, reason=reason)

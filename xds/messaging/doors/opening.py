@@ -51,6 +51,7 @@ def _documents(domain: AffinityDomain, config: Config) -> FiledMessages | None:
         filer=MessageFiler.open(domain, config),
         flavours=read_flavours(config.flavours),
         senders=config.message_senders,
+        limit=limit(config),
     )
 
 

@@ -1,8 +1,10 @@
 """A message of HL7 v2 becomes the content that is filed (:mod:`xds.messaging.model`)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 
+from xds.hl7v2.continuation import place_of, without_addenda
 from xds.hl7v2.encoding import named_codec
 from xds.hl7v2.message import Message
 from xds.hl7v2.problems import MessageRefused
@@ -75,15 +77,7 @@ def read(message: Message, flavours: FlavourTable) -> MessageContent:
     Documents in it are not decoded yet: their chunks raise ContentRefused where they are corrupt.
     Raises ContentRefused with every error that was found, in the documents too.
     """
-    flavour = flavours.flavour_of(envelope_of(message))
-    if codec := named_codec(flavour.charset):
-        message.read_in(codec)
-    envelope = envelope_of(message, flavour.zone)
-    offset = times.offset_of(message.header.value(7, 1, 1, 1))
-    reading = MessageReading(message=message, envelope=envelope, flavour=flavour, offset=offset)
-    _require_header(reading)
-    if reading.errors:
-        raise ContentRefused(*reading.errors)
+    reading = require_header(message, flavours)
     try:
         return _content(reading)
     except MessageRefused as error:
@@ -92,7 +86,21 @@ def read(message: Message, flavours: FlavourTable) -> MessageContent:
         raise ContentRefused(*reading.errors) from None
 
 
-def _require_header(reading: MessageReading) -> None:
+def require_header(message: Message, flavours: FlavourTable) -> MessageReading:
+    """Begin to read a message as the flavour of its sender says; ContentRefused by its header."""
+    flavour = flavours.flavour_of(envelope_of(message))
+    if codec := named_codec(flavour.charset):
+        message.read_in(codec)
+    envelope = envelope_of(message, flavour.zone)
+    offset = times.offset_of(message.header.value(7, 1, 1, 1))
+    reading = MessageReading(message=message, envelope=envelope, flavour=flavour, offset=offset)
+    _look_at_header(reading)
+    if reading.errors:
+        raise ContentRefused(*reading.errors)
+    return reading
+
+
+def _look_at_header(reading: MessageReading) -> None:
     envelope, flavour = reading.envelope, reading.flavour
     if envelope.code not in TRIGGERS:
         reading.fail(TYPE, "MSH^1^9^1^1", "messages of this type are not taken here")
@@ -102,6 +110,30 @@ def _require_header(reading: MessageReading) -> None:
         reading.fail(VERSION, "MSH^1^12", "the version is none of HL7 v2")
     if envelope.processing_id not in flavour.processing_ids:
         reading.fail(PROCESSING, "MSH^1^11", "messages of this processing id are not taken")
+    if not envelope.control_id:
+        reading.fail(FIELD, "MSH^1^10", "there is no message control id")
+    if not reading.message.is_charset_known:
+        reading.fail(DATA_TYPE, "MSH^1^18", "the character set is not known")
+
+
+@contextmanager
+def whole_of(message: Message) -> Iterator[Message]:
+    """Give a message in which each ADD is part of the segment before it; ContentRefused."""
+    try:
+        with without_addenda(message) as whole:
+            yield whole
+    except MessageRefused as error:
+        raise unreadable(error) from None
+
+
+def unreadable(error: MessageRefused) -> ContentRefused:
+    """Return what a fault of syntax is for the sender of a document."""
+    return ContentRefused(
+        *(
+            MessageFinding(verdict=UNREADABLE, location=one.location, reason=one.reason)
+            for one in error.problems
+        )
+    )
 
 
 def _content(reading: MessageReading) -> MessageContent:
@@ -125,27 +157,14 @@ def _content(reading: MessageReading) -> MessageContent:
     )
 
 
-_CONTINUES: Final = {"DSC": 1, "MSH": 14, "ADD": 1}
-"""Fields that only a message has that is sent in parts (HL7 v2 2.10.2)."""
-
-
 def _require_syntax(reading: MessageReading, flavour: Flavour) -> None:
     message = reading.message
-    if not reading.envelope.control_id:
-        reading.fail(FIELD, "MSH^1^10", "there is no message control id")
-    if not message.is_charset_known:
-        reading.fail(DATA_TYPE, "MSH^1^18", "the character set is not known")
+    if (part := place_of(message)).is_part:
+        reading.fail(UNREADABLE, part.location, "a part of a message is not filed by itself")
     report = reading.fail if flavour.broken_lines == "refuse" else reading.warn
     for place in message.broken_lines:
         report(UNREADABLE, place, "a line that is no segment: a line break within a field")
-    count = 0
-    for segment in message.segments():
-        count += 1
-        number = _CONTINUES.get(segment.name)
-        if number and segment.sequence == 1 and segment.value(number):
-            where = f"{segment.name}^1^{number}"
-            reading.fail(UNREADABLE, where, "a message that is sent in parts is not taken")
-    if count > flavour.most_segments:
+    if sum(1 for _ in message.segments()) > flavour.most_segments:
         limit = f"a message has {flavour.most_segments} segments at most"
         raise ContentRefused(*reading.errors, *_too_large(limit))
 
