@@ -7,10 +7,13 @@ from typing import Final
 
 from lxml import etree
 
-from xds import base64_blocks, parsing
+from xds import base64_blocks
 from xds.base64_blocks import BadBase64
 from xds.content import cda, defaults, fhir_document
 from xds.content.document_metadata import DocumentMetadata, completed, missing
+from xds.content.reading.cda.document import clinical_document
+from xds.content.reading.errors import ContentUnreadable
+from xds.content.reading.reader import parse_xml
 from xds.fhir.datatypes.identifiers import resource_id, unique_identifier
 from xds.fhir.exchange import Answer, Call
 from xds.fhir.facade import Facade
@@ -177,11 +180,12 @@ def _of_binary(binary: Resource) -> _Received:
 
 def _of_xml(data: bytes, charset: str | None) -> _Received:
     try:
-        root = parsing.parse(data, encoding=charset)
-    except parsing.MalformedXML as reason:
+        root = parse_xml(data, charset or "")
+    except ContentUnreadable as reason:
         raise Refused.because(400, "structure", str(reason)) from None
-    if root.tag == cda.ROOT:
-        return _Received(data, root, cda.MIME_TYPE, is_inline=False)
+    document = clinical_document(root)
+    if document is not None:
+        return _Received(data, document, cda.MIME_TYPE, is_inline=False)
     if root.tag == f"{{{xml.NS_FHIR}}}Bundle":
         bundle, _ = xml.read(data)
         return _of_bundle(data, bundle, FHIR_XML)
