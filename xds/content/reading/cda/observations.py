@@ -118,13 +118,18 @@ def _of_statement(
             within, is_of_result=True, group=_joined(within.group, found.name), time=found.time
         )
     for link in statement.iterchildren(_LINKS):
-        refers = link.get("typeCode") == "REFR"
-        if is_result and not refers:
+        if link.get("typeCode") == "REFR":
+            yield from _of_link(source, link, _cited(within, around.group))
+        else:
             # of what else hangs on a result only what is a result itself
             yield from _of_link(source, link, replace(within, is_of_result=False))
-        else:
-            earlier = within.is_earlier or refers
-            yield from _of_link(source, link, replace(within, is_earlier=earlier))
+
+
+def _cited(around: _Around, group: str) -> _Around:
+    """Return what is true of a result that is only cited: it was found in another specimen."""
+    return replace(
+        around, specimens=(), isolate=None, group=group, time="", performer="", is_earlier=True
+    )
 
 
 def _within(source: CdaSource, statement: Element, around: _Around) -> _Around:

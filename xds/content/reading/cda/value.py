@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Final, Literal
 
 from xds.content import cda_values as hl7
@@ -28,7 +27,8 @@ _NULLS: Final[Mapping[str, str]] = {
     "UNK": "unknown",
 }
 """NullFlavor in words."""
-_PLAIN_NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?|[+-]?\.[0-9]+")
+_PLAIN_NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,2})?|[+-]?\.[0-9]+")
+"""What a database and a program take for a number alike."""
 
 
 def values(source: CdaSource, statement: Element) -> tuple[ObservationValue, ...]:
@@ -66,12 +66,7 @@ def _quantity(source: CdaSource, element: Element) -> ObservationValue | None:
 
 def _number(said: str) -> str:
     """Return a number as it was written, empty where it is none."""
-    if not _PLAIN_NUMBER.fullmatch(said):
-        return ""
-    try:
-        return said if Decimal(said).is_finite() else ""
-    except InvalidOperation:
-        return ""
+    return said if _PLAIN_NUMBER.fullmatch(said) else ""
 
 
 def _range(source: CdaSource, element: Element) -> ObservationValue | None:
