@@ -23,10 +23,10 @@ from xds.metadata.systems import Systems
 from xds.notification.subscriptions import Subscriptions
 from xds.registry import events, removal, schema
 from xds.registry.identities import PatientIdentities
-from xds.registry.link_changes import LINK_CHANGE, LinkPolicy
 from xds.registry.locking import of_unique_ids
 from xds.registry.queries.stored_queries import ResultLimits
 from xds.registry.registry import DocumentRegistry
+from xds.registry.versions.link_changes import LINK_CHANGE, LinkPolicy
 from xds.repository import removing
 from xds.repository.index import Connection
 from xds.repository.pending_registrations import registered

@@ -27,9 +27,9 @@ from xds.metadata.submission import Submission
 from xds.parsing import parse
 from xds.registry.events import Event
 from xds.registry.identities import Fault, IdentityFinding, IdentityRefused, PatientIdentities, Role
-from xds.registry.link_changes import LinkChange, LinkPolicy
 from xds.registry.queries.stored_queries import QueryRequest
 from xds.registry.registry import DocumentRegistry
+from xds.registry.versions.link_changes import LinkChange, LinkPolicy
 
 LOCAL, OTHER_LOCAL = "MRN77^^^&2.999.1.2&ISO", "MRN78^^^&2.999.1.2&ISO"
 MANAGER = "2.999.9.5"

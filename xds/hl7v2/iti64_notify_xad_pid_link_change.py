@@ -8,7 +8,7 @@ from xds.hl7v2.message import Message
 from xds.hl7v2.problems import MessageRefused, Problem
 from xds.metadata import datatypes
 from xds.metadata.catalogue import ITI_64
-from xds.registry.link_changes import LinkChange
+from xds.registry.versions.link_changes import LinkChange
 from xds.security.access import Access
 from xds.security.details import FeedDetails, FeedPatient
 

@@ -11,7 +11,6 @@ from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject
 from xds.metadata.rules.case import RegisteredObject, RegistryState
 from xds.metadata.submission import Submission
-from xds.registry import versions
 from xds.registry.events import (
     APPROVED,
     CONTENT_REMOVED,
@@ -21,7 +20,8 @@ from xds.registry.events import (
     NewEvent,
 )
 from xds.registry.tables import TABLES, association, document_entry, folder
-from xds.registry.versions import Versioned
+from xds.registry.versions import entries as versions
+from xds.registry.versions.entries import Versioned
 
 _DEPENDANTS: Final = select(association.c.source).where(
     one_of.named(association.c.target, "uuids"),

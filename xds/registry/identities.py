@@ -17,11 +17,12 @@ from xds.database.locks import Locks
 from xds.errors import RequestRefused, Violation
 from xds.metadata import datatypes
 from xds.metadata.datatypes import CX
-from xds.registry import events, link_changes, patients
+from xds.registry import events, patients
 from xds.registry.events import PATIENT_ADDED, PATIENT_MERGED, NewEvent
-from xds.registry.link_changes import LinkChange, LinkPolicy
 from xds.registry.patients import Patients
 from xds.registry.tables import document_entry, folder, patient, searchable, submission_set
+from xds.registry.versions import link_changes
+from xds.registry.versions.link_changes import LinkChange, LinkPolicy
 
 _ROWS: Final = select(patient.c.patient_id, patient.c.pk, patient.c.survivor).where(
     one_of.named(patient.c.patient_id, "patient_ids")

@@ -23,7 +23,7 @@ from xds.metadata.rules.case import Case, Policy, RegistryState
 from xds.metadata.rules.submission_rules import UPDATES, violations
 from xds.metadata.submission import Registration, Submission
 from xds.metadata.unique_ids import normal
-from xds.registry import consequences, events, legal_holds, lookups, removal, updates
+from xds.registry import consequences, events, legal_holds, lookups, removal
 from xds.registry.consequences import Consequences
 from xds.registry.events import EVENT_OBJECTS, Event, NewEvent
 from xds.registry.legal_holds import LegalHold
@@ -37,6 +37,7 @@ from xds.registry.removal import Removal
 from xds.registry.storage.fragments import FIRST_VERSION
 from xds.registry.storage.rows import PreparedObject, assign_patients, insert_objects, prepared
 from xds.registry.tables import TABLES, document_entry, patient
+from xds.registry.versions import updates
 
 _log: Final = logs.get_logger(__name__)
 _PAGE: Final = 1_000

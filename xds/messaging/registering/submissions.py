@@ -11,8 +11,9 @@ from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_57
 from xds.metadata.objects import Association, Code, DocumentEntry, MetadataObject
 from xds.metadata.submission import Registration, Submission
-from xds.registry import consequences, events, versions
+from xds.registry import consequences, events
 from xds.registry.consequences import Consequences, StatusChange
+from xds.registry.versions import entries as versions
 
 
 def of_documents(

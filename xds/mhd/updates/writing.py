@@ -14,7 +14,7 @@ from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObj
 from xds.metadata.submission import Registration, Submission
 from xds.mhd.provide.publishing import Places, derived_submission_set
 from xds.mhd.updates.comparison import STALE, MetadataChange
-from xds.registry import versions
+from xds.registry.versions import entries as versions
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,13 +23,14 @@ from xds.metadata.objects import (
     SubmissionSet,
 )
 from xds.metadata.submission import Submission
-from xds.registry import events, versions
+from xds.registry import events
 from xds.registry.events import DEPRECATED, REGISTERED, UPDATED, NewEvent
 from xds.registry.patients import Patients
 from xds.registry.storage.fragments import FIRST_VERSION
 from xds.registry.storage.rows import assign_patients, insert_objects, prepared
 from xds.registry.tables import association, document_entry, folder, patient, searchable
-from xds.registry.versions import Versioned, each, uuids_in
+from xds.registry.versions import entries as versions
+from xds.registry.versions.entries import Versioned, each, uuids_in
 
 LINK_CHANGE: Final = "Patient identity link change"
 """The display name of the contentTypeCode of generated SubmissionSets."""

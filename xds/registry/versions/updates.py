@@ -15,8 +15,9 @@ from xds.metadata.objects import Association, Folder, MetadataObject
 from xds.metadata.rules import updates as rules
 from xds.metadata.rules.case import Case, RegistryState
 from xds.metadata.submission import Submission
-from xds.registry import lookups, versions
+from xds.registry import lookups
 from xds.registry.consequences import Consequences, StatusChange
+from xds.registry.versions import entries as versions
 
 
 @dataclass(frozen=True, slots=True)
