@@ -12,6 +12,7 @@ from xds.dsub import renderer as dsub
 from xds.dsubm.rendering import NOTIFICATIONS
 from xds.fhir_messages import outbound as fhir_outbound
 from xds.fhir_messages import process_message
+from xds.messaging.outbound import acknowledging
 from xds.messaging.outbound import sending as outbound
 from xds.notification import sender
 from xds.notification.recorder import recorder
@@ -39,6 +40,7 @@ CHANNELS: Final[Sequence[Callable[[Config, Database], Channel | None]]] = (
     asynchronous.channel,
     audit_log.channel,
     outbound_messages,
+    acknowledging.channel,
     process_message.channel,
     *sender.channels(PROTOCOLS),
 )

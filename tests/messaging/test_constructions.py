@@ -42,6 +42,8 @@ from sqlalchemy import update
 
 from tests.databases import Databases
 from tests.hl7v2.wire import START, Sender, adt, connected, cx, pid
+from tests.messaging.feeds import segment
+from tests.messaging.receiver import MllpReceiver, receiving
 from tests.messaging.senders import NHS, mdm, nhs_number, pdf, report_number
 from tests.ports import free_port
 from tests.serving import Server, serving
@@ -131,11 +133,23 @@ def _version(entry: DocumentEntry) -> int:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Server]:
+def receiver() -> Iterator[MllpReceiver]:
+    """What takes application acknowledgements."""
+    with receiving() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, databases: Databases, receiver: MllpReceiver
+) -> Iterator[Server]:
     """A server whose patients have national numbers."""
     data = tmp_path_factory.mktemp("constructions")
     flavours = tmp_path_factory.mktemp("flavours")
     (flavours / "joins.toml").write_text(JOINS)
+    for name, asks in (("apart", "AL"), ("silent", "NE")):
+        told = f'acknowledge_to = "{receiver.url}"\nacknowledge_to_asks = "{asks}"\n'
+        (flavours / f"{name}.toml").write_text(f'{told}[[match]]\napplication = "{name}"\n')
     options = {
         "database": databases.url(data),
         "mllp_port": str(free_port()),
@@ -513,7 +527,6 @@ MODES: Final = {
 def test_13_acknowledgements_are_those_that_were_asked_for_on_the_same_connection(
     ward: Ward, mode: Any
 ) -> None:
-    """An application acknowledgement is never brought to the sender on another connection."""
     asked = ward.oru(ed(pdf("asked")), more="|||" + "|".join(mode))
     last = f"LAST{next(NUMBERS)}"
     ward.sender.post(asked, ward.oru(ed(pdf("asked")), control_id=last))
@@ -524,3 +537,36 @@ def test_13_acknowledgements_are_those_that_were_asked_for_on_the_same_connectio
     own = [one.split(b"|")[9] for one in answers]
     assert len(set(own)) == len(own)
     assert ward.filed() == ([sha1(pdf("asked"))], [])
+
+
+@pytest.mark.parametrize(
+    ("mode", "here", "there"),
+    [
+        ("AL|AL", ["CA", "CE"], ["AA", "AR"]),
+        ("NE|AL", [], ["AA", "AR"]),
+        ("AL|ER", ["CA", "CE"], ["AR"]),
+        ("AL|NE", ["CA", "CE"], []),
+        ("", ["AA", "AR"], []),
+    ],
+)
+@pytest.mark.parametrize("sender", ["APART", "SILENT"])
+def test_13_application_acknowledgements_go_to_the_address_of_their_sender(
+    ward: Ward, receiver: MllpReceiver, sender: str, mode: str, here: list[str], there: list[str]
+) -> None:
+    mark = f"M{next(NUMBERS)}"
+    more = f"|||{mode}"
+    asked = [
+        ward.oru(ed(pdf(mark)), sender=sender, more=more, control_id=f"{mark}G"),
+        ward.oru(ed(pdf(mark)[:-8]), sender=sender, more=more, control_id=f"{mark}B"),
+    ]
+    ward.sender.post(*asked, ward.oru(ed(pdf(mark)), control_id=f"{mark}L"))
+    answers: list[bytes] = []
+    while not answers or f"|{mark}L\r".encode() not in answers[-1]:
+        answers.append(ward.sender.read())
+    assert [told(one)[0] for one in answers[:-1]] == here
+    came = receiver.wait_for(len(there), f"|{mark}")
+    assert [segment(one, "MSA")[1] for one in came] == there
+    asks = ["AL" if sender == "APART" else "NE", "NE"]
+    assert [segment(one, "MSH")[15:17] for one in came] == [asks] * len(there)
+    if there:
+        assert segment(came[-1], "ERR")[3].startswith("102^")

@@ -41,6 +41,8 @@ class AcknowledgementHabits:
     error_segment: Literal["v25", "version", "none"] = "v25"
     """``v25``: ERR of HL7 v2.5 in all versions, as IHE wants it (ITI TF-2x C.2.3)."""
     warnings: Literal["err", "none"] = "err"
+    parts_application: bool = False
+    """Whether application acknowledgements of enhanced mode go another way than the accept ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +78,14 @@ def acknowledgements(
     control_id: str,
     habits: AcknowledgementHabits = AcknowledgementHabits(),
 ) -> Iterator[bytes]:
-    """Yield the acknowledgements that are due, an accept acknowledgement first; maybe none.
+    """Yield those that are due on the connection of a message, an accept one first; maybe none.
 
     ``control_id`` is MSH-10 of the first.
     """
+    apart = code_apart(message, judgement, habits)
     for code in codes_due(message, judgement, habits.mode):
+        if code == apart:
+            continue
         yield acknowledgement(
             message, code, judgement.problems, control_id=control_id, habits=habits
         )
@@ -100,6 +105,15 @@ def codes_due(message: Message, judgement: Judgement, mode: str = "auto") -> lis
     return [code for condition, code in due if _is_due(condition, judgement)]
 
 
+def code_apart(message: Message, judgement: Judgement, habits: AcknowledgementHabits) -> str | None:
+    """Return MSA-1 of the acknowledgement that is due on another connection; None for none."""
+    is_enhanced = any(message.header.value(number) for number in (15, 16))
+    if not habits.parts_application or not is_enhanced or habits.mode == "original":
+        return None
+    due = codes_due(message, judgement, habits.mode)
+    return judgement.original if judgement.original in due else None
+
+
 def _is_due(condition: str, judgement: Judgement) -> bool:
     """Tell whether a condition of HL7 table 0155 holds; what is none of the table is ``AL``."""
     if condition in ("SU", "ER"):
@@ -114,8 +128,12 @@ def acknowledgement(
     *,
     control_id: str,
     habits: AcknowledgementHabits = AcknowledgementHabits(),
+    asks: tuple[str, str] = ("", ""),
 ) -> bytes:
-    """Write one acknowledgement of a message: MSH with the parties exchanged, MSA, ERR."""
+    """Write one acknowledgement of a message: MSH with the parties exchanged, MSA, ERR.
+
+    ``asks`` are its own MSH-15 and 16.
+    """
     encoding, answered = message.encoding, message.header
     header = [
         "MSH",
@@ -128,8 +146,9 @@ def acknowledgement(
         answered.raw(11) or "P",
         answered.raw(12) or "2.3.1",
     ]
-    if charset := answered.raw(18):
-        header += ["", "", "", "", "", charset]
+    header += ["", "", *asks, "", answered.raw(18)]
+    while not header[-1]:
+        header.pop()
     told = [one for one in problems if habits.warnings == "err" or one.severity != "W"]
     answer = ["MSA", code, answered.raw(10)]
     lines = [header, answer, *_errors(message, told, answer, habits)]

@@ -5,17 +5,19 @@ a batch of them.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 from uuid import uuid4
 
 from xds import logs, tracing
+from xds.database.errors import DatabaseUnavailable
 from xds.hl7v2 import feed
 from xds.hl7v2.acknowledgement import (
     CONTROL_ID,
     AcknowledgementHabits,
     Judgement,
     acknowledgements,
+    code_apart,
     rejection_of_noise,
 )
 from xds.hl7v2.batch import Batch, batches_in
@@ -58,6 +60,9 @@ class DocumentJudge(Protocol):
         self, message: Message, arrival: MessageArrival
     ) -> tuple[Judgement, AcknowledgementHabits]:
         """Handle a message, and return what became of it; never raises."""
+
+    def send_later(self, message: Message, judgement: Judgement, code: str) -> None:
+        """Have an application acknowledgement go another way, durably; DatabaseUnavailable."""
 
     def unreadable(self, source: SpooledMessage, reason: str, arrival: MessageArrival) -> str:
         """Keep what has no header; return MSA-1 for it."""
@@ -108,8 +113,26 @@ class Answering:
         """Handle a message; the control id of its acknowledgement is that of the log lines."""
         with logs.correlation(uuid4().hex[:CONTROL_ID]):
             judgement, habits = self._judged(message, arrival)
+            judgement = self._parted(message, judgement, habits)
             arrival.judged(judgement)
             yield from acknowledgements(message, judgement, logs.current_correlation(), habits)
+
+    def _parted(
+        self, message: Message, judgement: Judgement, habits: AcknowledgementHabits
+    ) -> Judgement:
+        """Have an acknowledgement that is due on another connection sent there.
+
+        Where it cannot be kept, the message has to come again: it is found on record then.
+        """
+        code = code_apart(message, judgement, habits)
+        if code is None or self.documents is None:
+            return judgement
+        try:
+            self.documents.send_later(message, judgement, code)
+        except DatabaseUnavailable as error:
+            _log.error("an acknowledgement could not be kept", exc_info=error)
+            return replace(judgement, commit="CE", is_transient=True)
+        return judgement
 
     def _judged(
         self, message: Message, arrival: MessageArrival

@@ -3,9 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
+from uuid import uuid4
 
 from xds import logs
-from xds.hl7v2.acknowledgement import ACCEPTED, REJECTED, AcknowledgementHabits, Judgement
+from xds.hl7v2.acknowledgement import (
+    ACCEPTED,
+    CONTROL_ID,
+    REJECTED,
+    AcknowledgementHabits,
+    Judgement,
+    acknowledgement,
+)
 from xds.hl7v2.continuation import place_of
 from xds.hl7v2.message import Message
 from xds.hl7v2.problems import Problem
@@ -16,6 +24,7 @@ from xds.messaging.filing import FilingOutcome, IncomingMessage, MessageFiler
 from xds.messaging.flavours.flavour import Flavour
 from xds.messaging.flavours.reading import GENERIC
 from xds.messaging.flavours.table import FlavourTable
+from xds.messaging.outbound.acknowledging import send_later
 from xds.messaging.v2.reading import TRIGGERS, envelope_of, read, whole_of
 from xds.messaging.verdicts import (
     INTERNAL,
@@ -70,6 +79,20 @@ class FiledMessages:
         )
         outcome = self._outcome(message, incoming)
         return judgement_of(outcome.findings, flavour.reading), habits_of(flavour)
+
+    def send_later(self, message: Message, judgement: Judgement, code: str) -> None:
+        """Put an application acknowledgement into the queue; DatabaseUnavailable."""
+        flavour = self.flavours.flavour_of(envelope_of(message))
+        control_id = uuid4().hex[:CONTROL_ID]
+        written = acknowledgement(
+            message,
+            code,
+            judgement.problems,
+            control_id=control_id,
+            habits=habits_of(flavour),
+            asks=(flavour.acknowledge_to_asks, "NE"),
+        )
+        send_later(self.filer.domain.database, flavour, control_id, written)
 
     def unreadable(self, source: SpooledMessage, reason: str, arrival: MessageArrival) -> str:
         """Keep what has no header as a message that is refused; return MSA-1 for it."""
@@ -133,7 +156,10 @@ def _last_place(message: Message) -> str:
 def habits_of(flavour: Flavour) -> AcknowledgementHabits:
     """Return what a flavour says of acknowledgements."""
     return AcknowledgementHabits(
-        mode=flavour.acknowledge, error_segment=flavour.error_segment, warnings=flavour.warnings
+        mode=flavour.acknowledge,
+        error_segment=flavour.error_segment,
+        warnings=flavour.warnings,
+        parts_application=bool(flavour.acknowledge_to),
     )
 
 

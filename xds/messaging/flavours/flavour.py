@@ -95,6 +95,11 @@ class Flavour:
     """Whether the interpreter of a final report (OBR-32) is its legalAuthenticator."""
     acknowledge: Literal["auto", "original", "enhanced"] = "auto"
     """``auto``: MSH-15 and MSH-16 decide."""
+    acknowledge_to: str = ""
+    """Where application acknowledgements go that MSH-16 asks for: ``mllp://host:port``,
+    ``mllps://host:port``, or an http(s) URL. Empty: to the connection of the message."""
+    acknowledge_to_asks: Literal["AL", "NE"] = "AL"
+    """MSH-15 of these: whether its receiver acknowledges that it has one."""
     reading: AcknowledgementReading = "nhs"
     error_segment: Literal["v25", "version", "none"] = "v25"
     """``version``: ERR as the sender's version defines it."""

@@ -50,6 +50,7 @@ _LISTS_OF_FIELDS: Final = (
     "class_fields",
 )
 _FIELD: Final = re.compile(r"[A-Z][A-Z0-9]{2}-[1-9][0-9]*")
+_ADDRESS: Final = re.compile(r"mllps?://\S+:[0-9]{1,5}|https?://\S+")
 _ONE_CODE: Final = frozenset(f.name for f in fields(Flavour) if f.type == Code | None)
 _CODES: Final = frozenset(f.name for f in fields(Flavour) if f.type == Sequence[Code])
 _TABLES_OF_CODES: Final = frozenset(f.name for f in fields(Flavour) if f.type == Mapping[str, Code])
@@ -241,6 +242,8 @@ def _problems(flavour: Flavour) -> Iterator[tuple[str, str]]:
             yield key, "a field is written as OBR-3"
     if flavour.charset != "auto" and named_codec(flavour.charset) is None:
         yield "charset", "there is no such character set"
+    if flavour.acknowledge_to and not _ADDRESS.fullmatch(flavour.acknowledge_to):
+        yield "acknowledge_to", "it is mllp://host:port, mllps://host:port, or an http(s) URL"
     if flavour.zone not in _zones():
         yield "zone", "there is no such time zone"
 

@@ -36,6 +36,8 @@ class MessageOnTheWire:
     blocks: Iterable[bytes]
     """From the beginning each time that they are iterated."""
     syntax: MessageSyntax = HL7V2
+    is_answered: bool = True
+    """Whether the receiver acknowledges it; else it is delivered once it is sent."""
 
 
 @dataclass(slots=True)
@@ -54,7 +56,10 @@ class DestinationWire:
         connection = self._connection(destination, message.lane)
         try:
             connection.send(message.blocks)
-            answer = _answer(connection, destination, message)
+            if message.is_answered:
+                answer = _answer(connection, destination, message)
+            else:
+                answer = JudgedAnswer(AnswerVerdict.DELIVERED)
             is_kept = answer.verdict is not AnswerVerdict.NOT_OURS
         except (NoAnswer, OSError) as error:
             connection.close()
@@ -101,9 +106,12 @@ class DestinationWire:
                 content = _bounded(response)
         except TransportFailed as error:
             raise NotDelivered(type(error.__cause__ or error).__name__) from error
+        is_taken = HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+        if is_taken and not message.is_answered:
+            return JudgedAnswer(AnswerVerdict.DELIVERED)
         answer = message.syntax.judged(content, message.id, destination.reading)
         is_answered = answer.verdict is not AnswerVerdict.NOT_OURS
-        if is_answered or HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        if is_answered or is_taken:
             return replace(answer, retry_after=later)
         is_of_message = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
         if is_of_message and status not in _TIMES:
