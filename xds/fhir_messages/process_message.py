@@ -32,7 +32,7 @@ from xds.fhir_messages.bundle import MessageBundle, PlacedResource
 from xds.fhir_messages.envelope import request_id
 from xds.fhir_messages.response import TRANSIENT, response
 from xds.messaging.filing import FilingOutcome, IncomingMessage, MessageFiler
-from xds.messaging.flavours.flavour import Flavour
+from xds.messaging.flavours.flavour import IMPOSTOR
 from xds.messaging.flavours.reading import GENERIC, read_flavours
 from xds.messaging.flavours.table import FlavourTable
 from xds.messaging.verdicts import (
@@ -200,7 +200,7 @@ def _outcome(
 ) -> FilingOutcome:
     filer = MessageFiler.open(facade.domain, facade.config)
     try:
-        _require_known(facade.config, incoming.flavour)
+        _require_known(facade.config, incoming)
         content = reading.read(bundle, facade.domain.systems, flavours)
         if wrong := [one for one in problems if not one.is_warning]:
             raise ContentRefused(*wrong)
@@ -209,10 +209,12 @@ def _outcome(
     return filer.file(replace(incoming, content=content), access=call.access)
 
 
-def _require_known(config: Config, flavour: Flavour) -> None:
+def _require_known(config: Config, incoming: IncomingMessage) -> None:
+    where, flavour = "Bundle.entry[0].resource.source", incoming.flavour
     if config.message_senders == "known" and flavour.name == GENERIC:
-        where = "Bundle.entry[0].resource.source"
         raise refused(SENDER, where, "there is no flavour of this sender")
+    if not flavour.may_come_from(incoming.caller.node):
+        raise refused(SENDER, where, IMPOSTOR)
 
 
 def _header(bundle: Resource) -> Resource:

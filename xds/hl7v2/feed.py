@@ -49,10 +49,15 @@ _MOST_LOGGED: Final = 40
 _log = logs.get_logger(__name__)
 
 
-def judge(feed: Feed, message: Message, caller: Caller) -> Judgement:
-    """Handle a message of a caller, whatever it is, and return what became of it."""
+def judge(
+    feed: Feed, message: Message, caller: Caller, refusal: Problem | None = None
+) -> Judgement:
+    """Handle a message of a caller, whatever it is, and return what became of it.
+
+    ``refusal`` is why the caller may not send it.
+    """
     event = EVENTS.get((message.message_code, message.trigger_event))
-    code, problems = _outcome(feed, message, event, caller)
+    code, problems = _outcome(feed, message, event, caller, refusal)
     if event is None:  # else the line of the transaction tells it
         _log.warning(
             "a message of the patient feed was refused",
@@ -75,9 +80,13 @@ def _count(feed: Feed, event: EventHandler | None, acknowledgement_code: str) ->
 
 
 def _outcome(
-    feed: Feed, message: Message, event: EventHandler | None, caller: Caller
+    feed: Feed,
+    message: Message,
+    event: EventHandler | None,
+    caller: Caller,
+    refusal: Problem | None,
 ) -> tuple[str, Sequence[Problem]]:
-    problem = _not_ours(message)
+    problem = _not_ours(message) or refusal
     if problem and event is None:
         return REJECTED, [problem]  # of no transaction
     if message.source.error:

@@ -36,6 +36,18 @@ class Node:
             certificate=certificate,
         )
 
+    @property
+    def names(self) -> frozenset[str]:
+        """What its certificate calls it; nothing where it has shown none.
+
+        The subject, each part of it (``CN=engine``), and each subjectAltName by its kind:
+        ``DNS:``, ``URI:``, ``IP:`` or ``EMAIL:``. Of a certificate that is not known here, the
+        subject alone.
+        """
+        if self.certificate is not None:
+            return _names(self.certificate)
+        return frozenset(filter(None, [self.certificate_subject]))
+
 
 NOWHERE: Final = Node()
 """A node of which nothing is known."""
@@ -55,3 +67,26 @@ def _subject(certificate: bytes) -> str:
     subject = x509.load_der_x509_certificate(certificate).subject.rfc4514_string()
     require_text([subject])
     return subject
+
+
+@lru_cache(_KEPT)
+def _names(certificate: bytes) -> frozenset[str]:
+    from cryptography import x509
+
+    read = x509.load_der_x509_certificate(certificate)
+    parts = (part.rfc4514_string() for part in read.subject.rdns)
+    found = {read.subject.rfc4514_string(), *parts}
+    try:
+        extension = read.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return frozenset(found)
+    kinds: dict[type[x509.GeneralName], str] = {
+        x509.DNSName: "DNS",
+        x509.UniformResourceIdentifier: "URI",
+        x509.IPAddress: "IP",
+        x509.RFC822Name: "EMAIL",
+    }
+    for name in extension.value:
+        if kind := kinds.get(type(name)):
+            found.add(f"{kind}:{name.value}")
+    return frozenset(found)

@@ -23,8 +23,10 @@ from xds.hl7v2.acknowledgement import (
 from xds.hl7v2.batch import Batch, batches_in
 from xds.hl7v2.event import Feed
 from xds.hl7v2.message import MAX_HEADER_BYTES, Message, Unreadable, beginning
+from xds.hl7v2.problems import Problem
 from xds.hl7v2.spooled import LimitOf, SpooledMessage, separator_of
 from xds.messaging.filing import Door
+from xds.messaging.flavours.flavour import IMPOSTOR
 from xds.security.caller import Caller
 
 _FEED_CODE: Final = b"ADT"
@@ -60,6 +62,9 @@ class DocumentJudge(Protocol):
         self, message: Message, arrival: MessageArrival
     ) -> tuple[Judgement, AcknowledgementHabits]:
         """Handle a message, and return what became of it; never raises."""
+
+    def is_impostor(self, message: Message, arrival: MessageArrival) -> bool:
+        """Tell whether the connection of a message, of the feed too, is not one of its sender."""
 
     def send_later(self, message: Message, judgement: Judgement, code: str) -> None:
         """Have an application acknowledgement go another way, durably; DatabaseUnavailable."""
@@ -139,7 +144,10 @@ class Answering:
     ) -> tuple[Judgement, AcknowledgementHabits]:
         if self.documents and self.documents.takes(message):
             return self.documents.judge(message, arrival)
-        return feed.judge(self.feed, message, arrival.caller), _IHE
+        refusal = None
+        if self.documents and self.documents.is_impostor(message, arrival):
+            refusal = Problem("204", "MSH^1^3", IMPOSTOR)
+        return feed.judge(self.feed, message, arrival.caller, refusal), _IHE
 
     def _refused(self, source: SpooledMessage, reason: str, arrival: MessageArrival) -> bytes:
         with logs.correlation(uuid4().hex[:CONTROL_ID]):

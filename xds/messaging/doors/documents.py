@@ -1,6 +1,6 @@
 """Messages that bring reports, documents and orders: read by the flavour of their sender, filed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 from uuid import uuid4
@@ -20,8 +20,8 @@ from xds.hl7v2.problems import Problem
 from xds.hl7v2.spooled import LimitOf, SpooledMessage, digest_of
 from xds.messaging.doors.answering import MessageArrival
 from xds.messaging.doors.parts import PartsOfMessages
-from xds.messaging.filing import FilingOutcome, IncomingMessage, MessageFiler
-from xds.messaging.flavours.flavour import Flavour
+from xds.messaging.filing import Door, FilingOutcome, IncomingMessage, MessageFiler
+from xds.messaging.flavours.flavour import IMPOSTOR, Flavour
 from xds.messaging.flavours.reading import GENERIC
 from xds.messaging.flavours.table import FlavourTable
 from xds.messaging.outbound.acknowledging import send_later
@@ -37,7 +37,9 @@ from xds.messaging.verdicts import (
     MessageVerdict,
     refused,
 )
+from xds.security.caller import Caller
 
+_OF_THE_SERVER: Final[Collection[Door]] = ("folder", "command")
 _NOT_KEPT: Final = "the message could not be kept"
 _FAILED: Final = "an error in the server, which its log tells of"
 
@@ -118,7 +120,7 @@ class FiledMessages:
             _log.error(_NOT_KEPT, exc_info=message.source.error)
             return self._failed(incoming, _NOT_KEPT)
         try:
-            self._require_taken(message, incoming.flavour)
+            self._require_taken(message, incoming)
             if (place := place_of(message)).is_part:
                 return self._parts.take(message, incoming, place)
             with whole_of(message) as whole:
@@ -140,11 +142,26 @@ class FiledMessages:
         self.filer.count(incoming, outcome)
         return outcome
 
-    def _require_taken(self, message: Message, flavour: Flavour) -> None:
+    def is_impostor(self, message: Message, arrival: MessageArrival) -> bool:
+        """Tell whether the connection of a message is not one of its sender."""
+        if not any(row.flavour.certificates for row in self.flavours.rows):
+            return False
+        flavour = self.flavours.flavour_of(envelope_of(message))
+        return not may_send(flavour, arrival.door, arrival.caller)
+
+    def _require_taken(self, message: Message, incoming: IncomingMessage) -> None:
+        flavour = incoming.flavour
         if self.senders == "known" and flavour.name == GENERIC:
             raise refused(SENDER, "MSH^1^3", "there is no flavour of this sender")
+        if not may_send(flavour, incoming.door, incoming.caller):
+            raise refused(SENDER, "MSH^1^3", IMPOSTOR)
         if limit := message.source.exceeded:
             raise refused(TOO_LARGE, _last_place(message), limit)
+
+
+def may_send(flavour: Flavour, door: Door, caller: Caller) -> bool:
+    """Tell whether a caller may send messages of a flavour; a person of the server may."""
+    return door in _OF_THE_SERVER or flavour.may_come_from(caller.node)
 
 
 def _last_place(message: Message) -> str:

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Final, Literal
 
 from xds.messaging.model import MessageEnvelope, MessageOrganisation
 from xds.messaging.verdicts import AcknowledgementReading
 from xds.metadata.objects import Code
+from xds.security.node import Node
 
+IMPOSTOR: Final = "the connection has shown no certificate of this sender"
+"""What a sender is told where :meth:`Flavour.may_come_from` is False."""
 _RANKS: Final = {"N": 1, "R": 2, "V": 3}
 
 
@@ -93,6 +97,10 @@ class Flavour:
     """What a person is whom FHIR names by a text alone: a family name, or given names and one."""
     interpreter_signs: bool = False
     """Whether the interpreter of a final report (OBR-32) is its legalAuthenticator."""
+    certificates: Sequence[str] = ()
+    """Names of which the client's certificate has one, by MLLP and by HTTP: a subject, a part of it
+    (``CN=engine``) or a subjectAltName (``DNS:engine.example``), with ``*`` and ``?``. Empty: any
+    connection may bring these messages."""
     acknowledge: Literal["auto", "original", "enhanced"] = "auto"
     """``auto``: MSH-15 and MSH-16 decide."""
     acknowledge_to: str = ""
@@ -132,6 +140,14 @@ class Flavour:
     most_documents: int = 100
     """That a message may carry."""
     most_segments: int = 20_000
+
+    def may_come_from(self, node: Node) -> bool:
+        """Tell whether a node may send as the senders of this flavour."""
+        if not self.certificates:
+            return True
+        names = [one.casefold() for one in node.names]
+        wanted = [one.casefold() for one in self.certificates]
+        return any(fnmatchcase(name, one) for name in names for one in wanted)
 
     def issuer(self, envelope: MessageEnvelope) -> str:
         """Return who issues the numbers of reports that name nobody.
