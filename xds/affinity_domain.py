@@ -14,7 +14,7 @@ from xds.errors import RegistryError
 from xds.metadata import code_sets
 from xds.metadata.catalogue import BROKER
 from xds.metadata.code_sets import CodeSets
-from xds.metadata.criteria import Criterion, evaluate, is_anything
+from xds.metadata.criteria import ANYTHING, Criterion, evaluate, is_anything
 from xds.metadata.document_request import DocumentRequest
 from xds.metadata.objects import Code, DocumentEntry
 from xds.metadata.rules.case import Policy
@@ -35,6 +35,7 @@ from xds.repository.registering import RemoteRegistration, RemoteRegistry
 from xds.repository.repository import DocumentRepository, Register
 from xds.repository.store import DocumentStore, open_store
 from xds.security import policy_file
+from xds.security.caller import Caller
 from xds.security.details import distinct
 from xds.security.interceptors import Interceptor, InterceptorChain
 from xds.security.policy_interceptor import PolicyInterceptor
@@ -162,6 +163,13 @@ class AffinityDomain:
             BROKER: self.broker_rules,
         }
         return [actor for actor, found in here.items() if found is not None]
+
+    def visible_to(self, transaction: str, caller: Caller) -> Criterion:
+        """Return what a caller could know of; nothing is read or recorded by it."""
+        for one in self.interceptors.interceptors:
+            if isinstance(one, PolicyInterceptor):
+                return one.visible_to(transaction, caller)
+        return ANYTHING
 
     def withheld(self, unique_ids: Iterable[str], visible: Criterion) -> Withheld:
         """Return the documents that the repository here does not give out to a caller.

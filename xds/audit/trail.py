@@ -294,6 +294,37 @@ def of_authentication(caller: Caller, *, ends: bool = False, failure: str = "") 
     )
 
 
+def of_emergency(caller: Caller, patient_id: str, reason: str) -> AuditRecord:
+    """Return the record of somebody who breaks the glass for a patient (DICOM PS3.15 A.5.3.11)."""
+    return _record(
+        Access(transaction=av.CONSOLE, caller=caller),
+        transaction=av.CONSOLE,
+        event=av.SECURITY_ALERT,
+        event_type=av.EMERGENCY_OVERRIDE,
+        action="E",
+        outcome=SUCCESS,
+        description=f"emergency access, for the reason: {reason}",
+        patient_id=patient_id,
+    )
+
+
+def of_action(caller: Caller, action: str, target: str, description: str = "") -> AuditRecord:
+    """Return the record of what somebody has done to the server, such as to pause a destination.
+
+    ``action`` is what it is called, ``target`` names what it was done to.
+    """
+    return _record(
+        Access(transaction=av.CONSOLE, caller=caller),
+        transaction=av.CONSOLE,
+        event=av.APPLICATION_ACTIVITY,
+        event_type=Coded(action, av.ACTIONS, action),
+        action="E",
+        outcome=SUCCESS,
+        description=description,
+        things=(ParticipantObject(type_code=2, role=20, id=target, id_type=av.URI),),
+    )
+
+
 def _of_server(
     kind: str, event: Coded, event_type: Coded, description: str = "", **more: Any
 ) -> AuditRecord:

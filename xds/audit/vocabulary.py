@@ -47,8 +47,11 @@ NODE_AUTHENTICATION: Final = Coded("110126", "DCM", "Node Authentication")
 USER_AUTHENTICATION: Final = Coded("110114", "DCM", "User Authentication")
 LOGIN: Final = Coded("110122", "DCM", "Login")
 LOGOUT: Final = Coded("110123", "DCM", "Logout")
+EMERGENCY_OVERRIDE: Final = Coded("110127", "DCM", "Emergency Override Started")
 CONSOLE: Final = "console"
 """In place of a transaction, where somebody acts at the console and it is none."""
+ACTIONS: Final = "urn:xds:console:action"
+"""The coding scheme of what somebody does at the console."""
 SECURITY_CONFIGURATION: Final = Coded("110129", "DCM", "Security Configuration")
 READS: Final[Mapping[str, Coded]] = {
     name: Coded(name, _INTERACTIONS, name) for name in ("read", "vread", "history-instance")

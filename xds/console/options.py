@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from xds.options.values import CodeText
+
 
 class ConsoleOptions(BaseModel):
     """Pages for people who look after the server or read documents: [console.md](console.md)."""
@@ -26,4 +28,14 @@ class ConsoleOptions(BaseModel):
         le=24,
         description="Hours after which everybody has to log in again.",
         examples=[4],
+    )
+    console_purpose: CodeText = Field(
+        "TREAT^^2.16.840.1.113883.5.8",
+        description="The purpose of use of people at the console, as rules of the policy name it.",
+        examples=["HOPERAT^^2.16.840.1.113883.5.8"],
+    )
+    console_emergency_purpose: CodeText = Field(
+        "BTG^^2.16.840.1.113883.5.8",
+        description="The purpose of use of somebody who breaks the glass for a patient.",
+        examples=["ETREAT^^2.16.840.1.113883.5.8"],
     )

@@ -108,12 +108,13 @@ def damages(repository: DocumentRepository) -> Iterator[tuple[IndexedDocument, D
     """Read every document of the index and say what is wrong with it, None where nothing is."""
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         for page in _pages(index.every(repository.database)):
-            reasons = threads.map(partial(_reason, repository), page)
+            reasons = threads.map(partial(damage_of, repository), page)
             for found, reason in zip(page, reasons, strict=True):
                 yield found, None if reason is None else Damage(found.unique_id, reason)
 
 
-def _reason(repository: DocumentRepository, found: IndexedDocument) -> str | None:
+def damage_of(repository: DocumentRepository, found: IndexedDocument) -> str | None:
+    """Read every byte of a document and say what is wrong with it, None where nothing is."""
     digest = hashlib.sha1(usedforsecurity=False)
     size = 0
     try:

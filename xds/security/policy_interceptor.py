@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import Final
 
-from xds.metadata.criteria import all_of, evaluate, of_patient
+from xds.metadata.criteria import NOTHING, Criterion, all_of, evaluate, of_patient
 from xds.metadata.submission import Submission
 from xds.security.access import Access
+from xds.security.caller import Caller
 from xds.security.errors import AccessDenied
 from xds.security.interceptors import Outcome
 from xds.security.policy import DENIED, NO_RULE, AccessPolicy, Grant
@@ -28,6 +29,13 @@ class PolicyInterceptor:
         access.break_glass = grant.break_glass
         access.visible = all_of([access.visible, grant.visible])
         access.checks.append(partial(_check_submission, grant=grant))
+
+    def visible_to(self, transaction: str, caller: Caller) -> Criterion:
+        """Return what a caller could know of by a transaction: nothing where it is denied."""
+        try:
+            return self._grant(transaction, caller).visible
+        except AccessDenied:
+            return NOTHING
 
     def leave(self, access: Access, outcome: Outcome) -> None:
         """Do nothing: what has become of the request is for the record."""

@@ -265,6 +265,10 @@ class RegistryView:
             for row in self._each(_patients(patient.c.pk, self.visible.sight), numbers)
         ]
 
+    def subsumed_by(self, number: int) -> list[KnownPatient]:
+        """Return the patients that were merged into one."""
+        return [KnownPatient(*row) for row in self._each(_subsumed(self.visible.sight), [number])]
+
     def not_all_withheld(self, patients: Iterable[KnownPatient]) -> list[KnownPatient]:
         """Return the patients who have a visible DocumentEntry, or none at all."""
         asked = list(patients)
@@ -402,6 +406,12 @@ def _known(*conditions: Condition, sight: Sight) -> Select[Any]:
 @lru_cache(maxsize=100)
 def _patients(wanted: Column[Any], sight: Sight) -> Select[Any]:
     return _known(_wanted(wanted), sight=sight)
+
+
+@lru_cache(maxsize=100)
+def _subsumed(sight: Sight) -> Select[Any]:
+    # said so, for the index of such rows
+    return _patients(patient.c.survivor, sight).where(patient.c.survivor.is_not(None))
 
 
 @lru_cache(maxsize=100)
