@@ -22,10 +22,12 @@ from xds.config import Config
 from xds.console import cookies, failures
 from xds.console.pages import PAGES, ConsolePage
 from xds.console.rendering import ROOT, environment
-from xds.console.sending import PageSending, is_compressible, send_page
+from xds.console.sending import PageSending, is_compressible, send_bytes, send_page
 from xds.console.static_files import StaticFile, static_files
-from xds.console.visits import Answer, Console, PageContent, PageNotFound, SeeOther, Visit
+from xds.console.visits import Answer, Bytes, Console, PageContent, PageNotFound, SeeOther, Visit
+from xds.fhir.facade import Facade
 from xds.http.request_body import RequestBody
+from xds.mhd.served_documents import ServedDocuments
 from xds.security.node import of_environment
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -55,6 +57,8 @@ def create(domain: AffinityDomain, config: Config) -> WSGIApplication:
             config.console_hours * 60 * _MINUTE,
         ),
         throttle=LoginThrottle(domain.database),
+        documents=ServedDocuments(domain),
+        facade=Facade(domain, config),
     )
     names, files = static_files()
     browser = _Browser(console, environment(names))
@@ -212,6 +216,9 @@ class _Browser:
                 sending.forget(response)
             sending.see_other(response, f"{ROOT}{answer.place}")
             return
+        if isinstance(answer, Bytes):
+            send_bytes(response, answer)
+            return
         title = answer.title or row.title
         if answer.wait_seconds:
             response.set_header("Retry-After", str(answer.wait_seconds))
@@ -230,7 +237,8 @@ class _Browser:
             **content.values,
             "title": title,
             "menu": _menu(session, sending.path),
-            "person": None if session is None else session.person.name,
+            "searches": session is not None and _searches(session),
+            "logged_in_as": None if session is None else session.person.name,
             "token": sending.token(response),
         }
         text = self.templates.get_template(template).render(values)
@@ -263,6 +271,11 @@ def _menu(session: Session | None, path: str) -> Sequence[tuple[str, str, bool]]
         for row in PAGES
         if row.menu and row.is_for(session.person.roles)
     ]
+
+
+def _searches(session: Session) -> bool:
+    """Tell whether somebody has a search box."""
+    return any(row.path == "/search" and row.is_for(session.person.roles) for row in PAGES)
 
 
 def _of_query(request: falcon.Request) -> dict[str, str]:

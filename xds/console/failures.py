@@ -9,6 +9,7 @@ import falcon
 from xds import logs
 from xds.console.visits import PageNotFound
 from xds.errors import FailureKind, TransactionFailure, kind_of
+from xds.fhir.r4.outcome import Refused
 from xds.security.errors import AccessDenied
 
 _log = logs.get_logger(__name__)
@@ -80,6 +81,11 @@ def told(error: Exception) -> FailurePage:
             return FailurePage(
                 400, "Refused", "The server has refused this. Nothing has changed.", lines
             )
+        case Refused():
+            if error.status == 404:
+                return _NOT_FOUND
+            lines = tuple(one.diagnostics for one in error.issues if one.diagnostics)
+            return FailurePage(error.status, "Refused", "The server has refused this.", lines)
         case falcon.HTTPMethodNotAllowed():
             allowed = dict(error.headers or {})
             return FailurePage(_METHOD.status, _METHOD.title, _METHOD.said, headers=allowed)

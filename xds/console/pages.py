@@ -5,11 +5,21 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from xds.accounts.roles import ConsoleRole
-from xds.console.views import home, logging_in
+from xds.console.views import documents, home, logging_in, patients, searching
 from xds.console.visits import Operation
 
 EVERYBODY: Final = frozenset(ConsoleRole)
 """Whoever has logged in."""
+READERS: Final = frozenset(
+    {
+        ConsoleRole.VIEWER,
+        ConsoleRole.CLINICIAN,
+        ConsoleRole.INTEGRATION,
+        ConsoleRole.PRIVACY,
+    }
+)
+"""Who may come to pages of patients and documents, of which the policy has the last word."""
+PRIVACY: Final = frozenset({ConsoleRole.PRIVACY})
 NOBODY: Final[frozenset[ConsoleRole]] = frozenset()
 """No role is asked for: the pages of those who have not logged in."""
 
@@ -59,5 +69,71 @@ PAGES: Final = (
         parameters=("name", "password", "next"),
     ),
     ConsolePage(path="/logout", operation=logging_in.log_out, title="Log out", method="POST"),
+    ConsolePage(
+        path="/search",
+        operation=searching.find,
+        title="Search",
+        template="search.html",
+        roles=READERS,
+        method="POST",
+        parameters=("q",),
+    ),
+    ConsolePage(
+        path="/patients/{number:int(min=1, max=9223372036854775807)}",
+        operation=patients.show,
+        title="Patient",
+        template="patient.html",
+        roles=READERS,
+        parameters=(*patients.FILTERS, "start"),
+    ),
+    ConsolePage(
+        path="/patients/{number:int(min=1, max=9223372036854775807)}/break-glass",
+        operation=patients.break_glass,
+        title="Break the glass",
+        template="break_glass.html",
+        roles=frozenset({ConsoleRole.CLINICIAN}),
+        method="POST",
+        parameters=("reason",),
+    ),
+    *(
+        ConsolePage(
+            path=f"/documents/{{uuid:uuid}}{path}",
+            operation=operation,
+            title=title,
+            template=template,
+            roles=roles,
+        )
+        for path, operation, title, template, roles in (
+            ("", documents.show, "Document", "document.html", READERS),
+            ("/metadata", documents.show_metadata, "Metadata", "metadata.html", READERS),
+            ("/relations", documents.show_relations, "Relations", "relations.html", READERS),
+            ("/raw", documents.show_raw, "Raw", "raw.html", READERS),
+            ("/readers", documents.show_readers, "Who opened it", "readers.html", PRIVACY),
+            ("/content", documents.show_content, "Content", "", documents.READERS),
+            ("/original", documents.download, "Original", "", documents.READERS),
+        )
+    ),
+    ConsolePage(
+        path="/documents/{uuid:uuid}/check",
+        operation=documents.check,
+        title="Document",
+        template="document.html",
+        roles=READERS,
+        method="POST",
+    ),
+    ConsolePage(
+        path="/submission-sets/{uuid:uuid}",
+        operation=documents.show_submission_set,
+        title="Submission set",
+        template="package.html",
+        roles=READERS,
+    ),
+    ConsolePage(
+        path="/folders/{uuid:uuid}",
+        operation=documents.show_folder,
+        title="Folder",
+        template="package.html",
+        roles=READERS,
+    ),
 )
 """Every page and action; the navigation has those with a menu, in this order."""

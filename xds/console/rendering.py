@@ -53,6 +53,11 @@ def dtm(text: str | None) -> str:
     return f"{whole.strftime(names[len(numbers) - 1])}{zone}"
 
 
+def day(text: str | None) -> str:
+    """Return the day of a DTM, or what it has of it."""
+    return dtm((text or "")[:8])
+
+
 def environment(statics: Mapping[str, str]) -> Environment:
     """Return what renders the templates; ``statics`` has the URLs' names of static files."""
     made = Environment(
@@ -69,5 +74,5 @@ def environment(statics: Mapping[str, str]) -> Environment:
         "root": ROOT,
         "static": lambda name: f"{ROOT}/static/{statics[name]}",
     }
-    made.filters |= {"moment": moment, "dtm": dtm}
+    made.filters |= {"moment": moment, "dtm": dtm, "day": day}
     return made

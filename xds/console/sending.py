@@ -8,6 +8,7 @@ import falcon
 
 from xds.accounts.sessions import Session
 from xds.console import cookies
+from xds.console.visits import Bytes
 
 _WORTH: Final = 1_024
 """Bytes from which on it is worth compressing."""
@@ -97,3 +98,20 @@ def send_page(response: falcon.Response, text: str, sending: PageSending) -> Non
         data = gzip.compress(data, 6)
         response.set_header("Content-Encoding", "gzip")
     response.data = data
+
+
+_SANDBOX: Final = "default-src 'none'; frame-ancestors 'self'; sandbox"
+_PDF: Final = "default-src 'none'; object-src 'self'; frame-ancestors 'self'"
+"""Of a document that browsers show by a program of their own, which a sandbox would keep out."""
+
+
+def send_bytes(response: falcon.Response, sent: Bytes) -> None:
+    """Send a document: whatever is in it has no rights of this server's pages."""
+    _set_headers(response)
+    is_pdf = sent.content_type == "application/pdf"
+    response.set_header("Content-Security-Policy", _PDF if is_pdf else _SANDBOX)
+    response.set_header("X-Frame-Options", "SAMEORIGIN")
+    kind = "attachment" if sent.is_download else "inline"
+    response.set_header("Content-Disposition", f'{kind}; filename="{sent.name}"')
+    response.content_type = sent.content_type
+    response.set_stream(sent.blocks, sent.size)

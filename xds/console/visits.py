@@ -1,6 +1,6 @@
 """What an operation of the console is handed, and what it gives back; HTTP is the application's."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -10,10 +10,13 @@ from xds.accounts.roles import ConsoleRole
 from xds.accounts.sessions import Session, Sessions
 from xds.accounts.throttle import LoginThrottle
 from xds.affinity_domain import AffinityDomain
+from xds.audit.record import AuditRecord
 from xds.config import Config
 from xds.errors import FailureKind
+from xds.fhir.facade import Facade
 from xds.metadata.attributes import Code
-from xds.metadata.criteria import Comparison, Operator
+from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator, all_of
+from xds.mhd.served_documents import ServedDocuments
 from xds.security.access import Access
 from xds.security.caller import Caller
 from xds.security.node import Node
@@ -37,6 +40,8 @@ class Console:
     accounts: Accounts
     sessions: Sessions
     throttle: LoginThrottle
+    documents: ServedDocuments
+    facade: Facade
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,23 +76,54 @@ class Visit:
 
     @property
     def caller(self) -> Caller:
-        """The person as the policy knows them: with the roles of the console among their own."""
-        person = self.logged_in.person
-        codes = tuple(Code(role, ROLE_SCHEME) for role in person.roles)
-        user = replace(person.user, roles=(*person.user.roles, *codes))
+        """The person as the policy knows them."""
+        return self.caller_of(is_emergency=False)
+
+    def caller_of(self, *, is_emergency: bool) -> Caller:
+        """Return the person as the policy knows them, with their roles of the console.
+
+        Their purpose of use is that of the options, unless who vouches for them has told another.
+        """
+        person, config = self.logged_in.person, self.console.config
+        roles = tuple(Code(role, ROLE_SCHEME) for role in person.roles)
+        purposes = person.user.purposes_of_use or (self._code(config.console_purpose),)
+        if is_emergency:
+            purposes = (self._code(config.console_emergency_purpose),)
+        user = replace(person.user, roles=(*person.user.roles, *roles), purposes_of_use=purposes)
         return Caller(node=self.node, user=user)
 
+    def _code(self, text: str) -> Code:
+        code, _, scheme = text.partition("^^")
+        return Code(code, self.domain.systems.canonical(scheme))
+
     @contextmanager
-    def passing(self, transaction: str) -> Iterator[Access]:
+    def passing(self, transaction: str, *, patient: int | None = None) -> Iterator[Access]:
         """Run a block as a transaction of this person: permitted, recorded and counted as any.
 
+        Where they have broken the glass for the ``patient``, it is one of an emergency.
         AccessDenied where the policy does not permit it; NotRecorded after the block.
         """
-        access = Access(transaction=transaction, caller=self.caller)
-        if patients := self.logged_in.person.patients:
-            access.visible = Comparison("patient_id", Operator.EQUAL, patients)
+        is_emergency = patient is not None and self.logged_in.emergency(patient) is not None
+        access = Access(transaction=transaction, caller=self.caller_of(is_emergency=is_emergency))
+        access.visible = self._limit
         with self.domain.interceptors.passing(access):
             yield access
+
+    def would_see(self, transaction: str, *, is_emergency: bool) -> Criterion:
+        """Return what the person could know of, in an emergency or else; nothing is recorded."""
+        caller = self.caller_of(is_emergency=is_emergency)
+        return all_of([self.domain.visible_to(transaction, caller), self._limit])
+
+    @property
+    def _limit(self) -> Criterion:
+        """The patients that the person is limited to."""
+        patients = self.logged_in.person.patients
+        return Comparison("patient_id", Operator.EQUAL, patients) if patients else ANYTHING
+
+    def record(self, record: AuditRecord) -> None:
+        """Record what is no transaction; NotRecorded."""
+        if self.domain.audit_log is not None:
+            self.domain.audit_log.trail.record([record])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,5 +150,18 @@ class SeeOther:
     """Whether the person's session has ended."""
 
 
-Answer = PageContent | SeeOther
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """Something that is no page: it goes as it is, in a sandbox."""
+
+    content_type: str
+    blocks: Iterable[bytes]
+    size: int
+    name: str
+    """Of the file that it is saved as."""
+    is_download: bool = False
+    """Whether a browser is to save it in any case."""
+
+
+Answer = PageContent | SeeOther | Bytes
 Operation = Callable[[Visit], Answer]

@@ -25,7 +25,7 @@ READERS: Final = (ConsoleRole.VIEWER, ConsoleRole.CLINICIAN, ConsoleRole.INTEGRA
 _LOOKED_AT: Final = 200
 """Of the latest events, so many are looked at for documents."""
 _SHOWN: Final = 10
-_MOST: Final = 1_000
+_UUID_URN: Final = "urn:uuid:"
 _PARTS: Final = (
     (DatabaseUnavailable, "The database"),
     (StoreUnavailable, "The store of documents"),
@@ -51,7 +51,7 @@ class Tally:
 class RecentDocument:
     """One that was registered lately; it names no patient."""
 
-    entry_uuid: str
+    uuid: str
     registered: str
     """DTM, UTC."""
     type: Code | None
@@ -110,7 +110,7 @@ def _documents(visit: Visit) -> Iterator[RecentDocument]:
             for one in sorted(found, key=lambda one: one.number, reverse=True)[:_SHOWN]:
                 entry = one.content
                 yield RecentDocument(
-                    entry.id,
+                    entry.id.removeprefix(_UUID_URN),
                     one.registered_at,
                     entry.type_code,
                     entry.mime_type or "",

@@ -92,6 +92,4 @@ def _caller(visit: Visit, name: str) -> Caller:
 
 def _record(visit: Visit, caller: Caller, *, ends: bool = False, failure: str = "") -> None:
     """Record that somebody logs in or out, or has not been let in; NotRecorded."""
-    log = visit.domain.audit_log
-    if log is not None:
-        log.trail.record([trail.of_authentication(caller, ends=ends, failure=failure)])
+    visit.record(trail.of_authentication(caller, ends=ends, failure=failure))
