@@ -1,5 +1,6 @@
-"""A server with a console, and a person of each role."""
+"""Servers with a console, a person of each role, and documents of patients."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,33 +11,74 @@ from tests.serving import Server
 from xds.accounts.roles import ConsoleRole
 
 OPTIONS = {"console": "on", "audit": "on", "workers": "1", "mllp_port": "0"}
+POLICY = """
+[[rule]]
+name = "people at the console see what is not restricted"
+decision = "permit"
+user = "authenticated"
+confidentialityCode = ["N^^2.16.840.1.113883.5.25"]
+
+[[rule]]
+name = "a clinician in an emergency"
+decision = "permit"
+roles = ["clinician^^urn:xds:console:role"]
+purposes = ["BTG^^2.16.840.1.113883.5.8"]
+break_glass = true
+
+[[rule]]
+name = "sources"
+decision = "permit"
+transactions = ["ITI-41", "ITI-42"]
+user = "none"
+"""
+"""Restricted documents are for clinicians who break the glass."""
 
 
-@pytest.fixture(scope="session")
-def console_server(shared_servers: SharedServers, kept: Kept) -> Server:
-    """A server with a console, and an account of each role."""
-
-    def options(_: Path) -> dict[str, str]:
-        return OPTIONS
-
-    server = shared_servers("console", options)
+def _with_accounts(server: Server, kept: Kept) -> Server:
     kept.made(("accounts", server.database), lambda: make_accounts(server.database))
     return server
 
 
 @pytest.fixture(scope="session")
-def people(console_server: Server, kept: Kept) -> dict[str, ConsoleBrowser]:
-    """A browser of each role, logged in."""
+def console_server(shared_servers: SharedServers, kept: Kept) -> Server:
+    """A server with a console, and an account of each role."""
+    return _with_accounts(shared_servers("console", OPTIONS), kept)
 
+
+@pytest.fixture(scope="session")
+def guarded_server(shared_servers: SharedServers, kept: Kept) -> Server:
+    """The same with a policy."""
+
+    def options(data: Path) -> Mapping[str, str]:
+        policy = data / "policy.toml"
+        policy.write_text(POLICY)
+        return {**OPTIONS, "policy": str(policy)}
+
+    return _with_accounts(shared_servers("guarded console", options), kept)
+
+
+def _people(server: Server, kept: Kept) -> dict[str, ConsoleBrowser]:
     def log_in(role: ConsoleRole) -> ConsoleBrowser:
-        browser = browser_of(console_server.url)
+        browser = browser_of(server.url)
         page = browser.log_in(role.value)
         assert page.heading == "Home", page.words
         return browser
 
     return kept.made(
-        ("people", console_server.database), lambda: {one.value: log_in(one) for one in ConsoleRole}
+        ("people", server.database), lambda: {one.value: log_in(one) for one in ConsoleRole}
     )
+
+
+@pytest.fixture(scope="session")
+def people(console_server: Server, kept: Kept) -> dict[str, ConsoleBrowser]:
+    """A browser of each role, logged in."""
+    return _people(console_server, kept)
+
+
+@pytest.fixture(scope="session")
+def guarded_people(guarded_server: Server, kept: Kept) -> dict[str, ConsoleBrowser]:
+    """The same, where there is a policy."""
+    return _people(guarded_server, kept)
 
 
 @pytest.fixture
