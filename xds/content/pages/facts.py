@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from xds.content.reading.model import ContentParty, ContentPatient
 from xds.metadata import hl7_escapes
+from xds.metadata import vocabulary as v
 from xds.metadata.datatypes import XCN, XON, SourcePatientInfo
 from xds.metadata.objects import Author, DocumentEntry
 
@@ -43,8 +44,6 @@ class RegistryFacts:
     service_start: str = ""
     service_stop: str = ""
     is_deprecated: bool = False
-    is_replaced: bool = False
-    """Whether another document has replaced it, though the reader may not know which."""
     patient_id: str = ""
     """The patient that it is registered for, a CX."""
     source_patient_id: str = ""
@@ -55,15 +54,8 @@ class RegistryFacts:
     related: Sequence[RelatedPage] = ()
 
 
-def facts_of(
-    entry: DocumentEntry,
-    href: str,
-    *,
-    is_replaced: bool = False,
-    related: Sequence[RelatedPage] = (),
-    deprecated: str,
-) -> RegistryFacts:
-    """Return what a DocumentEntry says; ``deprecated`` is the status of one that is."""
+def facts_of(entry: DocumentEntry, href: str, related: Sequence[RelatedPage] = ()) -> RegistryFacts:
+    """Return what a DocumentEntry says, with the other documents that a reader may open."""
     size = entry.size or ""
     return RegistryFacts(
         href=href,
@@ -75,8 +67,7 @@ def facts_of(
         created=entry.creation_time or "",
         service_start=entry.service_start_time or "",
         service_stop=entry.service_stop_time or "",
-        is_deprecated=entry.availability_status == deprecated,
-        is_replaced=is_replaced,
+        is_deprecated=entry.availability_status == v.DEPRECATED,
         patient_id=entry.patient_id or "",
         source_patient_id=entry.source_patient_id or "",
         patient=_patient(entry.source_patient_info),

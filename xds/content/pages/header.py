@@ -157,9 +157,7 @@ def _of_versions(facts: RegistryFacts) -> Iterator[Notice]:
     for one in newer:
         told = _named(one.title, one.time) or "open the newer version"
         yield Notice("A newer version has replaced this document:", True, one.href, told)
-    if not newer and facts.is_replaced:
-        yield Notice("A newer version has replaced this document.")
-    elif not newer and facts.is_deprecated:
+    if not newer and facts.is_deprecated:
         yield Notice("This document is deprecated: it is no longer in force.")
 
 

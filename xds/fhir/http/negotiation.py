@@ -26,12 +26,15 @@ _SHORT: Final[Mapping[str, str]] = {"json": FHIR_JSON, "xml": FHIR_XML}
 _VERSIONS: Final = frozenset({"4.0", "4.0.1"})
 _CHARSETS: Final = frozenset({"utf-8", "utf8", "us-ascii"})
 
+_PAGE: Final = "text/html"
+_XHTML: Final = "application/xhtml+xml"
 _ITS_OWN: Final = "~"  # after every media type in the order of text
 _MOST_ACCEPT: Final = 1_000
 """Characters of an Accept header that are read: what is understood of it is kept."""
 _MOST_PARAMETERS: Final = 1_000
 _MALFORMED_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-_QUALITY: Final = re.compile(r"(?:0(?:\.\d*)?|1(?:\.0*)?)")
+_QUALITY: Final = re.compile(r"(?:0?\.\d+|0\.?|1(?:\.0*)?)")
+"""Old clients in Java leave the nought away."""
 _PARTS: Final = re.compile(r'((?:[^,"]|"(?:[^"\\]|\\.)*")+)')
 
 
@@ -178,6 +181,26 @@ def admits(accept: str, media_type: str) -> bool:
 @lru_cache(maxsize=256)
 def _admits(accept: str, media_type: str) -> bool:
     return _quality(accept, MediaType.parse(media_type).name).weight > 0
+
+
+def wants_page(accept: str, media_type: str) -> bool:
+    """Tell whether a browser asks, which gets HTML that shows a thing in place of the thing.
+
+    Browsers like HTML and XHTML better than what they do not know. Whoever names HTML alone is
+    taken for one where the thing is of a type that he does not take: old clients in Java name it
+    with every request, and mean whatever there is.
+    """
+    return "html" in accept and _wants_page(accept[:_MOST_ACCEPT], media_type)
+
+
+@lru_cache(maxsize=256)
+def _wants_page(accept: str, media_type: str) -> bool:
+    page, own = (_quality(accept, name) for name in (_PAGE, MediaType.parse(media_type).name))
+    if page.weight == 0 or page.specificity != _ITSELF:
+        return False
+    if _quality(accept, _XHTML).specificity == _ITSELF:
+        return own.specificity != _ITSELF or page >= own
+    return own.weight == 0
 
 
 def is_of_library(accept: str) -> bool:

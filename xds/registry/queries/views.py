@@ -213,6 +213,11 @@ class RegistryView:
         rows = self._each(_relations(self.visible.sight), entry_uuids)
         return list(dict.fromkeys(Relation(*row) for row in rows))
 
+    def relating(self, logical_ids: Iterable[str]) -> list[Relation]:
+        """Return the relationships that lead to one of the documents, as they were registered."""
+        rows = self._each(_relating(self.visible.sight), logical_ids)
+        return list(dict.fromkeys(Relation(*row) for row in rows))
+
     def replaced(self, entry_uuids: Iterable[str]) -> set[str]:
         """Return those of some entries that another one has replaced (ITI TF-3 4.2.2.2.3)."""
         return {uuid for (uuid,) in self._each(_replaced(self.visible.sight), entry_uuids)}
@@ -344,13 +349,21 @@ _TOUCHING: Final = (
 _SETS: Final = select(submission_set.c.entry_uuid).where(_wanted(submission_set.c.entry_uuid))
 
 
-@lru_cache(maxsize=100)
 def _relations(sight: Sight) -> Select[Any]:
+    return _relationships(association.c.source, sight)
+
+
+def _relating(sight: Sight) -> Select[Any]:
+    return _relationships(document_entry.c.logical_id, sight)
+
+
+@lru_cache(maxsize=100)
+def _relationships(wanted: Column[Any], sight: Sight) -> Select[Any]:
     return (
         select(association.c.association_type, association.c.source, document_entry.c.logical_id)
         .join(document_entry, document_entry.c.entry_uuid == association.c.target)
         .where(
-            _wanted(association.c.source),
+            _wanted(wanted),
             one_of.fixed(association.c.association_type, sorted(v.RELATIONSHIPS)),
             association.c.availability_status == v.APPROVED,
             *seen(association, sight),
