@@ -59,6 +59,14 @@ _VERSION: Final = {
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9.-]{1,64}$"},
 }
 
+_NUMBER: Final = {
+    "name": "number",
+    "in": "path",
+    "required": True,
+    "description": "Which document within the document, counted from 1.",
+    "schema": {"type": "integer", "minimum": 1},
+}
+
 _PLAIN_JSON: Final = {DESCRIPTION: "OpenAPI 3.1.", SMART: "The configuration of SMART."}
 _SCHEMES: Final = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
 _SECURITY: Final[Mapping[Requirement, dict[str, Any]]] = {
@@ -92,6 +100,7 @@ def description(
             "parameters": {
                 "id": _ID,
                 "version": _VERSION,
+                "number": _NUMBER,
                 "_format": _FORMAT,
                 "_pretty": _PRETTY,
                 **_type_parameter(rows),
@@ -158,7 +167,7 @@ def _identifier(row: Interaction) -> str:
 
 
 def _parameters(row: Interaction) -> list[dict[str, Any]]:
-    named = [name for name in ("id", "version") if f"{{{name}}}" in row.path]
+    named = [name for name in ("id", "version", "number") if f"{{{name}}}" in row.path]
     found = [{"$ref": f"{_REF}parameters/{name}"} for name in named]
     if row.code in (SEARCH, SEARCH_SYSTEM):
         found += [_search_parameter(one) for one in _searched(row)]
@@ -195,7 +204,8 @@ def _form_schema(row: Interaction) -> dict[str, Any]:
 def _success(row: Interaction) -> dict[str, Any]:
     if row.code == RETRIEVE:
         content = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
-        return {"description": "The document, in its own type.", "content": content}
+        told = "The document, in its own type, or as a page that shows it."
+        return {"description": told, "content": {**content, "text/html": {}}}
     if row.code in _PLAIN_JSON:
         return {"description": _PLAIN_JSON[row.code], "content": {"application/json": {}}}
     answered = (

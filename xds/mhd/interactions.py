@@ -248,7 +248,16 @@ INTERACTIONS: Final = (
     _document(
         RETRIEVE,
         "/document/{id}",
-        "Retrieve Document: its bytes, at the URL of DocumentReference.content.attachment.",
+        "Retrieve Document: its bytes, at the URL of DocumentReference.content.attachment, or "
+        "its page, where HTML is asked for first.",
+    ),
+    _document(
+        RETRIEVE, "/document/{id}/original", "Retrieve Document: its bytes, whatever is asked for."
+    ),
+    _document(
+        RETRIEVE,
+        "/document/{id}/attachment/{number}",
+        "Retrieve Document: a document within it, such as an image, as its page shows it.",
     ),
     _document(
         READ,

@@ -5,12 +5,18 @@ but the entryUUID. ``/fhir/Binary/{id}`` is the same document for a client that 
 a Binary resource where a FHIR type is asked for, else the bytes. Deprecated documents are given out
 as they are by ITI-43.
 
+A browser, which asks for text/html first, gets the page of the document (:mod:`.document_pages`) at
+both. What a page shows of the document has addresses below: ``original`` are its bytes, whatever is
+asked for, and ``attachment/{number}`` a document within it.
+
 This is a WSGI application beside Falcon's, so that a small document costs no more than a route of
 Falcon that returns its bytes. For that, what never changes of a registered document is remembered:
 see :mod:`xds.mhd.served_documents`.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from email.utils import formatdate
 from functools import partial
 from http import HTTPStatus
@@ -18,17 +24,21 @@ from typing import Any, Final, NamedTuple
 
 from xds import logs
 from xds.affinity_domain import AffinityDomain
+from xds.content.pages.page import MEDIA_TYPE, render_refusal
+from xds.content.pages.templates import content_security_policy
 from xds.fhir.authorization import Authorization
 from xds.fhir.facade import Facade
 from xds.fhir.http import conditional, failures, negotiation
 from xds.fhir.http.bodies import Body
+from xds.fhir.http.requests import ROOT
 from xds.fhir.http.versions import require_current
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.r4.rendering import content_type
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.metadata.catalogue import ITI_68
 from xds.mhd.binaries import BinaryResource
-from xds.mhd.served_documents import ServedDocument, ServedDocuments
+from xds.mhd.document_pages import DocumentPages
+from xds.mhd.served_documents import ServedDocument, ServedDocuments, extension_of
 from xds.repository.store import DocumentReader
 from xds.security.access import Access
 from xds.security.scopes import permissions
@@ -38,9 +48,7 @@ StartResponse = Callable[..., Any]
 
 PERMISSIONS: Final = permissions(Binary="r")
 """What it needs of SMART's scopes."""
-DOCUMENT_PATH: Final = "/fhir/document/"
-BINARY_PATH: Final = "/fhir/Binary/"
-
+_ROOT: Final = f"{ROOT}/"
 _SMALL: Final = 64 * 1024
 """Bytes that are read at once, and not streamed."""
 _CONDITIONS: Final = frozenset(
@@ -59,6 +67,21 @@ _OK: Final = "200 OK"
 _HISTORY: Final = "/_history/"
 _ONLY_VERSION: Final = "1"
 _FIRST_VERSION: Final = f'W/"{_ONLY_VERSION}"'
+_ORIGINAL: Final = "/original"
+_ATTACHMENT: Final = "/attachment/"
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,5}")
+_HTML: Final = frozenset({"html", "text/html"})
+"""What ``_format`` says of a page."""
+_INLINE: Final = frozenset({"image", "pdf"})
+_REFUSALS: Final[Mapping[int, tuple[str, str]]] = {
+    401: ("Sign in first", "The server has to know who you are before it shows a document."),
+    403: ("Not allowed", "You may not open this document."),
+    404: ("Not found", "There is no such document here, or it is not for you to see."),
+    406: ("Not in this form", "The document cannot be had in the form that was asked for."),
+    410: ("No longer there", "The document is registered, but its content is gone."),
+    503: ("Not available", "The server cannot answer at the moment. Try again later."),
+}
+_FAILED: Final = ("Something went wrong", "The server could not answer.")
 _OF_NOT_MODIFIED: Final = frozenset({"ETag", "Last-Modified", "Cache-Control", "Vary"})
 
 
@@ -70,11 +93,43 @@ class Sent(NamedTuple):
     blocks: Iterable[bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class _DocumentPath:
+    """What the path of a request names."""
+
+    identifier: str
+    is_binary: bool = False
+    version: str = ""
+    is_original: bool = False
+    attachment: int = 0
+    """Its number; 0 for the document itself."""
+    up: str = ""
+    """Leads from the path to the base of FHIR, as a browser resolves it."""
+
+    @classmethod
+    def of(cls, path: str) -> "_DocumentPath":
+        """Read a path; what it does not end with is a part of the id, and so of none."""
+        below = path[len(_ROOT) :]
+        up = "../" * below.count("/")
+        resource, _, rest = below.partition("/")
+        rest = rest.removesuffix("/")
+        if resource == "Binary":
+            identifier, _, version = rest.partition(_HISTORY)
+            return cls(identifier, is_binary=True, version=version, up=up)
+        if rest.endswith(_ORIGINAL):
+            return cls(rest.removesuffix(_ORIGINAL), is_original=True, up=up)
+        identifier, _, number = rest.partition(_ATTACHMENT)
+        if _NUMBER.fullmatch(number):
+            return cls(identifier, attachment=int(number), up=up)
+        return cls(rest, up=up)
+
+
 class RetrieveDocument:
     """The WSGI application of ``/fhir/document/{id}`` and ``/fhir/Binary/{id}``."""
 
     def __init__(self, domain: AffinityDomain, authorization: Authorization) -> None:
         self._documents = ServedDocuments(domain)
+        self._pages = DocumentPages(domain, self._documents)
         self._authorization = authorization
         self._interceptors = domain.interceptors
 
@@ -100,26 +155,63 @@ class RetrieveDocument:
 
     def _describe(self, path: str, access: Access) -> None:
         """Note which document a denied request is about."""
-        prefix = BINARY_PATH if path.startswith(BINARY_PATH) else DOCUMENT_PATH
-        identifier = path[len(prefix) :].removesuffix("/").partition(_HISTORY)[0]
-        self._documents.note(identifier, access)
+        self._documents.note(_DocumentPath.of(path).identifier, access)
 
     def _retrieved(self, environ: Mapping[str, Any], access: Access) -> Sent:
-        path: str = environ["PATH_INFO"]
+        asked = _DocumentPath.of(environ["PATH_INFO"])
         accept: str = environ.get("HTTP_ACCEPT", "*/*")
-        if path.startswith(BINARY_PATH):
-            identifier, _, version = path[len(BINARY_PATH) :].removesuffix("/").partition(_HISTORY)
-            found = self._documents.find(identifier, access)
-            require_current(version, _ONLY_VERSION, found.etag.strip('"'))
-            return self._binary(found, accept, environ)
-        found = self._documents.find(path[len(DOCUMENT_PATH) :].removesuffix("/"), access)
-        if accept not in _OF_LIBRARIES and not (
-            negotiation.admits(accept, found.mime_type) or negotiation.is_of_library(accept)
-        ):
-            raise Refused.because(
-                406, "not-supported", f"the document can be had as {found.mime_type}"
-            )
-        return self._bytes(found, environ)
+        found = self._documents.find(asked.identifier, access)
+        if asked.is_binary:
+            require_current(asked.version, _ONLY_VERSION, found.etag.strip('"'))
+        if asked.is_original:
+            return self._bytes(found, environ)
+        if asked.attachment:
+            return self._attachment(found, asked.attachment, environ)
+        if asked.is_binary:
+            given = dict(negotiation.parameters(environ.get("QUERY_STRING", "").encode("latin-1")))
+            wanted = given.get("_format")
+            if wanted in _HTML or (not wanted and negotiation.wants_page(accept, found.mime_type)):
+                return self._page(found, asked, environ, access)
+            return self._binary(found, accept, given, environ)
+        if accept in _OF_LIBRARIES:
+            return self._bytes(found, environ)
+        if negotiation.wants_page(accept, found.mime_type):
+            return self._page(found, asked, environ, access)
+        if negotiation.admits(accept, found.mime_type) or negotiation.is_of_library(accept):
+            return self._bytes(found, environ)
+        raise Refused.because(
+            406, "not-supported", f"the document can be had as {found.mime_type}, or as text/html"
+        )
+
+    def _page(
+        self,
+        found: ServedDocument,
+        asked: "_DocumentPath",
+        environ: Mapping[str, Any],
+        access: Access,
+    ) -> Sent:
+        # as the browser sees it, whatever stands before the root
+        href = f"{asked.up}document/{found.identifier}"
+        body = self._pages.page(found, access, href)
+        headers = [*_page_headers(body), ("Vary", "Accept")]
+        return Sent(_OK, headers, [body] if environ["REQUEST_METHOD"] == "GET" else [])
+
+    def _attachment(self, found: ServedDocument, number: int, environ: Mapping[str, Any]) -> Sent:
+        served = self._pages.attachment(found, number)
+        is_inline = served.kind in _INLINE
+        media_type = served.media_type if is_inline else "application/octet-stream"
+        name = f"{found.identifier}-{number}{extension_of(served.media_type)}"
+        disposition = "inline" if is_inline else "attachment"
+        headers = [
+            ("Content-Type", media_type),
+            ("Content-Length", str(len(served.data))),
+            ("Content-Disposition", f'{disposition}; filename="{name}"'),
+            ("Cache-Control", "private, no-store"),
+            *_SECURITY,
+        ]
+        if served.kind != "pdf":  # the viewer of a browser does not open in a sandbox
+            headers.append(("Content-Security-Policy", "sandbox; default-src 'none'"))
+        return Sent(_OK, headers, [served.data] if environ["REQUEST_METHOD"] == "GET" else [])
 
     def _bytes(self, found: ServedDocument, environ: Mapping[str, Any]) -> Sent:
         is_get = environ["REQUEST_METHOD"] == "GET"
@@ -135,15 +227,19 @@ class RetrieveDocument:
             sent = Sent(_status(206), _of_part(found, *part), reader)
         return _settled(sent, reader, verdict, is_get=is_get)
 
-    def _binary(self, found: ServedDocument, accept: str, environ: Mapping[str, Any]) -> Sent:
-        given = dict(negotiation.parameters(environ.get("QUERY_STRING", "").encode("latin-1")))
+    def _binary(
+        self,
+        found: ServedDocument,
+        accept: str,
+        given: Mapping[str, str],
+        environ: Mapping[str, Any],
+    ) -> Sent:
         if wanted := given.get("_format"):
             form: str | None = negotiation.answer_form(accept, wanted)
         else:
             form = negotiation.binary_form(accept, found.mime_type)
         if form is None:
-            status, headers, blocks = self._bytes(found, environ)
-            return Sent(status, [*headers, ("Vary", "Accept")], blocks)
+            return self._bytes(found, environ)
         pretty = given.get("_pretty") == "true"
         resource = BinaryResource.around(
             found.identifier, found.mime_type, found.registered, found.size, form, pretty=pretty
@@ -205,9 +301,28 @@ def _failure(error: Exception, environ: dict[str, Any]) -> Sent:
     with logs.correlation(failures.request_id(environ)):
         Body(environ).drain()
         told = failures.tell(error, environ)
-    headers = [*told.headers.items(), ("Content-Length", str(len(told.body)))]
-    blocks = [] if environ["REQUEST_METHOD"] == "HEAD" else [told.body]
-    return Sent(_status(told.status), headers, blocks)
+    headers, body = dict(told.headers), told.body
+    if negotiation.wants_page(environ.get("HTTP_ACCEPT", ""), FHIR_JSON):
+        body = render_refusal(
+            *_REFUSALS.get(told.status, _FAILED), request_id=headers[failures.REQUEST_ID]
+        )
+        headers |= dict(_page_headers(body))
+    headers["Content-Length"] = str(len(body))
+    blocks = [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+    return Sent(_status(told.status), [*headers.items()], blocks)
+
+
+_SECURITY: Final = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"))
+
+
+def _page_headers(body: bytes) -> Headers:
+    return [
+        ("Content-Type", MEDIA_TYPE),
+        ("Content-Length", str(len(body))),
+        ("Cache-Control", "private, no-store"),
+        ("Content-Security-Policy", content_security_policy()),
+        *_SECURITY,
+    ]
 
 
 def _status(code: int) -> str:

@@ -28,6 +28,8 @@ _ACTIVE: Final = frozenset(
     {"text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml"}
 )
 """Types that a browser may run scripts from, with the rights of this server's pages."""
+_APART: Final = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+"""Neither run nor load anything: a stored document could else call home when it is opened."""
 _EXTENSIONS: Final = MimeTypes(())
 
 
@@ -157,16 +159,18 @@ def _served(
         ("Last-Modified", formatdate(registered, usegmt=True)),
         ("Accept-Ranges", "bytes"),
         ("Cache-Control", "private, no-transform"),
+        ("Vary", "Accept"),
         # neither a title nor a uniqueId, which may tell of the patient
-        ("Content-Disposition", f'inline; filename="{identifier}{_extension(bare)}"'),
+        ("Content-Disposition", f'inline; filename="{identifier}{extension_of(bare)}"'),
         ("X-Content-Type-Options", "nosniff"),
     ]
     if bare in _ACTIVE:
-        headers.append(("Content-Security-Policy", "sandbox"))
+        headers.append(("Content-Security-Policy", _APART))
     return ServedDocument(identifier, asked, held, etag, mime_type, int(registered), tuple(headers))
 
 
-def _extension(media_type: str) -> str:
+def extension_of(media_type: str) -> str:
+    """Return the suffix of a file of that type; empty where there is none."""
     known = _EXTENSIONS.guess_extension(media_type)
     suffix = media_type.rpartition("+")[2]
     return known or (f".{suffix}" if suffix in ("json", "xml") else "")
