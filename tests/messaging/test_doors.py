@@ -190,6 +190,29 @@ def test_statuses(door: Server, body: bytes, media_type: str, status: int) -> No
     assert post(door, body, media_type)[0] == status
 
 
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+def test_a_body_may_be_of_wide_characters(door: Server, codec: str) -> None:
+    document = b"%PDF-1.4\n" + codec.encode() + b"\n%%EOF\n"
+    text = oru(document, more="||||||UNICODE UTF-16").decode()
+    text = text.replace("Doe^Ann", "Zo\u00eb \u0141\U0001f600^Ann")
+    bad = text.replace("|P|2.5.1", "|T|2.5.1", 1)
+    for body, expected in ((text, ("AA", "")), (bad, ("AR", "processing"))):
+        asked = "application/hl7-v2+er7; charset=utf-16"
+        status, media_type, answer = post(door, body.encode(codec), asked)
+        assert (status, media_type) == (200, f"application/hl7-v2+er7; charset={codec[:6]}")
+        said = answer.decode(codec[:6])
+        assert codes(said.encode()) == [expected]
+        assert "|UNICODE UTF-16\r" in said
+    assert stored(door, document)
+
+
+def test_wide_characters_do_not_fit_into_mllp(sender: Sender) -> None:
+    sender.post(oru().decode().encode("utf-16"))
+    assert codes(sender.read()) == [("AR", "")]
+    sender.post(oru())
+    assert codes(sender.read()) == [("AA", "")]
+
+
 def test_a_batch_by_http_is_answered_in_a_batch(door: Server) -> None:
     batch = b"BHS|^~\\&|A|B|C|D|||||7\r" + oru() + oru(version="3.0") + oru() + b"BTS|3\r"
     status, _, answer = post(door, batch)
@@ -223,10 +246,17 @@ def test_the_command_tells_that_nobody_answers(door: Server, tmp_path: Path) -> 
     assert send(door, tmp_path, oru(), "gopher://a")[0] == 2
 
 
+def narrow(answer: bytes) -> bytes:
+    """Return an answer in UTF-8."""
+    is_wide = answer.startswith((b"\xff\xfe", b"\xfe\xff"))
+    return answer.decode("utf-16").encode() if is_wide else answer
+
+
 def test_files_of_the_watched_folder_are_put_aside_with_their_answers(door: Server) -> None:
     folder = Path(door.options["message_folder"])
     batch = b"BHS|^~\\&|A|B\r" + oru() + oru() + b"BTS|2\r"
     files = {"one": oru(), "batch": batch, "bad": oru(version="3.0"), "noise": b"x"}
+    files["wide"] = oru(more="||||||UNICODE UTF-16").decode().encode("utf-16")
     for name, content in files.items():
         path = folder / f"{name}.hl7"
         path.with_suffix(".tmp").write_bytes(content)
@@ -236,12 +266,13 @@ def test_files_of_the_watched_folder_are_put_aside_with_their_answers(door: Serv
     while list(folder.glob("*.hl7")) and time.monotonic() < until:
         time.sleep(0.1)
     answers = {
-        f"{path.parent.name}/{path.name}": codes(path.read_bytes())
+        f"{path.parent.name}/{path.name}": codes(narrow(path.read_bytes()))
         for path in folder.rglob("*.ack")
     }
     assert answers == {
         "done/one.hl7.ack": [("AA", "")],
         "done/batch.hl7.ack": [("AA", ""), ("AA", "")],
+        "done/wide.hl7.ack": [("AA", "")],
         "refused/bad.hl7.ack": [("AR", "version")],
         "refused/noise.hl7.ack": [("AR", "")],
     }

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, or_, select
 
 from xds.hl7v2.message import Message, Unreadable
 from xds.hl7v2.spooled import SpooledMessage
+from xds.hl7v2.wide_text import WideText
 from xds.messaging import records
 from xds.messaging.filing import FilingOutcome, MessageFiler
 from xds.messaging.flavours.table import FlavourTable
@@ -172,9 +173,10 @@ class MessageOperations:
         held: str | None = None,
     ) -> FilingOutcome:
         with SpooledMessage(_MOST_BYTES) as source:
+            text = WideText(source)
             for block in blocks:
-                source.write(block)
-            source.finish()
+                text.write(block)
+            text.finish()
             try:
                 again = Message.read(source)
             except Unreadable as error:

@@ -15,6 +15,7 @@ from xds.config import Config
 from xds.hl7v2.acknowledgement import acknowledgements
 from xds.hl7v2.message import Message, Unreadable
 from xds.hl7v2.spooled import SpooledMessage
+from xds.hl7v2.wide_text import WideText
 from xds.messaging.doors.documents import habits_of, judgement_of
 from xds.messaging.flavours.reading import FlavourError, read_flavours
 from xds.messaging.flavours.table import FlavourTable
@@ -44,10 +45,11 @@ def command(config: Config, file: Path, name: str | None, as_json: bool) -> None
     flavours = _flavours(config, name)
     with SpooledMessage(_MOST_BYTES) as source:
         try:
+            text = WideText(source)
             with file.open("rb") as opened:
                 while block := opened.read(_BLOCK):
-                    source.write(block)
-            source.finish()
+                    text.write(block)
+            text.finish()
             message = Message.read(source)
         except Unreadable as error:
             raise click.ClickException(error.reason) from None

@@ -10,13 +10,14 @@ by its control id and bytes.
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from xds import logs
 from xds.hl7v2.acknowledgement import Judgement
 from xds.hl7v2.spooled import LimitOf, SpooledMessage
+from xds.hl7v2.wide_text import WideText
 from xds.messaging.doors.answering import Answering, MessageArrival
 from xds.security.caller import UNKNOWN
 
@@ -76,23 +77,25 @@ class WatchedFolder:
             door="folder", caller=UNKNOWN, feed=self._folder.name, judged=judged.append
         )
         with SpooledMessage(self._limit) as source:
+            text = WideText(source)
             with path.open("rb") as file:
                 while block := file.read(_BLOCK):
-                    source.write(block)
-            source.finish()
+                    text.write(block)
+            text.finish()
             answers = list(self._answering.answers(source, arrival))
         if any(one is not None and one.is_transient for one in judged):
             _log.warning("a file of messages cannot be taken at the moment")
             return False
         is_taken = all(one is not None and one.is_accepted for one in judged)
-        self._put_aside(path, DONE if is_taken else REFUSED, answers)
+        answer = text.answered(b"".join(answers))
+        self._put_aside(path, DONE if is_taken else REFUSED, answer)
         return True
 
-    def _put_aside(self, path: Path, where: str, answers: Sequence[bytes]) -> None:
+    def _put_aside(self, path: Path, where: str, answer: bytes) -> None:
         folder = self._folder / where
         folder.mkdir(mode=0o700, exist_ok=True)
         name = _free_name(folder, path.name)
-        _write(folder / f"{name}{_ACKNOWLEDGEMENT}", b"".join(answers))
+        _write(folder / f"{name}{_ACKNOWLEDGEMENT}", answer)
         path.rename(folder / name)
         _sync(folder)
         _sync(self._folder)

@@ -16,6 +16,7 @@ from xds.hl7v2.batch import batches_in
 from xds.hl7v2.feed import EVENTS
 from xds.hl7v2.message import Message, Unreadable
 from xds.hl7v2.spooled import LimitOf, SpooledMessage
+from xds.hl7v2.wide_text import WideText
 from xds.http.request_body import RequestBody
 from xds.http.slow_clients import TooMany, TooSlow
 from xds.messaging.doors.answering import Answering, MessageArrival
@@ -95,7 +96,8 @@ class MessageEndpoint:
         self._require_acceptable(environ, body, media_type)
         with SpooledMessage(self._limit) as source:
             source.charset = charset
-            _receive(body, source, self.most)
+            text = WideText(source)
+            _receive(body, text, self.most)
             if source.exceeded:
                 raise Refused.because(413, "too-long", source.exceeded)
             if source.error:
@@ -111,8 +113,9 @@ class MessageEndpoint:
             )
         if len(judged) == 1 and judged[0] and judged[0].is_transient:
             raise _later("the message cannot be taken at the moment")
-        content = b"".join(answers)
-        return (200 if content else 204), {"Content-Type": _answered(media_type, content)}, content
+        content = text.answered(b"".join(answers))
+        media_type = _answered(media_type, content, text.charset)
+        return (200 if content else 204), {"Content-Type": media_type}, content
 
     def _require_acceptable(
         self, environ: Mapping[str, Any], body: RequestBody, media_type: str
@@ -159,10 +162,10 @@ def _transaction(code: str, trigger: str) -> set[str]:
     return {event.transaction} if event else set()
 
 
-def _receive(body: RequestBody, source: SpooledMessage, most: int) -> None:
+def _receive(body: RequestBody, text: WideText, most: int) -> None:
     try:
         while block := body.read_on():
-            source.write(block)
+            text.write(block)
             if body.count > most:
                 raise Refused.because(413, "too-long", f"a body has {most} bytes at most")
     except TooSlow as error:
@@ -173,7 +176,7 @@ def _receive(body: RequestBody, source: SpooledMessage, most: int) -> None:
         raise Refused.because(400, "incomplete", "the body ends before it is complete") from error
     if body.count < (body.declared or 0):
         raise Refused.because(400, "incomplete", "the body ends before it is complete")
-    source.finish()
+    text.finish()
 
 
 def _later(told: str) -> Refused:
@@ -192,9 +195,11 @@ def _content_type(environ: Mapping[str, Any]) -> tuple[str, str]:
     return media_type.strip(), ""
 
 
-def _answered(media_type: str, content: bytes) -> str:
+def _answered(media_type: str, content: bytes, charset: str) -> str:
     """Return the Content-Type of an answer: that of the request, where it is one of HL7."""
     answered = media_type if "hl7" in media_type or media_type == "text/plain" else ER7
+    if charset:
+        return f"{answered}; charset={charset}"
     try:
         content.decode()
     except UnicodeDecodeError:
