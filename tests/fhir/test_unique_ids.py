@@ -16,7 +16,7 @@ from xds.metadata.document_request import DocumentRequest
 from xds.metadata.ebrim import Slot
 from xds.metadata.unique_ids import normal, spellings
 from xds.mhd.iti67_find_document_references import find
-from xds.registry.migrations import v2_1
+from xds.registry.migrations.to_2_9 import v2_1
 from xds.registry.queries.stored_queries import QueryRequest
 from xds.registry.storage.fragments import parsed
 

@@ -38,6 +38,7 @@ _ONE_AT_A_TIME: Final = 0x786473_6D696772
 _POLL_SECONDS: Final = 0.1
 
 
+_STEPS: Final = Path(__file__).with_name("migrations")
 _CLOSED: Final = "being filled"
 """In place of a revision: `xds load` is at work, or was broken off."""
 
@@ -51,7 +52,7 @@ class Migrations:
     """The steps to a revision; those of this program, unless a test has others."""
 
     head: str = HEAD
-    folders: tuple[Path, ...] = (Path(__file__).with_name("migrations"),)
+    folders: tuple[Path, ...] = (_STEPS, _STEPS / "to_2_9")
 
 
 OURS: Final = Migrations()
