@@ -112,6 +112,14 @@ def filled(data: Path) -> str:
         connection.execute("INSERT INTO pull_point_subscription VALUES ('p', 'Ä id')")
         connection.execute("INSERT INTO subscription_revision VALUES (1, 1)")
         connection.execute("INSERT INTO notification VALUES (1, 1, 7, 'created', 7, 'uuid')")
+        uuid = "5b3ad3c6-1111-4222-8333-0123456789ab"
+        connection.execute("INSERT INTO read_document VALUES (?, 'read', 1, 1)", [uuid])
+        connection.execute(
+            "INSERT INTO observation VALUES (?, 0, NULL, NULL, 'Ä', 'quantity', 1.5, '1.50', 'g', "
+            "'', '', '', NULL, 'final', 0, '{}')",
+            [uuid],
+        )
+        connection.execute("INSERT INTO observation_code VALUES (?, 0, 'K', '2.999')", [uuid])
         for name in FURTHER:
             columns = METADATA.tables[name].columns
             names, marks = ", ".join(columns.keys()), ", ".join("?" * len(columns))

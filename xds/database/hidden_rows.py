@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Table, func, insert, select
+from sqlalchemy import Column, Connection, Table, func, insert, select, text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.schema import SchemaItem
@@ -72,6 +72,14 @@ def delete_hidden(connection: Connection, table: Table, owners: Iterable[Any]) -
     each = select(func.json_each(keys).table_valued("value").c.value)
     for column in (*owners, table.c.pk, hidden.c.pk):
         connection.execute(column.table.delete().where(column.in_(each)))
+
+
+def next_hidden(connection: Connection, column: Column[Any]) -> list[Any]:
+    """Return what a column has in those rows that the next :func:`delete_hidden` deletes."""
+    name = column.table.name
+    some = f"SELECT pk FROM {PREFIX}{name} ORDER BY pk LIMIT {_BATCH}"
+    query = text(f"SELECT {column.name} FROM {name} WHERE pk IN ({some})")
+    return list(connection.scalars(query.columns(column)))
 
 
 def _hidden(table: Table) -> Table:

@@ -41,7 +41,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from xds.database.access import Database
-from xds.database.hidden_rows import delete_hidden, has_hidden, hide
+from xds.database.hidden_rows import delete_hidden, has_hidden, hide, next_hidden
 from xds.database.lists import listed, one_of
 from xds.database.locks import Locks
 from xds.database.reading import fetch
@@ -60,6 +60,7 @@ from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObj
 from xds.metadata.unique_ids import normal
 from xds.registry import events, patients
 from xds.registry.events import CONTENT_REMOVED, EVENT_OBJECTS, UPDATED, NewEvent
+from xds.registry.storage import observations
 from xds.registry.tables import (
     TABLES,
     VALUES,
@@ -155,6 +156,12 @@ class Removal:
     """The entryUUIDs of what stays and loses a member."""
     latest: Mapping[type[MetadataObject], _List]
     """The row numbers of the versions that become the latest ones, of kinds that have any."""
+
+    @property
+    def documents(self) -> Sequence[str]:
+        """The logicalIDs of DocumentEntries."""
+        found = (one.logical_id for one in self.found if one.kind is DocumentEntry)
+        return [logical_id for logical_id in dict.fromkeys(found) if logical_id is not None]
 
     @property
     def locks(self) -> Locks:
@@ -438,6 +445,8 @@ def apply(connection: Connection, removal: Removal, *, now: str) -> None:
             values = VALUES[table.name]
             connection.execute(delete(values).where(keys.has_key(values.c.owner)))
         connection.execute(delete(table).where(among))
+    if not hides:
+        observations.forget(connection, removal.documents)
     for kind, keys in removal.latest.items():
         table = TABLES[kind]
         connection.execute(update(table).where(keys.has_key(table.c.pk)).values(is_latest=1))
@@ -454,6 +463,8 @@ def delete_removed(database: Database) -> None:
         owners = () if values is None else (values.c.owner,)
         while _has_hidden(database, table):
             with database.write() as connection:
+                if table is document_entry:
+                    observations.forget(connection, next_hidden(connection, table.c.logical_id))
                 delete_hidden(connection, table, owners)
             time.sleep(_PAUSE)
 

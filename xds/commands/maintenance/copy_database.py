@@ -59,6 +59,7 @@ def import_tables() -> None:
     import xds.notification.tables
     import xds.outgoing.tables
     import xds.registry.patient_links
+    import xds.registry.storage.observations
     import xds.registry.subscribers
     import xds.registry.tables
     import xds.repository.index  # noqa: F401
