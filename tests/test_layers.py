@@ -192,6 +192,7 @@ LIBRARIES: Final = {
     "sqlalchemy": (
         "accounts",
         "websocket.source",
+        "content.observations.filling",
         "dsub.pull_points",
         "dsub.recorder",
         "hl7v2.persons",
@@ -260,7 +261,14 @@ LIBRARIES: Final = {
         "metadata",
         "client",
     ),
-    "orjson": ("fhir", "mhd", "fhir_messages", "security.key_sets", "audit.record"),
+    "orjson": (
+        "content.observations.stored",
+        "fhir",
+        "mhd",
+        "fhir_messages",
+        "security.key_sets",
+        "audit.record",
+    ),
     "signxml": ("soap.assertions",),
     "jwt": ("security.key_sets", "security.tokens"),
 }

@@ -48,6 +48,10 @@ COMMANDS: Final = MappingProxyType(
             "maintenance.destinations",
             "List where documents are sent as messages and how it fares; pause, resume, replay.",
         ),
+        "observations": (
+            "maintenance.observations",
+            "List the structured results of a patient or a document, and fill them in.",
+        ),
         "users": (
             "maintenance.users",
             "List the accounts of the console, add one, give it a password, or remove it.",

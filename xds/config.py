@@ -23,6 +23,7 @@ from pydantic_settings import (
 
 from xds.audit.options import AuditOptions
 from xds.console.options import ConsoleOptions
+from xds.content.options import ContentOptions
 from xds.dsub.options import DsubOptions
 from xds.fhir.options import FhirOptions
 from xds.hl7v2.options import FeedOptions
@@ -55,6 +56,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "Storage": StorageOptions,
     "Affinity domain": DomainOptions,
     "Update and removal": UpdateOptions,
+    "Content of documents": ContentOptions,
     "Notifications": NotificationOptions,
     "DSUB": DsubOptions,
     "Websockets": WebsocketOptions,
@@ -82,6 +84,7 @@ class Config(
     StorageOptions,
     DomainOptions,
     UpdateOptions,
+    ContentOptions,
     NotificationOptions,
     DsubOptions,
     WebsocketOptions,

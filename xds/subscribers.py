@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from xds.config import Config
+from xds.content.observations import filling
 from xds.database.access import Database
 from xds.database.errors import DatabaseUnavailable
 from xds.messaging import measuring as messages_measuring
@@ -46,6 +47,7 @@ OF_NOTIFICATIONS: Final[Sequence[Callable[[Subscriptions], Subscriber]]] = (matc
 
 OF_OPTIONS: Final[Sequence[Callable[[Config, Database], Subscriber | None]]] = (
     outbound.subscriber,
+    filling.subscriber,
 )
 """What makes each subscriber that the options may have; None where they do not."""
 
