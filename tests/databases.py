@@ -26,6 +26,7 @@ ON_BOTH: Final = frozenset(
     {
         "audit/test_chain.py",
         "audit/test_poisoned.py",
+        "content/test_stored_observations.py",
         "messaging/test_filing.py",
         "notification/test_engine.py",
         "fhir/test_update_races.py",
