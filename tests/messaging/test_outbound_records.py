@@ -107,8 +107,7 @@ def test_what_was_noted_in_a_commit_that_failed_is_noted_again_in_full(
     database: Database, receiver: MllpReceiver
 ) -> None:
     sender, delivery = sender_of(database, Destination(name="a", address=receiver.url))
-    sender.send(delivery)
-    outcome = TargetOutcome(delivery.target, [delivery], None)
+    outcome = TargetOutcome(delivery.target, [delivery], [sender.send(delivery)], None)
     note_in_vain(database, sender, outcome)
     with database.write() as connection:
         sender.note(connection, 2, [outcome])
@@ -127,9 +126,10 @@ def test_a_refusal_noted_in_a_commit_that_failed_counts_once(
     for answer, refusals in (("AR", 1), (None, 1)):
         receiver.answers[:] = [answer]
         receiver.disconnect()
-        with pytest.raises(NotDelivered):
+        with pytest.raises(NotDelivered) as raised:
             sender.send(delivery)
-        outcome = TargetOutcome(delivery.target, [], FailedAttempt(delivery.id, 1, "reason"))
+        failed = FailedAttempt(delivery.id, 1, "reason", raised.value)
+        outcome = TargetOutcome(delivery.target, [], [], failed)
         note_in_vain(database, sender, outcome)
         with database.write() as connection:
             sender.note(connection, 1, [outcome])
@@ -141,11 +141,11 @@ def test_what_fails_while_its_destination_is_paused_is_held(database: Database) 
     destination = Destination(name="a", address="mllp://localhost:1")
     sender, delivery = sender_of(database, destination)
     assert operations.pause(database, "a") == 1
-    with pytest.raises(NotDelivered):
+    with pytest.raises(NotDelivered) as raised:
         sender.send(delivery)
-    failed = FailedAttempt(delivery.id, 1, "ConnectionRefusedError")
+    failed = FailedAttempt(delivery.id, 1, "ConnectionRefusedError", raised.value)
     with database.write() as connection:
-        sender.note(connection, 1, [TargetOutcome(delivery.target, [], failed)])
+        sender.note(connection, 1, [TargetOutcome(delivery.target, [], [], failed)])
     assert recorded(database).state is STATES.HELD
     assert operations.resume(database, destination) == 1
     assert _waiting(database) == 1

@@ -13,6 +13,8 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from xds.audit import table
+from xds.audit.record import RecordJson
 from xds.config import Config
 from xds.database.access import Database
 from xds.notification import rows, told
@@ -53,8 +55,8 @@ Renderer = Callable[[Notification, RegistryView], RenderedNotification | None]
 """Makes of a notification what goes on the wire. It is handed the registry as the subscriber may
 see it. None: it is not told, and counts as taken."""
 
-Recorder = Callable[[Connection, Sequence[Notification]], None]
-"""Writes that targets have taken notifications of events, in the commit that notes it."""
+Recorder = Callable[[Notification], Sequence[RecordJson]]
+"""Makes the audit records of a notification of an event that a target has taken."""
 
 
 def _no_recorder(_config: Config) -> None:
@@ -90,9 +92,11 @@ def channel(protocol: NotificationProtocol, config: Config, database: Database) 
     subscriptions = Subscriptions.open(config, database)
     return Channel(
         name=protocol.name,
-        send=NotificationSender(subscriptions, protocol.renderer(config), config),
+        send=NotificationSender(
+            subscriptions, protocol.renderer(config), protocol.recorder(config), config
+        ),
         schedule=_schedule(config),
-        note=_Notes(subscriptions, protocol.recorder(config)).note,
+        note=_Notes(subscriptions).note,
     )
 
 
@@ -102,35 +106,18 @@ def _schedule(config: Config) -> RetrySchedule:
 
 
 class _Notes:
-    """Notes what has become of notifications, and has what was taken recorded."""
+    """Notes what has become of notifications, with the audit records of what was taken."""
 
-    def __init__(self, subscriptions: Subscriptions, recorder: Recorder | None) -> None:
-        self._rights = subscriptions.rights
+    def __init__(self, subscriptions: Subscriptions) -> None:
         self._outcomes = Outcomes(subscriptions.database, subscriptions.patience)
-        self._recorder = recorder
 
     def note(self, connection: Connection, now: int, outcomes: Sequence[TargetOutcome]) -> None:
         """Note outcomes: see :class:`xds.outgoing.delivery.Channel`."""
-        if self._recorder is not None:
-            self._recorder(
-                connection, [one for each in outcomes for one in self._told(connection, each)]
-            )
+        table.insert(
+            connection,
+            [one for each in outcomes for records in each.receipts for one in records],
+        )
         self._outcomes.note(connection, now, outcomes)
-
-    def _told(self, connection: Connection, outcome: TargetOutcome) -> Sequence[Notification]:
-        """Return the events that a target has taken, but not those that tell it nothing."""
-        taken = [QueuedNotification.read(delivery.id) for delivery in outcome.delivered]
-        events = [one for one in taken if one.kind is NotificationKind.EVENT]
-        row = rows.row_of_key(connection, int(outcome.target)) if events else None
-        if row is None:
-            return ()
-        sent = {one.number for one in events if one.round == row.round}  # others were not
-        if not sent:
-            return ()
-        first, last = min(sent), max(sent)
-        one = rows.subscription_of(row)
-        kept = told.after(connection, one, self._rights, first - 1, last, last - first + 1)
-        return [each for each in kept if each.number in sent and each.objects]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +126,7 @@ class _ReadyPost:
 
     target: Target
     message: HttpRequest
+    notification: Notification
 
 
 _NextPosts = Mapping[int, _ReadyPost | None]
@@ -188,9 +176,16 @@ class _ReadAhead:
 class NotificationSender:
     """Sends notifications of one protocol."""
 
-    def __init__(self, subscriptions: Subscriptions, render: Renderer, config: Config) -> None:
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        render: Renderer,
+        record: Recorder | None,
+        config: Config,
+    ) -> None:
         self._subscriptions = subscriptions
         self._render = render
+        self._record = record
         settings = Settings(
             timeout=min(_SILENCE_SECONDS, config.notification_seconds),
             connect_timeout=min(_CONNECT_SECONDS, config.notification_seconds),
@@ -200,15 +195,19 @@ class NotificationSender:
         self._poster = Poster(settings, subscriptions.targets.reaches)
         self._ahead = _ReadAhead()
 
-    def __call__(self, delivery: Delivery) -> None:
-        """Send a notification once; NotDelivered where it was not taken."""
+    def __call__(self, delivery: Delivery) -> Sequence[RecordJson]:
+        """Send a notification once, and return its audit records; NotDelivered."""
         what = QueuedNotification.read(delivery.id)
         if what.kind is NotificationKind.EVENT:
             prepared = self._ahead.taken(what, partial(self._read, what))
         else:
-            prepared = self._read(what, 1).get(what.number)
-        if prepared is not None:
-            self._poster.post(prepared.target, prepared.message)
+            prepared = next(iter(self._read(what, 1).values()), None)
+        if prepared is None:
+            return ()
+        self._poster.post(prepared.target, prepared.message)
+        told = prepared.notification
+        is_recorded = told.kind is NotificationKind.EVENT and told.objects
+        return self._record(told) if self._record is not None and is_recorded else ()
 
     def _read(self, what: QueuedNotification, most: int) -> _NextPosts:
         """Return what is sent of a notification and, of an event, of those behind it.
@@ -225,34 +224,36 @@ class NotificationSender:
 
     def _rendered(
         self, connection: Connection, one: Subscription, what: QueuedNotification, most: int
-    ) -> Mapping[int, RenderedNotification | None]:
+    ) -> Sequence[tuple[Notification, RenderedNotification | None]]:
         rights = self._subscriptions.rights
         view = told.view_of(connection, one, rights)
         if what.kind is NotificationKind.EVENT:
             last = max(one.queued, what.number)
             found = told.after(connection, one, rights, what.number - 1, last, most)
-            return {event.number: self._render(event, view) for event in found}
+            return [(event, self._render(event, view)) for event in found]
         other = Notification(
             subscription=one,
             kind=what.kind,
             id=told.notification_id(what.id, 0),
             number=one.numbered,
         )
-        return {what.number: self._render(other, view)}
+        return [(other, self._render(other, view))]
 
     def _prepared(
         self,
         one: Subscription,
         secrets: Secrets,
-        rendered: Mapping[int, RenderedNotification | None],
-    ) -> _NextPosts:
+        rendered: Sequence[tuple[Notification, RenderedNotification | None]],
+    ) -> Mapping[int, _ReadyPost | None]:
         try:
             target = self._subscriptions.targets.admitted(one.address)
         except TargetNotAllowed:
             raise NotDelivered("the address is not allowed any more", refused=True) from None
         return {
-            number: None if each is None else _ReadyPost(target, _message(each, secrets))
-            for number, each in rendered.items()
+            event.number: None
+            if each is None
+            else _ReadyPost(target, _message(each, secrets), event)
+            for event, each in rendered
         }
 
 

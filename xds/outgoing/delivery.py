@@ -126,6 +126,8 @@ class FailedAttempt:
     attempts: int
     """How often it has been offered since one was taken."""
     reason: str
+    error: Exception
+    """What the channel's sender has raised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,8 @@ class TargetOutcome:
     target: str
     delivered: Sequence[Delivery]
     """In their order."""
+    receipts: Sequence[Any]
+    """What the channel's sender has returned for each of them."""
     failed: FailedAttempt | None
     """The one that came after them."""
 
@@ -148,9 +152,10 @@ class Channel:
     """A way out: what kind of message, who sends it, and what becomes of it on failure."""
 
     name: str
-    send: Callable[[Delivery], None]
-    """Returns when the target has taken the message. NotDelivered, Undeliverable; called by
-    several threads at once, for one target by one at a time."""
+    send: Callable[[Delivery], Any]
+    """Returns when the target has taken the message, with what ``note`` is to be told of it beside
+    that. NotDelivered, Undeliverable; called by several threads at once, for one target by one at
+    a time."""
     schedule: RetrySchedule = STANDARD_SCHEDULE
     order: Order = "strict"
     limit: Limit | None = None

@@ -314,7 +314,7 @@ class Dispatcher:
         host, attempt = sending.taken.host, sending.attempts + 1
         log = _log.bind(channel=channel.name, delivery=delivery.id, host=host, attempt=attempt)
         try:
-            channel.send(delivery)
+            receipt = channel.send(delivery)
         except Exception as error:
             failure = self._failure(channel, delivery, attempt, error)
             if _is_of_host(error):
@@ -323,7 +323,7 @@ class Dispatcher:
             _tell(log, failure, error)
             return failure
         self._failing_hosts.discard(host)
-        sending.delivered(delivery)
+        sending.delivered(delivery, receipt)
         self._count(channel.name, "delivered")
         log.info("a message was delivered")
         return None
@@ -334,7 +334,7 @@ class Dispatcher:
         """Decide what becomes of a message that was not delivered."""
         if isinstance(error, DatabaseUnavailable):  # the target has not been tried
             later = round(_LONGEST_PAUSE * 1000)
-            return Failure(delivery.id, attempts - 1, type(error).__name__, later)
+            return Failure(delivery.id, attempts - 1, type(error).__name__, later, "waiting", error)
         is_known = isinstance(error, NotDelivered | Undeliverable)
         reason = str(error) if is_known else type(error).__name__
         asked = error.retry_after if isinstance(error, NotDelivered) else None
@@ -349,15 +349,15 @@ class Dispatcher:
                 becomes = "dead"
         if isinstance(error, Undeliverable):
             becomes = "dead"
-        return Failure(delivery.id, attempts, reason, round(pause * 1000), becomes)
+        return Failure(delivery.id, attempts, reason, round(pause * 1000), becomes, error)
 
 
 def _outcome(news: News) -> TargetOutcome:
     failure = news.failure
     failed = None
     if failure is not None:
-        failed = FailedAttempt(failure.id, failure.attempts, failure.reason)
-    return TargetOutcome(news.sending.taken.target, news.done, failed)
+        failed = FailedAttempt(failure.id, failure.attempts, failure.reason, failure.error)
+    return TargetOutcome(news.sending.taken.target, news.done, news.receipts, failed)
 
 
 def _is_of_host(error: Exception) -> bool:

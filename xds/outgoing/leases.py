@@ -178,7 +178,9 @@ class Failure:
     reason: str
     pause: int
     """Milliseconds after which it is tried again."""
-    becomes: Literal["waiting", "aside", "dead"] = "waiting"
+    becomes: Literal["waiting", "aside", "dead"]
+    error: Exception
+    """What was raised."""
 
 
 def arrive(connection: Connection, now: int, delays: Mapping[str, float]) -> int:

@@ -6,7 +6,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from xds.outgoing.delivery import Delivery
 from xds.outgoing.leases import Failure, Taken
@@ -46,6 +46,8 @@ class News:
 
     sending: "Sending"
     done: Sequence[Delivery]
+    receipts: Sequence[Any]
+    """What was returned of each of them."""
     failure: Failure | None
     ended: bool
     had_failed: bool
@@ -61,7 +63,7 @@ class Sending:
         """Failures since a message was delivered."""
         self._had_failed = taken.attempts > 0
         self._waiting = deque(first)
-        self._done: list[Delivery] = []
+        self._done: list[tuple[Delivery, Any]] = []
         self._failure: Failure | None = None
         self._lock = threading.Lock()
         self._wake = wake
@@ -83,10 +85,10 @@ class Sending:
             self._takes_more = False
             return None
 
-    def delivered(self, delivery: Delivery) -> None:
+    def delivered(self, delivery: Delivery, receipt: Any) -> None:
         """Note that a message was taken."""
         with self._lock:
-            self._done.append(delivery)
+            self._done.append((delivery, receipt))
             self.attempts = 0
             is_low = self._has_more and len(self._waiting) == _LOW
         if is_low:
@@ -133,7 +135,9 @@ class Sending:
     def news(self) -> News:
         """Return what is to be noted."""
         with self._lock:
-            return News(self, tuple(self._done), self._failure, self._ended, self._had_failed)
+            done = [delivery for delivery, _ in self._done]
+            receipts = [receipt for _, receipt in self._done]
+            return News(self, done, receipts, self._failure, self._ended, self._had_failed)
 
     def noted(self, news: News) -> None:
         """Forget what has been noted."""

@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, bindparam, select
 
 from xds.affinity_domain import AffinityDomain
+from xds.audit import table
+from xds.audit.record import RecordJson
 from xds.config import Config
 from xds.dsubm import rendering
 from xds.dsubm.subscriptions import PROTOCOL, FhirSubscription
@@ -197,11 +199,17 @@ class NotificationSource:
         """Note that a client, by its address, has taken messages that followed a place."""
         one = part[-1].told.subscription
 
+        made: list[RecordJson] = []
+        if self.record is not None:
+            made = [
+                one
+                for each in part
+                if each.tells
+                for one in self.record(_told_to(client, each.told))
+            ]
+
         def record(connection: Connection) -> None:
-            if self.record is not None:
-                self.record(
-                    connection, [_told_to(client, each.told) for each in part if each.tells]
-                )
+            table.insert(connection, made)
 
         try:
             self.subscriptions.pulled(

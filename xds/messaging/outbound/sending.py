@@ -5,7 +5,7 @@ under the same control id, so that a receiver can tell a repetition.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection
@@ -28,6 +28,7 @@ from xds.metadata.objects import DocumentEntry
 from xds.outgoing.delivery import (
     Channel,
     Delivery,
+    FailedAttempt,
     NotDelivered,
     RetrySchedule,
     TargetOutcome,
@@ -60,7 +61,7 @@ def channel(config: Config, database: Database, *, fhir: MessageSyntax) -> Chann
 
 
 @dataclass(frozen=True, slots=True)
-class _EndedMessage:
+class EndedMessage:
     """A message that is done with."""
 
     state: OutboundState
@@ -71,6 +72,10 @@ class _EndedMessage:
     destination: Destination | None = None
 
 
+class _TakenLater(NotDelivered):
+    """The receiver does not take the message; it is asked again."""
+
+
 class _GivenUp(Undeliverable):
     """The receiver does not take the message, and another attempt would change nothing."""
 
@@ -79,7 +84,7 @@ class _GivenUp(Undeliverable):
         self.code = answer.code
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class MessageSender:
     """Sends the messages of all destinations, for one process."""
 
@@ -90,10 +95,6 @@ class MessageSender:
     fhir: MessageSyntax
     """How FHIR messages are written."""
     is_audited: bool = False
-    _ended: dict[str, _EndedMessage] = field(default_factory=dict)
-    _refused: set[str] = field(default_factory=set)
-    _noted: set[str] = field(default_factory=set)
-    """The messages that were noted last, in a commit that may have failed."""
 
     def channel(self) -> Channel:
         """Return the channel of the delivery queue."""
@@ -101,21 +102,14 @@ class MessageSender:
             name=CHANNEL, send=self.send, schedule=SCHEDULE, order="strict", note=self.note
         )
 
-    def send(self, delivery: Delivery) -> None:
+    def send(self, delivery: Delivery) -> EndedMessage:
         """Send a message once; NotDelivered, Undeliverable."""
-        message_id = records.message_id_of(delivery.id)
-        self._ended.pop(message_id, None)
-        self._refused.discard(message_id)
         try:
-            self._ended[message_id] = self._sent(delivery, message_id)
+            return self._sent(delivery, records.message_id_of(delivery.id))
         except NotToBeSent:
-            self._ended[message_id] = _EndedMessage(OutboundState.SUPERSEDED)
-        except Undeliverable as error:
-            code = error.code if isinstance(error, _GivenUp) else ""
-            self._ended[message_id] = _EndedMessage(OutboundState.DEAD, code)
-            raise
+            return EndedMessage(OutboundState.SUPERSEDED)
 
-    def _sent(self, delivery: Delivery, message_id: str) -> _EndedMessage:
+    def _sent(self, delivery: Delivery, message_id: str) -> EndedMessage:
         """Send a message and return what has become of it; NotToBeSent where it says nothing."""
         with self.database.read() as connection:
             message = records.read(connection, message_id)
@@ -132,58 +126,50 @@ class MessageSender:
             id=message_id, lane=delivery.target, blocks=blocks, syntax=syntax
         )
         answer = self.wire.exchange(destination, on_wire)
-        self._heed(destination, message, answer)
-        return _EndedMessage(OutboundState.DELIVERED, answer.code, document.entry, destination)
-
-    def _heed(
-        self, destination: Destination, message: OutboundMessage, answer: JudgedAnswer
-    ) -> None:
-        """Do what an answer asks for; NotDelivered, Undeliverable where it is not taken."""
-        match answer.verdict:
-            case AnswerVerdict.DELIVERED:
-                return
-            case AnswerVerdict.NOT_OURS:
-                raise NotDelivered(answer.reason, retry_after=answer.retry_after)
-            case AnswerVerdict.TRY_AGAIN if message.refusals + 1 < destination.refusals:
-                self._refused.add(message.id)
-                raise NotDelivered(answer.reason, refused=True, retry_after=answer.retry_after)
-            case _:
-                raise _GivenUp(answer)
+        _heed(destination, message, answer)
+        return EndedMessage(OutboundState.DELIVERED, answer.code, document.entry, destination)
 
     def note(self, connection: Connection, now: int, outcomes: Sequence[TargetOutcome]) -> None:
-        """Record what has become of messages."""
-        delivered = [records.message_id_of(one.id) for each in outcomes for one in each.delivered]
-        failed = {
-            records.message_id_of(one.failed.id): one.failed.reason
+        """Record what has become of messages; receipts are what ``send`` has returned."""
+        for one in outcomes:
+            if one.failed is not None:
+                _note_failed(connection, now, one.failed)
+        ended: list[tuple[str, EndedMessage]] = [
+            (records.message_id_of(delivery.id), receipt)
             for one in outcomes
-            if one.failed is not None
-        }
-        self._forget({*delivered, *failed})
-        for message_id, reason in failed.items():
-            self._note_failed(connection, now, message_id, reason)
-        unknown = _EndedMessage(OutboundState.DELIVERED)
-        ended = {one: self._ended.get(one, unknown) for one in delivered}
-        noted = [(message_id, one.state, one.code) for message_id, one in ended.items()]
+            for delivery, receipt in zip(one.delivered, one.receipts, strict=True)
+        ]
+        noted = [(message_id, one.state, one.code) for message_id, one in ended]
         records.note_ended(connection, noted, now)
         if self.is_audited:
-            table.insert(connection, [one.json() for one in _audited(ended.values())])
-
-    def _note_failed(self, connection: Connection, now: int, message_id: str, reason: str) -> None:
-        if dead := self._ended.get(message_id):
-            records.note_dead(connection, message_id, reason, dead.code, now)
-        else:
-            refused = message_id in self._refused
-            records.note_failed(connection, message_id, reason, refused=refused)
-
-    def _forget(self, told: set[str]) -> None:
-        """Forget what was noted last, but for what is noted again: that commit has failed."""
-        for message_id in self._noted - told:
-            self._ended.pop(message_id, None)
-            self._refused.discard(message_id)
-        self._noted = told
+            made = _audited(one for _, one in ended)
+            table.insert(connection, [one.json() for one in made])
 
 
-def _audited(ended: Iterable[_EndedMessage]) -> Iterator[AuditRecord]:
+def _heed(destination: Destination, message: OutboundMessage, answer: JudgedAnswer) -> None:
+    """Do what an answer asks for; NotDelivered, Undeliverable where it is not taken."""
+    match answer.verdict:
+        case AnswerVerdict.DELIVERED:
+            return
+        case AnswerVerdict.NOT_OURS:
+            raise NotDelivered(answer.reason, retry_after=answer.retry_after)
+        case AnswerVerdict.TRY_AGAIN if message.refusals + 1 < destination.refusals:
+            raise _TakenLater(answer.reason, refused=True, retry_after=answer.retry_after)
+        case _:
+            raise _GivenUp(answer)
+
+
+def _note_failed(connection: Connection, now: int, failed: FailedAttempt) -> None:
+    message_id = records.message_id_of(failed.id)
+    if isinstance(failed.error, Undeliverable):
+        code = failed.error.code if isinstance(failed.error, _GivenUp) else ""
+        records.note_dead(connection, message_id, failed.reason, code, now)
+    else:
+        refused = isinstance(failed.error, _TakenLater)
+        records.note_failed(connection, message_id, failed.reason, refused=refused)
+
+
+def _audited(ended: Iterable[EndedMessage]) -> Iterator[AuditRecord]:
     """Yield the records of the documents that were given to destinations."""
     for one in ended:
         if one.entry is None or one.destination is None:

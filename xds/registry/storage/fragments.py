@@ -3,6 +3,7 @@
 A control character, which no XML can carry, marks the place of each changing value.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, cast
 
@@ -29,6 +30,7 @@ _UPDATED: Final = Placeholder("\x03")
 _OWN, _SOURCE, _TARGET = "\x04", "\x05", "\x06"
 """Of UUIDs, which no compression makes shorter and which stand in columns."""
 
+_OBJECT_TYPE: Final = re.compile(rb' objectType="([^"]*)"')
 _PATIENT_ID_SCHEMES: Final[Mapping[type[RegistryObject], str]] = {
     DocumentEntry: v.DOCUMENT_ENTRY_PATIENT_ID,
     SubmissionSet: v.SUBMISSION_SET_PATIENT_ID,
@@ -137,6 +139,14 @@ class FoundObject(NamedTuple):
         if self.kind is Folder:
             text = text.replace(b"\x03", (self.last_update_time or "").encode())
         return text
+
+    @property
+    def object_type(self) -> str | None:
+        """Its objectType, without reading more than the start of it."""
+        assert self.fragment is not None, "references carry no metadata"
+        text = unpacked(self.fragment)
+        found = _OBJECT_TYPE.search(text, 0, text.index(b">"))
+        return None if found is None else found[1].decode()
 
     def object_ref(self) -> bytes:
         """Return a ``rim:ObjectRef`` to the object."""
