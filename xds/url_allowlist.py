@@ -59,8 +59,17 @@ class Target:
     @property
     def origin(self) -> str:
         """Scheme, host and port: what may stand in logs."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+        return f"{self.scheme}://{self._host}:{self.port}"
+
+    @property
+    def server(self) -> str:
+        """The URL of its server: the port only where it is not that of the scheme."""
+        has_usual_port = self.port == _PORTS[self.scheme]
+        return f"{self.scheme}://{self._host}" if has_usual_port else self.origin
+
+    @property
+    def _host(self) -> str:
+        return f"[{self.host}]" if ":" in self.host else self.host
 
     @property
     def is_here(self) -> bool:

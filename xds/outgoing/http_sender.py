@@ -34,7 +34,10 @@ class Poster:
     def __init__(
         self, settings: Settings, admits: Callable[[Target, str], bool] | None = None
     ) -> None:
-        """``admits`` tells to which addresses of the host of a target it may connect."""
+        """``admits`` tells to which addresses of the host of a target it may connect.
+
+        It is asked of one target of each server, whatever paths others have.
+        """
         self._settings = settings
         self._admits = admits
         self._endpoints: OrderedDict[str, HttpEndpoint] = OrderedDict()
@@ -43,7 +46,7 @@ class Poster:
     def post(self, target: Target, message: HttpRequest) -> None:
         """Send a message once; NotDelivered where it was not taken."""
         try:
-            with self._endpoint(target).post(message) as answer:
+            with self._endpoint(target).post(_to(target, message)) as answer:
                 status, later = answer.status, answer.retry_after
                 with suppress(TransportFailed):  # the status says it all
                     _read(answer)
@@ -54,10 +57,10 @@ class Poster:
             raise NotDelivered(str(status), refused=status not in _BUSY, retry_after=later)
 
     def _endpoint(self, target: Target) -> HttpEndpoint:
-        """Return the endpoint of a URL, with its connections; the one used longest ago goes."""
+        """Return the endpoint of a server, with its connections; the one used longest ago goes."""
         with self._lock:
-            found = self._endpoints.pop(target.url, None) or self._new(target)
-            self._endpoints[target.url] = found
+            found = self._endpoints.pop(target.server, None) or self._new(target)
+            self._endpoints[target.server] = found
             if len(self._endpoints) > _MOST_ENDPOINTS:
                 _, oldest = self._endpoints.popitem(last=False)
                 oldest.close()
@@ -65,9 +68,9 @@ class Poster:
 
     def _new(self, target: Target) -> HttpEndpoint:
         if self._admits is None:
-            return HttpEndpoint(target.url, self._settings)
+            return HttpEndpoint(target.server, self._settings)
         return HttpEndpoint(
-            target.url, replace(self._settings, admits=partial(self._admits, target))
+            target.server, replace(self._settings, admits=partial(self._admits, target))
         )
 
     def close(self) -> None:
@@ -113,6 +116,14 @@ class _Blocks:
 
     def __iter__(self) -> Iterator[bytes]:
         return self.delivery.read()
+
+
+def _to(target: Target, message: HttpRequest) -> HttpRequest:
+    """Return a message with the whole path of its target: an endpoint is a server's."""
+    path, mark, query = target.resource[1:].partition("?")
+    if message.path:
+        path = f"{path.rstrip('/')}/{message.path}" if path else message.path
+    return replace(message, path=f"{path}{mark}{query}")
 
 
 def _read(answer: HttpResponse) -> None:

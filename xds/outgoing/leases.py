@@ -8,7 +8,7 @@ changes a target only while the lease is the holder's own.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import (
     Connection,
@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 
 from xds.database.access import Database
+from xds.database.reading import fetch
 from xds.outgoing.delivery import Delivery, Undeliverable
 from xds.outgoing.tables import delivery, delivery_arrival, delivery_body, delivery_target
 
@@ -229,11 +230,23 @@ def load(
 ) -> list[Delivery]:
     """Return the deliveries of a target that follow a key, in their order."""
     asked = {**_of(taken), "after": after, "most": most}
-    rows = connection.execute(_LOAD, asked).all()
-    return [_delivery(database, taken, row) for row in rows]
+    return [_delivery(database, taken, _LoadedRow(*row)) for row in fetch(connection, _LOAD, asked)]
 
 
-def _delivery(database: Database, taken: Taken, row: Any) -> Delivery:
+class _LoadedRow(NamedTuple):
+    """A row of _LOAD."""
+
+    pk: int
+    id: str
+    address: str
+    accepted: int
+    attributes: str
+    size: int
+    parts: int
+    content: bytes | None
+
+
+def _delivery(database: Database, taken: Taken, row: _LoadedRow) -> Delivery:
     return Delivery(
         pk=row.pk,
         id=row.id,
@@ -248,7 +261,7 @@ def _delivery(database: Database, taken: Taken, row: Any) -> Delivery:
     )
 
 
-def _reader(database: Database, row: Any) -> Callable[[], Iterator[bytes]]:
+def _reader(database: Database, row: _LoadedRow) -> Callable[[], Iterator[bytes]]:
     def read() -> Iterator[bytes]:
         if row.parts == 0:
             yield row.content if row.content is not None else _only(database, _CONTENT, key=row.id)

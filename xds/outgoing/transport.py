@@ -242,6 +242,8 @@ class HttpResponse(Closing):
 def seconds_until(retry_after: str) -> float | None:
     """Return the seconds that Retry-After says (RFC 9110 10.2.3); None where it says none."""
     said = retry_after.strip()
+    if not said:
+        return None
     if said.isascii() and said.isdecimal():
         return float(said)
     try:
