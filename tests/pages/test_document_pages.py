@@ -121,7 +121,9 @@ def test_a_page_may_load_nothing_but_what_it_names(server: Server, report: str) 
     assert reply.headers["x-content-type-options"] == "nosniff"
     assert reply.headers["cache-control"] == "private, no-store"
     found = tree(reply)
-    assert not found.xpath("//script | //link | //@style | //@*[starts-with(name(), 'on')]")
+    assert not found.xpath(
+        "//script | //link[@rel!='icon'] | //@style | //@*[starts-with(name(), 'on')]"
+    )
 
 
 def test_head_has_the_headers_of_the_page(server: Server, report: str) -> None:
