@@ -33,6 +33,7 @@ FURTHER = (
     *("patient_link", "patient_details"),
     *("outbound_message", "paused_destination"),
     *("account", "account_session", "login_failure"),
+    "built_document",
 )
 EXAMPLES: dict[type, object] = {Text: "Ä text", LargeBinary: b"\0\xff"}
 

@@ -63,8 +63,8 @@ BY_FHIR: dict[str, object] = dict.fromkeys(
     ("fhir_elements", "further_codes", "further_identifiers"), ()
 )
 """What only a FHIR client gives."""
-BY_MESSAGES: dict[str, object] = {"source_message": None}
-"""What only a message gives."""
+BY_MESSAGES: dict[str, object] = {"source_message": None, "on_demand_form": None}
+"""What only a message gives, and what only this program gives."""
 
 COMPREHENSIVE: dict[type[MetadataObject], dict[str, object]] = {
     DocumentEntry: {

@@ -171,6 +171,7 @@ class DocumentEntry(ExtrinsicObject, MetadataObject):
     object_type = XmlAttribute["str | None"](
         "objectType", "objectType", required_in=REGISTERED, searched=Searched.CODE
     )
+    on_demand_form = SlotAttribute(v.ON_DEMAND_FORM)
     patient_id = IdentifierAttribute(
         "patientId",
         v.DOCUMENT_ENTRY_PATIENT_ID,

@@ -57,6 +57,7 @@ def import_tables() -> None:
     import xds.messaging.outbound.tables
     import xds.messaging.tables
     import xds.notification.tables
+    import xds.on_demand.tables
     import xds.outgoing.tables
     import xds.registry.patient_links
     import xds.registry.storage.observations

@@ -1,0 +1,213 @@
+"""Documents made on demand: what is asked for is found, made, and kept where that is wanted.
+
+A document is made of others that are registered, in their latest versions and as far as whoever
+asks may see them. Its uniqueId follows from these and from the program: the same content has the
+same id and the same bytes, and another content has another id (ITI TF-2 3.43.4.2.2).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha1, sha256
+from typing import Final
+
+from xds.metadata import ebrim
+from xds.metadata import vocabulary as v
+from xds.metadata.catalogue import ITI_42
+from xds.metadata.criteria import Criterion, equal
+from xds.metadata.objects import DocumentEntry
+from xds.on_demand import snapshots
+from xds.on_demand.entries import minted
+from xds.on_demand.forms import DocumentForm, FormRequest, FormSource, FormTable, FormType
+from xds.on_demand.forms import NotConvertible as NotConvertible
+from xds.on_demand.tables import made_at
+from xds.registry.registry import DocumentRegistry
+from xds.repository import index
+from xds.repository.index import IndexedDocument
+from xds.repository.repository import DocumentRepository
+from xds.repository.store import DocumentNotFound
+from xds.security.access import Access
+from xds.security.interceptors import InterceptorChain
+
+MOST_BYTES: Final = 64 << 20
+"""Of a document that another one is made of."""
+_NOBODY: Final = "the document would be made on demand, and nothing here makes it"
+_DEPRECATED: Final = "the document is deprecated, and is not made any more"
+_NO_SOURCE: Final = "the document cannot be made: what it is made of is not there"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltDocument:
+    """A document that was made."""
+
+    unique_id: str
+    type: FormType
+    content: bytes
+    hash: str
+    """SHA-1."""
+    made: str
+    """DTM, UTC: when this content was made for the first time."""
+    sources: tuple[str, ...]
+    """The uniqueIds of the documents that it was made of."""
+    is_kept: bool = False
+    """Whether the repository has it under its uniqueId from now on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnDemandDocuments:
+    """What is made of the documents of one registry and repository; usable from many threads."""
+
+    registry: DocumentRegistry
+    repository: DocumentRepository
+    forms: FormTable
+    recording: InterceptorChain = field(default_factory=InterceptorChain)
+    """Records what is registered here of its own accord."""
+    keeps: bool = False
+    """Whether what is retrieved is kept (Persistence of Retrieved Documents, ITI TF-1 10.2.10)."""
+
+    def entry_of(self, unique_id: str, visible: Criterion) -> DocumentEntry | None:
+        """Return the On-Demand DocumentEntry of a uniqueId of this repository, if there is one."""
+        criteria = [
+            equal("unique_id", [unique_id]),
+            equal("object_type", [v.ON_DEMAND_DOCUMENT_ENTRY]),
+            equal("repository_unique_id", [self.repository.unique_id]),
+        ]
+        with self.registry.view(visible) as view:
+            found = [one.thing for one in view.find(DocumentEntry, criteria)]
+        approved = [one for one in found if one.availability_status == v.APPROVED]
+        return next(iter([*approved, *found]), None)
+
+    def retrieved(self, entry: DocumentEntry, visible: Criterion) -> BuiltDocument:
+        """Make the document of an On-Demand entry for someone to whom that much is visible.
+
+        Raises NotConvertible, and StoreError where what it is made of cannot be read.
+        """
+        form = self.forms.rows.get(entry.on_demand_form or "")
+        if form is None:
+            raise NotConvertible(_NOBODY)
+        entry = self._latest(entry.logical_id or entry.id, visible)
+        if form.is_of_patient:
+            return self.of_patient(form, entry.patient_id or "", visible)
+        source = self._source(entry, visible)
+        return self._made(form, [source], source.logical_id or source.id, entry)
+
+    def of_document(self, form: DocumentForm, source: DocumentEntry) -> BuiltDocument:
+        """Make the form of a document, which whoever asks may see; raises as :meth:`retrieved`."""
+        return self._made(form, [source], source.logical_id or source.id, source)
+
+    def of_patient(self, form: DocumentForm, patient_id: str, visible: Criterion) -> BuiltDocument:
+        """Make the form of what is known of a patient; raises as :meth:`retrieved`.
+
+        It is never kept, for its content depends on who asks.
+        """
+        criteria = [
+            equal("patient_id", [patient_id]),
+            equal("availability_status", [v.APPROVED]),
+            equal("object_type", [v.STABLE_DOCUMENT_ENTRY]),
+            equal("repository_unique_id", [self.repository.unique_id]),
+        ]
+        with self.registry.view(visible) as view:
+            found = [one.thing for one in view.find(DocumentEntry, criteria)]
+        sources = [one for one in found if not one.on_demand_form and form.type_of(one)]
+        return self._made(form, sources, patient_id, None)
+
+    def _source(self, entry: DocumentEntry, visible: Criterion) -> DocumentEntry:
+        """Return the document that an entry is a transformation of."""
+        with self.registry.view(visible) as view:
+            relations = view.relations([entry.id])
+            targets = [one.target for one in relations if one.association_type == v.XFRM]
+        if len(targets) != 1:
+            raise NotConvertible(_NO_SOURCE)
+        source = self._latest(targets[0], visible)
+        is_ours = source.repository_unique_id == self.repository.unique_id
+        if source.is_on_demand or not is_ours or source.patient_id != entry.patient_id:
+            raise NotConvertible(_NO_SOURCE)
+        return source
+
+    def _latest(self, logical_id: str, visible: Criterion) -> DocumentEntry:
+        """Return the latest version of an entry, which has to be Approved."""
+        with self.registry.view(visible) as view:
+            found = view.find(DocumentEntry, [equal("logical_id", [logical_id])])
+        if not found:
+            raise NotConvertible(_NO_SOURCE)
+        if found[0].thing.availability_status != v.APPROVED:
+            raise NotConvertible(_DEPRECATED)
+        return found[0].thing
+
+    def _made(
+        self,
+        form: DocumentForm,
+        sources: Sequence[DocumentEntry],
+        of: str,
+        entry: DocumentEntry | None,
+    ) -> BuiltDocument:
+        type_ = form.type or form.type_of(sources[0])
+        if type_ is None:
+            raise NotConvertible(f"a document of this type cannot be had as {form.name}")
+        patient_id = sources[0].patient_id or "" if entry is not None else of
+        unique_id = self._unique_id(form, patient_id, sources)
+        keeps = self.keeps and entry is not None and entry.is_on_demand
+        held = self.repository.locate(unique_id) if keeps else None
+        made = made_at(self.registry.database, unique_id, of)
+        if held is not None:
+            content = self.repository.documents.whole(held)
+        else:
+            request = FormRequest(
+                unique_id=unique_id,
+                made=made,
+                patient_id=patient_id,
+                sources=self._opened(sources),
+            )
+            content = form.build(request)
+            if keeps and entry is not None:
+                snapshot = snapshots.Snapshot(
+                    entry=entry, source=sources[0], unique_id=unique_id, type=type_, made=made
+                )
+                access = Access(transaction=ITI_42.name)
+                with self.recording.passing(access):
+                    snapshots.keep(self.registry, self.repository, access, snapshot, content)
+        return BuiltDocument(
+            unique_id=unique_id,
+            type=type_,
+            content=content,
+            hash=sha1(content, usedforsecurity=False).hexdigest(),
+            made=made,
+            sources=tuple(one.unique_id or "" for one in sources),
+            is_kept=keeps,
+        )
+
+    def _unique_id(
+        self, form: DocumentForm, patient_id: str, sources: Iterable[DocumentEntry]
+    ) -> str:
+        """Return the uniqueId of a content, which follows from all that it is made of."""
+        digest = sha256()
+        for part in (form.name, self.forms.settings, patient_id, *map(ebrim.render, sources)):
+            digest.update(sha256(part.encode()).digest())
+        return minted(self.repository.unique_id, digest.hexdigest())
+
+    def _opened(self, sources: Sequence[DocumentEntry]) -> list[FormSource]:
+        wanted = [one.unique_id or "" for one in sources]
+        with self.repository.database.read() as connection:
+            held = index.find(connection, wanted)
+        return [
+            FormSource(one, _Reading(self.repository, held.get(id_)))
+            for one, id_ in zip(sources, wanted, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Reads a document whole."""
+
+    repository: DocumentRepository
+    held: IndexedDocument | None
+
+    def __call__(self) -> bytes:
+        """Return its bytes; NotConvertible where it is not there or too large, and StoreError."""
+        if self.held is None:
+            raise NotConvertible(_NO_SOURCE)
+        if self.held.size > MOST_BYTES:
+            raise NotConvertible("the document is too large to be converted")
+        try:
+            return b"".join(self.repository.documents.open(self.held))
+        except DocumentNotFound:
+            raise NotConvertible(_NO_SOURCE) from None

@@ -1,0 +1,80 @@
+"""The port to whoever makes documents: a form is a row with a function that builds one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from xds.metadata.objects import Code, DocumentEntry
+from xds.on_demand.rules import OnDemandRule
+
+
+class NotConvertible(ValueError):
+    """A document cannot be had in a form; the sentence says why, without a value of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormType:
+    """What a made document is."""
+
+    mime_type: str
+    format_code: Code
+
+
+@dataclass(frozen=True, slots=True)
+class FormSource:
+    """A registered document that another one is made of."""
+
+    entry: DocumentEntry
+    read: Callable[[], bytes]
+    """Returns its bytes; StoreError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormRequest:
+    """One document that is to be made: for the same request the bytes are the same."""
+
+    unique_id: str
+    """Of the document that is made, an OID."""
+    made: str
+    """DTM, UTC: when this content was made for the first time."""
+    patient_id: str
+    """CX."""
+    sources: Sequence[FormSource]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentForm:
+    """One form in which documents can be had."""
+
+    name: str
+    """As rules and requests name it: ``pdf``."""
+    title: str
+    """What is added to the title of a document: ``PDF``; or the title of what is of a patient."""
+    type: FormType | None = None
+    """What it is, where it is made of all documents of a patient; None where it is of one."""
+    type_of: Callable[[DocumentEntry], FormType | None]
+    """Returns what the form of a document is; None where it cannot be had, or where the document
+    has nothing to say in what is made of a patient's."""
+    build: Callable[[FormRequest], bytes]
+    """Makes it; NotConvertible."""
+
+    @property
+    def is_of_patient(self) -> bool:
+        """Whether it is made of all documents of a patient, and not of one."""
+        return self.type is not None
+
+
+@dataclass(frozen=True, slots=True)
+class FormTable:
+    """The forms of one deployment."""
+
+    rows: Mapping[str, DocumentForm] = field(default_factory=dict)
+    """By their names."""
+    settings: str = ""
+    """What tells these forms from those of another version or configuration: what is made by
+    others is another document."""
+    rules: tuple[OnDemandRule, ...] = ()
+    """Which documents are registered in which of them."""
+
+
+NO_FORMS: Final = FormTable()
