@@ -29,6 +29,7 @@ from xds.fhir.options import FhirOptions
 from xds.hl7v2.options import FeedOptions
 from xds.messaging.options import MessagingOptions, OutboundOptions
 from xds.notification.options import NotificationOptions
+from xds.on_demand.options import OnDemandOptions
 from xds.options.domain import EXAMPLE_REPOSITORY as EXAMPLE_REPOSITORY
 from xds.options.domain import EXAMPLES as EXAMPLES
 from xds.options.domain import DomainOptions
@@ -63,6 +64,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "Patient feed": FeedOptions,
     "Document messaging": MessagingOptions,
     "Outbound messages": OutboundOptions,
+    "Forms of documents": OnDemandOptions,
     "SOAP": SoapOptions,
     "FHIR": FhirOptions,
     "Users and policy": UserOptions,
@@ -91,6 +93,7 @@ class Config(
     FeedOptions,
     MessagingOptions,
     OutboundOptions,
+    OnDemandOptions,
     SoapOptions,
     FhirOptions,
     UserOptions,

@@ -66,7 +66,6 @@ _ALLOWED: Final = "GET, HEAD, OPTIONS"
 _OK: Final = "200 OK"
 _HISTORY: Final = "/_history/"
 _ONLY_VERSION: Final = "1"
-_FIRST_VERSION: Final = f'W/"{_ONLY_VERSION}"'
 _ORIGINAL: Final = "/original"
 _ATTACHMENT: Final = "/attachment/"
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,5}")
@@ -252,12 +251,12 @@ class RetrieveDocument:
         headers = [
             ("Content-Type", content_type(form)),
             ("Content-Length", str(resource.length(found.size))),
-            ("ETag", _FIRST_VERSION),
+            ("ETag", found.resource_etag),
             ("Last-Modified", formatdate(found.registered, usegmt=True)),
             ("Cache-Control", "private"),
             ("Vary", "Accept"),
         ]
-        verdict = conditional.precondition(environ, _FIRST_VERSION, found.registered)
+        verdict = conditional.precondition(environ, found.resource_etag, found.registered)
         reader = self._documents.open(found)
         sent = Sent(_OK, headers, resource.blocks(reader))
         return _settled(sent, reader, verdict, is_get=environ["REQUEST_METHOD"] == "GET")

@@ -15,10 +15,14 @@ from xds.fhir.r4.outcome import Refused
 from xds.fhir.vocabulary import UUID_URN
 from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator, is_anything
 from xds.metadata.objects import DocumentEntry
+from xds.on_demand.documents import NotConvertible
 from xds.repository.index import IndexedDocument
-from xds.repository.store import DocumentNotFound, DocumentReader
+from xds.repository.store import BytesReader, DocumentNotFound, DocumentReader
 from xds.security.access import Access
 from xds.security.details import RequestedDocument, RetrieveDetails
+
+FIRST_VERSION: Final = 'W/"1"'
+"""The ETag of a Binary resource in its only version."""
 
 _REMEMBERED: Final = 8_192
 _NOWHERE: Final = "there is no document of this id"
@@ -46,11 +50,26 @@ class ServedDocument:
     registered: int
     """In seconds."""
     headers: tuple[tuple[str, str], ...]
+    content: bytes | None = None
+    """Of a document that was made on demand, and is not kept: its bytes."""
+
+    @property
+    def resource_etag(self) -> str:
+        """The ETag of its Binary resource: of what is kept there is one version."""
+        return FIRST_VERSION if self.content is None else f"W/{self.etag}"
 
     @property
     def size(self) -> int:
         """The number of its bytes."""
         return self.held.size
+
+
+class _OnDemand(Exception):
+    """The document of an entry is made when it is retrieved."""
+
+    def __init__(self, entry: DocumentEntry) -> None:
+        super().__init__()
+        self.entry = entry
 
 
 class ServedDocuments:
@@ -72,20 +91,53 @@ class ServedDocuments:
         """Return what is known of a document; Refused where it may not be known, or is not."""
         try:
             found = self._remembered(identifier)
+        except _OnDemand as made:
+            return self._made(made.entry, identifier, access)
         except Refused:
             self._require_visible(identifier, access.visible)
             raise
-        unique_id = found.asked.document_unique_id
-        if self._domain.withheld([unique_id], access.visible).unique_ids:
-            access.details = RetrieveDetails((replace(found.asked, is_released=False),))
-            raise _unknown(_NOWHERE)
+        self._require_released(found.asked, access)
         access.details = RetrieveDetails((found.asked,))
         return found
 
+    def _require_released(self, asked: RequestedDocument, access: Access) -> None:
+        """Refuse as unknown a document that is withheld from the caller."""
+        if self._domain.withheld([asked.document_unique_id], access.visible).unique_ids:
+            access.details = RetrieveDetails((replace(asked, is_released=False),))
+            raise _unknown(_NOWHERE)
+
+    def _made(self, entry: DocumentEntry, identifier: str, access: Access) -> ServedDocument:
+        """Make a document on demand, as it is now; Refused where that cannot be done."""
+        asked = self._asked(entry)
+        self._require_released(asked, access)
+        access.details = RetrieveDetails((replace(asked, is_released=False),))
+        documents = self._domain.on_demand
+        if documents is None:
+            raise LookupError("FHIR is where both actors are")
+        try:
+            made = documents.retrieved(entry, access.visible)
+        except NotConvertible as reason:
+            raise _unknown(str(reason), "XDSDocumentUniqueIdError") from None
+        parts = [replace(asked, document_unique_id=one) for one in made.sources]
+        access.details = RetrieveDetails((asked, *parts))
+        mime_type = made.type.mime_type
+        held = IndexedDocument(made.unique_id, "", mime_type, len(made.content), made.hash)
+        entry = entry.updated(mime_type=mime_type)
+        served = _served(identifier.lower(), asked, entry, held, made.made)
+        return replace(served, content=made.content)
+
     def note(self, identifier: str, access: Access) -> None:
         """Say which document is not given out; Refused where there is none."""
-        asked = self._remembered(identifier).asked
+        try:
+            asked = self._remembered(identifier).asked
+        except _OnDemand as made:
+            asked = self._asked(made.entry)
         access.details = RetrieveDetails((replace(asked, is_released=False),))
+
+    def _asked(self, entry: DocumentEntry) -> RequestedDocument:
+        return RequestedDocument(
+            self._domain.repository.unique_id, entry.unique_id or "", entry.home_community_id
+        )
 
     def _require_visible(self, identifier: str, visible: Criterion) -> None:
         """Refuse as unknown what the caller may not know of, whatever there is to say of it."""
@@ -97,6 +149,8 @@ class ServedDocuments:
 
     def whole(self, found: ServedDocument) -> bytes:
         """Read a small document; Refused 410 when it is gone."""
+        if found.content is not None:
+            return found.content
         try:
             return self._documents.whole(found.held)
         except DocumentNotFound as error:
@@ -106,6 +160,8 @@ class ServedDocuments:
         self, found: ServedDocument, start: int = 0, length: int | None = None
     ) -> DocumentReader:
         """Open a document, or a part of it; Refused 410 when it is gone."""
+        if found.content is not None:
+            return BytesReader(found.content, start, length)
         try:
             return self._documents.open(found.held, start, length)
         except DocumentNotFound as error:
@@ -115,21 +171,15 @@ class ServedDocuments:
         """Find what is registered; Refused 404 where nothing is, or elsewhere (MHD 2:3.68.4.2)."""
         entry, registered_at = self._entry(identifier)
         repository = self._domain.repository
-        if entry.is_on_demand:
-            raise _unknown(
-                "the document would be made on demand, which this repository does not do",
-                "XDSDocumentUniqueIdError",
-            )
         if entry.repository_unique_id != repository.unique_id:
             raise _unknown("the document is kept by another repository", "XDSUnknownRepositoryId")
+        if entry.is_on_demand:
+            raise _OnDemand(entry)
         held = repository.locate(entry.unique_id or "")
         if held is None:
             self._documents.tell_unknown(identifier.lower())
             raise _unknown("the repository has no such document", "XDSDocumentUniqueIdError")
-        asked = RequestedDocument(
-            repository.unique_id, entry.unique_id or "", entry.home_community_id
-        )
-        return _served(identifier.lower(), asked, entry, held, registered_at)
+        return _served(identifier.lower(), self._asked(entry), entry, held, registered_at)
 
     def _entry(self, identifier: str) -> tuple[DocumentEntry, str]:
         if not _UUID.fullmatch(identifier):

@@ -64,6 +64,22 @@ class OutgoingDocument:
     size: int
     hash: str
     chunks: Callable[[], Iterable[bytes]] | DocumentReader
+    new_unique_id: str = ""
+    """Of one that was made on demand: the uniqueId of what it is now (ITI TF-2 3.43.4.2.2)."""
+    new_repository_unique_id: str = ""
+    """Where it is kept under that uniqueId, if it is."""
+    made_of: tuple[str, ...] = ()
+    """The uniqueIds of the documents that it was made of."""
+
+
+MakeOnDemand = Callable[[DocumentRequest], OutgoingDocument]
+"""Makes a document that is not in the index; a RegistryError where there is none to be made."""
+
+
+def nothing_on_demand(request: DocumentRequest) -> OutgoingDocument:
+    """Make nothing."""
+    unique_id = request.document_unique_id
+    raise XDSDocumentUniqueIdError(f"no document {unique_id} in this repository", unique_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +254,16 @@ class DocumentRepository:
             return index.find(connection, [unique_id]).get(unique_id)
 
     def retrieve(
-        self, requests: Sequence[DocumentRequest], *, withheld: Set[str] = frozenset()
+        self,
+        requests: Sequence[DocumentRequest],
+        *,
+        withheld: Set[str] = frozenset(),
+        make: MakeOnDemand = nothing_on_demand,
     ) -> RetrieveResult:
         """Open the documents asked for (ITI TF-2 3.43.4.1.3); the caller reads or closes them.
 
-        Those whose uniqueIds are ``withheld`` are as if they were not there.
+        Those whose uniqueIds are ``withheld`` are as if they were not there; those that are not
+        kept ``make`` makes.
         StoreUnavailable when the store cannot give out the first of them: it will give out none.
         """
         with self.database.read() as connection:
@@ -253,7 +274,8 @@ class DocumentRepository:
         for request in requests:
             try:
                 keep_open = len(documents) < _KEPT_OPEN
-                documents.append(self._retrieved(request, held, keep_open=keep_open))
+                makes = nothing_on_demand if request.document_unique_id in withheld else make
+                documents.append(self._retrieved(request, held, makes, keep_open=keep_open))
             except RegistryError as error:
                 errors.append(error)
             except DocumentDamaged:
@@ -269,13 +291,17 @@ class DocumentRepository:
         return RetrieveResult(tuple(documents), tuple(errors))
 
     def _retrieved(
-        self, request: DocumentRequest, held: Mapping[str, IndexedDocument], *, keep_open: bool
+        self,
+        request: DocumentRequest,
+        held: Mapping[str, IndexedDocument],
+        make: MakeOnDemand,
+        *,
+        keep_open: bool,
     ) -> OutgoingDocument:
         self.require_here(request)
-        unique_id = request.document_unique_id
-        found = held.get(unique_id)
+        found = held.get(request.document_unique_id)
         if found is None:
-            raise XDSDocumentUniqueIdError(f"no document {unique_id} in this repository", unique_id)
+            return make(request)
         return OutgoingDocument(
             request, found.mime_type, found.size, found.hash, self._opened(found, keep_open)
         )

@@ -29,6 +29,7 @@ OBJECT_STORES: Final = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")
 
 _PROOF: Final = bytes(64 * 1024)
 """What a check writes: on a full disk there is room for a few bytes now and then."""
+_BLOCK: Final = 256 * 1024
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -96,6 +97,25 @@ class DocumentReader(Iterator[bytes], Closing):
     @abstractmethod
     def close(self) -> None:
         """Let go of the document; closing twice does no harm."""
+
+
+class BytesReader(DocumentReader):
+    """The blocks of a document that is in memory."""
+
+    def __init__(self, data: bytes, start: int = 0, length: int | None = None) -> None:
+        self.size = len(data)
+        self._rest = memoryview(data)[start:][:length]
+        self.length = len(self._rest)
+
+    def __next__(self) -> bytes:
+        if not self._rest:
+            raise StopIteration
+        block, self._rest = self._rest[:_BLOCK], self._rest[_BLOCK:]
+        return bytes(block)
+
+    def close(self) -> None:
+        """Let go of the document."""
+        self._rest = memoryview(b"")
 
 
 class DocumentStore(ABC):

@@ -1,20 +1,32 @@
 """ITI-43 Retrieve Document Set (ITI TF-2 3.43)."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Final
 
 from lxml import etree
 
 from xds import logs
 from xds.affinity_domain import AffinityDomain, Withheld
-from xds.errors import RegistryError, TransactionFailure, XDSRepositoryBusy, XDSRepositoryError
+from xds.errors import (
+    RegistryError,
+    TransactionFailure,
+    XDSDocumentUniqueIdError,
+    XDSRepositoryBusy,
+    XDSRepositoryError,
+)
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_43
 from xds.metadata.document_request import DocumentRequest
 from xds.metadata.ebrim import escape
 from xds.metadata.white_space import trimmed
+from xds.on_demand.documents import NotConvertible
 from xds.repository.registering import RegistryUnavailable
-from xds.repository.repository import OutgoingDocument, RetrieveResult
+from xds.repository.repository import (
+    MakeOnDemand,
+    OutgoingDocument,
+    RetrieveResult,
+    nothing_on_demand,
+)
 from xds.security.access import Access
 from xds.security.details import RequestedDocument, RetrieveDetails
 from xds.transactions.messages import AttachedDocument, Request, Response
@@ -33,9 +45,13 @@ def retrieve(domain: AffinityDomain, request: Request) -> Response:
     TRANSACTION.check(request.body)
     requests = [document_request(element) for element in request.body]
     kept_back = withheld(domain, request.access, requests, TRANSACTION)
-    retrieval = domain.repository.retrieve(requests, withheld=kept_back.unique_ids)
+    retrieval = domain.repository.retrieve(
+        requests, withheld=kept_back.unique_ids, make=_on_demand(domain, request.access)
+    )
     released = {document.request for document in retrieval.documents}
-    request.access.details = _details(requests, released, kept_back.patient_ids)
+    contained = list(_contained(domain, retrieval))
+    details = _details([*requests, *contained], {*released, *contained}, kept_back.patient_ids)
+    request.access.details = details
     if retrieval.errors:
         request.access.answers_with(retrieval.errors, partial=bool(retrieval.documents))
     head = _OPEN + registry_response(retrieval.errors, _status(retrieval))
@@ -43,6 +59,44 @@ def retrieve(domain: AffinityDomain, request: Request) -> Response:
         _pieces(head, retrieval.documents),
         [AttachedDocument(d.mime_type, d.size, d.chunks) for d in retrieval.documents],
     )
+
+
+def _on_demand(domain: AffinityDomain, access: Access) -> MakeOnDemand:
+    """Return what makes the documents of On-Demand entries, as far as this caller may see."""
+    documents = domain.on_demand
+    if documents is None:
+        return nothing_on_demand
+
+    def make(request: DocumentRequest) -> OutgoingDocument:
+        unique_id = request.document_unique_id
+        entry = documents.entry_of(unique_id, access.visible)
+        if entry is None:
+            return nothing_on_demand(request)
+        try:
+            made = documents.retrieved(entry, access.visible)
+        except NotConvertible as reason:
+            raise XDSDocumentUniqueIdError(f"{reason}: {unique_id}", unique_id) from None
+        except TransactionFailure as failure:
+            raise failure.errors[0] from None
+        return OutgoingDocument(
+            request,
+            made.type.mime_type,
+            len(made.content),
+            made.hash,
+            lambda: (made.content,),
+            new_unique_id=made.unique_id,
+            new_repository_unique_id=domain.repository.unique_id if made.is_kept else "",
+            made_of=made.sources,
+        )
+
+    return make
+
+
+def _contained(domain: AffinityDomain, retrieval: RetrieveResult) -> Iterator[DocumentRequest]:
+    """Yield the documents whose content was given out by documents made of them."""
+    repository = domain.repository.unique_id
+    found = (one for document in retrieval.documents for one in document.made_of)
+    yield from (DocumentRequest(repository, one, None) for one in dict.fromkeys(found))
 
 
 def _details(
@@ -126,10 +180,19 @@ def _document_head(document: OutgoingDocument) -> bytes:
         if asked.home_community_id is not None
         else ""
     )
+    new = (
+        f"<xds:{name}>{escape(value)}</xds:{name}>"
+        for name, value in (
+            ("NewRepositoryUniqueId", document.new_repository_unique_id),
+            ("NewDocumentUniqueId", document.new_unique_id),
+        )
+        if value
+    )
     return (
         f"<xds:DocumentResponse>{home}"
         f"<xds:RepositoryUniqueId>{escape(asked.repository_unique_id)}</xds:RepositoryUniqueId>"
         f"<xds:DocumentUniqueId>{escape(asked.document_unique_id)}</xds:DocumentUniqueId>"
+        f"{''.join(new)}"
         f"<xds:mimeType>{escape(document.mime_type)}</xds:mimeType><xds:Document>"
     ).encode()
 
