@@ -8,6 +8,7 @@ from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.console import application as console_application
 from xds.console.rendering import ROOT as CONSOLE
+from xds.content.forms import table as form_table
 from xds.database.errors import DatabaseUnavailable
 from xds.dsubm import interactions as dsubm
 from xds.fhir import application
@@ -59,7 +60,8 @@ def create_app(
     ``interactions``, the rows of its services.
     """
     metrics = Metrics() if config.metrics == "yes" else None
-    domain = AffinityDomain.open(config, serves=True, metrics=metrics)
+    forms = form_table.read(config.document_forms)
+    domain = AffinityDomain.open(config, serves=True, metrics=metrics, forms=forms)
     if metrics and domain.audit_log:
         metrics.watch_spool(domain.audit_log.spooled)
     if metrics and domain.database.is_sqlite:
@@ -70,7 +72,7 @@ def create_app(
     if dispatcher := channels.dispatcher(config, domain.database, metrics):
         dispatcher.start()
     if domain.registry_here:
-        for reader in subscribers.readers(config, domain.database, metrics, domain.subscriptions):
+        for reader in subscribers.readers(config, domain, metrics):
             reader.start()
     if config.destinations:
         OutboundKeeper(config, domain.database).start()
