@@ -175,6 +175,15 @@ BEHAVIOUR: Final[Mapping[str, tuple[str, str]]] = {
         "Stable documents are found, On-Demand ones on demand; contents are whole without a type",
         "ITI TF-2 3.18.4.1.2.3.6.2",
     ),
+    "on-demand retrieval": (
+        "What is made on demand has its own uniqueId for each different content, and the same one "
+        "where nothing has changed",
+        "ITI TF-2 3.43.4.2.2",
+    ),
+    "on-demand persistence": (
+        "What was retrieved is registered as a snapshot of its On-Demand entry",
+        "ITI TF-1 10.2.10",
+    ),
     "unknown status": (
         "An unknown status is ignored; none left is none given",
         "ITI TF-2 3.18.4.1.2.3.6.1",

@@ -1,8 +1,10 @@
 """Who reacts to the registry's events, a row each, and what metrics tell of them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
+from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.content.observations import filling
 from xds.database.access import Database
@@ -14,6 +16,7 @@ from xds.messaging.outbound import measuring as outbound_measuring
 from xds.notification import measuring
 from xds.notification.matcher import Matcher
 from xds.notification.subscriptions import Subscriptions
+from xds.on_demand.registering import OnDemandEntries
 from xds.registry import subscribers
 from xds.registry.events import Event
 from xds.registry.subscribers import EventReader, Reaction, Subscriber, SubscriberState
@@ -38,6 +41,14 @@ def matching(subscriptions: Subscriptions) -> Subscriber:
     return Matcher(subscriptions).subscriber()
 
 
+def following(domain: AffinityDomain) -> Subscriber | None:
+    """Return the subscriber that sees to On-Demand entries, as the rules of the forms say."""
+    if domain.on_demand is None:
+        return None
+    remove = partial(domain.remove_documents, withheld=frozenset(), in_commit=lambda _: None)
+    return OnDemandEntries(domain.on_demand, remove).subscriber()
+
+
 OF_METRICS: Final[Sequence[Callable[[Metrics], Subscriber]]] = (counting,)
 """The subscribers of a server that has metrics."""
 
@@ -52,14 +63,14 @@ OF_OPTIONS: Final[Sequence[Callable[[Config, Database], Subscriber | None]]] = (
 """What makes each subscriber that the options may have; None where they do not."""
 
 
-def readers(
-    config: Config,
-    database: Database,
-    metrics: Metrics | None,
-    subscriptions: Subscriptions | None,
-) -> list[EventReader]:
+OF_DOMAINS: Final[Sequence[Callable[[AffinityDomain], Subscriber | None]]] = (following,)
+"""What makes each subscriber of a registry with a repository; None where it has nothing to do."""
+
+
+def readers(config: Config, domain: AffinityDomain, metrics: Metrics | None) -> list[EventReader]:
     """Return what works for the subscribers in this process."""
     found: list[Subscriber] = []
+    database, subscriptions = domain.database, domain.subscriptions
     if metrics is not None:
         watch(metrics, database)
         if subscriptions is not None:
@@ -73,6 +84,7 @@ def readers(
     if subscriptions is not None:
         found += [make(subscriptions) for make in OF_NOTIFICATIONS]
     found += [one for make in OF_OPTIONS if (one := make(config, database)) is not None]
+    found += [one for make in OF_DOMAINS if (one := make(domain)) is not None]
     return [EventReader(database, one) for one in found]
 
 

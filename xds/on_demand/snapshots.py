@@ -9,8 +9,8 @@ from xds.metadata.criteria import ANYTHING, equal
 from xds.metadata.objects import Association, DocumentEntry
 from xds.on_demand.entries import snapshot_entry, submission
 from xds.on_demand.forms import FormType
-from xds.registry import versions
 from xds.registry.registry import DocumentRegistry
+from xds.registry.versions import entries as versions
 from xds.repository.repository import DocumentRepository
 from xds.security.access import Access
 
