@@ -21,8 +21,7 @@ from xds.metadata.rules.case import Policy
 from xds.metadata.submission import Registration, Submission
 from xds.metadata.systems import Systems
 from xds.notification.subscriptions import Subscriptions
-from xds.on_demand.documents import OnDemandDocuments
-from xds.on_demand.forms import NO_FORMS, FormTable
+from xds.on_demand.forms import OnDemandSource
 from xds.registry import events, removal, schema
 from xds.registry.identities import PatientIdentities
 from xds.registry.locking import of_unique_ids
@@ -86,8 +85,8 @@ class AffinityDomain:
     """What code systems and identifier systems are called in XDS and in FHIR."""
     metrics: Metrics | None
     """What counts in this process, where it serves and the options want it."""
-    on_demand: OnDemandDocuments | None = None
-    """Who makes documents of those that are here; None where one of the actors is elsewhere."""
+    on_demand: OnDemandSource | None = None
+    """Who makes documents of those that are here; None where nobody does."""
 
     @classmethod
     def open(
@@ -97,14 +96,13 @@ class AffinityDomain:
         *,
         serves: bool = False,
         metrics: Metrics | None = None,
-        forms: FormTable = NO_FORMS,
     ) -> "AffinityDomain":
         """Open database and store; DatabaseUnavailable or StoreUnavailable when that fails.
 
         ``serves`` tells that transactions will be answered, which are recorded then, logged, and
         counted in ``metrics``.
         ``remote`` stands for the registry at ``registry_url``, where that is not to be asked over
-        the network. ``forms`` are those in which documents are made on demand.
+        the network.
         """
         if config.registry_url and remote is None:
             remote = registry_client(config, config.registry_url)
@@ -124,12 +122,11 @@ class AffinityDomain:
             audit_log = AuditLog(
                 config, database, registry.patients_of_documents if registry else None
             )
-        repository = _repository(database, config, store, register, metrics)
         return cls(
             database=database,
             registry_here=registry,
             remote_registry=remote,
-            repository_here=repository,
+            repository_here=_repository(database, config, store, register, metrics),
             identities=PatientIdentities(
                 database, config.assigning_authority, _link_policy(config)
             ),
@@ -144,7 +141,6 @@ class AffinityDomain:
             broker_rules=BrokerRules.read(config) if subscriptions else None,
             systems=systems,
             metrics=metrics,
-            on_demand=_on_demand(config, registry, repository, forms, audit_log),
         )
 
     @property
@@ -340,24 +336,6 @@ def _repository(
         register=register,
         home_community_id=config.home_community_id,
         count_missing=metrics.missing if metrics else uncounted,
-    )
-
-
-def _on_demand(
-    config: Config,
-    registry: DocumentRegistry | None,
-    repository: DocumentRepository | None,
-    forms: FormTable,
-    audit_log: AuditLog | None,
-) -> OnDemandDocuments | None:
-    if registry is None or repository is None:
-        return None
-    return OnDemandDocuments(
-        registry=registry,
-        repository=repository,
-        forms=forms,
-        recording=InterceptorChain((audit_log.trail,) if audit_log else ()),
-        keeps=config.on_demand_snapshots == "yes",
     )
 
 

@@ -1,6 +1,7 @@
 """The composition: a configuration becomes an affinity domain, and that one WSGI application."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from xds import channels, logs, schema_validation, subscribers, trace_context, tracing
@@ -21,9 +22,11 @@ from xds.messaging.outbound.keeping import OutboundKeeper
 from xds.metadata.catalogue import BROKER
 from xds.mhd import interactions as mhd
 from xds.notification.keeper import SubscriptionKeeper
+from xds.on_demand.documents import OnDemandDocuments
 from xds.repository import maintenance
 from xds.repository.store import StoreError
 from xds.security.host_header import OneHost
+from xds.security.interceptors import InterceptorChain
 from xds.security.proxies import KnownNodes, Proxies
 from xds.soap import former_outbox
 from xds.soap.application import SoapEndpoint
@@ -60,8 +63,7 @@ def create_app(
     ``interactions``, the rows of its services.
     """
     metrics = Metrics() if config.metrics == "yes" else None
-    forms = form_table.read(config.document_forms)
-    domain = AffinityDomain.open(config, serves=True, metrics=metrics, forms=forms)
+    domain = _with_forms(config, AffinityDomain.open(config, serves=True, metrics=metrics))
     if metrics and domain.audit_log:
         metrics.watch_spool(domain.audit_log.spooled)
     if metrics and domain.database.is_sqlite:
@@ -94,6 +96,20 @@ def create_app(
     served = OneHost(KnownNodes(dispatch, _proxies(config)))
     counted = RequestMetrics(served, metrics) if metrics else served
     return _Application(counted, endpoints, config, metrics)
+
+
+def _with_forms(config: Config, domain: AffinityDomain) -> AffinityDomain:
+    """Have documents made of those that are here, where both actors are."""
+    if domain.registry_here is None or domain.repository_here is None:
+        return domain
+    made = OnDemandDocuments(
+        registry=domain.registry_here,
+        repository=domain.repository_here,
+        forms=form_table.read(config.document_forms),
+        recording=InterceptorChain((domain.audit_log.trail,) if domain.audit_log else ()),
+        keeps=config.on_demand_snapshots == "yes",
+    )
+    return replace(domain, on_demand=made)
 
 
 def tell_surprises(config: Config) -> None:

@@ -16,6 +16,7 @@ from xds.messaging.outbound import measuring as outbound_measuring
 from xds.notification import measuring
 from xds.notification.matcher import Matcher
 from xds.notification.subscriptions import Subscriptions
+from xds.on_demand.documents import OnDemandDocuments
 from xds.on_demand.registering import OnDemandEntries
 from xds.registry import subscribers
 from xds.registry.events import Event
@@ -43,7 +44,7 @@ def matching(subscriptions: Subscriptions) -> Subscriber:
 
 def following(domain: AffinityDomain) -> Subscriber | None:
     """Return the subscriber that sees to On-Demand entries, as the rules of the forms say."""
-    if domain.on_demand is None:
+    if not isinstance(domain.on_demand, OnDemandDocuments):
         return None
     remove = partial(domain.remove_documents, withheld=frozenset(), in_commit=lambda _: None)
     return OnDemandEntries(domain.on_demand, remove).subscriber()

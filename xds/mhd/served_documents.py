@@ -15,7 +15,7 @@ from xds.fhir.r4.outcome import Refused
 from xds.fhir.vocabulary import UUID_URN
 from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator, is_anything
 from xds.metadata.objects import DocumentEntry
-from xds.on_demand.documents import NotConvertible
+from xds.on_demand.forms import NotConvertible
 from xds.repository.index import IndexedDocument
 from xds.repository.store import BytesReader, DocumentNotFound, DocumentReader
 from xds.security.access import Access
@@ -64,7 +64,7 @@ class ServedDocument:
         return self.held.size
 
 
-class _OnDemand(Exception):
+class _MadeAtRetrieval(Exception):
     """The document of an entry is made when it is retrieved."""
 
     def __init__(self, entry: DocumentEntry) -> None:
@@ -91,7 +91,7 @@ class ServedDocuments:
         """Return what is known of a document; Refused where it may not be known, or is not."""
         try:
             found = self._remembered(identifier)
-        except _OnDemand as made:
+        except _MadeAtRetrieval as made:
             return self._made(made.entry, identifier, access)
         except Refused:
             self._require_visible(identifier, access.visible)
@@ -130,7 +130,7 @@ class ServedDocuments:
         """Say which document is not given out; Refused where there is none."""
         try:
             asked = self._remembered(identifier).asked
-        except _OnDemand as made:
+        except _MadeAtRetrieval as made:
             asked = self._asked(made.entry)
         access.details = RetrieveDetails((replace(asked, is_released=False),))
 
@@ -174,7 +174,7 @@ class ServedDocuments:
         if entry.repository_unique_id != repository.unique_id:
             raise _unknown("the document is kept by another repository", "XDSUnknownRepositoryId")
         if entry.is_on_demand:
-            raise _OnDemand(entry)
+            raise _MadeAtRetrieval(entry)
         held = repository.locate(entry.unique_id or "")
         if held is None:
             self._documents.tell_unknown(identifier.lower())

@@ -17,8 +17,14 @@ from xds.metadata.criteria import Criterion, equal
 from xds.metadata.objects import DocumentEntry
 from xds.on_demand import snapshots
 from xds.on_demand.entries import minted
-from xds.on_demand.forms import DocumentForm, FormRequest, FormSource, FormTable, FormType
-from xds.on_demand.forms import NotConvertible as NotConvertible
+from xds.on_demand.forms import (
+    BuiltDocument,
+    DocumentForm,
+    DocumentForms,
+    FormRequest,
+    FormSource,
+    NotConvertible,
+)
 from xds.on_demand.tables import made_at
 from xds.registry.registry import DocumentRegistry
 from xds.repository import index
@@ -36,29 +42,12 @@ _NO_SOURCE: Final = "the document cannot be made: what it is made of is not ther
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuiltDocument:
-    """A document that was made."""
-
-    unique_id: str
-    type: FormType
-    content: bytes
-    hash: str
-    """SHA-1."""
-    made: str
-    """DTM, UTC: when this content was made for the first time."""
-    sources: tuple[str, ...]
-    """The uniqueIds of the documents that it was made of."""
-    is_kept: bool = False
-    """Whether the repository has it under its uniqueId from now on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OnDemandDocuments:
     """What is made of the documents of one registry and repository; usable from many threads."""
 
     registry: DocumentRegistry
     repository: DocumentRepository
-    forms: FormTable
+    forms: DocumentForms
     recording: InterceptorChain = field(default_factory=InterceptorChain)
     """Records what is registered here of its own accord."""
     keeps: bool = False
@@ -189,13 +178,13 @@ class OnDemandDocuments:
         with self.repository.database.read() as connection:
             held = index.find(connection, wanted)
         return [
-            FormSource(one, _Reading(self.repository, held.get(id_)))
+            FormSource(one, _WholeReading(self.repository, held.get(id_)))
             for one, id_ in zip(sources, wanted, strict=True)
         ]
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _WholeReading:
     """Reads a document whole."""
 
     repository: DocumentRepository

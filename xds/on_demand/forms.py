@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Protocol
 
+from xds.metadata.criteria import Criterion
 from xds.metadata.objects import Code, DocumentEntry
 from xds.on_demand.rules import OnDemandRule
 
@@ -65,7 +66,7 @@ class DocumentForm:
 
 
 @dataclass(frozen=True, slots=True)
-class FormTable:
+class DocumentForms:
     """The forms of one deployment."""
 
     rows: Mapping[str, DocumentForm] = field(default_factory=dict)
@@ -77,4 +78,42 @@ class FormTable:
     """Which documents are registered in which of them."""
 
 
-NO_FORMS: Final = FormTable()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltDocument:
+    """A document that was made."""
+
+    unique_id: str
+    type: FormType
+    content: bytes
+    hash: str
+    """SHA-1."""
+    made: str
+    """DTM, UTC: when this content was made for the first time."""
+    sources: tuple[str, ...]
+    """The uniqueIds of the documents that it was made of."""
+    is_kept: bool = False
+    """Whether the repository has it under its uniqueId from now on."""
+
+
+class OnDemandSource(Protocol):
+    """Who makes documents of those that are here: the On-Demand Document Source (ITI TF-1 10.1).
+
+    Each method raises NotConvertible where a document cannot be made, and StoreError where what it
+    is made of cannot be read.
+    """
+
+    @property
+    def forms(self) -> DocumentForms:
+        """The forms in which documents can be had."""
+
+    def entry_of(self, unique_id: str, visible: Criterion) -> DocumentEntry | None:
+        """Return the On-Demand DocumentEntry of a uniqueId of this repository, if there is one."""
+
+    def retrieved(self, entry: DocumentEntry, visible: Criterion) -> BuiltDocument:
+        """Make the document of an On-Demand entry for someone to whom that much is visible."""
+
+    def of_document(self, form: DocumentForm, source: DocumentEntry) -> BuiltDocument:
+        """Make the form of a document, which whoever asks may see."""
+
+    def of_patient(self, form: DocumentForm, patient_id: str, visible: Criterion) -> BuiltDocument:
+        """Make the form of what may be seen of a patient (CX)."""

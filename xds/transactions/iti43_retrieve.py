@@ -19,7 +19,7 @@ from xds.metadata.catalogue import ITI_43
 from xds.metadata.document_request import DocumentRequest
 from xds.metadata.ebrim import escape
 from xds.metadata.white_space import trimmed
-from xds.on_demand.documents import NotConvertible
+from xds.on_demand.forms import NotConvertible
 from xds.repository.registering import RegistryUnavailable
 from xds.repository.repository import (
     MakeOnDemand,

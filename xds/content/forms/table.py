@@ -9,20 +9,20 @@ from xds.content.forms import settings as form_settings
 from xds.content.forms.settings import FormSettings, FormSettingsError
 from xds.content.forms.xds_sd import ScannedDocumentMaker
 from xds.metadata.objects import DocumentEntry
-from xds.on_demand.forms import DocumentForm, FormRequest, FormTable, NotConvertible
+from xds.on_demand.forms import DocumentForm, DocumentForms, FormRequest, NotConvertible
 
 NAMES: Final = ("xds-sd",)
 """Of all forms that there are."""
 
 
-def read(path: Path | None) -> FormTable:
+def read(path: Path | None) -> DocumentForms:
     """Return the forms as the file of the option document_forms has them; FormSettingsError."""
     found = form_settings.read(path, dict.fromkeys(NAMES))
     rows = {one.name: one for one in _rows(found)}
     if asked := {one.form for one in found.rules} - rows.keys():
         why = "needs the table organisation, with name, id and country, and xds_sd.patient_country"
         raise FormSettingsError(f"form {asked.pop()} {why}")
-    return FormTable(rows, f"{__version__} {found.digest}", found.rules)
+    return DocumentForms(rows, f"{__version__} {found.digest}", found.rules)
 
 
 def _rows(settings: FormSettings) -> Iterator[DocumentForm]:
