@@ -48,6 +48,7 @@ def operating(world: FilingWorld, tmp_path: Path) -> MessageOperations:
 def arrives(operating: MessageOperations, raw: bytes) -> str:
     """File a message as a door does, and return its state."""
     empty = operations.RecordedMessage(
+        key=0,
         id="",
         received=0,
         door="mllp",

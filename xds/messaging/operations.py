@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
 from xds.hl7v2.message import Message, Unreadable
 from xds.hl7v2.spooled import SpooledMessage
@@ -46,12 +46,17 @@ class MessageSelection:
     since: int = 0
     """Milliseconds since 1970."""
     until: int = 0
+    before: int = 0
+    """The key of a record: those are meant that were made before it."""
+    verdict: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedMessage:
     """A record, as it is listed."""
 
+    key: int
+    """They are numbered in their order."""
     id: str
     received: int
     door: str
@@ -96,10 +101,15 @@ def _conditions(selection: MessageSelection) -> Iterator[ColumnElement[bool]]:
         yield _M.received >= selection.since
     if selection.until:
         yield _M.received < selection.until
+    if selection.before:
+        yield _M.pk < selection.before
+    if selection.verdict:
+        yield _M.verdict == selection.verdict
 
 
 def _recorded(row: Row[Any]) -> RecordedMessage:
     return RecordedMessage(
+        key=row.pk,
         id=row.id,
         received=row.received,
         door=row.door,
@@ -118,6 +128,36 @@ def _recorded(row: Row[Any]) -> RecordedMessage:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingGroup:
+    """Messages that wait for somebody for one reason, of one sender."""
+
+    state: MessageState
+    verdict: str
+    sender: str
+    count: int
+    oldest: int
+    """Milliseconds since 1970."""
+
+    @property
+    def selection(self) -> MessageSelection:
+        """What chooses these messages, and others of senders that have the name in theirs."""
+        return MessageSelection(states=(self.state,), verdict=self.verdict, sender=self.sender)
+
+
+def waiting_groups(connection: Connection, most: int = 1_000) -> list[WaitingGroup]:
+    """Return which messages wait to be corrected or tried again, the largest groups first."""
+    count = func.count()
+    query = (
+        select(_M.state, _M.verdict, _M.sender, count, func.min(_M.received))
+        .where(_M.state.in_(("refused", "failed")))
+        .group_by(_M.state, _M.verdict, _M.sender)
+        .order_by(count.desc())
+        .limit(most)
+    )
+    return [WaitingGroup(*row) for row in connection.execute(query)]
+
+
 def one(connection: Connection, name: str) -> RecordedMessage:
     """Return the record of an id, or the last of a control id; MessageNotKept."""
     found = find(connection, MessageSelection(name=name), 1)
@@ -133,15 +173,20 @@ class MessageOperations:
     filer: MessageFiler
     flavours: FlavourTable
 
-    def resend(self, found: RecordedMessage) -> FilingOutcome:
-        """File a message as it came; MessageNotKept where that is no longer there."""
+    def resend(self, found: RecordedMessage, caller: Caller = _OPERATOR) -> FilingOutcome:
+        """File a message as it came; MessageNotKept where that is no longer there.
+
+        ``caller`` is who has it done, which the policy permits and the record names.
+        """
         if found.state in ("partial", "joined"):
             raise MessageNotKept("it is a part of a message, and is filed with the last part")
-        return self._file(found, self._raw(found), "command")
+        return self._file(found, self._raw(found), "command", caller)
 
-    def correct(self, found: RecordedMessage, blocks: Iterable[bytes]) -> FilingOutcome:
+    def correct(
+        self, found: RecordedMessage, blocks: Iterable[bytes], caller: Caller = _OPERATOR
+    ) -> FilingOutcome:
         """File other content in the place of a message that was refused; both are kept."""
-        return self._file(found, blocks, "command", in_place_of=found.id)
+        return self._file(found, blocks, "command", caller, in_place_of=found.id)
 
     def release(self) -> int:
         """File the messages whose patients have become known; return how many there were."""
@@ -168,6 +213,7 @@ class MessageOperations:
         found: RecordedMessage,
         blocks: Iterable[bytes],
         door: Door,
+        caller: Caller = _OPERATOR,
         *,
         in_place_of: str | None = None,
         held: str | None = None,
@@ -184,7 +230,7 @@ class MessageOperations:
             envelope = envelope_of(again)
             incoming = IncomingMessage(
                 door=door,
-                caller=_OPERATOR,
+                caller=caller,
                 media="hl7v2",
                 digest=again.digest,
                 size=again.size,

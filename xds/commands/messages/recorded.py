@@ -67,6 +67,7 @@ def row(one: RecordedMessage) -> tuple[str, ...]:
 def plain(one: RecordedMessage) -> dict[str, object]:
     """Return a record by names."""
     found = asdict(one)
+    del found["key"]
     outcome: dict[str, object] = found.pop("outcome")
     found["received"] = _moment(one.received)
     found["documents"] = outcome["documents"]

@@ -35,13 +35,18 @@ def message_endpoint(
     return MessageEndpoint(answers, authorization, limit(config), int(config.max_hl7v2_bytes))
 
 
-def message_keeper(domain: AffinityDomain, config: Config) -> MessageKeeper | None:
-    """Return what looks after messages; None where none are taken. FlavourError."""
+def message_operations(domain: AffinityDomain, config: Config) -> MessageOperations | None:
+    """Return what files messages again; None where none are taken. FlavourError."""
     documents = _documents(domain, config)
     if documents is None:
         return None
-    acting = MessageOperations(filer=documents.filer, flavours=documents.flavours)
-    return MessageKeeper(acting, config.messages_kept_days)
+    return MessageOperations(filer=documents.filer, flavours=documents.flavours)
+
+
+def message_keeper(domain: AffinityDomain, config: Config) -> MessageKeeper | None:
+    """Return what looks after messages; None where none are taken. FlavourError."""
+    acting = message_operations(domain, config)
+    return None if acting is None else MessageKeeper(acting, config.messages_kept_days)
 
 
 def _documents(domain: AffinityDomain, config: Config) -> FiledMessages | None:
