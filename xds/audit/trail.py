@@ -308,10 +308,16 @@ def of_emergency(caller: Caller, patient_id: str, reason: str) -> AuditRecord:
     )
 
 
-def of_action(caller: Caller, action: str, target: str, description: str = "") -> AuditRecord:
+def of_action(
+    caller: Caller,
+    action: str,
+    target: str,
+    description: str = "",
+    patient_id: str | None = None,
+) -> AuditRecord:
     """Return the record of what somebody has done to the server, such as to pause a destination.
 
-    ``action`` is what it is called, ``target`` names what it was done to.
+    ``action`` is what it is called, ``target`` names what it was done to; ``patient_id`` is a CX.
     """
     return _record(
         Access(transaction=av.CONSOLE, caller=caller),
@@ -321,6 +327,7 @@ def of_action(caller: Caller, action: str, target: str, description: str = "") -
         action="E",
         outcome=SUCCESS,
         description=description,
+        patient_id=patient_id,
         things=(ParticipantObject(type_code=2, role=20, id=target, id_type=av.URI),),
     )
 

@@ -27,6 +27,7 @@ from xds.console.static_files import StaticFile, static_files
 from xds.console.visits import Answer, Bytes, Console, PageContent, PageNotFound, SeeOther, Visit
 from xds.fhir.facade import Facade
 from xds.http.request_body import RequestBody
+from xds.messaging.doors.opening import message_operations
 from xds.mhd.served_documents import ServedDocuments
 from xds.security.node import of_environment
 
@@ -59,6 +60,7 @@ def create(domain: AffinityDomain, config: Config) -> WSGIApplication:
         throttle=LoginThrottle(domain.database),
         documents=ServedDocuments(domain),
         facade=Facade(domain, config),
+        messages=message_operations(domain, config),
     )
     names, files = static_files()
     browser = _Browser(console, environment(names))

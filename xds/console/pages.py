@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from xds.accounts.roles import ConsoleRole
-from xds.console.views import documents, home, logging_in, patients, searching
+from xds.console.views import documents, home, logging_in, messages, patients, searching
 from xds.console.visits import Operation
 
 EVERYBODY: Final = frozenset(ConsoleRole)
@@ -134,6 +134,56 @@ PAGES: Final = (
         title="Folder",
         template="package.html",
         roles=READERS,
+    ),
+    ConsolePage(
+        path="/messages",
+        operation=messages.show_list,
+        title="Messages",
+        template="messages.html",
+        roles=messages.READERS,
+        parameters=(*messages.FILTERS, "before"),
+        menu="Messages",
+    ),
+    ConsolePage(
+        path="/messages/{id:uuid}",
+        operation=messages.show,
+        title="Message",
+        template="message.html",
+        roles=messages.READERS,
+    ),
+    ConsolePage(
+        path="/messages/{id:uuid}/resend",
+        operation=messages.resend,
+        title="Message",
+        template="message.html",
+        roles=messages.READERS,
+        method="POST",
+    ),
+    ConsolePage(
+        path="/messages/{id:uuid}/correct",
+        operation=messages.correct,
+        title="Message",
+        template="message.html",
+        roles=messages.READERS,
+        method="POST",
+        parameters=("text",),
+    ),
+    ConsolePage(
+        path="/dead-letters",
+        operation=messages.show_dead_letters,
+        title="Dead letters",
+        template="dead_letters.html",
+        roles=messages.READERS,
+        menu="Dead letters",
+    ),
+    ConsolePage(
+        path="/dead-letters/resend",
+        operation=messages.resend_group,
+        title="Send again",
+        template="dead_letters_resend.html",
+        roles=messages.READERS,
+        method="POST",
+        parameters=("state", "verdict", "sender", "count"),
     ),
 )
 """Every page and action; the navigation has those with a menu, in this order."""

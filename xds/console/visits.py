@@ -14,6 +14,7 @@ from xds.audit.record import AuditRecord
 from xds.config import Config
 from xds.errors import FailureKind
 from xds.fhir.facade import Facade
+from xds.messaging.operations import MessageOperations
 from xds.metadata.attributes import Code
 from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator, all_of
 from xds.mhd.served_documents import ServedDocuments
@@ -42,6 +43,8 @@ class Console:
     throttle: LoginThrottle
     documents: ServedDocuments
     facade: Facade
+    messages: MessageOperations | None
+    """What files messages again; None where none are taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from xds.accounts.roles import ConsoleRole
+from xds.console.views import messages
 from xds.console.visits import Answer, PageContent, Visit
 from xds.database.errors import DatabaseUnavailable
 from xds.messaging import records
@@ -83,7 +84,8 @@ def _unavailable(visit: Visit) -> str:
 def _tallies(visit: Visit) -> Iterator[Tally]:
     with visit.domain.database.read() as connection:
         for state, found in records.waiting(connection).items():
-            yield Tally(f"Messages {state}", found.count, "", state != "held", found.oldest)
+            place = f"/messages?state={state}" if visit.has(*messages.READERS) else ""
+            yield Tally(f"Messages {state}", found.count, place, state != "held", found.oldest)
         for channel, waiting in sorted(queue.states(connection).items()):
             yield Tally(f"Queue {channel}: waiting", waiting.waiting, "", oldest=waiting.oldest)
             yield Tally(f"Queue {channel}: given up", waiting.dead, "", needs=True)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-from xds.console.views import shown
+from xds.console.views import messages, shown
 from xds.console.visits import Answer, PageContent, SeeOther, Visit
+from xds.messaging import operations
+from xds.messaging.operations import MessageSelection
 from xds.metadata.catalogue import ITI_66, ITI_67, ITI_78
 from xds.metadata.criteria import Criterion, any_of, equal
 from xds.metadata.datatypes import CX
@@ -47,7 +49,7 @@ def find(visit: Visit) -> Answer:
 
 
 def _hits(visit: Visit, text: str) -> Iterator[SearchHit]:
-    for search in (_patients, _documents, _lists):
+    for search in (_patients, _documents, _lists, _messages):
         with suppress(AccessDenied):
             yield from search(visit, text)
 
@@ -153,3 +155,19 @@ def _lists(visit: Visit, text: str) -> list[SearchHit]:
 def _list(kind: str, place: str, entry_uuid: str, title: str | None) -> SearchHit:
     uuid = entry_uuid.removeprefix(_UUID_URN)
     return SearchHit(kind, title or uuid, f"/{place}/{uuid}")
+
+
+def _messages(visit: Visit, text: str) -> list[SearchHit]:
+    """Return the messages that have a text as control id, or name a report or an order by it."""
+    if not visit.has(*messages.READERS):
+        return []
+    with visit.domain.database.read() as connection:
+        found = [
+            one
+            for selection in (MessageSelection(name=text), MessageSelection(number=text))
+            for one in operations.find(connection, selection, _MOST)
+        ]
+    return [
+        SearchHit(f"Message {one.what}", one.control_id or one.id, f"/messages/{one.id}", one.state)
+        for one in {one.id: one for one in found}.values()
+    ]
