@@ -10,6 +10,7 @@ import pytest
 
 from tests.console.browsing import FORM, ConsoleBrowser, Page, browser_of
 from tests.console.provided import page_of, provide, somebody
+from tests.console.test_messages import corrupt, send
 from tests.serving import Server
 from xds.accounts.roles import ConsoleRole
 from xds.console.pages import PAGES, ConsolePage
@@ -29,7 +30,7 @@ HOSTILE: Final = (
     "",
 )
 _OF_LOGINS: Final = (("POST", "/login"), ("POST", "/logout"))
-ELEMENTS: Final = re.compile(r"<img|<b>|<script|</textarea>|onerror=[^&]*>")
+ELEMENTS: Final = re.compile(r"<img|<b>|<script|onerror=[^&]*>")
 MISLEADING: Final = re.compile("[\0\x1b\u202e\u200b\ufeff]")
 
 
@@ -52,7 +53,9 @@ def places(console_server: Server, administrator: ConsoleBrowser) -> dict[str, s
     uuid = page_of(entry).rpartition("/")[2]
     patient = administrator.get(page_of(entry)).tree.xpath("//nav//a/@href")
     number = next(one for one in patient if "/patients/" in one).rpartition("/")[2]
-    return {"uuid": uuid, "number": number}
+    send(console_server, corrupt("<script>|\u202e"))
+    message = administrator.get("/console/messages").tree.xpath("//table//a/@href")[0]
+    return {"uuid": uuid, "number": number, "id": message.rpartition("/")[2]}
 
 
 def url_of(row: ConsolePage, places: dict[str, str]) -> str:
@@ -77,6 +80,7 @@ def require_harmless(page: Page) -> None:
     assert not (page.headers["Location"] or "").startswith(("//", "http", "javascript"))
     if "text/html" in page.headers.get("Content-Type", ""):
         assert not ELEMENTS.search(page.text)
+        assert page.text.count("<textarea") == page.text.count("</textarea>")
         assert not MISLEADING.search(page.text)
 
 
