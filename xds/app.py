@@ -17,7 +17,7 @@ from xds.fhir.interactions import Interaction
 from xds.fhir_messages import interactions as fhir_messages
 from xds.http import pages
 from xds.messaging.doors import http
-from xds.messaging.doors.opening import message_endpoint
+from xds.messaging.doors.opening import message_endpoint, message_operations
 from xds.messaging.outbound.keeping import OutboundKeeper
 from xds.metadata.catalogue import BROKER
 from xds.mhd import interactions as mhd
@@ -91,7 +91,9 @@ def create_app(
     fhir = application.create(domain, config, interactions, requirements) if has_both else None
     plain = pages.create(domain, has_metrics=metrics is not None)
     messages = message_endpoint(config, domain, metrics) if config.takes_messages else None
-    console = console_application.create(domain, config) if config.console != "off" else None
+    console = None
+    if config.console != "off":
+        console = console_application.create(domain, config, message_operations(domain, config))
     dispatch = _Dispatch(endpoints, fhir, messages, console, plain)
     served = OneHost(KnownNodes(dispatch, _proxies(config)))
     counted = RequestMetrics(served, metrics) if metrics else served

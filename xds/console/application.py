@@ -27,7 +27,7 @@ from xds.console.static_files import StaticFile, static_files
 from xds.console.visits import Answer, Bytes, Console, PageContent, PageNotFound, SeeOther, Visit
 from xds.fhir.facade import Facade
 from xds.http.request_body import RequestBody
-from xds.messaging.doors.opening import message_operations
+from xds.messaging.operations import MessageOperations
 from xds.mhd.served_documents import ServedDocuments
 from xds.security.node import of_environment
 
@@ -46,8 +46,10 @@ _MINUTE: Final = 60_000
 _YEAR: Final = 31_536_000
 
 
-def create(domain: AffinityDomain, config: Config) -> WSGIApplication:
-    """Return the application for every path below /console."""
+def create(
+    domain: AffinityDomain, config: Config, messages: MessageOperations | None
+) -> WSGIApplication:
+    """Return the application for every path below /console; ``messages`` files some again."""
     console = Console(
         domain=domain,
         config=config,
@@ -60,7 +62,7 @@ def create(domain: AffinityDomain, config: Config) -> WSGIApplication:
         throttle=LoginThrottle(domain.database),
         documents=ServedDocuments(domain),
         facade=Facade(domain, config),
-        messages=message_operations(domain, config),
+        messages=messages,
     )
     names, files = static_files()
     browser = _Browser(console, environment(names))

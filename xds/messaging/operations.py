@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
@@ -10,15 +10,17 @@ from xds.hl7v2.message import Message, Unreadable
 from xds.hl7v2.spooled import SpooledMessage
 from xds.hl7v2.wide_text import WideText
 from xds.messaging import records
-from xds.messaging.filing import FilingOutcome, MessageFiler
 from xds.messaging.flavours.table import FlavourTable
-from xds.messaging.incoming import Door, IncomingMessage, MessageState
+from xds.messaging.incoming import Door, FilingOutcome, IncomingMessage, MessageState
 from xds.messaging.tables import message, message_number
 from xds.messaging.v2.reading import envelope_of, read, whole_of
 from xds.messaging.verdicts import ContentRefused
 from xds.registry.tables import searchable
 from xds.security.caller import Caller
 from xds.security.node import NOWHERE
+
+if TYPE_CHECKING:
+    from xds.messaging.filing import MessageFiler
 
 _M: Final = message.c
 _MOST_BYTES: Final = 1 << 31
@@ -170,7 +172,7 @@ def one(connection: Connection, name: str) -> RecordedMessage:
 class MessageOperations:
     """Files messages of the record again."""
 
-    filer: MessageFiler
+    filer: "MessageFiler"
     flavours: FlavourTable
 
     def resend(self, found: RecordedMessage, caller: Caller = _OPERATOR) -> FilingOutcome:

@@ -16,7 +16,7 @@ from xds.hl7v2.acknowledgement import acknowledgements
 from xds.hl7v2.message import Message, Unreadable
 from xds.hl7v2.spooled import SpooledMessage
 from xds.hl7v2.wide_text import WideText
-from xds.messaging.doors.documents import habits_of, judgement_of
+from xds.messaging.doors.judging import habits_of, judgement_of
 from xds.messaging.flavours.reading import FlavourError, read_flavours
 from xds.messaging.flavours.table import FlavourTable
 from xds.messaging.model import CarriedContent, EntityNumber, RenderedContent

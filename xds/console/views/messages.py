@@ -18,7 +18,7 @@ from xds.hl7v2.described import DescribedSegment, described_segments
 from xds.hl7v2.message import Message, Unreadable
 from xds.hl7v2.spooled import SpooledMessage
 from xds.messaging import operations, records
-from xds.messaging.doors.documents import habits_of, judgement_of
+from xds.messaging.doors.judging import habits_of, judgement_of
 from xds.messaging.incoming import FilingOutcome, MessageState
 from xds.messaging.operations import (
     MessageNotKept,

@@ -1,13 +1,12 @@
 """Messages that bring reports, documents and orders: read by the flavour of their sender, filed."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 from uuid import uuid4
 
 from xds import logs
 from xds.hl7v2.acknowledgement import (
-    ACCEPTED,
     CONTROL_ID,
     REJECTED,
     AcknowledgementHabits,
@@ -16,9 +15,9 @@ from xds.hl7v2.acknowledgement import (
 )
 from xds.hl7v2.continuation import place_of
 from xds.hl7v2.message import Message
-from xds.hl7v2.problems import Problem
 from xds.hl7v2.spooled import LimitOf, SpooledMessage, digest_of
 from xds.messaging.doors.answering import MessageArrival
+from xds.messaging.doors.judging import habits_of, judgement_of
 from xds.messaging.doors.parts import PartsOfMessages
 from xds.messaging.filing import Door, FilingOutcome, IncomingMessage, MessageFiler
 from xds.messaging.flavours.flavour import IMPOSTOR, Flavour
@@ -31,10 +30,8 @@ from xds.messaging.verdicts import (
     SENDER,
     TOO_LARGE,
     UNREADABLE,
-    AcknowledgementReading,
     ContentRefused,
     MessageFinding,
-    MessageVerdict,
     refused,
 )
 from xds.security.caller import Caller
@@ -168,43 +165,3 @@ def _last_place(message: Message) -> str:
     """Return where that ends which was kept of a message: likely within what makes it large."""
     *_, last = message.segments()
     return f"{last.name}^{last.sequence}^{last.last_field}"
-
-
-def habits_of(flavour: Flavour) -> AcknowledgementHabits:
-    """Return what a flavour says of acknowledgements."""
-    return AcknowledgementHabits(
-        mode=flavour.acknowledge,
-        error_segment=flavour.error_segment,
-        warnings=flavour.warnings,
-        parts_application=bool(flavour.acknowledge_to),
-    )
-
-
-def judgement_of(findings: Sequence[MessageFinding], reading: AcknowledgementReading) -> Judgement:
-    """Return how findings are told: by the one that is final, where there is one."""
-    verdicts = [one.verdict for one in findings if not one.is_warning]
-    problems = [_problem(one) for one in findings]
-    if not verdicts:
-        return Judgement(original=ACCEPTED, commit="CA", problems=problems)
-    decisive = min(verdicts, key=_weight)
-    return Judgement(
-        original=decisive.code(reading),
-        commit=decisive.commit,
-        problems=problems,
-        is_transient=decisive.is_transient,
-    )
-
-
-def _weight(verdict: MessageVerdict) -> tuple[bool, bool]:
-    """Return what puts verdicts in order: those on headers, those on content, passing ones."""
-    return verdict.is_transient, verdict.commit != "CR"
-
-
-def _problem(finding: MessageFinding) -> Problem:
-    return Problem(
-        finding.verdict.error_code,
-        finding.location or "MSH^1",
-        finding.reason,
-        "W" if finding.is_warning else "E",
-        finding.verdict.name,
-    )
