@@ -18,6 +18,7 @@ COMMANDS: Final = MappingProxyType(
         "submit": ("client.submit", "Provide documents to a repository and have them registered."),
         "find": ("client.find", "List the documents of a patient."),
         "get": ("client.get", "Retrieve a document."),
+        "show": ("client.show", "Open the page of a document in a browser, or print it."),
         "update": ("client.update", "Change the metadata of a document."),
         "remove": ("client.remove", "Remove documents and their metadata."),
         "hold": ("maintenance.hold", "Put documents on legal hold, so that nobody removes them."),

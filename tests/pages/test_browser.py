@@ -79,6 +79,19 @@ def test_a_page_is_safe_and_everybody_can_read_it(
         assert visit.failed == []
 
 
+def test_a_pdf_is_shown_within_the_page(server: Server, browser: Browser) -> None:
+    (document,) = (one for one in ORDINARY if one.name == "pdf")
+    path = f"/fhir/document/{provide(server, document.data, document.media_type)}"
+    with visited(browser, server.url, path) as visit:
+        for _ in range(100):
+            viewers = [one for one in visit.page.frames if one.url.startswith("chrome-extension:")]
+            if viewers:
+                break
+            visit.page.wait_for_timeout(100)
+        assert len(viewers) == 1
+        assert f"{path}/original" in visit.own
+
+
 @pytest.mark.parametrize("name", ["every-element", "scripts"])
 def test_a_page_needs_no_script(server: Server, browser: Browser, name: str) -> None:
     (document,) = (one for one in (*ORDINARY, *DOCUMENTS) if one.name == name)

@@ -149,7 +149,7 @@ def test_the_original_is_had_whatever_is_asked_for(server: Server, report: str) 
 def resolved(path: str, link: str) -> str:
     """Resolve a relative reference as a browser does."""
     steps = path.split("/")[:-1]
-    for step in link.split("/"):
+    for step in link.partition("#")[0].split("/"):
         if step == "..":
             steps.pop()
         else:

@@ -30,7 +30,7 @@ ROW = "<tr><td>1</td></tr>"
         ('<content ID="a &quot;1">a</content>', "<span>a</span>"),
         ("H<sub>2</sub>O<sup>+</sup><br/>x", "H<sub>2</sub>O<sup>+</sup><br>x"),
         ("<br>lost?</br>", "<br>lost?"),
-        ("<caption>a</caption>", '<span class="caption">a</span>'),
+        ("<caption>a</caption>b", '<span class="caption">a</span> b'),
         ("<list><item>a</item></list>", "<ul><li>a</li></ul>"),
         (
             '<list listType="ordered" styleCode="LittleRoman"><item>a</item></list>',

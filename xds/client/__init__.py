@@ -37,6 +37,7 @@ from xds.client.errors import (
     TransportFailed,
 )
 from xds.client.fhir_subscriber import FhirRefused, ResourceSubscriber, patient_filter
+from xds.client.page_consumer import PageConsumer, page_text
 from xds.client.parameters import AllOf, DocumentFilters, QueryValue
 from xds.client.source import DocumentSource
 from xds.client.submitting import (
@@ -73,6 +74,7 @@ __all__ = [
     "MalformedAnswer",
     "NotReached",
     "ObjectRef",
+    "PageConsumer",
     "Provision",
     "QueryResponse",
     "QueryValue",
@@ -92,6 +94,7 @@ __all__ = [
     "entry_of_file",
     "new_oid",
     "next_version",
+    "page_text",
     "patient_filter",
     "read_notify",
     "removal_of",

@@ -20,6 +20,7 @@ from xds.client import (
     DocumentConsumer,
     DocumentMetadataSubscriber,
     DocumentSource,
+    PageConsumer,
     ResourceSubscriber,
     Settings,
     tls_context,
@@ -53,6 +54,12 @@ class Servers:
         """Use a subscriber of FHIR; what goes wrong ends the command with a sentence."""
         with _sentences(), _fhir_subscriber(self) as subscriber:
             yield subscriber
+
+    @contextmanager
+    def pages(self) -> Iterator[PageConsumer]:
+        """Use a reader of pages; what goes wrong ends the command with a sentence."""
+        with _sentences(), _pages(self) as pages:
+            yield pages
 
     @contextmanager
     def source(self) -> Iterator[DocumentSource]:
@@ -104,6 +111,13 @@ def _subscriber(servers: Servers) -> DocumentMetadataSubscriber:
 def _fhir_subscriber(servers: Servers) -> ResourceSubscriber:
     try:
         return ResourceSubscriber(servers.fhir_url, settings=servers.settings)
+    except ValueError as error:
+        raise click.UsageError(f"{servers.fhir_url}: {error}") from None
+
+
+def _pages(servers: Servers) -> PageConsumer:
+    try:
+        return PageConsumer(servers.fhir_url, settings=servers.settings)
     except ValueError as error:
         raise click.UsageError(f"{servers.fhir_url}: {error}") from None
 

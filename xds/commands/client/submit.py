@@ -22,6 +22,7 @@ from xds.commands.client.client_options import (
     with_patient,
     with_servers,
 )
+from xds.commands.client.show import open_page
 from xds.commands.terminal import print_json, print_table, printable, progress
 from xds.metadata.objects import Author
 
@@ -93,9 +94,15 @@ _SUBMISSION_SET: Final[tuple[str, ...]] = ("source_id", "content_type_code")
     help="OID of this Document Source; the default is an example.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--show", is_flag=True, help="Then open the page of each document in a browser.")
 @with_servers
 def command(
-    servers: Servers, files: tuple[Path, ...], patient_id: str, as_json: bool, **given: Any
+    servers: Servers,
+    files: tuple[Path, ...],
+    patient_id: str,
+    as_json: bool,
+    show: bool,
+    **given: Any,
 ) -> None:
     """Provide documents of one patient to a repository, which has them registered.
 
@@ -107,6 +114,8 @@ def command(
     for warning in response.errors:
         click.echo(f"Warning: {printable(str(warning))}", err=True)
     _print(files, provision, as_json=as_json)
+    for entry_uuid in provision.documents if show else ():
+        open_page(servers, entry_uuid)
 
 
 def _provision(files: Sequence[Path], patient_id: str, given: dict[str, Any]) -> Provision:

@@ -285,6 +285,11 @@ class MarkupRenderer:
         self.content(element, row.holds)
         self.write(f"</{row.tag}>")
 
+    def inline_caption(self, element: Element, row: MarkupRow) -> None:
+        """Write a caption before what it is of, which it must not grow together with."""
+        self.plain(element, row)
+        self.write(" ")
+
     def empty(self, element: Element, row: MarkupRow) -> None:
         """Write it as an element that has no content; if there is any, it follows."""
         self.write(f"<{row.tag}>")

@@ -41,7 +41,7 @@ _ELEMENTS: Final[Mapping[str, MarkupRow]] = {
     "footnoteRef": MarkupRow("sup", MarkupRenderer.note_reference),
     "renderMultiMedia": MarkupRow("span", _multimedia),
     "paragraph": MarkupRow("p", MarkupRenderer.paragraph, is_block=True),
-    "caption": MarkupRow("span", _PLAIN, classes="caption"),
+    "caption": MarkupRow("span", MarkupRenderer.inline_caption, classes="caption"),
     "list": MarkupRow("ul", MarkupRenderer.list, holds=Holds.ITEMS, is_block=True),
     "item": MarkupRow("li", _PLAIN, frozenset({Holds.ITEMS}), is_block=True),
     "table": MarkupRow("table", MarkupRenderer.table, holds=Holds.TABLE, is_block=True),

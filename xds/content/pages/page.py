@@ -119,7 +119,9 @@ def _body(document: ReadDocument, facts: RegistryFacts, data: bytes) -> Markup:
     """Return what shows a document that has neither sections nor text."""
     source = quoted(f"{facts.href}/original")
     if document.kind == "pdf":
-        frame = f'<iframe class="pdf" src="{source}" title="The document, a PDF"></iframe>'
+        frame = (
+            f'<iframe class="pdf" src="{source}#navpanes=0" title="The document, a PDF"></iframe>'
+        )
         return Markup(f'{frame}<p><a href="{source}">Open the PDF by itself</a></p>')
     if document.kind == "image" and (picture := picture_of(data)):
         size = f'width="{picture.width}" height="{picture.height}"'

@@ -98,7 +98,7 @@ _ELEMENTS: Final[Mapping[str, MarkupRow]] = {
     "dt": MarkupRow("dt", _PLAIN, _IN_TERMS, is_block=True),
     "dd": MarkupRow("dd", _PLAIN, _IN_TERMS, is_block=True),
     "table": MarkupRow("table", MarkupRenderer.table, holds=Holds.TABLE, is_block=True),
-    "caption": MarkupRow("span", _PLAIN, classes="caption"),
+    "caption": MarkupRow("span", MarkupRenderer.inline_caption, classes="caption"),
     "colgroup": MarkupRow("", MarkupRenderer.nothing, _OF_TABLE, Holds.TABLE),
     "col": MarkupRow("", MarkupRenderer.nothing, _OF_TABLE, Holds.TABLE),
     "thead": MarkupRow("thead", MarkupRenderer.head, _OF_TABLE, Holds.ROWS),
