@@ -31,7 +31,7 @@ FURTHER = (
     *("message", "message_number", "message_part", "message_order", "report"),
     "message_fragment",
     *("patient_link", "patient_details"),
-    *("outbound_message", "paused_destination"),
+    *("outbound_message", "outbound_part", "paused_destination"),
     *("account", "account_session", "login_failure"),
     "built_document",
 )

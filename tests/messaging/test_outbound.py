@@ -21,8 +21,9 @@ from xds.client import (
     DocumentConsumer,
 )
 from xds.client.administrator import removal_of, status_change_of
+from xds.messaging.outbound.records import OutboundMessage
 from xds.metadata import vocabulary as v
-from xds.metadata.objects import Code
+from xds.metadata.objects import Code, DocumentEntry
 
 FILE = "destinations.toml"
 
@@ -200,7 +201,7 @@ def test_what_may_succeed_later_is_tried_again_under_its_id(
 
 def run(feeds: MessageFeeds, *arguments: str, fails: bool = False) -> str:
     url, path = configured(feeds.server.data).database_url, feeds.server.data / FILE
-    options = ["--database", url, "--destinations", str(path)]
+    options = ["--database", url, "--destinations", str(path), "--data", str(feeds.server.data)]
     result = CliRunner().invoke(main, ["destinations", *options, *arguments])
     assert (result.exit_code != 0) is fails, result.output
     return result.output
@@ -233,9 +234,62 @@ def test_what_was_given_up_is_sent_again(feeds: MessageFeeds) -> None:
     assert record.id == dead.id
 
 
+def given_up(feeds: MessageFeeds, said: str = "") -> tuple[DocumentEntry, OutboundMessage]:
+    """Provide a document that its receiver refuses for good."""
+    feeds.settle()
+    feeds.mdm.answers[:] = [f"AE 102|E||||{said}"]
+    entry = feeds.provide()
+    (dead,) = feeds.wait_for(entry, "dead")
+    return entry, dead
+
+
+def test_a_message_that_was_given_up_is_corrected(feeds: MessageFeeds, tmp_path: Path) -> None:
+    entry, dead = given_up(feeds, "numbers have a prefix here")
+    shown = run(feeds, "show", "--id", dead.id)
+    assert "numbers have a prefix here" in shown
+    assert number_of(entry) in shown
+    wrong = run(feeds, "show", "--id", dead.id, "--raw")
+    path = tmp_path / "mended.hl7"
+    path.write_text(wrong.replace(number_of(entry), f"X-{number_of(entry)}"), newline="")
+    more = ["--id", dead.id, "--file", str(path), "--reason", "prefix"]
+    assert "is sent in its place" in run(feeds, "correct", "record", *more)
+    old, new = feeds.wait_for(entry, "discarded", "delivered")
+    assert (old.id, new.corrects) == (dead.id, dead.id)
+    assert old.reason.startswith(f"corrected as {new.id}: prefix (")
+    (told,) = feeds.mdm.wait_for(1, f"X-{number_of(entry)}")
+    assert segment(told, "MSH")[10] == new.id
+    assert base64.b64decode(segment(told, "OBX")[5].split("^")[-1]) == CONTENT
+    assert f"X-{number_of(entry)}" in run(feeds, "show", "--id", new.id, "--raw")
+    assert len(feeds.audited(entry)) == 1
+    path.write_text("PID|1\r")
+    assert "a message begins with MSH" in run(feeds, "correct", "record", *more, fails=True)
+
+
+def test_a_message_is_sent_anew_or_discarded(feeds: MessageFeeds) -> None:
+    entry, dead = given_up(feeds)
+    run(feeds, "resend", "record", "--id", dead.id)
+    _, new = feeds.wait_for(entry, "discarded", "delivered")
+    first, again = feeds.mdm.wait_for(2, number_of(entry))
+    assert [segment(one, "MSH")[10] for one in (first, again)] == [dead.id, new.id]
+    entry, dead = given_up(feeds)
+    told = run(feeds, "discard", "record", "--id", dead.id, "--reason", "a test")
+    assert told == "record: 1 message discarded.\n"
+    (gone,) = feeds.wait_for(entry, "discarded")
+    assert gone.reason.startswith("a test (")
+    assert run(feeds, "retry", "record", "--id", dead.id) == "record: 0 messages tried again.\n"
+    # who never had it is not told of its end
+    with DocumentAdministrator(feeds.server.registry_url) as administrator:
+        administrator.update(status_change_of(entry, v.DEPRECATED))
+    feeds.wait_for(entry, "discarded", "superseded")
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (["resend", "record"], "resend takes --id"),
+        (["resend", "record", "--id", "nothing"], "There is no message nothing"),
+        (["correct", "record", "--id", "x", "--reason", "y"], "correct, and nothing else, takes"),
+        (["discard", "record"], "discard takes --reason"),
         (["pause"], "pause takes a DESTINATION"),
         (["pause", "nobody"], "names no nobody; it names record, results"),
         (["replay", "record"], "take --since"),
@@ -255,6 +309,16 @@ def test_a_file_that_is_wrong_is_told_of(feeds: MessageFeeds, tmp_path: Path) ->
     result = CliRunner().invoke(main, ["destinations", *options])
     assert result.exit_code != 0
     assert "unknown key receiver" in result.output
+
+
+def test_without_the_option_it_is_told_what_to_give(feeds: MessageFeeds) -> None:
+    feeds.wait_for(feeds.provide(), "delivered")
+    options = ["--database", configured(feeds.server.data).database_url]
+    result = CliRunner().invoke(main, ["destinations", *options])
+    assert "the option destinations is not set here" in result.output
+    assert "removed" in result.output  # what is on record of each
+    result = CliRunner().invoke(main, ["destinations", "pause", "record", *options])
+    assert result.output.startswith("Error: There are no destinations")
 
 
 def _lines(text: str) -> list[dict[str, Any]]:

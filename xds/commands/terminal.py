@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
@@ -61,6 +62,13 @@ def print_json(value: object) -> None:
 def printable(text: str) -> str:
     """Return text without characters that could move the cursor or break a line."""
     return "".join(character if character.isprintable() else " " for character in text)
+
+
+def moment(milliseconds: int | None) -> str:
+    """Show a time of the database in UTC; empty for none."""
+    if milliseconds is None:
+        return ""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def human_size(size: int) -> str:

@@ -10,6 +10,7 @@ from xds.messaging.verdicts import AcknowledgementReading
 
 _TAKEN: Final = frozenset({"AA", "CA"})
 _CODES: Final = frozenset({"AA", "AE", "AR", "CA", "CE", "CR"})
+_MOST_TEXT: Final = 2_000
 _TRY_AGAIN: Final = frozenset({"206", "207"})
 """Of HL7 table 0357: what another attempt may mend."""
 
@@ -35,6 +36,8 @@ class JudgedAnswer:
     """Codes of HL7 table 0357."""
     retry_after: float | None = None
     """Seconds for which the receiver wants to be left alone, where it says so."""
+    text: str = ""
+    """What it wrote beside the codes, for operators alone: it may tell of a patient."""
 
     @property
     def reason(self) -> str:
@@ -62,7 +65,17 @@ def judged(answer: bytes, message_id: str, reading: AcknowledgementReading) -> J
     again = any(one in _TRY_AGAIN for one in errors)
     if not errors:
         again = code == ("AR" if reading == "hl7" else "AE") or code == "CE"
-    return JudgedAnswer(AnswerVerdict.TRY_AGAIN if again else AnswerVerdict.GIVE_UP, code, errors)
+    verdict = AnswerVerdict.TRY_AGAIN if again else AnswerVerdict.GIVE_UP
+    return JudgedAnswer(verdict, code, errors, text=_text(message))
+
+
+def _text(message: Message) -> str:
+    """Return what an acknowledgement says in words: MSA-3, and of each error place and texts."""
+    found = [message.value("MSA", 3)]
+    for segment in message.segments("ERR"):
+        parts = [segment.raw(2), *(segment.value(number) for number in (7, 8))]
+        found.append(" ".join(filter(None, parts)) or segment.value(1))
+    return "; ".join(filter(None, found))[:_MOST_TEXT]
 
 
 def _errors(message: Message) -> list[str]:

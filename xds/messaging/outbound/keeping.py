@@ -12,7 +12,7 @@ from xds import logs
 from xds.config import Config
 from xds.database.access import Database
 from xds.messaging.outbound.records import KNOWN_THERE, OutboundState
-from xds.messaging.outbound.tables import outbound_message
+from xds.messaging.outbound.tables import outbound_message, outbound_part
 
 _TIDY_SECONDS: Final = 3_600.0
 _DAY: Final = 86_400_000
@@ -21,7 +21,12 @@ _LOOKED_AT: Final = 5_000
 
 _O: Final = outbound_message.c
 _LATER: Final = outbound_message.alias("later")
-_NOT_SENT: Final = (OutboundState.NOT_CHOSEN, OutboundState.SUPERSEDED)
+_NOT_SENT: Final = (
+    OutboundState.NOT_CHOSEN,
+    OutboundState.SUPERSEDED,
+    OutboundState.DISCARDED,
+)
+_LEFT_OVER: Final = ~exists().where(_O.id == outbound_part.c.message)
 _IS_FOLLOWED: Final = exists().where(
     _LATER.c.logical_id == _O.logical_id,
     _LATER.c.destination == _O.destination,
@@ -72,6 +77,7 @@ def remove_old(database: Database, kept_days: int) -> int:
             with database.write() as connection:
                 gone = delete(outbound_message).where(_O.pk.in_(old))
                 number += connection.execute(gone).rowcount
+                connection.execute(delete(outbound_part).where(_LEFT_OVER))
         if reached is None:
             return number
         last = reached

@@ -3,11 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Final
 
 from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 
 from xds.database.access import Database
+from xds.hl7v2.message import Message, Unreadable
+from xds.hl7v2.spooled import SpooledMessage
 from xds.messaging.outbound import matching, records
 from xds.messaging.outbound.destination import Destination
 from xds.messaging.outbound.records import (
@@ -188,6 +191,72 @@ def retry(database: Database, destination: Destination, message_id: str | None =
         again = update(outbound_message).where(chosen)
         connection.execute(again.values(state=state, refusals=0, ended=None))
         return len(rows)
+
+
+def discard(database: Database, selection: OutboundSelection, why: str) -> int:
+    """Give messages up for good that are not delivered; return how many."""
+    with database.write() as connection:
+        return _discard(database, connection, [*selection.conditions], why)
+
+
+def _discard(database: Database, connection: Connection, chosen: list[Any], why: str) -> int:
+    conditions = and_(*chosen, _O.state.in_((*_OPEN, OutboundState.DEAD)))
+    for message_id in connection.scalars(select(_O.id).where(conditions)).all():
+        old = DeliverySelection(CHANNEL, id=delivery_of(message_id, "", "").id)
+        operations.drop(database, connection, old, only_dead=False)
+    gone = update(outbound_message).where(conditions)
+    now = database.milliseconds(connection)
+    values = {"state": OutboundState.DISCARDED, "reason": why, "ended": now}
+    return connection.execute(gone.values(values)).rowcount
+
+
+def resend(database: Database, destination: Destination, message: OutboundMessage) -> str:
+    """Send what a message tells in a new one; return its control id."""
+    again = _again(destination, message)
+    with database.write() as connection:
+        records.write(database, connection, [again])
+        _discard(database, connection, [_O.id == message.id], f"sent again as {again.id}")
+    return again.id
+
+
+def correct(
+    database: Database,
+    destination: Destination,
+    message: OutboundMessage,
+    content: SpooledMessage,
+    why: str,
+) -> str:
+    """Send what an operator has written in the place of a message; return its control id.
+
+    That becomes MSH-10 of it. Unreadable where it is no message of HL7 v2.
+    """
+    again = replace(_again(destination, message), corrects=message.id)
+    header = Message.read(content).header
+    place = header.place(10)
+    if place is None:
+        raise Unreadable("MSH has no field 10")
+    with database.write() as connection:
+        records.write(database, connection, [again])
+        blocks = chain(content.blocks(0, place[0]), [again.id.encode()], content.blocks(place[1]))
+        records.write_parts(connection, again.id, blocks)
+        told = f"corrected as {again.id}: {why}"
+        _discard(database, connection, [_O.id == message.id], told)
+    return again.id
+
+
+def _again(destination: Destination, message: OutboundMessage) -> NewOutbound:
+    # the lane is that of the message, whose patient the record does not name
+    return NewOutbound(
+        destination=destination,
+        event=message.event,
+        change=message.change,
+        entry_uuid=message.entry_uuid,
+        logical_id=message.logical_id,
+        patient_id="",
+        lane=message.target,
+        rule=message.rule,
+        is_replay=True,
+    )
 
 
 def decisions(

@@ -1,7 +1,7 @@
 """The record of messages that go out: which there are, and what became of each."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from secrets import choice
 from typing import Any, Final
@@ -13,7 +13,7 @@ from xds.database.access import Database
 from xds.database.lists import one_of
 from xds.database.reading import fetch
 from xds.messaging.outbound.destination import ChangeToTell, Destination
-from xds.messaging.outbound.tables import outbound_message, paused_destination
+from xds.messaging.outbound.tables import outbound_message, outbound_part, paused_destination
 from xds.outgoing import queue
 from xds.outgoing.delivery import NewDelivery
 
@@ -41,6 +41,8 @@ class OutboundState(StrEnum):
     """The document came in a message of the destination itself."""
     SUPERSEDED = "superseded"
     """A newer message of the document says all that this one would."""
+    DISCARDED = "discarded"
+    """An operator has given it up for good, or another one is sent in its place."""
 
 
 KNOWN_THERE: Final = frozenset({OutboundState.DELIVERED, OutboundState.OWN})
@@ -68,6 +70,10 @@ class OutboundMessage:
     refusals: int
     answer: str
     reason: str
+    said: str
+    """What the receiver wrote beside its answer; it may tell of a patient."""
+    corrects: str | None
+    """The id of the message in whose place this one, which an operator has written, is sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,16 +89,23 @@ class NewOutbound:
     rule: str = ""
     state: OutboundState = OutboundState.WAITING
     is_replay: bool = False
+    corrects: str | None = None
+    lane: str = ""
+    """Where it waits, if that is known."""
+    id: str = field(default_factory=lambda: new_id())
 
-    def target(self, message_id: str) -> str:
-        """Return the lane in which it waits."""
+    @property
+    def target(self) -> str:
+        """The lane in which it waits."""
+        if self.lane:
+            return self.lane
         match self.destination.order:
             case "destination":
                 return f"{self.destination.name}/0"
             case "patient":
                 key = self.patient_id
             case _:
-                key = message_id
+                key = self.id
         return f"{self.destination.name}/{crc32(key.encode()) % self.destination.lanes}"
 
 
@@ -120,16 +133,15 @@ def write(database: Database, connection: Connection, decided: Iterable[NewOutbo
 
 
 def _row(one: NewOutbound, now: int) -> dict[str, Any]:
-    message_id = new_id()
     ends = one.state is not OutboundState.WAITING
     return {
-        "id": message_id,
+        "id": one.id,
         "destination": one.destination.name,
         "event": one.event,
         "change": one.change,
         "entry_uuid": one.entry_uuid,
         "logical_id": one.logical_id,
-        "target": one.target(message_id),
+        "target": one.target,
         "state": one.state,
         "rule": one.rule,
         "is_replay": int(one.is_replay),
@@ -138,6 +150,8 @@ def _row(one: NewOutbound, now: int) -> dict[str, Any]:
         "refusals": 0,
         "answer": "",
         "reason": "",
+        "said": "",
+        "corrects": one.corrects,
     }
 
 
@@ -167,6 +181,7 @@ _HELD: Final = (
         one_of.named(_O.logical_id, "documents"),
         _O.state != OutboundState.NOT_CHOSEN,
         _O.state != OutboundState.SUPERSEDED,
+        _O.state != OutboundState.DISCARDED,
         _O.change != "withdrawn",
     )
     .order_by(_O.pk)
@@ -239,16 +254,18 @@ _FAILED: Final = (
         state=OutboundState.FAILED,
         refusals=_O.refusals + bindparam("more"),
         reason=bindparam("why"),
+        said=bindparam("text"),
     )
 )
 _DIED: Final = (
     update(outbound_message)
-    .where(_O.id == bindparam("wanted"))
+    .where(_O.id == bindparam("wanted"), _O.state != OutboundState.DISCARDED)
     .values(
         state=OutboundState.DEAD,
         ended=bindparam("at"),
         answer=bindparam("code"),
         reason=bindparam("why"),
+        said=bindparam("text"),
     )
 )
 
@@ -262,12 +279,57 @@ def note_ended(
         connection.execute(_ENDED, rows)
 
 
-def note_failed(connection: Connection, message_id: str, reason: str, *, refused: bool) -> None:
+def note_failed(
+    connection: Connection, message_id: str, reason: str, said: str = "", *, refused: bool
+) -> None:
     """Note an attempt after which there will be another one."""
-    connection.execute(_FAILED, {"wanted": message_id, "why": reason, "more": int(refused)})
+    asked = {"wanted": message_id, "why": reason, "text": said, "more": int(refused)}
+    connection.execute(_FAILED, asked)
 
 
-def note_dead(connection: Connection, message_id: str, reason: str, code: str, at: int) -> None:
+def note_dead(
+    connection: Connection, message_id: str, reason: str, code: str, at: int, said: str = ""
+) -> None:
     """Note that a message was given up."""
-    asked = {"wanted": message_id, "why": reason, "code": code, "at": at}
+    asked = {"wanted": message_id, "why": reason, "code": code, "at": at, "text": said}
     connection.execute(_DIED, asked)
+
+
+_PIECE: Final = 1 << 20
+_PARTS: Final = select(outbound_part.c.content).where(
+    outbound_part.c.message == bindparam("id"), outbound_part.c.place == bindparam("place")
+)
+
+
+def write_parts(connection: Connection, message_id: str, blocks: Iterable[bytes]) -> None:
+    """Keep a message that an operator has written."""
+    held, place = b"", 0
+    for block in blocks:
+        held += block
+        while len(held) >= _PIECE:
+            _write_part(connection, message_id, place, held[:_PIECE])
+            held, place = held[_PIECE:], place + 1
+    _write_part(connection, message_id, place, held)
+
+
+def _write_part(connection: Connection, message_id: str, place: int, content: bytes) -> None:
+    row = {"message": message_id, "place": place, "content": content}
+    connection.execute(insert(outbound_part), row)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOutbound:
+    """The blocks of a message that an operator has written, from the beginning each time."""
+
+    database: Database
+    id: str
+
+    def __iter__(self) -> Iterator[bytes]:
+        place = 0
+        while True:
+            with self.database.read() as connection:
+                piece = connection.scalar(_PARTS, {"id": self.id, "place": place})
+            if piece is None:
+                return
+            yield bytes(piece)
+            place += 1

@@ -16,11 +16,11 @@ from xds.config import Config
 from xds.database.access import Database
 from xds.messaging.outbound import destinations_file, records
 from xds.messaging.outbound.answers import AnswerVerdict, JudgedAnswer
-from xds.messaging.outbound.building import MessageToSend
+from xds.messaging.outbound.building import DocumentToSend, MessageToSend
 from xds.messaging.outbound.destination import Destination
 from xds.messaging.outbound.documents import DocumentsToSend, NotToBeSent
 from xds.messaging.outbound.exchanging import DestinationWire, MessageOnTheWire
-from xds.messaging.outbound.records import CHANNEL, OutboundMessage, OutboundState
+from xds.messaging.outbound.records import CHANNEL, KeptOutbound, OutboundMessage, OutboundState
 from xds.messaging.outbound.syntax import HL7V2, MessageSyntax
 from xds.metadata import datatypes
 from xds.metadata.catalogue import CARD_7, LAB_3
@@ -48,16 +48,7 @@ def channel(config: Config, database: Database, *, fhir: MessageSyntax) -> Chann
     """
     if config.destinations is None:
         return None
-    destinations = destinations_file.read(config.destinations)
-    sender = MessageSender(
-        database=database,
-        destinations={one.name: one for one in destinations},
-        documents=DocumentsToSend.open(config),
-        wire=DestinationWire(contexts.outgoing(config)),
-        fhir=fhir,
-        is_audited=config.audit == "on",
-    )
-    return sender.channel()
+    return MessageSender.open(config, database, fhir=fhir).channel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +63,24 @@ class EndedMessage:
     destination: Destination | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenMessage:
+    """A message as it goes out."""
+
+    blocks: Iterable[bytes]
+    """From the beginning each time that they are iterated."""
+    syntax: MessageSyntax
+    destination: Destination
+    entry: DocumentEntry | None
+    """What it tells of; None where an operator has written it of what cannot be sent any more."""
+
+
 class _TakenLater(NotDelivered):
     """The receiver does not take the message; it is asked again."""
+
+    def __init__(self, answer: JudgedAnswer) -> None:
+        super().__init__(answer.reason, refused=True, retry_after=answer.retry_after)
+        self.said = answer.text
 
 
 class _GivenUp(Undeliverable):
@@ -81,7 +88,7 @@ class _GivenUp(Undeliverable):
 
     def __init__(self, answer: JudgedAnswer) -> None:
         super().__init__(answer.reason)
-        self.code = answer.code
+        self.code, self.said = answer.code, answer.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,19 @@ class MessageSender:
     fhir: MessageSyntax
     """How FHIR messages are written."""
     is_audited: bool = False
+
+    @classmethod
+    def open(cls, config: Config, database: Database, *, fhir: MessageSyntax) -> "MessageSender":
+        """Make the sender of the destinations that the options name."""
+        named = destinations_file.read(config.destinations) if config.destinations else []
+        return cls(
+            database=database,
+            destinations={one.name: one for one in named},
+            documents=DocumentsToSend.open(config),
+            wire=DestinationWire(contexts.outgoing(config)),
+            fhir=fhir,
+            is_audited=config.audit == "on",
+        )
 
     def channel(self) -> Channel:
         """Return the channel of the delivery queue."""
@@ -113,21 +133,37 @@ class MessageSender:
         """Send a message and return what has become of it; NotToBeSent where it says nothing."""
         with self.database.read() as connection:
             message = records.read(connection, message_id)
-            if message is None:
-                raise Undeliverable("the message is not recorded any more")
-            destination = self.destinations.get(message.destination)
-            if destination is None:
-                raise Undeliverable("the options name the destination no more")
-            document = self.documents.read(connection, destination, message)
-        to_send = MessageToSend(id=message_id, now=datatypes.now())
-        syntax = self.fhir if destination.form.message == "FHIR" else HL7V2
-        blocks = syntax.write(destination, to_send, document)
+        if message is None:
+            raise Undeliverable("the message is not recorded any more")
+        written = self.written(message)
         on_wire = MessageOnTheWire(
-            id=message_id, lane=delivery.target, blocks=blocks, syntax=syntax
+            id=message_id, lane=delivery.target, blocks=written.blocks, syntax=written.syntax
         )
-        answer = self.wire.exchange(destination, on_wire)
-        _heed(destination, message, answer)
-        return EndedMessage(OutboundState.DELIVERED, answer.code, document.entry, destination)
+        to = written.destination
+        answer = self.wire.exchange(to, on_wire)
+        _heed(to, message, answer)
+        return EndedMessage(OutboundState.DELIVERED, answer.code, written.entry, to)
+
+    def written(self, message: OutboundMessage) -> WrittenMessage:
+        """Write a message as it is to go out now; NotToBeSent, Undeliverable."""
+        destination = self.destinations.get(message.destination)
+        if destination is None:
+            raise Undeliverable("the options name the destination no more")
+        document: DocumentToSend | None = None
+        try:
+            with self.database.read() as connection:
+                document = self.documents.read(connection, destination, message)
+        except (NotToBeSent, Undeliverable):
+            if message.corrects is None:
+                raise
+        syntax = self.fhir if destination.form.message == "FHIR" else HL7V2
+        if message.corrects is not None:
+            blocks: Iterable[bytes] = KeptOutbound(self.database, message.id)
+        else:
+            assert document is not None
+            to_send = MessageToSend(id=message.id, now=datatypes.now())
+            blocks = syntax.write(destination, to_send, document)
+        return WrittenMessage(blocks, syntax, destination, document.entry if document else None)
 
     def note(self, connection: Connection, now: int, outcomes: Sequence[TargetOutcome]) -> None:
         """Record what has become of messages; receipts are what ``send`` has returned."""
@@ -154,7 +190,7 @@ def _heed(destination: Destination, message: OutboundMessage, answer: JudgedAnsw
         case AnswerVerdict.NOT_OURS:
             raise NotDelivered(answer.reason, retry_after=answer.retry_after)
         case AnswerVerdict.TRY_AGAIN if message.refusals + 1 < destination.refusals:
-            raise _TakenLater(answer.reason, refused=True, retry_after=answer.retry_after)
+            raise _TakenLater(answer)
         case _:
             raise _GivenUp(answer)
 
@@ -162,11 +198,13 @@ def _heed(destination: Destination, message: OutboundMessage, answer: JudgedAnsw
 def _note_failed(connection: Connection, now: int, failed: FailedAttempt) -> None:
     message_id = records.message_id_of(failed.id)
     if isinstance(failed.error, Undeliverable):
-        code = failed.error.code if isinstance(failed.error, _GivenUp) else ""
-        records.note_dead(connection, message_id, failed.reason, code, now)
+        given_up = failed.error if isinstance(failed.error, _GivenUp) else None
+        code, said = (given_up.code, given_up.said) if given_up else ("", "")
+        records.note_dead(connection, message_id, failed.reason, code, now, said)
     else:
-        refused = isinstance(failed.error, _TakenLater)
-        records.note_failed(connection, message_id, failed.reason, refused=refused)
+        later = failed.error if isinstance(failed.error, _TakenLater) else None
+        said, refused = later.said if later else "", later is not None
+        records.note_failed(connection, message_id, failed.reason, said, refused=refused)
 
 
 def _audited(ended: Iterable[EndedMessage]) -> Iterator[AuditRecord]:
