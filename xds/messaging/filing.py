@@ -73,6 +73,8 @@ class MessageFiler:
     domain: AffinityDomain
     ids: UniqueIds
     assigning_authority: str | None
+    stores_results: bool = False
+    """Whether the results of messages are kept beside the entries of their documents."""
     count: Count = uncounted
     """Is told of each message, and what became of it."""
 
@@ -91,6 +93,7 @@ class MessageFiler:
             domain=domain,
             ids=UniqueIds.of_repository(domain.repository.unique_id),
             assigning_authority=config.assigning_authority,
+            stores_results=config.observations == "read",
             count=counting(domain.metrics),
         )
 
@@ -253,6 +256,7 @@ class MessageFiler:
             record_id=held or str(uuid4()),
             in_place_of=in_place_of,
             updates=held,
+            stores_results=self.stores_results,
         )
 
     def _record_refusal(

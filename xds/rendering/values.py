@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, cast
 
 from xds.metadata.datatypes import check_dtm
 
@@ -46,7 +46,7 @@ _NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\ufff
 class ResultQuantity:
     """A result that is a number."""
 
-    comparator: str
+    comparator: Literal["", "<", "<=", ">=", ">"]
     """``<``, ``<=``, ``>=``, ``>`` or empty."""
     number: str
     """As it was sent."""
@@ -58,7 +58,8 @@ def quantity(value: str, unit: str) -> ResultQuantity | None:
     match = _NUMBER.fullmatch(value.strip())
     if match is None or (unit and not _UNIT.fullmatch(unit)):
         return None
-    return ResultQuantity(match[1] or "", match[2], unit)
+    comparator = cast(Literal["", "<", "<=", ">=", ">"], match[1] or "")
+    return ResultQuantity(comparator, match[2], unit)
 
 
 def dtm(text: str) -> str:

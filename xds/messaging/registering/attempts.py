@@ -20,7 +20,15 @@ from xds.messaging.model import (
     RenderedContent,
 )
 from xds.messaging.records import KeptMessage, MessageKeys, NewRecord
-from xds.messaging.registering import contents, orders, patients, plan, reports, submissions
+from xds.messaging.registering import (
+    contents,
+    orders,
+    patients,
+    plan,
+    reports,
+    results,
+    submissions,
+)
 from xds.messaging.registering.contents import StagedContent
 from xds.messaging.registering.metadata import EntryMaker, UniqueIds, numbers_of
 from xds.messaging.registering.patients import ChosenPatient, PatientAwaited
@@ -41,6 +49,7 @@ from xds.metadata.objects import Code, DocumentEntry
 from xds.metadata.submission import Registration, Submission
 from xds.registry.queries.views import RegistryView
 from xds.registry.queries.visibility import EVERYTHING
+from xds.registry.storage import observations
 from xds.repository.repository import DocumentRepository
 from xds.repository.store import StagedDocument, StoreError
 from xds.security.access import Access
@@ -64,6 +73,8 @@ class FilingAttempt:
     in_place_of: str | None = None
     updates: str | None = None
     """The id of the record of before that this attempt brings up to date."""
+    stores_results: bool = False
+    """Whether the results of messages are kept beside the entries of their documents."""
     chosen: ChosenPatient | None = None
     findings: list[MessageFinding] = field(default_factory=list)
     staged: dict[int, StagedContent] = field(default_factory=dict)
@@ -239,6 +250,8 @@ class FilingAttempt:
         def write(connection: Connection) -> None:
             reports.write(connection, plan.numbers, plan.known, plan.changed_rows)
             submissions.deprecate_new(connection, plan.documents, outcome.submission_set)
+            if self.stores_results:
+                observations.write(connection, results.of_documents(plan.documents))
             orders.write(connection, self.content.orders, chosen.patient_id, self.record_id)
             write_record(self.domain.database, connection, self.updates, record, kept)
             self.access.commit(connection)
