@@ -15,8 +15,8 @@ from xds.client import entry_of, submission_of
 from xds.config import Config
 from xds.content.observations import filling, finding
 from xds.content.observations.finding import EVERY, FoundObservation
+from xds.content.observations.stored import READER, stored
 from xds.content.observations.stored import read as read_stored
-from xds.content.observations.stored import stored
 from xds.content.reading.model import ContentObservation, ObservationValue
 from xds.content.reading.reader import read
 from xds.database import hidden_rows
@@ -191,7 +191,7 @@ def test_a_newer_reader_reads_again(
 ) -> None:
     provide(domain)
     fill(config, domain)
-    monkeypatch.setattr(filling, "READER", filling.READER + 1)
+    monkeypatch.setattr(filling, "READER", READER + 1)
     assert fill(config, domain) == [("read", ALL)]
     assert rows(domain) == ALL
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from xds import logs
 from xds.config import Config
 from xds.content import defaults
-from xds.content.observations.stored import stored
+from xds.content.observations.stored import MOST_OBSERVATIONS, READER, stored
 from xds.content.reading import kinds
 from xds.content.reading.errors import ContentUnreadable
 from xds.content.reading.reader import read
@@ -39,13 +39,8 @@ from xds.repository.store import DocumentDamaged, DocumentNotFound, open_store
 
 NAME: Final = "observations"
 """The subscriber of events."""
-READER: Final = 1
-"""Counted up when readers find more: then documents are read again by ``xds observations fill``."""
-
 MOST_BYTES: Final = 16 << 20
 """Of a document that is read for its results."""
-MOST_OBSERVATIONS: Final = 10_000
-"""Of one document; it is not read where it has more, which no report has."""
 _MOST_FOUND: Final = 1_000
 _PAGE: Final = 50
 

@@ -17,6 +17,11 @@ from xds.metadata import datatypes
 from xds.metadata.objects import Code
 from xds.registry.storage.observations import NewObservation
 
+READER: Final = 1
+"""Counted up when readers find more: then documents are read again by ``xds observations fill``."""
+MOST_OBSERVATIONS: Final = 10_000
+"""Of one document; it is not read where it has more, which no report has."""
+
 _LOINC: Final = "2.16.840.1.113883.6.1"
 _LONGEST_CODE: Final = 500
 """Characters of code and scheme; what is longer is no code, and no index takes it."""

@@ -7,8 +7,7 @@ that has: a PDF has no results that could be read again.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from xds.content.observations import filling
-from xds.content.observations.stored import stored
+from xds.content.observations.stored import MOST_OBSERVATIONS, READER, stored
 from xds.content.reading.model import (
     ContentObservation,
     ObservationSpecimen,
@@ -50,8 +49,8 @@ def of_documents(documents: Iterable[NewDocument]) -> Iterator[ReadResults]:
         yield ReadResults(
             logical_id=one.entry_uuid,
             outcome="message",
-            reader=filling.READER,
-            observations=found[: filling.MOST_OBSERVATIONS],
+            reader=READER,
+            observations=found[:MOST_OBSERVATIONS],
         )
 
 
