@@ -7,7 +7,7 @@ Composition.relatesTo (FHIR R4, 2.42). The registry makes Associations of it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from typing import Final, TypeAlias, TypeVar
@@ -195,6 +195,8 @@ class StatedVersion:
     related: tuple[StatedRelation, ...] = ()
     faults: tuple[str, ...] = ()
     """What of it cannot be used, in sentences without a value of the document."""
+    is_late: bool = False
+    """Whether it is not to be current, as its submitter knows otherwise."""
 
     def __bool__(self) -> bool:
         """Whether it says anything."""
@@ -212,3 +214,5 @@ class Registration:
     submission: Submission
     transaction: str
     """As the catalogue names it."""
+    stated: StatedVersions = field(default_factory=dict)
+    """What the documents say of their versions, as far as they were read."""

@@ -21,7 +21,7 @@ from xds.registry import events, patients
 from xds.registry.events import PATIENT_ADDED, PATIENT_MERGED, NewEvent
 from xds.registry.patients import Patients
 from xds.registry.tables import document_entry, folder, patient, searchable, submission_set
-from xds.registry.versions import link_changes
+from xds.registry.versions import link_changes, set_rows
 from xds.registry.versions.link_changes import LinkChange, LinkPolicy
 
 _ROWS: Final = select(patient.c.patient_id, patient.c.pk, patient.c.survivor).where(
@@ -240,6 +240,7 @@ def _merge_pair(connection: Connection, named: Mapping[Role, str]) -> None:
     for move in _MOVES:
         connection.execute(move, {**both, "now": now})
     connection.execute(_SUBSUME, both)
+    set_rows.move(connection, **both)
     _tell(
         connection,
         NewEvent(PATIENT_MERGED, None, None, both["subsumed"], both["surviving"]),

@@ -73,6 +73,7 @@ from xds.registry.tables import (
     submission_set,
     value_attribute,
 )
+from xds.registry.versions import set_rows
 
 _FEW: Final = 500
 """Objects that are deleted in the commit of their removal; more are hidden in it."""
@@ -447,9 +448,11 @@ def apply(connection: Connection, removal: Removal, *, now: str) -> None:
         connection.execute(delete(table).where(among))
     if not hides:
         observations.forget(connection, removal.documents)
+        set_rows.forget(connection, removal.documents)
     for kind, keys in removal.latest.items():
         table = TABLES[kind]
         connection.execute(update(table).where(keys.has_key(table.c.pk)).values(is_latest=1))
+    set_rows.follow(connection, removal.documents)
     events.write(connection, _emptied(connection, removal, now), at=now)
 
 
@@ -464,7 +467,9 @@ def delete_removed(database: Database) -> None:
         while _has_hidden(database, table):
             with database.write() as connection:
                 if table is document_entry:
-                    observations.forget(connection, next_hidden(connection, table.c.logical_id))
+                    gone = next_hidden(connection, table.c.logical_id)
+                    observations.forget(connection, gone)
+                    set_rows.forget(connection, gone)
                 delete_hidden(connection, table, owners)
             time.sleep(_PAUSE)
 

@@ -63,6 +63,7 @@ def import_tables() -> None:
     import xds.registry.storage.observations
     import xds.registry.subscribers
     import xds.registry.tables
+    import xds.registry.versions.set_rows
     import xds.repository.index  # noqa: F401
 
 

@@ -10,6 +10,7 @@ from xds.fhir.r4.outcome import Refused
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.submission import StatedRelation, StatedVersion
+from xds.metadata.unique_ids import normal
 
 _RELATIONSHIPS: Final[Mapping[str, str]] = {"RPLC": v.RPLC, "APND": v.APND, "XFRM": v.XFRM}
 """By relatedDocument/@typeCode."""
@@ -41,7 +42,7 @@ def _set_id(element: Element, faults: list[str], name: str) -> str:
     except ValueError as reason:
         faults.append(f"{name}: {reason}")
         return ""
-    return set_id
+    return normal(set_id)
 
 
 def _version(root: Element, faults: list[str]) -> int | None:

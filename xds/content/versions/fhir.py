@@ -15,6 +15,7 @@ from xds.fhir.vocabulary import OID_URN, UUID_URN
 from xds.metadata import datatypes
 from xds.metadata.submission import StatedRelation, StatedVersion
 from xds.metadata.systems import Systems
+from xds.metadata.unique_ids import normal
 
 _VERSION_NUMBERS: Final = (
     "http://hl7.org/fhir/StructureDefinition/composition-clinicaldocument-versionNumber",
@@ -41,13 +42,22 @@ def _set_id(composition: Resource, systems: Systems, faults: list[str]) -> str:
     identifier = composition.get("identifier")
     if not identifier:
         return ""
+    set_id = _name(identifier, systems)
     try:
-        set_id = unique_id_of(identifier, systems)
         datatypes.check_identifier(set_id)
     except ValueError as reason:
         faults.append(f"Composition.identifier names no set of versions: {reason}")
         return ""
     return set_id
+
+
+def _name(identifier: Resource, systems: Systems) -> str:
+    """Return an Identifier as a uniqueId, or as system and value where it can be none."""
+    try:
+        return normal(unique_id_of(identifier, systems))
+    except ValueError:
+        system, value = identifier.get("system") or "", identifier.get("value") or ""
+        return f"{system}|{value}" if system and value else ""
 
 
 def _version(composition: Resource) -> int | None:
@@ -79,11 +89,8 @@ def _related(composition: Resource, systems: Systems) -> Iterator[StatedRelation
             yield StatedRelation(association_type=one.association_type, unique_ids=(found,))
 
 
-def _name_of_target(target: Resource, systems: Systems) -> str | None:
+def _name_of_target(target: Resource, systems: Systems) -> str:
     literal: str = target.get("reference") or ""
     if literal.startswith((OID_URN, UUID_URN)):
         return literal.removeprefix(OID_URN)
-    try:
-        return unique_id_of(target.get("identifier") or {}, systems)
-    except ValueError:
-        return None
+    return _name(target.get("identifier") or {}, systems)

@@ -73,10 +73,9 @@ def read(data: bytes, systems: Systems, zone: tzinfo = UTC) -> StatedVersion | N
     if not _may_say(data):
         return None
     try:
-        found = _read(data, systems, zone)
+        return _read(data, systems, zone)
     except (parsing.MalformedXML, Refused):
         return None
-    return found or None
 
 
 def _read(data: bytes, systems: Systems, zone: tzinfo) -> StatedVersion | None:

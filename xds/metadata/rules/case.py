@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from xds.metadata import vocabulary as v
 from xds.metadata.code_sets import CodeSets
@@ -89,6 +89,9 @@ class Policy:
     """The homeCommunityId of this registry, to which restricted updates are held."""
     restricted_attributes: frozenset[str] = frozenset()
     """TF names of attributes that a restricted update may not change here, beside the TF's own."""
+    lower_versions: Literal["deprecate", "refuse", "keep"] = "deprecate"
+    """What a document gets whose version is not higher than that of one that is current: it is
+    filed as Deprecated, or refused, or filed as current beside the other one."""
 
 
 class AssociationEnd(NamedTuple):

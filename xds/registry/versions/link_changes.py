@@ -30,6 +30,7 @@ from xds.registry.storage.fragments import FIRST_VERSION
 from xds.registry.storage.rows import assign_patients, insert_objects, prepared
 from xds.registry.tables import association, document_entry, folder, patient, searchable
 from xds.registry.versions import entries as versions
+from xds.registry.versions import set_rows
 from xds.registry.versions.entries import Versioned, each, uuids_in
 
 LINK_CHANGE: Final = "Patient identity link change"
@@ -237,5 +238,6 @@ def _insert(
         NewEvent(DEPRECATED, type(old.thing), old.thing.id, old.row.patient)
         for old in found.values()
     ]
+    set_rows.follow(connection, [old.row.logical_id for old in found.values()])
     made_by = submission.submission_set.id
     events.write(connection, [*new_events, *gone], at=now, submission_set=made_by)
