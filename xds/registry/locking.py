@@ -8,7 +8,8 @@ kinds, and locked so (:mod:`xds.database.postgresql`; SQLite has but one writer)
 - its patient must not be merged into another one: shared, as many may submit for one patient;
 - registered objects that it names must not change. All that changes them is of their patient:
   replacement with its cascade, Folders that gain a document, merges. So a submission that names
-  any locks its patient, and theirs, exclusively; of these there is one in ten.
+  any locks its patient, and theirs, exclusively; of these there is one in ten. So does one whose
+  documents say their versions, since they replace, or are replaced by, others of the patient.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,11 +24,14 @@ from xds.registry import lookups, patients
 from xds.registry.tables import searchable
 
 
-def relied_on(submission: Submission, state: RegistryState) -> Locks:
-    """Return the locks of a submission, by what was registered when it was checked."""
+def relied_on(submission: Submission, state: RegistryState, *, changes: bool = False) -> Locks:
+    """Return the locks of a submission, by what was registered when it was checked.
+
+    ``changes`` tells that it may change objects that it does not name: documents of the same set.
+    """
     named = frozenset(f"id {searchable(name)}" for name in _ids(submission))
     of_patients = frozenset(map(patients.lock, _patient_ids(submission, state)))
-    if lookups.refers(submission):
+    if changes or lookups.refers(submission):
         return Locks(exclusive=named | of_patients)
     return Locks(shared=of_patients, exclusive=named)
 

@@ -11,13 +11,13 @@ from sqlalchemy import Connection
 
 from xds.database.access import Database, InCommit
 from xds.database.errors import DatabaseConflict
-from xds.errors import TransactionFailure
+from xds.errors import RegistryError, TransactionFailure
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
-from xds.metadata.objects import Association, MetadataObject
+from xds.metadata.objects import Association, DocumentEntry, MetadataObject
 from xds.metadata.rules.case import Case, Policy, RegistryState
 from xds.metadata.rules.submission_rules import UPDATES, violations
-from xds.metadata.submission import Registration, Submission
+from xds.metadata.submission import Registration, StatedVersion, Submission
 from xds.registry import consequences, events, lookups
 from xds.registry.consequences import Consequences
 from xds.registry.events import EVENT_OBJECTS, NewEvent
@@ -28,7 +28,9 @@ from xds.registry.queries.visibility import Visibility
 from xds.registry.storage.fragments import FIRST_VERSION
 from xds.registry.storage.rows import PreparedObject, assign_patients, insert_objects, prepared
 from xds.registry.tables import TABLES
-from xds.registry.versions import updates
+from xds.registry.versions import placing, set_rows, updates
+from xds.registry.versions.placing import Placed, PlacedDocument
+from xds.registry.versions.set_rows import NO_ROWS, SetRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Validated:
     submission_set: str
     objects: list[PreparedObject]
     consequences: Consequences
+    set_rows: SetRows = NO_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Checked:
     state: RegistryState
     """What it was held to."""
     validated: Validated
+    placed: Placed
+    """What becomes of documents that say their versions."""
     last: int | None
     """The number of an event that the state has, with all before it; None: nothing was read."""
     patients: Patients | None
@@ -67,25 +72,36 @@ class Registrar:
 
     def register(
         self, registrations: Sequence[Registration], in_commit: InCommit | None, seen: Visibility
-    ) -> None:
-        """Register submissions in one commit; TransactionFailure, DatabaseConflict."""
+    ) -> Sequence[RegistryError]:
+        """Register submissions in one commit, and return warnings.
+
+        Raises TransactionFailure and DatabaseConflict.
+        """
         checked = [self._checked(one, seen) for one in registrations]
         each = list(zip(registrations, checked, strict=True))
-        locks = all_of_locks(relied_on(one.submission, known.state) for one, known in each)
+        locks = all_of_locks(
+            relied_on(one.submission, known.state, changes=_says_versions(one))
+            for one, known in each
+        )
+        warnings: list[RegistryError] = []
         with self._own_ids(), self.database.write(locks) as connection:
             for one, known in each:
-                validated = known.validated
+                validated, placed = known.validated, known.placed
                 if known.patients is not None and _is_as_known(connection, one, known):
                     patients = known.patients.within(connection)
                 else:
                     patients = self._patients(connection, one.submission)
-                    state = self._state(connection, one, seen, patients)
+                    placed = _placed(connection, one, seen, self.policy)
+                    state = self._state(connection, _with(one, placed), seen, patients)
                     if state != known.state:
                         require_locked(locks, one.submission, state)
-                        validated = self._validate(one, state)
+                    if (state, placed) != (known.state, known.placed):
+                        validated = self._validate(one, state, placed)
                 _write(connection, validated, patients)
+                warnings += _told(placed)
             if in_commit is not None:
                 in_commit(connection)
+        return warnings
 
     @contextmanager
     def _own_ids(self) -> Iterator[None]:
@@ -102,10 +118,10 @@ class Registrar:
         Where it names nothing that is registered, it is taken that nothing of it is known, which
         the lock will prove: that spares nearly every submission a reading.
         """
-        if not lookups.refers(registration.submission):
+        if not (_says_versions(registration) or lookups.refers(registration.submission)):
             with suppress(TransactionFailure):
                 state = RegistryState()
-                return Checked(state, self._validate(registration, state), None, None)
+                return Checked(state, self._validate(registration, state, {}), {}, None, None)
         with ExitStack() as stack:
             connection = stack.enter_context(self.database.read())
             last = events.last_seen(connection)
@@ -114,8 +130,9 @@ class Registrar:
                 stack.close()
                 connection = stack.enter_context(self.database.read())
             patients = self._patients(connection, registration.submission)
-            state = self._state(connection, registration, seen, patients)
-        return Checked(state, self._validate(registration, state), last, patients)
+            placed = _placed(connection, registration, seen, self.policy)
+            state = self._state(connection, _with(registration, placed), seen, patients)
+        return Checked(state, self._validate(registration, state, placed), placed, last, patients)
 
     def _patients(self, connection: Connection, submission: Submission) -> Patients:
         patient_ids = {p for thing in lookups.bearers(submission) if (p := thing.patient_id)}
@@ -137,16 +154,22 @@ class Registrar:
             state = updates.registry_state(connection, case)
         return state
 
-    def _validate(self, registration: Registration, state: RegistryState) -> Validated:
+    def _validate(
+        self, registration: Registration, state: RegistryState, placed: Placed
+    ) -> Validated:
         """Hold a submission to the rules, and make ready what it will write.
 
         This is most of the work of a registration. It is done before the database is locked, and
         again only where the state has changed in between.
         """
-        submission, transaction = registration.submission, registration.transaction
-        if errors := violations(Case(submission, transaction, state, self.policy)):
+        submission, transaction = _with(registration, placed).submission, registration.transaction
+        errors = violations(Case(submission, transaction, state, self.policy))
+        errors += _told(placed, errors=True)
+        if errors:
             raise TransactionFailure(errors)
         now = datatypes.now()
+        if placed:
+            return self._validated_versions(registration, state, placed, now)
         named = self._at_home(submission).with_uuids()
         if transaction in UPDATES:
             plan = updates.plan(Case(named, transaction, state, self.policy))
@@ -158,6 +181,35 @@ class Registrar:
         objects = [prepared(thing, now) for thing in things]
         return Validated(now, named.submission_set.id, objects, planned)
 
+    def _validated_versions(
+        self, registration: Registration, state: RegistryState, placed: Placed, now: str
+    ) -> Validated:
+        """Make ready what a submission writes some documents of which say their versions."""
+        given = self._at_home(_with(registration, placed).submission)
+        count = len(given.objects)
+        made = self._at_home(Submission(tuple(placing.made_by_registry(placed))))
+        whole = given.with_objects((*given.objects, *made.objects)).with_uuids()
+        uuids = {old.id: new.id for old, new in zip(given.objects, whole.objects, strict=False)}
+        named = whole.with_objects(whole.objects[:count])
+        further = [one for one in whole.objects[count:] if isinstance(one, Association)]
+        planned = consequences.plan(named, state)
+        late = tuple(uuids[entry_id] for entry_id, one in placed.items() if one.is_late)
+        sources = {one.source for one in further if one.association_type == v.RPLC}
+        planned = replace(
+            planned,
+            replaced=(*planned.replaced, *late),
+            replacing=planned.replacing | sources,
+            associations=(*planned.associations, *further),
+        )
+        things = (*_objects(named), *planned.associations)
+        return Validated(
+            now,
+            named.submission_set.id,
+            [prepared(thing, now) for thing in things],
+            planned,
+            placing.rows(registration.submission, registration.stated, placed, uuids),
+        )
+
     def _at_home(self, submission: Submission) -> Submission:
         if self.home_community_id is None:
             return submission
@@ -165,6 +217,51 @@ class Registrar:
             thing.updated(home_community_id=thing.home_community_id or self.home_community_id)
             for thing in _objects(submission)
         )
+
+
+def _says_versions(registration: Registration) -> bool:
+    """Tell whether documents say something of versions, so that they may replace others."""
+    return any(registration.stated.values())
+
+
+def _placed(
+    connection: Connection, registration: Registration, seen: Visibility, policy: Policy
+) -> Placed:
+    """Decide what becomes of the documents that say their versions, by what is registered now."""
+    placed: dict[str, PlacedDocument] = {}
+    by_patient: dict[str, dict[str, StatedVersion]] = {}
+    entries = {one.id: one for one in registration.submission.document_entries}
+    for entry_id, said in registration.stated.items():
+        patient_id = entries[entry_id].patient_id if entry_id in entries else None
+        if patient_id:
+            by_patient.setdefault(patient_id, {})[entry_id] = said
+    for patient_id, stated in by_patient.items():
+        known = set_rows.known_documents(
+            connection,
+            patient_id,
+            [(entries[entry_id].unique_id or "", said) for entry_id, said in stated.items()],
+            lambda uuids: visible_uuids(connection, uuids, seen),
+        )
+        placed |= placing.place(registration.submission, stated, known, policy.lower_versions)
+    return placed
+
+
+def _with(registration: Registration, placed: Placed) -> Registration:
+    """Return a registration with the Associations that its documents ask for."""
+    if not placed:
+        return registration
+    submission = placing.with_relations(registration.submission, placed)
+    return replace(registration, submission=submission)
+
+
+def _told(placed: Placed, *, errors: bool = False) -> list[RegistryError]:
+    """Return what is told of versions: what refuses the submission, or warnings."""
+    return [
+        finding.told(entry_id)
+        for entry_id, one in placed.items()
+        for finding in one.findings
+        if finding.is_error == errors
+    ]
 
 
 def _is_as_known(connection: Connection, registration: Registration, known: Checked) -> bool:
@@ -187,6 +284,8 @@ def _write(connection: Connection, validated: Validated, patients: Patients) -> 
     """Write a submission that keeps the rules, with its consequences and events."""
     assign_patients(validated.objects, patients)
     insert_objects(connection, validated.objects)
+    set_rows.write(connection, validated.set_rows, patients.key)
+    set_rows.follow(connection, _updated(validated.objects))
     new_events = consequences.apply(connection, validated.consequences, now=validated.now)
     events.write(
         connection,
@@ -238,6 +337,15 @@ def visible_uuids(
 
 def _objects(submission: Submission) -> list[MetadataObject]:
     return [thing for thing in submission.objects if isinstance(thing, MetadataObject)]
+
+
+def _updated(objects: Sequence[PreparedObject]) -> list[str]:
+    """Return the logicalIDs of documents of which there is a further version of the metadata."""
+    return [
+        one.row["logical_id"]
+        for one in objects
+        if isinstance(one.thing, DocumentEntry) and one.row["version"] > FIRST_VERSION
+    ]
 
 
 def _registrations(objects: Sequence[PreparedObject]) -> list[NewEvent]:

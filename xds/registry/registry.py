@@ -13,13 +13,13 @@ from xds.database.access import Database, InCommit, retried
 from xds.database.errors import DatabaseConflict, DatabaseUnavailable
 from xds.database.lists import one_of
 from xds.database.reading import fetch
-from xds.errors import TransactionFailure
+from xds.errors import RegistryError, TransactionFailure
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_42
 from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.rules.case import Policy
-from xds.metadata.submission import Registration, Submission
+from xds.metadata.submission import Registration, StatedVersions, Submission
 from xds.metadata.unique_ids import normal
 from xds.registry import events, legal_holds, removal
 from xds.registry.events import Event
@@ -94,19 +94,21 @@ class DocumentRegistry:
         further: Sequence[Registration] = (),
         in_commit: InCommit | None = None,
         visible: Criterion = ANYTHING,
-    ) -> None:
+        stated: StatedVersions | None = None,
+    ) -> Sequence[RegistryError]:
         """Register a submission in one database transaction (ITI TF-2 3.42.4.1.3, 3.61.4.1.3).
 
         What it refers to has to be ``visible`` to the submitter, else it is as if it were not
         there. ``further`` are registered after it in the same commit, each by rules of its own and
-        on top of those before: all of them, or none.
+        on top of those before: all of them, or none. ``stated`` is what the documents say of their
+        versions: they replace others, or are replaced by them, and warnings tell of it.
 
         Raises TransactionFailure with every violation of the rules; then nothing has changed. On
         return the registration is durable, and so is what ``in_commit`` did with the connection; it
         is called again where another transaction was in the way.
         """
         seen = Visibility.of(visible)
-        registrations = (Registration(submission, transaction), *further)
+        registrations = (Registration(submission, transaction, stated or {}), *further)
         registrar = Registrar(
             database=self.database,
             policy=self.policy,
@@ -114,7 +116,7 @@ class DocumentRegistry:
             home_community_id=self.home_community_id,
             delete_removed=self._delete_removed,
         )
-        retried(lambda: registrar.register(registrations, in_commit, seen))
+        return retried(lambda: registrar.register(registrations, in_commit, seen))
 
     def remove(
         self,
