@@ -39,6 +39,7 @@ ON_BOTH: Final = frozenset(
         "registry/test_changes_during_removal.py",
         "registry/test_changes_during_updates.py",
         "registry/test_criteria.py",
+        "registry/test_document_sets.py",
         "registry/test_effects.py",
         "registry/test_events.py",
         "registry/test_identities.py",
