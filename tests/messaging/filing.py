@@ -131,7 +131,7 @@ class FilingWorld:
             media="hl7v2",
             digest=sha256(_stable(raw)).hexdigest(),
             size=len(raw),
-            raw=lambda: iter((raw,)),
+            raw=lambda start=0, end=None: iter((raw[start:end],)),
             envelope=envelope,
             flavour=self.flavour,
             content=content,

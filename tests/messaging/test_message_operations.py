@@ -8,7 +8,7 @@ import pytest
 
 from tests.databases import Databases
 from tests.messaging.filing import NATIONAL, FilingWorld, filing_world
-from xds.messaging import operations, records
+from xds.messaging import operations, raw_messages, records
 from xds.messaging.filing import FilingOutcome
 from xds.messaging.flavours.reading import read_flavours
 from xds.messaging.operations import MessageOperations, MessageSelection
@@ -73,6 +73,11 @@ def listed(world: FilingWorld, **asked: object) -> list[operations.RecordedMessa
         return operations.find(connection, MessageSelection(**asked))  # type: ignore[arg-type]
 
 
+def kept(world: FilingWorld, found: operations.RecordedMessage) -> bytes:
+    """Return a message as it came."""
+    return b"".join(raw_messages.raw(world.filer.domain.repository, found.id))
+
+
 def known(world: FilingWorld) -> None:
     world.filer.domain.identities.add(NATIONAL.cx)
 
@@ -83,7 +88,7 @@ def test_a_refused_message_is_corrected(world: FilingWorld, operating: MessageOp
     assert arrives(operating, oru(CUT)) == "refused"
     (refused,) = listed(world, states=("refused",))
     assert (refused.control_id, refused.verdict) == ("C1", "corrupt")
-    assert b"".join(records.raw(world.filer.domain.database, refused.id)) == oru(CUT)
+    assert kept(world, refused) == oru(CUT)
     assert operating.resend(refused).state == "refused"
     assert operating.correct(refused, [oru(WHOLE)]).state == "filed"
     corrected, old = listed(world, name="C1")
@@ -110,7 +115,7 @@ def test_a_held_message_is_filed_when_its_patient_is_known(
 def test_what_is_kept_no_longer_is_purged(
     world: FilingWorld, operating: MessageOperations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records, "INLINE", 1)
+    monkeypatch.setattr(raw_messages, "INLINE", 1)
     known(world)
     assert arrives(operating, oru(WHOLE)) == "filed"
     assert arrives(operating, oru(CUT, control_id="C2")) == "refused"
@@ -118,8 +123,8 @@ def test_what_is_kept_no_longer_is_purged(
     assert records.purge(database, 1 << 60) == 1
     (filed,) = listed(world, states=("filed",))
     (refused,) = listed(world, states=("refused",))
-    assert list(records.raw(database, filed.id)) == []
-    assert b"".join(records.raw(database, refused.id)) == oru(CUT, control_id="C2")
+    assert kept(world, filed) == b""
+    assert kept(world, refused) == oru(CUT, control_id="C2")
     with pytest.raises(operations.MessageNotKept):
         operating.resend(filed)
 

@@ -65,7 +65,7 @@ class Twins:
             media=media,
             digest=sha256(raw).hexdigest(),
             size=len(raw),
-            raw=lambda: iter((raw,)),
+            raw=lambda start=0, end=None: iter((raw[start:end],)),
             envelope=content.envelope,
             flavour=flavours.flavour_of(content.envelope),
             content=content,

@@ -229,13 +229,13 @@ def _request_id(message: MessageBundle, header: Resource) -> str:
 
 
 class _Raw:
-    """The bytes of a message, from the beginning at each call."""
+    """The bytes of a message."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
 
-    def __call__(self) -> Iterator[bytes]:
-        yield self._content
+    def __call__(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        yield self._content[start:end]
 
 
 @lru_cache(maxsize=4)

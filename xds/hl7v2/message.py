@@ -28,6 +28,7 @@ from xds.hl7v2.spooled import (
     SpooledMessage,
     digest_of,
     part_of,
+    place_of_part,
     separator_of,
 )
 from xds.metadata.white_space import trimmed
@@ -90,6 +91,8 @@ class Segment:
     end: int
     encoding: Encoding
     source: SpooledMessage
+    origin: int
+    """Where its message begins in ``data``."""
     _starts: list[int] = field(default_factory=list, init=False, compare=False)
     """Of fields, once one was asked for: as many as are noted."""
 
@@ -144,6 +147,20 @@ class Segment:
         for mark, part in self._parts(repetition, component, subcomponent):
             stream = part_of(stream, mark, part)
         yield from stream
+
+    def stretch(
+        self, number: int, repetition: int, component: int | None = None
+    ) -> tuple[int, int]:
+        """Return from where to where in its message, as that came, a part of a field lies."""
+        place = self.place(number)
+        if place is None:
+            return 0, 0
+        start = self.source.raw_place(place[0]) - self.source.raw_place(self.origin)
+        asked: tuple[int | None, ...] = ()
+        for mark, part in self._parts(repetition, component, None):
+            start += place_of_part(self.blocks(number, *asked), mark, part)
+            asked = (*asked, part)
+        return start, start + sum(map(len, self.blocks(number, *asked)))
 
     def repetitions(self, number: int) -> int:
         """Return how many repetitions a field has; 0 where the segment ends before it."""
@@ -373,9 +390,10 @@ class Message:
         end = self.source.size if self._end == len(self._data) else None
         return self.source.raw_place(self._start), end or self.source.raw_place(self._end)
 
-    def blocks(self) -> Iterator[bytes]:
-        """Yield the message as it came; OSError where the file of a large one cannot be read."""
-        return self.source.blocks(*self._raw_place)
+    def blocks(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield the message as it came, or a stretch of it; OSError where its file is not there."""
+        first, last = self._raw_place
+        return self.source.blocks(first + start, last if end is None else first + end)
 
     @cached_property
     def digest(self) -> str:
@@ -419,7 +437,8 @@ class Message:
             found = self._name(start, end)
             if start < end and found == (name or found) and found.strip():
                 sequence = seen[found] = seen.get(found, 0) + 1
-                yield Segment(found, sequence, self._data, start, end, self.encoding, self.source)
+                place = (self._data, start, end, self.encoding, self.source, self._start)
+                yield Segment(found, sequence, *place)
 
     def _starts(self, name: bytes) -> Iterator[int]:
         """Yield where those segments begin that begin with a name."""

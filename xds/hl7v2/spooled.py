@@ -312,6 +312,19 @@ def part_of(blocks: Iterator[bytes], mark: bytes, number: int) -> Iterator[bytes
         yield block[start:]
 
 
+def place_of_part(blocks: Iterator[bytes], mark: bytes, number: int) -> int:
+    """Return where in a stream the part at a place begins; its end where there are fewer."""
+    left, passed = number - 1, 0
+    for block in blocks:
+        start = 0
+        while left and (found := block.find(mark, start)) >= 0:
+            start, left = found + 1, left - 1
+        if not left:
+            return passed + start
+        passed += len(block)
+    return passed
+
+
 def digest_of(blocks: Iterator[bytes], blanked: tuple[int, int]) -> str:
     """Return the SHA-256 of a stream, in hex, without a stretch that lies in its first block."""
     digest = hashlib.sha256()

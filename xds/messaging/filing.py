@@ -20,14 +20,15 @@ from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.errors import FailureKind, RegistryError, TransactionFailure, kind_of
-from xds.messaging import records
+from xds.messaging import raw_messages, records
 from xds.messaging.incoming import Door as Door
 from xds.messaging.incoming import FiledDocument as FiledDocument
 from xds.messaging.incoming import FilingOutcome as FilingOutcome
 from xds.messaging.incoming import IncomingMessage as IncomingMessage
 from xds.messaging.incoming import MessageState as MessageState
 from xds.messaging.measuring import Count, counting, uncounted
-from xds.messaging.records import AlreadyAccepted, KeptMessage, MessageKeys, NewRecord
+from xds.messaging.raw_messages import KeptMessage
+from xds.messaging.records import AlreadyAccepted, MessageKeys, NewRecord
 from xds.messaging.registering import planning, reports
 from xds.messaging.registering.attempts import FilingAttempt, write_record
 from xds.messaging.registering.metadata import UniqueIds, numbers_of
@@ -278,7 +279,7 @@ class MessageFiler:
         record = NewRecord(
             incoming=incoming, outcome=outcome, keys=keys, patient_id=national, numbers=named
         )
-        kept = KeptMessage(()) if before else records.keep(database, record_id, incoming)
+        kept = KeptMessage() if before else raw_messages.keep(database, record_id, incoming)
         with database.write() as connection:
             if tombstones:
                 numbers = {one.key[:2] for one in tombstones}

@@ -14,9 +14,10 @@ from uuid import uuid4
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from xds.database.access import Database
-from xds.messaging import records
+from xds.messaging import raw_messages, records
 from xds.messaging.incoming import FilingOutcome, IncomingMessage
-from xds.messaging.records import AlreadyAccepted, KeptMessage, MessageKeys, NewRecord
+from xds.messaging.raw_messages import KeptMessage
+from xds.messaging.records import AlreadyAccepted, MessageKeys, NewRecord
 from xds.messaging.tables import message, message_fragment
 
 WAITS: Final = 86_400_000
@@ -92,9 +93,9 @@ class MessageFragments:
                 record_id=str(uuid4()),
                 decisions=("it is a part of a message, which is filed when the last part is here",),
             )
-            kept = KeptMessage(())
+            kept = KeptMessage()
             if found is None:
-                kept = records.keep(self.database, outcome.record_id, incoming)
+                kept = raw_messages.keep(self.database, outcome.record_id, incoming)
             try:
                 with self.database.write() as connection:
                     if found is None:
@@ -102,7 +103,7 @@ class MessageFragments:
                         records.write(self.database, connection, new, kept)
                     self._await(connection, outcome.record_id, _key(incoming, awaits), follows)
             except AlreadyAccepted:
-                records.drop(self.database, outcome.record_id, incoming)
+                kept.drop(self.database, outcome.record_id)
                 continue
             return outcome
         raise AlreadyAccepted

@@ -1,8 +1,8 @@
 """What a door hands over to be filed, and what it gets back."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from xds.messaging.flavours.flavour import Flavour
 from xds.messaging.model import MessageContent, MessageEnvelope
@@ -21,6 +21,13 @@ part of a message, and waits for the next one; ``joined``: the whole has a recor
 stored. ``corrected``: it was refused, and another has taken its place."""
 
 
+class RawBytes(Protocol):
+    """The bytes of a message as it came."""
+
+    def __call__(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield those from one place to another, from ``start`` at each call."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingMessage:
     """What a door hands over."""
@@ -33,8 +40,7 @@ class IncomingMessage:
     """SHA-256, hexadecimal: of an HL7 message without MSH-7 and MSH-8, or of the Bundle."""
     size: int
     """Bytes of the message as it came."""
-    raw: Callable[[], Iterator[bytes]]
-    """Yields the message as it came, from its beginning at each call."""
+    raw: RawBytes
     envelope: MessageEnvelope | None
     """None where not even a header can be read."""
     flavour: Flavour

@@ -115,6 +115,9 @@ class CarriedContent:
     mime_type: str
     """As the message declares it; empty where it does not. The bytes are looked at when filed."""
     location: str
+    text: Callable[[], Sequence[tuple[int, int]]] = tuple
+    """Returns where in the message its base64 stands, piece by piece in their order, from one place
+    to another; nothing where that is not known. There may be white space in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

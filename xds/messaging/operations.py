@@ -9,9 +9,10 @@ from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 from xds.hl7v2.message import Message, Unreadable
 from xds.hl7v2.spooled import SpooledMessage
 from xds.hl7v2.wide_text import WideText
-from xds.messaging import records
+from xds.messaging import raw_messages, records
 from xds.messaging.flavours.table import FlavourTable
 from xds.messaging.incoming import Door, FilingOutcome, IncomingMessage, MessageState
+from xds.messaging.raw_messages import MessageNotKept as MessageNotKept
 from xds.messaging.tables import message, message_number
 from xds.messaging.v2.reading import envelope_of, read, whole_of
 from xds.messaging.verdicts import ContentRefused
@@ -26,10 +27,6 @@ _M: Final = message.c
 _MOST_BYTES: Final = 1 << 31
 _AT_ONCE: Final = 100
 _OPERATOR: Final = Caller(node=NOWHERE)
-
-
-class MessageNotKept(Exception):
-    """There is no such message, or it is no longer kept; the text says which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +201,7 @@ class MessageOperations:
     def _raw(self, found: RecordedMessage) -> Iterator[bytes]:
         if found.media != "hl7v2":
             raise MessageNotKept("a FHIR message is sent again by its sender")
-        blocks = records.raw(self.filer.domain.database, found.id)
+        blocks = raw_messages.raw(self.filer.domain.repository, found.id)
         first = next(blocks, None)
         if first is None:
             raise MessageNotKept("the message itself is no longer kept")

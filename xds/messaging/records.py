@@ -1,12 +1,10 @@
 """The record of messages that came in: what each was, what became of it, and how it came.
 
-A record is one commit with what the message made. A message of more than INLINE bytes is written
-in pieces before that; the pieces of one that was not recorded after all are removed by and by.
+A record is one commit with what the message made, and with the message (:mod:`raw_messages`).
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
@@ -15,18 +13,15 @@ from sqlalchemy import Connection, Row, bindparam, delete, exists, func, select,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from xds.database.access import Database
-from xds.database.errors import DatabaseUnavailable
 from xds.database.lists import one_of
 from xds.database.reading import fetch
 from xds.database.statements import insert_rows
 from xds.errors import TransactionFailure, XDSRegistryBusy
 from xds.messaging.incoming import FiledDocument, FilingOutcome, IncomingMessage, MessageState
+from xds.messaging.raw_messages import KeptMessage
 from xds.messaging.tables import message, message_number, message_part
 from xds.messaging.verdicts import VERDICTS, MessageFinding
 
-INLINE: Final = 4 << 20
-"""Bytes of a message that are written in the commit of its record."""
-_PIECE: Final = 1 << 20
 _ABANDONED: Final = 3_600_000
 """Milliseconds after which the pieces of a message without a record are taken for abandoned."""
 _ACCEPTED: Final[Collection[MessageState]] = ("filed", "indexed", "held", "partial")
@@ -46,11 +41,6 @@ _REFUSED_BEFORE: Final = (
         _M.digest == bindparam("digest"),
         one_of.fixed(_M.state, _WAITING),
     )
-    .limit(1)
-)
-_PARTS: Final = (
-    select(message_part.c.content)
-    .where(message_part.c.message == bindparam("id"), message_part.c.place == bindparam("place"))
     .limit(1)
 )
 _NEW: Final = {
@@ -98,14 +88,6 @@ class MessageKeys:
             same_id=same_id,
             accepted_as=sha256(f"{same_id}{incoming.digest}".encode()).hexdigest(),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class KeptMessage:
-    """A message as it came, ready for the commit of its record."""
-
-    pieces: Sequence[bytes]
-    """None where they are written already."""
 
 
 def replayed(connection: Connection, keys: MessageKeys) -> FilingOutcome | None:
@@ -160,42 +142,6 @@ def _finding(said: Mapping[str, Any]) -> MessageFinding:
     )
 
 
-def keep(database: Database, record_id: str, incoming: IncomingMessage) -> KeptMessage:
-    """Make a message ready to be kept: a large one is written now."""
-    if incoming.size <= INLINE:
-        return KeptMessage(list(_pieces(incoming.raw())))
-    for place, piece in enumerate(_pieces(incoming.raw())):
-        with database.write() as connection:
-            database.release_memory(connection)
-            now = database.milliseconds(connection)
-            insert_rows(connection, message_part, [_part(record_id, now, place, piece)])
-    return KeptMessage(())
-
-
-def drop(database: Database, record_id: str, incoming: IncomingMessage) -> None:
-    """Remove the pieces of a message that is not recorded after all."""
-    if incoming.size > INLINE:
-        with suppress(DatabaseUnavailable), database.write() as connection:
-            connection.execute(delete(message_part).where(message_part.c.message == record_id))
-
-
-def _pieces(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    held: list[bytes] = []
-    size = 0
-    for block in blocks:
-        held.append(block)
-        size += len(block)
-        if size >= _PIECE:
-            yield b"".join(held)
-            held, size = [], 0
-    if held:
-        yield b"".join(held)
-
-
-def _part(record_id: str, now: int, place: int, piece: bytes) -> dict[str, Any]:
-    return {"message": record_id, "place": place, "content": piece, "written": now}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRecord:
     """A record about to be written."""
@@ -217,8 +163,7 @@ def write(database: Database, connection: Connection, new: NewRecord, kept: Kept
     keys = fetch(connection, _NEW[connection.dialect.name], row)
     if not keys:
         raise AlreadyAccepted
-    parts = [_part(row["id"], row["received"], *one) for one in enumerate(kept.pieces)]
-    insert_rows(connection, message_part, parts)
+    kept.write(connection, row["id"], row["received"])
     _write_numbers(connection, keys[0][0], new)
     if is_accepted:
         settle(connection, new)
@@ -302,18 +247,6 @@ def _document(made: FiledDocument) -> dict[str, str]:
         "unique_id": made.unique_id,
         "change": made.change,
     }
-
-
-def raw(database: Database, record_id: str) -> Iterator[bytes]:
-    """Yield a message as it came, piece by piece; nothing where it is no longer kept."""
-    place = 0
-    while True:
-        with database.read() as connection:
-            piece = connection.scalar(_PARTS, {"id": record_id, "place": place})
-        if piece is None:
-            return
-        yield bytes(piece)
-        place += 1
 
 
 def purge(database: Database, before: int) -> int:

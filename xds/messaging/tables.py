@@ -85,10 +85,15 @@ message_part = Table(
     Column("place", Integer, nullable=False),
     Column("content", LargeBinary, nullable=False),
     Column("written", BigInteger, nullable=False),
+    Column("document", Text),
+    Column("text_start", BigInteger),
+    Column("text_end", BigInteger),
     PrimaryKeyConstraint("message", "place"),
 )
 """Messages as they came, in pieces, by their ids.
 
+A piece is the bytes of ``content``; or, where ``document`` is a uniqueId, the base64 of that
+document from ``text_start`` to ``text_end``, and ``content`` the SHA-1 of the document.
 Of a large message they are written before its row, and are removed if that never comes.
 """
 Index("ix_message_part_written", message_part.c.written)

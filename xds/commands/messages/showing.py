@@ -9,15 +9,15 @@ import click
 
 from xds.commands.client.received_message import described_message
 from xds.commands.flags import with_config
-from xds.commands.maintenance.maintained import database_of
+from xds.commands.maintenance.maintained import maintained
 from xds.commands.messages.recorded import plain, told
 from xds.commands.terminal import printable
 from xds.config import Config
-from xds.database.access import Database
 from xds.hl7v2.message import Message, Unreadable
 from xds.hl7v2.spooled import SpooledMessage
-from xds.messaging import operations, records
+from xds.messaging import operations, raw_messages
 from xds.messaging.operations import RecordedMessage
+from xds.repository.repository import DocumentRepository
 
 _MOST_BYTES: Final = 1 << 31
 _WIDE: Final = 200
@@ -27,7 +27,7 @@ _MOST_LINES: Final = 500
 
 
 @click.command("show")
-@with_config("data", "database")
+@with_config("data", "database", "documents", "documents_options")
 @click.argument("name", metavar="MESSAGE")
 @click.option("--raw", "as_raw", is_flag=True, help="The message as it came, and nothing else.")
 def command(config: Config, name: str, as_raw: bool) -> None:
@@ -35,14 +35,14 @@ def command(config: Config, name: str, as_raw: bool) -> None:
 
     MESSAGE is its control id, of which the last is taken, or the id of its record.
     """
-    with database_of(config) as database, told():
-        with database.read() as connection:
+    with maintained(config) as domain, told():
+        with domain.database.read() as connection:
             found = operations.one(connection, name)
         if as_raw:
-            for piece in records.raw(database, found.id):
+            for piece in raw_messages.raw(domain.repository, found.id):
                 sys.stdout.buffer.write(piece)
             return
-        for line in (*_record(found), "", *_content(database, found)):
+        for line in (*_record(found), "", *_content(domain.repository, found)):
             click.echo(printable(line))
 
 
@@ -59,10 +59,10 @@ def _record(found: RecordedMessage) -> Iterator[str]:
                 yield f"{key.replace('_', ' '):<12} {text}"
 
 
-def _content(database: Database, found: RecordedMessage) -> Iterator[str]:
+def _content(repository: DocumentRepository, found: RecordedMessage) -> Iterator[str]:
     """Yield the message itself, field by field where it can be read."""
     with SpooledMessage(_MOST_BYTES) as source:
-        for piece in records.raw(database, found.id):
+        for piece in raw_messages.raw(repository, found.id, omits_removed=True):
             source.write(piece)
         source.finish()
         if not source.size:

@@ -17,7 +17,7 @@ from xds.hl7v2.acknowledgement import acknowledgements
 from xds.hl7v2.described import DescribedSegment, described_segments
 from xds.hl7v2.message import Message, Unreadable
 from xds.hl7v2.spooled import SpooledMessage
-from xds.messaging import operations, records
+from xds.messaging import operations, raw_messages
 from xds.messaging.doors.judging import habits_of, judgement_of
 from xds.messaging.incoming import FilingOutcome, MessageState
 from xds.messaging.operations import (
@@ -155,7 +155,7 @@ def _record(visit: Visit, action: str, found: RecordedMessage) -> None:
 
 def _content(visit: Visit, found: RecordedMessage) -> MessageContentView:
     with SpooledMessage(_MOST_BYTES) as source:
-        for block in records.raw(visit.domain.database, found.id):
+        for block in raw_messages.raw(visit.domain.repository, found.id, omits_removed=True):
             source.write(block)
         source.finish()
         if not source.size:

@@ -9,7 +9,7 @@ from xds.hl7v2.continuation import PartPlace, joined
 from xds.hl7v2.message import Message, Unreadable
 from xds.hl7v2.problems import MessageRefused
 from xds.hl7v2.spooled import LimitOf, SpooledMessage
-from xds.messaging import records
+from xds.messaging import raw_messages
 from xds.messaging.filing import FilingOutcome, IncomingMessage, MessageFiler
 from xds.messaging.flavours.table import FlavourTable
 from xds.messaging.fragments import MOST_PARTS, MessageFragments, TooManyParts
@@ -103,7 +103,7 @@ class PartsOfMessages:
     def _kept(self, record_id: str) -> SpooledMessage:
         """Return a part as it came; the caller closes it."""
         source = SpooledMessage(_MOST_BYTES)
-        for block in records.raw(self.filer.domain.database, record_id):
+        for block in raw_messages.raw(self.filer.domain.repository, record_id):
             source.write(block)
         source.finish()
         return source

@@ -1,6 +1,6 @@
 """One attempt to file a message: its steps, from what is known to the one commit."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha1
@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from xds.affinity_domain import AffinityDomain
 from xds.database.access import Database
-from xds.messaging import records
+from xds.messaging import raw_messages, records
 from xds.messaging.incoming import FiledDocument, FilingOutcome, IncomingMessage
 from xds.messaging.model import (
     CarriedContent,
@@ -19,7 +19,8 @@ from xds.messaging.model import (
     MessagePatient,
     RenderedContent,
 )
-from xds.messaging.records import KeptMessage, MessageKeys, NewRecord
+from xds.messaging.raw_messages import DocumentText, KeptMessage
+from xds.messaging.records import MessageKeys, NewRecord
 from xds.messaging.registering import (
     contents,
     orders,
@@ -121,7 +122,9 @@ class FilingAttempt:
                 if isinstance(content, RenderedContent) or id(content) in self.staged:
                     continue
                 try:
-                    self.staged[id(content)] = contents.stage(self.repository, content)
+                    self.staged[id(content)] = contents.stage(
+                        self.repository, content, self.incoming.raw
+                    )
                 except ContentRefused as refusal:
                     wrong += refusal.findings
         if wrong:
@@ -172,7 +175,7 @@ class FilingAttempt:
             further.append(submissions.of_changes(maker, plan.changes, title, digest))
         made = [*((submission,) if submission else ()), *(one.submission for one in further)]
         outcome = self.outcome(made[0] if made else None)
-        kept = self._kept()
+        kept = self._kept(self._texts())
         in_commit = self._in_commit(outcome, kept, [one.submission_set.id for one in made[1:]])
         access = self.access
         submitted = [one for each in made for one in each.objects]
@@ -195,7 +198,7 @@ class FilingAttempt:
                 with self.domain.database.write() as connection:
                     in_commit(connection)
         except BaseException:
-            records.drop(self.domain.database, self.record_id, self.incoming)
+            kept.drop(self.domain.database, self.record_id)
             raise
         return outcome
 
@@ -274,10 +277,29 @@ class FilingAttempt:
             in_place_of=self.in_place_of,
         )
 
-    def _kept(self) -> KeptMessage:
+    def _kept(self, texts: Iterable[DocumentText] = ()) -> KeptMessage:
         if self.updates is not None:
-            return KeptMessage(())
-        return records.keep(self.domain.database, self.record_id, self.incoming)
+            return KeptMessage()
+        return raw_messages.keep(self.domain.database, self.record_id, self.incoming, texts)
+
+    def _texts(self) -> Iterator[DocumentText]:
+        """Yield the stretches of the message that need not be kept beside the documents."""
+        known: set[int] = set()
+        for one in self.made.documents:
+            staged = self.staged.get(id(one.document.content))
+            if staged is None or id(staged) in known:
+                continue
+            known.add(id(staged))
+            passed = 0
+            for start, end in staged.text:
+                yield DocumentText(
+                    start=start,
+                    end=end,
+                    unique_id=one.unique_id,
+                    hash=staged.staged.hash,
+                    text_start=passed,
+                )
+                passed += end - start
 
     def is_stale(self) -> bool:
         """Tell whether something has changed by which the message was judged."""

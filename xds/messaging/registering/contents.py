@@ -4,12 +4,14 @@ What is declared counts for less than the bytes: they are told by their first on
 whole by their last. A document that is refused leaves nothing behind.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from xds import base64_blocks
 from xds.content import defaults
+from xds.messaging.incoming import RawBytes
 from xds.messaging.model import CarriedContent
 from xds.messaging.verdicts import CORRUPT, MIME, ContentRefused, refused
 from xds.metadata.objects import Code
@@ -59,6 +61,9 @@ class StagedContent:
     staged: StagedDocument
     mime_type: str
     format_code: Code
+    text: Sequence[tuple[int, int]] = ()
+    """The stretches of the message that are, one after the other, the base64 of the document as
+    :func:`base64_blocks.encode` writes it; none where its text is another one."""
 
 
 class _ContentLook:
@@ -70,7 +75,6 @@ class _ContentLook:
         self.tail = b""
         self.whole: list[bytes] = []
         self._size = 0
-        self.has_control = False
 
     def __iter__(self) -> Iterator[bytes]:
         for block in self._blocks:
@@ -89,20 +93,59 @@ class _ContentLook:
             self.whole.clear()
 
 
-def stage(repository: DocumentRepository, content: CarriedContent) -> StagedContent:
+class _TextComparison:
+    """Tells whether a text is the base64 of the blocks that it is given, without line breaks."""
+
+    def __init__(self, text: Iterator[bytes]) -> None:
+        self._text = text
+        self._is_same = True
+        self._rest = b""
+        self._ahead = b""
+
+    def passing(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """Pass blocks on, and compare them."""
+        for block in blocks:
+            if self._is_same:
+                data = self._rest + block
+                whole = len(data) - len(data) % 3
+                self._rest = data[whole:]
+                self._compare(data[:whole])
+            yield block
+        self._compare(self._rest)
+
+    def _compare(self, data: bytes) -> None:
+        for encoded in base64_blocks.encode([data]):
+            while len(self._ahead) < len(encoded) and (more := next(self._text, b"")):
+                self._ahead += more
+            self._is_same = self._is_same and self._ahead.startswith(encoded)
+            self._ahead = self._ahead[len(encoded) :]
+
+    def is_same(self) -> bool:
+        """Tell it after the last block."""
+        return self._is_same and not self._ahead and not any(self._text)
+
+
+def stage(repository: DocumentRepository, content: CarriedContent, raw: RawBytes) -> StagedContent:
     """Take a document in; ContentRefused (CORRUPT, MIME) where it is not what it should be.
 
-    TransactionFailure or StoreError where the store cannot take it.
+    ``raw`` is the message. TransactionFailure or StoreError where the store cannot take it.
     """
+    stretches = content.text()
+    compared = _TextComparison(block for one in stretches for block in raw(*one))
     look = _ContentLook(content.chunks())
-    staged = repository.stage(look)
+    staged = repository.stage(compared.passing(look) if stretches else look)
     try:
         mime_type, format_code = _judged(look, content)
     except ContentRefused:
         with suppress(StoreError):
             repository.store.discard([staged])
         raise
-    return StagedContent(staged=staged, mime_type=mime_type, format_code=format_code)
+    return StagedContent(
+        staged=staged,
+        mime_type=mime_type,
+        format_code=format_code,
+        text=stretches if compared.is_same() else (),
+    )
 
 
 def judged(content: CarriedContent, take: Callable[[bytes], object]) -> str:

@@ -77,7 +77,15 @@ class Carrier:
 
     def content(self) -> CarriedContent:
         """Return the document; its blocks raise ContentRefused as the model says."""
-        return CarriedContent(chunks=self._chunks, mime_type=self.mime_type, location=self.location)
+        return CarriedContent(
+            chunks=self._chunks,
+            mime_type=self.mime_type,
+            location=self.location,
+            text=self._text if self.encoding == "base64" else tuple,
+        )
+
+    def _text(self) -> Sequence[tuple[int, int]]:
+        return [one.segment.stretch(_DATA, one.repetition, one.component) for one in self.pieces]
 
     def _chunks(self) -> Iterator[bytes]:
         is_empty = True
