@@ -61,6 +61,10 @@ def test_a_destination_is_read_with_what_it_does_not_say(tmp_path: Path) -> None
         (GOOD.replace("not =", "none ="), "rule: unknown key none; known are "),
         (GOOD.replace("^^2.16.840.1.113883.6.96", ""), "is not of the form code^^codingScheme"),
         (GOOD.replace('"ORU"', '"ADT"'), "form.message: "),
+        (
+            GOOD.replace("[[destination.rule]]", 'merges = "A41"\n[[destination.rule]]'),
+            "merges: Input should be",
+        ),
         (_asking("NE", "NE"), "a message that is not answered when it is taken"),
         (_asking("ER", ""), "a message that is not answered when it is taken"),
         (_asking("", "ER"), "a message that is not answered when it is taken"),

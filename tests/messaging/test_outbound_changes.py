@@ -37,6 +37,7 @@ DESTINATIONS: Final = """
 name = "record"
 address = "{record}"
 changes = ["registered", "replaced", "appended", "updated", "withdrawn"]
+merges = "documents"
 lanes = 64
 answer_seconds = 1.0
 
@@ -50,10 +51,12 @@ address = "{lab}"
 receiving_application = "lab"
 receiving_facility = "T25"
 changes = ["registered", "replaced", "appended", "updated", "withdrawn"]
+form = {{ updated = "T03" }}
 
 [[destination]]
 name = "practice"
 address = "{practice}"
+merges = "A40"
 rule = [{{ any = [{{ practice = ["P84001"] }}, {{ postcode_area = ["BL"] }}] }}]
 """
 
@@ -318,7 +321,12 @@ def test_changed_metadata_are_told_where_that_is_wanted(wards: Wards) -> None:
     told = wards.record.wait_for(2, patient)
     assert triggers(told) == ["T02", "T04"]
     assert segment(told[1], "TXA")[25] == "Another title"
-    assert triggers(wards.lab.wait_for(1, patient)) == ["T04"]  # others have changed it
+    assert [one[0] for one in told[1]] == ["MSH", "EVN", "PID", "PV1", "TXA", "OBX"]
+    told = wards.lab.wait_for(1, patient)  # others have changed it
+    assert triggers(told) == ["T03"]
+    assert segment(told[0], "MSH")[9] == "MDM^T03^MDM_T01"
+    assert segment(told[0], "TXA")[25] == "Another title"
+    assert [one[0] for one in told[0]] == ["MSH", "EVN", "PID", "PV1", "TXA"]  # no content
 
 
 def test_what_was_withdrawn_and_is_there_again_is_told(wards: Wards) -> None:
@@ -344,8 +352,39 @@ def test_a_document_of_a_merged_patient_goes_out_under_the_surviving_id(wards: W
     finally:
         operations.resume(database, wards.destination("record"))
         database.close()
-    (told,) = wards.record.wait_for(1, new)
+    told, *_ = wards.record.wait_for(1, new)
     assert segment(told, "PID")[3].startswith(f"{new}^^^NHS^NH")
+
+
+def test_a_merge_is_told_as_a_destination_wants_it(wards: Wards) -> None:
+    first, second, third = (nhs_number() for _ in range(3))
+    ids = [f"{one}^^^&{NHS}&ISO" for one in (first, second, third)]
+    wards.take(*(adt("A28", f"PID|1||{one}||Doe^Ann") for one in ids))
+    number, other = report_number(), report_number()
+    wards.take(mdm("T02", first, number, practice="P84001"), mdm("T02", second, other))
+    wards.record.wait_for(1, first)
+    wards.record.wait_for(1, second)
+    wards.practice.wait_for(1, first)
+    wards.take(merge(ids[0], ids[1]))
+    # the documents of the subsumed patient, and no other
+    moved, _ = wards.record.wait_for(2, f"{second}^^^NHS")[::-1]
+    assert segment(moved, "MSH")[9] == "MDM^T08^MDM_T02"
+    assert segment(moved, "TXA")[12].startswith(f"{number}^")
+    assert segment(moved, "OBX")[2] == "ED"
+    (told,) = wards.practice.wait_for(1, "ADT^A40")
+    assert [one[0] for one in told] == ["MSH", "EVN", "PID", "MRG"]
+    assert segment(told, "PID")[3] == f"{second}^^^NHS^NH"
+    assert segment(told, "PID")[5].startswith("Doe^Ann")
+    assert segment(told, "MRG")[1] == f"{first}^^^NHS^NH"
+    decided = wards.decided(told)
+    assert set(decided) == {"record", "practice", "lab"}
+    assert decided["lab"] == "not chosen"
+    # both again, of whom one has come by a merge
+    wards.take(merge(ids[1], ids[2]))
+    told_again = wards.record.wait_for(2, f"{third}^^^NHS")
+    assert {segment(one, "TXA")[12].partition("^")[0] for one in told_again} == {number, other}
+    chained = wards.practice.wait_for(2, "ADT^A40")[1]
+    assert segment(chained, "MRG")[1] == f"{second}^^^NHS^NH"
 
 
 def _wait_for_held(database: Database, number: int) -> None:

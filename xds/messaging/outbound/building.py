@@ -37,6 +37,8 @@ class DocumentToSend:
     """The document; None where the message has none."""
     change: ChangeToTell
     is_preliminary: bool = False
+    merge: tuple[str, str] | None = None
+    """The subsumed patient id and the surviving one, where a merge is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,8 @@ def build(
     destination: Destination, message: MessageToSend, document: DocumentToSend
 ) -> MessageWriter:
     """Make the message of a document."""
+    if document.merge is not None:
+        return _Builder(destination, message, document).merged(*document.merge)
     if destination.form.message == "ORU":
         return _Builder(destination, message, document).oru()
     return _Builder(destination, message, document).mdm()
@@ -102,6 +106,17 @@ class _Builder:
             self._content(writer, "P" if self.document.is_preliminary else "F")
         return writer
 
+    def merged(self, subsumed: str, surviving: str) -> MessageWriter:
+        """MSH EVN PID MRG (ITI TF-2 3.8.4.2.2)."""
+        writer = self._begun("ADT", "A40", "ADT_A39")
+        writer.segment("EVN", {1: "A40", 2: _time(self.message.now)})
+        info = dict(_source_info(self._entry))
+        fields = {1: "1", 3: self._identifier(surviving)}
+        fields |= {number: info[number] for number in (5, 7, 8) if number in info}
+        writer.segment("PID", fields)
+        writer.segment("MRG", {1: self._identifier(subsumed)})
+        return writer
+
     def trigger(self) -> str:
         """Return the trigger event of an MDM."""
         match self.document.change:
@@ -111,6 +126,8 @@ class _Builder:
                 return self._form.updated
             case "appended":
                 return "T06"
+            case "moved":
+                return "T08"
             case "replaced":
                 same = self._number(self.document.parent) == self._number(self._entry)
                 return "T08" if same and self._form.replaced == "T10" else self._form.replaced
@@ -174,7 +191,7 @@ class _Builder:
             return "X"
         if self.document.is_preliminary:
             return "P"
-        return "C" if self.document.change == "replaced" else "F"
+        return "C" if self.document.change in ("replaced", "moved") else "F"
 
     def _txa(self, trigger: str) -> dict[int, str | StreamedField]:
         entry, parent = self._entry, self.document.parent

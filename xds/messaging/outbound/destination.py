@@ -10,10 +10,13 @@ from typing import Final, Literal
 from xds.messaging.verdicts import AcknowledgementReading
 from xds.metadata.criteria import Criterion
 
-ChangeToTell = Literal["registered", "replaced", "appended", "updated", "withdrawn"]
+ChangeToTell = Literal[
+    "registered", "replaced", "appended", "updated", "withdrawn", "moved", "merged"
+]
 """``registered``: a document is new. ``replaced``: it takes the place of another one.
 ``appended``: it is an addendum to another one. ``updated``: its metadata have changed.
-``withdrawn``: it is Deprecated without a successor, or removed."""
+``withdrawn``: it is Deprecated without a successor, or removed. ``moved``: it is of another patient
+since a merge. ``merged``: a patient whose documents are there was merged into another one."""
 
 CHANGES: Final[Sequence[ChangeToTell]] = (
     "registered",
@@ -87,6 +90,9 @@ class Destination:
     order: LaneOrder = "patient"
     lanes: int = 4
     """Connections at most, each for the patients of a lane."""
+    merges: Literal["nothing", "documents", "A40"] = "nothing"
+    """What a merge of patients is told as: each document that is there under the surviving id, or
+    one ADT^A40."""
     reading: AcknowledgementReading = "hl7"
     """How its AE and AR are understood."""
     refusals: int = 10

@@ -84,6 +84,7 @@ class _DestinationTable(_StrictTable):
     preliminary: bool = False
     order: LaneOrder = "patient"
     lanes: Annotated[int, Field(ge=1, le=64)] = 4
+    merges: Literal["nothing", "documents", "A40"] = "nothing"
     reading: AcknowledgementReading = "hl7"
     refusals: Annotated[int, Field(ge=1)] = 10
     answer_seconds: Annotated[float, Field(gt=0)] = 30.0
@@ -95,6 +96,8 @@ class _DestinationTable(_StrictTable):
             raise ValueError(
                 "a FHIR message goes by http or https, to an address that ends in $process-message"
             )
+        if self.form.message == "FHIR" and self.merges == "A40":
+            raise ValueError("merges: a FHIR message has no A40; it may be documents")
         return self
 
     def destination(self) -> Destination:

@@ -17,6 +17,7 @@ from xds.metadata.criteria import ANYTHING, equal
 from xds.metadata.objects import DocumentEntry
 from xds.notification import told
 from xds.outgoing.delivery import NotDelivered, Undeliverable
+from xds.registry import events
 from xds.registry.queries.views import RegistryView
 from xds.registry.queries.visibility import EVERYTHING
 from xds.repository import index
@@ -57,6 +58,8 @@ class DocumentsToSend:
         view = RegistryView(connection, told.MOST_OBJECTS, EVERYTHING)
         latest = view.find(DocumentEntry, [equal("logical_id", [message.logical_id])])
         entry = latest[0].thing if latest else None
+        if message.change == "merged":
+            return self._merge(connection, message, entry)
         if message.change == "withdrawn":
             if not _is_there(connection, message):
                 entry = self._parent(view, connection, message)
@@ -80,6 +83,18 @@ class DocumentsToSend:
             blocks=None if message.change == "withdrawn" else self._blocks(connection, entry),
             is_preliminary=preliminary,
         )
+
+    def _merge(
+        self, connection: Connection, message: OutboundMessage, entry: DocumentEntry | None
+    ) -> DocumentToSend:
+        """Return what tells of a merge, with one of the documents of the patient."""
+        found = events.after(connection, message.event - 1, until=message.event, at_most=1)
+        entry = entry or _past(connection, message.entry_uuid)
+        if entry is None or not found:
+            raise Undeliverable("nothing is left of the patient's document")
+        (merge,) = found
+        both = merge.patient_id or "", merge.survivor or ""
+        return DocumentToSend(entry=entry, parent=None, change="merged", blocks=None, merge=both)
 
     def _parent(
         self, view: RegistryView, connection: Connection, message: OutboundMessage

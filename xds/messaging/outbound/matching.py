@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from xds.config import Config
 from xds.database.access import Database
-from xds.messaging.outbound import destinations_file, records
+from xds.messaging.outbound import destinations_file, merging, records
 from xds.messaging.outbound.destination import ChangeToTell, Destination
 from xds.messaging.outbound.origins import DocumentOrigin, origins
 from xds.messaging.outbound.records import NewOutbound, OutboundState
@@ -78,6 +78,7 @@ def decisions(
     patients = patient_links.details(connection, changes.patients)
     held = dict(records.held(connection, changes.ending))
     for event in found:
+        yield from merging.decisions(connection, destinations, event, is_replay=is_replay)
         told_as, entry = changes.change(event), changes.entry(event)
         if told_as is None or entry is None:
             continue
