@@ -8,12 +8,11 @@ from xds.messaging.model import ResultRow
 from xds.messaging.rendering.text import HEADS, cells, level
 from xds.rendering import fonts
 from xds.rendering.pages import GREY, LEADING, Flow
+from xds.rendering.pdf_parts import shared, widest
 from xds.rendering.pdf_text import monospaced
 
 SIZE: Final = 8.5
 _GAP: Final = 9.0
-_SPREAD: Final = 26.0
-"""How much wider than needed a column may be."""
 _INDENT: Final = 9.0
 _NOTE_SIZE: Final = 8.0
 _GROUP_GAP: Final = 5.0
@@ -88,31 +87,15 @@ def _columns(
     for at in used:
         texts = {HEADS[at], *(texts[at] for texts in measured)}
         extra = indent if at == 0 else 0.0
-        wanted.append(extra + max(_widest(text.split("\n")) for text in texts))
-        words = extra + max(_widest(text.split()) for text in texts)
+        wanted.append(extra + max(widest(text.split("\n"), SIZE) for text in texts))
+        words = extra + max(widest(text.split(), SIZE) for text in texts)
         least.append(min(words, room * _WIDEST_WORD))
-    widths = _shared(wanted, least, room - _GAP * (len(used) - 1))
+    widths = shared(wanted, least, room - _GAP * (len(used) - 1))
     found, x = [], 0.0
     for at, width in zip(used, widths, strict=True):
         found.append(_Column(at, x, width))
         x += width + _GAP
     return found
-
-
-def _widest(texts: Sequence[str]) -> float:
-    return max((fonts.width(text, fonts.BOLD, SIZE) for text in texts), default=0.0)
-
-
-def _shared(wanted: Sequence[float], least: Sequence[float], room: float) -> Sequence[float]:
-    """Return the widths of columns: what they want if it fits, else between that and the least."""
-    if sum(wanted) <= room:
-        spread = min(_SPREAD, (room - sum(wanted)) / len(wanted))
-        return [width + spread for width in wanted]
-    if sum(least) >= room:
-        return [width * room / sum(least) for width in least]
-    slack = [most - fewest for most, fewest in zip(wanted, least, strict=True)]
-    share = (room - sum(least)) / sum(slack)
-    return [fewest + share * one for fewest, one in zip(least, slack, strict=True)]
 
 
 def _row(flow: Flow, columns: Sequence[_Column], row: ResultRow, texts: Sequence[str]) -> None:
