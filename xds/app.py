@@ -10,10 +10,12 @@ from xds.config import Config
 from xds.console import application as console_application
 from xds.console.rendering import ROOT as CONSOLE
 from xds.content.forms import table as form_table
+from xds.content.reading.rules import ReadingRules
 from xds.database.errors import DatabaseUnavailable
 from xds.dsubm import interactions as dsubm
 from xds.fhir import application
 from xds.fhir.interactions import Interaction
+from xds.fhir_forms import interactions as fhir_forms
 from xds.fhir_messages import interactions as fhir_messages
 from xds.http import pages
 from xds.messaging.doors import http
@@ -50,6 +52,7 @@ INTERACTIONS: Final = (
     *mhd.INTERACTIONS,
     *dsubm.INTERACTIONS,
     *fhir_messages.INTERACTIONS,
+    *fhir_forms.INTERACTIONS,
 )
 """What is answered below /fhir: the rows of each FHIR service."""
 
@@ -107,7 +110,7 @@ def _with_forms(config: Config, domain: AffinityDomain) -> AffinityDomain:
     made = OnDemandDocuments(
         registry=domain.registry_here,
         repository=domain.repository_here,
-        forms=form_table.read(config.document_forms),
+        forms=form_table.read(config.document_forms, ReadingRules(systems=domain.systems)),
         recording=InterceptorChain((domain.audit_log.trail,) if domain.audit_log else ()),
         keeps=config.on_demand_snapshots == "yes",
     )

@@ -41,6 +41,19 @@ class PlacedBox:
     """Thickness."""
 
 
+@dataclass(frozen=True, slots=True)
+class PlacedImage:
+    """A picture on a page."""
+
+    x: float
+    y: float
+    """Of its upper edge."""
+    width: float
+    height: float
+    data: bytes
+    """PNG or JPEG without transparency, in RGB or grey."""
+
+
 @dataclass(slots=True)
 class Sheet:
     """One page."""
@@ -48,6 +61,7 @@ class Sheet:
     is_wide: bool
     texts: list[PlacedText] = field(default_factory=list)
     boxes: list[PlacedBox] = field(default_factory=list)
+    images: list[PlacedImage] = field(default_factory=list)
 
     @property
     def size(self) -> tuple[float, float]:
@@ -61,6 +75,8 @@ class Flow:
     def __init__(self, banner: Callable[["Flow"], None], *, is_wide: bool = False) -> None:
         self.sheets: list[Sheet] = []
         self.y = 0.0
+        self._top = 0.0
+        """Where a page begins below the banner."""
         self._banner = banner
         self.running: Callable[[], None] | None = None
         """What is repeated at the top of each page, below the banner."""
@@ -86,6 +102,7 @@ class Flow:
         self.sheets.append(Sheet(is_wide))
         self.y = MARGIN
         self._banner(self)
+        self._top = self.y
         if self.running is not None:
             self.running()
 
@@ -119,6 +136,15 @@ class Flow:
         """Place a text over as many lines as it needs."""
         for line in fonts.wrapped(text, font, size, self.room - x):
             self.line(line, font, size, x, grey)
+
+    def image(self, data: bytes, width: float, height: float, x: float = 0.0) -> None:
+        """Place a picture, as small as it must be to fit on one page."""
+        whole = self.sheet.size[1] - FOOT - self._top
+        scale = min(1.0, (self.room - x) / width, whole / height)
+        width, height = width * scale, height * scale
+        self.reserve(height)
+        self.sheet.images.append(PlacedImage(MARGIN + x, self.y, width, height, data))
+        self.y += height
 
     def rule(self, line: float = 0.3, x: float = 0.0) -> None:
         """Place a rule over the width."""

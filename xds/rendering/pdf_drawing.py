@@ -66,6 +66,8 @@ def drawn(sheets: Sequence[Sheet], about: PdfDescription) -> bytes:
                 pdf.rect(box.x, box.y, box.width, box.height)
             else:
                 pdf.line(box.x, box.y, box.x + box.width, box.y)
+        for image in sheet.images:
+            pdf.image(io.BytesIO(image.data), image.x, image.y, image.width, image.height)
         for one in sheet.texts:
             _write(pdf, one.x, one.y, one.text, one.font, one.size, one.grey)
         of_all = f"Page {number} of {len(sheets)}"

@@ -1,33 +1,68 @@
-"""The forms of one deployment: a row for each."""
+"""The forms of one deployment: a row for each.
+
+What needs libraries that take long to import is imported when it is asked for.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from xds import __version__
+from xds.content.forms import marks
 from xds.content.forms import settings as form_settings
+from xds.content.forms.reading import bare_type, document_of, is_structured
 from xds.content.forms.settings import FormSettings, FormSettingsError
 from xds.content.forms.xds_sd import ScannedDocumentMaker
-from xds.metadata.objects import DocumentEntry
-from xds.on_demand.forms import DocumentForm, DocumentForms, FormRequest, NotConvertible
+from xds.content.reading.rules import PLAIN, ReadingRules
+from xds.metadata import vocabulary as v
+from xds.metadata.objects import Code, DocumentEntry
+from xds.on_demand.forms import DocumentForm, DocumentForms, FormRequest, FormType
 
-NAMES: Final = ("xds-sd",)
+if TYPE_CHECKING:
+    from xds.rendering.pdf_drawing import Conformance
+
+NAMES: Final = ("pdf", "xds-sd")
 """Of all forms that there are."""
+_PDF: Final = FormType(
+    "application/pdf", Code(v.MIME_TYPE_SUFFICIENT, v.IHE_FORMAT_CODES, "mimeType Sufficient")
+)
+_PICTURES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 
-def read(path: Path | None) -> DocumentForms:
+def read(path: Path | None, rules: ReadingRules = PLAIN) -> DocumentForms:
     """Return the forms as the file of the option document_forms has them; FormSettingsError."""
     found = form_settings.read(path, dict.fromkeys(NAMES))
-    rows = {one.name: one for one in _rows(found)}
+    rows = {one.name: one for one in _rows(found, rules)}
     if asked := {one.form for one in found.rules} - rows.keys():
         why = "needs the table organisation, with name, id and country, and xds_sd.patient_country"
         raise FormSettingsError(f"form {asked.pop()} {why}")
     return DocumentForms(rows, f"{__version__} {found.digest}", found.rules)
 
 
-def _rows(settings: FormSettings) -> Iterator[DocumentForm]:
+def _rows(settings: FormSettings, rules: ReadingRules) -> Iterator[DocumentForm]:
+    def pdf(request: FormRequest, conformance: "Conformance" = "PDF/A-2U") -> bytes:
+        from xds.content.forms import pdf
+
+        (source,) = request.sources
+        document = document_of(source, rules)
+        made = pdf.PdfSource(
+            document=document,
+            entry=source.entry,
+            data=source.read() if document.kind == "image" else b"",
+            told=marks.converted(source.entry.unique_id or "", request.made),
+            made=request.made,
+            conformance=conformance,
+        )
+        return pdf.render(made)
+
+    yield DocumentForm(
+        name="pdf",
+        title="PDF",
+        type_of=lambda entry: _PDF if _is_shown(entry) else None,
+        build=pdf,
+    )
     if settings.organisation.is_whole and settings.xds_sd.patient_country:
-        wrapping = ScannedDocumentMaker(settings, _no_pdf, _never)
+        wrapping = ScannedDocumentMaker(settings, lambda one: pdf(one, "PDF/A-1B"), is_structured)
         yield DocumentForm(
             name="xds-sd",
             title="as XDS-SD",
@@ -36,9 +71,5 @@ def _rows(settings: FormSettings) -> Iterator[DocumentForm]:
         )
 
 
-def _never(_: DocumentEntry) -> bool:
-    return False
-
-
-def _no_pdf(_: FormRequest) -> bytes:
-    raise NotConvertible("the document cannot be had as PDF")
+def _is_shown(entry: DocumentEntry) -> bool:
+    return is_structured(entry) or bare_type(entry) in {"text/plain", *_PICTURES}

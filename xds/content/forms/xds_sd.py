@@ -12,6 +12,7 @@ from typing import Final
 from lxml import etree
 
 from xds.content.forms import cda_header, marks
+from xds.content.forms.reading import bare_type
 from xds.content.forms.settings import FormSettings, ScannedDocumentSettings
 from xds.content.reading import kinds
 from xds.metadata import vocabulary as v
@@ -46,7 +47,7 @@ class ScannedDocumentMaker:
 
     def type_of(self, entry: DocumentEntry) -> FormType | None:
         """Return whether a text or a PDF would be wrapped."""
-        mime_type = _bare(entry)
+        mime_type = bare_type(entry)
         if mime_type == "text/plain":
             return TEXT
         return PDF if mime_type == "application/pdf" or self.renders(entry) else None
@@ -54,7 +55,7 @@ class ScannedDocumentMaker:
     def build(self, request: FormRequest) -> bytes:
         """Wrap a document; NotConvertible where its bytes are not what it is registered as."""
         (source,) = request.sources
-        mime_type = _bare(source.entry)
+        mime_type = bare_type(source.entry)
         if mime_type == "text/plain":
             text, _ = kinds.decoded(source.read())
             return self._wrapped(request, text.encode(), "text/plain;charset=UTF-8")
@@ -74,10 +75,6 @@ class ScannedDocumentMaker:
         etree.cleanup_namespaces(made, top_nsmap={"xsi": XSI})
         document: bytes = etree.tostring(made, xml_declaration=True, encoding="UTF-8")
         return document
-
-
-def _bare(entry: DocumentEntry) -> str:
-    return (entry.mime_type or "").partition(";")[0].strip().lower()
 
 
 def _header(request: FormRequest, settings: FormSettings) -> Iterator[Element]:

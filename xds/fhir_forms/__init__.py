@@ -1,0 +1,1 @@
+"""Forms of documents for FHIR clients, a FHIR service: documents that are made on request."""
