@@ -240,7 +240,10 @@ class _Responder:
         """Read all of a request but its resource: how it is to be answered, indented or not."""
         environ = request.env
         parameters = self._parameters(environ)
-        form, pretty = requests.wanted(environ, parameters)
+        if self.interaction.gives_content:
+            form, pretty = requests.wanted_if_any(environ, parameters)
+        else:
+            form, pretty = requests.wanted(environ, parameters)
         access.transaction = self.interaction.transaction(parameters)
         call = Call(
             access=access,
@@ -371,6 +374,9 @@ def _send(
         raise Refused.because(412, "conflict", "the resource is not as the request demands it")
     if verdict == conditional.NOT_MODIFIED:
         response.status = verdict
+    elif answer.content is not None:
+        response.content_type = answer.content.media_type
+        response.data = answer.content.data
     elif answer.resource is not None:
         response.content_type = rendering.content_type(form)
         blocks = rendering.blocks(answer.resource, form, pretty=pretty)

@@ -37,10 +37,19 @@ class Call:
     """What was amiss in the body and could be read all the same; the answer will tell them."""
 
 
+@dataclass(frozen=True, slots=True)
+class RawContent:
+    """A document as it is, in place of a resource."""
+
+    media_type: str
+    data: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What is sent back: a resource, in the form that the client takes."""
+    """What is sent back: a resource, in the form that the client takes, or a document as it is."""
 
-    resource: Resource | None
+    resource: Resource | None = None
+    content: RawContent | None = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)

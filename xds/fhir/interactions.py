@@ -98,6 +98,8 @@ class Interaction:
     is_lenient: bool = False
     """Whether the handler itself judges a body that is not as FHIR has it: what is wrong is among
     the warnings of the call, with severity ``error``."""
+    gives_content: bool = False
+    """Whether the answer may be a document as it is, whatever form of FHIR the client takes."""
     needs_body: bool = True
     """Whether there must be one, where there can be one."""
     takes: Callable[[Resource], bool] | None = None

@@ -9,6 +9,7 @@ import falcon
 from xds.config import Config
 from xds.fhir.http import negotiation
 from xds.fhir.r4.outcome import Refused
+from xds.fhir.vocabulary import FHIR_JSON
 from xds.url_allowlist import BadTarget, Target
 
 Parameters = tuple[tuple[str, str], ...]
@@ -34,6 +35,15 @@ def wanted(environ: dict[str, Any], parameters: Parameters) -> tuple[str, bool]:
     form = negotiation.answer_form(environ.get("HTTP_ACCEPT", ""), given.get("_format"))
     environ[FORM] = form
     return form, given.get("_pretty") == "true"
+
+
+def wanted_if_any(environ: dict[str, Any], parameters: Parameters) -> tuple[str, bool]:
+    """Return the same where the answer is no resource as a rule: anything may be wanted."""
+    try:
+        return wanted(environ, parameters)
+    except Refused:
+        environ[FORM] = FHIR_JSON
+        return FHIR_JSON, False
 
 
 def base(request: falcon.Request, config: Config) -> str:
