@@ -32,7 +32,6 @@ FURTHER = (
     "message_fragment",
     *("patient_link", "patient_details"),
     *("outbound_message", "outbound_part", "paused_destination"),
-    *("outbound_message", "paused_destination"),
     *("document_set_member", "awaited_document"),
     *("account", "account_session", "login_failure"),
     "built_document",

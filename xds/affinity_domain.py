@@ -18,7 +18,7 @@ from xds.metadata.criteria import ANYTHING, Criterion, evaluate, is_anything
 from xds.metadata.document_request import DocumentRequest
 from xds.metadata.objects import Code, DocumentEntry
 from xds.metadata.rules.case import Policy
-from xds.metadata.submission import Registration, Submission
+from xds.metadata.submission import Registration, StatedVersions, Submission
 from xds.metadata.systems import Systems
 from xds.notification.subscriptions import Subscriptions
 from xds.on_demand.forms import OnDemandSource
@@ -33,7 +33,7 @@ from xds.repository.index import Connection
 from xds.repository.pending_registrations import registered
 from xds.repository.reading import uncounted
 from xds.repository.registering import RemoteRegistration, RemoteRegistry
-from xds.repository.repository import DocumentRepository, Register
+from xds.repository.repository import DocumentRepository, ReadVersion, Register
 from xds.repository.store import DocumentStore, open_store
 from xds.security import policy_file
 from xds.security.caller import Caller
@@ -85,6 +85,8 @@ class AffinityDomain:
     """What code systems and identifier systems are called in XDS and in FHIR."""
     metrics: Metrics | None
     """What counts in this process, where it serves and the options want it."""
+    read_version: ReadVersion | None = None
+    """Reads what documents of ITI-41 say of their versions, where the options want it."""
     on_demand: OnDemandSource | None = None
     """Who makes documents of those that are here; None where nobody does."""
 
@@ -96,6 +98,7 @@ class AffinityDomain:
         *,
         serves: bool = False,
         metrics: Metrics | None = None,
+        read_version: ReadVersion | None = None,
     ) -> "AffinityDomain":
         """Open database and store; DatabaseUnavailable or StoreUnavailable when that fails.
 
@@ -141,6 +144,7 @@ class AffinityDomain:
             broker_rules=BrokerRules.read(config) if subscriptions else None,
             systems=systems,
             metrics=metrics,
+            read_version=read_version if config.provided_versions == "read" else None,
         )
 
     @property
@@ -385,6 +389,7 @@ def _policy(config: Config) -> Policy:
         limited_metadata=config.minimal_metadata == "accept",
         home_community_id=config.home_community_id,
         restricted_attributes=frozenset((config.restricted_attributes or "").split()),
+        lower_versions=config.lower_versions,
     )
 
 
@@ -394,9 +399,11 @@ def _register(
     in_commit: InCommit,
     visible: Criterion,
     further: Sequence[Registration],
+    stated: StatedVersions,
 ) -> Sequence[RegistryError]:
-    registry.register(submission, further=further, in_commit=in_commit, visible=visible)
-    return ()
+    return registry.register(
+        submission, further=further, in_commit=in_commit, visible=visible, stated=stated
+    )
 
 
 def _legal_hold_codes(config: Config) -> Sequence[str]:

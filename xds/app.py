@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from xds import channels, logs, schema_validation, subscribers, trace_context, tracing
@@ -11,6 +12,8 @@ from xds.console import application as console_application
 from xds.console.rendering import ROOT as CONSOLE
 from xds.content.forms import table as form_table
 from xds.content.reading.rules import ReadingRules
+from xds.content.versions.reading import read as read_version
+from xds.content.versions.reading import version_rules
 from xds.database.errors import DatabaseUnavailable
 from xds.dsubm import interactions as dsubm
 from xds.fhir import application
@@ -22,6 +25,7 @@ from xds.messaging.doors import http
 from xds.messaging.doors.opening import message_endpoint, message_operations
 from xds.messaging.outbound.keeping import OutboundKeeper
 from xds.metadata.catalogue import BROKER
+from xds.metadata.systems import Systems
 from xds.mhd import interactions as mhd
 from xds.notification.keeper import SubscriptionKeeper
 from xds.on_demand.documents import OnDemandDocuments
@@ -66,7 +70,7 @@ def create_app(
     ``interactions``, the rows of its services.
     """
     metrics = Metrics() if config.metrics == "yes" else None
-    domain = _with_forms(config, AffinityDomain.open(config, serves=True, metrics=metrics))
+    domain = _with_forms(config, _opened(config, metrics))
     if metrics and domain.audit_log:
         metrics.watch_spool(domain.audit_log.spooled)
     if metrics and domain.database.is_sqlite:
@@ -115,6 +119,14 @@ def _with_forms(config: Config, domain: AffinityDomain) -> AffinityDomain:
         keeps=config.on_demand_snapshots == "yes",
     )
     return replace(domain, on_demand=made)
+
+
+def _opened(config: Config, metrics: Metrics | None) -> AffinityDomain:
+    """Open the affinity domain, which knows how documents of ITI-41 are read."""
+    rules = version_rules(config, Systems.read(config.identifier_systems))
+    return AffinityDomain.open(
+        config, serves=True, metrics=metrics, read_version=partial(read_version, rules=rules)
+    )
 
 
 def tell_surprises(config: Config) -> None:

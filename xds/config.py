@@ -115,6 +115,8 @@ class Config(
             raise ValueError("mllp_port: the patient feed is for the registry at registry_url")
         if self.messages == "yes" and "fhir" not in self.places:
             raise ValueError("messages are for a server that is registry and repository")
+        if self.registry_url and self.provided_versions == "read":
+            raise ValueError("provided_versions: they are for the registry at registry_url")
         if self.message_folder and not (self.takes_messages and self.mllp_port is not None):
             raise ValueError("message_folder: it needs mllp_port, and messages to be taken")
         if self.has_websockets and "fhir" not in self.places:

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from tests.fhir.genomics import CDA, FHIR_DOCUMENT_JSON, FHIR_DOCUMENT_XML, edited, fhir_document
+from xds.content.reading.rules import ReadingRules
 from xds.content.versions.reading import MOST_BYTES, VersionLook, read
 from xds.metadata import vocabulary as v
 from xds.metadata.submission import StatedRelation, StatedVersion
 from xds.metadata.systems import Systems
 
-SYSTEMS = Systems.read(None)
+RULES = ReadingRules(systems=Systems.read(None))
 SET = '<setId root="2.999.3.9" extension="S1"/>'
 NUMBER = '<versionNumber value="2"/>'
 EXTENSION = "http://hl7.org/fhir/StructureDefinition/composition-clinicaldocument-versionNumber"
@@ -32,7 +33,7 @@ def related(kind: str, *parts: str) -> str:
 
 
 def stated(data: bytes) -> StatedVersion:
-    found = read(data, SYSTEMS)
+    found = read(data, RULES)
     assert found is not None
     return found
 
@@ -124,7 +125,7 @@ def test_versions_of_a_fhir_document_are_in_order_of_their_dates() -> None:
     ],
 )
 def test_anything_else_says_nothing(data: bytes) -> None:
-    assert read(data, SYSTEMS) is None
+    assert read(data, RULES) is None
 
 
 @pytest.mark.parametrize("size", [1, 7, 1 << 16])
@@ -132,7 +133,7 @@ def test_a_document_is_looked_at_as_it_passes(size: int) -> None:
     data = b"\xef\xbb\xbf" + cda(SET, NUMBER)
     look = VersionLook([data[i : i + size] for i in range(0, len(data), size)])
     assert b"".join(look) == data
-    found = look.stated(SYSTEMS)
+    found = look.stated(RULES)
     assert found is not None
     assert found.version == 2
 
@@ -141,4 +142,4 @@ def test_a_large_document_is_not_kept() -> None:
     block = b"<" + b" " * ((1 << 20) - 1)
     look = VersionLook([block] * ((MOST_BYTES >> 20) + 1))
     assert sum(map(len, look)) > MOST_BYTES
-    assert look.stated(SYSTEMS) is None
+    assert look.stated(RULES) is None

@@ -78,6 +78,8 @@ class Document:
     systems: Systems
     subjects: Callable[[References], PatientOf]
     """Makes what tells whose document it is."""
+    prefers_bundle: bool = False
+    """Whether Bundle.identifier is the uniqueId where there is one."""
 
     @property
     def composition(self) -> Resource:
@@ -163,9 +165,15 @@ def _format_code(document: Document) -> Code:
 
 
 def _unique_id(document: Document) -> str | None:
-    """Return the Composition's identifier; where metadata cannot say it, the Bundle's."""
+    """Return the Composition's identifier; where metadata cannot say it, the Bundle's.
+
+    Or the other way round, where the deployment wants that (option fhir_document_unique_id).
+    """
     failures: list[Refused] = []
-    for place, resource in ((_COMPOSITION, document.composition), ("Bundle", document.bundle)):
+    places = [(_COMPOSITION, document.composition), ("Bundle", document.bundle)]
+    if document.prefers_bundle:
+        places.reverse()
+    for place, resource in places:
         if identifier := resource.get("identifier"):
             try:
                 return unique_id_of(identifier, document.systems)

@@ -1,6 +1,6 @@
 """ITI-106 Generate Metadata: a structured document, which itself says its metadata (2:3.106)."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha1
 from typing import Final
@@ -20,13 +20,12 @@ from xds.fhir.facade import Facade
 from xds.fhir.http.negotiation import MediaType
 from xds.fhir.r4 import json, structure, xml
 from xds.fhir.r4.issues import IssueCollector
-from xds.fhir.r4.outcome import Issue, Refused
+from xds.fhir.r4.outcome import Issue, Refused, operation_outcome
 from xds.fhir.r4.resource import Resource
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.metadata import vocabulary as v
-from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator
-from xds.metadata.objects import Association, DocumentEntry
-from xds.metadata.submission import StatedRelation
+from xds.metadata.criteria import ANYTHING, Comparison, Operator
+from xds.metadata.objects import DocumentEntry
 from xds.mhd.provide.publishing import DocumentContent
 from xds.mhd.provide.single_document import register_document
 from xds.mhd.provide.subjects import Subjects, known_to, stated_subjects, subjects_of
@@ -35,6 +34,7 @@ from xds.security.details import PatientDetails
 
 _RESOURCE: Final = "Parameters.parameter[0].resource"
 _DATA: Final = f"{_RESOURCE}.data"
+_OTHER_BYTES: Final = "XDSNonIdenticalHash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +72,34 @@ def generate(facade: Facade, call: Call) -> Answer:
         metadata = _metadata_of(facade, call, view, received)
         entry = _entry(facade, received, metadata)
         held = _registered(view, entry, received)
-        relations = tuple(_relations(view, metadata.stated.related, entry)) if held is None else ()
     if held is not None:
-        return _answer(facade, held, {})
-    entry = register_document(
-        facade,
-        call.access,
-        entry,
-        DocumentContent(chunks=lambda: iter((received.data,)), path=_RESOURCE),
-        IssueCollector(),
-        associations=relations,
-        path=_RESOURCE,
+        return _answer(facade, held, {}, ())
+    content = DocumentContent(
+        chunks=lambda: iter((received.data,)), path=_RESOURCE, stated=metadata.stated
     )
+    told = IssueCollector()
+    try:
+        entry = register_document(facade, call.access, entry, content, told, path=_RESOURCE)
+    except Refused as refused:
+        raise _explained(facade, refused, received) from None
     location = f"{call.base}/DocumentReference/{resource_id(entry.id)}"
-    return _answer(facade, entry, {"Location": location})
+    return _answer(facade, entry, {"Location": location}, told.warnings)
+
+
+def _explained(facade: Facade, refused: Refused, received: _Received) -> Refused:
+    """Say why a further version of a FHIR document is refused by IHE's rule of uniqueIds."""
+    codes = {issue.error_code for issue in refused.issues}
+    by_composition = facade.config.fhir_document_unique_id == "composition"
+    if not (by_composition and isinstance(received.content, dict) and _OTHER_BYTES in codes):
+        return refused
+    told = Issue(
+        code="informational",
+        severity="information",
+        diagnostics="Composition.identifier is the uniqueId here, by the rule of IHE, and that of "
+        "a document with other bytes: a further version needs an identifier of its own, or the "
+        "option fhir_document_unique_id has to be bundle",
+    )
+    return Refused(refused.status, [*refused.issues, told], refused.headers)
 
 
 def describe(facade: Facade, call: Call) -> None:
@@ -95,14 +109,19 @@ def describe(facade: Facade, call: Call) -> None:
     call.access.details = PatientDetails((metadata.values.get("patient_id"),))
 
 
-def _answer(facade: Facade, entry: DocumentEntry, headers: Mapping[str, str]) -> Answer:
+def _answer(
+    facade: Facade, entry: DocumentEntry, headers: Mapping[str, str], told: Sequence[Issue]
+) -> Answer:
     value = {
         "reference": f"DocumentReference/{resource_id(entry.id)}",
         "type": "DocumentReference",
         "identifier": unique_identifier(entry.unique_id or "", facade.domain.systems),
     }
-    parameter = {"name": "DocumentReference", "valueReference": value}
-    resource = {"resourceType": "Parameters", "parameter": [parameter]}
+    parameter: Resource = {"name": "DocumentReference", "valueReference": value}
+    parameters = [parameter]
+    if told:
+        parameters.append({"name": "outcome", "resource": operation_outcome(told)})
+    resource = {"resourceType": "Parameters", "parameter": parameters}
     return Answer(resource=resource, headers=headers)
 
 
@@ -227,6 +246,7 @@ def _metadata_of(
                         facade.config, facade.domain.systems, found, view, IssueCollector()
                     ).patient_id
                 ),
+                prefers_bundle=facade.config.fhir_document_unique_id == "bundle",
             )
         )
     known = defaults.read(facade.config.generate_defaults)
@@ -259,24 +279,7 @@ def _registered(
     """
     hash_ = sha1(received.data, usedforsecurity=False).hexdigest()
     wanted = Comparison("hash", Operator.EQUAL, (hash_,))
-    return next(_found(view, (entry.unique_id or "",), wanted), None)
-
-
-def _found(
-    view: RegistryView, unique_ids: tuple[str, ...], *more: Criterion
-) -> Iterator[DocumentEntry]:
-    """Yield the entries of documents; those that were replaced only where there are no others."""
-    criteria = (Comparison("unique_id", Operator.EQUAL, unique_ids), *more)
-    entries = [found.thing for found in view.find(DocumentEntry, criteria)]
-    yield from [one for one in entries if one.availability_status == v.APPROVED] or entries
-
-
-def _relations(
-    view: RegistryView, related: Sequence[StatedRelation], entry: DocumentEntry
-) -> Iterator[Association]:
-    """Yield the relations to documents that are registered; of others nothing can be said."""
-    for one in related:
-        for target in _found(view, one.unique_ids):
-            yield Association.create(
-                association_type=one.association_type, source=entry.id, target=target.id
-            )
+    same = Comparison("unique_id", Operator.EQUAL, (entry.unique_id or "",))
+    found = [one.thing for one in view.find(DocumentEntry, (same, wanted))]
+    approved = [one for one in found if one.availability_status == v.APPROVED]
+    return next(iter(approved or found), None)

@@ -16,7 +16,7 @@ from xds.fhir.r4.resource import Resource
 from xds.fhir.references import Entry
 from xds.metadata.criteria import ANYTHING
 from xds.metadata.objects import Association, DocumentEntry
-from xds.metadata.submission import Submission
+from xds.metadata.submission import StatedVersion, Submission
 from xds.mhd.mapping.patients import patient_resource
 from xds.mhd.provide.associations import AssociationReader, PatchTarget, check_patch
 from xds.mhd.provide.attachments import (
@@ -128,13 +128,15 @@ def _provided(
         )
     given = [(index, call.resource["entry"][index]) for index in plan.updates]
     with updates(facade, call, given, issues) as further:
+        stated: dict[str, StatedVersion] = {}
         with staging(facade.domain.repository) as documents:
-            things = _staged(facade, plan, documents, issues)
+            things = _staged(facade, plan, documents, stated, issues)
             issues.raise_if_any()
         places = Places(plan.expressions, {thing.id: thing for thing in things})
         submission = Submission((*things, *plan.associations))
-        domain, access = facade.domain, call.access
-        register(domain.registry, domain.repository, access, submission, documents, places, further)
+        issues.add(
+            register(facade.domain, call.access, submission, documents, places, further, stated)
+        )
     return _answer(facade, call, submitted, plan, issues.warnings)
 
 
@@ -218,6 +220,7 @@ def _staged(
     facade: Facade,
     plan: _SubmissionPlan,
     documents: dict[str, StagedDocument],
+    stated: dict[str, StatedVersion],
     problems: IssueCollector,
 ) -> list[Thing]:
     """Take the documents in, and return the objects as they are to be registered."""
@@ -226,9 +229,10 @@ def _staged(
         content = plan.contents.get(index)
         if content is not None and isinstance(thing, DocumentEntry):
             attachment = attachment_path(plan.expressions[thing.id])
-            staged = stage(facade.domain.repository, content, attachment, problems)
-            if staged is not None:
-                documents[thing.id] = staged
+            if received := stage(facade, content, attachment, problems):
+                documents[thing.id] = staged = received.staged
+                if received.stated is not None:
+                    stated[thing.id] = received.stated
                 thing = fitted(thing, staged, attachment, problems, is_rendered=content.is_rendered)
         things.append(thing)
     return things

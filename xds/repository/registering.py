@@ -40,7 +40,7 @@ from xds.errors import (
 from xds.metadata.criteria import Criterion, evaluate, is_anything
 from xds.metadata.ebrim import new_uuid
 from xds.metadata.objects import DocumentEntry
-from xds.metadata.submission import Registration, Submission
+from xds.metadata.submission import Registration, StatedVersions, Submission
 from xds.metadata.unique_ids import normal
 from xds.repository import index
 from xds.repository.index import Connection
@@ -90,10 +90,12 @@ class RemoteRegistration:
         in_commit: InCommit,
         visible: Criterion,
         further: Sequence[Registration] = (),
+        stated: StatedVersions | None = None,
     ) -> Sequence[RegistryError]:
         """Register a submission whose documents are published; ``in_commit`` enters them.
 
-        What it may refer to, the registry decides by a policy of its own. Of a document that is
+        What it may refer to, the registry decides by a policy of its own, and it is not told what
+        documents say of their versions. Of a document that is
         held already and not ``visible`` the submitter learns only that its uniqueId is in use.
         """
         if further:

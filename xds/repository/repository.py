@@ -22,11 +22,12 @@ from xds.errors import (
     XDSUnknownCommunity,
     XDSUnknownRepositoryId,
 )
+from xds.metadata.catalogue import ITI_42
 from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.document_request import DocumentRequest
 from xds.metadata.ebrim import RegistryObject
 from xds.metadata.objects import DocumentEntry
-from xds.metadata.submission import Registration, Submission
+from xds.metadata.submission import Registration, StatedVersion, StatedVersions, Submission
 from xds.repository import index
 from xds.repository.index import Connection, IndexedDocument
 from xds.repository.reading import RegisteredDocuments, uncounted
@@ -43,16 +44,25 @@ from xds.repository.store import (
 from xds.tracing import part
 
 Register = Callable[
-    [Submission, InCommit, Criterion, Sequence[Registration]], Sequence[RegistryError]
+    [Submission, InCommit, Criterion, Sequence[Registration], StatedVersions],
+    Sequence[RegistryError],
 ]
 """Registers a submission as by ITI-42, and returns the registry's warnings.
 
 The InCommit enters the documents in the index. Where the registry is on the same database it is
 part of the registration's commit; where it is elsewhere it comes before (:mod:`registering`). The
 Criterion is what is visible to the submitter, who can refer to nothing else; the Registrations are
-registered after it in the same commit. Raises
-TransactionFailure when the registry refuses, or cannot be asked.
+registered after it in the same commit; the StatedVersions are what documents say of their versions.
+Raises TransactionFailure when the registry refuses, or cannot be asked.
 """
+
+
+ReadVersion = Callable[[bytes], StatedVersion | None]
+"""Returns what a CDA or FHIR document says of its versions, and None of anything else."""
+
+_MOST_READ: Final = 16 << 20
+_MARKUP: Final = ("xml", "json")
+"""What the media types of CDA and FHIR documents have in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +140,15 @@ class DocumentRepository:
         in_commit: InCommit | None = None,
         visible: Criterion = ANYTHING,
         further: Sequence[Registration] = (),
+        stated: StatedVersions | None = None,
+        read_version: ReadVersion | None = None,
     ) -> Sequence[RegistryError]:
         """Store staged documents, by the id of their entries, and register them (TF-2 3.41.4.1.3).
 
         ``in_commit`` is what else is to be in the commit that enters them in the index, ``visible``
-        what the submission may refer to. ``further`` is registered with it, where the registry
-        shares the database.
+        what the submission may refer to. ``further`` is registered with it, and ``stated``, what
+        the documents say of their versions, is heeded, where the registry shares the database; it
+        is read of them with ``read_version``.
 
         Raises TransactionFailure with the repository's errors or the registry's; then nothing is
         stored, unless it is OutcomeUnknown. On return documents and metadata are durable; what is
@@ -147,12 +160,18 @@ class DocumentRepository:
             if errors := list(_mismatches(submission, documents)):
                 raise TransactionFailure(errors)
             self._publish(staged)
+            if read_version is not None:
+                stated = dict(self._stated(submission, documents, read_version))
         except Exception:
             self._discard(staged)
             raise
         try:
             warnings, unused = self._register(
-                self._completed(submission, documents), documents, in_commit, visible, further
+                Registration(self._completed(submission, documents), ITI_42.name, stated or {}),
+                documents,
+                in_commit,
+                visible,
+                further,
             )
         except TransactionFailure:
             self._discard_all_but_held(staged)
@@ -165,6 +184,20 @@ class DocumentRepository:
             raise
         self._discard(unused)
         return warnings
+
+    def _stated(
+        self,
+        submission: Submission,
+        documents: Mapping[str, StagedDocument],
+        read_version: ReadVersion,
+    ) -> Iterator[tuple[str, StatedVersion]]:
+        """Read what documents say of their versions, of those that may be CDA or FHIR documents."""
+        for entry in submission.document_entries:
+            staged, mime_type = documents[entry.id], (entry.mime_type or "").lower()
+            if staged.size > _MOST_READ or not any(one in mime_type for one in _MARKUP):
+                continue
+            if (found := read_version(self.store.whole(staged.key, staged.size))) is not None:
+                yield entry.id, found
 
     def _discard(self, staged: Iterable[StagedDocument]) -> None:
         """Remove what nobody needs; what cannot be removed now is left to a sweep."""
@@ -206,13 +239,14 @@ class DocumentRepository:
 
     def _register(
         self,
-        submission: Submission,
+        registration: Registration,
         documents: Mapping[str, StagedDocument],
         in_commit: InCommit | None,
         visible: Criterion,
         further: Sequence[Registration],
     ) -> tuple[Sequence[RegistryError], list[StagedDocument]]:
         """Register; return warnings, and the documents that are held under their uniqueId."""
+        submission = registration.submission
         unused: list[StagedDocument] = []
 
         def enter(connection: Connection) -> None:
@@ -234,7 +268,8 @@ class DocumentRepository:
             if in_commit is not None:
                 in_commit(connection)
 
-        return self.register(submission, enter, visible, further), unused
+        warnings = self.register(submission, enter, visible, further, registration.stated)
+        return warnings, unused
 
     def _require_standing(
         self,

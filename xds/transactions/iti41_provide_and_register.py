@@ -38,7 +38,7 @@ def provide_and_register(domain: AffinityDomain, request: Request) -> Response:
     access.submits(submission, documents=len(content))
     documents = {one[0]: _received(request.documents, *one) for one in content}
     warnings = domain.repository.provide_and_register(
-        submission, documents, access.commit, access.visible
+        submission, documents, access.commit, access.visible, read_version=domain.read_version
     )
     return Response([registry_response(warnings, v.SUCCESS)])
 

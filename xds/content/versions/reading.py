@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
 from typing import Any, Final
 
 from lxml import etree
 
 from xds import parsing
-from xds.content.cda_values import NS as NS_CDA
+from xds.config import Config
+from xds.content import defaults
+from xds.content.reading.cda.document import clinical_document
+from xds.content.reading.rules import ReadingRules
 from xds.content.versions import cda, fhir
 from xds.fhir.r4 import json, structure, xml
 from xds.fhir.r4.outcome import Refused
@@ -19,7 +21,6 @@ from xds.metadata.systems import Systems
 MOST_BYTES: Final = 16 << 20
 """Of a document that is read; of a larger one it is not known what it says of its versions."""
 
-_CLINICAL_DOCUMENT: Final = f"{{{NS_CDA}}}ClinicalDocument"
 _BUNDLE: Final = f"{{{xml.NS_FHIR}}}Bundle"
 _MARKS: Final = b"\xef\xbb\xbf\xff\xfe \0\t\r\n"
 """What may stand before the first sign of XML or JSON, in whatever encoding."""
@@ -55,9 +56,15 @@ class VersionLook:
                 self._kept.append(block)
             yield block
 
-    def stated(self, systems: Systems, zone: tzinfo = UTC) -> StatedVersion | None:
+    def stated(self, rules: ReadingRules) -> StatedVersion | None:
         """Return what the document says, once all of it has been passed on."""
-        return read(b"".join(self._kept), systems, zone) if self._kept else None
+        return read(b"".join(self._kept), rules) if self._kept else None
+
+
+def version_rules(config: Config, systems: Systems) -> ReadingRules:
+    """Return what a deployment knows of times without zones, and of systems of identifiers."""
+    zone = defaults.read(config.generate_defaults).time_zone
+    return ReadingRules(time_zone=zone, systems=systems)
 
 
 def _may_say(block: bytes) -> bool:
@@ -65,7 +72,7 @@ def _may_say(block: bytes) -> bool:
     return start in (b"<", b"{") or not start
 
 
-def read(data: bytes, systems: Systems, zone: tzinfo = UTC) -> StatedVersion | None:
+def read(data: bytes, rules: ReadingRules) -> StatedVersion | None:
     """Return what a CDA or FHIR document says of its versions; None where it is neither.
 
     It never fails: whether a document is as it should be is not its affair.
@@ -73,19 +80,19 @@ def read(data: bytes, systems: Systems, zone: tzinfo = UTC) -> StatedVersion | N
     if not _may_say(data):
         return None
     try:
-        return _read(data, systems, zone)
+        return _read(data, rules)
     except (parsing.MalformedXML, Refused):
         return None
 
 
-def _read(data: bytes, systems: Systems, zone: tzinfo) -> StatedVersion | None:
+def _read(data: bytes, rules: ReadingRules) -> StatedVersion | None:
     if data.lstrip(_MARKS)[:1] == b"{":
-        return _of_bundle(json.read(data), systems)
+        return _of_bundle(json.read(data), rules.systems)
     root = parsing.parse(data)
-    if root.tag == _CLINICAL_DOCUMENT:
-        return cda.stated(root, zone)
+    if (document := clinical_document(root)) is not None:
+        return cda.stated(document, rules.time_zone)
     if root.tag == _BUNDLE and _is_document(root):
-        return _of_bundle(xml.read(data)[0], systems)
+        return _of_bundle(xml.read(data)[0], rules.systems)
     return None
 
 

@@ -203,9 +203,13 @@ _MAPPED: Final[Mapping[str, ErrorMapping]] = {
 RETRY_AFTER_SECONDS: Final = 5
 
 
+_CONFLICT: Final[Mapping[str, ErrorMapping]] = {"document_version": ErrorMapping(409, "conflict")}
+"""By the rule that was broken, where it says more than the error code."""
+
+
 def mapped(error: RegistryError) -> ErrorMapping:
     """Return how an error is told."""
-    return _MAPPED.get(error.code, _OF_REQUEST)
+    return _CONFLICT.get(error.rule) or _MAPPED.get(error.code, _OF_REQUEST)
 
 
 _OF_RULE: Final[Mapping[str, str]] = {

@@ -1,25 +1,27 @@
 """What ITI-65 and ITI-105 share: bytes become staged documents, metadata is registered."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
+from xds.affinity_domain import AffinityDomain
 from xds.base64_blocks import BadBase64
+from xds.content.versions.reading import VersionLook, version_rules
 from xds.errors import RegistryError, TransactionFailure
+from xds.fhir.facade import Facade
 from xds.fhir.r4.issues import IssueCollector
-from xds.fhir.r4.outcome import refusal
+from xds.fhir.r4.outcome import Issue, issue_of, refusal
 from xds.fhir.r4.resource import Resource
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_42, ITI_61
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.metadata.rules.attributes import too_long
-from xds.metadata.submission import Registration, Submission
+from xds.metadata.submission import Registration, StatedVersion, StatedVersions, Submission
 from xds.mhd.mapping.table import absent, element
 from xds.outgoing.fetching import CannotFetch
-from xds.registry.registry import DocumentRegistry
 from xds.repository.repository import DocumentRepository
 from xds.repository.store import StagedDocument, StoreError
 from xds.security.access import Access, Committing
@@ -43,6 +45,8 @@ class DocumentContent:
     """The index of the entry that has them, where it is one of the same Bundle."""
     is_rendered: bool = False
     """Whether the bytes are made only now: then no client can know their hash."""
+    stated: StatedVersion | None = None
+    """What the document says of its versions, where it has been read already."""
 
 
 def media_type(content_type: str | None) -> str:
@@ -62,15 +66,28 @@ def staging(repository: DocumentRepository) -> Iterator[dict[str, StagedDocument
         raise
 
 
+@dataclass(frozen=True, slots=True)
+class ReceivedDocument:
+    """One document that was taken in."""
+
+    staged: StagedDocument
+    stated: StatedVersion | None
+    """What it says of its versions; None where it is neither CDA nor FHIR document."""
+
+
 def stage(
-    repository: DocumentRepository,
-    content: DocumentContent,
-    attachment: str,
-    problems: IssueCollector,
-) -> StagedDocument | None:
+    facade: Facade, content: DocumentContent, attachment: str, problems: IssueCollector
+) -> ReceivedDocument | None:
     """Take the bytes of one document in; ``attachment`` is the FHIRPath of its attachment."""
     try:
-        return repository.stage(content.chunks())
+        if content.stated is not None:
+            staged = facade.domain.repository.stage(content.chunks())
+            return ReceivedDocument(staged, content.stated)
+        look = VersionLook(content.chunks())
+        staged = facade.domain.repository.stage(look)
+        return ReceivedDocument(
+            staged, look.stated(version_rules(facade.config, facade.domain.systems))
+        )
     except BadBase64:
         problems.error("value", "this is not base64", content.path)
     except CannotFetch as reason:
@@ -273,17 +290,18 @@ ALONE: Final = FurtherRegistrations()
 
 
 def register(
-    registry: DocumentRegistry,
-    repository: DocumentRepository,
+    domain: AffinityDomain,
     access: Access,
     submission: Submission,
     documents: Mapping[str, StagedDocument],
     places: Places,
     further: FurtherRegistrations = ALONE,
-) -> None:
+    stated: StatedVersions | None = None,
+) -> Sequence[Issue]:
     """Store and register, as by ITI-41; On-Demand entries, as by ITI-61, have no documents.
 
-    ``further`` is registered after it in the same commit.
+    ``further`` is registered after it in the same commit; ``stated`` is what documents say of their
+    versions. What is returned are warnings.
 
     Raises Refused with what registry and repository find wrong; then nothing is stored.
     """
@@ -291,8 +309,9 @@ def register(
         access.submits(submission, documents=len(documents))
     except AccessDenied:
         with suppress(StoreError):
-            repository.store.discard(documents.values())
+            domain.repository.store.discard(documents.values())
         raise
+    where = places.and_those(further.places).of
 
     def in_commit(connection: Any) -> None:
         access.commit(connection)
@@ -300,7 +319,7 @@ def register(
 
     try:
         if any(entry.is_on_demand for entry in submission.document_entries):
-            registry.register(
+            warnings = domain.registry.register(
                 submission,
                 transaction=ITI_61.name,
                 further=further.registrations,
@@ -308,11 +327,12 @@ def register(
                 visible=access.visible,
             )
         else:
-            repository.provide_and_register(
-                submission, documents, in_commit, access.visible, further.registrations
+            warnings = domain.repository.provide_and_register(
+                submission, documents, in_commit, access.visible, further.registrations, stated
             )
     except TransactionFailure as failure:
-        raise refusal(failure, places.and_those(further.places).of) from None
+        raise refusal(failure, where) from None
+    return [issue_of(one, where) for one in warnings]
 
 
 def on_demand(entry: DocumentEntry, url: str, repository_unique_id: str) -> DocumentEntry:

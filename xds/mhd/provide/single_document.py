@@ -6,7 +6,7 @@ from xds.fhir.facade import Facade
 from xds.fhir.r4.issues import IssueCollector
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry
-from xds.metadata.submission import Submission
+from xds.metadata.submission import StatedVersion, Submission
 from xds.mhd.provide.attachments import attachment_path
 from xds.mhd.provide.publishing import (
     DocumentContent,
@@ -34,21 +34,23 @@ def register_document(
     """Store one document, and register it in a SubmissionSet of its own; return its entry.
 
     ``path`` is the FHIRPath to which errors of the registry are told, where they are not about an
-    element of a DocumentReference. Raises Refused, and nothing is stored then.
+    element of a DocumentReference. What the document says of its versions is heeded, and told in
+    warnings. Raises Refused, and nothing is stored then.
     """
-    domain = facade.domain
     is_mapped = not path
     path = path or "DocumentReference"
     attachment = attachment_path(path)
     check_lengths(entry, path, problems, mapped=is_mapped)
     problems.raise_if_any()
-    with staging(domain.repository) as documents:
-        staged = stage(domain.repository, content, attachment, problems)
-        if staged is not None:
-            documents[entry.id] = staged
+    stated: dict[str, StatedVersion] = {}
+    with staging(facade.domain.repository) as documents:
+        if received := stage(facade, content, attachment, problems):
+            documents[entry.id] = staged = received.staged
+            if received.stated is not None:
+                stated[entry.id] = received.stated
             entry = fitted(entry, staged, attachment, problems, is_rendered=content.is_rendered)
         problems.raise_if_any()
-    submission_set = derived_submission_set(entry, domain.repository.unique_id)
+    submission_set = derived_submission_set(entry, facade.domain.repository.unique_id)
     held = Association.create(
         association_type=v.HAS_MEMBER,
         source=submission_set.id,
@@ -58,5 +60,7 @@ def register_document(
     things = (submission_set, entry, held, *associations)
     elements = {entry.id: entry} if is_mapped else {}
     places = Places({thing.id: path for thing in things}, elements)
-    register(domain.registry, domain.repository, access, Submission(things), documents, places)
+    submission = Submission(things)
+    told = register(facade.domain, access, submission, documents, places, stated=stated)
+    problems.add(told)
     return entry
