@@ -23,6 +23,7 @@ def wrong_files(config: Config) -> list[str]:
 def _readings(config: Config) -> Mapping[str, Callable[[], object]]:
     from xds.content import defaults
     from xds.content.forms import table as forms
+    from xds.content.reading.cda_schema import CdaSchema
     from xds.messaging.outbound import destinations_file
     from xds.metadata import code_sets
     from xds.metadata.systems import Systems
@@ -35,6 +36,7 @@ def _readings(config: Config) -> Mapping[str, Callable[[], object]]:
         "policy": _read_policy,
         "destinations": destinations_file.read,
         "document_forms": forms.read,
+        "cda_schema": CdaSchema,
         "flavours": _read_flavours,
     }
     named = {option: getattr(config, option) for option in readings}

@@ -1,5 +1,6 @@
 """The options of documents that are understood."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -30,4 +31,15 @@ class ContentOptions(BaseModel):
         "off",
         description="Whether the structured results of CDA and FHIR documents, and of messages, "
         "are kept beside their entries (read): by patient, code and time, for `xds observations`.",
+    )
+    document_patient: Literal["note", "refuse"] = Field(
+        "note",
+        description="What a document gets that says it is of another patient than its metadata do: "
+        "a warning on its page (note), or a refusal by whatever way it comes (refuse).",
+    )
+    cda_schema: Path | None = Field(
+        None,
+        description="File of the XML schema of CDA, such as CDA.xsd, that CDA documents are "
+        "compared with; what does not follow it is told on their pages, and never refused.",
+        examples=["/etc/xds/cda/CDA.xsd"],
     )

@@ -46,6 +46,7 @@ class DocumentPages:
 
     domain: AffinityDomain
     documents: ServedDocuments
+    rules: ReadingRules
 
     def page(self, found: ServedDocument, access: Access, href: str) -> bytes:
         """Return the page of a document; ``href`` is the document as the page refers to it.
@@ -84,7 +85,7 @@ class DocumentPages:
         return served
 
     def _read(self, data: bytes, found: ServedDocument) -> ReadDocument:
-        return read(data, found.mime_type, ReadingRules(systems=self.domain.systems))
+        return read(data, found.mime_type, self.rules)
 
     def _facts(self, identifier: str, visible: Criterion, href: str) -> RegistryFacts:
         with self.domain.registry.view(visible) as view:

@@ -26,6 +26,8 @@ from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.content.pages.page import MEDIA_TYPE, render_refusal
 from xds.content.pages.templates import content_security_policy
+from xds.content.reading.deployment import rules_of
+from xds.content.reading.rules import ReadingRules
 from xds.fhir.authorization import Authorization
 from xds.fhir.facade import Facade
 from xds.fhir.http import conditional, failures, negotiation
@@ -126,9 +128,11 @@ class _DocumentPath:
 class RetrieveDocument:
     """The WSGI application of ``/fhir/document/{id}`` and ``/fhir/Binary/{id}``."""
 
-    def __init__(self, domain: AffinityDomain, authorization: Authorization) -> None:
+    def __init__(
+        self, domain: AffinityDomain, rules: ReadingRules, authorization: Authorization
+    ) -> None:
         self._documents = ServedDocuments(domain)
-        self._pages = DocumentPages(domain, self._documents)
+        self._pages = DocumentPages(domain, self._documents, rules)
         self._authorization = authorization
         self._interceptors = domain.interceptors
 
@@ -330,4 +334,5 @@ def _status(code: int) -> str:
 
 def serve(facade: Facade, authorization: Authorization) -> RetrieveDocument:
     """Make the application for the paths of documents and Binary resources."""
-    return RetrieveDocument(facade.domain, authorization)
+    rules = rules_of(facade.config, facade.domain.systems)
+    return RetrieveDocument(facade.domain, rules, authorization)

@@ -7,16 +7,16 @@ reads what was registered before.
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import Connection
 
 from xds import logs
 from xds.config import Config
-from xds.content import defaults
 from xds.content.observations.stored import MOST_OBSERVATIONS, READER, stored
 from xds.content.reading import kinds
+from xds.content.reading.deployment import rules_of
 from xds.content.reading.errors import ContentUnreadable
 from xds.content.reading.reader import read
 from xds.content.reading.rules import ReadingRules
@@ -41,6 +41,8 @@ NAME: Final = "observations"
 """The subscriber of events."""
 MOST_BYTES: Final = 16 << 20
 """Of a document that is read for its results."""
+_BEGINNING: Final = 4096
+"""Bytes that tell whether a larger document might have had results."""
 _MOST_FOUND: Final = 1_000
 _PAGE: Final = 50
 
@@ -66,10 +68,7 @@ class ResultReader:
     @classmethod
     def open(cls, config: Config) -> "ResultReader":
         """Open the store of the options; StoreUnavailable."""
-        rules = ReadingRules(
-            time_zone=defaults.read(config.generate_defaults).time_zone,
-            systems=Systems.read(config.identifier_systems),
-        )
+        rules = replace(rules_of(config, Systems.read(config.identifier_systems)), cda_schema=None)
         if config.serve_repository == "no":
             return cls(None, rules)
         store = open_store(config.documents_url, config.documents_settings)
@@ -106,15 +105,13 @@ class ResultReader:
         if document is None or self.documents is None:
             raise _Nothing("elsewhere")
         try:
-            with closing(self.documents.open(document)) as blocks:
-                data = bytearray()
-                for block in blocks:
-                    if not data and not kinds.markup_of(block):
-                        return b""
-                    if document.size > MOST_BYTES:
-                        raise _Nothing("too large")
-                    data += block
-                return bytes(data)
+            if document.size <= MOST_BYTES:
+                with closing(self.documents.open(document)) as blocks:
+                    return kinds.markup_in(blocks)
+            with closing(self.documents.open(document, 0, _BEGINNING)) as blocks:
+                if kinds.markup_in(blocks):
+                    raise _Nothing("too large")
+                return b""
         except (DocumentNotFound, DocumentDamaged):
             raise _Nothing("missing") from None
 

@@ -1,13 +1,13 @@
 """What the registry knows of a document, as its page tells it beside what the document says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from xds.content.reading.model import ContentParty, ContentPatient
-from xds.metadata import hl7_escapes
+from xds.content.reading.patient_comparison import patient_said
 from xds.metadata import vocabulary as v
-from xds.metadata.datatypes import XCN, XON, SourcePatientInfo
+from xds.metadata.datatypes import XCN, XON
 from xds.metadata.objects import Author, DocumentEntry
 
 Relation = Literal[
@@ -70,37 +70,10 @@ def facts_of(entry: DocumentEntry, href: str, related: Sequence[RelatedPage] = (
         is_deprecated=entry.availability_status == v.DEPRECATED,
         patient_id=entry.patient_id or "",
         source_patient_id=entry.source_patient_id or "",
-        patient=_patient(entry.source_patient_info),
+        patient=patient_said(entry.source_patient_info),
         authors=tuple(map(_author, entry.author)),
         authenticator=_authenticator(entry.legal_authenticator),
         related=related,
-    )
-
-
-_NAME: Final = 5
-_BIRTH: Final = 7
-_SEX: Final = 8
-
-
-def _patient(values: Sequence[str]) -> ContentPatient | None:
-    fields: dict[int, str] = {}
-    for value in values:
-        try:
-            found = SourcePatientInfo.parse(value)
-        except ValueError:
-            continue
-        fields.setdefault(found.field, found.repetitions[0])
-    if not fields:
-        return None
-    parts = [hl7_escapes.unescape(part) for part in fields.get(_NAME, "").split("^")]
-    family, given, further, suffix, prefix = (*parts, "", "", "", "", "")[:5]
-    name = " ".join(filter(None, (prefix, given, further, family, suffix)))
-    return ContentPatient(
-        family=family,
-        given=given,
-        name=name,
-        birth_date=fields.get(_BIRTH, "")[:8],
-        sex=fields.get(_SEX, ""),
     )
 
 
@@ -131,22 +104,3 @@ def _institution(xon: str) -> str:
         return XON.parse(xon).organization_name
     except ValueError:
         return xon
-
-
-def other_patient(header_patients: Sequence[ContentPatient], facts: RegistryFacts) -> bool:
-    """Tell whether a document is of another patient than it is registered for, by its own ids.
-
-    That is certain alone where it has an id of the same authority, and not that one.
-    """
-    registered = (facts.patient_id, facts.source_patient_id)
-    by_authority: Mapping[str, str] = {
-        one.partition("^")[2]: one for one in reversed(registered) if one
-    }
-    for patient in header_patients:
-        if any(one in registered for one in patient.identifiers):
-            return False
-    return any(
-        one.partition("^")[2] in by_authority
-        for patient in header_patients
-        for one in patient.identifiers
-    )

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from xds.content.pages import shown
-from xds.content.pages.facts import RegistryFacts, other_patient
+from xds.content.pages.facts import RegistryFacts
 from xds.content.reading.model import ContentParty, ContentPatient, ReadDocument
+from xds.content.reading.patient_comparison import MISMATCH, is_of_another, patient_findings
 
 _MOST_VALUES: Final = 50
 TECHNICAL: Final = frozenset({"schema-invalid"})
@@ -133,8 +134,9 @@ _OF_RELATED: Final[Mapping[str, str]] = {
 def notices(document: ReadDocument, facts: RegistryFacts) -> Iterator[Notice]:
     """Yield the notices: first those that keep a reader from an error."""
     header = document.header
-    codes = {one.code for one in document.findings}
-    if "patient-mismatch" in codes or other_patient(header.patients, facts):
+    registered = (facts.patient_id, facts.source_patient_id)
+    compared = patient_findings(header.patients, registered, facts.patient)
+    if is_of_another(compared):
         yield Notice("The document names another patient than the one that it is registered for.")
     if len(header.patients) > 1:
         yield Notice("The document is about several patients.")
@@ -143,8 +145,8 @@ def notices(document: ReadDocument, facts: RegistryFacts) -> Iterator[Notice]:
         yield Notice("This document is preliminary, not final.")
     if header.status.lower() in _WITHDRAWN:
         yield Notice("This document has been withdrawn by its author.")
-    for finding in document.findings:
-        if finding.code not in (*TECHNICAL, "patient-mismatch"):
+    for finding in (*compared, *document.findings):
+        if finding.code not in (*TECHNICAL, MISMATCH):
             yield Notice(finding.message)
     for one in facts.related:
         if one.relation != "newer":

@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 _PDF_WITHIN: Final = 1024
@@ -86,6 +86,16 @@ def markup_of(data: bytes) -> str:
     if start.startswith((b"<\0", b"\0<", b"<")):
         return "xml"
     return "json" if start.startswith(b"{") else ""
+
+
+def markup_in(blocks: Iterable[bytes]) -> bytes:
+    """Return a document that may be CDA or FHIR; nothing of any other, which is not read on."""
+    data = bytearray()
+    for block in blocks:
+        if not data and not markup_of(block):
+            return b""
+        data += block
+    return bytes(data)
 
 
 def decoded(data: bytes, declared: str = "") -> tuple[str, bool]:

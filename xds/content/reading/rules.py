@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from functools import cache
 
+from xds.content.reading.cda_schema import CdaSchema
 from xds.metadata.systems import Systems
 
 
@@ -20,6 +21,8 @@ class ReadingRules:
     """Of times that state none."""
     systems: Systems = field(default_factory=_shipped)
     """By which OID a code system of FHIR goes."""
+    cda_schema: CdaSchema | None = None
+    """What CDA documents are compared with; None: with nothing."""
 
 
 PLAIN = ReadingRules()

@@ -59,8 +59,12 @@ def read(document: Element, rules: ReadingRules) -> ReadDocument:
         attachments=body.attachments,
         media=body.media,
         observations=partial(observations, source),
-        findings=(*findings, *map(_finding, gathered.issues)),
+        findings=(*findings, *map(_finding, gathered.issues), *_of_schema(document, rules)),
     )
+
+
+def _of_schema(document: Element, rules: ReadingRules) -> tuple[ContentFinding, ...]:
+    return () if rules.cda_schema is None else rules.cda_schema.findings(document)
 
 
 def _finding(issue: Issue) -> ContentFinding:
