@@ -11,6 +11,7 @@ from xds.config import Config
 from xds.console import application as console_application
 from xds.console.rendering import ROOT as CONSOLE
 from xds.content.forms import table as form_table
+from xds.content.inspection import inspecting
 from xds.content.reading.rules import ReadingRules
 from xds.content.versions.reading import read as read_version
 from xds.content.versions.reading import version_rules
@@ -70,7 +71,7 @@ def create_app(
     ``interactions``, the rows of its services.
     """
     metrics = Metrics() if config.metrics == "yes" else None
-    domain = _with_forms(config, _opened(config, metrics))
+    domain = _with_forms(config, inspecting(config, _opened(config, metrics)))
     if metrics and domain.audit_log:
         metrics.watch_spool(domain.audit_log.spooled)
     if metrics and domain.database.is_sqlite:

@@ -19,6 +19,7 @@ from uuid import uuid4
 from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
+from xds.content.inspection import inspecting
 from xds.errors import FailureKind, RegistryError, TransactionFailure, kind_of
 from xds.messaging import raw_messages, records
 from xds.messaging.incoming import Door as Door
@@ -91,7 +92,7 @@ class MessageFiler:
         """
         domain.registry  # noqa: B018 - it has to be here
         return cls(
-            domain=domain,
+            domain=inspecting(config, domain),
             ids=UniqueIds.of_repository(domain.repository.unique_id),
             assigning_authority=config.assigning_authority,
             stores_results=config.observations == "read",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from xds.database.access import Database, InCommit
@@ -86,6 +87,18 @@ MakeOnDemand = Callable[[DocumentRequest], OutgoingDocument]
 """Makes a document that is not in the index; a RegistryError where there is none to be made."""
 
 
+OpenDocument = Callable[[], DocumentReader]
+InspectDocument = Callable[[DocumentEntry, int, OpenDocument], Iterable[RegistryError]]
+"""Looks at a document of so many bytes before it is registered, and tells why it must not be."""
+
+
+def nothing_inspected(
+    entry: DocumentEntry, size: int, opened: OpenDocument
+) -> Iterable[RegistryError]:
+    """Look at nothing."""
+    return ()
+
+
 def nothing_on_demand(request: DocumentRequest) -> OutgoingDocument:
     """Make nothing."""
     unique_id = request.document_unique_id
@@ -119,6 +132,7 @@ class DocumentRepository:
     home_community_id: str | None = None
     count_missing: Callable[[str], None] = uncounted
     """Is told why, of each registered document that cannot be given out."""
+    inspect: InspectDocument = nothing_inspected
 
     @property
     def documents(self) -> RegisteredDocuments:
@@ -160,6 +174,8 @@ class DocumentRepository:
             if errors := list(_mismatches(submission, documents)):
                 raise TransactionFailure(errors)
             self._publish(staged)
+            if errors := list(self._inspected(submission, documents)):
+                raise TransactionFailure(errors)
             if read_version is not None:
                 stated = dict(self._stated(submission, documents, read_version))
         except Exception:
@@ -219,6 +235,13 @@ class DocumentRepository:
             raise TransactionFailure([XDSRepositoryOutOfResources(_NO_ROOM)]) from error
         except DocumentNotFound as error:
             raise TransactionFailure([XDSRepositoryBusy(_SWEPT)]) from error
+
+    def _inspected(
+        self, submission: Submission, documents: Mapping[str, StagedDocument]
+    ) -> Iterator[RegistryError]:
+        for entry in submission.document_entries:
+            staged = documents[entry.id]
+            yield from self.inspect(entry, staged.size, partial(self.store.open, staged.key))
 
     def _completed(
         self, submission: Submission, documents: Mapping[str, StagedDocument]
