@@ -167,34 +167,42 @@ def test_the_hash_is_checked(console_server: Server, people: People) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mime", "shown"),
+    ("mime", "is_page"),
     [
-        ("text/plain", "text/plain"),
-        ("image/png", "image/png"),
-        ("text/html", "text/plain; charset=utf-8"),
-        ("text/xml", "text/plain; charset=utf-8"),
-        ("image/svg+xml", "text/plain; charset=utf-8"),
-        ("application/xhtml+xml", "text/plain; charset=utf-8"),
+        ("text/plain", True),
+        ("image/png", False),
+        ("text/html", True),
+        ("text/xml", True),
+        ("image/svg+xml", True),
+        ("application/pdf", False),
     ],
 )
 def test_a_hostile_document_has_no_rights(
-    console_server: Server, people: People, mime: str, shown: str
+    console_server: Server, people: People, mime: str, is_page: bool
 ) -> None:
-    hostile = b"<html><script>alert(1)</script></html>"
+    hostile = b"<html xmlns='http://www.w3.org/1999/xhtml'><script>alert(1)</script></html>"
     entry = provide(console_server, somebody(), hostile, mime)
     page = people["viewer"].get(page_of(entry))
     (frame,) = page.tree.xpath("//iframe")
-    assert frame.get("sandbox") == ""
+    assert "allow-scripts" not in frame.get("sandbox", "")
     content = people["viewer"].request("GET", frame.get("src"))
-    assert content.body == hostile
-    assert content.headers["Content-Type"] == shown
-    assert "sandbox" in content.headers["Content-Security-Policy"]
+    policy = content.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src" not in policy
+    if is_page:
+        assert content.headers["Content-Type"].startswith("text/html")
+        assert b"<script" not in content.body
+    else:
+        assert content.body == hostile
+        assert content.headers["Content-Type"] == mime
     assert content.headers["X-Content-Type-Options"] == "nosniff"
+    assert content.headers["X-Frame-Options"] == "SAMEORIGIN"
     assert content.headers["Cache-Control"] == "no-store"
     saved = people["viewer"].request("GET", page_of(entry, "/original"))
     assert saved.headers["Content-Type"] == mime
     assert saved.headers["Content-Disposition"].startswith("attachment;")
-    assert "sandbox" in saved.headers["Content-Security-Policy"]
+    if mime != "application/pdf":
+        assert "sandbox" in saved.headers["Content-Security-Policy"]
 
 
 def test_who_has_opened_a_document_is_told_to_the_privacy_officer(

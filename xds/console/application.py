@@ -28,6 +28,7 @@ from xds.console.visits import Answer, Bytes, Console, PageContent, PageNotFound
 from xds.fhir.facade import Facade
 from xds.http.request_body import RequestBody
 from xds.messaging.operations import MessageOperations
+from xds.mhd.document_pages import DocumentPages
 from xds.mhd.served_documents import ServedDocuments
 from xds.security.node import of_environment
 
@@ -50,6 +51,7 @@ def create(
     domain: AffinityDomain, config: Config, messages: MessageOperations | None
 ) -> WSGIApplication:
     """Return the application for every path below /console; ``messages`` files some again."""
+    documents = ServedDocuments(domain)
     console = Console(
         domain=domain,
         config=config,
@@ -60,7 +62,8 @@ def create(
             config.console_hours * 60 * _MINUTE,
         ),
         throttle=LoginThrottle(domain.database),
-        documents=ServedDocuments(domain),
+        documents=documents,
+        pages=DocumentPages(domain, documents),
         facade=Facade(domain, config),
         messages=messages,
     )

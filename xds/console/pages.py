@@ -113,6 +113,19 @@ PAGES: Final = (
             ("/original", documents.download, "Original", "", documents.READERS),
         )
     ),
+    *(
+        ConsolePage(
+            path=f"/pages/{{uuid:uuid}}{path}",
+            operation=operation,
+            title="Document",
+            roles=documents.READERS,
+        )
+        for path, operation in (
+            ("", documents.show_page),
+            ("/original", documents.download),
+            ("/attachment/{number:int(min=1, max=999999)}", documents.show_attachment),
+        )
+    ),
     ConsolePage(
         path="/documents/{uuid:uuid}/check",
         operation=documents.check,

@@ -108,8 +108,8 @@ _PDF: Final = "default-src 'none'; object-src 'self'; frame-ancestors 'self'"
 def send_bytes(response: falcon.Response, sent: Bytes) -> None:
     """Send a document: whatever is in it has no rights of this server's pages."""
     _set_headers(response)
-    is_pdf = sent.content_type == "application/pdf"
-    response.set_header("Content-Security-Policy", _PDF if is_pdf else _SANDBOX)
+    usual = _PDF if sent.content_type == "application/pdf" else _SANDBOX
+    response.set_header("Content-Security-Policy", sent.policy or usual)
     response.set_header("X-Frame-Options", "SAMEORIGIN")
     kind = "attachment" if sent.is_download else "inline"
     response.set_header("Content-Disposition", f'{kind}; filename="{sent.name}"')

@@ -17,6 +17,7 @@ from xds.fhir.facade import Facade
 from xds.messaging.operations import MessageOperations
 from xds.metadata.attributes import Code
 from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator, all_of
+from xds.mhd.document_pages import DocumentPages
 from xds.mhd.served_documents import ServedDocuments
 from xds.security.access import Access
 from xds.security.caller import Caller
@@ -42,6 +43,7 @@ class Console:
     sessions: Sessions
     throttle: LoginThrottle
     documents: ServedDocuments
+    pages: DocumentPages
     facade: Facade
     messages: MessageOperations | None
     """What files messages again; None where none are taken."""
@@ -155,7 +157,7 @@ class SeeOther:
 
 @dataclass(frozen=True, slots=True)
 class Bytes:
-    """Something that is no page: it goes as it is, in a sandbox."""
+    """Something that is no page of the console: it goes as it is, in a sandbox."""
 
     content_type: str
     blocks: Iterable[bytes]
@@ -164,6 +166,8 @@ class Bytes:
     """Of the file that it is saved as."""
     is_download: bool = False
     """Whether a browser is to save it in any case."""
+    policy: str = ""
+    """Its Content-Security-Policy, in place of the sandbox."""
 
 
 Answer = PageContent | SeeOther | Bytes

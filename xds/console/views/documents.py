@@ -15,6 +15,8 @@ from xds.audit.table import RecordFilter
 from xds.console.views import shown
 from xds.console.views.patients import ListedDocument, listed
 from xds.console.visits import Answer, Bytes, PageContent, PageNotFound, Visit
+from xds.content.pages.page import MEDIA_TYPE
+from xds.content.pages.templates import content_security_policy
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_66, ITI_67, ITI_68
 from xds.metadata.criteria import equal
@@ -30,12 +32,12 @@ from xds.security.details import PatientDetails
 
 READERS: Final = frozenset({ConsoleRole.VIEWER, ConsoleRole.CLINICIAN, ConsoleRole.INTEGRATION})
 """Who may come to what a document says, of which the policy has the last word."""
+_PAGES: Final = "/console/pages/"
 UUID_URN: Final = "urn:uuid:"
-_IN_A_FRAME: Final = frozenset(
-    {"text/plain", "application/pdf", "image/png", "image/jpeg", "image/gif", "image/webp"}
+_BY_BROWSERS: Final = frozenset(
+    {"application/pdf", "image/png", "image/jpeg", "image/gif", "image/webp"}
 )
 """Types that a browser shows as they are, and runs nothing of."""
-_AS_TEXT: Final = ("text/", "application/xml", "application/json")
 _MOST_RECORDS: Final = 1_000
 _RELATIONSHIPS: Final = {
     "RPLC": ("replaces", "is replaced by"),
@@ -117,7 +119,9 @@ def _summary(visit: Visit, *, checks: bool = False) -> Answer:
     held = visit.domain.repository.locate(entry.unique_id or "")
     values["is_here"] = held is not None
     values["may_read"] = visit.has(*READERS)
-    values["frame"] = _frame(entry) if held is not None and values["may_read"] else ""
+    values["frame"] = (
+        _frame(entry, values["uuid"]) if held is not None and values["may_read"] else ""
+    )
     values["is_pdf"] = entry.mime_type == "application/pdf"
     values["type"] = shown.code(entry.type_code)
     values["class_"] = shown.code(entry.class_code)
@@ -151,11 +155,11 @@ def _newer(visit: Visit, opened: OpenedDocument) -> list[ListedDocument]:
     return [one.document for one in _related(visit, opened) if "replaced by" in one.how]
 
 
-def _frame(entry: DocumentEntry) -> str:
-    """Return where a document is shown in a frame; empty where no browser shows it."""
-    mime_type = entry.mime_type or ""
-    is_shown = mime_type in _IN_A_FRAME or mime_type.startswith(_AS_TEXT)
-    return "content" if is_shown or mime_type.endswith(("+xml", "+json")) else ""
+def _frame(entry: DocumentEntry, uuid: str) -> str:
+    """Return where a document is shown in a frame: as a page, unless browsers do it themselves."""
+    if entry.mime_type in _BY_BROWSERS:
+        return f"/documents/{uuid}/content"
+    return f"/pages/{uuid}"
 
 
 # --- metadata, relations and raw -----------------------------------------------------------------
@@ -271,7 +275,7 @@ def show_raw(visit: Visit) -> Answer:
 
 
 def show_content(visit: Visit) -> Answer:
-    """Give a document for a frame of its page: as text, unless browsers show it by themselves."""
+    """Give a document that browsers show by themselves for a frame of its page."""
     return _bytes(visit, is_download=False)
 
 
@@ -285,11 +289,30 @@ def _bytes(visit: Visit, *, is_download: bool) -> Answer:
     with visit.passing(ITI_68.name, patient=_emergency_of(visit, uuid)) as access:
         found = visit.console.documents.find(uuid, access)
         reader = visit.console.documents.open(found)
-    bare = found.mime_type.partition(";")[0].strip().lower()
-    content_type = found.mime_type
-    if not is_download and bare not in _IN_A_FRAME:
-        content_type = "text/plain; charset=utf-8"
-    return Bytes(content_type, reader, found.size, uuid, is_download=is_download)
+    is_shown = found.mime_type.partition(";")[0].strip().lower() in _BY_BROWSERS
+    is_saved = is_download or not is_shown
+    return Bytes(found.mime_type, reader, found.size, uuid, is_download=is_saved)
+
+
+def show_page(visit: Visit) -> Answer:
+    """Give the page of a document for a frame: without script, whatever the document has."""
+    uuid = str(visit.path["uuid"])
+    with visit.passing(ITI_68.name, patient=_emergency_of(visit, uuid)) as access:
+        found = visit.console.documents.find(uuid, access)
+        data = visit.console.pages.page(found, access, f"{_PAGES}{uuid}")
+    return Bytes(MEDIA_TYPE, [data], len(data), uuid, policy=content_security_policy())
+
+
+def show_attachment(visit: Visit) -> Answer:
+    """Give an attachment of a document, which its page refers to."""
+    uuid, number = str(visit.path["uuid"]), visit.path["number"]
+    with visit.passing(ITI_68.name, patient=_emergency_of(visit, uuid)) as access:
+        found = visit.console.documents.find(uuid, access)
+        served = visit.console.pages.attachment(found, number)
+    content_type = served.media_type or "application/octet-stream"
+    is_saved = served.kind not in ("image", "pdf")
+    name = f"{uuid}-{number}"
+    return Bytes(content_type, [served.data], len(served.data), name, is_download=is_saved)
 
 
 # --- sets and folders ----------------------------------------------------------------------------
