@@ -8,7 +8,6 @@ which :attr:`NarrativeScope.is_cut` tells.
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum, auto
 from typing import Final, TypeAlias
 
 from lxml import etree
@@ -20,7 +19,7 @@ Element: TypeAlias = etree._Element
 MediaRenderer = Callable[[str, str], Markup]
 """Shows what an XML ID or a URL refers to, with the words beside it."""
 
-MOST_ELEMENTS: Final = 150_000
+MOST_ELEMENTS: Final = 100_000
 """Of all narratives of a page."""
 _DEEPEST: Final = 64
 """How deep elements are nested that become elements; below it their text stands. A browser itself
@@ -36,23 +35,28 @@ _SPAN: Final = re.compile(r"[0-9]{1,4}")
 _SCOPES: Final = frozenset({"row", "col", "rowgroup", "colgroup"})
 
 
-class Holds(IntEnum):
-    """What may stand directly within an element of HTML."""
+FLOW: Final = 1
+"""What may stand directly within an element of HTML: anything, or the parts of something. Plain
+numbers, of which several are a sum: they are looked at for each element."""
+ITEMS: Final = 2
+TERMS: Final = 4
+TABLE: Final = 8
+ROWS: Final = 16
+CELLS: Final = 32
 
-    FLOW = auto()
-    ITEMS = auto()
-    TERMS = auto()
-    TABLE = auto()
-    ROWS = auto()
-    CELLS = auto()
+ID: Final = 1
+LANGUAGE: Final = 2
+STYLE: Final = 3
+SPAN: Final = 4
+HEADERS: Final = 5
+OF_CELLS: Final[Mapping[str, int]] = {"colspan": SPAN, "rowspan": SPAN, "headers": HEADERS}
 
-
-_WITHIN: Final[Mapping[Holds, tuple[str, str]]] = {
-    Holds.ITEMS: ("<li>", "</li>"),
-    Holds.TERMS: ("<dd>", "</dd>"),
-    Holds.TABLE: ("<tbody><tr><td>", "</td></tr></tbody>"),
-    Holds.ROWS: ("<tr><td>", "</td></tr>"),
-    Holds.CELLS: ("<td>", "</td>"),
+_WITHIN: Final[Mapping[int, tuple[str, str]]] = {
+    ITEMS: ("<li>", "</li>"),
+    TERMS: ("<dd>", "</dd>"),
+    TABLE: ("<tbody><tr><td>", "</td></tr></tbody>"),
+    ROWS: ("<tr><td>", "</td></tr>"),
+    CELLS: ("<td>", "</td>"),
 }
 """What is put around something that has no place there."""
 
@@ -63,8 +67,10 @@ class MarkupRow:
 
     tag: str
     write: Callable[["MarkupRenderer", Element, "MarkupRow"], None]
-    fits: frozenset[Holds] = frozenset({Holds.FLOW})
-    holds: Holds = Holds.FLOW
+    fits: int = FLOW
+    holds: int = FLOW
+    is_simple: bool = False
+    """Whether it is its tag, its attributes and whatever is in it."""
     is_block: bool = False
     """Whether a paragraph cannot hold it."""
     classes: str = ""
@@ -79,9 +85,9 @@ class Vocabulary:
 
     rows: Rows
     id: str
-    """The names of its attributes."""
-    languages: Sequence[str]
-    style: str
+    """The name of the attribute by which elements are referred to."""
+    attributes: Mapping[str, int]
+    """What each attribute that is heeded says: ID, LANGUAGE, STYLE, SPAN or HEADERS."""
     styles: Mapping[str, str]
     """Words of the style attribute, in lower case, to classes of the page."""
     caption: str
@@ -158,52 +164,66 @@ class MarkupRenderer:
 
     def render(self, narrative: Element) -> Markup:
         """Return what is in a narrative as HTML that may stand in a ``div``."""
-        self.content(narrative, Holds.FLOW)
+        self.content(narrative, FLOW)
         self._write_notes()
         return Markup("".join(self._parts))
 
     # --- content ---------------------------------------------------------------------------------
 
-    def content(self, parent: Element, holds: Holds, without: Element | None = None) -> None:
-        """Write what is in an element, into an element of HTML that holds certain others."""
+    def content(self, parent: Element, holds: int, without: Element | None = None) -> None:
+        """Write what is in an element, into an element of HTML that holds certain others.
+
+        Nearly all of the time of a page is spent here, so what is simple is written at once.
+        """
         if text := parent.text:
             self._text(text, holds)
+        if not len(parent):
+            return
         if self._depth >= _DEEPEST:
             self._flattened(parent, holds)
             return
         self._depth += 1
-        scope, rows = self.scope, self._rows
+        scope, find, write = self.scope, self._rows.get, self.write
         for child in parent.iterchildren("*"):
             scope.elements_left -= 1
             if scope.elements_left < 0:
                 scope.is_cut = True
                 break
-            if child is not without:
-                row = rows.get(child.tag)
-                if row is not None and holds in row.fits:
-                    row.write(self, child, row)
-                else:
+            row = find(child.tag)
+            if row is None or not row.fits & holds:
+                if child is not without:
                     self._out_of_place(child, row, holds)
+            elif not row.is_simple:
+                if child is not without:
+                    row.write(self, child, row)
+            else:
+                tag, given = row.tag, child.items()
+                write(f"<{tag}{self._attributes(child, given)}>" if given else f"<{tag}>")
+                if len(child):
+                    self.content(child, row.holds)
+                elif text := child.text:
+                    self._text(text, row.holds)
+                write(f"</{tag}>")
             if tail := child.tail:
                 self._text(tail, holds)
         self._depth -= 1
 
-    def _text(self, text: str, holds: Holds) -> None:
-        if holds is Holds.FLOW:
+    def _text(self, text: str, holds: int) -> None:
+        if holds == FLOW:
             self.write(escaped(text))
         elif not text.isspace():
             before, after = _WITHIN[holds]
             self._parts += (before, escaped(text), after)
 
-    def _flattened(self, parent: Element, holds: Holds) -> None:
+    def _flattened(self, parent: Element, holds: int) -> None:
         texts = (text for child in parent.iterchildren("*") for text in _texts(child))
         if told := " ".join(texts).strip():
             self._text(f" {told} ", holds)
 
-    def _out_of_place(self, child: Element, row: MarkupRow | None, holds: Holds) -> None:
-        if row is None and holds is not Holds.FLOW:
+    def _out_of_place(self, child: Element, row: MarkupRow | None, holds: int) -> None:
+        if row is None and holds != FLOW:
             self.content(child, holds)  # as if its tags were not there
-        elif row is None or (holds is Holds.FLOW and Holds.FLOW not in row.fits):
+        elif row is None or (holds == FLOW and not row.fits & FLOW):
             # a space on either side, so that words do not grow together
             self.write(" ")
             self.within("span", child, classes="" if row is None else "block")
@@ -211,15 +231,13 @@ class MarkupRenderer:
         else:
             before, after = _WITHIN[holds]
             self.write(before)
-            if Holds.FLOW in row.fits:
+            if row.fits & FLOW:
                 row.write(self, child, row)
             else:
-                self.content(child, Holds.FLOW)
+                self.content(child, FLOW)
             self.write(after)
 
-    def within(
-        self, tag: str, element: Element, holds: Holds = Holds.FLOW, classes: str = ""
-    ) -> None:
+    def within(self, tag: str, element: Element, holds: int = FLOW, classes: str = "") -> None:
         """Write an element of HTML with the content and the common attributes of another."""
         self.write(f"<{tag}{self.attributes(element, classes)}>")
         self.content(element, holds)
@@ -228,33 +246,49 @@ class MarkupRenderer:
     # --- attributes ------------------------------------------------------------------------------
 
     def attributes(self, element: Element, classes: str = "") -> str:
-        """Return the attributes that every element may have: id, language and style."""
-        given = element.items()
-        if not given:
-            return f' class="{classes}"' if classes else ""
-        vocabulary = self.vocabulary
-        found, styles = "", classes.split()
+        """Return the attributes that an element may have: id, language, style, those of cells."""
+        if given := element.items():
+            return self._attributes(element, given, classes)
+        return f' class="{classes}"' if classes else ""
+
+    def _attributes(
+        self, element: Element, given: Sequence[tuple[str, str]], classes: str = ""
+    ) -> str:
+        known = self.vocabulary.attributes
+        found, has_spans = "", False
         for name, value in given:
-            if name == vocabulary.id:
+            kind = known.get(name)
+            if kind == STYLE:
+                classes = f"{classes} {self._classes(value)}"
+            elif kind == ID:
                 found += self.identifier(value)
-            elif name in vocabulary.languages:
+            elif kind == LANGUAGE:
                 if (language := language_of(value)) and " lang=" not in found:
                     found += f' lang="{language}"'
-            elif name in (vocabulary.style, "align"):
-                known = vocabulary.styles
-                styles += [known[word] for word in value.lower().split() if word in known]
-        if styles:
-            found += f' class="{" ".join(dict.fromkeys(styles))}"'
+            elif kind == SPAN:
+                has_spans = True
+            elif kind == HEADERS:
+                found += self._cell_headers(element, value)
+        if has_spans:
+            found += self._spans(element)
+        if classes and (used := dict.fromkeys(classes.split())):
+            found += f' class="{" ".join(used)}"'
         return found
+
+    def _classes(self, styles: str) -> str:
+        known = self.vocabulary.styles
+        return " ".join(known[word] for word in styles.lower().split() if word in known)
 
     def identifier(self, given: str) -> str:
         """Return the attribute ``id``, kept apart from the page's own; nothing for a second one."""
         if not _ID.fullmatch(given) or given in self.scope.ids:
             return ""
         self.scope.ids.add(given)
-        return f' id="d-{quoted(given)}"'
+        return f' id="d-{given}"'
 
     def _spans(self, cell: Element) -> str:
+        if cell.tag not in (self.vocabulary.header_cell, self.vocabulary.data_cell):
+            return ""
         spans = {name: _span(cell.get(name)) for name in ("colspan", "rowspan")}
         covered = spans["colspan"] * spans["rowspan"]
         if covered == 1:
@@ -264,9 +298,12 @@ class MarkupRenderer:
             return ""
         return "".join(f' {name}="{number}"' for name, number in spans.items() if number > 1)
 
-    def _cell_headers(self, cell: Element) -> str:
+    def _cell_headers(self, cell: Element, given: str) -> str:
         """Return the header cells that a cell names, those alone that its table has."""
-        if not self._tables or not (named := cell.get("headers", "").split()):
+        if not self._tables or cell.tag not in (
+            self.vocabulary.header_cell,
+            self.vocabulary.data_cell,
+        ):
             return ""
         table = self._tables[-1]
         if table not in self._headers:
@@ -274,7 +311,7 @@ class MarkupRenderer:
             known = (one.get(self.vocabulary.id) for one in cells if _has_words(one))
             self._headers[table] = frozenset(one for one in known if one and _ID.fullmatch(one))
         own = cell.get(self.vocabulary.id)
-        found = [one for one in named if one in self._headers[table] and one != own]
+        found = [one for one in given.split() if one in self._headers[table] and one != own]
         return f' headers="{" ".join(f"d-{quoted(one)}" for one in found)}"' if found else ""
 
     # --- the ways to write an element ------------------------------------------------------------
@@ -293,7 +330,7 @@ class MarkupRenderer:
     def empty(self, element: Element, row: MarkupRow) -> None:
         """Write it as an element that has no content; if there is any, it follows."""
         self.write(f"<{row.tag}>")
-        self.content(element, Holds.FLOW)
+        self.content(element, FLOW)
 
     def nothing(self, element: Element, row: MarkupRow) -> None:
         """Write of it what is in it alone, in the place where it stands."""
@@ -346,20 +383,14 @@ class MarkupRenderer:
         self.plain(element, row)
         self._is_head = outer
 
-    def cell(self, element: Element, row: MarkupRow) -> None:
-        """Write a cell of a table; a header cell without words is none."""
-        tag, found = row.tag, ""
-        if tag == "th":
-            if _has_words(element):
-                found = f' scope="{self._scope(element)}"'
-            else:
-                tag = "td"
-        if len(element.attrib):
-            found += self._spans(element) + self._cell_headers(element)
-            found += self.attributes(element)
-        self.write(f"<{tag}{found}>")
-        self.content(element, Holds.FLOW)
-        self.write(f"</{tag}>")
+    def header_cell(self, element: Element, row: MarkupRow) -> None:
+        """Write a header cell of a table; one without words is none."""
+        if not _has_words(element):
+            self.within("td", element)
+            return
+        self.write(f'<th scope="{self._scope(element)}"{self.attributes(element)}>')
+        self.content(element, FLOW)
+        self.write("</th>")
 
     def _scope(self, cell: Element) -> str:
         given = (cell.get("scope") or "").lower()
@@ -390,7 +421,7 @@ class MarkupRenderer:
         self._links += 1
         self.write(f"{opening}{anchor}{self.attributes(element)}>")
         before = len(self._parts)
-        self.content(element, Holds.FLOW)
+        self.content(element, FLOW)
         if not "".join(self._parts[before:]).strip():
             self.write(escaped(href))
         self.write("</a>")
@@ -425,7 +456,7 @@ class MarkupRenderer:
         """Write the number of the footnote that an element refers to."""
         if number := self.scope.notes_by_id.get((element.get("IDREF") or "").strip()):
             self._write_reference(number)
-        self.content(element, Holds.FLOW)
+        self.content(element, FLOW)
 
     def _write_reference(self, number: int) -> None:
         if self._links:
@@ -474,3 +505,8 @@ def _has_words(element: Element) -> bool:
 def _span(given: str | None) -> int:
     number = int(given.strip()) if given and _SPAN.fullmatch(given.strip()) else 1
     return number if 1 <= number <= _LONGEST_SPAN else 1
+
+
+def simple(tag: str, fits: int = FLOW, holds: int = FLOW, *, is_block: bool = False) -> MarkupRow:
+    """Return the row of an element that is its tag, its attributes and whatever is in it."""
+    return MarkupRow(tag, MarkupRenderer.plain, fits, holds, is_simple=True, is_block=is_block)

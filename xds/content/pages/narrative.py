@@ -8,22 +8,31 @@ from typing import Final
 
 from xds.content.cda_values import NS
 from xds.content.pages.markup import (
+    CELLS,
+    ID,
+    ITEMS,
+    LANGUAGE,
+    OF_CELLS,
+    ROWS,
+    STYLE,
+    TABLE,
     Element,
-    Holds,
     MarkupRenderer,
     MarkupRow,
     Rows,
     Vocabulary,
+    simple,
 )
 
-_FLOW: Final = frozenset({Holds.FLOW})
-_OF_TABLE: Final = frozenset({Holds.TABLE})
 _PLAIN: Final = MarkupRenderer.plain
+
+
+_REVISED: Final[Mapping[str | None, str]] = {"insert": "ins", "delete": "del"}
 
 
 def _revised(renderer: MarkupRenderer, element: Element, row: MarkupRow) -> None:
     """Write ``content``, of which a revision says what it adds and what it takes away."""
-    tag = {"insert": "ins", "delete": "del"}.get(element.get("revised") or "", row.tag)
+    tag = _REVISED.get(element.get("revised"), row.tag)
     renderer.within(tag, element)
 
 
@@ -34,26 +43,26 @@ def _multimedia(renderer: MarkupRenderer, element: Element, row: MarkupRow) -> N
 _ELEMENTS: Final[Mapping[str, MarkupRow]] = {
     "content": MarkupRow("span", _revised),
     "linkHtml": MarkupRow("a", MarkupRenderer.link),
-    "sub": MarkupRow("sub", _PLAIN),
-    "sup": MarkupRow("sup", _PLAIN),
+    "sub": simple("sub"),
+    "sup": simple("sup"),
     "br": MarkupRow("br", MarkupRenderer.empty),
     "footnote": MarkupRow("sup", MarkupRenderer.note),
     "footnoteRef": MarkupRow("sup", MarkupRenderer.note_reference),
     "renderMultiMedia": MarkupRow("span", _multimedia),
     "paragraph": MarkupRow("p", MarkupRenderer.paragraph, is_block=True),
     "caption": MarkupRow("span", MarkupRenderer.inline_caption, classes="caption"),
-    "list": MarkupRow("ul", MarkupRenderer.list, holds=Holds.ITEMS, is_block=True),
-    "item": MarkupRow("li", _PLAIN, frozenset({Holds.ITEMS}), is_block=True),
-    "table": MarkupRow("table", MarkupRenderer.table, holds=Holds.TABLE, is_block=True),
+    "list": MarkupRow("ul", MarkupRenderer.list, holds=ITEMS, is_block=True),
+    "item": simple("li", ITEMS, is_block=True),
+    "table": MarkupRow("table", MarkupRenderer.table, holds=TABLE, is_block=True),
     # their widths are not heeded
-    "colgroup": MarkupRow("", MarkupRenderer.nothing, _OF_TABLE, Holds.TABLE),
-    "col": MarkupRow("", MarkupRenderer.nothing, _OF_TABLE, Holds.TABLE),
-    "thead": MarkupRow("thead", MarkupRenderer.head, _OF_TABLE, Holds.ROWS),
-    "tfoot": MarkupRow("tfoot", _PLAIN, _OF_TABLE, Holds.ROWS),
-    "tbody": MarkupRow("tbody", _PLAIN, _OF_TABLE, Holds.ROWS),
-    "tr": MarkupRow("tr", _PLAIN, frozenset({Holds.TABLE, Holds.ROWS}), Holds.CELLS),
-    "th": MarkupRow("th", MarkupRenderer.cell, frozenset({Holds.CELLS})),
-    "td": MarkupRow("td", MarkupRenderer.cell, frozenset({Holds.CELLS})),
+    "colgroup": MarkupRow("", MarkupRenderer.nothing, TABLE, TABLE),
+    "col": MarkupRow("", MarkupRenderer.nothing, TABLE, TABLE),
+    "thead": MarkupRow("thead", MarkupRenderer.head, TABLE, ROWS),
+    "tfoot": simple("tfoot", TABLE, ROWS),
+    "tbody": simple("tbody", TABLE, ROWS),
+    "tr": simple("tr", TABLE | ROWS, CELLS),
+    "th": MarkupRow("th", MarkupRenderer.header_cell, CELLS),
+    "td": simple("td", CELLS),
 }
 
 STYLES: Final[Mapping[str, str]] = {
@@ -89,8 +98,7 @@ _ROWS: Final[Rows] = {_qualified(name): row for name, row in _ELEMENTS.items()}
 CDA_NARRATIVE: Final = Vocabulary(
     rows=_ROWS,
     id="ID",
-    languages=("language",),
-    style="styleCode",
+    attributes={"ID": ID, "language": LANGUAGE, "styleCode": STYLE, "align": STYLE, **OF_CELLS},
     styles=STYLES,
     caption=_qualified("caption"),
     header_cell=_qualified("th"),

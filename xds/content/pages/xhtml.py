@@ -14,14 +14,23 @@ import nh3
 from markupsafe import Markup
 
 from xds.content.pages.markup import (
+    CELLS,
+    ID,
+    ITEMS,
+    LANGUAGE,
+    OF_CELLS,
+    ROWS,
+    STYLE,
+    TABLE,
+    TERMS,
     Element,
-    Holds,
     MarkupRenderer,
     MarkupRow,
     NarrativeScope,
     Rows,
     Vocabulary,
     quoted,
+    simple,
 )
 from xds.content.pages.narrative import STYLES
 from xds.content.pages.pictures import picture_of
@@ -30,9 +39,6 @@ from xds.parsing import MalformedXML, parse
 NS: Final = "http://www.w3.org/1999/xhtml"
 _XML_LANGUAGE: Final = "{http://www.w3.org/XML/1998/namespace}lang"
 _PLAIN: Final = MarkupRenderer.plain
-_OF_TABLE: Final = frozenset({Holds.TABLE})
-_IN_LIST: Final = frozenset({Holds.ITEMS})
-_IN_TERMS: Final = frozenset({Holds.TERMS})
 _DATA_IMAGE: Final = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,([A-Za-z0-9+/=\s]+)")
 
 
@@ -83,30 +89,30 @@ _TAGS: Final = (
 _RENAMED: Final = {"big": "span", "tt": "code", "label": "span", "bdo": "span", "font": "span"}
 _BLOCKS: Final = ("div", "pre", "blockquote", "address")
 _ELEMENTS: Final[Mapping[str, MarkupRow]] = {
-    **{name: MarkupRow(_RENAMED.get(name, name), _PLAIN) for name in _TAGS},
-    **{name: MarkupRow(name, _PLAIN, is_block=True) for name in _BLOCKS},
+    **{name: simple(_RENAMED.get(name, name)) for name in _TAGS},
+    **{name: simple(name, is_block=True) for name in _BLOCKS},
     **{f"h{n}": MarkupRow("div", _heading, is_block=True) for n in range(1, 7)},
     "p": MarkupRow("p", MarkupRenderer.paragraph, is_block=True),
     "br": MarkupRow("br", MarkupRenderer.empty),
     "hr": MarkupRow("hr", MarkupRenderer.empty, is_block=True),
     "a": MarkupRow("a", MarkupRenderer.link),
     "img": MarkupRow("img", _image),
-    "ul": MarkupRow("ul", MarkupRenderer.list, holds=Holds.ITEMS, is_block=True),
-    "ol": MarkupRow("ol", MarkupRenderer.list, holds=Holds.ITEMS, is_block=True),
-    "li": MarkupRow("li", _PLAIN, _IN_LIST, is_block=True),
-    "dl": MarkupRow("dl", _PLAIN, holds=Holds.TERMS, is_block=True),
-    "dt": MarkupRow("dt", _PLAIN, _IN_TERMS, is_block=True),
-    "dd": MarkupRow("dd", _PLAIN, _IN_TERMS, is_block=True),
-    "table": MarkupRow("table", MarkupRenderer.table, holds=Holds.TABLE, is_block=True),
+    "ul": MarkupRow("ul", MarkupRenderer.list, holds=ITEMS, is_block=True),
+    "ol": MarkupRow("ol", MarkupRenderer.list, holds=ITEMS, is_block=True),
+    "li": simple("li", ITEMS, is_block=True),
+    "dl": simple("dl", holds=TERMS, is_block=True),
+    "dt": simple("dt", TERMS, is_block=True),
+    "dd": simple("dd", TERMS, is_block=True),
+    "table": MarkupRow("table", MarkupRenderer.table, holds=TABLE, is_block=True),
     "caption": MarkupRow("span", MarkupRenderer.inline_caption, classes="caption"),
-    "colgroup": MarkupRow("", MarkupRenderer.nothing, _OF_TABLE, Holds.TABLE),
-    "col": MarkupRow("", MarkupRenderer.nothing, _OF_TABLE, Holds.TABLE),
-    "thead": MarkupRow("thead", MarkupRenderer.head, _OF_TABLE, Holds.ROWS),
-    "tfoot": MarkupRow("tfoot", _PLAIN, _OF_TABLE, Holds.ROWS),
-    "tbody": MarkupRow("tbody", _PLAIN, _OF_TABLE, Holds.ROWS),
-    "tr": MarkupRow("tr", _PLAIN, frozenset({Holds.TABLE, Holds.ROWS}), Holds.CELLS),
-    "th": MarkupRow("th", MarkupRenderer.cell, frozenset({Holds.CELLS})),
-    "td": MarkupRow("td", MarkupRenderer.cell, frozenset({Holds.CELLS})),
+    "colgroup": MarkupRow("", MarkupRenderer.nothing, TABLE, TABLE),
+    "col": MarkupRow("", MarkupRenderer.nothing, TABLE, TABLE),
+    "thead": MarkupRow("thead", MarkupRenderer.head, TABLE, ROWS),
+    "tfoot": simple("tfoot", TABLE, ROWS),
+    "tbody": simple("tbody", TABLE, ROWS),
+    "tr": simple("tr", TABLE | ROWS, CELLS),
+    "th": MarkupRow("th", MarkupRenderer.header_cell, CELLS),
+    "td": simple("td", CELLS),
 }
 _STYLES: Final = {**STYLES, "strikethrough": "struck", "justify": "left"}
 """The classes that FHIR names for narratives, and the values of ``align``."""
@@ -120,8 +126,14 @@ _ROWS: Final[Rows] = {_qualified(name): row for name, row in _ELEMENTS.items()}
 XHTML_NARRATIVE: Final = Vocabulary(
     rows=_ROWS,
     id="id",
-    languages=("lang", _XML_LANGUAGE),
-    style="class",
+    attributes={
+        "id": ID,
+        "lang": LANGUAGE,
+        _XML_LANGUAGE: LANGUAGE,
+        "class": STYLE,
+        "align": STYLE,
+        **OF_CELLS,
+    },
     styles=_STYLES,
     caption=_qualified("caption"),
     header_cell=_qualified("th"),
