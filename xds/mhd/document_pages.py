@@ -4,10 +4,13 @@ Whatever a document is, its page takes a bounded time and memory: one that is la
 markup, than can be shown has a page that says so, and leads to the document as it is stored.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextvars import copy_context
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from xds.affinity_domain import AffinityDomain
 from xds.content.pages.attachments import ServedAttachment, served_attachment
@@ -26,6 +29,8 @@ from xds.mhd.served_documents import ServedDocument, ServedDocuments
 from xds.registry.queries.views import Found, RegistryView
 from xds.security.access import Access
 
+T = TypeVar("T")
+
 MOST_BYTES: Final = 16 * 1024 * 1024
 """Of a document that is read to be shown; base64 makes up most of such a one."""
 MOST_MARKUP: Final = 300_000
@@ -40,13 +45,40 @@ _TOO_MUCH: Final = (
 )
 
 
+class _OneAtATime:
+    """Makes calls one after another, each in a thread of its own.
+
+    So all pages together take the memory of one: what a thread has allocated is kept for the next
+    one of its kind, and what libxml2 keeps of names goes with the thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __call__(self, call: Callable[[], T]) -> T:
+        """Return what a call returns, or raise what it raises."""
+        outcome: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                outcome.set_result(call())
+            except BaseException as error:  # it is raised where it is waited for
+                outcome.set_exception(error)
+
+        with self._lock:
+            # in the context of the request, for its log lines and spans
+            threading.Thread(target=copy_context().run, args=(run,), name="page").start()
+            return outcome.result()
+
+
 @dataclass(frozen=True, slots=True)
 class DocumentPages:
-    """The pages of the documents of an affinity domain."""
+    """The pages of the documents of an affinity domain, which a process makes one at a time."""
 
     domain: AffinityDomain
     documents: ServedDocuments
     rules: ReadingRules
+    _made: _OneAtATime = field(default_factory=_OneAtATime, compare=False, repr=False)
 
     def page(self, found: ServedDocument, access: Access, href: str) -> bytes:
         """Return the page of a document; ``href`` is the document as the page refers to it.
@@ -56,6 +88,9 @@ class DocumentPages:
         facts = self._facts(found.identifier, access.visible, href)
         if found.size > MOST_BYTES:
             return render_not_shown(facts, _TOO_LARGE)
+        return self._made(partial(self._page, found, facts))
+
+    def _page(self, found: ServedDocument, facts: RegistryFacts) -> bytes:
         data = self.documents.whole(found)
         if _has_much_markup(data):
             return render_not_shown(facts, _TOO_MUCH)
@@ -70,6 +105,9 @@ class DocumentPages:
         unknown = Refused.because(404, "not-found", "the document has no such attachment")
         if found.size > MOST_BYTES:
             raise unknown
+        return self._made(partial(self._attachment, found, number, unknown))
+
+    def _attachment(self, found: ServedDocument, number: int, unknown: Refused) -> ServedAttachment:
         data = self.documents.whole(found)
         if _has_much_markup(data):
             raise unknown
