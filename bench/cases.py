@@ -12,6 +12,7 @@ from bench import (
     large,
     notifications,
     outbound,
+    pages,
     plans,
     removals,
     updates,
@@ -251,6 +252,22 @@ CASES: Final = (
         "iti68",
         (Measure(title="ITI-68, 10 KB", unit="/s", goal=0.8, of_yardstick=True),),
         fhir.retrieval,
+    ),
+    Case(
+        "pages",
+        (
+            Measure(title="page of a CDA of 200 KB", unit="ms", goal=50, at_most=True),
+            Measure(title="  memory", unit="MB", goal=100, at_most=True),
+        ),
+        partial(pages.pages, 200_000),
+    ),
+    Case(
+        "large-pages",
+        (
+            Measure(title="page of a CDA of 3 MB", unit="ms", goal=300, at_most=True),
+            Measure(title="  memory", unit="MB", goal=100, at_most=True),
+        ),
+        partial(pages.pages, 3_000_000),
     ),
     Case(
         "iti105",

@@ -5,9 +5,11 @@ refuses. Anything else that it raises is a finding. Nothing here knows the fuzze
 seeds and all that was ever found can be run as tests.
 """
 
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
+from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +19,11 @@ from lxml import etree
 from xds import schema_validation
 from xds.app import WSGIApplication, create_app
 from xds.config import Config
+from xds.content.pages.attachments import served_attachment
+from xds.content.pages.facts import RegistryFacts
+from xds.content.pages.page import render_not_shown, render_page
+from xds.content.reading.errors import ContentUnreadable
+from xds.content.reading.reader import read as read_document
 from xds.errors import TransactionFailure
 from xds.fhir.r4 import json, structure, xml
 from xds.fhir.r4.outcome import Issue, Refused
@@ -288,6 +295,65 @@ def read_report(data: bytes) -> None:
         return
 
 
+# --- pages of documents --------------------------------------------------------------------------
+
+_NAMES: Final = re.compile(r"[a-z0-9-]+")
+_WRITTEN: Final = frozenset(
+    _NAMES.findall(
+        """html head meta link title style body a header h1 h2 h3 h4 h5 h6 section p bdi dl div dt
+        dd span ul ol li strong nav details summary main pre iframe img figure figcaption footer
+        table caption thead tbody tfoot tr th td sub sup br hr ins del b i em u s small code kbd
+        samp var dfn cite q abbr blockquote address"""
+    )
+)
+"""The elements that pages have."""
+_ATTRIBUTES: Final = frozenset(
+    _NAMES.findall(
+        """lang charset name content rel href class id aria-label role tabindex dir src alt width
+        height loading title download colspan rowspan headers scope"""
+    )
+)
+_OUTER: Final = re.compile(
+    r"https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?:[/?#].*)?|mailto:\S+", re.IGNORECASE
+)
+_INNER: Final = re.compile(
+    r"\.\./document/x(?:/original|/attachment/[0-9]+)?(?:#navpanes=0)?|#\S+|data:,"
+)
+_PICTURE: Final = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+")
+_FACTS: Final = RegistryFacts(href="../document/x")
+
+
+class _PageCheck(HTMLParser):
+    """Holds a page to what pages may have."""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in _WRITTEN:
+            raise Finding(f"a page has the element {tag}")
+        for name, value in attrs:
+            if name not in _ATTRIBUTES:
+                raise Finding(f"a page has the attribute {name}")
+            given = value or ""
+            if name == "href" and not (_INNER.fullmatch(given) or _OUTER.fullmatch(given)):
+                raise Finding(f"a page leads to {given}")
+            if name == "src" and not (_INNER.fullmatch(given) or _PICTURE.fullmatch(given)):
+                raise Finding(f"a page loads {given}")
+
+
+def read_page(data: bytes) -> None:
+    """Make the page of a document: it has own elements and attributes, and loads nothing else."""
+    try:
+        document = read_document(data)
+    except ContentUnreadable as error:
+        page = render_not_shown(_FACTS, str(error))
+    else:
+        page = render_page(document, _FACTS, data)
+        for attachment in document.attachments:
+            served_attachment(attachment)
+    checker = _PageCheck()
+    checker.feed(page.decode())
+    checker.close()
+
+
 TARGETS: Final[Mapping[str, Target]] = {
     "mime": read_mime,
     "soap": answer_soap,
@@ -297,6 +363,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     "fhir_xml": read_fhir_xml,
     "mllp": read_mllp,
     "messages": read_report,
+    "pages": read_page,
 }
 
 CORPUS: Final = Path(__file__).resolve().parents[1] / "fixtures" / "fuzz"

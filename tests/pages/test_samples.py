@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 
 from tests.browser import MISSING, NARROW, chromium, names, path_of_chromium, visited
 from tests.fhir.asked import FHIR_JSON, provide
-from tests.reference import REFERENCE, SHARED, needs
+from tests.reference import SHARED, STYLESHEET, needs
 from tests.serving import Server
 from xds.content.pages.facts import RegistryFacts
 from xds.content.pages.page import render_not_shown, render_page
@@ -20,8 +20,6 @@ from xds.content.reading.errors import ContentUnreadable
 from xds.content.reading.reader import read
 
 SAMPLES: Final = SHARED / "samples" / "documents"
-STYLESHEET: Final = REFERENCE / "cda-stylesheet" / "CDA.xsl"
-"""HL7's, of github.com/HL7/CDA-core-xsl, with cda_l10n.xml and cda_narrativeblock.xml."""
 TYPES: Final = {".xml": "text/xml", ".json": FHIR_JSON, ".pdf": "application/pdf"}
 V3: Final = "{urn:hl7-org:v3}"
 
