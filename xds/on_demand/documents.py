@@ -7,13 +7,14 @@ same id and the same bytes, and another content has another id (ITI TF-2 3.43.4.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha1, sha256
 from typing import Final
 
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_42
-from xds.metadata.criteria import Criterion, equal
+from xds.metadata.criteria import ANYTHING, Criterion, equal
 from xds.metadata.objects import DocumentEntry
 from xds.on_demand import snapshots
 from xds.on_demand.entries import minted
@@ -26,6 +27,8 @@ from xds.on_demand.forms import (
     NotConvertible,
 )
 from xds.on_demand.tables import made_at
+from xds.registry.queries import observations
+from xds.registry.queries.observations import WantedObservations
 from xds.registry.registry import DocumentRegistry
 from xds.repository import index
 from xds.repository.index import IndexedDocument
@@ -36,6 +39,7 @@ from xds.security.interceptors import InterceptorChain
 
 MOST_BYTES: Final = 64 << 20
 """Of a document that another one is made of."""
+_MOST_RESULTS: Final = 10_000
 _NOBODY: Final = "the document would be made on demand, and nothing here makes it"
 _DEPRECATED: Final = "the document is deprecated, and is not made any more"
 _NO_SOURCE: Final = "the document cannot be made: what it is made of is not there"
@@ -178,9 +182,19 @@ class OnDemandDocuments:
         with self.repository.database.read() as connection:
             held = index.find(connection, wanted)
         return [
-            FormSource(one, _WholeReading(self.repository, held.get(id_)))
-            for one, id_ in zip(sources, wanted, strict=True)
+            FormSource(
+                entry,
+                _WholeReading(self.repository, held.get(unique_id)),
+                partial(self._results, entry),
+            )
+            for entry, unique_id in zip(sources, wanted, strict=True)
         ]
+
+    def _results(self, entry: DocumentEntry) -> Sequence[str]:
+        criteria = [equal("logical_id", [entry.logical_id or entry.id])]
+        with self.registry.view(ANYTHING) as view:
+            found = observations.find(view, criteria, WantedObservations(), most=_MOST_RESULTS)
+        return [one.content for one in sorted(found, key=lambda one: one.position)]
 
 
 @dataclass(frozen=True, slots=True)

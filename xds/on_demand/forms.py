@@ -28,6 +28,8 @@ class FormSource:
     entry: DocumentEntry
     read: Callable[[], bytes]
     """Returns its bytes; StoreError."""
+    results: Callable[[], Sequence[str]] = tuple
+    """Returns its structured results, as they are stored beside its entry (JSON)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

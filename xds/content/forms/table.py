@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from xds import __version__
-from xds.content.forms import marks
+from xds.content.forms import eu_laboratory, marks
 from xds.content.forms import settings as form_settings
 from xds.content.forms.reading import bare_type, document_of, is_structured
 from xds.content.forms.settings import FormSettings, FormSettingsError
 from xds.content.forms.xds_sd import ScannedDocumentMaker
 from xds.content.reading.rules import PLAIN, ReadingRules
+from xds.fhir.vocabulary import FHIR_JSON
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Code, DocumentEntry
 from xds.on_demand.forms import DocumentForm, DocumentForms, FormRequest, FormType
@@ -21,10 +22,13 @@ from xds.on_demand.forms import DocumentForm, DocumentForms, FormRequest, FormTy
 if TYPE_CHECKING:
     from xds.rendering.pdf_drawing import Conformance
 
-NAMES: Final = ("pdf", "xds-sd")
+NAMES: Final = ("pdf", "fhir", "xds-sd")
 """Of all forms that there are."""
 _PDF: Final = FormType(
     "application/pdf", Code(v.MIME_TYPE_SUFFICIENT, v.IHE_FORMAT_CODES, "mimeType Sufficient")
+)
+_FHIR: Final = FormType(
+    FHIR_JSON, Code(v.MIME_TYPE_SUFFICIENT, v.IHE_FORMAT_CODES, "mimeType Sufficient")
 )
 _PICTURES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
@@ -60,6 +64,12 @@ def _rows(settings: FormSettings, rules: ReadingRules) -> Iterator[DocumentForm]
         title="PDF",
         type_of=lambda entry: _PDF if _is_shown(entry) else None,
         build=pdf,
+    )
+    yield DocumentForm(
+        name="fhir",
+        title="FHIR document",
+        type_of=lambda entry: _FHIR if is_structured(entry) or entry.source_message else None,
+        build=lambda request: eu_laboratory.build(request, rules),
     )
     if settings.organisation.is_whole and settings.xds_sd.patient_country:
         wrapping = ScannedDocumentMaker(settings, lambda one: pdf(one, "PDF/A-1B"), is_structured)
