@@ -7,6 +7,7 @@ from hashlib import sha256
 
 import pytest
 
+from xds.hl7v2 import spooled as spooled_messages
 from xds.hl7v2.message import Message
 from xds.hl7v2.problems import MessageRefused
 from xds.hl7v2.spooled import IN_MEMORY_BYTES, MAX_SKELETON_BYTES, SpooledMessage
@@ -47,14 +48,19 @@ def large_message(end: bytes = b"\r") -> bytes:
     return end.join([HEADER, b"PID|1||7", *fields, b""])
 
 
+@pytest.mark.parametrize("in_memory", [0, 1 << 30])
 @pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n"])
 @pytest.mark.parametrize("seed", range(3))
-def test_a_large_message_reads_as_a_small_one(end: bytes, seed: int) -> None:
+def test_large_fields_read_as_small_ones(
+    end: bytes, seed: int, in_memory: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = large_message(end)
-    assert len(data) > IN_MEMORY_BYTES
+    monkeypatch.setattr(spooled_messages, "IN_MEMORY_BYTES", in_memory)
     spooled = arrived(*in_pieces(data, seed))
     assert len(spooled.skeleton) < 10_000
+    monkeypatch.setattr(spooled_messages, "LARGE_FIELD_BYTES", 1 << 30)
     large, whole = Message.read(spooled), Message.read(data)
+    assert whole.source.skeleton == data
     assert (large.size, large.digest) == (whole.size, whole.digest) == (len(data), large.digest)
     assert b"".join(large.blocks()) == data
     assert large.encoding.charset == "utf-8"

@@ -2,8 +2,8 @@
 
 What is read of a message is its *skeleton*: the bytes that came, in which of each field of more
 than LARGE_FIELD_BYTES the first HEAD_BYTES stand and no more. A LargePiece says where in the raw
-bytes the rest is, so that a document of 100 MB in OBX-5 costs a kilobyte of memory. A message in
-memory is its own skeleton.
+bytes the rest is, so that a document of 100 MB in OBX-5 costs a kilobyte of memory, and one in
+memory is not looked through for each segment. A message of small fields is its own skeleton.
 """
 
 import codecs
@@ -64,6 +64,8 @@ class SpooledMessage:
         """Which limit the message is beyond; it is not kept then."""
         self.error: OSError | None = None
         """Why the disk did not take it; it is not kept then."""
+        self._raw = b""
+        """Of one in memory, once nothing more comes."""
         self.skeleton = b""
         self.pieces: tuple[LargePiece, ...] = ()
         self.is_ascii = True
@@ -96,7 +98,7 @@ class SpooledMessage:
     def finish(self) -> None:
         """Note that nothing more comes."""
         if self._is_too_large() or self.error:
-            self.skeleton = bytes(self._memory)
+            self._raw = self.skeleton = bytes(self._memory)
         elif self._builder is None:
             self._settle(bytes(self._memory))
         else:
@@ -106,9 +108,11 @@ class SpooledMessage:
         self._builder = None
 
     def _settle(self, data: bytes) -> None:
-        self.skeleton = data
+        self._raw = self.skeleton = data
         self.is_ascii = data.isascii()
         self.is_utf8 = self.is_ascii or _is_utf8(data)
+        if len(data) > LARGE_FIELD_BYTES:
+            self.skeleton, self.pieces = _skeleton_of(data)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -126,9 +130,9 @@ class SpooledMessage:
         """Yield raw bytes from one place to another; OSError where the file cannot be read."""
         end = self.size if end is None else end
         if self._file is None:
-            end = min(end, len(self.skeleton))
+            end = min(end, len(self._raw))
             for place in range(start, end, BLOCK_BYTES):
-                yield self.skeleton[place : min(place + BLOCK_BYTES, end)]
+                yield self._raw[place : min(place + BLOCK_BYTES, end)]
             return
         descriptor = self._file.fileno()
         while start < end:
@@ -286,6 +290,13 @@ class _SkeletonBuilder:
             self._pieces.append(LargePiece(at, start, start + self._cut))
             self._lost += self._cut
             self._cut = 0
+
+
+def _skeleton_of(data: bytes) -> tuple[bytes, tuple[LargePiece, ...]]:
+    builder = _SkeletonBuilder(separator_of(data))
+    for place in range(0, len(data), BLOCK_BYTES):
+        builder.add(data[place : place + BLOCK_BYTES])
+    return builder.finish()
 
 
 def separator_of(data: bytes | bytearray) -> bytes:
