@@ -52,6 +52,7 @@ LESS: Final = {
         "audit",
         "config",
         "content.pages",
+        "content.reading.deployment",
         "database.errors",
         "errors",
         "fhir.facade",

@@ -25,6 +25,7 @@ from xds.console.rendering import ROOT, environment
 from xds.console.sending import PageSending, is_compressible, send_bytes, send_page
 from xds.console.static_files import StaticFile, static_files
 from xds.console.visits import Answer, Bytes, Console, PageContent, PageNotFound, SeeOther, Visit
+from xds.content.reading.deployment import rules_of
 from xds.fhir.facade import Facade
 from xds.http.request_body import RequestBody
 from xds.messaging.operations import MessageOperations
@@ -63,7 +64,7 @@ def create(
         ),
         throttle=LoginThrottle(domain.database),
         documents=documents,
-        pages=DocumentPages(domain, documents),
+        pages=DocumentPages(domain, documents, rules_of(config, domain.systems)),
         facade=Facade(domain, config),
         messages=messages,
     )

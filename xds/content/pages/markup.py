@@ -14,6 +14,7 @@ from lxml import etree
 from markupsafe import Markup
 
 from xds.content.pages.links import safe_link
+from xds.content.pages.words import has_words, span_of, texts_of
 
 Element: TypeAlias = etree._Element
 MediaRenderer = Callable[[str, str], Markup]
@@ -24,14 +25,12 @@ MOST_ELEMENTS: Final = 100_000
 _DEEPEST: Final = 64
 """How deep elements are nested that become elements; below it their text stands. A browser itself
 flattens what is nested deeper than 512."""
-_LONGEST_SPAN: Final = 1_000
 _MOST_SPANNED: Final = 50_000
 """Cells that all spans of a page make: each takes a browser as long as a cell that is written."""
 _LONGEST_LABEL: Final = 80
 
 _ID: Final = re.compile(r"[^\s\"'<>&]{1,200}")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,4}")
-_SPAN: Final = re.compile(r"[0-9]{1,4}")
 _SCOPES: Final = frozenset({"row", "col", "rowgroup", "colgroup"})
 
 
@@ -216,7 +215,7 @@ class MarkupRenderer:
             self._parts += (before, escaped(text), after)
 
     def _flattened(self, parent: Element, holds: int) -> None:
-        texts = (text for child in parent.iterchildren("*") for text in _texts(child))
+        texts = (text for child in parent.iterchildren("*") for text in texts_of(child))
         if told := " ".join(texts).strip():
             self._text(f" {told} ", holds)
 
@@ -289,7 +288,7 @@ class MarkupRenderer:
     def _spans(self, cell: Element) -> str:
         if cell.tag not in (self.vocabulary.header_cell, self.vocabulary.data_cell):
             return ""
-        spans = {name: _span(cell.get(name)) for name in ("colspan", "rowspan")}
+        spans = {name: span_of(cell.get(name)) for name in ("colspan", "rowspan")}
         covered = spans["colspan"] * spans["rowspan"]
         if covered == 1:
             return ""
@@ -308,7 +307,7 @@ class MarkupRenderer:
         table = self._tables[-1]
         if table not in self._headers:
             cells = table.iter(self.vocabulary.header_cell)
-            known = (one.get(self.vocabulary.id) for one in cells if _has_words(one))
+            known = (one.get(self.vocabulary.id) for one in cells if has_words(one))
             self._headers[table] = frozenset(one for one in known if one and _ID.fullmatch(one))
         own = cell.get(self.vocabulary.id)
         found = [one for one in given.split() if one in self._headers[table] and one != own]
@@ -385,7 +384,7 @@ class MarkupRenderer:
 
     def header_cell(self, element: Element, row: MarkupRow) -> None:
         """Write a header cell of a table; one without words is none."""
-        if not _has_words(element):
+        if not has_words(element):
             self.within("td", element)
             return
         self.write(f'<th scope="{self._scope(element)}"{self.attributes(element)}>')
@@ -487,24 +486,6 @@ def number_notes(scope: NarrativeScope, vocabulary: Vocabulary) -> None:
             number = scope.notes[note] = len(scope.notes) + 1
             if given := note.get(vocabulary.id):
                 scope.notes_by_id.setdefault(given, number)
-
-
-def _texts(element: Element) -> list[str]:
-    found = [text for text in element.itertext("*") if text.strip()]
-    if element.tail and element.tail.strip():
-        found.append(element.tail)
-    return found
-
-
-def _has_words(element: Element) -> bool:
-    if element.text and not element.text.isspace():
-        return True
-    return len(element) > 0 and any(not text.isspace() for text in element.itertext("*"))
-
-
-def _span(given: str | None) -> int:
-    number = int(given.strip()) if given and _SPAN.fullmatch(given.strip()) else 1
-    return number if 1 <= number <= _LONGEST_SPAN else 1
 
 
 def simple(tag: str, fits: int = FLOW, holds: int = FLOW, *, is_block: bool = False) -> MarkupRow:
