@@ -128,7 +128,7 @@ def test_what_cannot_be_had_is_told(server: Server) -> None:
     assert form(server, source, "").status == 400
     reply = form(server, source, "form=png")
     assert (reply.status, reply.codes()) == (400, ["not-supported"])
-    assert "pdf, xds-sd" in reply.json()["issue"][0]["diagnostics"]
+    assert "pdf, fhir, xds-sd" in reply.json()["issue"][0]["diagnostics"]
     pdf = provide(server, b"%PDF-1.4", "application/pdf")
     assert (form(server, pdf).status, form(server, pdf).codes()) == (422, ["not-supported"])
     on_demand = entry(server, pdf.patient_id or "", "xds-sd")

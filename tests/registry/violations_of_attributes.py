@@ -133,6 +133,7 @@ _OF_OTHERS: Final = {
     "message",
     "OriginalStatus",
     "NewStatus",
+    "form",  # of On-Demand entries that the repository registers itself
 }
 
 
