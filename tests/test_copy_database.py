@@ -24,6 +24,7 @@ from xds.database import copying
 from xds.database.access import Database
 from xds.database.hidden_rows import PREFIX
 from xds.database.statements import METADATA
+from xds.registry.tables import EntryUUID
 
 pytestmark = pytest.mark.on_files
 FURTHER = (
@@ -36,7 +37,11 @@ FURTHER = (
     *("account", "account_session", "login_failure"),
     "built_document",
 )
-EXAMPLES: dict[type, object] = {Text: "Ä text", LargeBinary: b"\0\xff"}
+EXAMPLES: dict[type, object] = {
+    Text: "Ä text",
+    LargeBinary: b"\0\xff",
+    EntryUUID: "5b3ad3c6-1111-4222-8333-0123456789ab",
+}
 
 
 @pytest.fixture(scope="module")
