@@ -78,30 +78,12 @@ class OnDemandDocuments:
         if form is None:
             raise NotConvertible(_NOBODY)
         entry = self._latest(entry.logical_id or entry.id, visible)
-        if form.is_of_patient:
-            return self.of_patient(form, entry.patient_id or "", visible)
         source = self._source(entry, visible)
-        return self._made(form, [source], source.logical_id or source.id, entry)
+        return self._made(form, source, entry)
 
     def of_document(self, form: DocumentForm, source: DocumentEntry) -> BuiltDocument:
         """Make the form of a document, which whoever asks may see; raises as :meth:`retrieved`."""
-        return self._made(form, [source], source.logical_id or source.id, source)
-
-    def of_patient(self, form: DocumentForm, patient_id: str, visible: Criterion) -> BuiltDocument:
-        """Make the form of what is known of a patient; raises as :meth:`retrieved`.
-
-        It is never kept, for its content depends on who asks.
-        """
-        criteria = [
-            equal("patient_id", [patient_id]),
-            equal("availability_status", [v.APPROVED]),
-            equal("object_type", [v.STABLE_DOCUMENT_ENTRY]),
-            equal("repository_unique_id", [self.repository.unique_id]),
-        ]
-        with self.registry.view(visible) as view:
-            found = [one.thing for one in view.find(DocumentEntry, criteria)]
-        sources = [one for one in found if not one.on_demand_form and form.type_of(one)]
-        return self._made(form, sources, patient_id, None)
+        return self._made(form, source, source)
 
     def _source(self, entry: DocumentEntry, visible: Criterion) -> DocumentEntry:
         """Return the document that an entry is a transformation of."""
@@ -127,20 +109,17 @@ class OnDemandDocuments:
         return found[0].thing
 
     def _made(
-        self,
-        form: DocumentForm,
-        sources: Sequence[DocumentEntry],
-        of: str,
-        entry: DocumentEntry | None,
+        self, form: DocumentForm, source: DocumentEntry, entry: DocumentEntry
     ) -> BuiltDocument:
-        type_ = form.type or form.type_of(sources[0])
+        """Make the form of a document for an entry: an On-Demand one, or that of the document."""
+        type_ = form.type_of(source)
         if type_ is None:
             raise NotConvertible(f"a document of this type cannot be had as {form.name}")
-        patient_id = sources[0].patient_id or "" if entry is not None else of
-        unique_id = self._unique_id(form, patient_id, sources)
-        keeps = self.keeps and entry is not None and entry.is_on_demand
+        patient_id = source.patient_id or ""
+        unique_id = self._unique_id(form, patient_id, [source])
+        keeps = self.keeps and entry.is_on_demand
         held = self.repository.locate(unique_id) if keeps else None
-        made = made_at(self.registry.database, unique_id, of)
+        made = made_at(self.registry.database, unique_id, source.logical_id or source.id)
         if held is not None:
             content = self.repository.documents.whole(held)
         else:
@@ -148,12 +127,12 @@ class OnDemandDocuments:
                 unique_id=unique_id,
                 made=made,
                 patient_id=patient_id,
-                sources=self._opened(sources),
+                sources=self._opened([source]),
             )
             content = form.build(request)
-            if keeps and entry is not None:
+            if keeps:
                 snapshot = snapshots.Snapshot(
-                    entry=entry, source=sources[0], unique_id=unique_id, type=type_, made=made
+                    entry=entry, source=source, unique_id=unique_id, type=type_, made=made
                 )
                 access = Access(transaction=ITI_42.name)
                 with self.recording.passing(access):
@@ -164,7 +143,7 @@ class OnDemandDocuments:
             content=content,
             hash=sha1(content, usedforsecurity=False).hexdigest(),
             made=made,
-            sources=tuple(one.unique_id or "" for one in sources),
+            sources=(source.unique_id or "",),
             is_kept=keeps,
         )
 

@@ -49,10 +49,10 @@ def minted(repository_unique_id: str, *parts: str) -> str:
 
 
 def entry_uuid(repository_unique_id: str, form: str, of: str) -> str:
-    """Return the logicalID of the On-Demand entry of a form of a document or patient.
+    """Return the logicalID of the On-Demand entry of a form of a document.
 
-    ``of`` is the logicalID of the document, or the patient id (CX). There is one such entry,
-    however often it is registered.
+    ``of`` is the logicalID of the document. There is one such entry, however often it is
+    registered.
     """
     return f"urn:uuid:{minted_uuid(repository_unique_id, 'entry', form, of)}"
 
@@ -60,19 +60,9 @@ def entry_uuid(repository_unique_id: str, form: str, of: str) -> str:
 def on_demand_entry(
     repository_unique_id: str, form: DocumentForm, type_: FormType, source: DocumentEntry, of: str
 ) -> DocumentEntry:
-    """Return the On-Demand entry of a form of a document, or of the patient of a document."""
+    """Return the On-Demand entry of a form of a document."""
     identifier = entry_uuid(repository_unique_id, form.name, of)
     values = _derived(form, type_, source)
-    if form.is_of_patient:
-        values |= {
-            "author": (Author(institution=(PRODUCT,)),),
-            "comments": "Made on demand of the documents of the patient; those are legally valid.",
-            "event_code_list": (),
-            "reference_id_list": (),
-            "service_start_time": None,
-            "service_stop_time": None,
-            "title": form.title,
-        }
     return DocumentEntry.create(
         entry_uuid=identifier,
         object_type=v.ON_DEMAND_DOCUMENT_ENTRY,

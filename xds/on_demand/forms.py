@@ -52,19 +52,11 @@ class DocumentForm:
     name: str
     """As rules and requests name it: ``pdf``."""
     title: str
-    """What is added to the title of a document: ``PDF``; or the title of what is of a patient."""
-    type: FormType | None = None
-    """What it is, where it is made of all documents of a patient; None where it is of one."""
+    """What is added to the title of a document: ``PDF``."""
     type_of: Callable[[DocumentEntry], FormType | None]
-    """Returns what the form of a document is; None where it cannot be had, or where the document
-    has nothing to say in what is made of a patient's."""
+    """Returns what the form of a document is; None where it cannot be had."""
     build: Callable[[FormRequest], bytes]
     """Makes it; NotConvertible."""
-
-    @property
-    def is_of_patient(self) -> bool:
-        """Whether it is made of all documents of a patient, and not of one."""
-        return self.type is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +108,3 @@ class OnDemandSource(Protocol):
 
     def of_document(self, form: DocumentForm, source: DocumentEntry) -> BuiltDocument:
         """Make the form of a document, which whoever asks may see."""
-
-    def of_patient(self, form: DocumentForm, patient_id: str, visible: Criterion) -> BuiltDocument:
-        """Make the form of what may be seen of a patient (CX)."""

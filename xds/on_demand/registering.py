@@ -4,7 +4,7 @@ The entries that there should be follow from the documents and the rules alone, 
 their own making: so it may be looked at any document at any time, by any process, and again.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,12 +61,6 @@ class OnDemandEntries:
         sources = self._sources(concerned)
         for logical_id in dict.fromkeys(one.logical_id or one.id for one in sources):
             self.follow(logical_id)
-        patients = [one.patient_id for one in concerned]
-        patients += [one.patient_id for one in sources]
-        merges = [one for one in found if one.kind == events.PATIENT_MERGED]
-        patients += [patient for one in merges for patient in (one.patient_id, one.survivor)]
-        for patient_id in dict.fromkeys(filter(None, patients)):
-            self.follow_patient(patient_id)
         removed = {one.entry_uuid for one in concerned if one.removed is not None}
         gone = [one.logical_id or one.id for one in sources if one.id in removed]
         if not gone:
@@ -88,8 +82,6 @@ class OnDemandEntries:
         """See to the entries of the forms of one document."""
         source = self._latest(logical_id)
         for form in self.documents.forms.rows.values():
-            if form.is_of_patient:
-                continue
             identifier = entries.entry_uuid(self._repository, form.name, logical_id)
             there = self._latest(identifier)
             if source is None:
@@ -116,39 +108,6 @@ class OnDemandEntries:
             return None
         rules = (one for one in self.documents.forms.rules if one.form == form.name)
         return next((one for one in rules if one.chooses(source)), None)
-
-    # --- one patient -----------------------------------------------------------------------------
-
-    def follow_patient(self, patient_id: str) -> None:
-        """See to the entries of what is made of all documents of one patient."""
-        rows = self.documents.forms.rows.values()
-        asked = {one.form for one in self.documents.forms.rules}
-        forms = [one for one in rows if one.is_of_patient and one.name in asked]
-        if not forms:
-            return
-        criteria = [
-            equal("patient_id", [patient_id]),
-            equal("availability_status", [v.APPROVED]),
-            equal("object_type", [v.STABLE_DOCUMENT_ENTRY]),
-        ]
-        with self.documents.registry.view(ANYTHING) as view:
-            found = [one.thing for one in view.find(DocumentEntry, criteria)]
-        for form in forms:
-            identifier = entries.entry_uuid(self._repository, form.name, patient_id)
-            wanted = self._wanted_of_patient(form, found, patient_id)
-            self._tried(self._bring, self._latest(identifier), wanted, [])
-
-    def _wanted_of_patient(
-        self, form: DocumentForm, found: Iterable[DocumentEntry], patient_id: str
-    ) -> DocumentEntry | None:
-        for source in found:
-            rule = self._rule(form, source)
-            if rule is not None and form.type is not None and form.type_of(source) is not None:
-                made = entries.on_demand_entry(
-                    self._repository, form, form.type, source, patient_id
-                )
-                return made.updated(**rule.entry)
-        return None
 
     # --- what is done ----------------------------------------------------------------------------
 

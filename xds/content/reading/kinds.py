@@ -57,12 +57,6 @@ def media_type(data: bytes) -> str:
     return ""
 
 
-def image_type(data: bytes) -> str:
-    """Return the media type of an image, empty where the bytes are none."""
-    found = media_type(data)
-    return found if found.startswith("image/") else ""
-
-
 def is_html(data: bytes) -> bool:
     """Tell whether bytes are HTML as browsers see it: XML is told apart before."""
     return bool(_HTML.search(data[:_HTML_WITHIN]))

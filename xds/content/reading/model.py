@@ -17,8 +17,6 @@ DocumentKind = Literal["cda", "fhir", "pdf", "text", "html", "image", "other"]
 """``cda`` is a ClinicalDocument, ``fhir`` a Bundle of the type document; the others are told by
 their bytes, not by what their sender calls them."""
 
-Relationship = Literal["replaces", "appends", "transforms"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentFinding:
@@ -65,17 +63,6 @@ class ContentPatient:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RelatedVersion:
-    """Another document that this one replaces, adds to or is made from, as the document says."""
-
-    relationship: Relationship
-    unique_ids: Sequence[str] = ()
-    """The uniqueIds by which it may be registered; they may be wrong."""
-    set_id: str = ""
-    version: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ContentHeader:
     """What a document says of itself."""
 
@@ -106,7 +93,6 @@ class ContentHeader:
     """Numbers of the orders that it fulfils."""
     templates: Sequence[str] = ()
     """The templates or profiles that it says it follows."""
-    related: Sequence[RelatedVersion] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,16 +10,9 @@ from xds.content.reading.model import (
     ContentHeader,
     ContentParty,
     ContentPatient,
-    RelatedVersion,
-    Relationship,
 )
 
 _GENDERS: Final[Mapping[str, str]] = {"F": "F", "M": "M", "UN": "O", "UNK": "U"}
-_RELATIONSHIPS: Final[Mapping[str, Relationship]] = {
-    "RPLC": "replaces",
-    "APND": "appends",
-    "XFRM": "transforms",
-}
 _STATUSES: Final[Mapping[str, str]] = {
     "active": "preliminary",
     "completed": "final",
@@ -56,7 +49,6 @@ def header(source: CdaSource, values: Mapping[str, Any]) -> ContentHeader:
         service_stop=values.get("service_stop_time") or "",
         orders=_ids(root, "inFulfillmentOf/order/id"),
         templates=_ids(root, "templateId"),
-        related=tuple(related(root)),
     )
 
 
@@ -80,20 +72,6 @@ def _status(root: Element) -> str:
             if (found := event.find(name)) is not None:
                 return _STATUSES.get(found.get("code") or "", "")
     return ""
-
-
-def related(root: Element) -> Iterator[RelatedVersion]:
-    """Yield the documents that a document replaces, adds to or is made from (CDA R2 4.2.3)."""
-    for element in hl7.each(root, "relatedDocument"):
-        relationship = _RELATIONSHIPS.get(element.get("typeCode") or "")
-        for parent in hl7.each(element, "parentDocument") if relationship else ():
-            assert relationship is not None, "else there is nothing to iterate"
-            yield RelatedVersion(
-                relationship=relationship,
-                unique_ids=_ids(parent, "id"),
-                set_id=_set_id(parent),
-                version=_version(parent),
-            )
 
 
 # Persons and organisations

@@ -18,19 +18,12 @@ from xds.content.reading.model import (
     ContentHeader,
     ContentParty,
     ContentPatient,
-    RelatedVersion,
-    Relationship,
 )
 from xds.fhir.datatypes.identifiers import unique_id_of
 from xds.fhir.r4.resource import Resource
 from xds.metadata.objects import Code
 
 _SEXES: Final[Mapping[str, str]] = {"female": "F", "male": "M", "other": "O", "unknown": "U"}
-_RELATIONSHIPS: Final[Mapping[str, Relationship]] = {
-    "replaces": "replaces",
-    "appends": "appends",
-    "transforms": "transforms",
-}
 _CONFIDENTIALITY: Final = "2.16.840.1.113883.5.25"
 _RECIPIENT: Final = "http://hl7.eu/fhir/StructureDefinition/information-recipient"
 
@@ -59,7 +52,6 @@ def header(source: FhirSource) -> ContentHeader:
         orders=tuple(_orders(source)),
         templates=tuple(texts(part(bundle, "meta"), "profile"))
         + tuple(texts(part(composition, "meta"), "profile")),
-        related=tuple(_related(source, entry)),
     )
 
 
@@ -95,21 +87,6 @@ def _orders(source: FhirSource) -> Iterator[str]:
             for one in parts(entry.resource, "identifier"):
                 if said := source.identifier(one):
                     yield said
-
-
-def _related(source: FhirSource, entry: BundleEntry) -> Iterator[RelatedVersion]:
-    for one in parts(entry.resource, "relatesTo"):
-        relationship = _RELATIONSHIPS.get(text(one, "code"))
-        if relationship is None:
-            continue
-        reference = part(one, "targetReference")
-        identifier = part(one, "targetIdentifier") or part(reference, "identifier")
-        url = text(reference, "reference")
-        found = [_id(source, {"identifier": identifier}) if identifier else ""]
-        if url.startswith(("urn:oid:", "urn:uuid:")):
-            found.append(url.removeprefix("urn:oid:"))
-        unique_ids = tuple(filter(None, found))
-        yield RelatedVersion(relationship=relationship, unique_ids=unique_ids)
 
 
 # Who
