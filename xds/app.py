@@ -12,9 +12,8 @@ from xds.console import application as console_application
 from xds.console.rendering import ROOT as CONSOLE
 from xds.content.forms import table as form_table
 from xds.content.inspection import inspecting
-from xds.content.reading.rules import ReadingRules
+from xds.content.reading.deployment import rules_of
 from xds.content.versions.reading import read as read_version
-from xds.content.versions.reading import version_rules
 from xds.database.errors import DatabaseUnavailable
 from xds.dsubm import interactions as dsubm
 from xds.fhir import application
@@ -115,7 +114,7 @@ def _with_forms(config: Config, domain: AffinityDomain) -> AffinityDomain:
     made = OnDemandDocuments(
         registry=domain.registry_here,
         repository=domain.repository_here,
-        forms=form_table.read(config.document_forms, ReadingRules(systems=domain.systems)),
+        forms=form_table.read(config.document_forms, rules_of(config, domain.systems)),
         recording=InterceptorChain((domain.audit_log.trail,) if domain.audit_log else ()),
         keeps=config.on_demand_snapshots == "yes",
     )
@@ -124,7 +123,7 @@ def _with_forms(config: Config, domain: AffinityDomain) -> AffinityDomain:
 
 def _opened(config: Config, metrics: Metrics | None) -> AffinityDomain:
     """Open the affinity domain, which knows how documents of ITI-41 are read."""
-    rules = version_rules(config, Systems.read(config.identifier_systems))
+    rules = rules_of(config, Systems.read(config.identifier_systems))
     return AffinityDomain.open(
         config, serves=True, metrics=metrics, read_version=partial(read_version, rules=rules)
     )

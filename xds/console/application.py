@@ -64,7 +64,7 @@ def create(
         ),
         throttle=LoginThrottle(domain.database),
         documents=documents,
-        pages=DocumentPages(domain, documents, rules_of(config, domain.systems)),
+        pages=DocumentPages(domain, documents, rules_of(config, domain.systems, with_schema=True)),
         facade=Facade(domain, config),
         messages=messages,
     )

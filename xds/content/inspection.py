@@ -29,7 +29,7 @@ def inspecting(config: Config, domain: AffinityDomain) -> AffinityDomain:
     """Return the domain with what the options want looked at."""
     if config.document_patient == "note" or domain.repository_here is None:
         return domain
-    rules = replace(rules_of(config, domain.systems), cda_schema=None)
+    rules = rules_of(config, domain.systems)
     repository = replace(domain.repository_here, inspect=_PatientInspector(rules))
     return replace(domain, repository_here=repository)
 

@@ -334,5 +334,5 @@ def _status(code: int) -> str:
 
 def serve(facade: Facade, authorization: Authorization) -> RetrieveDocument:
     """Make the application for the paths of documents and Binary resources."""
-    rules = rules_of(facade.config, facade.domain.systems)
+    rules = rules_of(facade.config, facade.domain.systems, with_schema=True)
     return RetrieveDocument(facade.domain, rules, authorization)

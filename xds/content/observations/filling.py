@@ -7,7 +7,7 @@ reads what was registered before.
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection
@@ -68,7 +68,7 @@ class ResultReader:
     @classmethod
     def open(cls, config: Config) -> "ResultReader":
         """Open the store of the options; StoreUnavailable."""
-        rules = replace(rules_of(config, Systems.read(config.identifier_systems)), cda_schema=None)
+        rules = rules_of(config, Systems.read(config.identifier_systems))
         if config.serve_repository == "no":
             return cls(None, rules)
         store = open_store(config.documents_url, config.documents_settings)

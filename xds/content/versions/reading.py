@@ -7,8 +7,6 @@ from typing import Any, Final
 from lxml import etree
 
 from xds import parsing
-from xds.config import Config
-from xds.content import defaults
 from xds.content.reading.cda.document import clinical_document
 from xds.content.reading.rules import ReadingRules
 from xds.content.versions import cda, fhir
@@ -59,12 +57,6 @@ class VersionLook:
     def stated(self, rules: ReadingRules) -> StatedVersion | None:
         """Return what the document says, once all of it has been passed on."""
         return read(b"".join(self._kept), rules) if self._kept else None
-
-
-def version_rules(config: Config, systems: Systems) -> ReadingRules:
-    """Return what a deployment knows of times without zones, and of systems of identifiers."""
-    zone = defaults.read(config.generate_defaults).time_zone
-    return ReadingRules(time_zone=zone, systems=systems)
 
 
 def _may_say(block: bytes) -> bool:

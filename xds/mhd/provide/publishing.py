@@ -8,7 +8,8 @@ from uuid import uuid4
 
 from xds.affinity_domain import AffinityDomain
 from xds.base64_blocks import BadBase64
-from xds.content.versions.reading import VersionLook, version_rules
+from xds.content.reading.deployment import rules_of
+from xds.content.versions.reading import VersionLook
 from xds.errors import RegistryError, TransactionFailure
 from xds.fhir.facade import Facade
 from xds.fhir.r4.issues import IssueCollector
@@ -85,9 +86,7 @@ def stage(
             return ReceivedDocument(staged, content.stated)
         look = VersionLook(content.chunks())
         staged = facade.domain.repository.stage(look)
-        return ReceivedDocument(
-            staged, look.stated(version_rules(facade.config, facade.domain.systems))
-        )
+        return ReceivedDocument(staged, look.stated(rules_of(facade.config, facade.domain.systems)))
     except BadBase64:
         problems.error("value", "this is not base64", content.path)
     except CannotFetch as reason:
