@@ -439,6 +439,7 @@ def test_09_what_is_cut_files_nothing(ward: Ward) -> None:
 
 @pytest.mark.slow
 def test_09_sixty_megabytes_and_twenty_thousand_results(ward: Ward) -> None:
+    ward.sender.socket.settimeout(120)  # a busy machine needs long to render 19,000 rows
     content = pdf("large" * 12_000_000)
     assert ward.send(ward.oru(ed(content))) == ["AA"]
     assert ward.filed() == ([sha1(content)], [])
