@@ -39,7 +39,7 @@ LAYERS: Final = (
     ("database",),
     ("logs", "tracing", "wire"),
     ("metadata", "sqlite_file", "url_allowlist", "tls"),
-    ("base64_blocks", "cache", "closing", "private_folder", "parsing", "trace_context"),
+    ("base64_blocks", "cache", "closing", "private_folder", "parsing", "sockets", "trace_context"),
     ("errors",),
 )
 
@@ -122,6 +122,7 @@ LESS: Final = {
         "tls",
         "metadata",
         "errors",
+        "sockets",
     ),
     "notification": (
         "audit",
@@ -175,6 +176,7 @@ LESS: Final = {
         "url_allowlist",
         "tls",
         "errors",
+        "sockets",
     ),
     "http": (
         "affinity_domain",
@@ -189,7 +191,7 @@ LESS: Final = {
         "errors",
     ),
     "schema_validation": ("metadata",),
-    "database": ("logs", "sqlite_file", "tracing", "errors"),
+    "database": ("logs", "sqlite_file", "sockets", "tracing", "errors"),
     "config": ("options",),
     "options": (
         "metadata",

@@ -3,7 +3,6 @@
 import array
 import fcntl
 import os
-import select
 import socket
 import ssl
 import termios
@@ -13,6 +12,7 @@ from contextlib import suppress
 from typing import Final
 
 from xds.audit.record import AuditRecord
+from xds.sockets import is_readable
 from xds.url_allowlist import SyslogTarget
 
 _PRIORITY: Final = 85
@@ -87,8 +87,7 @@ class Sender:
 
 def _require_open(connection: socket.socket) -> None:
     """Raise where the receiver has closed the connection: it sends nothing else."""
-    readable, _, _ = select.select([connection], [], [], 0)
-    if readable and _at_end(connection):
+    if is_readable(connection) and _at_end(connection):
         raise ConnectionResetError("the receiver has closed the connection")
 
 

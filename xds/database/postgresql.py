@@ -23,7 +23,6 @@ without a word, is left to TCP's own timers, which are set short. Nothing waits 
 connection, a transaction that somebody forgot and a server that stands still have their time.
 """
 
-import select
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -36,6 +35,7 @@ from sqlalchemy.pool import NullPool
 from xds.database.backend import Backend
 from xds.database.errors import DatabaseConflict, DatabaseUnavailable
 from xds.database.locks import Locks
+from xds.sockets import is_readable
 
 _READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _WRITE: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
@@ -193,15 +193,9 @@ def _arguments(url: URL, wanted: Mapping[str, str]) -> dict[str, Any]:
 
 def _require_alive(driver: Any, _record: object, _proxy: object) -> None:
     """Raise DisconnectionError for a connection that the server has closed meanwhile."""
-    if not driver.closed and not _has_something_to_read(driver.fileno()):
+    if not driver.closed and not is_readable(driver.fileno()):
         return
     try:
         driver.execute("")  # it may have been no more than a notice
     except Exception as error:
         raise DisconnectionError("the server has closed the connection") from error
-
-
-def _has_something_to_read(descriptor: int) -> bool:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))

@@ -6,7 +6,6 @@ query is answered in less than one.
 """
 
 import io
-import select
 import socket
 import ssl
 import time
@@ -14,6 +13,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, cast
+
+from xds.sockets import is_readable
 
 _BUFFER: Final = 64 * 1024
 _LONGEST_LINE: Final = 64 * 1024
@@ -114,9 +115,7 @@ class Connection:
 
     def is_silent(self) -> bool:
         """Whether nothing has come while nothing was asked; what can come is the end."""
-        poll = select.poll()
-        poll.register(self._sock, select.POLLIN)
-        return not poll.poll(0)
+        return not is_readable(self._sock)
 
     def close(self) -> None:
         """Close the connection."""

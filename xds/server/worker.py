@@ -4,7 +4,6 @@ import atexit
 import gc
 import multiprocessing
 import os
-import select
 import signal
 import socket
 import sys
@@ -21,6 +20,7 @@ from xds.config import Config
 from xds.http.granian_worker import HttpSettings
 from xds.http.service import Service, WSGIApplication
 from xds.http.spreading import ConnectionCounts, Share
+from xds.sockets import is_readable
 
 CreateApplication = Callable[[Config], WSGIApplication]
 
@@ -139,7 +139,7 @@ def _take_no_more(listening: int) -> None:
     have come and wait to be taken would be reset, so they are taken first.
     """
     until = time.monotonic() + _TAKING_SECONDS
-    while select.select([listening], [], [], 0)[0] and time.monotonic() < until:
+    while is_readable(listening) and time.monotonic() < until:
         time.sleep(_POLL_SECONDS)
     idle = socket.create_server(("127.0.0.1", 0))
     idle.setblocking(False)
