@@ -175,3 +175,25 @@ def test_processes_share_what_is_known_of_commits(tmp_path: Path) -> None:
         other.end()
         other.require_durable()
         assert len(set(one._counters)) == 1
+
+
+def test_a_database_that_was_closed_keeps_no_file_open(tmp_path: Path) -> None:
+    path = tmp_path / "registry.sqlite3"
+    with Databases().opened(tmp_path) as opened:
+        if not opened.is_sqlite:
+            pytest.skip("a server sees to its own files")
+        add(opened, 1)
+        assert _open_files_at(path)
+    assert _open_files_at(path) == []
+
+
+def _open_files_at(path: Path) -> list[str]:
+    names = [_target(number) for number in os.listdir("/dev/fd")]
+    return [name for name in names if name.startswith(str(path))]
+
+
+def _target(number: str) -> str:
+    try:
+        return os.readlink(f"/dev/fd/{number}")
+    except FileNotFoundError:  # the descriptor of the list itself
+        return ""

@@ -38,6 +38,14 @@ class CommitSync:
         self._counters = memoryview(mmap.mmap(counters, _BYTES)).cast("Q")
         self._log = f"{database}-wal"
 
+    def close(self) -> None:
+        """Share the counters no longer; who is still at work here goes on with a copy of them.
+
+        What is shared has a descriptor of its own, which would otherwise be kept until the garbage
+        collector comes.
+        """
+        self._counters = memoryview(bytearray(self._counters.tobytes())).cast("Q")
+
     def begin(self) -> None:
         """Note that a commit is about to be made, which others may see before it has returned."""
         self._counters[_BEGUN] += 1

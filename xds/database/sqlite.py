@@ -170,6 +170,7 @@ class SQLite(Backend):
     def close(self) -> None:
         """Close every connection, and the lock's file."""
         super().close()
+        self._sync.close()
         self._writers.close()
 
 
