@@ -57,6 +57,12 @@ from xds.metadata.objects import DocumentEntry
 LOCAL: Final = "2.999.6.1"
 NUMBERS: Final = count(1)
 JOINS: Final = 'chunks = "join"\n[[match]]\napplication = "JOINS"\n'
+STRICT: Final = """
+early_cancellation = "accept"
+after_cancellation = "refuse"
+[[match]]
+application = "STRICT"
+"""
 DAY: Final = 86_400_000
 _BOTH: Final = (v.APPROVED, v.DEPRECATED)
 
@@ -147,6 +153,7 @@ def server(
     data = tmp_path_factory.mktemp("constructions")
     flavours = tmp_path_factory.mktemp("flavours")
     (flavours / "joins.toml").write_text(JOINS)
+    (flavours / "strict.toml").write_text(STRICT)
     for name, asks in (("apart", "AL"), ("silent", "NE")):
         told = f'acknowledge_to = "{receiver.url}"\nacknowledge_to_asks = "{asks}"\n'
         (flavours / f"{name}.toml").write_text(f'{told}[[match]]\napplication = "{name}"\n')
@@ -349,9 +356,27 @@ def test_05_an_addendum_or_a_cancellation_comes_first(ward: Ward) -> None:
     one, two = report_number(), report_number()
     cancelled = ward.send(mdm("T11", ward.patient, one))
     assert cancelled == ["AR", "E 204 TXA^1^12 document-unknown"]
+    late = ward.send(mdm("T02", ward.patient, one, content=pdf("1")))
+    assert late == ["AA", "W 205 OBX^1^5 older"]
+    assert ward.filed() == ([], [sha1(pdf("1"))])
     added = ward.send(mdm("T06", ward.patient, two, parent=one, content=pdf("2")))
     assert added == ["AA", "W 204 TXA^1^13 document-unknown"]
-    assert ward.filed() == ([sha1(pdf("2"))], [])
+    assert ward.filed() == ([sha1(pdf("2"))], [sha1(pdf("1"))])
+
+
+def test_05_a_document_that_was_cancelled_before_is_refused_where_that_is_wanted(
+    ward: Ward,
+) -> None:
+    number, sender = report_number(), "STRICT|T25"
+    told = ward.send(mdm("T11", ward.patient, number, sender=sender))
+    assert told == ["AA", "W 204 TXA^1^12 document-unknown"]
+    late = mdm("T02", ward.patient, number, sender=sender)
+    assert ward.send(late) == ["AR", "E 205 OBX^1^5 older"]
+    assert ward.filed() == ([], [])
+    newer = late.replace(b"||20260301120000||||||", b"||20260302120000||||||")
+    assert newer != late
+    assert ward.send(newer)[0] == "AA"
+    assert len(ward.filed()[0]) == 1
 
 
 # --- 6

@@ -156,7 +156,9 @@ class Planner:
         if not rows and report.number:
             self.put(self._tombstone(report, ""))
             if self.content.envelope.code == _MDM:
-                self.refuse(report, DOCUMENT_UNKNOWN, "the document is not known")
+                refuses = self.flavour.early_cancellation == "refuse"
+                tell = self.refuse if refuses else self.warn
+                tell(report, DOCUMENT_UNKNOWN, "the document is not known")
             self.decide("nothing is filed under the number; that it is cancelled is kept in mind")
 
     def mark(self, report: MessageReport) -> None:

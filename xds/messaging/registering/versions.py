@@ -91,7 +91,7 @@ def decide(filed: FiledReport | None, coming: ComingVersion, flavour: Flavour) -
     if filed is None or filed.state == "announced":
         return VersionDecision(step=new, findings=tuple(_first(coming)))
     if filed.state == "cancelled":
-        return _after_cancellation(filed, coming, new)
+        return _after_cancellation(filed, coming, new, flavour)
     if filed.patient_id != coming.patient_id:
         reason = "the number is that of a document of another patient"
         return VersionDecision(step="nothing", findings=(_refusal(coming, reason),))
@@ -111,12 +111,16 @@ def _first(coming: ComingVersion) -> Iterator[MessageFinding]:
 
 
 def _after_cancellation(
-    filed: FiledReport, coming: ComingVersion, new: VersionStep
+    filed: FiledReport, coming: ComingVersion, new: VersionStep, flavour: Flavour
 ) -> VersionDecision:
     if is_later(coming.version_time, filed.version_time):
         return VersionDecision(step=new, decision="it is newer than the cancellation of the number")
     if filed.entry_uuid and filed.content == coming.content:
         return VersionDecision(step="nothing", decision="it was cancelled before")
+    if flavour.after_cancellation == "refuse":
+        reason = "the number was cancelled, and this is older than that"
+        finding = MessageFinding(verdict=OLDER, location=coming.location, reason=reason)
+        return VersionDecision(step="nothing", findings=(finding,))
     reason = "it is older than the cancellation that came before it, and is filed as Deprecated"
     return VersionDecision(step="deprecated", findings=(_older(coming, reason),))
 
