@@ -1,19 +1,19 @@
 """FHIR messages: what is read of a Bundle, and how $process-message answers, through the wire."""
 
 import base64
-import hashlib
 import json
 import secrets
 from collections.abc import Iterator
 from copy import deepcopy
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pypdf import PdfReader
 
 from tests.databases import Databases
 from tests.fhir.asked import FHIR_JSON, ask
-from tests.messaging.reference import Sample, samples, write_flavours
 from tests.serving import Server, serving
 from tests.soap.receiver import receiving
 from xds.client import DocumentConsumer
@@ -122,6 +122,45 @@ def test_a_report_without_document_has_rows_that_are_rendered() -> None:
     assert [(row.test, row.value, row.unit) for row in rows] == [("Haemoglobin", "141", "g/L")]
 
 
+def test_rows_have_the_time_of_their_observation_where_it_is_not_that_of_the_report(
+    server: Server,
+) -> None:
+    bundle = own()
+    kept = ("DocumentReference", "Binary")
+    bundle["entry"] = [e for e in bundle["entry"] if e["resource"]["resourceType"] not in kept]
+    by_type = {one["resource"]["resourceType"]: one for one in bundle["entry"]}
+    said = by_type["DiagnosticReport"]["resource"]
+    said.pop("presentedForm")
+    said["effectiveDateTime"] = "2026-08-09T10:00:00Z"
+    same = by_type["Observation"]
+    same["resource"]["effectiveDateTime"] = "2026-08-09T11:00:00+01:00"
+    for place, effective in enumerate(
+        ({"effectiveInstant": "2026-08-09T15:45:00Z"}, {"effectivePeriod": {"start": "2026-08-07"}})
+    ):
+        other = deepcopy(same)
+        del other["resource"]["effectiveDateTime"]
+        other["resource"] |= effective
+        other["fullUrl"] = f"urn:uuid:4d534706-0000-4000-8000-00000000000{place + 2}"
+        bundle["entry"].append(other)
+    said["result"] = [
+        {"reference": one["fullUrl"]}
+        for one in bundle["entry"]
+        if one["resource"]["resourceType"] == "Observation"
+    ]
+    _, response = send(server, bundle)
+    assert header(response)["response"]["code"] == "ok", response
+    (focus,) = header(response)["focus"]
+    found = ask(server, "GET", f"/{focus['reference'].partition('/fhir/')[2]}").json()
+    url = found["content"][0]["attachment"]["url"]
+    content = ask(server, "GET", f"/{url.partition('/fhir/')[2]}").body
+    text = "".join(page.extract_text() for page in PdfReader(BytesIO(content)).pages)
+    shown = [line for line in text.splitlines() if "141" in line]
+    assert len(shown) == 3, text
+    assert "16:45" in text  # as the sender's zone has it
+    assert "07-Aug-2026" in text
+    assert text.count("11:00") == 1  # the time of the report, above its rows
+
+
 def test_an_order_names_who_asks() -> None:
     bundle = json.loads((ROOT / "fixtures/fhir-messages/twin.json").read_text())
     bundle["entry"][0]["resource"]["eventCoding"]["code"] = "O21"
@@ -154,46 +193,6 @@ def test_a_report_alone_has_the_type_of_its_department_and_the_name_of_its_code(
     assert report.title == "Aortic disease"
     assert [one.code for one in report.event_codes] == ["R125.1"]
     assert [one.value for one in report.encounter_numbers] == ["V-1"]
-
-
-# --- the samples
-
-
-@pytest.fixture(scope="session")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> FlavourTable:
-    """The flavours under which the samples end as they are expected to."""
-    return read_flavours(write_flavours(tmp_path_factory.mktemp("flavours")))
-
-
-@pytest.mark.parametrize("sample", samples("fhir"), ids=lambda one: str(one.name))
-def test_a_sample_is_read_as_expected(sample: Sample, reference: FlavourTable) -> None:
-    if sample.path.suffix != ".json":
-        pytest.skip("STU3 in XML is tried through the wire")
-    bundle = json.loads(sample.path.read_text())
-    if sample.row["outcome"] == "refuse":
-        with pytest.raises(ContentRefused):
-            read(bundle, reference)
-        return
-    content = read(bundle, reference)
-    assert content.patient is not None
-    assert content.patient.identifiers[0].cx == sample.row["patient_id"]
-    documents = [one for report in content.reports for one in report.documents]
-    assert len(documents) == int(sample.row["documents"])
-    for document, digest, size in zip(
-        documents, sample.values("sha1"), sample.values("size"), strict=True
-    ):
-        if isinstance(document.content, CarriedContent):
-            data = b"".join(document.content.chunks())
-            found = hashlib.sha1(data, usedforsecurity=False).hexdigest()
-            assert (found, len(data)) == (digest, int(size))
-        else:
-            rows = [row for section in document.content.sections for row in section.rows]
-            assert len([row for row in rows if not row.group]) == int(size)
-    for report in content.reports:
-        assert report.number is not None
-        assert report.number.value == sample.row["document_number"]
-        assert report.type_code is not None
-        assert report.type_code.code == sample.row["typeCode"]
 
 
 # --- through the wire

@@ -1,5 +1,10 @@
-"""Messages that real senders send, through MLLP to a server of the reference configuration."""
+"""Messages that real senders send, to a server of the reference configuration.
 
+HL7 v2 comes by MLLP, FHIR by `$process-message`. What each became is asked for by ITI-18 and
+fetched by ITI-43. Each comes to a server that has filed nothing under its number.
+"""
+
+import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,12 +13,17 @@ from typing import Final
 import pytest
 from sqlalchemy import delete, select
 
+from tests.databases import Databases
+from tests.fhir.asked import FHIR_JSON, ask
 from tests.hl7v2.wire import adt, connected, pid
 from tests.messaging.reference import SAMPLES, Sample, samples, write_flavours, write_systems
 from tests.ports import free_port
 from tests.reference import needs
 from tests.serving import Server, serving
+from xds.client import DocumentConsumer
 from xds.database.access import Database
+from xds.messaging import operations
+from xds.messaging.operations import MessageSelection
 from xds.messaging.tables import message, message_number, report
 from xds.registry.tables import patient
 
@@ -24,15 +34,17 @@ _PROBE: Final = b"MSH|^~\\&|PROBE|T25|XDS|SCR|2026||ADT^A04|PROBE|P|2.3.1\r"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Server]:
     flavours = write_flavours(tmp_path_factory.mktemp("flavours"))
     systems = write_systems(tmp_path_factory.mktemp("systems"))
+    data = tmp_path_factory.mktemp("samples")
     options = {
+        "database": databases.url(data),
         "mllp_port": str(free_port()),
         "flavours": str(flavours),
         "identifier_systems": str(systems),
     }
-    with serving(tmp_path_factory.mktemp("samples"), options) as found:
+    with serving(data, options) as found:
         yield found
 
 
@@ -68,9 +80,58 @@ def _expected(sample: Sample) -> list[str]:
 
 
 @pytest.mark.parametrize("sample", samples("oru", "mdm", "order", "adt"), ids=lambda one: one.name)
-def test_sample_is_answered_as_expected(sample: Sample, server: Server) -> None:
+def test_sample_is_answered_and_filed_as_expected(sample: Sample, server: Server) -> None:
     _forget(server)
     assert _answers(server, sample.path) == _expected(sample)
+    if sample.row["kind"] != "adt":
+        _require_filed(server, sample)
+
+
+@pytest.mark.parametrize("sample", samples("fhir"), ids=lambda one: one.name)
+def test_fhir_sample_is_answered_and_filed_as_expected(sample: Sample, server: Server) -> None:
+    _forget(server)
+    is_json = sample.path.suffix == ".json"
+    headers = {"Content-Type": FHIR_JSON if is_json else "application/fhir+xml"}
+    answer = ask(server, "POST", "/$process-message", headers, sample.path.read_bytes())
+    said = answer.json()["entry"][0]["resource"]["response"]["code"]
+    assert (answer.status, said) == (200, sample.row["ack_nhs"])
+    _require_filed(server, sample)
+
+
+def _require_filed(server: Server, sample: Sample) -> None:
+    """Compare what a message has made with what is expected of it."""
+    database = Database(server.database)
+    try:
+        with database.read() as connection:
+            (record,) = operations.find(connection, MessageSelection())
+    finally:
+        database.close()
+    assert record.outcome.is_accepted == (sample.row["outcome"] == "accept")
+    made = [one.unique_id for one in record.outcome.documents]
+    assert len(made) == int(sample.row["documents"])
+    if not made:
+        return
+    with DocumentConsumer(server.registry_url, server.repository_url) as consumer:
+        found = consumer.get_documents(unique_ids=made).document_entries
+        entries = {one.unique_id: one for one in found}
+        contents = {
+            one.document_unique_id: b"".join(one.chunks()) for one in consumer.retrieve(found)
+        }
+    expected = zip(made, sample.values("sha1"), sample.values("size"), strict=True)
+    for unique_id, sha1, size in expected:
+        entry, content = entries[unique_id], contents[unique_id]
+        digest = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+        assert (entry.hash, entry.size) == (digest, str(len(content)))
+        if len(sha1) == 40:
+            assert (digest, len(content)) == (sha1, int(size))
+        else:
+            assert (entry.mime_type, content[:5]) == ("application/pdf", b"%PDF-")
+        assert entry.patient_id == sample.row["patient_id"]
+        assert entry.type_code is not None
+        assert entry.type_code.code == sample.row["typeCode"]
+        numbers = {one.partition("^")[0] for one in sample.row["document_number"].split("|")}
+        named = " ".join((*entry.reference_id_list, entry.unique_id or ""))
+        assert any(number in named for number in numbers)
 
 
 def test_a_sample_that_wants_no_answer_merges_patients_who_are_known(server: Server) -> None:

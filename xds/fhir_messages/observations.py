@@ -15,15 +15,18 @@ _STATUS_WORDS: Final[Mapping[str, str]] = {
 }
 
 
-def rendered_content(message: MessageBundle, report: PlacedResource) -> RenderedContent | None:
+def rendered_content(
+    message: MessageBundle, report: PlacedResource, collected: str
+) -> RenderedContent | None:
     """Return what a report without a document says; None where it says nothing.
 
-    Its rows are the Observations of ``result``, else all of the message.
+    Its rows are the Observations of ``result``, else all of the message. ``collected`` is the time
+    (DTM) of the report, which a row has where it says no other.
     """
     resource = report.resource
     named = [message.referred(one) for one in resource.get("result", ())]
     observations = [one for one in named if one is not None] or message.of_type("Observation")
-    rows = tuple(row for one in observations for row in _rows(message, one))
+    rows = tuple(row for one in observations for row in _rows(message, one, collected))
     conclusion = resource.get("conclusion") or ""
     lines = tuple(conclusion.splitlines())
     if not rows and not lines:
@@ -33,10 +36,11 @@ def rendered_content(message: MessageBundle, report: PlacedResource) -> Rendered
     return RenderedContent(sections=(section,), location=report.path)
 
 
-def _rows(message: MessageBundle, placed: PlacedResource) -> Iterator[ResultRow]:
+def _rows(message: MessageBundle, placed: PlacedResource, collected: str) -> Iterator[ResultRow]:
     """Yield the row of an Observation, and one for each of its components."""
     said = placed.resource
     status = _STATUS_WORDS.get(said.get("status", ""), "")
+    time = _time(message, placed)
     yield ResultRow(
         test=_name(said.get("code")),
         value=_value(said),
@@ -44,6 +48,7 @@ def _rows(message: MessageBundle, placed: PlacedResource) -> Iterator[ResultRow]
         range=_range(said),
         flag=", ".join(filter(None, map(_name, said.get("interpretation", ())))),
         status=status,
+        time=time if time != collected else "",
         code=message.code(said.get("code")),
         is_text=bool(said.get("valueString")) and len(said["valueString"]) > 60,
         notes=tuple(note.get("text", "") for note in said.get("note", ())),
@@ -60,6 +65,14 @@ def _rows(message: MessageBundle, placed: PlacedResource) -> Iterator[ResultRow]
             group="1.1",
             location=f"{placed.path}.component[{place}]",
         )
+
+
+def _time(message: MessageBundle, placed: PlacedResource) -> str:
+    """Return when an Observation was made: effective[x], of a period its start."""
+    said = placed.resource
+    start = (said.get("effectivePeriod") or {}).get("start")
+    found = said.get("effectiveDateTime") or said.get("effectiveInstant") or start
+    return message.time(found, f"{placed.path}.effective")
 
 
 def _name(concept: Mapping[str, Any] | None) -> str:

@@ -208,7 +208,7 @@ class ReportReader:
         status = _STATUSES.get(resource.get("status", ""), "final")
         number = self._number(placed, ("FILL",))
         common = self._common(placed, {})
-        documents = self._presented(placed) or self._rendered(placed)
+        documents = self._presented(placed) or self._rendered(placed, common["service_start"])
         is_cancelled = status == "cancelled"
         if not documents and not is_cancelled:
             return None
@@ -237,10 +237,10 @@ class ReportReader:
             found.append(MessageDocument(content=content, slot=slot, location=path))
         return tuple(found)
 
-    def _rendered(self, placed: PlacedResource) -> tuple[MessageDocument, ...]:
+    def _rendered(self, placed: PlacedResource, collected: str) -> tuple[MessageDocument, ...]:
         if self.flavour.render == "none":
             return ()
-        content = rendered_content(self.message, placed)
+        content = rendered_content(self.message, placed, collected)
         if content is None:
             return ()
         return (MessageDocument(content=content, location=placed.path),)
