@@ -358,6 +358,8 @@ def test_05_an_addendum_or_a_cancellation_comes_first(ward: Ward) -> None:
     assert cancelled == ["AR", "E 204 TXA^1^12 document-unknown"]
     late = ward.send(mdm("T02", ward.patient, one, content=pdf("1")))
     assert late == ["AA", "W 205 OBX^1^5 older"]
+    again = ward.send(mdm("T02", ward.patient, one, content=pdf("1")))
+    assert again == late
     assert ward.filed() == ([], [sha1(pdf("1"))])
     added = ward.send(mdm("T06", ward.patient, two, parent=one, content=pdf("2")))
     assert added == ["AA", "W 204 TXA^1^13 document-unknown"]

@@ -1,11 +1,13 @@
 """Messages that real senders send are read as expected, under the reference configuration."""
 
 import hashlib
+import json
 
 import pytest
 
 from tests.messaging.reference import SAMPLES, Sample, samples, write_flavours
 from tests.reference import needs
+from xds.fhir_messages import reading as fhir_reading
 from xds.hl7v2.message import Message
 from xds.messaging.flavours.reading import read_flavours
 from xds.messaging.flavours.table import FlavourTable
@@ -13,6 +15,7 @@ from xds.messaging.model import CarriedContent, MessageContent, MessageDocument,
 from xds.messaging.rendering.text import canonical
 from xds.messaging.v2.reading import read
 from xds.messaging.verdicts import ContentRefused
+from xds.metadata.systems import Systems
 
 pytestmark = needs(SAMPLES)
 
@@ -58,6 +61,20 @@ def test_sample_is_read_as_expected(sample: Sample, flavours: FlavourTable) -> N
     if content.reports:
         written = sample.row["document_number"].split("|")
         assert _numbers(content) == [number.partition("^")[0] for number in written]
+
+
+_TABLES = [one for one in samples("fhir") if "table" in one.values("sha1")]
+
+
+@pytest.mark.parametrize("sample", _TABLES, ids=lambda one: one.name)
+def test_a_fhir_sample_without_document_has_the_rows_of_its_observations(
+    sample: Sample, flavours: FlavourTable
+) -> None:
+    bundle = json.loads(sample.path.read_text())
+    (document,) = _documents(fhir_reading.read(bundle, Systems.read(None), flavours))
+    assert isinstance(document.content, RenderedContent)
+    rows = [row for section in document.content.sections for row in section.rows]
+    assert [str(len([row for row in rows if not row.group]))] == sample.values("size")
 
 
 def _refusal(message: Message, flavours: FlavourTable) -> set[str]:

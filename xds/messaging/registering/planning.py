@@ -199,11 +199,14 @@ class Planner:
             self._change_status(row, entry, report, coming)
         if decision.step not in ("register", "deprecated", "replace"):
             return
+        is_deprecated = decision.step == "deprecated"
+        if is_deprecated and row and self.now.is_taken(self.ids.of_document(key, content, 0)):
+            self.decide("the content is here, as Deprecated")
+            return
         unique_id = self._unique_id(report, document, content, is_first=row is None)
         replaced = [one for one in map(self._entry, replacing) if one]
         if decision.step == "replace" and entry is not None:
             replaced.append(entry)
-        is_deprecated = decision.step == "deprecated"
         parent_entry = self._entry(parent) if parent else None
         new = NewDocument(
             report=report,
