@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from xds.accounts.accounts import Accounts
 from xds.accounts.roles import ConsoleRole
@@ -14,7 +14,6 @@ from xds.audit.record import AuditRecord
 from xds.config import Config
 from xds.errors import FailureKind
 from xds.fhir.facade import Facade
-from xds.messaging.operations import MessageOperations
 from xds.metadata.attributes import Code
 from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator, all_of
 from xds.mhd.document_pages import DocumentPages
@@ -22,6 +21,9 @@ from xds.mhd.served_documents import ServedDocuments
 from xds.security.access import Access
 from xds.security.caller import Caller
 from xds.security.node import Node
+
+if TYPE_CHECKING:
+    from xds.messaging.operations import MessageOperations
 
 ROLE_SCHEME: Final = "urn:xds:console:role"
 """The coding scheme of the console's roles, as rules of the policy name them."""
@@ -45,7 +47,7 @@ class Console:
     documents: ServedDocuments
     pages: DocumentPages
     facade: Facade
-    messages: MessageOperations | None
+    messages: "MessageOperations | None"
     """What files messages again; None where none are taken."""
 
 
