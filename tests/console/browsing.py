@@ -61,6 +61,31 @@ class Page:
         (found,) = self.tree.xpath("//form[@action=$action]", action=action)
         return {name: value or "" for name, value in found.form_values()}
 
+    def buttons(self, label: str, row: str = "") -> list[tuple[str, dict[str, str]]]:
+        """Return the forms with a button that begins with a label: their actions and fields.
+
+        Given words of a row, of a table or a list, those in it alone.
+        """
+        forms = self.tree.xpath("//form")
+        if row:
+            rows = [one for one in self.tree.xpath("//tbody/tr") if row in one.text_content()]
+            assert rows, f"no row with {row}: {self.words}"
+            forms = rows[0].xpath(".//form")
+        return [
+            (form.get("action"), {name: value or "" for name, value in form.form_values()})
+            for form in forms
+            if any(
+                " ".join(button.text_content().split()).startswith(label)
+                for button in form.xpath(".//button")
+            )
+        ]
+
+    def row(self, text: str) -> str:
+        """Return the words of the first row of a table that has a text."""
+        found = [one for one in self.tree.xpath("//tbody/tr") if text in one.text_content()]
+        assert found, f"no row with {text}: {self.words}"
+        return " ".join(" ".join(cell.text_content().split()) for cell in found[0])
+
 
 @dataclass(slots=True)
 class ConsoleBrowser:
@@ -110,6 +135,13 @@ class ConsoleBrowser:
     def submit(self, page: Page, action: str, **fields: str) -> Page:
         """Fill in a form of a page, and send it."""
         return self.post(action, {**page.form(action), **fields})
+
+    def press(self, page: Page, label: str, row: str = "", **fields: str) -> Page:
+        """Fill in the one form with a button of this label, perhaps in a row, and send it."""
+        found = page.buttons(label, row)
+        assert len(found) == 1, f"{len(found)} times {label}: {page.words}"
+        action, given = found[0]
+        return self.post(action, {**given, **fields})
 
     def log_in(self, name: str, password: str = PASSWORD) -> Page:
         """Log in; the page is that which follows."""

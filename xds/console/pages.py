@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from xds.accounts.roles import ConsoleRole
-from xds.console.views import documents, home, logging_in, messages, patients, searching
+from xds.console.views import documents, home, logging_in, messages, patients, queue, searching
 from xds.console.visits import Operation
 
 EVERYBODY: Final = frozenset(ConsoleRole)
@@ -197,6 +197,41 @@ PAGES: Final = (
         roles=messages.READERS,
         method="POST",
         parameters=("state", "verdict", "sender", "count"),
+    ),
+    ConsolePage(
+        path="/queue",
+        operation=queue.show,
+        title="Queue",
+        template="queue.html",
+        roles=queue.READERS,
+        parameters=(*queue.FILTERS, "start"),
+        menu="Queue",
+    ),
+    ConsolePage(
+        path="/queue/given-up",
+        operation=queue.show_given_up,
+        title="Given up",
+        template="queue_given_up.html",
+        roles=queue.READERS,
+        parameters=(*queue.FILTERS, "start"),
+    ),
+    ConsolePage(
+        path="/queue/retry",
+        operation=queue.retry,
+        title="Try again",
+        template="confirm.html",
+        roles=queue.READERS,
+        method="POST",
+        parameters=(*queue.FILTERS, "id", "count"),
+    ),
+    ConsolePage(
+        path="/queue/drop",
+        operation=queue.drop,
+        title="Drop",
+        template="confirm.html",
+        roles=queue.READERS,
+        method="POST",
+        parameters=(*queue.FILTERS, "id", "dead", "count"),
     ),
 )
 """Every page and action; the navigation has those with a menu, in this order."""

@@ -111,6 +111,14 @@ class ChannelState:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueCount:
+    """How many messages of a selection wait, and how many were given up."""
+
+    waiting: int
+    dead: int
+
+
+@dataclass(frozen=True, slots=True)
 class Failing:
     """Targets of a channel that fail for one reason."""
 
@@ -136,8 +144,10 @@ def failing(connection: Connection) -> list[Failing]:
     return [Failing(*row) for row in connection.execute(_FAILING)]
 
 
-def waiting(connection: Connection, selection: DeliverySelection, most: int) -> list[WaitingTarget]:
-    """Return targets with messages that wait, those that wait longest first."""
+def waiting(
+    connection: Connection, selection: DeliverySelection, most: int, start: int = 0
+) -> list[WaitingTarget]:
+    """Return targets with messages that wait, those that wait longest first, from a number on."""
     heads = (
         select(_D.channel, _D.target, func.count().label("number"), func.min(_D.pk).label("first"))
         .where(_WAITS, selection.of(delivery))
@@ -163,15 +173,26 @@ def waiting(connection: Connection, selection: DeliverySelection, most: int) -> 
         )
         .order_by(heads.c.first)
         .limit(most)
+        .offset(start)
     )
     return [WaitingTarget(*row) for row in connection.execute(query)]
 
 
-def dead(connection: Connection, selection: DeliverySelection, most: int) -> list[DeadDelivery]:
+def dead(
+    connection: Connection, selection: DeliverySelection, most: int, start: int = 0
+) -> list[DeadDelivery]:
     """Return messages that were given up, those given up first at the beginning."""
     columns = (_D.id, _D.channel, _D.target, _D.accepted, _D.dead_at, _D.attempts, _D.error)
     query = select(*columns).where(_IS_DEAD, selection.of(delivery)).order_by(_D.dead_at, _D.pk)
-    return [DeadDelivery(*row) for row in connection.execute(query.limit(most))]
+    return [DeadDelivery(*row) for row in connection.execute(query.limit(most).offset(start))]
+
+
+def counted(connection: Connection, selection: DeliverySelection) -> QueueCount:
+    """Return how much of the queue is meant by a selection."""
+    chosen = selection.of(delivery)
+    waits = select(func.count()).where(_WAITS, chosen)
+    gone = select(func.count()).where(_IS_DEAD, chosen)
+    return QueueCount(connection.scalar(waits) or 0, connection.scalar(gone) or 0)
 
 
 def retry(

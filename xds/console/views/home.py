@@ -6,6 +6,7 @@ from typing import Final
 
 from xds.accounts.roles import ConsoleRole
 from xds.console.views import messages
+from xds.console.views.acting import place
 from xds.console.visits import Answer, PageContent, Visit
 from xds.database.errors import DatabaseUnavailable
 from xds.messaging import records
@@ -84,11 +85,14 @@ def _unavailable(visit: Visit) -> str:
 def _tallies(visit: Visit) -> Iterator[Tally]:
     with visit.domain.database.read() as connection:
         for state, found in records.waiting(connection).items():
-            place = f"/messages?state={state}" if visit.has(*messages.READERS) else ""
-            yield Tally(f"Messages {state}", found.count, place, state != "held", found.oldest)
-        for channel, waiting in sorted(queue.states(connection).items()):
-            yield Tally(f"Queue {channel}: waiting", waiting.waiting, "", oldest=waiting.oldest)
-            yield Tally(f"Queue {channel}: given up", waiting.dead, "", needs=True)
+            to = place("/messages", state=state) if visit.has(*messages.READERS) else ""
+            yield Tally(f"Messages {state}", found.count, to, state != "held", found.oldest)
+        is_operator = visit.has(ConsoleRole.OPERATOR)
+        for name, waits in sorted(queue.states(connection).items()):
+            to = place("/queue", channel=name) if is_operator else ""
+            yield Tally(f"Queue {name}: waiting", waits.waiting, to, oldest=waits.oldest)
+            to = place("/queue/given-up", channel=name) if is_operator else ""
+            yield Tally(f"Queue {name}: given up", waits.dead, to, needs=True)
         for name, left in sorted(destinations.not_taken(connection).items()):
             yield Tally(f"Destination {name}: waiting", left.waiting, "", oldest=left.oldest)
             yield Tally(f"Destination {name}: given up", left.dead, "", needs=True)
