@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.console.browsing import ConsoleBrowser, browser_of, make_accounts
+from tests.console.operated import OperatedServer, operated_server
 from tests.servers.shared import Kept, SharedServers
 from tests.serving import Server
 from xds.accounts.roles import ConsoleRole
@@ -55,6 +56,20 @@ def guarded_server(shared_servers: SharedServers, kept: Kept) -> Server:
         return {**OPTIONS, "policy": str(policy)}
 
     return _with_accounts(shared_servers("guarded console", options), kept)
+
+
+@pytest.fixture(scope="session")
+def operated(shared_servers: SharedServers, kept: Kept) -> OperatedServer:
+    """A server that sends to subscribers and destinations, with an account of each role."""
+    made = operated_server(shared_servers, kept)
+    _with_accounts(made.server, kept)
+    return made
+
+
+@pytest.fixture(scope="session")
+def operators(operated: OperatedServer, kept: Kept) -> dict[str, ConsoleBrowser]:
+    """A browser of each role, logged in at that server."""
+    return _people(operated.server, kept)
 
 
 def _people(server: Server, kept: Kept) -> dict[str, ConsoleBrowser]:

@@ -230,7 +230,7 @@ class _Browser:
         title = answer.title or row.title
         if answer.wait_seconds:
             response.set_header("Retry-After", str(answer.wait_seconds))
-        self._page(row.template, title, answer, response, sending)
+        self._page(answer.template or row.template, title, answer, response, sending)
 
     def _page(
         self,

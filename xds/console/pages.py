@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from xds.accounts.roles import ConsoleRole
-from xds.console.views import documents, home, logging_in, messages, patients, queue, searching
+from xds.console.views import (
+    documents,
+    home,
+    logging_in,
+    messages,
+    patients,
+    queue,
+    searching,
+    subscriptions,
+)
 from xds.console.visits import Operation
 
 EVERYBODY: Final = frozenset(ConsoleRole)
@@ -22,6 +31,8 @@ READERS: Final = frozenset(
 PRIVACY: Final = frozenset({ConsoleRole.PRIVACY})
 NOBODY: Final[frozenset[ConsoleRole]] = frozenset()
 """No role is asked for: the pages of those who have not logged in."""
+
+_KEY: Final = "{key:int(min=1, max=9223372036854775807)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +243,39 @@ PAGES: Final = (
         roles=queue.READERS,
         method="POST",
         parameters=(*queue.FILTERS, "id", "dead", "count"),
+    ),
+    ConsolePage(
+        path="/subscriptions",
+        operation=subscriptions.show_list,
+        title="Subscriptions",
+        template="subscriptions.html",
+        roles=subscriptions.READERS,
+        parameters=("state", "start"),
+        menu="Subscriptions",
+    ),
+    ConsolePage(
+        path=f"/subscriptions/{_KEY}",
+        operation=subscriptions.show,
+        title="Subscription",
+        template="subscription.html",
+        roles=subscriptions.READERS,
+    ),
+    *(
+        ConsolePage(
+            path=f"/subscriptions/{_KEY}/{name}",
+            operation=operation,
+            title="Subscription",
+            template="subscription.html",
+            roles=subscriptions.READERS,
+            method="POST",
+            parameters=parameters,
+        )
+        for name, operation, parameters in (
+            ("pause", subscriptions.pause, ()),
+            ("resume", subscriptions.resume, ()),
+            ("replay", subscriptions.replay, ("first", "count")),
+            ("end", subscriptions.end, ("count",)),
+        )
     ),
 )
 """Every page and action; the navigation has those with a menu, in this order."""

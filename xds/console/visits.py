@@ -141,6 +141,8 @@ class PageContent:
     status: int = 200
     title: str = ""
     """In place of that of the row."""
+    template: str = ""
+    """In place of that of the row."""
     wait_seconds: int = 0
     """After how many seconds one may come again, where that is said."""
 

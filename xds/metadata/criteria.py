@@ -8,7 +8,7 @@ comparison does not hold, and its negation does.
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -145,6 +145,20 @@ def since(attribute: str, value: str) -> Comparison:
 def before(attribute: str, value: str) -> Comparison:
     """Return the criterion that a time or number is before the value."""
     return Comparison(attribute, Operator.BEFORE, (value,))
+
+
+def in_words(criterion: Criterion, hidden: Collection[str] = ()) -> str:
+    """Write a criterion for people; of the attributes in ``hidden``, how many values there are."""
+    if isinstance(criterion, And | Or):
+        word = " and " if isinstance(criterion, And) else " or "
+        return word.join(f"({in_words(part, hidden)})" for part in criterion)
+    if isinstance(criterion, Not):
+        return f"not ({in_words(criterion.criterion, hidden)})"
+    operator = criterion.operator.name.lower().replace("_", " ")
+    values = " | ".join(criterion.values)
+    if criterion.attribute in hidden and criterion.values:
+        values = "one value" if len(criterion.values) == 1 else f"{len(criterion.values)} values"
+    return f"{criterion.attribute} {operator} {values}".strip()
 
 
 def comparisons(criterion: Criterion) -> Iterator[Comparison]:

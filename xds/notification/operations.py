@@ -1,16 +1,19 @@
 """How subscriptions fare, for metrics and for those who operate the server."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Text, and_, cast, func, or_, select
 
+from xds.metadata.criteria import Criterion
+from xds.notification import rows
 from xds.notification.model import SubscriptionState
 from xds.notification.tables import notification, subscription
 from xds.outgoing.tables import delivery_target
 from xds.url_allowlist import BadTarget, Target
 
+MOST_COUNTED: Final = 1_000
 _C: Final = subscription.c
 _N: Final = notification.c
 _T: Final = delivery_target.c
@@ -72,11 +75,15 @@ class SubscriptionHealth:
 
 
 def health(
-    connection: Connection, *, states: Sequence[str] | None = None, most: int = 1_000
+    connection: Connection,
+    *,
+    states: Sequence[str] | None = None,
+    most: int = 1_000,
+    start: int = 0,
 ) -> list[SubscriptionHealth]:
     """Return how subscriptions fare, those first whose notifications wait longest."""
     query = _HEALTH if states is None else _HEALTH.where(_C.state.in_(list(states)))
-    return _read(connection, query.limit(most))
+    return _read(connection, query.limit(most).offset(start))
 
 
 def amiss(connection: Connection, most: int) -> list[SubscriptionHealth]:
@@ -88,6 +95,22 @@ def of_key(connection: Connection, name: str) -> SubscriptionHealth | None:
     """Return the subscription of an id, or of a number."""
     wanted = _C.pk == int(name) if name.isdecimal() else _C.id == name
     return next(iter(_read(connection, _HEALTH.where(wanted))), None)
+
+
+def filters(connection: Connection, keys: Collection[int]) -> Mapping[int, Criterion]:
+    """Return what some subscriptions ask for, by their numbers."""
+    query = select(_C.pk, _C.filter).where(_C.pk.in_(list(keys)))
+    return {row.pk: rows.filter_of(row) for row in connection.execute(query)}
+
+
+def happened(connection: Connection, key: int, since: int) -> int:
+    """Return how many notifications of a subscription are of a time or after it, in milliseconds.
+
+    Of the last :data:`MOST_COUNTED` alone, so that it is cheap.
+    """
+    numbers = select(_N.at).where(_N.subscription == key)
+    last = numbers.order_by(_N.number.desc()).limit(MOST_COUNTED).subquery()
+    return connection.scalar(select(func.count()).where(last.c.at >= since)) or 0
 
 
 def _read(connection: Connection, query: Any) -> list[SubscriptionHealth]:

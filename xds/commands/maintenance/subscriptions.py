@@ -13,7 +13,7 @@ from xds.commands.maintenance.maintained import database_of
 from xds.commands.terminal import print_table, printable
 from xds.config import Config
 from xds.database.access import Database
-from xds.metadata.criteria import And, Criterion, Not, Or
+from xds.metadata.criteria import in_words
 from xds.notification import operations
 from xds.notification.model import Subscription, SubscriptionState, UnknownSubscription, WrongState
 from xds.notification.operations import SubscriptionHealth
@@ -149,7 +149,7 @@ def _described(one: Subscription, health: SubscriptionHealth) -> Iterator[tuple[
     yield "protocol", one.protocol
     yield "topic", one.topic.name
     yield "of", f"{one.topic.kind.KIND}: {', '.join(sorted(one.topic.changes))}"
-    yield "filter", described(one.filter) or "anything"
+    yield "filter", in_words(one.filter) or "anything"
     yield "owner", one.owner
     yield "target", one.address or "fetched"
     secrets = [f"header {name}" for name in one.header_names] or ["kept" if one.has_secrets else ""]
@@ -162,17 +162,6 @@ def _described(one: Subscription, health: SubscriptionHealth) -> Iterator[tuple[
     yield "failed attempts", str(health.attempts)
     yield "last error", health.error or "none"
     yield "next attempt", _time(health.due) if health.attempts else ""
-
-
-def described(criterion: Criterion) -> str:
-    """Write a criterion for people."""
-    if isinstance(criterion, And | Or):
-        word = " and " if isinstance(criterion, And) else " or "
-        return word.join(f"({described(part)})" for part in criterion)
-    if isinstance(criterion, Not):
-        return f"not ({described(criterion.criterion)})"
-    operator = criterion.operator.name.lower().replace("_", " ")
-    return f"{criterion.attribute} {operator} {' | '.join(criterion.values)}".strip()
 
 
 def _time(milliseconds: int | None) -> str:

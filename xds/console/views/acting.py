@@ -9,6 +9,8 @@ from xds.audit import trail
 from xds.console.views import shown
 from xds.console.visits import PageContent, Visit
 
+TEMPLATE: Final = "confirm.html"
+"""Of pages that ask before something is done, or say that it was."""
 SHOWN: Final = 50
 """Rows of a list on one page."""
 _MOST_START: Final = 100_000
@@ -35,12 +37,16 @@ class AskedFirst:
 
     def page(self) -> PageContent:
         """Return the page that asks."""
-        return PageContent({"asked": self, "done": "", "back": self.back}, title=self.question)
+        return _page({"asked": self, "done": "", "back": self.back}, self.question)
 
 
 def done(told: str, back: str) -> PageContent:
     """Return the page that says what was done; ``back`` is the path that leads back."""
-    return PageContent({"asked": None, "done": told, "back": back}, title="Done")
+    return _page({"asked": None, "done": told, "back": back}, "Done")
+
+
+def _page(values: Mapping[str, object], title: str) -> PageContent:
+    return PageContent(values, title=title, template=TEMPLATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +76,12 @@ class ListPage:
 
 def start_of(visit: Visit) -> int:
     """Return from which row on a list is asked for."""
-    text = visit.given["start"]
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
-    return min(number, _MOST_START)
+    return min(number_of(visit.given["start"]), _MOST_START)
+
+
+def number_of(text: str) -> int:
+    """Return a number of a form; 0 for what is none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else 0
 
 
 def place(path: str, **chosen: str) -> str:

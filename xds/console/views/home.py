@@ -98,7 +98,8 @@ def _tallies(visit: Visit) -> Iterator[Tally]:
             yield Tally(f"Destination {name}: given up", left.dead, "", needs=True)
         counts = subscriptions.counts(connection)
     for (protocol, state), number in sorted(counts.items()):
-        yield Tally(f"Subscriptions ({protocol}): {state}", number, "", needs=state == "error")
+        to = place("/subscriptions", state=state) if is_operator else ""
+        yield Tally(f"Subscriptions ({protocol}): {state}", number, to, needs=state == "error")
 
 
 def _documents(visit: Visit) -> Iterator[RecentDocument]:
