@@ -52,7 +52,7 @@ def source_of(facade: Facade) -> OnDemandSource:
 
 def asked_form(makes: OnDemandSource, call: Call) -> DocumentForm:
     """Return the form that is asked for; Refused where it is none of one document."""
-    known = [one.name for one in makes.forms.rows.values()]
+    known = [one.name for one in makes.forms.rows.values() if not one.is_of_patient]
     asked = [value for name, value in call.parameters if name == FORM]
     if len(asked) != 1:
         told = f"the parameter {FORM} names one form: {', '.join(known)}"

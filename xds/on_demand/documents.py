@@ -1,8 +1,9 @@
 """Documents made on demand: what is asked for is found, made, and kept where that is wanted.
 
-A document is made of others that are registered, in their latest versions and as far as whoever
-asks may see them. Its uniqueId follows from these and from the program: the same content has the
-same id and the same bytes, and another content has another id (ITI TF-2 3.43.4.2.2).
+A document is made of another one that is registered, or of all of a patient, in their latest
+versions and as far as whoever asks may see them. Its uniqueId follows from these and from the
+program: the same content has the same id and the same bytes, and another content has another id
+(ITI TF-2 3.43.4.2.2).
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,8 +17,8 @@ from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_42
 from xds.metadata.criteria import ANYTHING, Criterion, equal
 from xds.metadata.objects import DocumentEntry
-from xds.on_demand import snapshots
-from xds.on_demand.entries import minted
+from xds.on_demand import patient_documents, snapshots
+from xds.on_demand.entries import entry_uuid, minted
 from xds.on_demand.forms import (
     BuiltDocument,
     DocumentForm,
@@ -78,12 +79,45 @@ class OnDemandDocuments:
         if form is None:
             raise NotConvertible(_NOBODY)
         entry = self._latest(entry.logical_id or entry.id, visible)
+        if form.is_of_patient:
+            return self.of_patient(form, entry.patient_id or "", visible)
         source = self._source(entry, visible)
         return self._made(form, source, entry)
 
     def of_document(self, form: DocumentForm, source: DocumentEntry) -> BuiltDocument:
         """Make the form of a document, which whoever asks may see; raises as :meth:`retrieved`."""
         return self._made(form, source, source)
+
+    def of_patient(self, form: DocumentForm, patient_id: str, visible: Criterion) -> BuiltDocument:
+        """Make the form of what may be seen of a patient; raises as :meth:`retrieved`.
+
+        It is never kept: what is in it depends on who asks.
+        """
+        if form.type is None:
+            raise ValueError(f"{form.name} is no form of a patient")
+        known = patient_documents.find(self.registry, self.repository, form, patient_id, visible)
+        told = (str(known.left_out), str(known.others))
+        unique_id = self._unique_id(form, patient_id, known.sources, told)
+        # not the patient id itself, which would stay there after the patient's documents
+        of = entry_uuid(self.repository.unique_id, form.name, patient_id)
+        made = made_at(self.registry.database, unique_id, of)
+        request = FormRequest(
+            unique_id=unique_id,
+            made=made,
+            patient_id=patient_id,
+            sources=self._opened(known.sources),
+            left_out=known.left_out,
+            others=known.others,
+        )
+        content = form.build(request)
+        return BuiltDocument(
+            unique_id=unique_id,
+            type=form.type,
+            content=content,
+            hash=sha1(content, usedforsecurity=False).hexdigest(),
+            made=made,
+            sources=tuple(one.unique_id or "" for one in known.sources),
+        )
 
     def _source(self, entry: DocumentEntry, visible: Criterion) -> DocumentEntry:
         """Return the document that an entry is a transformation of."""
@@ -148,11 +182,16 @@ class OnDemandDocuments:
         )
 
     def _unique_id(
-        self, form: DocumentForm, patient_id: str, sources: Iterable[DocumentEntry]
+        self,
+        form: DocumentForm,
+        patient_id: str,
+        sources: Iterable[DocumentEntry],
+        told: Iterable[str] = (),
     ) -> str:
         """Return the uniqueId of a content, which follows from all that it is made of."""
         digest = sha256()
-        for part in (form.name, self.forms.settings, patient_id, *map(ebrim.render, sources)):
+        rendered = map(ebrim.render, sources)
+        for part in (form.name, self.forms.settings, patient_id, *told, *rendered):
             digest.update(sha256(part.encode()).digest())
         return minted(self.repository.unique_id, digest.hexdigest())
 

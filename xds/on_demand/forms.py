@@ -43,6 +43,10 @@ class FormRequest:
     patient_id: str
     """CX."""
     sources: Sequence[FormSource]
+    left_out: int = 0
+    """Of what is made of a patient's documents: how many older ones it is not made of."""
+    others: int = 0
+    """How many further documents the patient has that nothing can be made of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +56,19 @@ class DocumentForm:
     name: str
     """As rules and requests name it: ``pdf``."""
     title: str
-    """What is added to the title of a document: ``PDF``."""
+    """What is added to the title of a document: ``PDF``; or the title of what is of a patient."""
     type_of: Callable[[DocumentEntry], FormType | None]
-    """Returns what the form of a document is; None where it cannot be had."""
+    """Returns what the form of a document is; None where it cannot be had, or where the document
+    has nothing to say in what is made of a patient's."""
     build: Callable[[FormRequest], bytes]
     """Makes it; NotConvertible."""
+    type: FormType | None = None
+    """What it is, where it is made of all documents of a patient; None where it is of one."""
+
+    @property
+    def is_of_patient(self) -> bool:
+        """Whether it is made of all documents of a patient, and not of one."""
+        return self.type is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +120,6 @@ class OnDemandSource(Protocol):
 
     def of_document(self, form: DocumentForm, source: DocumentEntry) -> BuiltDocument:
         """Make the form of a document, which whoever asks may see."""
+
+    def of_patient(self, form: DocumentForm, patient_id: str, visible: Criterion) -> BuiltDocument:
+        """Make the form of what may be seen of a patient (CX)."""

@@ -82,6 +82,8 @@ class OnDemandEntries:
         """See to the entries of the forms of one document."""
         source = self._latest(logical_id)
         for form in self.documents.forms.rows.values():
+            if form.is_of_patient:
+                continue
             identifier = entries.entry_uuid(self._repository, form.name, logical_id)
             there = self._latest(identifier)
             if source is None:

@@ -7,7 +7,7 @@ XDS (ITI TF-3 4.2.3.1.7): UTC, as precise as was said.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from lxml import etree
 
@@ -230,4 +230,6 @@ class ReadDocument:
     """Reads the text of a PDF, when it is asked for: it may take its time."""
     format_version: str = ""
     """Of a PDF: the version in its first line."""
+    bundle: Mapping[str, Any] = field(default_factory=dict)
+    """Of a FHIR document: all of it, by FHIR's names; of any shape."""
     findings: Sequence[ContentFinding] = ()

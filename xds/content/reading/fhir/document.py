@@ -28,6 +28,7 @@ def read(bundle: Resource, media_type: str, rules: ReadingRules) -> ReadDocument
         attachments=tuple(fhir_sections.attachments(source)),
         observations=partial(observations, source),
         findings=tuple(_findings(bundle)),
+        bundle=bundle,
     )
 
 
