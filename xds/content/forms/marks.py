@@ -14,3 +14,12 @@ def converted(unique_id: str, made: str) -> str:
         f"Converted from {unique_id} by {SOFTWARE} at {shown_time(made)}; "
         "the original is legally valid."
     )
+
+
+def summarised(documents: int, made: str) -> str:
+    """Return the sentence about what was made of several documents; ``made`` is a DTM."""
+    of = "1 document" if documents == 1 else f"{documents} documents"
+    return (
+        f"Made automatically of {of} by {SOFTWARE} at {shown_time(made)}; "
+        "the originals are legally valid."
+    )

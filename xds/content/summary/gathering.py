@@ -1,0 +1,342 @@
+"""Reads the documents of a patient for what a summary has of them.
+
+A document counts as a whole or not at all: one that cannot be read, is too large, was withdrawn or
+may be of another patient says nothing, and the summary names it and the reason.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from xds.content.forms.blocks import Block, ParagraphBlock, blocks
+from xds.content.forms.people import authors_of, patient_of
+from xds.content.forms.reading import document_of, is_structured
+from xds.content.forms.results import results_of
+from xds.content.reading.fhir.source import BundleEntry, FhirSource, part, parts, text
+from xds.content.reading.fhir.tables import tables
+from xds.content.reading.model import (
+    ContentObservation,
+    ContentPatient,
+    ContentSection,
+    ReadDocument,
+)
+from xds.content.reading.patient_comparison import (
+    is_of_another,
+    patient_findings,
+    patient_said,
+)
+from xds.content.reading.rules import ReadingRules
+from xds.content.summary import sections
+from xds.content.summary.model import (
+    PatientSummary,
+    SummaryNarrative,
+    SummaryResult,
+    SummarySource,
+)
+from xds.content.summary.sections import SummarySectionRow
+from xds.fhir.r4.resource import Resource
+from xds.on_demand.forms import FormRequest, FormSource, NotConvertible
+
+_MOST_BYTES: Final = 64 << 20
+"""Of all documents that are read for one summary; older ones are named and not read."""
+_MOST_RESULTS: Final = 5_000
+_HEADING: Final = 4
+_WITHDRAWN: Final = frozenset({"entered in error", "entered-in-error"})
+_LABORATORY: Final = "11502-2"
+_OF_RESULTS: Final = frozenset({"Observation"})
+
+
+def gathered(request: FormRequest, rules: ReadingRules) -> PatientSummary:
+    """Return what the documents of a request say."""
+    sources = _read(request, rules)
+    summary = PatientSummary(
+        patient=_patient(sources, request.patient_id),
+        patient_id=request.patient_id,
+        sources=sources,
+        left_out=request.left_out,
+        others=request.others,
+    )
+    _SummaryReader(summary).all()
+    return summary
+
+
+def _patient(sources: Sequence[SummarySource], patient_id: str) -> ContentPatient:
+    """Return what the newest document says that names the patient."""
+    used = [one for one in sources if not one.not_used]
+    said = [who for one in used if one.document is not None for who in one.document.header.patients]
+    said += [patient_of(one.entry) for one in used]
+    named = (one for one in said if one.family or one.name)
+    return next(named, ContentPatient(identifiers=(patient_id,)))
+
+
+# --- documents -----------------------------------------------------------------------------------
+
+
+def _read(request: FormRequest, rules: ReadingRules) -> list[SummarySource]:
+    found: list[SummarySource] = []
+    size = 0
+    for number, source in enumerate(request.sources, 1):
+        said = source.entry.size or ""
+        size += int(said) if said.isdecimal() else 0
+        one = _described(number, source)
+        if size > _MOST_BYTES:
+            one.not_used = "it is not read, for there is too much that is newer"
+        else:
+            _look(one, rules)
+        found.append(one)
+    return found
+
+
+def _described(number: int, source: FormSource) -> SummarySource:
+    entry = source.entry
+    author = next(iter(authors_of(entry)), None)
+    kind = entry.type_code.display_name if entry.type_code else ""
+    return SummarySource(
+        number=number,
+        source=source,
+        title=entry.title or kind or "Document",
+        time=entry.creation_time or "",
+        author=(author.name or author.organisation) if author is not None else "",
+        organisation=author.organisation if author is not None else "",
+    )
+
+
+def _look(one: SummarySource, rules: ReadingRules) -> None:
+    """Read a document, and say of it what it says of itself."""
+    if not is_structured(one.entry):
+        return
+    try:
+        document = document_of(one.source, rules)
+    except NotConvertible as reason:
+        one.not_used = str(reason)
+        return
+    header = document.header
+    if document.kind not in ("cda", "fhir"):
+        one.not_used = "it is no CDA and no FHIR document"
+    elif header.status.lower() in _WITHDRAWN:
+        one.not_used = "it was withdrawn by its author"
+    elif _is_of_another(one, document):
+        one.not_used = "it may be of another patient"
+    else:
+        one.document = document
+        one.title = header.title or one.title
+        one.time = header.created or one.time
+        for author in header.authors[:1]:
+            one.author = author.name or author.organisation or one.author
+            one.organisation = author.organisation or one.organisation
+        if header.custodian is not None:
+            keeper = header.custodian
+            one.organisation = one.organisation or keeper.organisation or keeper.name
+        if document.kind == "fhir":
+            one.fhir = FhirSource(dict(document.bundle), rules.systems)
+
+
+def _is_of_another(one: SummarySource, document: ReadDocument) -> bool:
+    entry = one.entry
+    registered = [entry.patient_id or "", entry.source_patient_id or ""]
+    said = patient_said(entry.source_patient_info)
+    return is_of_another(patient_findings(document.header.patients, registered, said))
+
+
+# --- statements ----------------------------------------------------------------------------------
+
+
+class _SummaryReader:
+    """Puts what documents say into the sections of one summary."""
+
+    def __init__(self, summary: PatientSummary) -> None:
+        self._summary = summary
+        self._results: dict[tuple[object, ...], SummaryResult] = {}
+        self._count = 0
+
+    def all(self) -> None:
+        """Take what every document says."""
+        for one in self._summary.used:
+            results = results_of(one.source, one.document)
+            try:
+                placed = self._narratives(one, has_results=bool(results))
+            except NotConvertible as reason:
+                one.not_used = str(reason)
+                self._forget(one)
+                continue
+            if not self._take_results(one, results, placed):
+                one.others.append("more results than a summary takes")
+
+    def _forget(self, one: SummarySource) -> None:
+        """Take back what a document was found to say in words."""
+        for section in self._summary.sections.values():
+            for said in section.narratives:
+                said.sources = [other for other in said.sources if other is not one]
+            section.narratives = [said for said in section.narratives if said.sources]
+
+    def _narratives(self, one: SummarySource, *, has_results: bool) -> dict[str, SummarySectionRow]:
+        """Take what a document says in words; returns the sections of resources by their places."""
+        if one.document is None:
+            return {}
+        if one.fhir is not None:
+            return self._of_fhir(one, one.fhir)
+        self._of_cda(one, one.document.sections, has_results=has_results)
+        return {}
+
+    # results
+
+    def _take_results(
+        self,
+        one: SummarySource,
+        results: Sequence[ContentObservation],
+        placed: dict[str, SummarySectionRow],
+    ) -> bool:
+        """Take the results of a document, each once; tells whether there was room for all."""
+        for place, found in enumerate(results):
+            if found.status == "entered-in-error":
+                continue
+            if self._count == _MOST_RESULTS:
+                return False
+            row = placed.get(found.place.partition(".component[")[0])
+            row = row or sections.row_of_result(found)
+            key = (row.name, *_identity(found))
+            known = self._results.get(key) if found.time and found.values else None
+            if known is not None and one not in known.sources:
+                known.sources.append(one)
+                continue
+            result = SummaryResult(sources=[one], found=found, place=place)
+            self._results.setdefault(key, result)
+            self._summary.sections[row.name].results.append(result)
+            self._count += 1
+        return True
+
+    # CDA
+
+    def _of_cda(
+        self, one: SummarySource, found: Iterable[ContentSection], *, has_results: bool
+    ) -> None:
+        is_laboratory = _is_laboratory(one)
+        for section in found:
+            row = sections.row_of(section.code)
+            if row is None and is_laboratory:
+                row = sections.RESULTS
+            if row is None:
+                self._of_cda(one, section.sections, has_results=has_results)
+                if section.content:
+                    one.others.append(_titled(section))
+            elif not (has_results and row in (sections.RESULTS, sections.VITAL_SIGNS)):
+                self._say(one, row, _titled(section), tuple(_blocks(section)))
+
+    def _say(
+        self,
+        one: SummarySource,
+        row: SummarySectionRow,
+        title: str,
+        said: Sequence[Block],
+        resources: Sequence[BundleEntry] = (),
+    ) -> None:
+        if not (said or resources):
+            return
+        narratives = self._summary.sections[row.name].narratives
+        for other in narratives:
+            if not (resources or other.resources) and other.blocks == said and said:
+                if one not in other.sources:
+                    other.sources.append(one)
+                return
+        narratives.append(
+            SummaryNarrative(sources=[one], title=title, blocks=said, resources=resources)
+        )
+
+    # FHIR
+
+    def _of_fhir(self, one: SummarySource, fhir: FhirSource) -> dict[str, SummarySectionRow]:
+        assert one.document is not None, "it was read"
+        by_place = {section.place: section for section in _flat(one.document.sections)}
+        placed: dict[str, SummarySectionRow] = {}
+        for section, place in _sections(fhir.composition.resource, fhir.composition.place):
+            if place in by_place:
+                entries = list(fhir.followed(section, "entry", fhir.composition))
+                self._of_section(one, by_place[place], entries, placed)
+        return placed
+
+    def _of_section(
+        self,
+        one: SummarySource,
+        section: ContentSection,
+        entries: Sequence[BundleEntry],
+        placed: dict[str, SummarySectionRow],
+    ) -> None:
+        row = sections.row_of(section.code)
+        rows: dict[str, list[BundleEntry]] = {}
+        is_told = False
+        for entry in entries:
+            if entry.type in _OF_RESULTS:
+                is_told = True
+                if row is not None:
+                    placed.setdefault(entry.place, row)
+                continue
+            own = row if row is not None and sections.takes(row, entry.type) else None
+            own = own or sections.BY_TYPE.get(entry.type)
+            if own is not None and not _is_in_error(entry.resource):
+                rows.setdefault(own.name, []).append(entry)
+        content = tuple(_blocks(section, deep=False))
+        for name, taken in rows.items():
+            own_row = self._summary.sections[name].row
+            said = content if row is own_row or len(rows) == 1 else _of_resources(one, taken)
+            self._say(one, own_row, _titled(section), said, taken)
+        if row is not None and row.name not in rows and not is_told:
+            self._say(one, row, _titled(section), content)
+        elif row is None and not rows and not is_told and content:
+            one.others.append(_titled(section))
+
+
+def _identity(found: ContentObservation) -> tuple[object, ...]:
+    """Return what tells one result from others, in whichever document it stands."""
+    code = found.code
+    name = (code.code, code.coding_scheme) if code is not None else (found.name.casefold(), "")
+    specimen = found.specimen
+    return (
+        *name,
+        found.time,
+        found.group.casefold() if code is None else "",
+        tuple((one.kind, one.text, one.number, one.comparator, one.unit) for one in found.values),
+        specimen.text.casefold() if specimen is not None else "",
+    )
+
+
+def _is_laboratory(one: SummarySource) -> bool:
+    code = one.document.header.type_code if one.document is not None else None
+    return code is not None and code.code == _LABORATORY
+
+
+def _titled(section: ContentSection) -> str:
+    said = section.code.display_name if section.code is not None else ""
+    return section.title or said or "Section without a title"
+
+
+def _blocks(section: ContentSection, *, deep: bool = True) -> Iterator[Block]:
+    """Yield what a section says, and those within it."""
+    for content in section.content:
+        yield from blocks(content)
+    for inner in section.sections if deep else ():
+        yield ParagraphBlock(_titled(inner), level=_HEADING)
+        yield from _blocks(inner)
+
+
+def _of_resources(one: SummarySource, taken: Sequence[BundleEntry]) -> tuple[Block, ...]:
+    """Return resources as tables."""
+    if one.fhir is None:
+        return ()
+    return tuple(block for table in tables(one.fhir, taken) for block in blocks(table))
+
+
+def _flat(found: Iterable[ContentSection]) -> Iterator[ContentSection]:
+    for one in found:
+        yield one
+        yield from _flat(one.sections)
+
+
+def _sections(thing: Resource, place: str) -> Iterator[tuple[Resource, str]]:
+    """Yield the sections of a Composition with their places, as the reader names them."""
+    for i, one in enumerate(parts(thing, "section")):
+        yield one, f"{place}.section[{i}]"
+        yield from _sections(one, f"{place}.section[{i}]")
+
+
+def _is_in_error(resource: Resource) -> bool:
+    codes = [text(one, "code") for one in parts(part(resource, "verificationStatus"), "coding")]
+    return "entered-in-error" in (text(resource, "status"), *codes)
