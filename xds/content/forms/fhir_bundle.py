@@ -183,6 +183,7 @@ class BundleMaker:
         performer: Resource,
         *,
         is_ucum: bool,
+        category: str = "laboratory",
         **more: Any,
     ) -> Resource:
         """Add a result; ``is_ucum`` tells that units are of UCUM, as those of CDA are."""
@@ -195,7 +196,7 @@ class BundleMaker:
             "Observation",
             path,
             status=found.status if found.status in _STATUSES else "unknown",
-            category=[{"coding": [{"system": CATEGORY, "code": "laboratory"}]}],
+            category=[{"coding": [{"system": CATEGORY, "code": category}]}],
             code=code or {"text": "not named"},
             subject=self.to("patient"),
             effectiveDateTime=self.date(found.time),

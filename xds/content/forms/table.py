@@ -14,6 +14,7 @@ from xds.content.forms.reading import bare_type, document_of, is_structured
 from xds.content.forms.settings import FormSettings, FormSettingsError
 from xds.content.forms.xds_sd import ScannedDocumentMaker
 from xds.content.reading.rules import PLAIN, ReadingRules
+from xds.content.summary import fhir as summary
 from xds.fhir.vocabulary import FHIR_JSON
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Code, DocumentEntry
@@ -29,6 +30,9 @@ _PDF: Final = FormType(
 )
 _FHIR: Final = FormType(
     FHIR_JSON, Code(v.MIME_TYPE_SUFFICIENT, v.IHE_FORMAT_CODES, "mimeType Sufficient")
+)
+_SUMMARY: Final = FormType(
+    FHIR_JSON, Code("urn:ihe:pcc:ips:2020", v.IHE_FORMAT_CODES, "International Patient Summary")
 )
 _PICTURES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
@@ -70,6 +74,13 @@ def _rows(settings: FormSettings, rules: ReadingRules) -> Iterator[DocumentForm]
         title="FHIR document",
         type_of=lambda entry: _FHIR if is_structured(entry) or entry.source_message else None,
         build=lambda request: eu_laboratory.build(request, rules),
+    )
+    yield DocumentForm(
+        name="summary",
+        title="Patient summary",
+        type_of=lambda entry: _SUMMARY if is_structured(entry) or entry.source_message else None,
+        build=lambda request: summary.build(request, rules, settings.organisation),
+        type=_SUMMARY,
     )
     if settings.organisation.is_whole and settings.xds_sd.patient_country:
         wrapping = ScannedDocumentMaker(settings, lambda one: pdf(one, "PDF/A-1B"), is_structured)
