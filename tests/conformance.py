@@ -184,6 +184,10 @@ BEHAVIOUR: Final[Mapping[str, tuple[str, str]]] = {
         "What was retrieved is registered as a snapshot of its On-Demand entry",
         "ITI TF-1 10.2.10",
     ),
+    "patient summary": (
+        "A patient's summary is made of what its reader may see, each statement with its document",
+        "IPS 2.0, OperationDefinition/summary",
+    ),
     "unknown status": (
         "An unknown status is ignored; none left is none given",
         "ITI TF-2 3.18.4.1.2.3.6.1",
