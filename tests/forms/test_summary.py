@@ -342,6 +342,19 @@ def test_parameters_name_the_patient(summaries: Server) -> None:
         assert reply.json() == bundle
 
 
+def test_a_summary_is_had_as_cda(summaries: Server) -> None:
+    patient = new_patient()
+    provide(summaries, LAB_REPORT, "text/xml", patient_id=patient)
+    for accept in ("text/xml", "application/fhir+json"):
+        reply = asked(summaries, patient, "&form=summary-cda", Accept=accept)
+        assert (reply.status, reply.headers["content-type"]) == (200, "text/xml")
+        assert reply.headers["content-security-policy"] == "sandbox; default-src 'none'"
+        document = read(reply.body, "text/xml")
+        assert document.header.type_code is not None
+        assert document.header.type_code.code == "60591-5"
+        assert "[1] Laboratory report" in reply.body.decode()
+
+
 def test_only_the_latest_version_counts(summaries: Server) -> None:
     patient = new_patient()
     old = provide(summaries, LAB_REPORT, "text/xml", patient_id=patient)
@@ -440,11 +453,17 @@ def test_a_merged_patient_has_the_summary_of_the_surviving_one(summaries: Server
         ("/Patient/$summary?identifier=urn:oid:2.999.1.1|nobody", 404, "not-found", "no such"),
         ("/Patient/987654321/$summary", 404, "not-found", "no such patient"),
         ("/Patient/nobody/$summary", 404, "not-found", "no such patient"),
-        ("/Patient/$summary?identifier=a|b&graph=c", 400, "not-supported", "identifier, profile"),
+        (
+            "/Patient/$summary?identifier=a|b&graph=c",
+            400,
+            "not-supported",
+            "identifier, profile, form",
+        ),
         (
             "/Patient/$summary?identifier=a|b&profile=http://other.example/summary",
             *(400, "not-supported", "International Patient Summary alone"),
         ),
+        ("/Patient/$summary?identifier=a|b&form=pdf", 400, "not-supported", "summary-cda"),
         ("/Patient/$summary?identifier=a|b&identifier=c|d", 400, "invalid", "stands once"),
     ],
 )

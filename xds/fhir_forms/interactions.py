@@ -23,6 +23,7 @@ def _summary(method: str, path: str, told: str) -> Interaction:
         "Patient",
         body="Parameters" if method == "POST" else "",
         needs_body=False,
+        gives_content=True,
         describer=summary.describe,
         permissions=_OF_SUMMARIES,
         definition=_SUMMARY,

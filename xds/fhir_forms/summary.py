@@ -1,8 +1,8 @@
 """``Patient/{id}/$summary`` and ``Patient/$summary?identifier=``: a patient's summary (IPS 2.0).
 
-The summary is made of what the caller may see, now, and kept nowhere. A patient of whom nothing is
-known has one that says so; one whom the registry does not know, or whose documents are all withheld
-from the caller, has none (404).
+``form=summary-cda`` asks for the CDA of it. The summary is made of what the caller may see now,
+and kept nowhere. A patient of whom nothing is known has one that says so; one whom the registry
+does not know, or whose documents are all withheld from the caller, has none (404).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,15 +10,16 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Final
 
-from xds.fhir.exchange import Answer, Call
+from xds.fhir.exchange import Answer, Call, RawContent
 from xds.fhir.facade import Facade
 from xds.fhir.r4 import json
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
 from xds.fhir.search.values import Token
-from xds.fhir_forms.document import source_of
+from xds.fhir_forms.document import FORM, source_of
 from xds.metadata.criteria import ANYTHING, Criterion
 from xds.mhd.search.criteria import patient_ids, patient_number
+from xds.mhd.served_documents import extension_of
 from xds.on_demand.forms import BuiltDocument, NotConvertible
 from xds.registry.queries.views import KnownPatient, RegistryView
 from xds.security.details import PatientDetails, RequestedDocument, RetrieveDetails
@@ -26,11 +27,12 @@ from xds.security.details import PatientDetails, RequestedDocument, RetrieveDeta
 _IDENTIFIER: Final = "identifier"
 _PROFILE: Final = "profile"
 _OF_ANSWERS: Final = frozenset({"_format", "_pretty"})
-_KNOWN: Final = (_IDENTIFIER, _PROFILE)
+_KNOWN: Final = (_IDENTIFIER, _PROFILE, FORM)
 _IPS: Final = "http://hl7.org/fhir/uv/ips/StructureDefinition/"
 _PROFILES: Final = frozenset({f"{_IPS}Bundle-uv-ips", f"{_IPS}Composition-uv-ips"})
 _NOBODY: Final = "there is no such patient"
-_FORM: Final = "summary"
+_FHIR: Final = "summary"
+_FORMS: Final = (_FHIR, "summary-cda")
 
 
 def summary(facade: Facade, call: Call) -> Answer:
@@ -39,7 +41,7 @@ def summary(facade: Facade, call: Call) -> Answer:
     patient = _patient(facade, call, asked, call.access.visible)
     call.access.details = PatientDetails((patient.patient_id,))
     makes = source_of(facade)
-    form = makes.forms.rows[_FORM]
+    form = makes.forms.rows[asked.get(FORM, _FHIR)]
     try:
         made = makes.of_patient(form, patient.patient_id, call.access.visible)
     except NotConvertible as reason:
@@ -49,7 +51,17 @@ def summary(facade: Facade, call: Call) -> Answer:
         call.access.details = RetrieveDetails(
             tuple(RequestedDocument(repository, one) for one in made.sources)
         )
-    return Answer(resource=json.read(made.content), headers=_headers(made))
+    if form.name == _FHIR:
+        return Answer(resource=json.read(made.content), headers=_headers(made, weak="W/"))
+    content = RawContent(made.type.mime_type, made.content)
+    name = f"{form.name}{extension_of(made.type.mime_type)}"
+    headers = {
+        **_headers(made),
+        "Content-Disposition": f'inline; filename="{name}"',
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Answer(content=content, headers=headers)
 
 
 def describe(facade: Facade, call: Call) -> None:
@@ -58,10 +70,10 @@ def describe(facade: Facade, call: Call) -> None:
     call.access.details = PatientDetails((patient.patient_id,))
 
 
-def _headers(made: BuiltDocument) -> Mapping[str, str]:
+def _headers(made: BuiltDocument, *, weak: str = "") -> Mapping[str, str]:
     made_at = datetime.strptime(made.made, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     return {
-        "ETag": f'W/"{made.hash}"',
+        "ETag": f'{weak}"{made.hash}"',
         "Last-Modified": formatdate(made_at.timestamp(), usegmt=True),
         "Cache-Control": "private, no-store",
     }
@@ -85,6 +97,9 @@ def _asked(call: Call) -> Mapping[str, str]:
     if found.get(_PROFILE, f"{_IPS}Bundle-uv-ips").partition("|")[0] not in _PROFILES:
         told = "summaries are made in the shape of the International Patient Summary alone"
         raise Refused.because(400, "not-supported", told, f"http.{_PROFILE}")
+    if found.get(FORM, _FHIR) not in _FORMS:
+        told = f"a summary can be had as {', '.join(_FORMS)}"
+        raise Refused.because(400, "not-supported", told, f"http.{FORM}")
     return found
 
 

@@ -203,7 +203,7 @@ class BundleMaker:
             performer=[{"display": found.performer} if found.performer else performer],
             **self._values(found.values, is_ucum=is_ucum),
             interpretation=[one for one in interpretation if one],
-            note=[{"text": one} for one in (*_part_of(found), *found.notes) if one.strip()],
+            note=[{"text": one} for one in (*part_of(found), *found.notes) if one.strip()],
             specimen=self._specimen(found, path),
             referenceRange=[{"text": found.reference_range}] if found.reference_range else [],
             **more,
@@ -262,7 +262,7 @@ class BundleMaker:
         )
 
 
-def _part_of(found: ContentObservation) -> Sequence[str]:
+def part_of(found: ContentObservation) -> Sequence[str]:
     """Return what a result is part of: an isolate has susceptibilities, and no other."""
     return (f"Part of: {found.group.replace('/', ' / ')}",) if found.group else ()
 

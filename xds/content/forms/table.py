@@ -14,7 +14,7 @@ from xds.content.forms.reading import bare_type, document_of, is_structured
 from xds.content.forms.settings import FormSettings, FormSettingsError
 from xds.content.forms.xds_sd import ScannedDocumentMaker
 from xds.content.reading.rules import PLAIN, ReadingRules
-from xds.content.summary import fhir as summary
+from xds.content.summary import cda, fhir
 from xds.fhir.vocabulary import FHIR_JSON
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Code, DocumentEntry
@@ -31,9 +31,9 @@ _PDF: Final = FormType(
 _FHIR: Final = FormType(
     FHIR_JSON, Code(v.MIME_TYPE_SUFFICIENT, v.IHE_FORMAT_CODES, "mimeType Sufficient")
 )
-_SUMMARY: Final = FormType(
-    FHIR_JSON, Code("urn:ihe:pcc:ips:2020", v.IHE_FORMAT_CODES, "International Patient Summary")
-)
+_IPS: Final = Code("urn:ihe:pcc:ips:2020", v.IHE_FORMAT_CODES, "PCC IPS")
+_SUMMARY: Final = FormType(FHIR_JSON, _IPS)
+_CDA_SUMMARY: Final = FormType("text/xml", _IPS)
 _PICTURES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 
@@ -78,9 +78,16 @@ def _rows(settings: FormSettings, rules: ReadingRules) -> Iterator[DocumentForm]
     yield DocumentForm(
         name="summary",
         title="Patient summary",
-        type_of=lambda entry: _SUMMARY if is_structured(entry) or entry.source_message else None,
-        build=lambda request: summary.build(request, rules, settings.organisation),
+        type_of=lambda entry: _SUMMARY if _is_summarised(entry) else None,
+        build=lambda request: fhir.build(request, rules, settings.organisation),
         type=_SUMMARY,
+    )
+    yield DocumentForm(
+        name="summary-cda",
+        title="Patient summary (CDA)",
+        type_of=lambda entry: _CDA_SUMMARY if _is_summarised(entry) else None,
+        build=lambda request: cda.build(request, rules, settings.organisation),
+        type=_CDA_SUMMARY,
     )
     if settings.organisation.is_whole and settings.xds_sd.patient_country:
         wrapping = ScannedDocumentMaker(settings, lambda one: pdf(one, "PDF/A-1B"), is_structured)
@@ -94,3 +101,7 @@ def _rows(settings: FormSettings, rules: ReadingRules) -> Iterator[DocumentForm]
 
 def _is_shown(entry: DocumentEntry) -> bool:
     return is_structured(entry) or bare_type(entry) in {"text/plain", *_PICTURES}
+
+
+def _is_summarised(entry: DocumentEntry) -> bool:
+    return is_structured(entry) or bool(entry.source_message)

@@ -18,15 +18,12 @@ from xds.content.summary import narratives
 from xds.content.summary.carrying import ResourceCarrier
 from xds.content.summary.gathering import gathered
 from xds.content.summary.model import PatientSummary, SummarySection, SummarySource
-from xds.content.summary.sections import LOINC
+from xds.content.summary.sections import COMMENT, PATIENT_SUMMARY
 from xds.fhir.datatypes.times import instant
 from xds.fhir.r4.resource import Resource
 from xds.metadata.datatypes import earliest
-from xds.metadata.objects import Code
 from xds.on_demand.forms import FormRequest
 
-PATIENT_SUMMARY: Final = Code("60591-5", LOINC, "Patient summary Document")
-_COMMENT: Final = Code("48767-8", LOINC, "Annotation comment [Interpretation] Narrative")
 _CARE: Final = {
     "system": "http://terminology.hl7.org/CodeSystem/v3-ActClass",
     "code": "PCPR",
@@ -206,7 +203,7 @@ class _SummaryWriter:
         return without_empty(
             {
                 "title": narratives.ABOUT,
-                "code": made.concept((_COMMENT,)),
+                "code": made.concept((COMMENT,)),
                 "text": made.narrative(narratives.about(self._summary, made.made)),
                 "entry": documents,
             }

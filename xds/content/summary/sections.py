@@ -11,6 +11,10 @@ from xds.content.reading.model import ContentObservation
 from xds.metadata.objects import Code
 
 LOINC: Final = "2.16.840.1.113883.6.1"
+PATIENT_SUMMARY: Final = Code("60591-5", LOINC, "Patient summary Document")
+"""What a summary is."""
+COMMENT: Final = Code("48767-8", LOINC, "Annotation comment [Interpretation] Narrative")
+"""Of the section in which a summary speaks of itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

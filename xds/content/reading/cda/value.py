@@ -12,7 +12,7 @@ from xds.content.reading.rendered import interval, value_with_unit
 from xds.metadata.objects import Code
 
 _TYPE: Final = "{http://www.w3.org/2001/XMLSchema-instance}type"
-_NULLS: Final[Mapping[str, str]] = {
+NULLS: Final[Mapping[str, str]] = {
     "ASKU": "asked but unknown",
     "MSK": "masked",
     "NA": "not applicable",
@@ -43,7 +43,7 @@ def _value(source: CdaSource, element: Element) -> ObservationValue:
     if found is not None:
         return found
     null = element.get("nullFlavor") or ""
-    said = source.words(element) or source.text(element) or _NULLS.get(null, null)
+    said = source.words(element) or source.text(element) or NULLS.get(null, null)
     return ObservationValue(kind="absent", text=said)
 
 
