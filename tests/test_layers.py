@@ -232,6 +232,7 @@ LIBRARIES: Final = {
         "messaging.outbound",
         "repository.index",
         "audit.chain",
+        "audit.searching",
         "audit.table",
         "audit.shipping",
         "messaging.registering",

@@ -205,6 +205,31 @@ def test_old_records_leave_the_chain_from_its_beginning(database: Database) -> N
     )
 
 
+def test_a_part_of_the_chain_is_verified_by_itself(database: Database) -> None:
+    end = ten(database)
+    with database.read() as connection:
+        fourth = chain.link_before(connection, 5)
+        assert chain.link_before(connection, 1) == chain.start(connection)
+    assert fourth.sequence == 4
+    part = chain.verify(database, [end], begin=fourth, most=3)
+    assert (part.chained, part.end.sequence, part.broken, part.is_whole) == (3, 7, None, False)
+    rest = chain.verify(database, [end], begin=part.end, most=3)
+    assert (rest.chained, rest.end, rest.broken, rest.is_whole) == (3, end, None, True)
+    elsewhere = chain.verify(database, [Link(2, "0" * 64)], begin=part.end)
+    assert elsewhere.broken is not None
+    assert elsewhere.broken.sequence == 2
+    beyond = chain.verify(database, [Link(12, "0" * 64)], begin=part.end)
+    assert beyond.broken == Break(
+        11, "truncated", "the chain ends with record 10, and had 12 at least"
+    )
+    with database.write() as connection:
+        connection.execute(text("UPDATE audit_record SET outcome = 12 WHERE sequence = 6"))
+    broken = chain.verify(database, begin=fourth).broken
+    assert broken is not None
+    assert (broken.sequence, broken.kind) == (6, "changed")
+    assert chain.verify(database, begin=part.end).broken is None
+
+
 def test_the_end_that_a_machine_has_seen_only_grows(tmp_path: Path) -> None:
     assert anchor.noted(tmp_path) is None
     for sequence in (2, 1, 3):

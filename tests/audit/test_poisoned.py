@@ -4,16 +4,17 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.databases import Databases
-from xds.audit import spool, table, trail
+from xds.audit import searching, spool, trail
 from xds.audit import vocabulary as av
 from xds.audit.record import ActiveParticipant, AuditRecord, read_json
+from xds.audit.searching import RecordFilter
 from xds.audit.spool import SET_ASIDE, Spool
 from xds.audit.spool_mover import move, nobody
-from xds.audit.table import RecordFilter
 from xds.database.access import Database
 from xds.security.access import Access
 from xds.security.details import RequestedDocument, RetrieveDetails
@@ -44,9 +45,9 @@ def moved(database: Database, folder: Path, records: Sequence[AuditRecord]) -> N
     assert spool.oldest(folder) == 0
 
 
-def found(database: Database, **wanted: str) -> list[AuditRecord]:
+def found(database: Database, **wanted: Any) -> list[AuditRecord]:
     with database.read() as connection:
-        return list(table.search(connection, RecordFilter(most=10_000, **wanted)))  # type: ignore[arg-type]
+        return list(searching.search(connection, RecordFilter(**wanted), 10_000))
 
 
 @pytest.mark.parametrize("text", ["a\0b", LONG, "a\ud800b"], ids=["NUL", "long", "half"])
@@ -61,7 +62,7 @@ def test_texts_that_no_column_takes_are_found_all_the_same(
     )
     moved(database, tmp_path, [record(), poisoned, record()])
     asked = text.replace("\ud800", "\N{REPLACEMENT CHARACTER}")
-    for wanted in ({"patient_id": asked}, {"user_id": asked}):
+    for wanted in ({"patient_ids": (asked,)}, {"user_id": asked}):
         (one,) = (one for one in found(database, **wanted) if one.id == poisoned.id)
         assert one.description == asked
     assert spool.count_set_aside(tmp_path) == 0
@@ -99,4 +100,4 @@ def test_documents_whose_patients_cannot_be_told_are_set_aside(
     files.close()
     (aside,) = map(json.loads, (tmp_path / SET_ASIDE).read_text().splitlines())
     assert [one["id"] for one in aside["things"]] == ["bad"]
-    assert sum(one.things[0].id == "good" for one in found(database, patient_id="P1")) == 2
+    assert sum(one.things[0].id == "good" for one in found(database, patient_ids=("P1",))) == 2

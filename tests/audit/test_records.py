@@ -105,6 +105,8 @@ def test_a_document_from_its_submission_to_its_retrieval(audited: Server) -> Non
     (retrieved,) = iti43["things"]
     assert retrieved["id"] == unique_id
     assert retrieved["details"] == [["Repository Unique ID", "2.999.1.3"]]
+    assert audit(audited, "--document", unique_id) == [iti43]
+    assert audit(audited, "--document", unique_id, "--patient", World.new().patient(1)) == []
 
 
 def test_reading_the_records_is_recorded_and_a_change_of_them_is_told(audited: Server) -> None:

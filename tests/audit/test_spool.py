@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from xds.audit import table, trail
+from xds.audit import searching, trail
 from xds.audit import vocabulary as av
 from xds.audit.record import RecordJson
 from xds.audit.spool import Spool, left_behind
@@ -76,7 +76,7 @@ def test_a_retrieval_is_recorded_for_every_patient_that_a_document_is_of(tmp_pat
     (spool_file,) = spool.taken()
     move(database, spool_file, lambda _: of)
     with database.read() as connection:
-        records = list(table.search(connection, table.RecordFilter()))
+        records = list(searching.search(connection, searching.RecordFilter(), 100))
     told = {one.patient_id: [thing.id for thing in one.things] for one in records}
     assert told == {
         "P1": ["2.999.2.0", "2.999.2.1"],

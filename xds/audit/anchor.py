@@ -5,6 +5,7 @@ anew; neither fits what is noted here, in a file of the data folder, or in the l
 """
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from xds.audit.chain import Link
 from xds.audit.record import line_of, read_json
 
 FILE: Final = "chain-end.json"
+_END: Final = re.compile(r"[0-9]{1,18}:[0-9A-Fa-f]{64}")
 
 
 def note(folder: Path, end: Link) -> None:
@@ -40,6 +42,6 @@ def noted(folder: Path) -> Link | None:
 def parsed(text: str) -> Link:
     """Read an end as the log has it, ``NUMBER:HASH``; ValueError for what is none."""
     number, _, digest = text.partition(":")
-    if not (number.isascii() and number.isdecimal() and len(digest) == 64):
+    if not _END.fullmatch(text):
         raise ValueError("not of the form NUMBER:HASH")
     return Link(int(number), digest.lower())

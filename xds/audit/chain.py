@@ -64,6 +64,10 @@ _LAST: Final = (
 _NAMED: Final = select(audit_chain.c.sequence, audit_chain.c.hash).where(
     audit_chain.c.name == bindparam("wanted")
 )
+_UP_TO: Final = _LAST.where(_C.sequence <= bindparam("upto"))
+_AT: Final = select(_C.sequence, _C.hash).where(
+    _C.sequence.in_(bindparam("numbers", expanding=True))
+)
 _BOUNDARY: Final = select(audit_chain.c.sequence).where(audit_chain.c.name == _BEFORE)
 _UNCHAINED: Final = (
     select(_C.pk, _C.record)
@@ -138,6 +142,12 @@ def start(connection: Connection) -> Link:
     return Link(*found) if found else _NOTHING
 
 
+def link_before(connection: Connection, sequence: int) -> Link:
+    """Return the last record of the chain before one of a number, that from which to verify it."""
+    found = connection.execute(_UP_TO, {"upto": sequence - 1}).one_or_none()
+    return Link(*found) if found else start(connection)
+
+
 def _chained(connection: Connection, end: Link) -> Link:
     """Chain the records that were written in the commits of changes; return the new end."""
     before = connection.scalar(_BOUNDARY) or 0
@@ -191,29 +201,43 @@ class Break(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found of a chain."""
+    """What was found of a chain, or of a part of it."""
 
     chained: int
     """Records that are as they were written."""
     before: int
     """Records from before there was a chain, which are not looked at."""
     end: Link
+    """The last of those."""
     broken: Break | None = None
     """The first break; what comes after it is not looked at."""
+    is_whole: bool = True
+    """Whether it was looked at up to the end of the chain."""
 
 
-def verify(database: Database, anchors: Iterable[Link] = ()) -> Verdict:
+def verify(
+    database: Database,
+    anchors: Iterable[Link] = (),
+    *,
+    begin: Link | None = None,
+    most: int | None = None,
+) -> Verdict:
     """Hold the chain against its records, and against ends that were noted elsewhere.
 
-    It is read in short transactions. DatabaseUnavailable.
+    It begins after ``begin``, which counts as true, else with the first record that is there; it
+    ends after ``most`` records, and is read in short transactions. DatabaseUnavailable.
     """
     known = {one.sequence: one.hash for one in anchors}
     with database.read() as connection:
-        end, before = start(connection), _count_before(connection)
+        before = _count_before(connection) if begin is None else 0
+        end = begin or start(connection)
+        broken = None if begin is None else _unlike(connection, known)
+    if broken:
+        return Verdict(0, before, end, broken)
     count = 0
     rows = _rows(database, end.sequence)
     row = next(rows, None)
-    while row is not None:
+    while row is not None and count != most:
         following = next(rows, None)
         if row.sequence > end.sequence + 1:
             with database.read() as connection:  # old ones may have been removed meanwhile
@@ -222,6 +246,8 @@ def verify(database: Database, anchors: Iterable[Link] = ()) -> Verdict:
         if broken:
             return Verdict(count, before, end, broken)
         end, count, row = Link(row.sequence, row.hash), count + 1, following
+    if row is not None:
+        return Verdict(count, before, end, is_whole=False)
     return Verdict(count, before, end, _truncated(end, known))
 
 
@@ -288,6 +314,13 @@ def _otherwise(link: Link, known: dict[int, str]) -> Break | None:
         "before it and continued"
     )
     return Break(link.sequence, "changed", said)
+
+
+def _unlike(connection: Connection, known: dict[int, str]) -> Break | None:
+    """Tell whether a record has another hash than was noted, wherever in the chain it is."""
+    rows = connection.execute(_AT, {"numbers": list(known)}).all()
+    found = (_otherwise(Link(*row), known) for row in sorted(rows))
+    return next(filter(None, found), None)
 
 
 def _truncated(end: Link, known: dict[int, str]) -> Break | None:

@@ -1,9 +1,8 @@
 """The table of audit records, which all processes of a deployment share."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -12,12 +11,12 @@ from sqlalchemy import (
     Connection,
     Index,
     Integer,
-    Select,
     SmallInteger,
     Table,
     Text,
     bindparam,
     false,
+    literal_column,
     select,
     true,
     update,
@@ -54,6 +53,13 @@ for _name in ("patient_id", "user_id"):
         sqlite_where=audit_record.c[_name].is_not(None),
         postgresql_where=audit_record.c[_name].is_not(None),
     )
+Index("ix_audit_record_transaction", audit_record.c.transaction, audit_record.c.at)
+Index(
+    "ix_audit_record_failed",
+    audit_record.c.at,
+    sqlite_where=audit_record.c.outcome > literal_column("0"),
+    postgresql_where=audit_record.c.outcome > literal_column("0"),
+)
 Index(
     "ix_audit_record_to_ship",
     audit_record.c.pk,
@@ -95,6 +101,9 @@ _OF_KEYS: Final = (
     select(audit_record.c.record)
     .where(audit_record.c.pk.in_(bindparam("keys", expanding=True)))
     .order_by(audit_record.c.pk)
+)
+_ONE: Final = select(audit_record.c.record, audit_record.c.sequence, audit_record.c.hash).where(
+    audit_record.c.id == bindparam("id")
 )
 _LATEST: Final = (
     select(audit_record.c.record)
@@ -178,37 +187,16 @@ def latest(connection: Connection, transaction: str) -> AuditRecord | None:
     return None if found is None else AuditRecord.load(found)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordFilter:
-    """What is searched for; what is None is not looked at."""
+class StoredRecord(NamedTuple):
+    """A record with its place in the chain."""
 
-    patient_id: str | None = None
-    user_id: str | None = None
-    since: str | None = None
-    """ISO 8601; the time itself counts."""
-    until: str | None = None
-    """ISO 8601; the time itself does not count."""
-    transaction: str | None = None
-    failed: bool | None = None
-    most: int = 100
+    record: AuditRecord
+    sequence: int | None
+    """None until it is chained, and of records from before there was a chain."""
+    hash: str | None
 
 
-def search(connection: Connection, wanted: RecordFilter) -> Iterator[AuditRecord]:
-    """Yield the newest records that fit, newest first."""
-    for row in connection.execute(_search(wanted)):
-        yield AuditRecord.load(row.record)
-
-
-def _search(wanted: RecordFilter) -> Select[Any]:
-    columns = audit_record.c
-    query = select(columns.record)
-    for name in ("patient_id", "user_id", "transaction"):
-        if (value := getattr(wanted, name)) is not None:
-            query = query.where(columns[name] == searchable_text(value))
-    if wanted.since is not None:
-        query = query.where(columns.at >= milliseconds(wanted.since))
-    if wanted.until is not None:
-        query = query.where(columns.at < milliseconds(wanted.until))
-    if wanted.failed is not None:
-        query = query.where((columns.outcome > 0) == wanted.failed)
-    return query.order_by(columns.at.desc(), columns.pk.desc()).limit(wanted.most)
+def one(connection: Connection, record_id: str) -> StoredRecord | None:
+    """Return the record of an id."""
+    found = connection.execute(_ONE, {"id": record_id}).one_or_none()
+    return found and StoredRecord(AuditRecord.load(found.record), found.sequence, found.hash)

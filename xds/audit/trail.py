@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -36,6 +36,9 @@ from xds.security.interceptors import SUCCESS as DONE
 from xds.security.interceptors import NotRecorded, Outcome, Result
 
 _log = logs.get_logger(__name__)
+
+_AUDIT_LOG: Final = "audit log"
+"""In place of a transaction, where somebody reads the records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,20 +264,32 @@ def of_use(person: str, log: str, asked: str) -> AuditRecord:
     ``log`` is the URI of the table, ``asked`` what was asked for.
     """
     return _of_server(
-        "audit log",
+        _AUDIT_LOG,
         av.AUDIT_LOG_USED,
         av.AUDIT_LOG_USED,
         action="R",
         actor=ActiveParticipant(user_id=person, user_name=person),
-        things=(
-            ParticipantObject(
-                type_code=2,
-                role=SECURITY_RESOURCE,
-                id=log,
-                id_type=av.URI,
-                details=(ParticipantObjectDetail("query", asked),),
-            ),
-        ),
+        things=(_records_asked(log, asked),),
+    )
+
+
+def of_reading(caller: Caller, asked: str) -> AuditRecord:
+    """Return the same of somebody at the console, who is known to it."""
+    return _record(
+        Access(transaction=av.CONSOLE, caller=caller),
+        transaction=_AUDIT_LOG,
+        event=av.AUDIT_LOG_USED,
+        event_type=av.AUDIT_LOG_USED,
+        action="R",
+        outcome=SUCCESS,
+        things=(_records_asked("audit_record", asked),),
+    )
+
+
+def _records_asked(log: str, asked: str) -> ParticipantObject:
+    details = (ParticipantObjectDetail("query", asked),)
+    return ParticipantObject(
+        type_code=2, role=SECURITY_RESOURCE, id=log, id_type=av.URI, details=details
     )
 
 

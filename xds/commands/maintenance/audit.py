@@ -2,15 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Final
 
 import click
 
-from xds.audit import anchor, audit_log, chain, table
+from xds.audit import anchor, audit_log, chain, searching
 from xds.audit.message import render
 from xds.audit.record import AuditRecord, ParticipantObject, milliseconds
-from xds.audit.table import RecordFilter
+from xds.audit.searching import RecordFilter
 from xds.commands.client.client_options import parsed_by
 from xds.commands.flags import with_config
 from xds.commands.maintenance.maintained import database_of
@@ -37,6 +36,13 @@ def _patient(text: str) -> str:
     metavar="CX",
     callback=parsed_by(_patient),
     help="Of this patient, such as P1^^^&2.999.1.1&ISO.",
+)
+@click.option(
+    "--document",
+    "documents",
+    multiple=True,
+    metavar="ID",
+    help="About a document with this uniqueId, or an object with this entryUUID; repeatable.",
 )
 @click.option("--user", metavar="NAME", help="Of this user, as the assertion or token names it.")
 @click.option(
@@ -66,7 +72,9 @@ def command(
     config: Config,
     form: str,
     patient: str | None,
+    documents: tuple[str, ...],
     user: str | None,
+    most: int,
     verify: bool,
     ends: tuple[str, ...],
     **told: object,
@@ -77,7 +85,12 @@ def command(
     were written, and tells the first that is not.
     """
     try:
-        wanted = RecordFilter(patient_id=patient, user_id=user, **told)  # type: ignore[arg-type]
+        wanted = RecordFilter(
+            patient_ids=(patient,) if patient else (),
+            documents=documents,
+            user_id=user,
+            **told,  # type: ignore[arg-type]
+        )
         for found in filter(None, (wanted.since, wanted.until)):
             milliseconds(found)
     except ValueError as error:
@@ -87,7 +100,7 @@ def command(
     if verify:
         _verify(config, ends)
         return
-    records = _found(config, wanted)
+    records = _found(config, wanted, most)
     if form == "table":
         _show(records)
         return
@@ -118,12 +131,11 @@ def _verify(config: Config, ends: Iterable[str]) -> None:
     raise SystemExit(1)
 
 
-def _found(config: Config, wanted: RecordFilter) -> list[AuditRecord]:
-    told = {name: value for name, value in asdict(wanted).items() if value is not None}
-    asked = ", ".join(f"{name} {value}" for name, value in told.items())
+def _found(config: Config, wanted: RecordFilter, most: int) -> list[AuditRecord]:
+    asked = ", ".join(filter(None, (wanted.told(), f"most {most}")))
     with _opened(config) as database:
         with database.read() as connection:
-            found = list(table.search(connection, wanted))
+            found = list(searching.search(connection, wanted, most))
         audit_log.note_use(config, database, asked)
         return found
 

@@ -9,9 +9,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from xds.accounts.roles import ConsoleRole
-from xds.audit import table, trail
-from xds.audit.record import AuditRecord
-from xds.audit.table import RecordFilter
+from xds.audit import searching, trail
+from xds.audit.searching import RecordFilter
 from xds.console.views import shown
 from xds.console.views.patients import ListedDocument, listed
 from xds.console.visits import Answer, Bytes, PageContent, PageNotFound, Visit
@@ -38,7 +37,7 @@ _BY_BROWSERS: Final = frozenset(
     {"application/pdf", "image/png", "image/jpeg", "image/gif", "image/webp"}
 )
 """Types that a browser shows as they are, and runs nothing of."""
-_MOST_RECORDS: Final = 1_000
+_MOST_RECORDS: Final = 100
 _RELATIONSHIPS: Final = {
     "RPLC": ("replaces", "is replaced by"),
     "APND": ("is an addendum to", "has the addendum"),
@@ -368,16 +367,13 @@ def show_readers(visit: Visit) -> Answer:
     """Show who has retrieved a document; that this was looked at is recorded as well."""
     with _opened(visit) as opened:
         values, entry = _heading(visit, opened), opened.entry
-    wanted = RecordFilter(patient_id=entry.patient_id, most=_MOST_RECORDS)
+    wanted = RecordFilter(
+        patient_ids=(entry.patient_id,) if entry.patient_id else (),
+        documents=(entry.unique_id or entry.id, entry.id),
+    )
+    visit.record(trail.of_reading(visit.caller, wanted.told()))
     with visit.domain.database.read() as connection:
-        found = [one for one in table.search(connection, wanted) if _is_about(one, entry)]
-    caller = visit.caller.user
-    asked = f"document {entry.unique_id}, patient_id {entry.patient_id}"
-    visit.record(trail.of_use(caller.audit_name if caller else "", "audit_record", asked))
+        found = searching.page(connection, wanted, _MOST_RECORDS).records
     values["records"] = found
     values["most"] = _MOST_RECORDS
     return PageContent(values, title=f"Who opened it: {values['name']}")
-
-
-def _is_about(record: AuditRecord, entry: DocumentEntry) -> bool:
-    return any(one.id in (entry.unique_id, entry.id) for one in record.things)
