@@ -57,9 +57,10 @@ def places(people: dict[str, ConsoleBrowser], entry: DocumentEntry) -> list[str]
     message = people["administrator"].get("/console/messages").tree.xpath("//table//a/@href")[0]
     sets = people["administrator"].get(page_of(entry, "/relations")).tree
     (package,) = sets.xpath("//a[contains(@href, 'submission-sets')]/@href")
+    record = people["administrator"].get("/console/audit").tree.xpath("//tbody//a/@href")[0]
     fixed = [f"/console{row.path}" for row in PAGES if row.method == "GET" and "{" not in row.path]
     parts = ("", "/metadata", "/relations", "/raw", "/readers")
-    return [*fixed, number, message, package, *(page_of(entry, part) for part in parts)]
+    return [*fixed, number, message, package, record, *(page_of(entry, part) for part in parts)]
 
 
 @pytest.mark.parametrize("width", [NARROW, pytest.param(1280, marks=pytest.mark.slow)])
@@ -149,3 +150,35 @@ def test_hostile_documents_stay_in_their_frame(console_server: Server, chrome: B
         assert visit.dialogs == []
         assert visit.foreign == []
         assert visit.page.get_by_role("heading", name="Trap").is_visible()
+
+
+def test_a_privacy_officer_sees_who_opened_a_document(
+    console_server: Server, people: dict[str, ConsoleBrowser], chrome: Browser
+) -> None:
+    entry = provide(console_server, somebody(), title="Private letter")
+    people["viewer"].get(page_of(entry, "/original"))
+    with visited(
+        chrome, console_server.url, "/console", viewport=WIDE, java_script_enabled=False
+    ) as visit:
+        page = visit.page
+        log_in(page, "privacy")
+        page.get_by_role("link", name="Audit", exact=True).click()
+        row = page.get_by_role("row").filter(has_text="viewer").filter(has_text="Retrieve Document")
+        for _ in range(50):
+            page.get_by_label("Document").fill(entry.unique_id or "")
+            page.get_by_role("button", name="Show").click()
+            page.get_by_role("heading", name="Audit").wait_for()
+            if row.count():
+                break
+            page.wait_for_timeout(100)
+        row.get_by_role("link").first.click()
+        page.get_by_role("heading", name="Retrieve Document").wait_for()
+        page.get_by_role("button", name="All records of this person").click()
+        page.get_by_role("row").filter(has_text="viewer").first.wait_for()
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="Save as JSON").click()
+        assert saved.value.suggested_filename == "audit-records.jsonl"
+        page.get_by_role("link", name="Check that the records are as they were written").click()
+        page.get_by_role("button", name="Check the latest").click()
+        page.get_by_role("status").filter(has_text="is the end of the chain").wait_for()
+        assert visit.dialogs == []

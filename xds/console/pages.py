@@ -6,6 +6,8 @@ from typing import Final, Literal
 
 from xds.accounts.roles import ConsoleRole
 from xds.console.views import (
+    audit,
+    audit_chain,
     documents,
     home,
     logging_in,
@@ -59,6 +61,59 @@ class ConsolePage:
             return True
         return not self.roles.isdisjoint(held)
 
+
+_AUDIT: Final = (
+    ConsolePage(
+        path="/audit",
+        operation=audit.show_list,
+        title="Audit",
+        template="audit.html",
+        roles=PRIVACY,
+        parameters=audit.SHARED,
+        menu="Audit",
+    ),
+    ConsolePage(
+        path="/audit",
+        operation=audit.search,
+        title="Audit",
+        template="audit.html",
+        roles=PRIVACY,
+        method="POST",
+        parameters=audit.CHOICES,
+    ),
+    ConsolePage(
+        path="/audit/export",
+        operation=audit.export,
+        title="Audit",
+        template="audit.html",
+        roles=PRIVACY,
+        method="POST",
+        parameters=(*audit.CHOICES, "form"),
+    ),
+    ConsolePage(
+        path="/audit/chain",
+        operation=audit_chain.show,
+        title="Audit chain",
+        template="audit_chain.html",
+        roles=PRIVACY,
+    ),
+    ConsolePage(
+        path="/audit/chain",
+        operation=audit_chain.verify,
+        title="Audit chain",
+        template="audit_chain.html",
+        roles=PRIVACY,
+        method="POST",
+        parameters=("from", "after", "end"),
+    ),
+    ConsolePage(
+        path="/audit/{id:uuid}",
+        operation=audit.show,
+        title="Audit record",
+        template="audit_record.html",
+        roles=PRIVACY,
+    ),
+)
 
 PAGES: Final = (
     ConsolePage(path="/", operation=home.show, title="Home", template="home.html", menu="Home"),
@@ -277,5 +332,6 @@ PAGES: Final = (
             ("end", subscriptions.end, ("count",)),
         )
     ),
+    *_AUDIT,
 )
 """Every page and action; the navigation has those with a menu, in this order."""

@@ -114,4 +114,7 @@ def send_bytes(response: falcon.Response, sent: Bytes) -> None:
     kind = "attachment" if sent.is_download else "inline"
     response.set_header("Content-Disposition", f'{kind}; filename="{sent.name}"')
     response.content_type = sent.content_type
-    response.set_stream(sent.blocks, sent.size)
+    if sent.size is None:
+        response.stream = sent.blocks
+    else:
+        response.set_stream(sent.blocks, sent.size)

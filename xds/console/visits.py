@@ -165,7 +165,8 @@ class Bytes:
 
     content_type: str
     blocks: Iterable[bytes]
-    size: int
+    size: int | None
+    """None where it is made while it is sent."""
     name: str
     """Of the file that it is saved as."""
     is_download: bool = False
