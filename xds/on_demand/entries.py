@@ -4,7 +4,7 @@ Who may see a document is decided by its codes, so a form has those of its sourc
 nobody: a legalAuthenticator is of the original alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -49,10 +49,10 @@ def minted(repository_unique_id: str, *parts: str) -> str:
 
 
 def entry_uuid(repository_unique_id: str, form: str, of: str) -> str:
-    """Return the logicalID of the On-Demand entry of a form of a document.
+    """Return the logicalID of the On-Demand entry of a form of a document or patient.
 
-    ``of`` is the logicalID of the document. There is one such entry, however often it is
-    registered.
+    ``of`` is the logicalID of the document, or the patient id (CX). There is one such entry,
+    however often it is registered.
     """
     return f"urn:uuid:{minted_uuid(repository_unique_id, 'entry', form, of)}"
 
@@ -70,6 +70,37 @@ def on_demand_entry(
         repository_unique_id=repository_unique_id,
         unique_id=minted(repository_unique_id, "unique id", form.name, of),
         **_given(values),
+    )
+
+
+def patient_entry(
+    repository_unique_id: str, form: DocumentForm, patient_id: str, given: Mapping[str, Any]
+) -> DocumentEntry:
+    """Return the On-Demand entry of what is made of a patient's documents (CX).
+
+    Nothing in it is of these: who sees the entry may not be allowed to see all of them.
+    """
+    if form.type is None:
+        raise ValueError(f"{form.name} is no form of a patient")
+    values = {
+        "author": (Author(institution=(PRODUCT,)),),
+        "comments": "Made on demand of the documents of the patient; those are legally valid.",
+        "format_code": form.type.format_code,
+        "language_code": "en",
+        "mime_type": form.type.mime_type,
+        "patient_id": patient_id,
+        "source_patient_id": patient_id,
+        "title": form.title,
+        **form.entry,
+        **given,
+    }
+    return DocumentEntry.create(
+        entry_uuid=entry_uuid(repository_unique_id, form.name, patient_id),
+        object_type=v.ON_DEMAND_DOCUMENT_ENTRY,
+        on_demand_form=form.name,
+        repository_unique_id=repository_unique_id,
+        unique_id=minted(repository_unique_id, "unique id", form.name, patient_id),
+        **values,
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from xds.metadata.criteria import Criterion
 from xds.metadata.objects import Code, DocumentEntry
@@ -64,6 +64,9 @@ class DocumentForm:
     """Makes it; NotConvertible."""
     type: FormType | None = None
     """What it is, where it is made of all documents of a patient; None where it is of one."""
+    entry: Mapping[str, Any] = field(default_factory=dict)
+    """Attributes of the On-Demand entries of what is made of a patient's documents; those that are
+    required and not here a rule has to give."""
 
     @property
     def is_of_patient(self) -> bool:

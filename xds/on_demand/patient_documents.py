@@ -1,6 +1,6 @@
 """The documents of a patient that something is made of: current, here, and not made here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ from xds.repository.repository import DocumentRepository
 
 _MOST_SOURCES: Final = 200
 _MOST_LOOKED_AT: Final = 2_000
+_PAGE: Final = 50
 _NEWEST_FIRST: Final = (Order("creation_time", descending=True),)
 
 
@@ -40,12 +41,7 @@ def find(
 
     A document that is a transformation of another source says nothing that this does not.
     """
-    criteria = [
-        equal("patient_id", [patient_id]),
-        equal("availability_status", [v.APPROVED]),
-        equal("object_type", [v.STABLE_DOCUMENT_ENTRY]),
-        equal("repository_unique_id", [repository.unique_id]),
-    ]
+    criteria = current(repository.unique_id, patient_id)
     with registry.view(visible) as view:
         page = Page(size=min(view.most, _MOST_LOOKED_AT))
         found = view.find(DocumentEntry, criteria, order=_NEWEST_FIRST, page=page)
@@ -59,6 +55,27 @@ def find(
     sources = [one for one in known if _logical(one) not in made_of_others]
     left_out = max(unread, 0) + len(sources[_MOST_SOURCES:])
     return PatientDocuments(sources[:_MOST_SOURCES], left_out, len(there) - len(known))
+
+
+def current(repository_unique_id: str, patient_id: str) -> list[Criterion]:
+    """Return what is asked of a document that something is made of."""
+    return [
+        equal("patient_id", [patient_id]),
+        equal("availability_status", [v.APPROVED]),
+        equal("object_type", [v.STABLE_DOCUMENT_ENTRY]),
+        equal("repository_unique_id", [repository_unique_id]),
+    ]
+
+
+def each(view: RegistryView, criteria: Sequence[Criterion]) -> Iterator[DocumentEntry]:
+    """Yield the documents that meet criteria, a few at a time, as long as they are asked for."""
+    start = 0
+    while True:
+        found = view.find(DocumentEntry, criteria, page=Page(start, _PAGE))
+        yield from (one.thing for one in found)
+        start += _PAGE
+        if len(found) < _PAGE:
+            return
 
 
 def _transformations(view: RegistryView, found: Sequence[DocumentEntry]) -> set[str]:

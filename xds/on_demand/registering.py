@@ -1,4 +1,4 @@
-"""On-Demand entries follow the documents that they are of: registered, changed, ended with those.
+"""On-Demand entries follow documents and patients: registered, changed, ended with those.
 
 The entries that there should be follow from the documents and the rules alone, and have ids of
 their own making: so it may be looked at any document at any time, by any process, and again.
@@ -17,7 +17,7 @@ from xds.metadata.criteria import ANYTHING, equal
 from xds.metadata.document_request import DocumentRequest
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.submission import Submission
-from xds.on_demand import entries, snapshots, tables
+from xds.on_demand import entries, patient_documents, snapshots, tables
 from xds.on_demand.documents import OnDemandDocuments
 from xds.on_demand.forms import DocumentForm
 from xds.on_demand.rules import OnDemandRule
@@ -61,6 +61,10 @@ class OnDemandEntries:
         sources = self._sources(concerned)
         for logical_id in dict.fromkeys(one.logical_id or one.id for one in sources):
             self.follow(logical_id)
+        merges = [one for one in found if one.kind == events.PATIENT_MERGED]
+        patients = [patient for one in merges for patient in (one.patient_id, one.survivor)]
+        for patient_id in dict.fromkeys(filter(None, (*self._patients(sources), *patients))):
+            self.follow_patient(patient_id)
         removed = {one.entry_uuid for one in concerned if one.removed is not None}
         gone = [one.logical_id or one.id for one in sources if one.id in removed]
         if not gone:
@@ -110,6 +114,63 @@ class OnDemandEntries:
             return None
         rules = (one for one in self.documents.forms.rules if one.form == form.name)
         return next((one for one in rules if one.chooses(source)), None)
+
+    # --- one patient -----------------------------------------------------------------------------
+
+    def _patients(self, sources: Sequence[DocumentEntry]) -> list[str]:
+        """Return the patients of documents, and those whose they were (CX)."""
+        if not self._of_patients():
+            return []
+        logical_ids = sorted({one.logical_id or one.id for one in sources})
+        with self.documents.registry.view(ANYTHING) as view:
+            versions = view.every_version.find(DocumentEntry, [equal("logical_id", logical_ids)])
+            known = [one.thing.patient_id for one in versions]
+        return [one for one in (*known, *(of.patient_id for of in sources)) if one]
+
+    def _of_patients(self) -> list[tuple[DocumentForm, OnDemandRule]]:
+        """Return the forms of patients for which there are rules."""
+        forms = self.documents.forms
+        found = ((forms.rows[rule.form], rule) for rule in forms.rules)
+        return [(form, rule) for form, rule in found if form.is_of_patient]
+
+    def follow_patient(self, patient_id: str) -> None:
+        """See to the entries of what is made of all documents of one patient (CX)."""
+        done: set[str] = set()
+        for form, rule in self._of_patients():
+            if form.name in done:
+                continue
+            there = self._latest(entries.entry_uuid(self._repository, form.name, patient_id))
+            if self._is_chosen(form, rule, patient_id):
+                done.add(form.name)
+                wanted = entries.patient_entry(self._repository, form, patient_id, rule.entry)
+                self._tried(self._bring, there, wanted, [])
+        for name in {form.name for form, _ in self._of_patients()} - done:
+            there = self._latest(entries.entry_uuid(self._repository, name, patient_id))
+            if there is not None and self._has_documents(patient_id):
+                self._tried(self._bring, there, None, [])
+            elif there is not None:
+                self._tried(self._remove, there)
+                with self.documents.registry.database.write() as connection:
+                    tables.forget(connection, [there.logical_id or there.id])
+
+    def _is_chosen(self, form: DocumentForm, rule: OnDemandRule, patient_id: str) -> bool:
+        """Tell whether a patient has a document that a rule is about and something is made of."""
+        criteria = patient_documents.current(self._repository, patient_id)
+        with self.documents.registry.view(ANYTHING) as view:
+            found = patient_documents.each(view, criteria)
+            return any(
+                _is_source(one) and form.type_of(one) is not None and rule.chooses(one)
+                for one in found
+            )
+
+    def _has_documents(self, patient_id: str) -> bool:
+        """Tell whether a patient has any document, current or not."""
+        criteria = [
+            equal("patient_id", [patient_id]),
+            equal("object_type", [v.STABLE_DOCUMENT_ENTRY]),
+        ]
+        with self.documents.registry.view(ANYTHING) as view:
+            return view.count(DocumentEntry, criteria) > 0
 
     # --- what is done ----------------------------------------------------------------------------
 

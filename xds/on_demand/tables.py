@@ -20,7 +20,7 @@ built_document = Table(
     sqlite_with_rowid=False,
 )
 """A row for each content that was made. ``made`` is a DTM; ``source`` is the logicalID of the
-document that it was made of, or the patient (CX)."""
+document that it was made of, or of the On-Demand entry of the patient's."""
 Index("ix_built_document_source", built_document.c.source)
 
 _MADE: Final = select(built_document.c.made).where(

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Final
 from xds import __version__
 from xds.content.forms import eu_laboratory, marks
 from xds.content.forms import settings as form_settings
+from xds.content.forms.cda_header import NORMAL
 from xds.content.forms.reading import bare_type, document_of, is_structured
 from xds.content.forms.settings import FormSettings, FormSettingsError
 from xds.content.forms.xds_sd import ScannedDocumentMaker
 from xds.content.reading.rules import PLAIN, ReadingRules
 from xds.content.summary import cda, fhir
+from xds.content.summary.sections import PATIENT_SUMMARY
 from xds.fhir.vocabulary import FHIR_JSON
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Code, DocumentEntry
@@ -23,7 +25,7 @@ from xds.on_demand.forms import DocumentForm, DocumentForms, FormRequest, FormTy
 if TYPE_CHECKING:
     from xds.rendering.pdf_drawing import Conformance
 
-NAMES: Final = ("pdf", "fhir", "xds-sd")
+NAMES: Final = ("pdf", "fhir", "xds-sd", "summary", "summary-cda")
 """Of all forms that there are."""
 _PDF: Final = FormType(
     "application/pdf", Code(v.MIME_TYPE_SUFFICIENT, v.IHE_FORMAT_CODES, "mimeType Sufficient")
@@ -34,6 +36,9 @@ _FHIR: Final = FormType(
 _IPS: Final = Code("urn:ihe:pcc:ips:2020", v.IHE_FORMAT_CODES, "PCC IPS")
 _SUMMARY: Final = FormType(FHIR_JSON, _IPS)
 _CDA_SUMMARY: Final = FormType("text/xml", _IPS)
+_SUMMARY_ENTRY: Final = {"type_code": PATIENT_SUMMARY, "confidentiality_code": (NORMAL,)}
+_OF_RULES: Final = {"class_code", "healthcare_facility_type_code", "practice_setting_code"}
+"""What only a deployment can say of a summary: documents differ, and not all may see each."""
 _PICTURES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 
@@ -44,6 +49,10 @@ def read(path: Path | None, rules: ReadingRules = PLAIN) -> DocumentForms:
     if asked := {one.form for one in found.rules} - rows.keys():
         why = "needs the table organisation, with name, id and country, and xds_sd.patient_country"
         raise FormSettingsError(f"form {asked.pop()} {why}")
+    for rule in found.rules:
+        if rows[rule.form].is_of_patient and (absent := _OF_RULES - rule.entry.keys()):
+            why = f"needs {', '.join(sorted(absent))} in the table entry of its rule"
+            raise FormSettingsError(f"form {rule.form} {why}")
     return DocumentForms(rows, f"{__version__} {found.digest}", found.rules)
 
 
@@ -81,6 +90,7 @@ def _rows(settings: FormSettings, rules: ReadingRules) -> Iterator[DocumentForm]
         type_of=lambda entry: _SUMMARY if _is_summarised(entry) else None,
         build=lambda request: fhir.build(request, rules, settings.organisation),
         type=_SUMMARY,
+        entry=_SUMMARY_ENTRY,
     )
     yield DocumentForm(
         name="summary-cda",
@@ -88,6 +98,7 @@ def _rows(settings: FormSettings, rules: ReadingRules) -> Iterator[DocumentForm]
         type_of=lambda entry: _CDA_SUMMARY if _is_summarised(entry) else None,
         build=lambda request: cda.build(request, rules, settings.organisation),
         type=_CDA_SUMMARY,
+        entry=_SUMMARY_ENTRY,
     )
     if settings.organisation.is_whole and settings.xds_sd.patient_country:
         wrapping = ScannedDocumentMaker(settings, lambda one: pdf(one, "PDF/A-1B"), is_structured)
