@@ -1,7 +1,7 @@
-"""Documents that a request only points at, fetched from where the options allow (2:3.65.4.1.3).
+"""What a request only points at, fetched from where the options allow (2:3.65.4.1.3).
 
 A server that fetches whatever URL it is given lends its place in the network to anyone. So a URL is
-fetched only where it lies below one of ``fhir_fetch_from``, a redirection only to such a URL again,
+fetched only where it lies below one that an option allows, a redirection only to such a URL again,
 without any credentials, and within bounds of size and time.
 """
 
@@ -54,6 +54,8 @@ class Fetching:
     """How long it may take altogether."""
     tls: ssl.SSLContext | None = None
     """For https; without one, the authorities that the system trusts."""
+    option: str = "fhir_fetch_from"
+    """That which says what is allowed."""
 
     def admits(self, url: str) -> bool:
         """Whether a URL may be fetched at all."""
@@ -76,10 +78,22 @@ class Fetching:
                 return
         raise CannotFetch(f"its server redirects more than {_MOST_HOPS} times")
 
+    def exchange(self, url: str, message: HttpRequest) -> tuple[int, bytes]:
+        """Send one message to a URL, and return status and content of its answer; CannotFetch.
+
+        Whatever it is: no redirection is followed.
+        """
+        until = time.monotonic() + self.seconds
+        with (
+            closing(self._endpoint(self._target(url), until)) as endpoint,
+            _sent(endpoint, message, until) as answer,
+        ):
+            return answer.status, b"".join(self._content(answer, until))
+
     def _target(self, url: str) -> Target:
         target = admitted(url, self.allowed)
         if target is None:
-            raise NotAllowed("the URL does not lie below one of the option fhir_fetch_from")
+            raise NotAllowed(f"the URL does not lie below one of the option {self.option}")
         return target
 
     def _endpoint(self, target: Target, until: float) -> HttpEndpoint:
@@ -109,8 +123,12 @@ def _asked(endpoint: HttpEndpoint, accept: str, until: float) -> HttpResponse:
     request = HttpRequest(
         content_type="", length=0, blocks=(), headers={"Accept": accept}, method="GET"
     )
+    return _sent(endpoint, request, until)
+
+
+def _sent(endpoint: HttpEndpoint, message: HttpRequest, until: float) -> HttpResponse:
     try:
-        return endpoint.post(request)
+        return endpoint.post(message)
     except TransportFailed as error:
         raise _failure("its server does not answer", error, until) from error
 

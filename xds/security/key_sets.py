@@ -1,5 +1,6 @@
 """The public keys of an issuer of tokens: a JWKS in a file or behind a URL (RFC 7517)."""
 
+import ssl
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -66,6 +67,8 @@ class KeySet:
     """
 
     issuer: TokenIssuer
+    tls: ssl.SSLContext | None = None
+    """For https; without one, the authorities that the system trusts."""
     _keys: Sequence[Key] = ()
     _read_at: float = float("-inf")
     _tried_at: float = float("-inf")
@@ -104,7 +107,7 @@ class KeySet:
     def _data(self) -> bytes:
         if self.issuer.url is not None:
             allowed = prefixes(self.issuer.url.partition("?")[0])
-            fetching = Fetching(allowed, _MOST_BYTES, _FETCH_SECONDS)
+            fetching = Fetching(allowed, _MOST_BYTES, _FETCH_SECONDS, self.tls)
             return b"".join(fetching.fetch(self.issuer.url, accept="application/json"))
         if self.issuer.file is None:
             raise ValueError("an issuer has a URL or a file")

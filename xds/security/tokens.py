@@ -22,6 +22,7 @@ _MOST_TRIED: Final = 8
 _END_OF_TIME: Final = 253_402_300_800
 """The year 10000, in seconds of the epoch."""
 _REQUIRED: Final = ("iss", "sub", "aud", "exp")
+_UNREADABLE: Final = (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 NOT_ACCEPTED: Final = "the token is not accepted"
@@ -72,27 +73,40 @@ def verify(
     skew: int,
     systems: Systems,
 ) -> VerifiedToken:
-    """Verify signature, issuer, audience and times of a token; TokenRefused where one is wrong.
+    """Verify a token as :func:`verified_claims` does, and return its user; TokenRefused.
 
     ``systems`` knows the code systems of its roles and purposes by all their names.
+    """
+    claims = verified_claims(token, key_sets, audiences, skew)
+    try:
+        user = user_of(claims, systems)
+        return VerifiedToken(user, _number(claims, "nbf"), _number(claims, "exp"))
+    except UnacceptableText as error:
+        raise TokenRefused(f"a claim of the token is not acceptable: {error}") from None
+    except _UNREADABLE as error:
+        raise TokenRefused(f"the token cannot be read: {type(error).__name__}") from None
+
+
+def verified_claims(
+    token: str, key_sets: Mapping[str, KeySet], audiences: Iterable[str], skew: int
+) -> Mapping[str, Any]:
+    """Return the claims of a token whose signature, issuer, audience and times are right.
+
+    TokenRefused where one is wrong.
     """
     if len(token) > _MOST_CHARACTERS:
         raise TokenRefused("the token is too long")
     try:
         issuer, identifier, algorithm = _read(token)
         if issuer not in key_sets:
-            raise TokenRefused("the issuer is not in user_issuers")
+            raise TokenRefused("the issuer is not one that may vouch for users here")
         keys = key_sets[issuer].find(identifier, algorithm)[:_MOST_TRIED]
-        claims = _claims(token, keys, algorithm, audiences=list(audiences), skew=skew)
-        user = user_of(claims, systems)
-        return VerifiedToken(user, _number(claims, "nbf"), _number(claims, "exp"))
+        return _claims(token, keys, algorithm, audiences=list(audiences), skew=skew)
     except PyJWTError as error:
         # its text may quote the token
         told = _TOLD.get(type(error), NOT_ACCEPTED)
         raise TokenRefused(f"the token is not valid: {type(error).__name__}", told) from None
-    except UnacceptableText as error:
-        raise TokenRefused(f"a claim of the token is not acceptable: {error}") from None
-    except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise TokenRefused(f"the token cannot be read: {type(error).__name__}") from None
 
 
