@@ -85,6 +85,8 @@ LESS: Final = {
         "repository.maintenance",
         "repository.store",
         "security",
+        "tls.contexts",
+        "url_allowlist",
     ),
     "client": (
         "closing",
@@ -100,7 +102,16 @@ LESS: Final = {
         "errors",
     ),
     "wire": ("base64_blocks", "metadata", "errors"),
-    "accounts": ("database", "security", "metadata", "errors"),
+    "accounts": (
+        "database",
+        "security",
+        "outgoing.fetching",
+        "outgoing.transport",
+        "logs",
+        "metadata",
+        "url_allowlist",
+        "errors",
+    ),
     "on_demand": (
         "client.administrator",
         "client.submitting",
@@ -303,7 +314,7 @@ LIBRARIES: Final = {
         "audit.record",
     ),
     "signxml": ("soap.assertions",),
-    "jwt": ("security.key_sets", "security.tokens"),
+    "jwt": ("security.key_sets", "security.tokens", "accounts.id_tokens"),
 }
 
 # One parser reads what comes from outside; the contract reads files of its own.

@@ -44,6 +44,8 @@ class Person:
     patients: tuple[str, ...] = ()
     """The patients (CX) that they are limited to; empty where they are not."""
     emergencies: tuple[Emergency, ...] = ()
+    id_token: str = field(default="", repr=False)
+    """By which the provider knows whose login there is to end."""
 
     @property
     def name(self) -> str:
@@ -144,6 +146,7 @@ def _written(person: Person) -> str:
             "way": person.way,
             "patients": person.patients,
             "emergencies": [[e.patient, e.reason, e.until] for e in person.emergencies],
+            "id_token": person.id_token,
         }
     )
 
@@ -165,6 +168,7 @@ def _read(text: str) -> Person:
         way=found["way"],
         patients=tuple(found["patients"]),
         emergencies=tuple(Emergency(*one) for one in found["emergencies"]),
+        id_token=found.get("id_token", ""),
     )
 
 
