@@ -162,7 +162,7 @@ def test_the_server_is_reached_at(host: str, url: str) -> None:
 
 
 def test_a_configuration_is_a_value_that_hides_its_passwords() -> None:
-    config = Config(database="postgresql://u:secret@db/xds", home_community_id="1.2.3")
+    config = Config(database="postgresql://u:of-nobody@db/xds", home_community_id="1.2.3")
     assert pickle.loads(pickle.dumps(config)) == config
     assert "secret" not in repr(config)
     with pytest.raises(ValidationError, match="frozen"):
@@ -198,14 +198,14 @@ def test_config_shows_no_secret_of_an_object_store() -> None:
 def test_config_shows_every_option_with_its_source_and_no_password(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("XDS_DATABASE", "postgresql://u:secret@db/xds")
+    monkeypatch.setenv("XDS_DATABASE", "postgresql://u:of-nobody@db/xds")
     monkeypatch.setenv("XDS_DATABASE_URL", "postgresql://db/xds")
     assert unknown_environment() == ("XDS_DATABASE_URL",)
     shown = run("config", "--port", "81")
     assert shown.exit_code == 0
     for name in option_fields():
         assert f"  {name} " in shown.output
-    assert "secret" not in shown.output
+    assert "of-nobody" not in shown.output
     assert "from --port" in shown.output
     assert "XDS_DATABASE_URL is set, but is no option." in shown.output
 

@@ -22,7 +22,7 @@ from pydantic_settings import (
 )
 
 from xds.audit.options import AuditOptions
-from xds.console.options import ConsoleOptions
+from xds.console.options import ConsoleLoginOptions, ConsoleOptions
 from xds.content.options import ContentOptions
 from xds.dsub.options import DsubOptions
 from xds.fhir.options import FhirOptions
@@ -69,6 +69,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "FHIR": FhirOptions,
     "Users and policy": UserOptions,
     "Console": ConsoleOptions,
+    "Console login": ConsoleLoginOptions,
     "Audit": AuditOptions,
     "Log, metrics and traces": ObservationOptions,
     "TLS and proxies": TlsOptions,
@@ -98,6 +99,7 @@ class Config(
     FhirOptions,
     UserOptions,
     ConsoleOptions,
+    ConsoleLoginOptions,
     AuditOptions,
     ObservationOptions,
     TlsOptions,
@@ -121,10 +123,18 @@ class Config(
             raise ValueError("message_folder: it needs mllp_port, and messages to be taken")
         if self.has_websockets and "fhir" not in self.places:
             raise ValueError("websockets need FHIR, which is where both actors are")
+        return self
+
+    @model_validator(mode="after")
+    def _check_console(self) -> Self:
         if self.console != "off" and "fhir" not in self.places:
             raise ValueError("the console is for a server that is registry and repository")
         if self.console == "trial" and self.host not in _THIS_MACHINE:
             raise ValueError("console: trial is for a server that only its own machine can reach")
+        if self.console == "trial" and not self.has_passwords:
+            raise ValueError("console: trial makes a local account, by which nobody logs in here")
+        if self.has_openid and not self.public_url:
+            raise ValueError("console_login needs public_url, to which the provider sends people")
         return self
 
     @property

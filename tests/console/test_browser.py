@@ -58,7 +58,9 @@ def places(people: dict[str, ConsoleBrowser], entry: DocumentEntry) -> list[str]
     sets = people["administrator"].get(page_of(entry, "/relations")).tree
     (package,) = sets.xpath("//a[contains(@href, 'submission-sets')]/@href")
     record = people["administrator"].get("/console/audit").tree.xpath("//tbody//a/@href")[0]
-    fixed = [f"/console{row.path}" for row in PAGES if row.method == "GET" and "{" not in row.path]
+    # without a provider there are no pages to log in at one: tests/console/test_openid_browser.py
+    rows = (row for row in PAGES if row.method == "GET" and not row.path.startswith("/openid"))
+    fixed = [f"/console{row.path}" for row in rows if "{" not in row.path]
     parts = ("", "/metadata", "/relations", "/raw", "/readers")
     return [*fixed, number, message, package, record, *(page_of(entry, part) for part in parts)]
 

@@ -43,7 +43,7 @@ def _readings(config: Config) -> Mapping[str, Callable[[], object]]:
     found: dict[str, Callable[[], object]] = {
         option: partial(readings[option], path) for option, path in named.items() if path
     }
-    return {**found, **_of_tls(config), **_of_bucket(config)}
+    return {**found, **_of_tls(config), **_of_bucket(config), **_of_console(config)}
 
 
 def _read_issuers(path: Path) -> None:
@@ -92,6 +92,13 @@ def _of_tls(config: Config) -> Mapping[str, Callable[[], object]]:
 def _of_bucket(config: Config) -> Mapping[str, Callable[[], object]]:
     certificate = config.documents_settings.get("root_certificate")
     return {"documents_options": Path(certificate).read_bytes} if certificate else {}
+
+
+def _of_console(config: Config) -> Mapping[str, Callable[[], object]]:
+    from xds.accounts.vouched import RoleTable
+
+    text = config.console_roles
+    return {"console_roles": partial(RoleTable.read, text)} if text else {}
 
 
 def _names_option(reason: str) -> bool:

@@ -15,8 +15,10 @@ from jinja2 import Environment
 
 from xds import logs
 from xds.accounts.accounts import Accounts
+from xds.accounts.openid_login import LoginUnderWay
 from xds.accounts.sessions import Session, Sessions
 from xds.accounts.throttle import LoginThrottle
+from xds.accounts.vouched import RoleTable
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.console import cookies, failures
@@ -24,7 +26,17 @@ from xds.console.pages import PAGES, ConsolePage
 from xds.console.rendering import ROOT, environment
 from xds.console.sending import PageSending, is_compressible, send_bytes, send_page
 from xds.console.static_files import StaticFile, static_files
-from xds.console.visits import Answer, Bytes, Console, PageContent, PageNotFound, SeeOther, Visit
+from xds.console.views.at_provider import provider_of
+from xds.console.visits import (
+    Answer,
+    AtProvider,
+    Bytes,
+    Console,
+    PageContent,
+    PageNotFound,
+    SeeOther,
+    Visit,
+)
 from xds.content.reading.deployment import rules_of
 from xds.fhir.facade import Facade
 from xds.http.request_body import RequestBody
@@ -52,24 +64,8 @@ def create(
     domain: AffinityDomain, config: Config, messages: MessageOperations | None
 ) -> WSGIApplication:
     """Return the application for every path below /console; ``messages`` files some again."""
-    documents = ServedDocuments(domain)
-    console = Console(
-        domain=domain,
-        config=config,
-        accounts=Accounts(domain.database),
-        sessions=Sessions(
-            domain.database,
-            config.console_idle_minutes * _MINUTE,
-            config.console_hours * 60 * _MINUTE,
-        ),
-        throttle=LoginThrottle(domain.database),
-        documents=documents,
-        pages=DocumentPages(domain, documents, rules_of(config, domain.systems, with_schema=True)),
-        facade=Facade(domain, config),
-        messages=messages,
-    )
     names, files = static_files()
-    browser = _Browser(console, environment(names))
+    browser = _Browser(_console(domain, config, messages), environment(names))
     application = falcon.App(media_type=falcon.MEDIA_HTML)
     application.req_options.strip_url_path_trailing_slash = True
     for kind in (Exception, falcon.HTTPError):
@@ -82,6 +78,27 @@ def create(
         application.add_route(ROOT + path, _PageResource(browser, methods))
     answers: WSGIApplication = application
     return answers
+
+
+def _console(domain: AffinityDomain, config: Config, messages: MessageOperations | None) -> Console:
+    documents = ServedDocuments(domain)
+    return Console(
+        domain=domain,
+        config=config,
+        accounts=Accounts(domain.database),
+        sessions=Sessions(
+            domain.database,
+            config.console_idle_minutes * _MINUTE,
+            config.console_hours * 60 * _MINUTE,
+        ),
+        throttle=LoginThrottle(domain.database),
+        roles=RoleTable.read(config.console_roles or ""),
+        provider=provider_of(config),
+        documents=documents,
+        pages=DocumentPages(domain, documents, rules_of(config, domain.systems, with_schema=True)),
+        facade=Facade(domain, config),
+        messages=messages,
+    )
 
 
 class _PageResource:
@@ -157,7 +174,10 @@ class _Browser:
             node=of_environment(request.env),
             path=path,
             given={name: given.get(name, "") for name in row.parameters},
+            login=_login(sending.login_kept),
         )
+        if row.ends_login:
+            sending.keep_login(response, "")
         if place := visit.given.get("next"):
             visit = replace(visit, given={**visit.given, "next": _place(place)})
         self._send(row, row.operation(visit), response, sending)
@@ -168,7 +188,7 @@ class _Browser:
         is_secure = scheme == "https"
         if not is_secure and urlsplit(f"//{host}").hostname not in _LOOPBACK:
             raise failures.NotSecure
-        of_session, of_form = cookies.names(secure=is_secure)
+        of_session, of_form, of_login = cookies.names(secure=is_secure)
         held = cookies.read(request.get_header("Cookie") or "")
         secret = held.get(of_session)
         session = self.console.sessions.find(secret) if secret else None
@@ -178,6 +198,7 @@ class _Browser:
             origin=f"{scheme}://{host}",
             session=session,
             form_secret=held.get(of_form) or "",
+            login_kept=held.get(of_login) or "",
             compresses=is_compressible(request),
         )
 
@@ -224,9 +245,16 @@ class _Browser:
                 sending.forget(response)
             sending.see_other(response, f"{ROOT}{answer.place}")
             return
+        if isinstance(answer, AtProvider):
+            sending.keep_login(response, answer.login.kept)
+            sending.see_other(response, answer.url)
+            return
         if isinstance(answer, Bytes):
             send_bytes(response, answer)
             return
+        if answer.ends:
+            sending.forget(response)
+            sending = replace(sending, session=None, form_secret="")
         title = answer.title or row.title
         if answer.wait_seconds:
             response.set_header("Retry-After", str(answer.wait_seconds))
@@ -326,3 +354,8 @@ def _is_from(request: falcon.Request, origin: str) -> bool:
 
 def _place(text: str) -> str:
     return text if _PLACE.fullmatch(text) and not text.startswith("//") else ""
+
+
+def _login(kept: str) -> LoginUnderWay | None:
+    found = LoginUnderWay.read(kept)
+    return found and replace(found, place=_place(found.place))

@@ -8,14 +8,18 @@ from typing import Final
 
 _SESSION: Final = "console"
 _FORM: Final = "console-form"
+_LOGIN: Final = "console-login"
 _HOST: Final = "__Host-"
 _MOST: Final = 4_096
 
 
-def names(*, secure: bool) -> tuple[str, str]:
-    """Return what the cookies of the session and of forms without one are called."""
+def names(*, secure: bool) -> tuple[str, str, str]:
+    """Return what the cookies of the session, of forms without one and of a login are called.
+
+    The last is there while somebody logs in at a provider.
+    """
     prefix = _HOST if secure else ""
-    return f"{prefix}{_SESSION}", f"{prefix}{_FORM}"
+    return f"{prefix}{_SESSION}", f"{prefix}{_FORM}", f"{prefix}{_LOGIN}"
 
 
 def read(header: str) -> dict[str, str]:
@@ -28,9 +32,9 @@ def read(header: str) -> dict[str, str]:
         return {}
 
 
-def written(name: str, value: str, *, secure: bool) -> str:
-    """Return a Set-Cookie; an empty value has the browser forget it."""
-    until = "" if value else "; Max-Age=0"
+def written(name: str, value: str, *, secure: bool, seconds: int = 0) -> str:
+    """Return a Set-Cookie; an empty value has the browser forget it, ``seconds`` after a time."""
+    until = f"; Max-Age={seconds}" if seconds or not value else ""
     return f"{name}={value}; Path=/; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}{until}"
 
 

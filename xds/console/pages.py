@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from xds.accounts.roles import ConsoleRole
 from xds.console.views import (
+    at_provider,
     audit,
     audit_chain,
     documents,
@@ -53,6 +54,8 @@ class ConsolePage:
     """Those of the URL or of the form that it looks at; others are passed over."""
     menu: str = ""
     """What it is called in the navigation; empty where it is not there."""
+    ends_login: bool = False
+    """Whether a login at a provider is no longer under way, whatever comes of it."""
 
     def is_for(self, roles: Iterable[str]) -> bool:
         """Tell whether somebody with some roles may have it."""
@@ -134,7 +137,30 @@ PAGES: Final = (
         method="POST",
         parameters=("name", "password", "next"),
     ),
-    ConsolePage(path="/logout", operation=logging_in.log_out, title="Log out", method="POST"),
+    ConsolePage(
+        path="/openid",
+        operation=at_provider.begin,
+        title="Log in",
+        template="login.html",
+        roles=NOBODY,
+        parameters=("next",),
+    ),
+    ConsolePage(
+        path=at_provider.RETURN,
+        operation=at_provider.finish,
+        title="Log in",
+        template="login.html",
+        roles=NOBODY,
+        parameters=("code", "state", "error", "iss"),
+        ends_login=True,
+    ),
+    ConsolePage(
+        path="/logout",
+        operation=logging_in.log_out,
+        title="Log out",
+        template="logged_out.html",
+        method="POST",
+    ),
     ConsolePage(
         path="/search",
         operation=searching.find,

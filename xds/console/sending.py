@@ -6,6 +6,7 @@ from typing import Final
 
 import falcon
 
+from xds.accounts import openid_login
 from xds.accounts.sessions import Session
 from xds.console import cookies
 from xds.console.visits import Bytes
@@ -47,6 +48,8 @@ class PageSending:
     session: Session | None = None
     form_secret: str = field(default="", repr=False)
     """Of forms on pages for those who have no session."""
+    login_kept: str = field(default="", repr=False)
+    """What the browser keeps of a login at a provider that is under way."""
     compresses: bool = False
 
     @property
@@ -67,15 +70,21 @@ class PageSending:
         self._set(response, 0, session.secret)
         self._set(response, 1, "")
 
+    def keep_login(self, response: falcon.Response, kept: str) -> None:
+        """Have the browser keep a login at a provider while it is under way; empty to end it."""
+        self._set(response, 2, kept, openid_login.SECONDS if kept else 0)
+
     def forget(self, response: falcon.Response) -> None:
         """Have the browser forget all."""
-        self._set(response, 0, "")
-        self._set(response, 1, "")
-        response.set_header("Clear-Site-Data", '"cache", "cookies", "storage"')
+        for which in range(3):
+            self._set(response, which, "")
+        # not "cookies", which are those of the whole domain: other servers of it have theirs
+        response.set_header("Clear-Site-Data", '"cache", "storage"')
 
-    def _set(self, response: falcon.Response, which: int, value: str) -> None:
+    def _set(self, response: falcon.Response, which: int, value: str, seconds: int = 0) -> None:
         name = cookies.names(secure=self.secure)[which]
-        response.append_header("Set-Cookie", cookies.written(name, value, secure=self.secure))
+        text = cookies.written(name, value, secure=self.secure, seconds=seconds)
+        response.append_header("Set-Cookie", text)
 
     def see_other(self, response: falcon.Response, url: str) -> None:
         """Send the browser on."""

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from xds.accounts.accounts import Accounts
+from xds.accounts.openid_login import LoginUnderWay
+from xds.accounts.openid_provider import OpenIDProvider
 from xds.accounts.roles import ConsoleRole
 from xds.accounts.sessions import Session, Sessions
 from xds.accounts.throttle import LoginThrottle
+from xds.accounts.vouched import RoleTable
 from xds.affinity_domain import AffinityDomain
 from xds.audit.record import AuditRecord
 from xds.config import Config
@@ -44,6 +47,10 @@ class Console:
     accounts: Accounts
     sessions: Sessions
     throttle: LoginThrottle
+    roles: RoleTable
+    """The roles of people whom others vouch for."""
+    provider: OpenIDProvider | None
+    """At which people log in; None where they do not."""
     documents: ServedDocuments
     pages: DocumentPages
     facade: Facade
@@ -63,6 +70,8 @@ class Visit:
     """The variable parts of the path."""
     given: Mapping[str, str] = field(default_factory=dict)
     """The parameters that the row of the page names, of the URL or of the form; "" where absent."""
+    login: LoginUnderWay | None = None
+    """That at a provider which the browser has begun."""
 
     @property
     def domain(self) -> AffinityDomain:
@@ -145,6 +154,8 @@ class PageContent:
     """In place of that of the row."""
     wait_seconds: int = 0
     """After how many seconds one may come again, where that is said."""
+    ends: bool = False
+    """Whether the person's session has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +168,15 @@ class SeeOther:
     """A session that begins with it."""
     ends: bool = False
     """Whether the person's session has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtProvider:
+    """The person is sent to the provider, to log in there."""
+
+    url: str
+    login: LoginUnderWay
+    """What the browser keeps meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,5 +195,5 @@ class Bytes:
     """Its Content-Security-Policy, in place of the sandbox."""
 
 
-Answer = PageContent | SeeOther | Bytes
+Answer = PageContent | SeeOther | AtProvider | Bytes
 Operation = Callable[[Visit], Answer]
