@@ -19,7 +19,7 @@ FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-slow test-postgresql test-everywhere test-all check lint types layers format bench bench-scale fuzz conformance docs mapping constraints reference audit-dependencies size clean
+.PHONY: help run test test-slow test-postgresql test-everywhere test-all check lint types layers format bench bench-scale fuzz conformance docs mapping constraints reference provider audit-dependencies size clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -99,6 +99,8 @@ constraints: $(VENV)/installed-dev ## write constraints.txt: every dependency by
 	    --no-header --no-annotate --no-emit-index-url \
 	    --output-file constraints.txt setup.cfg
 
+provider: .venv-provider/installed ## install a provider of OpenID Connect for tests, in an environment of its own
+
 audit-dependencies: $(VENV)/installed-dev ## look for known vulnerabilities of constraints.txt
 	@$(VENV)/bin/python -m bench.dependencies
 
@@ -124,6 +126,12 @@ $(VENV)/pyvenv.cfg:
 	    echo "$$found cannot make a virtual environment. On Debian and Ubuntu: apt install python3-venv" >&2; \
 	    exit 1; \
 	fi
+
+# apart from all else: its package brings a folder "tests" along, which would hide that of this project
+.venv-provider/installed: $(VENV)/pyvenv.cfg
+	$(VENV)/bin/python -m venv .venv-provider
+	.venv-provider/bin/python -m pip --disable-pip-version-check --quiet install 'canaille[front,oidc]>=0.3.6,<0.4'
+	@touch $@
 
 $(VENV)/installed: $(VENV)/pyvenv.cfg setup.cfg pyproject.toml
 	$(PIP) install --editable .
