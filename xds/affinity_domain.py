@@ -18,7 +18,7 @@ from xds.metadata.criteria import ANYTHING, Criterion, evaluate, is_anything
 from xds.metadata.document_request import DocumentRequest
 from xds.metadata.objects import Code, DocumentEntry
 from xds.metadata.rules.case import Policy
-from xds.metadata.submission import Registration, StatedVersions, Submission
+from xds.metadata.submission import Registration, StatedVersions, Submission, TellWarnings
 from xds.metadata.systems import Systems
 from xds.notification.subscriptions import Subscriptions
 from xds.on_demand.forms import OnDemandSource
@@ -400,9 +400,10 @@ def _register(
     visible: Criterion,
     further: Sequence[Registration],
     stated: StatedVersions,
+    tell: TellWarnings | None,
 ) -> Sequence[RegistryError]:
     return registry.register(
-        submission, further=further, in_commit=in_commit, visible=visible, stated=stated
+        submission, further=further, in_commit=in_commit, visible=visible, stated=stated, tell=tell
     )
 
 

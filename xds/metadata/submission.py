@@ -6,7 +6,7 @@ no place (ITI TF-3 4.2.3.2): a CDA document has setId, versionNumber and related
 Composition.relatesTo (FHIR R4, 2.42). The registry makes Associations of it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
@@ -14,6 +14,7 @@ from typing import Final, TypeAlias, TypeVar
 
 from lxml import etree
 
+from xds.errors import RegistryError
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import Classification, ExternalIdentifier, RegistryObject
@@ -192,6 +193,8 @@ class StatedVersion:
     version: int | None = None
     moment: str = ""
     """When it was made, in digits: of versions without numbers the later one sorts after."""
+    names: tuple[str, ...] = ()
+    """What it calls itself, in the form of uniqueIds; it may be registered by another one."""
     related: tuple[StatedRelation, ...] = ()
     faults: tuple[str, ...] = ()
     """What of it cannot be used, in sentences without a value of the document."""
@@ -200,11 +203,15 @@ class StatedVersion:
 
     def __bool__(self) -> bool:
         """Whether it says anything."""
-        return bool(self.set_id or self.related or self.faults)
+        return bool(self.set_id or self.related or self.faults or self.is_late)
 
 
 StatedVersions: TypeAlias = Mapping[str, StatedVersion]
 """Those of the documents of a submission, by the ids of their DocumentEntries."""
+
+
+TellWarnings: TypeAlias = Callable[[Sequence[RegistryError]], object]
+"""Is handed what a submission is warned of, in the commit that registers it."""
 
 
 @dataclass(frozen=True)

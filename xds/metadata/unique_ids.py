@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from xds.metadata.datatypes import is_oid
+from xds.metadata import vocabulary as v
+from xds.metadata.datatypes import HD, CXi, is_oid
 
 _URN: Final = "urn:"
 _OID_URN: Final = "urn:oid:"
@@ -30,6 +31,14 @@ def normal(unique_id: str) -> str:
         oid = unique_id[len(_OID_URN) :]
         return oid if is_oid(oid) else unique_id
     return unique_id
+
+
+def as_reference(name: str) -> str:
+    """Return what a document calls itself as a value of referenceIdList (ITI TF-3 4.2.3.2.28)."""
+    root, _, extension = name.partition("^")
+    if extension and is_oid(root):
+        return str(CXi(extension, v.OWN_ID, HD("", root)))
+    return str(CXi(name, v.OWN_ID))
 
 
 def spellings(unique_id: str) -> Iterator[str]:

@@ -124,6 +124,8 @@ ON_DEMAND_FORM: Final = "urn:xds:form"
 FURTHER_CODES: Final = "urn:xds:fhir:codes"
 FURTHER_IDENTIFIERS: Final = "urn:xds:fhir:identifiers"
 REFERENCE_ID_LIST: Final = "urn:ihe:iti:xds:2013:referenceIdList"
+OWN_ID: Final = "urn:xds:document-id"
+"""A type code of referenceIdList: what a document calls itself that has another uniqueId."""
 SUBMISSION_SET_STATUS: Final = "SubmissionSetStatus"
 ORIGINAL: Final = "Original"  # the DocumentEntry is in this submission
 REFERENCE: Final = "Reference"  # the DocumentEntry is registered already

@@ -17,7 +17,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, MetadataObject
 from xds.metadata.rules.case import Case, Policy, RegistryState
 from xds.metadata.rules.submission_rules import UPDATES, violations
-from xds.metadata.submission import Registration, StatedVersion, Submission
+from xds.metadata.submission import Registration, StatedVersion, Submission, TellWarnings
 from xds.registry import consequences, events, lookups
 from xds.registry.consequences import Consequences
 from xds.registry.events import EVENT_OBJECTS, NewEvent
@@ -71,9 +71,13 @@ class Registrar:
     """Deletes what is hidden, which may have the unique ids of what comes."""
 
     def register(
-        self, registrations: Sequence[Registration], in_commit: InCommit | None, seen: Visibility
+        self,
+        registrations: Sequence[Registration],
+        in_commit: InCommit | None,
+        seen: Visibility,
+        tell: TellWarnings | None = None,
     ) -> Sequence[RegistryError]:
-        """Register submissions in one commit, and return warnings.
+        """Register submissions in one commit, and return warnings, which ``tell`` has before it.
 
         Raises TransactionFailure and DatabaseConflict.
         """
@@ -99,6 +103,8 @@ class Registrar:
                         validated = self._validate(one, state, placed)
                 _write(connection, validated, patients)
                 warnings += _told(placed)
+            if tell is not None:
+                tell(warnings)
             if in_commit is not None:
                 in_commit(connection)
         return warnings
@@ -285,8 +291,9 @@ def _write(connection: Connection, validated: Validated, patients: Patients) -> 
     assign_patients(validated.objects, patients)
     insert_objects(connection, validated.objects)
     set_rows.write(connection, validated.set_rows, patients.key)
-    set_rows.follow(connection, _updated(validated.objects))
     new_events = consequences.apply(connection, validated.consequences, now=validated.now)
+    # by now one version of each document is the latest one
+    set_rows.follow(connection, _updated(validated.objects))
     events.write(
         connection,
         [*_registrations(validated.objects), *new_events],

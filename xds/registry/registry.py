@@ -19,7 +19,7 @@ from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_42
 from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.rules.case import Policy
-from xds.metadata.submission import Registration, StatedVersions, Submission
+from xds.metadata.submission import Registration, StatedVersions, Submission, TellWarnings
 from xds.metadata.unique_ids import normal
 from xds.registry import events, legal_holds, removal
 from xds.registry.events import Event
@@ -95,13 +95,15 @@ class DocumentRegistry:
         in_commit: InCommit | None = None,
         visible: Criterion = ANYTHING,
         stated: StatedVersions | None = None,
+        tell: TellWarnings | None = None,
     ) -> Sequence[RegistryError]:
         """Register a submission in one database transaction (ITI TF-2 3.42.4.1.3, 3.61.4.1.3).
 
         What it refers to has to be ``visible`` to the submitter, else it is as if it were not
         there. ``further`` are registered after it in the same commit, each by rules of its own and
         on top of those before: all of them, or none. ``stated`` is what the documents say of their
-        versions: they replace others, or are replaced by them, and warnings tell of it.
+        versions: they replace others, or are replaced by them, and warnings tell of it. ``tell``
+        is handed the warnings in the commit, before ``in_commit`` is called.
 
         Raises TransactionFailure with every violation of the rules; then nothing has changed. On
         return the registration is durable, and so is what ``in_commit`` did with the connection; it
@@ -116,7 +118,7 @@ class DocumentRegistry:
             home_community_id=self.home_community_id,
             delete_removed=self._delete_removed,
         )
-        return retried(lambda: registrar.register(registrations, in_commit, seen))
+        return retried(lambda: registrar.register(registrations, in_commit, seen, tell))
 
     def remove(
         self,

@@ -40,7 +40,7 @@ from xds.errors import (
 from xds.metadata.criteria import Criterion, evaluate, is_anything
 from xds.metadata.ebrim import new_uuid
 from xds.metadata.objects import DocumentEntry
-from xds.metadata.submission import Registration, StatedVersions, Submission
+from xds.metadata.submission import Registration, StatedVersions, Submission, TellWarnings
 from xds.metadata.unique_ids import normal
 from xds.repository import index
 from xds.repository.index import Connection
@@ -91,11 +91,12 @@ class RemoteRegistration:
         visible: Criterion,
         further: Sequence[Registration] = (),
         stated: StatedVersions | None = None,
+        tell: TellWarnings | None = None,
     ) -> Sequence[RegistryError]:
         """Register a submission whose documents are published; ``in_commit`` enters them.
 
         What it may refer to, the registry decides by a policy of its own, and it is not told what
-        documents say of their versions. Of a document that is
+        documents say of their versions; ``tell`` is not called. Of a document that is
         held already and not ``visible`` the submitter learns only that its uniqueId is in use.
         """
         if further:

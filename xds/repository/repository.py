@@ -28,7 +28,13 @@ from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.document_request import DocumentRequest
 from xds.metadata.ebrim import RegistryObject
 from xds.metadata.objects import DocumentEntry
-from xds.metadata.submission import Registration, StatedVersion, StatedVersions, Submission
+from xds.metadata.submission import (
+    Registration,
+    StatedVersion,
+    StatedVersions,
+    Submission,
+    TellWarnings,
+)
 from xds.repository import index
 from xds.repository.index import Connection, IndexedDocument
 from xds.repository.reading import RegisteredDocuments, uncounted
@@ -45,7 +51,14 @@ from xds.repository.store import (
 from xds.tracing import part
 
 Register = Callable[
-    [Submission, InCommit, Criterion, Sequence[Registration], StatedVersions],
+    [
+        Submission,
+        InCommit,
+        Criterion,
+        Sequence[Registration],
+        StatedVersions,
+        TellWarnings | None,
+    ],
     Sequence[RegistryError],
 ]
 """Registers a submission as by ITI-42, and returns the registry's warnings.
@@ -53,7 +66,8 @@ Register = Callable[
 The InCommit enters the documents in the index. Where the registry is on the same database it is
 part of the registration's commit; where it is elsewhere it comes before (:mod:`registering`). The
 Criterion is what is visible to the submitter, who can refer to nothing else; the Registrations are
-registered after it in the same commit; the StatedVersions are what documents say of their versions.
+registered after it in the same commit; the StatedVersions are what documents say of their versions;
+the TellWarnings is called before the InCommit where that is part of the registration's commit.
 Raises TransactionFailure when the registry refuses, or cannot be asked.
 """
 
@@ -156,13 +170,15 @@ class DocumentRepository:
         further: Sequence[Registration] = (),
         stated: StatedVersions | None = None,
         read_version: ReadVersion | None = None,
+        tell: TellWarnings | None = None,
     ) -> Sequence[RegistryError]:
         """Store staged documents, by the id of their entries, and register them (TF-2 3.41.4.1.3).
 
         ``in_commit`` is what else is to be in the commit that enters them in the index, ``visible``
         what the submission may refer to. ``further`` is registered with it, and ``stated``, what
         the documents say of their versions, is heeded, where the registry shares the database; it
-        is read of them with ``read_version``.
+        is read of them with ``read_version``. ``tell`` has the registry's warnings before
+        ``in_commit`` is called, where they share the database.
 
         Raises TransactionFailure with the repository's errors or the registry's; then nothing is
         stored, unless it is OutcomeUnknown. On return documents and metadata are durable; what is
@@ -188,6 +204,7 @@ class DocumentRepository:
                 in_commit,
                 visible,
                 further,
+                tell,
             )
         except TransactionFailure:
             self._discard_all_but_held(staged)
@@ -267,6 +284,7 @@ class DocumentRepository:
         in_commit: InCommit | None,
         visible: Criterion,
         further: Sequence[Registration],
+        tell: TellWarnings | None,
     ) -> tuple[Sequence[RegistryError], list[StagedDocument]]:
         """Register; return warnings, and the documents that are held under their uniqueId."""
         submission = registration.submission
@@ -291,7 +309,7 @@ class DocumentRepository:
             if in_commit is not None:
                 in_commit(connection)
 
-        warnings = self.register(submission, enter, visible, further, registration.stated)
+        warnings = self.register(submission, enter, visible, further, registration.stated, tell)
         return warnings, unused
 
     def _require_standing(

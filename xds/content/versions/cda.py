@@ -24,6 +24,7 @@ def stated(root: Element, zone: tzinfo) -> StatedVersion:
         set_id=_set_id(root, faults, "setId"),
         version=_version(root, faults),
         moment=_moment(root, zone),
+        names=tuple(normal(str(one)) for one in hl7.identifiers(hl7.each(root, "id"))),
         related=tuple(_related(root, faults)),
         faults=tuple(dict.fromkeys(faults)),
     )

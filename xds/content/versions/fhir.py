@@ -29,10 +29,12 @@ def stated(bundle: Resource, systems: Systems) -> StatedVersion:
     """Read them of a FHIR document whose structure is in order."""
     composition: Resource = bundle["entry"][0]["resource"]
     faults: list[str] = []
+    name = _name(bundle.get("identifier") or {}, systems)
     return StatedVersion(
         set_id=_set_id(composition, systems, faults),
         version=_version(composition),
         moment=f"{_instant(composition.get('date'))} {_instant(bundle.get('timestamp'))}",
+        names=(name,) if name else (),
         related=tuple(_related(composition, systems)),
         faults=tuple(faults),
     )

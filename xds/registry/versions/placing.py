@@ -92,7 +92,8 @@ def place(
     placed: dict[str, PlacedDocument] = {}
     for entry in entries:
         said = stated[entry.id]
-        placing = _Placing(entry, said, _own(submission, entry), together.known(known, entry))
+        here = together.known(known, entry, said)
+        placing = _Placing(entry, said, _own(submission, entry), here)
         found = placing.place(lower)
         if found != _NOTHING:
             placed[entry.id] = found
@@ -127,12 +128,16 @@ def _as_known(entry: DocumentEntry, said: StatedVersion) -> KnownDocument:
     )
 
 
+def _names(one: KnownDocument, stated: StatedVersions) -> Sequence[str]:
+    return stated[one.entry_uuid].names if one.entry_uuid in stated else ()
+
+
 @dataclass(slots=True)
 class _Together:
     """What documents of one submission say of one another."""
 
     ids: Mapping[str, KnownDocument]
-    """All of its documents by their uniqueIds."""
+    """All of its documents by their uniqueIds, and by what they call themselves."""
     awaiting: Sequence[AwaitingDocument]
     current: list[KnownDocument] = field(default_factory=list)
     """Those that are the current ones of their sets, as far as it is decided."""
@@ -156,11 +161,15 @@ class _Together:
             for relation in stated[entry.id].related
             for unique_id in relation.unique_ids
         ]
-        return cls({one.unique_id: one for one in every}, awaiting)
+        named = [(name, one) for one in every for name in _names(one, stated)]
+        return cls({**dict(named), **{one.unique_id: one for one in every}}, awaiting)
 
-    def known(self, known: KnownDocuments, entry: DocumentEntry) -> KnownDocuments:
+    def known(
+        self, known: KnownDocuments, entry: DocumentEntry, said: StatedVersion
+    ) -> KnownDocuments:
         """Return what is known to a document: what is registered, and what is submitted with it."""
         own = normal(entry.unique_id or "")
+        names = {own, *said.names}
         sets = {name: list(each) for name, each in known.of_sets.items()}
         for one in self.current:
             sets.setdefault(one.set_id, []).append(one)
@@ -168,7 +177,7 @@ class _Together:
         awaiting = [
             one
             for one in (*known.awaiting, *self.awaiting)
-            if one.unique_id == own and one.document.unique_id != own
+            if one.unique_id in names and one.document.unique_id != own
         ]
         return KnownDocuments(
             of_sets=sets,
@@ -322,12 +331,10 @@ class _Placing:
     def _depends_on_set(self) -> bool:
         """Tell whether it adds to a document of its own set, or is made from one."""
         members = {one.entry_uuid for one in self._members()}
-        depending = {
-            uuid
-            for uuid, kinds in (*self.explicit.items(), *((u, {k}) for u, k in self.own.items()))
-            if uuid in members and kinds.isdisjoint(v.REPLACEMENTS)
-        }
-        return bool(depending)
+        named = self.explicit | {uuid: {kind} for uuid, kind in self.own.items()}
+        return any(
+            uuid in members and kinds.isdisjoint(v.REPLACEMENTS) for uuid, kinds in named.items()
+        )
 
     def _replaced(self) -> set[str]:
         """Return what it names as replaced, by metadata or by itself."""

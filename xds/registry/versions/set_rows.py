@@ -6,7 +6,7 @@ moves them with all else, and whatever else gives a document to another patient 
 :func:`follow`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -16,11 +16,13 @@ from sqlalchemy import (
     Connection,
     ForeignKey,
     Index,
+    SmallInteger,
     Table,
     Text,
     bindparam,
     delete,
     select,
+    type_coerce,
     update,
 )
 
@@ -29,7 +31,7 @@ from xds.database.reading import fetch
 from xds.database.statements import METADATA, insert_rows
 from xds.metadata import vocabulary as v
 from xds.metadata.submission import StatedVersion
-from xds.metadata.unique_ids import normal
+from xds.metadata.unique_ids import as_reference, normal
 from xds.registry.tables import (
     ASSOCIATION_TYPES,
     EntryUUID,
@@ -37,8 +39,10 @@ from xds.registry.tables import (
     UniqueId,
     association,
     document_entry,
+    document_entry_value,
     patient,
     searchable,
+    value_attribute,
 )
 
 document_set_member = Table(
@@ -164,12 +168,36 @@ _OF_SETS: Final = (
     )
     .order_by(document_entry.c.pk)
 )
+_OF_LOGICAL_IDS: Final = (
+    select(*_DOCUMENT)
+    .select_from(document_set_member.join(document_entry, _MEMBER))
+    .where(
+        one_of.named(document_set_member.c.logical_id, "logical_ids"),
+        document_entry.c.is_latest == 1,
+    )
+)
 _OF_IDS: Final = (
     select(*_DOCUMENT)
     .select_from(document_entry.outerjoin(document_set_member, _MEMBER))
     .where(one_of.named(document_entry.c.unique_id, "unique_ids"), *_OF_PATIENT)
     .order_by(document_entry.c.pk)
 )
+_OF_REFERENCES: Final = (
+    select(document_entry_value.c.value, *_DOCUMENT)
+    .select_from(
+        document_entry_value.join(
+            document_entry, document_entry_value.c.owner == document_entry.c.pk
+        ).outerjoin(document_set_member, _MEMBER)
+    )
+    .where(
+        type_coerce(document_entry_value.c.attribute, SmallInteger)
+        == value_attribute("reference_id_list"),
+        one_of.named(document_entry_value.c.value, "references"),
+        *_OF_PATIENT,
+    )
+    .order_by(document_entry.c.pk)
+)
+"""Documents by what they call themselves where that is not their uniqueId."""
 _REPLACING: Final = (
     select(association.c.target, *_DOCUMENT)
     .select_from(
@@ -237,11 +265,13 @@ def known_documents(
     names = {normal(one) for _, said in stated for r in said.related for one in r.unique_ids}
     sets = {said.set_id for _, said in stated}
     sets |= {r.set_id for _, said in stated for r in said.related} | names
-    own = sorted({normal(unique_id) for unique_id, _ in stated})
+    own = sorted({normal(one) for uid, said in stated for one in (uid, *said.names)})
     sets -= {""}
     in_sets, in_ids = {"set_ids": sorted(sets)}, {"unique_ids": sorted(names)}
     members = fetch(connection, _OF_SETS, {**of_patient, **in_sets}) if sets else []
     named = fetch(connection, _OF_IDS, {**of_patient, **in_ids}) if names else []
+    by_id = [(one.unique_id, one) for one in map(_known, named)]
+    by_id += _of_references(connection, of_patient, names)
     found = fetch(connection, _AWAITING, {**of_patient, "unique_ids": own})
     awaiting = [
         AwaitingDocument(
@@ -251,13 +281,33 @@ def known_documents(
     ]
     known = KnownDocuments(
         of_sets=_grouped((one.set_id, one) for one in map(_known, members)),
-        of_ids=_grouped((one.unique_id, one) for one in map(_known, named)),
+        of_ids=_grouped(by_id),
         successors={},
         awaiting=awaiting,
     )
     gone = [one for each in known.of_ids.values() for one in each if not one.is_approved]
     gone += [one.document for one in awaiting if not one.document.is_approved]
     return _as_seen(replace(known, successors=_successors(connection, of_patient, gone)), visible)
+
+
+def _of_references(
+    connection: Connection, of_patient: Mapping[str, Any], names: Iterable[str]
+) -> Iterator[tuple[str, KnownDocument]]:
+    references = {as_reference(one): one for one in names}
+    if references:
+        asked = {**of_patient, "references": sorted(references)}
+        for value, *row in fetch(connection, _OF_REFERENCES, asked):
+            yield references[value], _known(row)
+
+
+def versions_of(
+    connection: Connection, logical_ids: Collection[str]
+) -> Mapping[str, KnownDocument]:
+    """Return what documents that are of sets say of their versions, by their logicalIDs."""
+    if not logical_ids:
+        return {}
+    rows = fetch(connection, _OF_LOGICAL_IDS, {"logical_ids": sorted(logical_ids)})
+    return {one.logical_id: one for one in map(_known, rows)}
 
 
 def _grouped(
