@@ -20,7 +20,9 @@ from xds import logs
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.content.inspection import inspecting
-from xds.errors import FailureKind, RegistryError, TransactionFailure, kind_of
+from xds.content.reading.deployment import rules_of
+from xds.content.reading.rules import ReadingRules
+from xds.errors import FailureKind, TransactionFailure, kind_of
 from xds.messaging import raw_messages, records
 from xds.messaging.incoming import Door as Door
 from xds.messaging.incoming import FiledDocument as FiledDocument
@@ -30,18 +32,17 @@ from xds.messaging.incoming import MessageState as MessageState
 from xds.messaging.measuring import Count, counting, uncounted
 from xds.messaging.raw_messages import KeptMessage
 from xds.messaging.records import AlreadyAccepted, MessageKeys, NewRecord
-from xds.messaging.registering import planning, reports
+from xds.messaging.registering import planning, registry_answers, reports
 from xds.messaging.registering.attempts import FilingAttempt, write_record
 from xds.messaging.registering.metadata import UniqueIds, numbers_of
 from xds.messaging.registering.patients import PatientAwaited
+from xds.messaging.registering.plan import NewDocument
 from xds.messaging.registering.reports import ReportsChanged
 from xds.messaging.registering.versions import FiledReport
 from xds.messaging.verdicts import (
     DENIED,
     INTERNAL,
     LOCKED,
-    PATIENT_UNKNOWN,
-    REGISTRY,
     ContentRefused,
     MessageFinding,
 )
@@ -75,6 +76,8 @@ class MessageFiler:
     domain: AffinityDomain
     ids: UniqueIds
     assigning_authority: str | None
+    rules: ReadingRules
+    """By which documents are read for their versions."""
     stores_results: bool = False
     """Whether the results of messages are kept beside the entries of their documents."""
     count: Count = uncounted
@@ -95,6 +98,7 @@ class MessageFiler:
             domain=inspecting(config, domain),
             ids=UniqueIds.of_repository(domain.repository.unique_id),
             assigning_authority=config.assigning_authority,
+            rules=rules_of(config, domain.systems),
             stores_results=config.observations == "read",
             count=counting(domain.metrics),
         )
@@ -229,7 +233,7 @@ class MessageFiler:
                 continue
             except TransactionFailure as failure:
                 if not attempt.is_stale():
-                    raise _refusal(failure) from failure
+                    raise _refusal(failure, attempt.made.documents) from failure
             except ContentRefused:
                 tombstones += planning.tombstones(attempt.made)
                 raise
@@ -251,6 +255,7 @@ class MessageFiler:
             domain=self.domain,
             ids=self.ids,
             assigning_authority=self.assigning_authority,
+            rules=self.rules,
             incoming=incoming,
             content=incoming.content,
             access=access,
@@ -307,18 +312,8 @@ def _named(incoming: IncomingMessage) -> dict[str, str]:
     }
 
 
-def _refusal(failure: TransactionFailure) -> Exception:
+def _refusal(failure: TransactionFailure, documents: Sequence[NewDocument]) -> Exception:
     """Return what the registry's or the repository's refusal is for the sender of a message."""
     if kind_of(failure) is not FailureKind.REFUSED:
         return failure
-    return ContentRefused(*dict.fromkeys(map(_finding, failure.errors)))
-
-
-def _finding(error: RegistryError) -> MessageFinding:
-    is_patient = error.code == "XDSUnknownPatientId"
-    told = error.violation
-    return MessageFinding(
-        verdict=PATIENT_UNKNOWN if is_patient else REGISTRY,
-        location="PID^1^3" if is_patient else "MSH^1",
-        reason=" ".join(filter(None, (told.code, told.attribute, told.rule))),
-    )
+    return ContentRefused(*registry_answers.refusals(failure.errors, documents))

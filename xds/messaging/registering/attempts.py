@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha1
 from typing import Final
 
 from sqlalchemy import Connection
 
 from xds.affinity_domain import AffinityDomain
+from xds.content.reading.rules import ReadingRules
 from xds.database.access import Database
+from xds.errors import RegistryError
 from xds.messaging import raw_messages, records
 from xds.messaging.incoming import FiledDocument, FilingOutcome, IncomingMessage
 from xds.messaging.model import (
@@ -26,6 +29,7 @@ from xds.messaging.registering import (
     orders,
     patients,
     plan,
+    registry_answers,
     reports,
     results,
     submissions,
@@ -47,10 +51,11 @@ from xds.messaging.verdicts import (
 )
 from xds.metadata.criteria import Comparison, Operator
 from xds.metadata.objects import Code, DocumentEntry
-from xds.metadata.submission import Registration, Submission
+from xds.metadata.submission import Registration, StatedVersion, Submission
 from xds.registry.queries.views import RegistryView
 from xds.registry.queries.visibility import EVERYTHING
 from xds.registry.storage import observations
+from xds.registry.versions import set_rows
 from xds.repository.repository import DocumentRepository
 from xds.repository.store import StagedDocument, StoreError
 from xds.security.access import Access
@@ -66,6 +71,7 @@ class FilingAttempt:
     domain: AffinityDomain
     ids: UniqueIds
     assigning_authority: str | None
+    rules: ReadingRules
     incoming: IncomingMessage
     content: MessageContent
     access: Access
@@ -82,6 +88,10 @@ class FilingAttempt:
     """By the identity of the content."""
     made: FilingPlan = field(default_factory=FilingPlan)
     """What is to be done."""
+    entries: Mapping[str, DocumentEntry] = field(default_factory=dict)
+    """The registered documents by which that was decided, by uniqueId."""
+    told: Sequence[RegistryError] = ()
+    """What the registry warns of."""
 
     @property
     def repository(self) -> DocumentRepository:
@@ -123,7 +133,7 @@ class FilingAttempt:
                     continue
                 try:
                     self.staged[id(content)] = contents.stage(
-                        self.repository, content, self.incoming.raw
+                        self.repository, content, self.incoming.raw, self.rules
                     )
                 except ContentRefused as refusal:
                     wrong += refusal.findings
@@ -139,17 +149,26 @@ class FilingAttempt:
                 return self.staged[id(document.content)].staged.hash
             return sha1(canonical(document.content)).hexdigest()
 
+        def stated(document: MessageDocument) -> StatedVersion | None:
+            found = self.staged.get(id(document.content))
+            return found.stated if found else None
+
         patient_id = self.chosen.patient_id
+        says_set = any(one.stated and one.stated.set_id for one in self.staged.values())
         numbers = plan.numbers_named(
             plan.reports_of(self.content), lambda one: ("", f"{patient_id}|{digest(one)}")
         )
         with self.domain.database.read() as connection:
             known = reports.of_numbers(connection, numbers)
+            filed = {one.entry_uuid for one in known.values() if one.entry_uuid and says_set}
+            self.entries, self.told = _latest(connection, known.values()), ()
             planner = Planner(
                 now=RegistryNow(
                     known=known,
-                    entries=_latest(connection, known.values()),
+                    entries=self.entries,
                     is_taken=_taken(connection),
+                    has_content=_having(connection),
+                    versions=set_rows.versions_of(connection, filed),
                 ),
                 ids=self.ids,
                 flavour=self.incoming.flavour,
@@ -157,6 +176,8 @@ class FilingAttempt:
                 content=self.content,
                 record_id=self.record_id,
                 digests=digest,
+                stated=stated,
+                believes_lower=self.domain.registry.policy.lower_versions != "keep",
             )
             self.made = planner.plan
             planner.make()
@@ -174,7 +195,7 @@ class FilingAttempt:
         if plan.changes:
             further.append(submissions.of_changes(maker, plan.changes, title, digest))
         made = [*((submission,) if submission else ()), *(one.submission for one in further)]
-        outcome = self.outcome(made[0] if made else None)
+        outcome = partial(self.outcome, made[0] if made else None)
         kept = self._kept(self._texts())
         in_commit = self._in_commit(outcome, kept, [one.submission_set.id for one in made[1:]])
         access = self.access
@@ -184,7 +205,13 @@ class FilingAttempt:
                 access.submits(Submission(tuple(submitted)), documents=len(documents))
             if submission is not None:
                 self.repository.provide_and_register(
-                    submission, documents, in_commit, access.visible, further
+                    submission,
+                    documents,
+                    in_commit,
+                    access.visible,
+                    further,
+                    dict(self._stated()),
+                    tell=self._hear,
                 )
                 self.staged.clear()
             elif further:
@@ -200,7 +227,18 @@ class FilingAttempt:
         except BaseException:
             kept.drop(self.domain.database, self.record_id)
             raise
-        return outcome
+        return outcome()
+
+    def _hear(self, warnings: Sequence[RegistryError]) -> None:
+        self.told = warnings
+
+    def _stated(self) -> Iterator[tuple[str, StatedVersion]]:
+        """Yield what documents say of their versions, and which of them come too late."""
+        for one in self.made.documents:
+            if one.is_deprecated:
+                yield one.entry_uuid, replace(one.stated or StatedVersion(), is_late=True)
+            elif one.stated is not None:
+                yield one.entry_uuid, one.stated
 
     def _documents(self, documents: dict[str, StagedDocument]) -> Mapping[str, tuple[str, Code]]:
         """Collect the staged documents by the ids of their entries, and render what has to be."""
@@ -244,15 +282,14 @@ class FilingAttempt:
         )
 
     def _in_commit(
-        self, outcome: FilingOutcome, kept: KeptMessage, further_sets: Sequence[str]
+        self, outcome: Callable[[], FilingOutcome], kept: KeptMessage, further_sets: Sequence[str]
     ) -> Callable[[Connection], None]:
         plan, chosen = self.made, self.chosen
         assert chosen is not None
-        record = self._record(outcome, further_sets)
 
         def write(connection: Connection) -> None:
+            record = self._record(outcome(), further_sets)
             reports.write(connection, plan.numbers, plan.known, plan.changed_rows)
-            submissions.deprecate_new(connection, plan.documents, outcome.submission_set)
             if self.stores_results:
                 observations.write(connection, results.of_documents(plan.documents))
             orders.write(connection, self.content.orders, chosen.patient_id, self.record_id)
@@ -306,7 +343,11 @@ class FilingAttempt:
         with self.domain.database.read() as connection:
             if self.updates is None and records.replayed(connection, self.keys):
                 return True
-            return reports.of_numbers(connection, self.made.numbers) != self.made.known
+            known = reports.of_numbers(connection, self.made.numbers)
+            if known != self.made.known:
+                return True
+            now = _latest(connection, known.values())
+            return _standing(now) != _standing(self.entries)
 
     def hold(self, awaited: PatientAwaited) -> FilingOutcome:
         """Keep a message until the patient feed has brought its patient."""
@@ -356,7 +397,11 @@ class FilingAttempt:
         ]
         return FilingOutcome(
             state="filed" if made else "indexed",
-            findings=[*self.findings, *plan.findings],
+            findings=[
+                *self.findings,
+                *plan.findings,
+                *registry_answers.warnings(self.told, plan.documents),
+            ],
             record_id=self.record_id,
             documents=made,
             submission_set=submission.submission_set.id if submission else "",
@@ -426,6 +471,21 @@ def _latest(connection: Connection, known: Iterable[FiledReport]) -> Mapping[str
     view = RegistryView(connection, _MOST, EVERYTHING)
     found = view.find(DocumentEntry, [Comparison("unique_id", Operator.EQUAL, ids)])
     return {one.thing.unique_id or "": one.thing for one in found}
+
+
+def _standing(entries: Mapping[str, DocumentEntry]) -> set[tuple[str, str | None, str | None]]:
+    return {(key, one.version, one.availability_status) for key, one in entries.items()}
+
+
+def _having(connection: Connection) -> Callable[[str, str], bool]:
+    view = RegistryView(connection, _MOST, EVERYTHING)
+
+    def has_content(unique_id: str, content: str) -> bool:
+        wanted = Comparison("unique_id", Operator.EQUAL, (unique_id,))
+        found = view.find(DocumentEntry, [wanted])
+        return any(one.thing.hash == content for one in found)
+
+    return has_content
 
 
 def _taken(connection: Connection) -> Callable[[str], bool]:

@@ -11,18 +11,19 @@ from typing import Final
 
 from xds import base64_blocks
 from xds.content import defaults
+from xds.content.reading.rules import ReadingRules
+from xds.content.versions import reading as versions
 from xds.messaging.incoming import RawBytes
 from xds.messaging.model import CarriedContent
 from xds.messaging.verdicts import CORRUPT, MIME, ContentRefused, refused
 from xds.metadata.objects import Code
+from xds.metadata.submission import StatedVersion
 from xds.parsing import MalformedXML, parse
 from xds.repository.repository import DocumentRepository
 from xds.repository.store import StagedDocument, StoreError
 
 _ENDS: Final = 1024
 """Bytes of either end that are looked at."""
-_XML_BYTES: Final = 8 << 20
-"""Of an XML document that is parsed; a larger one is taken by its beginning alone."""
 _HL7: Final = "urn:hl7-org:v3"
 
 _MAGIC: Final[tuple[tuple[bytes, str], ...]] = (
@@ -64,6 +65,8 @@ class StagedContent:
     text: Sequence[tuple[int, int]] = ()
     """The stretches of the message that are, one after the other, the base64 of the document as
     :func:`base64_blocks.encode` writes it; none where its text is another one."""
+    stated: StatedVersion | None = None
+    """What a CDA or FHIR document says of its versions."""
 
 
 class _ContentLook:
@@ -82,12 +85,12 @@ class _ContentLook:
                 self.head = (self.head + block[:_ENDS])[:_ENDS]
             self.tail = (self.tail + block[-_ENDS:])[-_ENDS:]
             self._size += len(block)
-            if self.head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
+            if self.head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith((b"<", b"{")):
                 self._keep(block)
             yield block
 
     def _keep(self, block: bytes) -> None:
-        if self._size <= _XML_BYTES:
+        if self._size <= versions.MOST_BYTES:
             self.whole.append(block)
         else:
             self.whole.clear()
@@ -125,10 +128,13 @@ class _TextComparison:
         return self._is_same and not self._ahead and not any(self._text)
 
 
-def stage(repository: DocumentRepository, content: CarriedContent, raw: RawBytes) -> StagedContent:
+def stage(
+    repository: DocumentRepository, content: CarriedContent, raw: RawBytes, rules: ReadingRules
+) -> StagedContent:
     """Take a document in; ContentRefused (CORRUPT, MIME) where it is not what it should be.
 
-    ``raw`` is the message. TransactionFailure or StoreError where the store cannot take it.
+    ``raw`` is the message; by ``rules`` it is read for its versions. TransactionFailure or
+    StoreError where the store cannot take it.
     """
     stretches = content.text()
     compared = _TextComparison(block for one in stretches for block in raw(*one))
@@ -145,6 +151,7 @@ def stage(repository: DocumentRepository, content: CarriedContent, raw: RawBytes
         mime_type=mime_type,
         format_code=format_code,
         text=stretches if compared.is_same() else (),
+        stated=versions.read(b"".join(look.whole), rules) if look.whole else None,
     )
 
 
@@ -217,7 +224,7 @@ def _is_form_of(declared: str, found: str) -> bool:
 
 def _format_code(look: _ContentLook, content: CarriedContent) -> Code | None:
     """Return the formatCode of a CDA document by its templates; refused where XML is broken."""
-    if not look.whole:
+    if not look.whole:  # it is larger than what is read, and is taken by its beginning
         return None
     try:
         root = parse(b"".join(look.whole))

@@ -22,6 +22,7 @@ from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
 from xds.metadata.datatypes import HD, XCN, XON, CXi
 from xds.metadata.objects import Author, Code, DocumentEntry, SubmissionSet
+from xds.metadata.unique_ids import as_reference
 
 SNOMED: Final = "2.16.840.1.113883.6.96"
 _CONFIDENTIALITY: Final = "2.16.840.1.113883.5.25"
@@ -111,8 +112,12 @@ class EntryMaker:
         unique_id: str,
         mime_type: str,
         format_code: Code,
+        names: Iterable[str] = (),
     ) -> DocumentEntry:
-        """Return the DocumentEntry of a document; hash, size and place are the repository's."""
+        """Return the DocumentEntry of a document; hash, size and place are the repository's.
+
+        ``names`` is what the document calls itself.
+        """
         flavour = self.flavour
         title = document.title or report.title
         return DocumentEntry.create(
@@ -140,7 +145,7 @@ class EntryMaker:
             patient_id=self.chosen.patient_id,
             source_patient_id=self.chosen.source_patient_id,
             source_patient_info=self._source_patient_info(),
-            reference_id_list=tuple(dict.fromkeys(self._references(report, unique_id))),
+            reference_id_list=tuple(dict.fromkeys(self._references(report, unique_id, names))),
             fhir_elements=self.doc_status(report.status),
             source_message=self.record_id,
         )
@@ -195,7 +200,9 @@ class EntryMaker:
         ids = dict.fromkeys(one.cx for one in self.patient.identifiers)
         return (f"PID-3|{'~'.join(ids)}", *said)
 
-    def _references(self, report: MessageReport, unique_id: str) -> Iterator[str]:
+    def _references(
+        self, report: MessageReport, unique_id: str, names: Iterable[str]
+    ) -> Iterator[str]:
         for number in report.placer_numbers:
             yield self._reference(number, _ORDER)
         own = (report.number,) if report.number and report.number.value != unique_id else ()
@@ -210,6 +217,9 @@ class EntryMaker:
         for one in report.unique_ids:
             if one != unique_id:
                 yield str(CXi(one, _UNIQUE_ID))
+        for name in names:
+            if name != unique_id:
+                yield as_reference(name)
 
     def _reference(self, number: EntityNumber, kind: str) -> str:
         if kind == _UNIQUE_ID and datatypes.is_oid(number.value):

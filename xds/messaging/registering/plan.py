@@ -18,6 +18,8 @@ from xds.messaging.registering.versions import FiledReport
 from xds.messaging.verdicts import MessageFinding
 from xds.metadata.ebrim import new_uuid
 from xds.metadata.objects import DocumentEntry
+from xds.metadata.submission import StatedVersion
+from xds.registry.versions.set_rows import KnownDocument
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,9 @@ class NewDocument:
     replaced: tuple[DocumentEntry, ...] = ()
     appended_to: DocumentEntry | None = None
     is_deprecated: bool = False
+    """Whether the message itself comes too late."""
+    stated: StatedVersion | None = None
+    """What the document says of its versions."""
     key: tuple[str, str, str]
     """Of its row."""
 
@@ -74,6 +79,10 @@ class RegistryNow:
     """The latest versions of the documents of ``known``, by uniqueId."""
     is_taken: Callable[[str], bool]
     """Tells whether a uniqueId is registered."""
+    has_content: Callable[[str, str], bool] = lambda _, __: False
+    """Tells whether a uniqueId is registered for a document of a SHA-1."""
+    versions: Mapping[str, KnownDocument] = field(default_factory=dict)
+    """What the documents of ``known`` say of their versions, by their logicalIDs."""
 
 
 def reports_of(content: MessageContent) -> list[MessageReport]:

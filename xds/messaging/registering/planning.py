@@ -45,6 +45,7 @@ from xds.messaging.verdicts import (
 from xds.metadata import vocabulary as v
 from xds.metadata.datatypes import is_oid
 from xds.metadata.objects import DocumentEntry
+from xds.metadata.submission import StatedVersion
 
 _MDM: Final = "MDM"
 
@@ -61,6 +62,10 @@ class Planner:
     record_id: str
     digests: Callable[[MessageDocument], str]
     """Returns the SHA-1 of what the sender said in a document."""
+    stated: Callable[[MessageDocument], StatedVersion | None]
+    """Returns what a document says of its versions."""
+    believes_lower: bool = True
+    """Whether a document that says to be of an earlier version is one."""
     plan: FilingPlan = field(default_factory=FilingPlan)
 
     def make(self) -> FilingPlan:
@@ -182,14 +187,7 @@ class Planner:
         content = self.digests(document)
         key = self._key(report, document)
         row = self.plan.rows.get(key)
-        coming = ComingVersion(
-            content=content,
-            status=report.status,
-            version_time=report.version_time or self.content.envelope.sent,
-            patient_id=self.patient_id,
-            is_available=report.is_available,
-            location=document.location or report.location,
-        )
+        coming = self._coming(report, document, row)
         known, entry = self._standing(row)
         decision = self._decided(row, known, entry, coming)
         self.plan.findings += decision.findings
@@ -197,10 +195,11 @@ class Planner:
             self.decide(decision.decision)
         if decision.step == "status" and entry is not None and row is not None:
             self._change_status(row, entry, report, coming)
-        if decision.step not in ("register", "deprecated", "replace"):
+        if decision.step in ("nothing", "status"):
             return
         is_deprecated = decision.step == "deprecated"
-        if is_deprecated and row and self.now.is_taken(self.ids.of_document(key, content, 0)):
+        is_lower = decision.step == "lower"
+        if row and (is_deprecated or is_lower) and self._is_here(report, key, content):
             self.decide("the content is here, as Deprecated")
             return
         unique_id = self._unique_id(report, document, content, is_first=row is None)
@@ -216,10 +215,11 @@ class Planner:
             replaced=() if is_deprecated else tuple(replaced),
             appended_to=parent_entry,
             is_deprecated=is_deprecated,
+            stated=self.stated(document),
             key=key,
         )
         self.plan.documents.append(new)
-        if not (is_deprecated and row is not None):
+        if row is None or not (is_deprecated or is_lower):
             self._put_filed(new, coming)
         for one in replacing if not is_deprecated else ():
             self.put(
@@ -230,6 +230,35 @@ class Planner:
                     message=self.record_id,
                 )
             )
+
+    def _coming(
+        self, report: MessageReport, document: MessageDocument, row: FiledReport | None
+    ) -> ComingVersion:
+        return ComingVersion(
+            content=self.digests(document),
+            status=report.status,
+            version_time=report.version_time or self.content.envelope.sent,
+            patient_id=self.patient_id,
+            is_available=report.is_available,
+            location=document.location or report.location,
+            order=self._order(row, document),
+        )
+
+    def _order(self, row: FiledReport | None, document: MessageDocument) -> int:
+        """Compare the versions that a document and the filed one of its number say to be."""
+        said = self.stated(document)
+        filed = self.now.versions.get(row.entry_uuid or "") if row else None
+        if said is None or filed is None or said.set_id != filed.set_id:
+            return 0
+        order = filed.order(said)
+        return order if order > 0 or self.believes_lower else 0
+
+    def _is_here(self, report: MessageReport, key: tuple[str, str, str], content: str) -> bool:
+        """Tell whether a content is registered under its number, as an earlier version."""
+        minted = self.ids.of_document(key, content, 0)
+        return self.now.is_taken(minted) or any(
+            self.now.has_content(one, content) for one in report.unique_ids
+        )
 
     def _put_filed(self, new: NewDocument, coming: ComingVersion) -> None:
         report, awaited = new.report, ""

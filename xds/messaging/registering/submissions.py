@@ -2,17 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sqlalchemy import Connection
-
 from xds.messaging.registering.metadata import RESTRICTED, EntryMaker
 from xds.messaging.registering.plan import EntryChange, NewDocument
-from xds.metadata import datatypes, ebrim
+from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_57
 from xds.metadata.objects import Association, Code, DocumentEntry, MetadataObject
 from xds.metadata.submission import Registration, Submission
-from xds.registry import consequences, events
-from xds.registry.consequences import Consequences, StatusChange
 from xds.registry.versions import entries as versions
 
 
@@ -51,6 +47,7 @@ def _entry(maker: EntryMaker, new: NewDocument, mime_type: str, format_code: Cod
         unique_id=new.unique_id,
         mime_type=mime_type,
         format_code=format_code,
+        names=new.stated.names if new.stated is not None else (),
     )
 
 
@@ -118,18 +115,3 @@ def _version(maker: EntryMaker, change: EntryChange, symbolic: str) -> DocumentE
     if change.restricts:
         made = made.updated(confidentiality_code=(RESTRICTED,))
     return made
-
-
-def deprecate_new(
-    connection: Connection, documents: Sequence[NewDocument], submission_set: str
-) -> None:
-    """Deprecate documents in the commit that registers them: they came too late."""
-    late = tuple(
-        StatusChange(DocumentEntry, one.entry_uuid, v.DEPRECATED)
-        for one in documents
-        if one.is_deprecated
-    )
-    if late:
-        now = datatypes.now()
-        told = consequences.apply(connection, Consequences(statuses=late), now=now)
-        events.write(connection, told, at=now, submission_set=submission_set)

@@ -3,6 +3,20 @@
 A document is told from others by the number that its sender gave it, the authority of the number,
 and the slot among the documents of one number. Content decides before times, and times before the
 order of arrival: several connections keep no order among each other.
+
+A CDA or FHIR document may say within of which version it is, too, and what it replaces. Message and
+document then share the decision:
+
+* What a message does (MDM T10, T06 and T11, a status) holds, whatever the document within says of
+  the same other document: a T10 replaces its parent, an addendum leaves it as it is.
+* Which of two documents of one number is the later one, the documents tell where both are of one
+  set: their authors count versions, while times of messages are often those of their sending. An
+  earlier version is given to the registry, which files it as Deprecated or refuses it as its option
+  ``lower_versions`` says; with ``keep``, versions are not believed, and times decide. ``late =
+  "replace"`` of a flavour lets whatever comes last be current. A preliminary document does not
+  replace a final one, whatever its version.
+* Of what other numbers or other doors brought, the registry decides alone, by what the document
+  says (:mod:`xds.registry.versions.placing`): one document of a set is current.
 """
 
 from collections.abc import Iterator
@@ -15,8 +29,9 @@ from xds.messaging.verdicts import DUPLICATE_ID, OLDER, PATIENT_ID, MessageFindi
 
 ReportState = Literal["announced", "filed", "cancelled"]
 
-VersionStep = Literal["nothing", "register", "deprecated", "replace", "status"]
+VersionStep = Literal["nothing", "register", "deprecated", "lower", "replace", "status"]
 """``register``: as a new document. ``deprecated``: as one that is Deprecated from the first.
+``lower``: as an earlier version than what is filed, of which the registry decides.
 ``replace``: as the replacement of what is filed. ``status``: the same content, whose status has
 changed."""
 
@@ -68,6 +83,17 @@ class ComingVersion:
     patient_id: str
     is_available: bool = True
     location: str = ""
+    order: int = 0
+    """1 if it says to be of a later version than the filed document, -1 if of an earlier one; 0
+    where they do not both say it."""
+
+    def is_after(self, filed: FiledReport) -> bool:
+        """Tell whether it is later: by what the documents say, else by the times of messages."""
+        return self.order > 0 if self.order else is_later(self.version_time, filed.version_time)
+
+    def is_before(self, filed: FiledReport) -> bool:
+        """Tell whether it is earlier, by the same."""
+        return self.order < 0 if self.order else is_later(filed.version_time, self.version_time)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +139,7 @@ def _first(coming: ComingVersion) -> Iterator[MessageFinding]:
 def _after_cancellation(
     filed: FiledReport, coming: ComingVersion, new: VersionStep, flavour: Flavour
 ) -> VersionDecision:
-    if is_later(coming.version_time, filed.version_time):
+    if coming.is_after(filed):
         return VersionDecision(step=new, decision="it is newer than the cancellation of the number")
     if filed.entry_uuid and filed.content == coming.content:
         return VersionDecision(step="nothing", decision="it was cancelled before")
@@ -142,8 +168,10 @@ def _same(filed: FiledReport, coming: ComingVersion) -> VersionDecision:
 
 
 def _other(filed: FiledReport, coming: ComingVersion, flavour: Flavour) -> VersionDecision:
+    if coming.order < 0 and flavour.late != "replace":
+        return VersionDecision(step="lower", decision="it says to be an earlier version")
     lower = _RANKS.get(coming.status, 0) < _FINAL <= _RANKS.get(filed.status, 0)
-    if lower or is_later(filed.version_time, coming.version_time):
+    if lower or coming.is_before(filed):
         reason = "a final version is filed" if lower else "it is older than the version filed"
         if flavour.late == "ignore":
             return VersionDecision(step="nothing", findings=(_older(coming, reason),))
