@@ -1,4 +1,4 @@
-"""Statements that are kept, by a short way to the driver.
+"""Statements that are kept, by a short way to the driver; INSERTs are in :mod:`.statements`.
 
 SQLAlchemy looks at a statement anew for each call, which takes several times what the database does
 for the documents of one patient. Here it is asked once for each statement, and what it said of
@@ -10,12 +10,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Dialect, Select
+from sqlalchemy import Connection, Delete, Dialect, Select, Update
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
+from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
 from sqlalchemy.sql.selectable import CompoundSelect
 
-Query = Select[Any] | CompoundSelect[Any] | ReturningUpdate[Any] | ReturningInsert[Any]
+Query = (
+    Select[Any]
+    | CompoundSelect[Any]
+    | ReturningUpdate[Any]
+    | ReturningInsert[Any]
+    | ReturningDelete[Any]
+)
 Convert = Callable[[Any], Any]
 
 _STATEMENTS: Final = 1_000
@@ -37,6 +43,27 @@ def fetch(
     finally:
         cursor.close()
     return prepared.converted(rows) if prepared.converts else rows
+
+
+def change(
+    connection: Connection, statement: Update | Delete, rows: Iterable[Mapping[str, Any]]
+) -> None:
+    """Run an UPDATE or DELETE for each row of values for its bindparams.
+
+    As for :func:`fetch`, it must be a statement that is kept.
+    """
+    prepared = _prepared(statement, connection.dialect)
+    bound = [prepared.bound(values) for values in rows]
+    if not bound:
+        return
+    cursor = connection.connection.cursor()
+    try:
+        if len(bound) == 1:
+            cursor.execute(prepared.text, bound[0])
+        else:
+            cursor.executemany(prepared.text, bound)
+    finally:
+        cursor.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +103,7 @@ class _Prepared:
 
 
 @lru_cache(_STATEMENTS)
-def _prepared(statement: Query, dialect: Dialect) -> _Prepared:
+def _prepared(statement: Query | Update | Delete, dialect: Dialect) -> _Prepared:
     compiled = statement.compile(dialect=dialect)
     assert isinstance(compiled, SQLCompiler)
     assert not compiled.post_compile_params, "a list is one parameter"
@@ -85,7 +112,11 @@ def _prepared(statement: Query, dialect: Dialect) -> _Prepared:
         text=compiled.string,
         parameters=tuple((name, _convert(compiled, name)) for name in names),
         has_names=compiled.positiontup is None,
-        own={name: value for name, value in compiled.params.items() if value is not None},
+        own={
+            name: compiled.params[name]
+            for one, name in compiled.bind_names.items()
+            if not one.required
+        },
         converts=tuple(_converts(statement, dialect)),
     )
 
@@ -95,7 +126,9 @@ def _convert(compiled: SQLCompiler, name: str) -> Convert | None:
     return of_type.bind_processor(compiled.dialect)
 
 
-def _converts(statement: Query, dialect: Dialect) -> Iterator[tuple[int, Convert]]:
+def _converts(
+    statement: Query | Update | Delete, dialect: Dialect
+) -> Iterator[tuple[int, Convert]]:
     for number, column in enumerate(statement.exported_columns):
         convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
         if convert is not None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, update
+from sqlalchemy import Connection, bindparam, update
 
 from xds.database.access import announce
 from xds.database.statements import insert_rows
@@ -173,7 +173,7 @@ class Matcher:
         announce(connection, TOPIC)
 
 
-def _is_told(row: Row[Any], one: _Told) -> bool:
+def _is_told(row: Any, one: _Told) -> bool:
     """Tell whether a subscription still asks for it, as its row is in the commit."""
     return row.begins is not None and row.begins < one.event
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from xds.database.access import Database
 from xds.notification.model import NotificationKind, SubscriptionState
@@ -100,7 +100,7 @@ def fits(row: Any, *, numbered: int) -> int:
 
 
 def refilled(
-    database: Database, connection: Connection, row: Row[Any], now: Mapping[str, Any]
+    database: Database, connection: Connection, row: Any, now: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     """Put into the queue what has room there, and return the columns that change by it.
 
@@ -121,9 +121,8 @@ class CurrentRow:
         self._row = row
         self._now = now
 
-    @property
-    def _mapping(self) -> Mapping[str, Any]:
-        return {**self._row._mapping, **self._now}
+    def _asdict(self) -> Mapping[str, Any]:
+        return {**self._row._asdict(), **self._now}
 
     def __getattr__(self, name: str) -> Any:
         return self._now[name] if name in self._now else getattr(self._row, name)

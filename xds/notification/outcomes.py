@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from xds.database.access import Database
 from xds.notification import numbers, rows, transitions
@@ -38,7 +38,7 @@ class Outcomes:
                 told[row.pk] = values
         rows.advanced(connection, told)
 
-    def _note(self, moment: Moment, row: Row[Any], outcome: TargetOutcome) -> Mapping[str, Any]:
+    def _note(self, moment: Moment, row: Any, outcome: TargetOutcome) -> Mapping[str, Any]:
         """Note an outcome; return the columns that are still to be written."""
         own = [
             one
@@ -60,7 +60,7 @@ class Outcomes:
         return {}
 
     def _advance(
-        self, moment: Moment, row: Row[Any], taken: Sequence[QueuedNotification]
+        self, moment: Moment, row: Any, taken: Sequence[QueuedNotification]
     ) -> Mapping[str, Any]:
         """Return the columns of how far notifications were taken."""
         last = max((one.number for one in taken if one.moves), default=0)
@@ -70,7 +70,7 @@ class Outcomes:
         return numbers.refilled(moment.database, moment.connection, row, told)
 
     def _recover(
-        self, moment: Moment, row: Row[Any], taken: Sequence[QueuedNotification]
+        self, moment: Moment, row: Any, taken: Sequence[QueuedNotification]
     ) -> Mapping[str, Any]:
         """Have a subscription be ACTIVE again whose target takes something; return its columns."""
         if not (taken and row.recovers and row.state == _S.ERROR):

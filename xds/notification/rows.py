@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, text, update
+from sqlalchemy import Connection, bindparam, insert, select, text, update
 
-from xds.database.reading import fetch
+from xds.database.lists import one_of
+from xds.database.reading import change, fetch
 from xds.metadata.criteria import Criterion
 from xds.metadata.objects import DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.notification import filters, rights
@@ -30,10 +31,7 @@ _Columns = namedtuple("_Columns", subscription.c.keys())  # type: ignore[misc]
 _BY_ID: Final = select(subscription).where(_C.id == bindparam("wanted"))
 _BY_KEY: Final = select(subscription).where(_C.pk == bindparam("wanted"))
 _LOCKED: Final = (
-    select(subscription)
-    .where(_C.pk.in_(bindparam("keys", expanding=True)))
-    .order_by(_C.pk)
-    .with_for_update()
+    select(subscription).where(one_of.named(_C.pk, "keys")).order_by(_C.pk).with_for_update()
 )
 _ADVANCED: Final = (
     update(subscription)
@@ -141,7 +139,7 @@ def secrets_of(row: Any) -> Secrets:
     return Secrets(**json.loads(row.secrets))
 
 
-def row_of(connection: Connection, subscription_id: str) -> Row[Any] | None:
+def row_of(connection: Connection, subscription_id: str) -> Any | None:
     """Return the row of an id, if there is one."""
     return connection.execute(_BY_ID, {"wanted": subscription_id}).one_or_none()
 
@@ -151,10 +149,11 @@ def row_of_key(connection: Connection, key: int) -> Any:
     return next((_Columns(*row) for row in fetch(connection, _BY_KEY, {"wanted": key})), None)
 
 
-def locked(connection: Connection, keys: Iterable[int]) -> Sequence[Row[Any]]:
+def locked(connection: Connection, keys: Iterable[int]) -> Sequence[Any]:
     """Return rows by their keys and keep others from them: in one order, so without deadlock."""
     wanted = sorted(set(keys))
-    return connection.execute(_LOCKED, {"keys": wanted}).all() if wanted else []
+    found = fetch(connection, _LOCKED, {"keys": wanted}) if wanted else []
+    return [_Columns(*row) for row in found]
 
 
 def next_revision(connection: Connection) -> int:
@@ -177,5 +176,4 @@ def advanced(connection: Connection, told: Mapping[int, Mapping[str, Any]]) -> N
         for key, columns in told.items()
         if columns
     ]
-    if values:
-        connection.execute(_ADVANCED, values)
+    change(connection, _ADVANCED, values)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
 from xds.config import Config
 from xds.database.access import Database, InCommit, announce, retried
@@ -230,7 +230,7 @@ class Subscriptions:
         """
         found: list[int] = []
 
-        def act(moment: Moment, row: Row[Any]) -> None:
+        def act(moment: Moment, row: Any) -> None:
             if row.state not in (SubscriptionState.ACTIVE, SubscriptionState.ERROR):
                 raise WrongState(row.state)
             last = row.numbered if until is None else min(until, row.numbered)
@@ -267,7 +267,7 @@ class Subscriptions:
         Where it was fetched in a round that is over, as by a replay, it counts as not fetched.
         """
 
-        def act(moment: Moment, row: Row[Any]) -> None:
+        def act(moment: Moment, row: Any) -> None:
             if of_round is not None and row.round != of_round:
                 return
             last = max(row.delivered, min(number, row.numbered))
@@ -297,7 +297,7 @@ class Subscriptions:
     def _change(
         self,
         subscription_id: str,
-        act: Callable[[Moment, Row[Any]], None],
+        act: Callable[[Moment, Any], None],
         in_commit: InCommit | None = None,
     ) -> Subscription:
         """Do something with a subscription that lives; return it as it is then."""
@@ -312,14 +312,14 @@ class Subscriptions:
 
         return retried(once)
 
-    def _living(self, connection: Connection, subscription_id: str) -> Row[Any]:
+    def _living(self, connection: Connection, subscription_id: str) -> Any:
         found = rows.row_of(connection, subscription_id)
         locked = () if found is None else rows.locked(connection, [found.pk])
         if not locked or locked[0].state == SubscriptionState.ENDED:
             raise UnknownSubscription
         return locked[0]
 
-    def _found(self, connection: Connection, subscription_id: str) -> Row[Any]:
+    def _found(self, connection: Connection, subscription_id: str) -> Any:
         row = rows.row_of(connection, subscription_id)
         assert row is not None, "it is locked"
         return row

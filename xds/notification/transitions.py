@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from xds.database.access import Database
 from xds.notification import numbers, rows
@@ -43,12 +43,12 @@ class Moment:
     now: int
     patience: Patience
 
-    def written(self, row: Row[Any], values: Mapping[str, Any], *, matched: bool = False) -> None:
+    def written(self, row: Any, values: Mapping[str, Any], *, matched: bool = False) -> None:
         """Write columns of a row, with when the keeper has to look at it.
 
         ``matched`` says that it changes what is matched, or how.
         """
-        due = _due({**row._mapping, **values}, self.patience)
+        due = _due({**row._asdict(), **values}, self.patience)
         changes = {**values, "due": due}
         if matched:
             changes["revision"] = rows.next_revision(self.connection)
@@ -75,7 +75,7 @@ def first(new_has_handshake: bool, now: int, heartbeat: int | None) -> Mapping[s
     return {"state": state, "created": now, "beats": beats}
 
 
-def activate(moment: Moment, row: Row[Any]) -> None:
+def activate(moment: Moment, row: Any) -> None:
     """Have what happens sent: the target has taken the handshake, or an operator resumes it."""
     begins = moment.last_event() if row.begins is None else row.begins
     beats = None if row.heartbeat is None else moment.now + row.heartbeat * 1000
@@ -85,7 +85,7 @@ def activate(moment: Moment, row: Row[Any]) -> None:
     moment.written(row, filled, matched=row.begins is None)
 
 
-def request(moment: Moment, row: Row[Any]) -> None:
+def request(moment: Moment, row: Any) -> None:
     """Ask the target whether it answers.
 
     Of a subscription in ERROR, what it has not been told follows; one that was OFF begins anew.
@@ -105,7 +105,7 @@ def request(moment: Moment, row: Row[Any]) -> None:
     moment.written(row, values)
 
 
-def pause(moment: Moment, row: Row[Any]) -> None:
+def pause(moment: Moment, row: Any) -> None:
     """Send nothing until it is resumed; what happens is numbered and kept."""
     if row.state not in (_S.ACTIVE, _S.ERROR):
         raise WrongState(row.state)
@@ -114,14 +114,14 @@ def pause(moment: Moment, row: Row[Any]) -> None:
     moment.written(row, {**values, "failed_since": None})
 
 
-def resume(moment: Moment, row: Row[Any]) -> None:
+def resume(moment: Moment, row: Any) -> None:
     """Send again, and first what was not sent meanwhile."""
     if row.state != _S.PAUSED:
         raise WrongState(row.state)
     activate(moment, row)
 
 
-def replay(moment: Moment, row: Row[Any], number: int) -> None:
+def replay(moment: Moment, row: Any, number: int) -> None:
     """Send all from a number on, in order, with the ids that they have."""
     if row.state in (_S.OFF, _S.ENDED):
         raise WrongState(row.state)
@@ -138,7 +138,7 @@ def replay(moment: Moment, row: Row[Any], number: int) -> None:
 
 def stop(
     moment: Moment,
-    row: Row[Any],
+    row: Any,
     state: SubscriptionState,
     reason: str,
     *,
@@ -162,7 +162,7 @@ def stop(
     moment.written(row, values, matched=True)
 
 
-def fail(moment: Moment, row: Row[Any], reason: str) -> None:
+def fail(moment: Moment, row: Any, reason: str) -> None:
     """Note that the target does not take what is sent."""
     if row.state == _S.REQUESTED:
         numbers.withdraw(moment.database, moment.connection, row)
@@ -175,12 +175,12 @@ def fail(moment: Moment, row: Row[Any], reason: str) -> None:
         moment.written(row, {"reason": reason})
 
 
-def given_up(row: Row[Any]) -> SubscriptionState:
+def given_up(row: Any) -> SubscriptionState:
     """Return what a subscription becomes whose target fails for too long."""
     return _S.ENDED if row.recovers else _S.OFF
 
 
-def renew(moment: Moment, row: Row[Any], ends: int | None) -> None:
+def renew(moment: Moment, row: Any, ends: int | None) -> None:
     """Have it end at another time."""
     if row.state == _S.ENDED:
         raise WrongState(row.state)

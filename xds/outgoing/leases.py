@@ -25,7 +25,8 @@ from sqlalchemy import (
 )
 
 from xds.database.access import Database
-from xds.database.reading import fetch
+from xds.database.lists import none_of, one_of
+from xds.database.reading import change, fetch
 from xds.outgoing.delivery import Delivery, Undeliverable
 from xds.outgoing.tables import delivery, delivery_arrival, delivery_body, delivery_target
 
@@ -63,7 +64,7 @@ _NEW_TARGET: Final = text(
 _NEXT: Final = select(
     exists(select(delivery_arrival.c.pk)),
     select(_T.due)
-    .where(_T.channel.in_(bindparam("channels", expanding=True)))
+    .where(one_of.named(_T.channel, "channels"))
     .order_by(_T.due)
     .limit(1)
     .scalar_subquery(),
@@ -72,8 +73,8 @@ _DUE: Final = (
     select(_T.channel, _T.target, _T.host, _T.attempts, _T.version)
     .where(
         _T.due <= bindparam("now"),
-        _T.channel.in_(bindparam("channels", expanding=True)),
-        _T.host.not_in(bindparam("busy", expanding=True)),
+        one_of.named(_T.channel, "channels"),
+        none_of.named(_T.host, "busy"),
     )
     .order_by(_T.due)
     .limit(bindparam("most"))
@@ -103,10 +104,8 @@ _BODY_PART: Final = select(delivery_body.c.content).where(
     delivery_body.c.delivery == bindparam("of"), delivery_body.c.part == bindparam("number")
 )
 # by its id: SQLite gives a new delivery the pk of one that was dropped while it was sent
-_DELIVERED: Final = delete(delivery).where(_D.id.in_(bindparam("ids", expanding=True)))
-_PARTS_OF: Final = delete(delivery_body).where(
-    delivery_body.c.delivery.in_(bindparam("ids", expanding=True))
-)
+_DELIVERED: Final = delete(delivery).where(one_of.named(_D.id, "ids"))
+_PARTS_OF: Final = delete(delivery_body).where(one_of.named(delivery_body.c.delivery, "ids"))
 _EMPTIED: Final = delete(delivery_target).where(
     _OWN, _T.version == bindparam("seen"), ~exists(select(_D.pk).where(_WAITS))
 )
@@ -186,8 +185,8 @@ class Failure:
 
 def arrive(connection: Connection, now: int, delays: Mapping[str, float]) -> int:
     """Give the targets of new deliveries their rows; return how many arrivals there were."""
-    rows = connection.execute(_ARRIVED).all()
-    targets = {(row.channel, row.target): row.host for row in rows}
+    rows = fetch(connection, _ARRIVED, {})
+    targets = {(channel, target): host for channel, target, host in rows}
     made = [
         {"channel": c, "target": t, "host": host, "due": now + round(delays.get(c, 0.0) * 1000)}
         for (c, t), host in sorted(targets.items())  # in one order: no deadlock
@@ -199,7 +198,7 @@ def arrive(connection: Connection, now: int, delays: Mapping[str, float]) -> int
 
 def next_due(connection: Connection, channels: Sequence[str]) -> int | None:
     """Return when a target is due, 0 where deliveries have arrived; None where nothing waits."""
-    arrived, due = connection.execute(_NEXT, {"channels": list(channels)}).one()
+    ((arrived, due),) = fetch(connection, _NEXT, {"channels": list(channels)})
     return 0 if arrived else due
 
 
@@ -208,21 +207,18 @@ def due(
 ) -> list[Taken]:
     """Return targets that may be taken, those due first, and keep others from them."""
     asked = {"now": now, "channels": list(channels), "busy": list(busy), "most": most}
-    return [Taken(*row) for row in connection.execute(_DUE, asked)]
+    return [Taken(*row) for row in fetch(connection, _DUE, asked)]
 
 
 def take(connection: Connection, now: int, holder: str, chosen: Sequence[Taken]) -> None:
     """Take targets until the lease ends."""
-    if chosen:
-        connection.execute(
-            _TAKE, [{**_of(one), "end": now + LEASE, "me": holder} for one in chosen]
-        )
+    end = now + LEASE
+    change(connection, _TAKE, [{**_of(one), "end": end, "me": holder} for one in chosen])
 
 
 def renew(connection: Connection, now: int, holder: str, held: Iterable[Taken]) -> None:
     """Have leases last longer, where they are still the holder's."""
-    if rows := [{**one.parameters(holder), "end": now + LEASE} for one in held]:
-        connection.execute(_RENEW, rows)
+    change(connection, _RENEW, [{**one.parameters(holder), "end": now + LEASE} for one in held])
 
 
 def load(
@@ -282,25 +278,22 @@ def _only(database: Database, query: Any, **asked: object) -> bytes:
 def delivered(connection: Connection, done: Sequence[Delivery]) -> None:
     """Remove deliveries that have been taken."""
     if done:
-        connection.execute(_DELIVERED, {"ids": [one.id for one in done]})
+        change(connection, _DELIVERED, [{"ids": [one.id for one in done]}])
     if long := [one.id for one in done if one.parts]:
-        connection.execute(_PARTS_OF, {"ids": long})
+        change(connection, _PARTS_OF, [{"ids": long}])
 
 
 def succeeded(connection: Connection, holder: str, targets: Iterable[Taken]) -> None:
     """Forget the failures of targets that have taken something."""
-    if rows := [one.parameters(holder) for one in targets]:
-        connection.execute(_SUCCEEDED, rows)
+    change(connection, _SUCCEEDED, [one.parameters(holder) for one in targets])
 
 
 def let_go(connection: Connection, now: int, holder: str, targets: Sequence[Taken]) -> None:
     """Give targets back: those without deliveries go, the others are due."""
-    if not targets:
-        return
-    connection.execute(
-        _EMPTIED, [{**one.parameters(holder), "seen": one.version} for one in targets]
-    )
-    connection.execute(_LET_GO, [{**one.parameters(holder), "at": now} for one in targets])
+    own = [one.parameters(holder) for one in targets]
+    emptied = [{**row, "seen": one.version} for row, one in zip(own, targets, strict=True)]
+    change(connection, _EMPTIED, emptied)
+    change(connection, _LET_GO, [{**row, "at": now} for row in own])
 
 
 def failed(connection: Connection, now: int, holder: str, taken: Taken, failure: Failure) -> None:

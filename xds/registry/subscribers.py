@@ -253,7 +253,8 @@ class EventReader:
             self._introduce(seen.complete)
             return 0.0
         if turn.is_of_another(self._name):
-            return turn.seconds
+            self._ends.wait(turn.seconds)  # and not until this process commits: the other one looks
+            return 0.0
         found = self._events(seen)
         if not found:
             if seen.last > turn.noted and time.monotonic() > self._noted + _NOTE_SECONDS:
