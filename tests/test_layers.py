@@ -140,6 +140,7 @@ LESS: Final = {
     "notification": (
         "audit",
         "config",
+        "telemetry.database_metrics",
         "telemetry.metrics",
         "registry",
         "security",
@@ -214,6 +215,7 @@ LESS: Final = {
     ),
     "telemetry": (
         "config",
+        "database",
         "logs",
         "private_folder",
         "security",
@@ -231,6 +233,8 @@ LIBRARIES: Final = {
     "argon2": ("accounts.passwords",),
     "sqlalchemy": (
         "accounts",
+        "channels",
+        "telemetry.database_metrics",
         "websocket.source",
         "content.observations.filling",
         "dsub.pull_points",

@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from tests.databases import Databases
 from tests.hl7v2.wire import cx
 from tests.serving import Server, serving
 from xds.client import DocumentConsumer, TransactionRefused
+from xds.database.errors import DatabaseUnavailable
 from xds.errors import RequestRefused
 from xds.security.access import Access
 from xds.security.errors import AccessDenied, AuthenticationFailed
 from xds.security.interceptors import SUCCESS, Outcome, Result
-from xds.telemetry.metrics import Metrics
+from xds.telemetry import database_metrics
+from xds.telemetry.metrics import AskedGauge, Metrics
 from xds.telemetry.observer import TransactionObserver
 
 
@@ -91,3 +94,39 @@ def test_a_process_alone_counts_for_itself() -> None:
     assert content_type.startswith("text/plain")
     assert b'xds_transactions_total{outcome="error",transaction="ITI-18"} 1.0' in text
     assert b'xds_certificate_expiry_timestamp_seconds{option="tls_certificate"} 7.0' in text
+
+
+def test_gauges_of_one_look_at_the_database_look_once(tmp_path: Path, databases: Databases) -> None:
+    looks: list[float] = []
+
+    def look(connection: Connection) -> float:
+        looks.append(float(connection.exec_driver_sql("SELECT 7").scalar_one()))
+        return looks[-1]
+
+    gauges = [
+        AskedGauge[float](name, "told", ("of",), lambda found: {("all",): found})
+        for name in ("xds_first", "xds_second")
+    ]
+    metrics = Metrics()
+    with databases.opened(tmp_path) as database:
+        database_metrics.watch(metrics, database, look, gauges)
+        for scrape in (1, 2):
+            told = metrics.render()[1].decode()
+            assert looks == [7.0] * scrape
+            assert 'xds_first{of="all"} 7.0' in told
+            assert 'xds_second{of="all"} 7.0' in told
+
+
+def test_gauges_have_no_values_while_the_database_does_not_tell(
+    tmp_path: Path, databases: Databases
+) -> None:
+    def look(_: Connection) -> float:
+        raise DatabaseUnavailable("away")
+
+    gauge = AskedGauge[float]("xds_first", "told", (), lambda found: {(): found})
+    metrics = Metrics()
+    with databases.opened(tmp_path) as database:
+        database_metrics.watch(metrics, database, look, [gauge])
+        told = metrics.render()[1].decode()
+    assert "# TYPE xds_first gauge" in told
+    assert "\nxds_first " not in told

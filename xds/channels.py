@@ -1,13 +1,14 @@
 """The channels of the delivery queue, a row each, and what metrics tell of them."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
+
+from sqlalchemy import Connection
 
 from xds.audit import audit_log
 from xds.config import Config
 from xds.database.access import Database
-from xds.database.errors import DatabaseUnavailable
 from xds.dsub import renderer as dsub
 from xds.dsubm.rendering import NOTIFICATIONS
 from xds.fhir_messages import outbound as fhir_outbound
@@ -22,7 +23,8 @@ from xds.outgoing.delivery import Channel
 from xds.outgoing.dispatcher import Dispatcher, uncounted
 from xds.outgoing.operations import ChannelState, Failing
 from xds.soap import asynchronous
-from xds.telemetry.metrics import Metrics, Values
+from xds.telemetry import database_metrics
+from xds.telemetry.metrics import AskedGauge, Metrics, Values
 
 PROTOCOLS: Final[Sequence[NotificationProtocol]] = (
     NotificationProtocol(dsub.PROTOCOL, dsub.NotifyRenderer, recorder("ITI-53")),
@@ -46,9 +48,6 @@ CHANNELS: Final[Sequence[Callable[[Config, Database], Channel | None]]] = (
 )
 """What makes each channel; None where the options do not have it."""
 
-_SECONDS: Final = 0.5
-"""How long metrics tell the same, since they are asked for together."""
-
 
 def dispatcher(config: Config, database: Database, metrics: Metrics | None) -> Dispatcher | None:
     """Return what sends for this process; None where the options have no channel."""
@@ -59,69 +58,64 @@ def dispatcher(config: Config, database: Database, metrics: Metrics | None) -> D
     return Dispatcher(database, channels, count=count) if channels else None
 
 
-def watch(metrics: Metrics, database: Database, names: Sequence[str]) -> None:
-    """Have the metrics tell of the channels that are served here, and of what else waits."""
-    look = _Look(database, names)
-    channel, failing = ("channel",), ("channel", "error")
-    metrics.ask(
-        "xds_outgoing_waiting_messages",
-        "Messages that wait to be sent or are being sent",
-        channel,
-        lambda: look.of_channels(lambda one: one.waiting),
-    )
-    metrics.ask(
-        "xds_outgoing_oldest_timestamp_seconds",
-        "When the oldest of them was accepted; 0 where there is none",
-        channel,
-        lambda: look.of_channels(lambda one: one.oldest / 1000),
-    )
-    metrics.ask(
-        "xds_outgoing_dead_messages",
-        "Messages that were given up, and wait for `xds queue`",
-        channel,
-        lambda: look.of_channels(lambda one: one.dead),
-    )
-    metrics.ask(
-        "xds_outgoing_failing_targets",
-        "Targets that did not take the last message, by the last error of each",
-        failing,
-        lambda: look.of_failures(lambda one: one.targets),
-    )
-    metrics.ask(
-        "xds_outgoing_last_failure_timestamp_seconds",
-        "When one of them failed last",
-        failing,
-        lambda: look.of_failures(lambda one: one.last / 1000),
-    )
+@dataclass(frozen=True, slots=True)
+class _QueueState:
+    """What the database tells of the queue."""
 
-
-class _Look:
-    """What the database tells of the queue, looked up once for metrics that are asked together."""
-
-    def __init__(self, database: Database, names: Sequence[str]) -> None:
-        self._database = database
-        self._nothing = {name: ChannelState() for name in names}
-        self._until = 0.0
-        self._states: Mapping[str, ChannelState] = {}
-        self._failing: Sequence[Failing] = ()
+    states: Mapping[str, ChannelState]
+    failing: Sequence[Failing]
 
     def of_channels(self, value: Callable[[ChannelState], float]) -> Values:
-        """Return a value of each channel; none while the database does not tell."""
-        self._look()
-        return {(name,): value(one) for name, one in self._states.items()}
+        """Return a value of each channel."""
+        return {(name,): value(one) for name, one in self.states.items()}
 
     def of_failures(self, value: Callable[[Failing], float]) -> Values:
         """Return a value of each reason for which targets fail."""
-        self._look()
-        return {(one.channel, one.error): value(one) for one in self._failing}
+        return {(one.channel, one.error): value(one) for one in self.failing}
 
-    def _look(self) -> None:
-        if time.monotonic() < self._until:
-            return
-        try:
-            with self._database.read() as connection:
-                self._states = {**self._nothing, **operations.states(connection)}
-                self._failing = operations.failing(connection)
-        except DatabaseUnavailable:
-            self._states, self._failing = {}, ()
-        self._until = time.monotonic() + _SECONDS
+
+_CHANNEL: Final = ("channel",)
+_FAILING: Final = ("channel", "error")
+_GAUGES: Final = (
+    AskedGauge[_QueueState](
+        "xds_outgoing_waiting_messages",
+        "Messages that wait to be sent or are being sent",
+        _CHANNEL,
+        lambda look: look.of_channels(lambda one: one.waiting),
+    ),
+    AskedGauge[_QueueState](
+        "xds_outgoing_oldest_timestamp_seconds",
+        "When the oldest of them was accepted; 0 where there is none",
+        _CHANNEL,
+        lambda look: look.of_channels(lambda one: one.oldest / 1000),
+    ),
+    AskedGauge[_QueueState](
+        "xds_outgoing_dead_messages",
+        "Messages that were given up, and wait for `xds queue`",
+        _CHANNEL,
+        lambda look: look.of_channels(lambda one: one.dead),
+    ),
+    AskedGauge[_QueueState](
+        "xds_outgoing_failing_targets",
+        "Targets that did not take the last message, by the last error of each",
+        _FAILING,
+        lambda look: look.of_failures(lambda one: one.targets),
+    ),
+    AskedGauge[_QueueState](
+        "xds_outgoing_last_failure_timestamp_seconds",
+        "When one of them failed last",
+        _FAILING,
+        lambda look: look.of_failures(lambda one: one.last / 1000),
+    ),
+)
+
+
+def watch(metrics: Metrics, database: Database, names: Sequence[str]) -> None:
+    """Have the metrics tell of the channels that are served here, and of what else waits."""
+    nothing = {name: ChannelState() for name in names}
+
+    def look(connection: Connection) -> _QueueState:
+        states = {**nothing, **operations.states(connection)}
+        return _QueueState(states, operations.failing(connection))
+
+    database_metrics.watch(metrics, database, look, _GAUGES)

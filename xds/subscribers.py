@@ -8,7 +8,6 @@ from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.content.observations import filling
 from xds.database.access import Database
-from xds.database.errors import DatabaseUnavailable
 from xds.messaging import measuring as messages_measuring
 from xds.messaging.outbound import destinations_file
 from xds.messaging.outbound import matching as outbound
@@ -21,7 +20,8 @@ from xds.on_demand.registering import OnDemandEntries
 from xds.registry import subscribers
 from xds.registry.events import Event
 from xds.registry.subscribers import EventReader, Reaction, Subscriber, SubscriberState
-from xds.telemetry.metrics import Metrics
+from xds.telemetry import database_metrics
+from xds.telemetry.metrics import AskedGauge, Metrics
 
 
 def counting(metrics: Metrics) -> Subscriber:
@@ -89,27 +89,25 @@ def readers(config: Config, domain: AffinityDomain, metrics: Metrics | None) -> 
     return [EventReader(database, one) for one in found]
 
 
-def watch(metrics: Metrics, database: Database) -> None:
-    """Have the metrics tell how far each subscriber is."""
-
-    def look() -> Mapping[str, SubscriberState]:
-        try:
-            with database.read() as connection:
-                return subscribers.states(connection)
-        except DatabaseUnavailable:
-            return {}
-
-    metrics.ask(
+_States = Mapping[str, SubscriberState]
+_GAUGES: Final = (
+    AskedGauge[_States](
         "xds_subscriber_waiting_events",
         "Events that a subscriber has not reacted to yet",
         ("subscriber",),
-        lambda: {(name,): one.waiting for name, one in look().items()},
-    )
-    metrics.ask(
+        lambda look: {(name,): one.waiting for name, one in look.items()},
+    ),
+    AskedGauge[_States](
         "xds_subscriber_last_failure_timestamp_seconds",
         "When a subscriber failed last that fails now",
         ("subscriber", "error"),
-        lambda: {
-            (name, one.error): one.failed_at / 1000 for name, one in look().items() if one.error
+        lambda look: {
+            (name, one.error): one.failed_at / 1000 for name, one in look.items() if one.error
         },
-    )
+    ),
+)
+
+
+def watch(metrics: Metrics, database: Database) -> None:
+    """Have the metrics tell how far each subscriber is."""
+    database_metrics.watch(metrics, database, subscribers.states, _GAUGES)

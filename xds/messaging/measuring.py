@@ -1,13 +1,14 @@
 """What metrics tell of messages that come in: what became of them, and which of them wait."""
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from xds.database.access import Database
-from xds.database.errors import DatabaseUnavailable
 from xds.messaging import records
 from xds.messaging.incoming import FilingOutcome, IncomingMessage
 from xds.messaging.records import WaitingRecords
-from xds.telemetry.metrics import Metrics
+from xds.telemetry import database_metrics
+from xds.telemetry.metrics import AskedGauge, Metrics
 
 Count = Callable[[IncomingMessage, FilingOutcome], None]
 
@@ -37,25 +38,22 @@ def verdict_of(outcome: FilingOutcome) -> str:
     return _REPEATED if outcome.is_replay else outcome.state
 
 
-def watch(metrics: Metrics, database: Database) -> None:
-    """Have the metrics tell which messages wait for an operator or for their patients."""
-
-    def look() -> Mapping[str, WaitingRecords]:
-        try:
-            with database.read() as connection:
-                return records.waiting(connection)
-        except DatabaseUnavailable:
-            return {}
-
-    metrics.ask(
+_GAUGES: Final = (
+    AskedGauge[Mapping[str, WaitingRecords]](
         "xds_messages_waiting",
         "Messages that came in and wait: refused, failed, held or partial",
         _LABELS,
-        lambda: {(state,): one.count for state, one in look().items()},
-    )
-    metrics.ask(
+        lambda look: {(state,): one.count for state, one in look.items()},
+    ),
+    AskedGauge[Mapping[str, WaitingRecords]](
         "xds_messages_oldest_timestamp_seconds",
         "When the oldest of them came; 0 where there is none",
         _LABELS,
-        lambda: {(state,): one.oldest / 1000 for state, one in look().items()},
-    )
+        lambda look: {(state,): one.oldest / 1000 for state, one in look.items()},
+    ),
+)
+
+
+def watch(metrics: Metrics, database: Database) -> None:
+    """Have the metrics tell which messages wait for an operator or for their patients."""
+    database_metrics.watch(metrics, database, records.waiting, _GAUGES)

@@ -117,7 +117,7 @@ def _read(connection: Connection, query: Any) -> list[SubscriptionHealth]:
     return [SubscriptionHealth(*row) for row in connection.execute(query)]
 
 
-def counts(connection: Connection) -> Mapping[tuple[str, str], int]:
+def counts(connection: Connection) -> Mapping[tuple[str, ...], int]:
     """Return how many subscriptions there are, by protocol and state."""
     query = select(_C.protocol, _C.state, func.count()).group_by(_C.protocol, _C.state)
     found: Any = connection.execute(query)

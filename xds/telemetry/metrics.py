@@ -12,11 +12,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Generic, Literal, TypeVar
 
 from xds import __version__
 from xds.private_folder import private_folder
 from xds.security.interceptors import Outcome, Result
+
+T = TypeVar("T")
 
 Values = Mapping[tuple[str, ...], float]
 """Values by the values of their labels."""
@@ -255,7 +257,7 @@ class Metrics:
         from prometheus_client import CollectorRegistry
 
         self._registry = CollectorRegistry()
-        self._asked: list[_Asked] = []
+        self._asked: list[_Asked[Any]] = []
         self._looks: list[Callable[[], None]] = []
         self._of = {one: one.made(self._registry) for one in _METRICS}
         self._of[_STARTS].labels(process).inc()
@@ -271,7 +273,14 @@ class Metrics:
         self, name: str, told: str, labels: Sequence[str], values: Callable[[], Values]
     ) -> None:
         """Have values looked up whenever the metrics are asked for; without any there are none."""
-        self._asked.append(_Asked(name, told, labels, values))
+        self.ask_together(values, [AskedGauge(name, told, labels, lambda found: found)])
+
+    def ask_together(self, look: Callable[[], T | None], gauges: Sequence["AskedGauge[T]"]) -> None:
+        """Have the values of several gauges looked up at once whenever the metrics are asked for.
+
+        ``look`` returns what all of them tell of; None where it cannot be known now.
+        """
+        self._asked.append(_Asked(look, gauges))
 
     @property
     def supervisor(self) -> int | None:
@@ -410,29 +419,41 @@ class Metrics:
         return CONTENT_TYPE_LATEST, generate_latest(of_all) + generate_latest(of_any)
 
 
-class _Asked:
-    """A metric whose values are looked up when it is collected."""
+@dataclass(frozen=True)  # slots and a frozen generic class do not go together
+class AskedGauge(Generic[T]):
+    """A gauge whose values are told of what is looked up when it is collected."""
 
-    def __init__(
-        self, name: str, told: str, labels: Sequence[str], values: Callable[[], Values]
-    ) -> None:
-        self._named = (name, told)
-        self._labels = labels
-        self._values = values
+    name: str
+    help: str
+    labels: Sequence[str]
+    values: Callable[[T], Values]
+
+
+class _Asked(Generic[T]):
+    """Gauges that are looked up together when they are collected."""
+
+    def __init__(self, look: Callable[[], T | None], gauges: Sequence[AskedGauge[T]]) -> None:
+        self._look = look
+        self._gauges = gauges
 
     def describe(self) -> Iterable[Any]:
-        """Return nothing: values are not looked up to register it."""
+        """Return nothing: values are not looked up to register them."""
         return ()
 
     def collect(self) -> Iterator[Any]:
-        """Yield the metric as it is now; without values where they cannot be known now."""
+        """Yield the gauges as they are now; without values where they cannot be known now."""
         from prometheus_client.metrics_core import GaugeMetricFamily
 
-        found = GaugeMetricFamily(*self._named, labels=self._labels)
+        looked: T | None = None
         with suppress(OSError):
-            for labels, value in self._values().items():
-                found.add_metric(labels, value)
-        yield found
+            looked = self._look()
+        for one in self._gauges:
+            family = GaugeMetricFamily(one.name, one.help, labels=one.labels)
+            if looked is not None:
+                with suppress(OSError):
+                    for labels, value in one.values(looked).items():
+                        family.add_metric(labels, value)
+            yield family
 
 
 def _forget_ended() -> None:
