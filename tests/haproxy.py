@@ -21,7 +21,7 @@ MISSING: Final = f"no HAProxy: as root on Debian, apt-get install {PACKAGES}"
 _SECONDS: Final = 10
 # as docs/security.md tells deployments to write it
 CONFIGURATION: Final = """\
-defaults
+{people}defaults
     mode http
     timeout connect 5s
     timeout client 60s
@@ -32,7 +32,7 @@ frontend nodes
     acl verified ssl_c_verify 0
     http-request set-header ClientCertificate %[ssl_c_der,base64] if {{ ssl_c_used }} verified
     http-request set-header ClientAddress %[src]
-    default_backend xds
+{rules}    default_backend xds
 backend xds
     server xds 127.0.0.1:{behind}
 """
@@ -49,8 +49,13 @@ def program() -> str | None:
 
 
 @contextmanager
-def haproxy(folder: Path, files: Files, behind: int) -> Iterator[int]:
-    """Run HAProxy before a server at a port of this machine, and give its own port."""
+def haproxy(
+    folder: Path, files: Files, behind: int, *, people: str = "", rules: str = ""
+) -> Iterator[int]:
+    """Run HAProxy before a server at a port of this machine, and give its own port.
+
+    ``people`` are sections before all others, ``rules`` lines of the frontend.
+    """
     pem = folder / "haproxy.pem"
     pem.write_bytes(
         (files.folder / "server.pem").read_bytes() + (files.folder / "server.key").read_bytes()
@@ -59,7 +64,13 @@ def haproxy(folder: Path, files: Files, behind: int) -> Iterator[int]:
     file = folder / "haproxy.cfg"
     file.write_text(
         CONFIGURATION.format(
-            port=port, pem=pem, authority=files.authority, crl=files.crl, behind=behind
+            port=port,
+            pem=pem,
+            authority=files.authority,
+            crl=files.crl,
+            behind=behind,
+            people=people,
+            rules=rules,
         )
     )
     command = [program() or "haproxy", "-db", "-f", str(file)]

@@ -148,7 +148,12 @@ def tell_surprises(config: Config) -> None:
 
 def _proxies(config: Config) -> Proxies:
     trusted = networks(config.trusted_proxies or "")
-    return Proxies(trusted, config.node_certificate_header, config.node_address_header)
+    return Proxies(
+        trusted,
+        config.node_certificate_header,
+        config.node_address_header,
+        config.console_headers,
+    )
 
 
 def _endpoint_at(endpoints: Mapping[str, _Endpoint], path: str) -> _Endpoint | None:

@@ -133,6 +133,8 @@ class Config(
             raise ValueError("console: trial is for a server that only its own machine can reach")
         if self.console == "trial" and not self.has_passwords:
             raise ValueError("console: trial makes a local account, by which nobody logs in here")
+        if self.console_login == "proxy" and not self.trusted_proxies:
+            raise ValueError("console_login: without trusted_proxies, no proxy is believed")
         if self.has_openid and not self.public_url:
             raise ValueError("console_login needs public_url, to which the provider sends people")
         return self

@@ -4,9 +4,11 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
+from urllib.parse import unquote
 
 from xds.accounts.roles import ConsoleRole
 from xds.accounts.sessions import Person
+from xds.errors import FailureKind
 from xds.metadata.datatypes import CX
 from xds.security.caller import User
 from xds.security.texts import UnacceptableText
@@ -20,6 +22,8 @@ _MOST: Final = 100
 
 class NotVouched(Exception):
     """What is said of a person does not let them in; the text says why, and quotes nothing."""
+
+    failure_kind = FailureKind.REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +92,17 @@ def person_of_headers(
 ) -> Person:
     """Return the person that a proxy tells of: groups and patients are parted by commas.
 
+    In all of them a character may be percent-encoded, as it has to be where it is not of ASCII.
     ``patients`` is None where nobody is limited to patients. NotVouched.
     """
-    user = _user(name.strip(), issuer, "")
-    roles = table.roles(one.strip() for one in groups.split(","))
-    limit = () if patients is None else _patients([one.strip() for one in patients.split(",")])
+    user = _user(unquote(name.strip()), issuer, "")
+    roles = table.roles(_parts(groups))
+    limit = () if patients is None else _patients(_parts(patients))
     return _person(user, roles, limit, "proxy")
+
+
+def _parts(text: str) -> list[str]:
+    return [unquote(one.strip()) for one in text.split(",")]
 
 
 def _person(user: User, roles: tuple[str, ...], patients: tuple[str, ...], way: str) -> Person:

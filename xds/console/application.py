@@ -26,6 +26,7 @@ from xds.console.pages import PAGES, ConsolePage
 from xds.console.rendering import ROOT, environment
 from xds.console.sending import PageSending, is_compressible, send_bytes, send_page
 from xds.console.static_files import StaticFile, static_files
+from xds.console.views import by_proxy
 from xds.console.views.at_provider import provider_of
 from xds.console.visits import (
     Answer,
@@ -44,6 +45,7 @@ from xds.messaging.operations import MessageOperations
 from xds.mhd.document_pages import DocumentPages
 from xds.mhd.served_documents import ServedDocuments
 from xds.security.node import of_environment
+from xds.security.proxies import told_of_person
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -161,6 +163,9 @@ class _Browser:
         """Answer a request of a row."""
         sending = self._sending(request)
         request.context.sending = sending
+        if self.console.config.console_login == "proxy":
+            sending = self._told(request, response, sending)
+            request.context.sending = sending
         session = sending.session
         if row.roles and session is None:
             self._ask_to_log_in(request, response, sending)
@@ -201,6 +206,22 @@ class _Browser:
             login_kept=held.get(of_login) or "",
             compresses=is_compressible(request),
         )
+
+    def _told(
+        self, request: falcon.Request, response: falcon.Response, sending: PageSending
+    ) -> PageSending:
+        """Return how somebody is answered of whom the proxy tells, with their session.
+
+        NotTold and NotVouched, each for a page that shows nothing of a session.
+        """
+        request.context.sending = nobody = replace(sending, session=None)
+        asking = Visit(
+            console=self.console, session=sending.session, node=of_environment(request.env)
+        )
+        session = by_proxy.session_of(asking, told_of_person(request.env))
+        if session is not sending.session:
+            nobody.begin(response, session)
+        return replace(sending, session=session)
 
     def _any_sending(self, request: falcon.Request) -> PageSending:
         """Read as much as can be read for a page of a failure."""
@@ -275,6 +296,8 @@ class _Browser:
             "menu": _menu(session, sending.path),
             "searches": session is not None and _searches(session),
             "logged_in_as": None if session is None else session.person.name,
+            "logs_out": session is not None and session.person.way != "proxy",
+            "logout_url": self.console.config.console_logout_url or "",
             "token": sending.token(response),
         }
         text = self.templates.get_template(template).render(values)

@@ -7,6 +7,7 @@ from typing import Any, Final
 import falcon
 
 from xds import logs
+from xds.accounts.vouched import NotVouched
 from xds.console.visits import PageNotFound
 from xds.errors import FailureKind, TransactionFailure, kind_of
 from xds.fhir.r4.outcome import Refused
@@ -23,6 +24,12 @@ class NotSecure(Exception):
 
 class NotFromHere(Exception):
     """A form was made by another place, or by a page of another login."""
+
+    failure_kind = FailureKind.REFUSED
+
+
+class NotTold(Exception):
+    """The proxy by which people log in has not told who asks, or is not a trusted one."""
 
     failure_kind = FailureKind.REFUSED
 
@@ -53,6 +60,12 @@ _NOT_FROM_HERE: Final = FailurePage(
     "It was not made by a page of this console, or you have logged in anew since. Go back, load "
     "the page again, and send the form once more. Nothing has changed.",
 )
+_NOT_TOLD: Final = FailurePage(
+    403,
+    "You are not logged in",
+    "People log in at a proxy before this server, and it has not told who you are. Come by the "
+    "address that your organisation gives for the console.",
+)
 _DENIED: Final = FailurePage(
     403, "Not permitted", "The policy of this server does not permit this."
 )
@@ -74,6 +87,11 @@ def told(error: Exception) -> FailurePage:
             return _NOT_SECURE
         case NotFromHere():
             return _NOT_FROM_HERE
+        case NotTold():
+            return _NOT_TOLD
+        case NotVouched():
+            text = str(error)
+            return FailurePage(403, "You are not let in", f"{text[:1].upper()}{text[1:]}.")
         case AccessDenied():
             return _DENIED
         case TransactionFailure():

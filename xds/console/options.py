@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from xds.options.values import CodeText, RemoteUrl, Settings, Targets, Texts
+from xds.tls.options import HeaderName
 from xds.url_allowlist import Target
 
 
@@ -45,13 +46,14 @@ class ConsoleOptions(BaseModel):
 class ConsoleLoginOptions(BaseModel):
     """How people log in at the console: [console.md](console.md#logging-in)."""
 
-    console_login: Literal["password", "openid", "either"] = Field(
+    console_login: Literal["password", "openid", "either", "proxy"] = Field(
         "password",
-        description="By a local account, at a provider of OpenID Connect, or by either.",
+        description="By a local account, at a provider of OpenID Connect, by either, or by what a "
+        "proxy of trusted_proxies tells.",
     )
     console_roles: Settings | None = Field(
         None,
-        description="Which groups of the provider have which role: ROLE=GROUP, "
+        description="Which groups of the provider or the proxy have which role: ROLE=GROUP, "
         "several groups parted by ;, or a table.",
         examples=["viewer=staff clinician=doctors;nurses"],
     )
@@ -92,6 +94,38 @@ class ConsoleLoginOptions(BaseModel):
         description="URLs below which the provider's endpoints lie; unset: its own server.",
         examples=["https://login.hospital.example https://keys.hospital.example"],
     )
+
+    console_user_header: HeaderName = Field(
+        "ConsoleUser",
+        description="Header in which a trusted proxy tells who has logged in there.",
+        examples=["RemoteUser"],
+    )
+    console_groups_header: HeaderName = Field(
+        "ConsoleGroups",
+        description="Header in which it tells their groups, parted by commas.",
+        examples=["RemoteGroups"],
+    )
+    console_patients_header: HeaderName | None = Field(
+        None,
+        description="Header in which it tells the patients (CX) whom they may see, parted by "
+        "commas, or *; unset: nobody is limited to patients by the proxy.",
+        examples=["ConsolePatients"],
+    )
+    console_logout_url: RemoteUrl | None = Field(
+        None,
+        description="Where people log out at the proxy; unset: the console does not say.",
+        examples=["https://xds.hospital.example/oauth2/sign_out"],
+    )
+
+    @property
+    def console_headers(self) -> tuple[str, ...]:
+        """The headers by which a proxy tells of a person, which nobody else may."""
+        names = (
+            self.console_user_header,
+            self.console_groups_header,
+            self.console_patients_header,
+        )
+        return tuple(filter(None, names))
 
     @property
     def has_passwords(self) -> bool:

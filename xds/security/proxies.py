@@ -10,7 +10,7 @@ import base64
 import binascii
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -19,6 +19,9 @@ from xds.security.node import ENVIRONMENT, Node
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+TOLD: Final = "xds.told"
+"""Where the environment of a request has what a trusted proxy tells of a person, by header."""
 
 _FORWARDED: Final = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_")
 _ARMOUR: Final = re.compile(rb"-----(?:BEGIN|END) CERTIFICATE-----")
@@ -34,16 +37,22 @@ class Proxies:
     """Tells which node a request comes from, and takes out of it what only a proxy may say."""
 
     def __init__(
-        self, trusted: Sequence[Network], certificate_header: str, address_header: str
+        self,
+        trusted: Sequence[Network],
+        certificate_header: str,
+        address_header: str,
+        person_headers: Sequence[str] = (),
     ) -> None:
         self._trusted = trusted
         self._certificate = f"HTTP_{certificate_header.upper()}"
         self._address = f"HTTP_{address_header.upper()}"
+        self._person = {name: f"HTTP_{name.upper()}" for name in person_headers}
 
     def resolve(self, environ: dict[str, Any]) -> None:
         """Put the node into the environment of a request; Unreadable where a proxy misleads."""
         certificate = environ.pop(self._certificate, "")
         address = environ.pop(self._address, "")
+        told = {name: environ.pop(key, "") for name, key in self._person.items()}
         if not self._trusted:
             environ[ENVIRONMENT] = _peer(environ.get("REMOTE_ADDR") or "")
             return
@@ -54,6 +63,7 @@ class Proxies:
             environ[ENVIRONMENT] = Node(address=str(peer or ""))
         else:
             environ[ENVIRONMENT] = _node(certificate, address or str(peer))
+            environ[TOLD] = told
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -91,6 +101,12 @@ def _der(text: str) -> bytes:
         return base64.b64decode(data, validate=True)
     except binascii.Error:
         raise UnreadableForwarding("the certificate is not in base64") from None
+
+
+def told_of_person(environ: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return what a trusted proxy tells of the person who asks, by header; nothing of others."""
+    told: Mapping[str, str] = environ.get(TOLD) or {}
+    return told
 
 
 class KnownNodes:

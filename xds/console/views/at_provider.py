@@ -47,11 +47,12 @@ def provider_of(config: Config) -> OpenIDProvider | None:
 
 def begin(visit: Visit) -> Answer:
     """Send somebody to the provider; whoever has logged in already goes on."""
+    provider = _provider(visit)
     if visit.session is not None:
         return SeeOther(visit.given["next"] or "/")
     login = LoginUnderWay.begin(visit.given["next"])
     try:
-        return AtProvider(_provider(visit).login_url(login), login)
+        return AtProvider(provider.login_url(login), login)
     except ProviderFailed as error:
         return logging_in.form(visit, _sentence(error), status=503)
 

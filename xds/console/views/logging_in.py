@@ -4,7 +4,7 @@ from typing import Final
 
 from xds.accounts.accounts import Account
 from xds.accounts.openid_provider import ProviderFailed
-from xds.accounts.sessions import Person
+from xds.accounts.sessions import Person, Session
 from xds.accounts.throttle import Attempts
 from xds.audit import trail
 from xds.console.visits import Answer, PageContent, PageNotFound, SeeOther, Visit
@@ -67,17 +67,24 @@ def log_in(visit: Visit) -> Answer:
 
 
 def let_in(visit: Visit, person: Person, place: str, *, account: str | None = None) -> SeeOther:
+    """Begin the session of somebody, and send them on to a place, or to the first page."""
+    return SeeOther(place or "/", begins=begin_session(visit, person, account=account))
+
+
+def begin_session(visit: Visit, person: Person, *, account: str | None = None) -> Session:
     """Record that somebody logs in, and begin their session in place of that of before."""
     sessions = visit.console.sessions
     record(visit, Caller(node=visit.node, user=person.user))
     if visit.session is not None:
         sessions.end(visit.session)
-    return SeeOther(place or "/", begins=sessions.begin(person, account=account))
+    return sessions.begin(person, account=account)
 
 
 def log_out(visit: Visit) -> Answer:
     """End the session; whoever has logged in at a provider is sent there to log out as well."""
     session = visit.logged_in
+    if session.person.way == "proxy":
+        raise PageNotFound  # the next page would begin another session
     record(visit, visit.caller, ends=True)
     visit.console.sessions.end(session)
     url = _logout_url(visit, session.person)
