@@ -16,17 +16,17 @@ from xds.affinity_domain import AffinityDomain
 from xds.audit.record import AuditRecord
 from xds.config import Config
 from xds.errors import FailureKind
-from xds.fhir.facade import Facade
 from xds.metadata.attributes import Code
 from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator, all_of
-from xds.mhd.document_pages import DocumentPages
-from xds.mhd.served_documents import ServedDocuments
 from xds.security.access import Access
 from xds.security.caller import Caller
 from xds.security.node import Node
 
 if TYPE_CHECKING:
+    from xds.fhir.facade import Facade
     from xds.messaging.operations import MessageOperations
+    from xds.mhd.document_pages import DocumentPages
+    from xds.mhd.served_documents import ServedDocuments
 
 ROLE_SCHEME: Final = "urn:xds:console:role"
 """The coding scheme of the console's roles, as rules of the policy name them."""
@@ -51,9 +51,9 @@ class Console:
     """The roles of people whom others vouch for."""
     provider: OpenIDProvider | None
     """At which people log in; None where they do not."""
-    documents: ServedDocuments
-    pages: DocumentPages
-    facade: Facade
+    documents: "ServedDocuments"
+    pages: "DocumentPages"
+    facade: "Facade"
     messages: "MessageOperations | None"
     """What files messages again; None where none are taken."""
 
