@@ -100,7 +100,9 @@ def create_app(
     messages = message_endpoint(config, domain, metrics) if config.takes_messages else None
     console = None
     if config.console != "off":
-        console = console_application.create(domain, config, message_operations(domain, config))
+        operations = message_operations(domain, config)
+        sender = channels.outbound_sender(config, domain.database)
+        console = console_application.create(domain, config, operations, sender)
     dispatch = _Dispatch(endpoints, fhir, messages, console, plain)
     served = OneHost(KnownNodes(dispatch, _proxies(config)))
     counted = RequestMetrics(served, metrics) if metrics else served

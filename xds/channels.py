@@ -38,6 +38,13 @@ def outbound_messages(config: Config, database: Database) -> Channel | None:
     return outbound.channel(config, database, fhir=fhir_outbound.syntax(config))
 
 
+def outbound_sender(config: Config, database: Database) -> outbound.MessageSender | None:
+    """Return what writes messages that go out; None where the options name no destinations."""
+    if config.destinations is None:
+        return None
+    return outbound.MessageSender.open(config, database, fhir=fhir_outbound.syntax(config))
+
+
 CHANNELS: Final[Sequence[Callable[[Config, Database], Channel | None]]] = (
     asynchronous.channel,
     audit_log.channel,

@@ -42,6 +42,7 @@ from xds.content.reading.deployment import rules_of
 from xds.fhir.facade import Facade
 from xds.http.request_body import RequestBody
 from xds.messaging.operations import MessageOperations
+from xds.messaging.outbound.sending import MessageSender
 from xds.mhd.document_pages import DocumentPages
 from xds.mhd.served_documents import ServedDocuments
 from xds.security.node import of_environment
@@ -63,11 +64,17 @@ _YEAR: Final = 31_536_000
 
 
 def create(
-    domain: AffinityDomain, config: Config, messages: MessageOperations | None
+    domain: AffinityDomain,
+    config: Config,
+    messages: MessageOperations | None,
+    sender: MessageSender | None,
 ) -> WSGIApplication:
-    """Return the application for every path below /console; ``messages`` files some again."""
+    """Return the application for every path below /console.
+
+    ``messages`` files some again, ``sender`` writes those that go out.
+    """
     names, files = static_files()
-    browser = _Browser(_console(domain, config, messages), environment(names))
+    browser = _Browser(_console(domain, config, messages, sender), environment(names))
     application = falcon.App(media_type=falcon.MEDIA_HTML)
     application.req_options.strip_url_path_trailing_slash = True
     for kind in (Exception, falcon.HTTPError):
@@ -82,7 +89,12 @@ def create(
     return answers
 
 
-def _console(domain: AffinityDomain, config: Config, messages: MessageOperations | None) -> Console:
+def _console(
+    domain: AffinityDomain,
+    config: Config,
+    messages: MessageOperations | None,
+    sender: MessageSender | None,
+) -> Console:
     documents = ServedDocuments(domain)
     return Console(
         domain=domain,
@@ -100,6 +112,7 @@ def _console(domain: AffinityDomain, config: Config, messages: MessageOperations
         pages=DocumentPages(domain, documents, rules_of(config, domain.systems, with_schema=True)),
         facade=Facade(domain, config),
         messages=messages,
+        sender=sender,
     )
 
 

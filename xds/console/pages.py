@@ -9,10 +9,12 @@ from xds.console.views import (
     at_provider,
     audit,
     audit_chain,
+    destinations,
     documents,
     home,
     logging_in,
     messages,
+    outbound,
     patients,
     queue,
     searching,
@@ -356,6 +358,64 @@ PAGES: Final = (
             ("resume", subscriptions.resume, ()),
             ("replay", subscriptions.replay, ("first", "count")),
             ("end", subscriptions.end, ("count",)),
+        )
+    ),
+    ConsolePage(
+        path="/destinations",
+        operation=destinations.show_list,
+        title="Destinations",
+        template="destinations.html",
+        roles=destinations.READERS,
+        menu="Destinations",
+    ),
+    ConsolePage(
+        path="/destinations/{name}",
+        operation=destinations.show,
+        title="Destination",
+        template="destination.html",
+        roles=destinations.READERS,
+        parameters=("state", "start"),
+    ),
+    *(
+        ConsolePage(
+            path=f"/destinations/{{name}}/{name}",
+            operation=operation,
+            title="Destination",
+            template="destination.html",
+            roles=destinations.READERS,
+            method="POST",
+            parameters=parameters,
+        )
+        for name, operation, parameters in (
+            ("pause", destinations.pause, ()),
+            ("resume", destinations.resume, ()),
+            ("replay", destinations.replay, ("since", "count")),
+            ("retry", destinations.retry, ("count",)),
+            ("discard", destinations.discard, ("reason", "count")),
+        )
+    ),
+    ConsolePage(
+        path="/destinations/{name}/messages/{id}",
+        operation=outbound.show,
+        title="Message",
+        template="outbound.html",
+        roles=destinations.READERS,
+    ),
+    *(
+        ConsolePage(
+            path=f"/destinations/{{name}}/messages/{{id}}/{name}",
+            operation=operation,
+            title="Message",
+            template="outbound.html",
+            roles=roles,
+            method="POST",
+            parameters=parameters,
+        )
+        for name, operation, parameters, roles in (
+            ("retry", outbound.retry, (), destinations.READERS),
+            ("resend", outbound.resend, (), destinations.READERS),
+            ("discard", outbound.discard, ("reason",), destinations.READERS),
+            ("correct", outbound.correct, ("text", "reason"), outbound.EDITORS),
         )
     ),
     *_AUDIT,

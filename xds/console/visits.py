@@ -25,6 +25,7 @@ from xds.security.node import Node
 if TYPE_CHECKING:
     from xds.fhir.facade import Facade
     from xds.messaging.operations import MessageOperations
+    from xds.messaging.outbound.sending import MessageSender
     from xds.mhd.document_pages import DocumentPages
     from xds.mhd.served_documents import ServedDocuments
 
@@ -56,6 +57,8 @@ class Console:
     facade: "Facade"
     messages: "MessageOperations | None"
     """What files messages again; None where none are taken."""
+    sender: "MessageSender | None"
+    """What writes messages that go out; None where the options name no destinations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

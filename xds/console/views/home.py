@@ -93,9 +93,12 @@ def _tallies(visit: Visit) -> Iterator[Tally]:
             yield Tally(f"Queue {name}: waiting", waits.waiting, to, oldest=waits.oldest)
             to = place("/queue/given-up", channel=name) if is_operator else ""
             yield Tally(f"Queue {name}: given up", waits.dead, to, needs=True)
+        sees = visit.has(ConsoleRole.OPERATOR, ConsoleRole.INTEGRATION)
         for name, left in sorted(destinations.not_taken(connection).items()):
-            yield Tally(f"Destination {name}: waiting", left.waiting, "", oldest=left.oldest)
-            yield Tally(f"Destination {name}: given up", left.dead, "", needs=True)
+            to = f"/destinations/{name}" if sees else ""
+            yield Tally(f"Destination {name}: waiting", left.waiting, to, oldest=left.oldest)
+            to = f"/destinations/{name}?state=dead" if sees else ""
+            yield Tally(f"Destination {name}: given up", left.dead, to, needs=True)
         counts = subscriptions.counts(connection)
     for (protocol, state), number in sorted(counts.items()):
         to = place("/subscriptions", state=state) if is_operator else ""

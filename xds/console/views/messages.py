@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final, get_args
 from urllib.parse import urlencode
 
@@ -167,15 +168,26 @@ def _content(visit: Visit, found: RecordedMessage) -> MessageContentView:
             message = Message.read(source)
         except Unreadable:
             return MessageContentView(_lines(raw, "utf-8"), is_cut)
-        segments: list[DescribedSegment] = []
-        for segment in described_segments(message):
-            if len(segments) == _MOST_SEGMENTS:
-                break
-            segments.append(segment)
+        segments = _segments(message)
         told = list(_acknowledged(visit, found, message))
         return MessageContentView(
             _lines(raw, message.encoding.charset), is_cut, True, segments, told
         )
+
+
+def readable(
+    source: SpooledMessage, *, is_v2: bool
+) -> tuple[str, bool, Sequence[DescribedSegment]]:
+    """Return the text of a message, whether that is its beginning alone, and its segments."""
+    raw, is_cut = _beginning(source)
+    if not is_v2:
+        return _indented(raw), is_cut, ()
+    message = Message.read(source)
+    return _lines(raw, message.encoding.charset), is_cut, _segments(message)
+
+
+def _segments(message: Message) -> Sequence[DescribedSegment]:
+    return list(islice(described_segments(message), _MOST_SEGMENTS))
 
 
 def _beginning(source: SpooledMessage) -> tuple[bytes, bool]:
@@ -228,13 +240,13 @@ def correct(visit: Visit) -> Answer:
     if found.state not in _OPEN:
         return _shown(visit, found, f"The message is {found.state}: there is nothing to correct.")
     try:
-        outcome = acting.correct(found, [_bytes_of(text)], visit.caller)
+        outcome = acting.correct(found, [bytes_of(text)], visit.caller)
     except (MessageNotKept, UnicodeEncodeError) as error:
         return _shown(visit, found, f"It was not taken: {error}.", text)
     return _after(visit, "Correct a message", found, outcome)
 
 
-def _bytes_of(text: str) -> bytes:
+def bytes_of(text: str) -> bytes:
     """Return a message of a form: a segment on each line, in the charset that it names."""
     data = text.strip("\n").replace("\n", "\r").encode() + b"\r"
     charset = Message.read(data).encoding.charset if data.startswith(b"MSH") else "utf-8"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, literal_column, or_, select, update
 
 from xds.database.access import Database
 from xds.hl7v2.message import Message, Unreadable
@@ -30,6 +30,11 @@ _P: Final = paused_destination.c
 _BATCH: Final = 200
 _WAITING: Final = (OutboundState.WAITING, OutboundState.FAILED)
 _OPEN: Final = (*_WAITING, OutboundState.HELD)
+# as the index of these rows has it: with parameters in its place no database knows that it fits
+_IS_OPEN: Final = _O.state.in_(
+    [literal_column(f"'{one}'") for one in ("waiting", "held", "failed", "dead")]
+)
+MOST_COUNTED: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +56,20 @@ class DestinationHealth:
     """Why the last attempt at the first message that waits has failed."""
 
 
-def health(connection: Connection, destinations: Iterable[Destination]) -> list[DestinationHealth]:
-    """Return how destinations fare, those that messages wait for longest first."""
+def health(
+    connection: Connection, destinations: Iterable[Destination], *, with_delivered: bool = True
+) -> list[DestinationHealth]:
+    """Return how destinations fare, those that messages wait for longest first.
+
+    ``with_delivered`` looks at the whole record. Else that is left out, and it is cheap.
+    """
     known = {one.name: one.address for one in destinations}
-    counts = _counts(connection)
+    counts = _counts(connection, *(() if with_delivered else (_IS_OPEN,)))
     paused = set(connection.scalars(select(_P.name)))
-    last = {row[0]: row[1] for row in connection.execute(_LAST)}
-    names = dict.fromkeys([*known, *(name for name, _ in counts)])
+    last: dict[str, int] = {}
+    if with_delivered:
+        last = {row[0]: row[1] for row in connection.execute(_LAST)}
+    names = dict.fromkeys([*known, *(name for name, _ in counts), *paused])
     found = []
     for name in names:
         oldest, error = _first(connection, name)
@@ -87,8 +99,9 @@ _LAST: Final = (
 )
 
 
-def _counts(connection: Connection) -> Counter[tuple[str, str]]:
-    query = select(_O.destination, _O.state, func.count()).group_by(_O.destination, _O.state)
+def _counts(connection: Connection, *conditions: Any) -> Counter[tuple[str, str]]:
+    query = select(_O.destination, _O.state, func.count()).where(*conditions)
+    query = query.group_by(_O.destination, _O.state)
     found: Counter[tuple[str, str]] = Counter()
     for name, state, number in connection.execute(query):
         found[name, state] = number
@@ -97,11 +110,35 @@ def _counts(connection: Connection) -> Counter[tuple[str, str]]:
 
 def _first(connection: Connection, name: str) -> tuple[int | None, str]:
     """Return since when messages wait for a destination, and why the first one does."""
-    waits = and_(_O.destination == name, _O.state.in_(_OPEN))
-    oldest = connection.scalar(select(_O.created).where(waits).order_by(_O.pk).limit(1))
-    fails = and_(_O.destination == name, _O.state == OutboundState.FAILED)
-    error = connection.scalar(select(_O.reason).where(fails).order_by(_O.pk).limit(1))
+    firsts: dict[str, int] = {}
+    for state in _OPEN:  # one at a time, so that each is the beginning of a part of the index
+        of_state = and_(_O.destination == name, _IS_OPEN, _O.state == state)
+        if first := connection.scalar(select(func.min(_O.pk)).where(of_state)):
+            firsts[state] = first
+    if not firsts:
+        return None, ""
+    oldest = connection.scalar(select(_O.created).where(_O.pk == min(firsts.values())))
+    failed = firsts.get(OutboundState.FAILED)
+    error = failed and connection.scalar(select(_O.reason).where(_O.pk == failed))
     return oldest, error or ""
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationRate:
+    """What went to a destination lately: of its last :data:`MOST_COUNTED` records alone."""
+
+    delivered: int
+    last_delivered: int | None
+    """When something was taken last, in milliseconds since 1970."""
+
+
+def rate(connection: Connection, name: str, since: int) -> DestinationRate:
+    """Return what a destination has taken since a time (milliseconds since 1970)."""
+    last = select(_O.state, _O.ended).where(_O.destination == name)
+    last = last.order_by(_O.pk.desc()).limit(MOST_COUNTED)
+    rows = connection.execute(last)
+    ended = [row.ended for row in rows if row.state == OutboundState.DELIVERED and row.ended]
+    return DestinationRate(sum(one >= since for one in ended), max(ended, default=None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,16 +161,18 @@ class OutboundSelection:
             found.append(or_(_O.entry_uuid == self.document, _O.logical_id == self.document))
         if self.state is not None:
             found.append(_O.state == self.state)
+            if self.state in (*_OPEN, OutboundState.DEAD):
+                found.append(_IS_OPEN)
         if self.id is not None:
             found.append(_O.id == self.id)
         return found
 
 
 def messages(
-    connection: Connection, selection: OutboundSelection, most: int
+    connection: Connection, selection: OutboundSelection, most: int, start: int = 0
 ) -> list[OutboundMessage]:
-    """Return messages, newest first."""
-    return records.messages(connection, *selection.conditions, most=most)
+    """Return messages, newest first, from a number on."""
+    return records.messages(connection, *selection.conditions, most=most, start=start)
 
 
 def pause(database: Database, name: str) -> int:
@@ -298,8 +337,8 @@ class WaitingMessages:
 
 
 _NOT_TAKEN: Final = (
-    select(_O.destination, _O.state, func.count().label("number"), func.min(_O.created))
-    .where(_O.state.in_((*_OPEN, OutboundState.DEAD)))
+    select(_O.destination, _O.state, func.count().label("number"), func.min(_O.pk))
+    .where(_IS_OPEN)
     .group_by(_O.destination, _O.state)
 )
 
@@ -307,11 +346,12 @@ _NOT_TAKEN: Final = (
 def not_taken(connection: Connection) -> Mapping[str, WaitingMessages]:
     """Return what each destination has not taken, where there is anything."""
     found: dict[str, WaitingMessages] = {}
-    for name, state, number, oldest in connection.execute(_NOT_TAKEN):
+    for name, state, number, first in connection.execute(_NOT_TAKEN).all():
         one = found.get(name, WaitingMessages())
         if state == OutboundState.DEAD:
             found[name] = replace(one, dead=number)
         else:
-            first = min(oldest, one.oldest or oldest)
-            found[name] = replace(one, waiting=one.waiting + number, oldest=first)
+            oldest = connection.scalar(select(_O.created).where(_O.pk == first)) or 0
+            oldest = min(oldest, one.oldest or oldest)
+            found[name] = replace(one, waiting=one.waiting + number, oldest=oldest)
     return found

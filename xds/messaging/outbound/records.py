@@ -210,9 +210,11 @@ def _message(row: Row[Any]) -> OutboundMessage:
     return OutboundMessage(**values)
 
 
-def messages(connection: Connection, *conditions: Any, most: int) -> list[OutboundMessage]:
+def messages(
+    connection: Connection, *conditions: Any, most: int, start: int = 0
+) -> list[OutboundMessage]:
     """Return the messages that meet conditions on the columns of the table, newest first."""
-    query = select(*_COLUMNS).where(*conditions).order_by(_O.pk.desc()).limit(most)
+    query = select(*_COLUMNS).where(*conditions).order_by(_O.pk.desc()).limit(most).offset(start)
     return [_message(row) for row in connection.execute(query)]
 
 
