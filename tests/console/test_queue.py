@@ -11,12 +11,14 @@ from tests.serving import Server
 People = dict[str, ConsoleBrowser]
 
 
-def recorded(server: Server, action: str, target: str) -> list[dict[str, object]]:
-    """Wait for the records of an action of the operator on a target."""
+def recorded(
+    server: Server, action: str, target: str, user: str = "operator"
+) -> list[dict[str, object]]:
+    """Wait for the records of an action of somebody on a target."""
     found: list[dict[str, object]] = []
 
     def look() -> bool:
-        told = records(server, user="operator", transaction="console", most="50")
+        told = records(server, user=user, transaction="console", most="50")
         found[:] = [
             one
             for one in told

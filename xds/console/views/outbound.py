@@ -7,7 +7,7 @@ from typing import Final
 from xds.accounts.roles import ConsoleRole
 from xds.audit import trail
 from xds.console.rendering import visible
-from xds.console.views import documents, messages, shown
+from xds.console.views import messages, shown
 from xds.console.views.destinations import because, known, reason_of
 from xds.console.visits import Answer, PageContent, PageNotFound, SeeOther, Visit
 from xds.hl7v2.described import DescribedSegment
@@ -26,6 +26,8 @@ from xds.security.errors import AccessDenied
 
 EDITORS: Final = frozenset({ConsoleRole.INTEGRATION})
 """Who sees what messages say, which is of patients."""
+_READERS: Final = (ConsoleRole.VIEWER, ConsoleRole.CLINICIAN, ConsoleRole.INTEGRATION)
+"""Whom a document's page is for."""
 _NOT_DONE: Final = (
     OutboundState.WAITING,
     OutboundState.HELD,
@@ -69,7 +71,7 @@ def _shown(visit: Visit, found: OutboundMessage, problem: str = "", text: str = 
             "message": found,
             "content": content,
             "document": found.entry_uuid.removeprefix("urn:uuid:"),
-            "opens_document": visit.has(*documents.READERS),
+            "opens_document": visit.has(*_READERS),
             "can_resend": is_known,
             "can_retry": is_known and found.state is OutboundState.DEAD,
             "can_discard": found.state in _NOT_DONE,
