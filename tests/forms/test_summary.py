@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 from click.testing import CliRunner
 
+from tests.content import samples
 from tests.fhir import schema
 from tests.fhir.asked import FHIR_XML, Reply, ask, new_patient
 from tests.forms.eu_laboratory import of_type
@@ -116,6 +117,7 @@ def test_a_summary_keeps_what_ips_demands() -> None:
     assert told(composition).count("Made automatically of 3 documents by IHE XDS registry") == 1
     assert "at 1 June 2026, 10:15 UTC" in told(composition)
     (patient,) = of_type(bundle, "Patient")
+    assert composition["confidentiality"] == "R", "the highest of the documents"
     assert (patient["name"][0]["family"], patient["birthDate"]) == ("Quill", "1964-02-29")
 
 
@@ -256,6 +258,15 @@ def test_a_resource_that_is_none_of_r4_is_told_in_words() -> None:
     (entry,) = found["entry"]
     by_url = {one["fullUrl"]: one["resource"] for one in summary["entry"]}
     assert by_url[entry["reference"]]["resourceType"] == "DocumentReference"
+
+
+@pytest.mark.parametrize("row", samples.rows("expected.tsv"), ids=lambda row: row["file"])
+def test_summaries_of_samples_keep_the_rules(row: dict[str, str]) -> None:
+    path = samples.path(row)
+    if not path.exists() or path.suffix == ".pdf":
+        pytest.skip("the sample is not here, or a PDF")
+    bundle = made(source(path.read_bytes(), samples.media_type(row)), source(DISCHARGE))
+    assert breaches(bundle) == []
 
 
 def test_what_is_not_read_is_counted() -> None:

@@ -53,7 +53,7 @@ def test_its_header_says_what_it_is() -> None:
     header = read(data, "text/xml").header
     assert (header.unique_id, header.title) == ("2.25.1", "International Patient Summary")
     assert header.confidentiality is not None
-    assert header.confidentiality.code == "N"
+    assert header.confidentiality.code == "R", "the highest of the documents"
     (patient,) = header.patients
     assert (patient.family, patient.birth_date, patient.sex) == ("Quill", "19640229", "M")
     assert texts(data, "//c:assignedAuthoringDevice/c:softwareName/text()")

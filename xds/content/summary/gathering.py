@@ -36,7 +36,7 @@ from xds.content.summary.sections import SummarySectionRow
 from xds.fhir.r4.resource import Resource
 from xds.on_demand.forms import FormRequest, FormSource, NotConvertible
 
-_MOST_BYTES: Final = 64 << 20
+_MOST_BYTES: Final = 32 << 20
 """Of all documents that are read for one summary; older ones are named and not read."""
 _MOST_RESULTS: Final = 5_000
 _HEADING: Final = 4
@@ -47,21 +47,36 @@ _OF_RESULTS: Final = frozenset({"Observation"})
 
 def gathered(request: FormRequest, rules: ReadingRules) -> PatientSummary:
     """Return what the documents of a request say."""
-    sources = _read(request, rules)
     summary = PatientSummary(
-        patient=_patient(sources, request.patient_id),
         patient_id=request.patient_id,
-        sources=sources,
+        sources=[_described(at, one) for at, one in enumerate(request.sources, 1)],
         left_out=request.left_out,
         others=request.others,
     )
-    _SummaryReader(summary).all()
+    reader = _SummaryReader(summary)
+    size = 0
+    for one in summary.sources:
+        said = one.entry.size or ""
+        size += int(said) if said.isdecimal() else 0
+        if size > _MOST_BYTES:
+            one.not_used = "it is not read, for there is too much that is newer"
+        else:
+            _look(one, rules)
+        if not one.not_used:
+            reader.take(one)
+        if one.document is not None:
+            # all that is needed was taken, and its markup is many times the document
+            one.document = ReadDocument(
+                kind=one.document.kind,
+                media_type=one.document.media_type,
+                header=one.document.header,
+            )
+    summary.patient = _patient(summary.used, request.patient_id)
     return summary
 
 
-def _patient(sources: Sequence[SummarySource], patient_id: str) -> ContentPatient:
+def _patient(used: Sequence[SummarySource], patient_id: str) -> ContentPatient:
     """Return what the newest document says that names the patient."""
-    used = [one for one in sources if not one.not_used]
     said = [who for one in used if one.document is not None for who in one.document.header.patients]
     said += [patient_of(one.entry) for one in used]
     named = (one for one in said if one.family or one.name)
@@ -69,21 +84,6 @@ def _patient(sources: Sequence[SummarySource], patient_id: str) -> ContentPatien
 
 
 # --- documents -----------------------------------------------------------------------------------
-
-
-def _read(request: FormRequest, rules: ReadingRules) -> list[SummarySource]:
-    found: list[SummarySource] = []
-    size = 0
-    for number, source in enumerate(request.sources, 1):
-        said = source.entry.size or ""
-        size += int(said) if said.isdecimal() else 0
-        one = _described(number, source)
-        if size > _MOST_BYTES:
-            one.not_used = "it is not read, for there is too much that is newer"
-        else:
-            _look(one, rules)
-        found.append(one)
-    return found
 
 
 def _described(number: int, source: FormSource) -> SummarySource:
@@ -126,6 +126,8 @@ def _look(one: SummarySource, rules: ReadingRules) -> None:
         if header.custodian is not None:
             keeper = header.custodian
             one.organisation = one.organisation or keeper.organisation or keeper.name
+        if document.attachments:
+            one.others.append("embedded files")
         if document.kind == "fhir":
             one.fhir = FhirSource(dict(document.bundle), rules.systems)
 
@@ -148,18 +150,17 @@ class _SummaryReader:
         self._results: dict[tuple[object, ...], SummaryResult] = {}
         self._count = 0
 
-    def all(self) -> None:
-        """Take what every document says."""
-        for one in self._summary.used:
-            results = results_of(one.source, one.document)
-            try:
-                placed = self._narratives(one, has_results=bool(results))
-            except NotConvertible as reason:
-                one.not_used = str(reason)
-                self._forget(one)
-                continue
-            if not self._take_results(one, results, placed):
-                one.others.append("more results than a summary takes")
+    def take(self, one: SummarySource) -> None:
+        """Take what a document says, all of it or nothing."""
+        results = results_of(one.source, one.document)
+        try:
+            placed = self._narratives(one, has_results=bool(results))
+        except NotConvertible as reason:
+            one.not_used = str(reason)
+            self._forget(one)
+            return
+        if not self._take_results(one, results, placed):
+            one.others.append("more results than a summary takes")
 
     def _forget(self, one: SummarySource) -> None:
         """Take back what a document was found to say in words."""

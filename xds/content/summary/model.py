@@ -93,9 +93,9 @@ class SummarySection:
 class PatientSummary:
     """All that a summary says."""
 
-    patient: ContentPatient
     patient_id: str
     """CX."""
+    patient: ContentPatient = field(default_factory=ContentPatient)
     sources: Sequence[SummarySource] = ()
     sections: Mapping[str, SummarySection] = field(
         default_factory=lambda: {row.name: SummarySection(row=row) for row in SECTIONS}
@@ -119,6 +119,9 @@ class PatientSummary:
     def confidentiality(self) -> str:
         """The highest confidentiality of its documents, of HL7's Confidentiality; N or higher."""
         codes = {code.code for one in self.used for code in one.entry.confidentiality_code}
+        for one in self.used:
+            said = one.document.header.confidentiality if one.document is not None else None
+            codes.update([said.code] if said is not None else [])
         return max({"N", *codes.intersection(_ORDER)}, key=_ORDER.index)
 
     @property
