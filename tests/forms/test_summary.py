@@ -144,6 +144,7 @@ def test_resources_are_carried_with_what_they_refer_to() -> None:
     medicine = by_url[statement["medicationReference"]["reference"]]
     assert medicine["code"]["coding"][0]["display"] == "Amlodipine"
     assert medicine["manufacturer"] == {"display": "not in this summary"}
+    assert "1 October 2025" in told(section(bundle, "11369-6"))
     (condition,) = of_type(bundle, "Condition")
     assert condition["encounter"]["identifier"]["value"] == "https://elsewhere.example/Encounter/1"
     (report,) = of_type(bundle, "DiagnosticReport")

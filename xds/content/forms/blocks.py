@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from xds.content.pages.shown import shown_rows
 from xds.content.pages.xhtml import sanitised_html, xhtml_element
 from xds.content.reading.model import CdaNarrative, ContentTable, SectionContent, XhtmlNarrative
 from xds.on_demand.forms import NotConvertible
@@ -73,7 +74,8 @@ def blocks(content: SectionContent) -> Sequence[Block]:
             return BlockReader().read(narrative)
         case ContentTable():
             head = [[GridCell(one, is_head=True) for one in content.columns]]
-            rows = [[GridCell(one) for one in row] for row in content.rows]
+            said = shown_rows(content.columns, content.rows)
+            rows = [[GridCell(one) for one in row] for row in said]
             return (GridBlock(head if content.columns else (), rows, content.caption),)
 
 

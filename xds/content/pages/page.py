@@ -189,7 +189,7 @@ def _table(table: ContentTable, scope: NarrativeScope) -> Markup:
     scope.tables += 1
     columns = max(len(table.columns), 1)
     room = max(scope.elements_left, 0) // columns
-    rows = table.rows[:room]
+    rows = shown.shown_rows(table.columns, table.rows[:room])
     scope.elements_left -= len(rows) * columns
     scope.is_cut = scope.is_cut or len(rows) < len(table.rows)
     label = f"Table {scope.tables}: {table.caption}".rstrip(": ")

@@ -1,7 +1,7 @@
 """How readers see what metadata have as codes: times, sexes, identifiers, sizes."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from xds.metadata import hl7_escapes
@@ -21,6 +21,8 @@ _SEXES: Final[Mapping[str, str]] = {
 }
 """HL7 table 0001."""
 _LARGE: Final = 1024
+_TIME: Final = "Time"
+"""The column of tables that are made of entries which has DTMs."""
 
 
 def shown_time(dtm: str) -> str:
@@ -36,6 +38,17 @@ def shown_time(dtm: str) -> str:
         return date
     date = f"{int(day)} {date}"
     return f"{date}, {hour}:{minute or '00'} UTC" if hour else date
+
+
+def shown_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return the rows of a table that is made of entries, its times as readers see them."""
+    return [
+        [
+            shown_time(cell) if name == _TIME else cell
+            for name, cell in zip(columns, row, strict=True)
+        ]
+        for row in rows
+    ]
 
 
 def shown_sex(code: str) -> str:
