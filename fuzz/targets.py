@@ -8,9 +8,11 @@ seeds and all that was ever found can be run as tests.
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,12 +20,19 @@ from lxml import etree
 
 from xds import schema_validation
 from xds.app import WSGIApplication, create_app
+from xds.client import entry_of
 from xds.config import Config
+from xds.content.forms import table as form_table
+from xds.content.observations.stored import read as read_result
+from xds.content.observations.stored import stored
 from xds.content.pages.attachments import served_attachment
 from xds.content.pages.facts import RegistryFacts
 from xds.content.pages.page import render_not_shown, render_page
 from xds.content.reading.errors import ContentUnreadable
+from xds.content.reading.model import ContentObservation
 from xds.content.reading.reader import read as read_document
+from xds.content.reading.rules import PLAIN
+from xds.content.versions.reading import read as read_version
 from xds.errors import TransactionFailure
 from xds.fhir.r4 import json, structure, xml
 from xds.fhir.r4.outcome import Issue, Refused
@@ -42,6 +51,7 @@ from xds.metadata.ebrim import Slot
 from xds.metadata.rules.case import Case
 from xds.metadata.rules.submission_rules import violations
 from xds.metadata.submission import Submission
+from xds.on_demand.forms import FormRequest, FormSource
 from xds.parsing import MalformedXML, parse
 from xds.registry.queries.parameters import decode
 from xds.registry.queries.stored_queries import STORED_QUERIES
@@ -354,6 +364,75 @@ def read_page(data: bytes) -> None:
     checker.close()
 
 
+# --- documents, read and made ---------------------------------------------------------------------
+
+
+def read_content(data: bytes) -> None:
+    """Read all that a document says, and what it says of its versions.
+
+    Every result is stored and read again as it was, whatever it is.
+    """
+    read_version(data, PLAIN)
+    try:
+        document = read_document(data)
+    except ContentUnreadable:
+        return
+    for attachment in document.attachments:
+        try:
+            if attachment.data is not None:
+                attachment.data()
+        except ContentUnreadable:
+            continue
+    document.text_layer()
+    for found in islice(document.observations(), _MOST_RESULTS):
+        if "\0" not in repr(found) and read_result(stored(found).content) != _listed(found):
+            raise Finding("a result that is stored is another one")
+
+
+_MOST_RESULTS: Final = 100
+
+
+def _listed(found: ContentObservation) -> ContentObservation:
+    """Return a result with sequences of the kind that a stored one has."""
+    return replace(
+        found,
+        values=tuple(found.values),
+        interpretation=tuple(found.interpretation),
+        translations=tuple(found.translations),
+        notes=tuple(found.notes),
+    )
+
+
+_FORMS: Final = cache(lambda: form_table.read(None).rows)
+_ENTRY: Final = entry_of("1^^^&2.999.1.1&ISO", "text/xml")
+
+
+def make_summary(data: bytes) -> None:
+    """Make the summary of a patient with one document, in both forms.
+
+    The FHIR document is one of R4 in which every reference leads somewhere, the CDA can be read.
+    """
+    request = FormRequest(
+        unique_id="2.25.1",
+        made="20260601101500",
+        patient_id="1^^^&2.999.1.1&ISO",
+        sources=[FormSource(_ENTRY, lambda: data)],
+    )
+    bundle = json.read(_FORMS()["summary"].build(request))
+    if told := structure.problems(bundle, expected="Bundle"):
+        raise Finding(f"the summary is none of R4: {told[0].diagnostics} {told[0].expression}")
+    urls = {one["fullUrl"] for one in bundle["entry"]}
+    for url in _REFERENCE.findall(json.render(bundle)):
+        if url.decode() not in urls:
+            raise Finding("a reference in the summary leads nowhere")
+    document = read_document(_FORMS()["summary-cda"].build(request), "text/xml")
+    if document.kind != "cda":
+        raise Finding("the CDA is none")
+
+
+_REFERENCE: Final = re.compile(rb'"reference":"(urn:uuid:[^"]*)"')
+
+
 TARGETS: Final[Mapping[str, Target]] = {
     "mime": read_mime,
     "soap": answer_soap,
@@ -364,6 +443,10 @@ TARGETS: Final[Mapping[str, Target]] = {
     "mllp": read_mllp,
     "messages": read_report,
     "pages": read_page,
+    "cda": read_content,
+    "fhir_documents": read_content,
+    "pdf": read_content,
+    "summaries": make_summary,
 }
 
 CORPUS: Final = Path(__file__).resolve().parents[1] / "fixtures" / "fuzz"
