@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from xds.database.lists import one_of
-from xds.database.reading import fetch
+from xds.database.reading import change, fetch
 from xds.database.statements import METADATA, insert_rows
 from xds.metadata import vocabulary as v
 from xds.metadata.submission import StatedVersion
@@ -423,17 +423,17 @@ _FORGET: Final = tuple(
 
 def move(connection: Connection, *, subsumed: int, surviving: int) -> None:
     """Give the sets of one patient to another one."""
-    connection.execute(_MOVE, {"subsumed": subsumed, "surviving": surviving})
+    change(connection, _MOVE, [{"subsumed": subsumed, "surviving": surviving}])
 
 
 def follow(connection: Connection, logical_ids: Iterable[str]) -> None:
     """Have documents belong to the patients whose they are by now."""
     if wanted := list(logical_ids):
-        connection.execute(_FOLLOW, {"uuids": wanted})
+        change(connection, _FOLLOW, [{"uuids": wanted}])
 
 
 def forget(connection: Connection, logical_ids: Iterable[str]) -> None:
     """Leave nothing behind of documents of which no version is registered any more."""
     if wanted := list(logical_ids):
         for statement in _FORGET:
-            connection.execute(statement, {"uuids": wanted})
+            change(connection, statement, [{"uuids": wanted}])
