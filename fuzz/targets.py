@@ -383,7 +383,6 @@ def read_content(data: bytes) -> None:
                 attachment.data()
         except ContentUnreadable:
             continue
-    document.text_layer()
     for found in islice(document.observations(), _MOST_RESULTS):
         if "\0" not in repr(found) and read_result(stored(found).content) != _listed(found):
             raise Finding("a result that is stored is another one")

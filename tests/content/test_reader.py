@@ -170,4 +170,3 @@ def test_a_pdf_whose_objects_cannot_be_looked_at_may_act() -> None:
 def test_a_broken_pdf_is_told() -> None:
     assert _codes(read(b"%PDF-1.7\nnothing else")) == ["broken"]
     assert _codes(read(_pdf())) == []
-    assert read(_pdf()).format_version == "1.7"

@@ -4,7 +4,8 @@ import struct
 
 import pytest
 
-from xds.content.pages.pictures import MOST_PIXELS, Picture, is_pdf, picture_of, text_of
+from xds.content.pages.pictures import MOST_PIXELS, Picture, picture_of
+from xds.content.reading import kinds
 
 
 def png(width: int, height: int) -> bytes:
@@ -67,8 +68,8 @@ def test_what_is_none_or_too_large_is_no_picture(data: bytes) -> None:
 
 
 def test_a_pdf_may_begin_behind_other_bytes() -> None:
-    assert is_pdf(b"\r\n\0%PDF-1.7")
-    assert not is_pdf(b" " * 1024 + b"%PDF-1.7")
+    assert kinds.media_type(b"\r\n\0%PDF-1.7") == "application/pdf"
+    assert not kinds.media_type(b" " * 1024 + b"%PDF-1.7")
 
 
 @pytest.mark.parametrize(
@@ -78,9 +79,13 @@ def test_a_pdf_may_begin_behind_other_bytes() -> None:
         (b"\xef\xbb\xbfa", "a"),
         ("Größe".encode("utf-16"), "Größe"),
         ("Größe".encode("cp1252"), "Größe"),
-        (b"a\0b", None),
-        (b"\x89PNG\r\n\x1a\n\0", None),
     ],
 )
-def test_text_is_decoded_as_it_was_meant(data: bytes, text: str | None) -> None:
-    assert text_of(data) == text
+def test_text_is_decoded_as_it_was_meant(data: bytes, text: str) -> None:
+    assert not kinds.is_binary(data)
+    assert kinds.decoded(data)[0] == text
+
+
+@pytest.mark.parametrize("data", [b"a\0b", b"\x89PNG\r\n\x1a\n\0"])
+def test_what_no_text_has_is_told(data: bytes) -> None:
+    assert kinds.is_binary(data)

@@ -11,9 +11,10 @@ from typing import Final, Literal
 from markupsafe import Markup
 
 from xds.content.pages import shown
-from xds.content.pages.pictures import Picture, is_pdf, picture_of, text_of
+from xds.content.pages.pictures import Picture, picture_of
 from xds.content.pages.templates import template
 from xds.content.pages.xhtml import sanitised_html
+from xds.content.reading import kinds
 from xds.content.reading.model import ContentAttachment
 
 AttachmentKind = Literal["image", "pdf", "text", "html", "file", "elsewhere", "unreadable"]
@@ -52,9 +53,10 @@ def served_attachment(attachment: ContentAttachment) -> ServedAttachment:
         return ServedAttachment("unreadable", declared)
     if picture := picture_of(data):
         return ServedAttachment("image", picture.media_type, data, picture)
-    if is_pdf(data):
+    if kinds.media_type(data) == "application/pdf":
         return ServedAttachment("pdf", "application/pdf", data)
-    if declared in ("text/plain", *_HTML) and (text := text_of(data)) is not None:
+    if declared in ("text/plain", *_HTML) and not kinds.is_binary(data):
+        text, _ = kinds.decoded(data)
         return ServedAttachment("html" if declared in _HTML else "text", declared, data, text=text)
     return ServedAttachment("file", declared, data)
 

@@ -22,9 +22,10 @@ from xds.content.pages.markup import (
     quoted,
 )
 from xds.content.pages.narrative import CDA_NARRATIVE
-from xds.content.pages.pictures import picture_of, text_of
+from xds.content.pages.pictures import picture_of
 from xds.content.pages.templates import style_sheet, template
 from xds.content.pages.xhtml import sanitised_html, sanitised_xhtml, xhtml_element
+from xds.content.reading import kinds
 from xds.content.reading.model import (
     CdaNarrative,
     ContentFinding,
@@ -128,7 +129,7 @@ def _body(document: ReadDocument, facts: RegistryFacts, data: bytes) -> Markup:
         told = quoted(facts.title or "The document, an image")
         return Markup(f'<a href="{source}"><img src="{source}" alt="{told}" {size}></a>')
     if document.kind == "html":
-        return sanitised_html((text_of(data) or "")[:_MOST_TEXT])
+        return sanitised_html(kinds.decoded(data)[0][:_MOST_TEXT])
     return Markup("")
 
 

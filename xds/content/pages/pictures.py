@@ -1,4 +1,4 @@
-"""What bytes are, by their magic numbers: pictures that a browser shows, PDF, text."""
+"""Pictures that a browser shows, by their magic numbers, and their sizes."""
 
 import struct
 from collections.abc import Callable
@@ -8,9 +8,6 @@ from typing import Final
 MOST_PIXELS: Final = 50_000_000
 """Of one picture: a page of A3 at 600 dpi is 70 million, at 400 dpi 31. A browser takes four bytes
 for each, however few there are in the file."""
-
-_PDF_WITHIN: Final = 1024
-_NOT_TEXT: Final = frozenset(map(chr, {*range(32)} - {9, 10, 11, 12, 13, 27}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +31,6 @@ def picture_of(data: bytes) -> Picture | None:
                 return None
             return Picture(media_type, *size)
     return None
-
-
-def is_pdf(data: bytes) -> bool:
-    """Tell whether bytes are PDF, which may come after some others (ISO 32000-1, H.3)."""
-    return b"%PDF-" in data[:_PDF_WITHIN]
-
-
-def text_of(data: bytes) -> str | None:
-    """Decode plain text; None where there are characters that no text has.
-
-    By its byte order mark, else as UTF-8, else as Windows-1252, of which Latin-1 is a part.
-    """
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        found = data.decode("utf-16", "replace")
-    else:
-        try:
-            found = data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            found = data.decode("cp1252", "replace")
-    return None if not _NOT_TEXT.isdisjoint(found) else found
 
 
 _Size = tuple[int, int]

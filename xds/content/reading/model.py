@@ -226,10 +226,6 @@ class ReadDocument:
     """Reads the structured results, when they are asked for."""
     text: str = ""
     """Of a text document: all of it."""
-    text_layer: Callable[[], str] = lambda: ""
-    """Reads the text of a PDF, when it is asked for: it may take its time."""
-    format_version: str = ""
-    """Of a PDF: the version in its first line."""
     bundle: Mapping[str, Any] = field(default_factory=dict)
     """Of a FHIR document: all of it, by FHIR's names; of any shape."""
     findings: Sequence[ContentFinding] = ()

@@ -1,4 +1,4 @@
-"""A PDF read (ISO 32000-1): whether it opens, what in it acts, and its text layer.
+"""A PDF read (ISO 32000-1): whether it opens, and what in it acts.
 
 Nothing in a PDF is trusted as metadata. What acts is found by its names, also where they are
 written with escapes, in object streams, and in objects that nothing refers to any more.
@@ -8,7 +8,6 @@ import logging
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from io import BytesIO
 from typing import Final
 
@@ -42,7 +41,6 @@ ACTIVE: Final[Mapping[str, str]] = {
 """The names of what acts, and what it does."""
 _SHORT: Final = 4
 """Characters of a name that compressed data may have by chance."""
-_MOST_TEXT_PAGES: Final = 200
 _MOST_INFLATED: Final = 8 << 20
 """Bytes of one object stream."""
 _MOST_OBJECTS: Final = 64 << 20
@@ -51,7 +49,6 @@ _NAME: Final = re.compile(rb"/([^\x00\t\n\f\r ()<>\[\]{}/%]{1,64})")
 _ESCAPE: Final = re.compile(rb"#([0-9a-fA-F]{2})")
 _STREAM: Final = re.compile(rb"\bstream\r?\n")
 _DESTINATION: Final = re.compile(rb"\s*\[")
-_VERSION: Final = re.compile(rb"%PDF-([0-9]\.[0-9])")
 _ENCRYPTED: Final = ContentFinding(
     code="encrypted",
     message="The PDF is encrypted: what is in it cannot be looked at without its password.",
@@ -64,25 +61,9 @@ _HIDDEN: Final = ContentFinding(
 
 def read(data: bytes) -> ReadDocument:
     """Read a PDF, broken or not."""
-    version = _VERSION.search(data[:2048])
     return ReadDocument(
-        kind="pdf",
-        media_type=MEDIA_TYPE,
-        format_version=version[1].decode() if version else "",
-        header=ContentHeader(),
-        text_layer=partial(text_layer, data),
-        findings=tuple(_findings(data)),
+        kind="pdf", media_type=MEDIA_TYPE, header=ContentHeader(), findings=tuple(_findings(data))
     )
-
-
-def text_layer(data: bytes, most_pages: int = _MOST_TEXT_PAGES) -> str:
-    """Return the text of the first pages, a form feed between them; empty where there is none."""
-    try:
-        reader = PdfReader(BytesIO(data), strict=False)
-        pages = (reader.pages[i] for i in range(min(len(reader.pages), most_pages)))
-        return "\f".join(page.extract_text() for page in pages).strip()
-    except (PyPdfError, *_BROKEN):
-        return ""
 
 
 _BROKEN: Final = (

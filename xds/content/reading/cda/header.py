@@ -11,6 +11,7 @@ from xds.content.reading.model import (
     ContentParty,
     ContentPatient,
 )
+from xds.content.versions import cda as versions
 
 _GENDERS: Final[Mapping[str, str]] = {"F": "F", "M": "M", "UN": "O", "UNK": "U"}
 _STATUSES: Final[Mapping[str, str]] = {
@@ -29,11 +30,12 @@ _STATUS_CODES: Final = (
 def header(source: CdaSource, values: Mapping[str, Any]) -> ContentHeader:
     """Read the header; ``values`` are the attributes that ITI-106 makes of it."""
     root = source.root
+    said = versions.stated(root, source.zone)
     confidential = values.get("confidentiality_code") or (None,)
     return ContentHeader(
         unique_id=values.get("unique_id", ""),
-        set_id=_set_id(root),
-        version=_version(root),
+        set_id=said.set_id,
+        version=said.version,
         title=values.get("title", ""),
         type_code=source.code(root.find(f"{{{NS}}}code")) or values.get("type_code"),
         status=_status(root),
@@ -50,16 +52,6 @@ def header(source: CdaSource, values: Mapping[str, Any]) -> ContentHeader:
         orders=_ids(root, "inFulfillmentOf/order/id"),
         templates=_ids(root, "templateId"),
     )
-
-
-def _set_id(element: Element) -> str:
-    return next(iter(_ids(element, "setId")), "")
-
-
-def _version(element: Element) -> int | None:
-    found = hl7.first(element, "versionNumber")
-    value = (found.get("value") or "").strip() if found is not None else ""
-    return int(value) if value.isascii() and value.isdecimal() and len(value) < 10 else None
 
 
 def _ids(element: Element, path: str) -> tuple[str, ...]:
