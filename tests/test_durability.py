@@ -169,10 +169,13 @@ def test_processes_share_what_is_known_of_commits(tmp_path: Path) -> None:
         assert counters[0] == counters[1] == counters[2] + 1
         other.require_durable()
         assert len(set(one._counters)) == 1
+        before = other.last()
         one.begin()  # and its process dies
+        assert other.last() is None
         other.require_durable()
         assert one._counters[2] < one._counters[0], "it may have been committed, or not"
         other.end()
+        assert one.last() == other.last() != before
         other.require_durable()
         assert len(set(one._counters)) == 1
 

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -118,6 +118,30 @@ def test_several_processes_react_to_each_event_once_and_in_order(database: Datab
         assert reacted(database) == happened(database)
     committed = sorted(number for one in readers for number in one.committed)
     assert list(map(str, committed)) == happened(database)
+
+
+def test_what_another_process_writes_is_seen_and_nothing_is_read_meanwhile(
+    database: Database, databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not database.is_sqlite:
+        pytest.skip("only processes that share a file know of commits of others")
+    other = Database(databases.url(tmp_path))
+    reader = Reader(database)
+    reads: list[float] = []
+    read = database.read
+
+    def counted() -> AbstractContextManager[Connection]:
+        reads.append(time.monotonic())
+        return read()
+
+    with closing(other), reading(database, reader.subscriber()):
+        for count in range(1, 4):
+            with other.write() as connection:
+                happen(connection)
+            until(lambda count=count: len(reader.committed) == count)  # type: ignore[misc]
+        monkeypatch.setattr(database, "read", counted)
+        time.sleep(0.5)  # in which it would look 25 times
+    assert len(reads) < 8
 
 
 def test_events_gather_while_a_subscriber_rests(database: Database) -> None:

@@ -50,6 +50,10 @@ class Backend(ABC):
         DatabaseUnavailable where it cannot be brought there.
         """
 
+    def last_commit(self) -> int | None:
+        """Return the number of the last commit of any process; None where it is not known."""
+        return None
+
     def wal_bytes(self) -> int | None:
         """Return the size of the write-ahead log, where it is this program's affair."""
         return None

@@ -54,6 +54,11 @@ class CommitSync:
         """Note that whatever was begun is committed, or never will be."""
         self._counters[_ENDED] = self._counters[_BEGUN]
 
+    def last(self) -> int | None:
+        """Return the number of the last commit; None while one is under way, or was broken off."""
+        begun = self._counters[_BEGUN]
+        return begun if self._counters[_ENDED] == begun else None
+
     def require_durable(self) -> None:
         """Return once everything that this thread may have seen, or committed, is on the disk.
 

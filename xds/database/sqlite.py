@@ -167,6 +167,10 @@ class SQLite(Backend):
                 bytes=self.wal_bytes(),
             )
 
+    def last_commit(self) -> int | None:
+        """Return what the processes have counted."""
+        return self._sync.last()
+
     def close(self) -> None:
         """Close every connection, and the lock's file."""
         super().close()

@@ -210,6 +210,8 @@ class EventReader:
         self._thread = threading.Thread(target=self._run, name=f"events: {whom.name}", daemon=True)
         self._warm_until = 0.0
         self._noted = 0.0
+        self._looked_at = 0.0
+        self._without_more: int | None = None
         self._read = _Read(0, 0)
         database.listen(events.TOPIC, self._wake.set)
 
@@ -247,6 +249,10 @@ class EventReader:
 
     def _round(self) -> float:
         """React to some events; return the seconds until there may be more."""
+        if self._is_as_seen():
+            return _WARM_SECONDS
+        self._looked_at, self._without_more = time.monotonic(), None
+        before = self._database.last_commit()
         seen = self._look()
         turn = seen.turn
         if turn is None:
@@ -259,12 +265,22 @@ class EventReader:
         if not found:
             if seen.last > turn.noted and time.monotonic() > self._noted + _NOTE_SECONDS:
                 self._advance(turn.noted, seen.last, Reaction())
+            self._without_more = before
             return _WARM_SECONDS if time.monotonic() < self._warm_until else _POLL_SECONDS
         if not turn.is_of(self._name):
             self._take()
         self._react(turn.noted, found)
         self._warm_until = time.monotonic() + LEASE / 1000
         return 0.0 if len(found) == _BATCH else _WARM_SECONDS
+
+    def _is_as_seen(self) -> bool:
+        """Tell whether nobody has committed anything since there was nothing to react to.
+
+        A look is taken now and then even so.
+        """
+        if self._without_more is None or time.monotonic() >= self._looked_at + _POLL_SECONDS:
+            return False
+        return self._database.last_commit() == self._without_more
 
     def _look(self) -> "_Seen":
         """Look, in one short transaction, whether it is this reader's turn and for what."""
