@@ -251,6 +251,7 @@ LIBRARIES: Final = {
         "notification",
         "messaging.outbound",
         "repository.index",
+        "audit.activity",
         "audit.chain",
         "audit.searching",
         "audit.table",

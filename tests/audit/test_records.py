@@ -176,7 +176,12 @@ def test_what_cannot_be_read_is_recorded_where_it_names_a_transaction(audited: S
     assert sorted(one["transaction"] for one in found) == expected
     assert {one["outcome"] for one in found} == {4}
     said = {one["description"] for one in found}
-    assert said == {"101", "structure", "not-supported", "s:Sender"}
+    assert {one.partition(" ")[0] for one in said} == {
+        "101",
+        "structure",
+        "not-supported",
+        "s:Sender",
+    }
 
 
 def test_a_retrieval_of_which_a_part_is_missing_is_two_records(audited: Server) -> None:

@@ -26,7 +26,7 @@ from xds.audit.record import (
     now,
 )
 from xds.audit.spool import Spool
-from xds.errors import FailureKind, kind_of
+from xds.errors import FailureKind, Violation, kind_of
 from xds.metadata.objects import Code
 from xds.security.access import Access
 from xds.security.caller import Caller
@@ -36,6 +36,8 @@ from xds.security.interceptors import SUCCESS as DONE
 from xds.security.interceptors import NotRecorded, Outcome, Result
 
 _log = logs.get_logger(__name__)
+_MOST_SAID: Final = 20
+"""Errors of one refusal that its record names."""
 
 _AUDIT_LOG: Final = "audit log"
 """In place of a transaction, where somebody reads the records."""
@@ -186,7 +188,7 @@ def _told(access: Access, outcome: Outcome) -> tuple[int, str]:
     """Return the EventOutcomeIndicator, and what is said of a failure."""
     if outcome.denied is not None:
         return MINOR_FAILURE, f"denied: {outcome.denied.rule or outcome.denied}"
-    codes = ", ".join(dict.fromkeys(violation.code for violation in outcome.violations))
+    codes = "; ".join(dict.fromkeys(map(_said, outcome.violations[:_MOST_SAID])))
     if outcome.result is Result.ERROR:
         return SERIOUS_FAILURE, codes or "the server could not answer"
     if not (outcome.is_success or outcome.result is Result.PARTIAL):
@@ -194,6 +196,13 @@ def _told(access: Access, outcome: Outcome) -> tuple[int, str]:
     if access.break_glass:
         return SUCCESS, f"emergency access, permitted by: {', '.join(access.permitted_by)}"
     return SUCCESS, ""
+
+
+def _said(violation: Violation) -> str:
+    """Return the code of an error, and what is wrong by which rule; no value of any message."""
+    at = f" at {violation.attribute}" if violation.attribute else ""
+    by = f" by {violation.rule}" if violation.rule else ""
+    return f"{violation.code}{at}{by}"
 
 
 def _unauthenticated(access: Access, outcome: Outcome) -> AuditRecord:

@@ -11,6 +11,7 @@ from xds.console.views import (
     audit_chain,
     destinations,
     documents,
+    feeds,
     home,
     logging_in,
     messages,
@@ -18,6 +19,7 @@ from xds.console.views import (
     patients,
     queue,
     searching,
+    submissions,
     subscriptions,
 )
 from xds.console.visits import Operation
@@ -291,6 +293,30 @@ PAGES: Final = (
         roles=messages.READERS,
         method="POST",
         parameters=("state", "verdict", "sender", "count"),
+    ),
+    ConsolePage(
+        path="/submissions",
+        operation=submissions.show,
+        title="Submissions",
+        template="submissions.html",
+        roles=submissions.READERS,
+        menu="Submissions",
+    ),
+    ConsolePage(
+        path="/submissions/refused",
+        operation=submissions.show_refused,
+        title="Refused submissions",
+        template="submissions_refused.html",
+        roles=submissions.READERS,
+        parameters=("after",),
+    ),
+    ConsolePage(
+        path="/feeds",
+        operation=feeds.show,
+        title="Feeds",
+        template="feeds.html",
+        roles=feeds.READERS,
+        menu="Feeds",
     ),
     ConsolePage(
         path="/queue",

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _M: Final = message.c
 _MOST_BYTES: Final = 1 << 31
 _AT_ONCE: Final = 100
+MOST_COUNTED: Final = 1_000
+"""Messages that are looked at to say what came lately."""
 _OPERATOR: Final = Caller(node=NOWHERE)
 
 
@@ -142,6 +144,34 @@ class WaitingGroup:
     def selection(self) -> MessageSelection:
         """What chooses these messages, and others of senders that have the name in theirs."""
         return MessageSelection(states=(self.state,), verdict=self.verdict, sender=self.sender)
+
+
+@dataclass(frozen=True, slots=True)
+class DoorActivity:
+    """What came in by one way lately. Of the last :data:`MOST_COUNTED` messages alone."""
+
+    door: str
+    feed: str
+    """The connection that messages come by, where it has a name."""
+    last: int
+    """When the last one came, in milliseconds since 1970."""
+    number: int
+    """How many came since a time."""
+    refused: int
+    """How many of those were refused, or failed."""
+
+
+def activity(connection: Connection, since: int) -> list[DoorActivity]:
+    """Return what came in by which way since a time (milliseconds since 1970), the latest first."""
+    query = select(_M.door, _M.feed, _M.received, _M.state).order_by(_M.pk.desc())
+    found: dict[tuple[str, str], DoorActivity] = {}
+    for row in connection.execute(query.limit(MOST_COUNTED)):
+        key = (row.door, row.feed)
+        one = found.setdefault(key, DoorActivity(row.door, row.feed, row.received, 0, 0))
+        if row.received >= since:
+            refused = one.refused + (row.state in ("refused", "failed"))
+            found[key] = replace(one, number=one.number + 1, refused=refused)
+    return list(found.values())
 
 
 def waiting_groups(connection: Connection, most: int = 1_000) -> list[WaitingGroup]:
