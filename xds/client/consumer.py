@@ -64,7 +64,7 @@ class DocumentConsumer(Closing):
         """
         if self._registry is None:
             raise ValueError("a DocumentConsumer without registry_url cannot query")
-        body = _query_request(query_id, slots(parameters), return_type, home_community_id)
+        body = query_request(query_id, slots(parameters), return_type, home_community_id)
         with messages.posted(self._registry, STORED_QUERY, body) as received:
             found = QueryResponse.read(received.body)
             received.finish()
@@ -146,13 +146,19 @@ def _endpoints(urls: Mapping[str, str], settings: Settings) -> dict[str, HttpEnd
     return {repository_unique_id: by_url[url] for repository_unique_id, url in urls.items()}
 
 
-def _query_request(
-    query_id: str, parameters: Iterable[Slot], return_type: str, home: str | None
+def query_request(
+    query_id: str,
+    parameters: Iterable[Slot],
+    return_type: str = v.LEAF_CLASS,
+    home: str | None = None,
+    page: tuple[int, int] | None = None,
 ) -> str:
+    """Return a ``query:AdhocQueryRequest``; ``page`` is startIndex and maxResults of ebRS."""
     rendered = "".join(_slot(parameter) for parameter in parameters)
     home_attribute = f' home="{escape(home)}"' if home else ""
+    paging = f' startIndex="{page[0]}" maxResults="{page[1]}"' if page else ""
     return (
-        f'<query:AdhocQueryRequest xmlns:query="{v.NS_QUERY}" xmlns:rim="{v.NS_RIM}">'
+        f'<query:AdhocQueryRequest xmlns:query="{v.NS_QUERY}" xmlns:rim="{v.NS_RIM}"{paging}>'
         f'<query:ResponseOption returnComposedObjects="true" returnType="{escape(return_type)}"/>'
         f'<rim:AdhocQuery id="{escape(query_id)}"{home_attribute}>{rendered}</rim:AdhocQuery>'
         "</query:AdhocQueryRequest>"

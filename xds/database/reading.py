@@ -6,6 +6,7 @@ text, order and types is kept.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -25,6 +26,8 @@ Query = (
 Convert = Callable[[Any], Any]
 
 _STATEMENTS: Final = 1_000
+NOTED: Final[ContextVar[list[tuple[str, Any]] | None]] = ContextVar("noted", default=None)
+"""Where the statements of a thread are noted with their values, while somebody asks for plans."""
 
 
 def fetch(
@@ -36,9 +39,12 @@ def fetch(
     values is one parameter (:mod:`xds.database.lists`).
     """
     prepared = _prepared(statement, connection.dialect)
+    bound = prepared.bound(values)
+    if (noted := NOTED.get()) is not None:
+        noted.append((prepared.text, bound))
     cursor = connection.connection.cursor()
     try:
-        cursor.execute(prepared.text, prepared.bound(values))
+        cursor.execute(prepared.text, bound)
         rows = list(cursor.fetchall())
     finally:
         cursor.close()
