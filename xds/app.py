@@ -102,7 +102,7 @@ def create_app(
     if config.console != "off":
         operations = message_operations(domain, config)
         sender = channels.outbound_sender(config, domain.database)
-        console = console_application.create(domain, config, operations, sender)
+        console = console_application.create(domain, config, operations, sender, interactions)
     dispatch = _Dispatch(endpoints, fhir, messages, console, plain)
     served = OneHost(KnownNodes(dispatch, _proxies(config)))
     counted = RequestMetrics(served, metrics) if metrics else served

@@ -16,6 +16,7 @@ from tests.console.test_messages import corrupt, send
 from tests.serving import Server
 from xds.console.pages import PAGES
 from xds.metadata.objects import DocumentEntry
+from xds.metadata.vocabulary import APPROVED
 
 pytestmark = pytest.mark.skipif(path_of_chromium() is None, reason=MISSING)
 
@@ -184,3 +185,42 @@ def test_a_privacy_officer_sees_who_opened_a_document(
         page.get_by_role("button", name="Check the latest").click()
         page.get_by_role("status").filter(has_text="is the end of the chain").wait_for()
         assert visit.dialogs == []
+
+
+def test_an_engineer_asks_in_the_workbench(console_server: Server, chrome: Browser) -> None:
+    patient_id = somebody()
+    entry = provide(console_server, patient_id, title="Asked for")
+    with visited(
+        chrome, console_server.url, "/console", viewport=WIDE, java_script_enabled=False
+    ) as visit:
+        page = visit.page
+        log_in(page, "integration")
+        page.get_by_role("link", name="Workbench").click()
+        page.get_by_label("Query").select_option("FindDocuments")
+        page.get_by_role("button", name="Choose").click()
+        page.get_by_role("button", name="Ask").click()
+        page.get_by_role("cell", name="XDSStoredQueryMissingParam").wait_for()
+        page.get_by_role("cell", name="$XDSDocumentEntryPatientId is required").wait_for()
+        page.get_by_label("$XDSDocumentEntryPatientId").fill(patient_id)
+        page.get_by_label("$XDSDocumentEntryStatus").fill(APPROVED)
+        page.get_by_role("button", name="Ask").click()
+        page.get_by_role("heading", name="Answer Success").wait_for()
+        page.get_by_role("link", name="Asked for").wait_for()
+        page.get_by_label("Query").select_option("DocumentReference")
+        page.get_by_role("button", name="Choose").click()
+        page.get_by_label("identifier", exact=True).fill(entry.unique_id or "")
+        page.get_by_role("button", name="Ask").click()
+        page.get_by_role("status").filter(has_text="1 found").wait_for()
+        page.get_by_text("Statement 1", exact=True).click()
+        assert "document_entry" in page.get_by_label("Plan of statement 1").inner_text()
+        assert visit.dialogs == []
+
+
+def test_the_workbench_can_be_used_by_everybody(console_server: Server, chrome: Browser) -> None:
+    size = {"width": NARROW, "height": 900}
+    with visited(chrome, console_server.url, "/console", viewport=size) as visit:
+        log_in(visit.page, "integration")
+        visit.page.goto(f"{console_server.url}/console/workbench?query=FindDocuments")
+        visit.page.get_by_role("button", name="Ask").click()
+        visit.page.get_by_role("heading", name="Answer Failure").wait_for()
+        require_sound(visit)

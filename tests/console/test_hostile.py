@@ -14,6 +14,7 @@ from tests.console.test_messages import corrupt, send
 from tests.serving import Server
 from xds.accounts.roles import ConsoleRole
 from xds.console.pages import PAGES, ConsolePage
+from xds.console.views.workbench.asked import FIELDS
 
 HOSTILE: Final = (
     "'\"></textarea></title></script><script>alert(1)</script><img src=x onerror=alert(1)>",
@@ -88,8 +89,10 @@ def require_harmless(page: Page) -> None:
 def test_hostile_parameters_do_no_harm(
     administrator: ConsoleBrowser, places: dict[str, str], row: ConsolePage
 ) -> None:
+    """Those of queries, which are alike, have tests of their own in test_workbench.py."""
     url = url_of(row, places)
-    for name, text in product(row.parameters, HOSTILE):
+    names = [one for one in row.parameters if one not in FIELDS[1:]]
+    for name, text in product(names, HOSTILE):
         require_harmless(sent(administrator, row, url, {name: text}))
 
 

@@ -40,6 +40,7 @@ from xds.console.visits import (
 )
 from xds.content.reading.deployment import rules_of
 from xds.fhir.facade import Facade
+from xds.fhir.interactions import Interaction
 from xds.http.request_body import RequestBody
 from xds.messaging.operations import MessageOperations
 from xds.messaging.outbound.sending import MessageSender
@@ -68,13 +69,16 @@ def create(
     config: Config,
     messages: MessageOperations | None,
     sender: MessageSender | None,
+    interactions: Sequence[Interaction] = (),
 ) -> WSGIApplication:
     """Return the application for every path below /console.
 
-    ``messages`` files some again, ``sender`` writes those that go out.
+    ``messages`` files some again, ``sender`` writes those that go out; ``interactions`` are the
+    rows of the FHIR services.
     """
     names, files = static_files()
-    browser = _Browser(_console(domain, config, messages, sender), environment(names))
+    console = _console(domain, config, messages, sender, interactions)
+    browser = _Browser(console, environment(names))
     application = falcon.App(media_type=falcon.MEDIA_HTML)
     application.req_options.strip_url_path_trailing_slash = True
     for kind in (Exception, falcon.HTTPError):
@@ -94,6 +98,7 @@ def _console(
     config: Config,
     messages: MessageOperations | None,
     sender: MessageSender | None,
+    interactions: Sequence[Interaction],
 ) -> Console:
     documents = ServedDocuments(domain)
     return Console(
@@ -113,6 +118,7 @@ def _console(
         facade=Facade(domain, config),
         messages=messages,
         sender=sender,
+        interactions=interactions,
     )
 
 

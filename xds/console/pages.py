@@ -22,6 +22,7 @@ from xds.console.views import (
     submissions,
     subscriptions,
 )
+from xds.console.views.workbench import page as workbench
 from xds.console.visits import Operation
 
 EVERYBODY: Final = frozenset(ConsoleRole)
@@ -119,6 +120,27 @@ _AUDIT: Final = (
         title="Audit record",
         template="audit_record.html",
         roles=PRIVACY,
+    ),
+)
+
+_WORKBENCH: Final = (
+    ConsolePage(
+        path="/workbench",
+        operation=workbench.show,
+        title="Query workbench",
+        template="workbench.html",
+        roles=workbench.READERS,
+        parameters=("query",),
+        menu="Workbench",
+    ),
+    ConsolePage(
+        path="/workbench",
+        operation=workbench.ask,
+        title="Query workbench",
+        template="workbench.html",
+        roles=workbench.READERS,
+        method="POST",
+        parameters=workbench.ASKED,
     ),
 )
 
@@ -444,6 +466,7 @@ PAGES: Final = (
             ("correct", outbound.correct, ("text", "reason"), outbound.EDITORS),
         )
     ),
+    *_WORKBENCH,
     *_AUDIT,
 )
 """Every page and action; the navigation has those with a menu, in this order."""

@@ -1,6 +1,6 @@
 """What an operation of the console is handed, and what it gives back; HTTP is the application's."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +24,7 @@ from xds.security.node import Node
 
 if TYPE_CHECKING:
     from xds.fhir.facade import Facade
+    from xds.fhir.interactions import Interaction
     from xds.messaging.operations import MessageOperations
     from xds.messaging.outbound.sending import MessageSender
     from xds.mhd.document_pages import DocumentPages
@@ -55,6 +56,8 @@ class Console:
     documents: "ServedDocuments"
     pages: "DocumentPages"
     facade: "Facade"
+    interactions: "Sequence[Interaction]"
+    """The rows of the FHIR services."""
     messages: "MessageOperations | None"
     """What files messages again; None where none are taken."""
     sender: "MessageSender | None"
@@ -115,6 +118,12 @@ class Visit:
         code, _, scheme = text.partition("^^")
         return Code(code, self.domain.systems.canonical(scheme))
 
+    def access(self, transaction: str, *, is_emergency: bool = False) -> Access:
+        """Return the access of this person, for what passes the interceptors by itself."""
+        access = Access(transaction=transaction, caller=self.caller_of(is_emergency=is_emergency))
+        access.visible = self._limit
+        return access
+
     @contextmanager
     def passing(self, transaction: str, *, patient: int | None = None) -> Iterator[Access]:
         """Run a block as a transaction of this person: permitted, recorded and counted as any.
@@ -123,8 +132,7 @@ class Visit:
         AccessDenied where the policy does not permit it; NotRecorded after the block.
         """
         is_emergency = patient is not None and self.logged_in.emergency(patient) is not None
-        access = Access(transaction=transaction, caller=self.caller_of(is_emergency=is_emergency))
-        access.visible = self._limit
+        access = self.access(transaction, is_emergency=is_emergency)
         with self.domain.interceptors.passing(access):
             yield access
 
