@@ -14,6 +14,7 @@ from pypdf import PdfReader
 
 from tests.databases import Databases
 from tests.fhir.asked import FHIR_JSON, ask
+from tests.messaging.senders import nhs_number
 from tests.serving import Server, serving
 from tests.soap.receiver import receiving
 from xds.client import DocumentConsumer
@@ -202,10 +203,15 @@ def test_a_report_alone_has_the_type_of_its_department_and_the_name_of_its_code(
 def server(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Server]:
     """A server that may send responses to a receiver."""
     data = tmp_path_factory.mktemp("messages")
+    flavours = tmp_path_factory.mktemp("flavours")
+    (flavours / "holds.toml").write_text(
+        'unknown_patients = "hold"\n[[match]]\napplication = "HOLDS"\n'
+    )
     with receiving() as receiver:
         options = {
             "database": databases.url(data),
             "message_response_targets": receiver.url,
+            "flavours": str(flavours),
             "workers": "1",
         }
         with serving(data, options) as served:
@@ -295,6 +301,16 @@ def test_what_is_no_message_gets_an_outcome(
 ) -> None:
     found, outcome = send(server, body, query)
     assert (found, outcome["resourceType"]) == (status, "OperationOutcome")
+
+
+def test_a_message_of_an_unknown_patient_is_refused_where_others_are_held(server: Server) -> None:
+    """Its sender sends it again: it is not kept to be filed later."""
+    text = json.dumps(own()).replace("9434765919", nhs_number())
+    bundle = json.loads(text.replace('"name": "LAB"', '"name": "HOLDS"'))
+    status, response = send(server, bundle)
+    assert (status, header(response)["response"]["code"]) == (200, "fatal-error")
+    (outcome,) = (one["resource"] for one in response["entry"][1:])
+    assert [one["code"] for one in outcome["issue"] if one["severity"] == "error"] == ["not-found"]
 
 
 def test_parameters_may_hold_the_message(server: Server) -> None:

@@ -101,15 +101,46 @@ def test_a_held_message_is_filed_when_its_patient_is_known(
     world: FilingWorld, operating: MessageOperations
 ) -> None:
     assert arrives(operating, oru(WHOLE, "A100^^^MRN")) == "held"
-    assert operating.release() == 0
+    assert operating.release() == (0, 0)
     known(world)
     with world.filer.domain.database.write() as connection:
         patient_links.link(connection, [NATIONAL.cx, "A100^^^&2.999.6.1&ISO"])
-    assert operating.release() == 1
-    assert operating.release() == 0
+    assert operating.release() == (1, 0)
+    assert operating.release() == (0, 0)
     (found,) = listed(world)
     assert (found.state, found.door, found.patient_id) == ("filed", "mllp", NATIONAL.cx)
     assert [one.patient_id for one in world.entries()] == [NATIONAL.cx]
+
+
+def test_a_held_message_that_its_flavour_refuses_by_now_is_refused(
+    world: FilingWorld, operating: MessageOperations, tmp_path: Path
+) -> None:
+    assert arrives(operating, oru(WHOLE)) == "held"
+    (held,) = listed(world)
+    file = tmp_path / "flavours" / "held.toml"
+    file.write_text(f"most_documents = 0\n{file.read_text()}")
+    changed = replace(operating, flavours=read_flavours(file.parent))
+    assert changed.release() == (1, 0)
+    (refused,) = listed(world)
+    assert (refused.id, refused.state, refused.verdict) == (held.id, "refused", "too-large")
+    assert changed.release() == (0, 0)
+    assert kept(world, refused) == oru(WHOLE)
+
+
+def test_all_held_messages_have_their_turn(
+    world: FilingWorld, operating: MessageOperations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "_AT_ONCE", 2)
+    assert arrives(operating, oru(WHOLE, control_id="C0")) == "held"
+    for one in range(1, 4):
+        unknown = oru(WHOLE, f"A{one}^^^MRN", control_id=f"C{one}")
+        assert arrives(operating, unknown) == "held"
+    known(world)
+    filed, before = operating.release()
+    assert filed == 0
+    assert before
+    assert operating.release(before)[0] == 1
+    assert [one.state for one in listed(world, name="C0")] == ["filed"]
 
 
 def test_what_is_kept_no_longer_is_purged(
@@ -136,7 +167,7 @@ def test_a_message_that_goes_on_waiting_is_counted_once(
     filer = replace(world.filer, count=lambda _, outcome: counted.append(outcome.state))
     counting = replace(operating, filer=filer)
     assert arrives(counting, oru(WHOLE)) == "held"
-    assert counting.release() == 0
+    assert counting.release() == (0, 0)
     known(world)
-    assert counting.release() == 1
+    assert counting.release() == (1, 0)
     assert counted == ["held", "filed"]

@@ -129,11 +129,12 @@ class MessageFiler:
         incoming: IncomingMessage,
         findings: Sequence[MessageFinding],
         *,
+        held: str | None = None,
         access: Access | None = None,
     ) -> FilingOutcome:
         """Keep a message that is refused before it is filed, so that it can be corrected.
 
-        ``access`` as for :meth:`file`.
+        ``held`` and ``access`` as for :meth:`file`.
         """
 
         def act() -> FilingOutcome:
@@ -142,7 +143,7 @@ class MessageFiler:
                 self.domain.interceptors.unreadable(self._access(incoming), refusal)
             else:
                 _tell_refusal(access, refusal)
-            return self._record_refusal(incoming, findings, None)
+            return self._record_refusal(incoming, findings, held)
 
         outcome = self.guarded(incoming, act)
         self._tell(incoming, outcome)

@@ -28,6 +28,7 @@ class MessageKeeper:
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._run, name="messages", daemon=True)
         self._tidied = 0.0
+        self._held_before = 0
 
     def start(self) -> None:
         """Begin."""
@@ -47,7 +48,7 @@ class MessageKeeper:
 
     def look(self) -> None:
         """File what was held for patients who are known now; remove what is kept no longer."""
-        self._acting.release()
+        _, self._held_before = self._acting.release(self._held_before)
         if time.monotonic() > self._tidied + _TIDY_SECONDS:
             self._tidied = time.monotonic()
             database = self._acting.filer.domain.database

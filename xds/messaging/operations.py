@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
+from xds import logs
 from xds.hl7v2.message import Message, Unreadable
 from xds.hl7v2.spooled import SpooledMessage
 from xds.hl7v2.wide_text import WideText
@@ -28,6 +29,7 @@ _MOST_BYTES: Final = 1 << 31
 _AT_ONCE: Final = 100
 MOST_COUNTED: Final = 1_000
 """Messages that are looked at to say what came lately."""
+_log = logs.get_logger(__name__)
 _OPERATOR: Final = Caller(node=NOWHERE)
 
 
@@ -217,16 +219,22 @@ class MessageOperations:
         """File other content in the place of a message that was refused; both are kept."""
         return self._file(found, blocks, "command", caller, in_place_of=found.id)
 
-    def release(self) -> int:
-        """File the messages whose patients have become known; return how many there were."""
+    def release(self, before: int = 0) -> tuple[int, int]:
+        """File held messages whose patients have become known, of a number of records at a time.
+
+        Returns how many are held no longer, and before which key to go on; 0: from the latest.
+        """
         with self.filer.domain.database.read() as connection:
-            held = find(connection, MessageSelection(states=("held",)), _AT_ONCE)
+            held = find(connection, MessageSelection(states=("held",), before=before), _AT_ONCE)
         filed = 0
         for found in reversed(held):
-            blocks = self._raw(found)
-            outcome = self._file(found, blocks, _door(found), held=found.id)
+            try:
+                outcome = self._file(found, self._raw(found), _door(found), held=found.id)
+            except MessageNotKept as error:  # it stands in nobody's way
+                _log.warning("a held message cannot be filed", record=found.id, exc_info=error)
+                continue
             filed += outcome.state != "held"
-        return filed
+        return filed, held[-1].key if len(held) == _AT_ONCE else 0
 
     def _raw(self, found: RecordedMessage) -> Iterator[bytes]:
         if found.media != "hl7v2":
@@ -276,7 +284,7 @@ class MessageOperations:
                         replace(incoming, content=content), in_place_of=in_place_of, held=held
                     )
             except ContentRefused as refusal:
-                return self.filer.refuse(incoming, refusal.findings)
+                return self.filer.refuse(incoming, refusal.findings, held=held)
 
 
 def _all_of(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

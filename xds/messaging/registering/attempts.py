@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha1
-from typing import Final
 
 from sqlalchemy import Connection
 
@@ -29,6 +28,7 @@ from xds.messaging.registering import (
     orders,
     patients,
     plan,
+    registered,
     registry_answers,
     reports,
     results,
@@ -39,7 +39,6 @@ from xds.messaging.registering.metadata import EntryMaker, UniqueIds, numbers_of
 from xds.messaging.registering.patients import ChosenPatient, PatientAwaited
 from xds.messaging.registering.plan import FilingPlan, NewDocument, RegistryNow
 from xds.messaging.registering.planning import Planner
-from xds.messaging.registering.versions import FiledReport
 from xds.messaging.rendering.documents import DocumentIdentity
 from xds.messaging.rendering.render import render
 from xds.messaging.rendering.text import canonical
@@ -48,20 +47,16 @@ from xds.messaging.verdicts import (
     PATIENT_UNKNOWN,
     ContentRefused,
     MessageFinding,
+    refused,
 )
-from xds.metadata.criteria import Comparison, Operator
 from xds.metadata.objects import Code, DocumentEntry
 from xds.metadata.submission import Registration, StatedVersion, Submission
-from xds.registry.queries.views import RegistryView
-from xds.registry.queries.visibility import EVERYTHING
 from xds.registry.storage import observations
 from xds.registry.versions import set_rows
 from xds.repository.repository import DocumentRepository
 from xds.repository.store import StagedDocument, StoreError
 from xds.security.access import Access
 from xds.security.details import PatientDetails
-
-_MOST: Final = 10_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -161,13 +156,13 @@ class FilingAttempt:
         with self.domain.database.read() as connection:
             known = reports.of_numbers(connection, numbers)
             filed = {one.entry_uuid for one in known.values() if one.entry_uuid and says_set}
-            self.entries, self.told = _latest(connection, known.values()), ()
+            self.entries, self.told = registered.latest(connection, known.values()), ()
             planner = Planner(
                 now=RegistryNow(
                     known=known,
                     entries=self.entries,
-                    is_taken=_taken(connection),
-                    has_content=_having(connection),
+                    is_taken=registered.taken(connection),
+                    has_content=registered.having(connection),
                     versions=set_rows.versions_of(connection, filed),
                 ),
                 ids=self.ids,
@@ -346,11 +341,13 @@ class FilingAttempt:
             known = reports.of_numbers(connection, self.made.numbers)
             if known != self.made.known:
                 return True
-            now = _latest(connection, known.values())
-            return _standing(now) != _standing(self.entries)
+            now = registered.latest(connection, known.values())
+            return registered.standing(now) != registered.standing(self.entries)
 
     def hold(self, awaited: PatientAwaited) -> FilingOutcome:
-        """Keep a message until the patient feed has brought its patient."""
+        """Keep a message until the patient feed has brought its patient; ContentRefused of FHIR."""
+        if self.incoming.media != "hl7v2":  # its sender sends it again: nothing is kept of it here
+            raise refused(PATIENT_UNKNOWN, awaited.location, "no patient feed has made it known")
         outcome = FilingOutcome(
             state="held", findings=[awaiting(awaited)], record_id=self.record_id
         )
@@ -461,38 +458,3 @@ def awaiting(awaited: PatientAwaited) -> MessageFinding:
         reason="the message is kept, and is filed when a patient feed has made the patient known",
         is_warning=True,
     )
-
-
-def _latest(connection: Connection, known: Iterable[FiledReport]) -> Mapping[str, DocumentEntry]:
-    """Return the latest versions of the documents that are filed, by uniqueId."""
-    ids = tuple(one.unique_id for one in known if one.unique_id)
-    if not ids:
-        return {}
-    view = RegistryView(connection, _MOST, EVERYTHING)
-    found = view.find(DocumentEntry, [Comparison("unique_id", Operator.EQUAL, ids)])
-    return {one.thing.unique_id or "": one.thing for one in found}
-
-
-def _standing(entries: Mapping[str, DocumentEntry]) -> set[tuple[str, str | None, str | None]]:
-    return {(key, one.version, one.availability_status) for key, one in entries.items()}
-
-
-def _having(connection: Connection) -> Callable[[str, str], bool]:
-    view = RegistryView(connection, _MOST, EVERYTHING)
-
-    def has_content(unique_id: str, content: str) -> bool:
-        wanted = Comparison("unique_id", Operator.EQUAL, (unique_id,))
-        found = view.find(DocumentEntry, [wanted])
-        return any(one.thing.hash == content for one in found)
-
-    return has_content
-
-
-def _taken(connection: Connection) -> Callable[[str], bool]:
-    view = RegistryView(connection, _MOST, EVERYTHING, versions=True)
-
-    def is_taken(unique_id: str) -> bool:
-        wanted = Comparison("unique_id", Operator.EQUAL, (unique_id,))
-        return bool(view.count(DocumentEntry, [wanted]))
-
-    return is_taken
