@@ -270,6 +270,25 @@ def test_summaries_of_samples_keep_the_rules(row: dict[str, str]) -> None:
     assert breaches(bundle) == []
 
 
+def test_resources_may_have_any_element() -> None:
+    bundle = json.loads(RECORD)
+    planned = {"resourceType": "ActivityDefinition", "status": "active", "kind": "Task", "id": "a"}
+    bundle["entry"].append({"fullUrl": "urn:uuid:5f1d2c00-0000-4000-8000-0000000000ff"})
+    bundle["entry"][-1]["resource"] = planned
+    vaccine = next(
+        one["resource"]
+        for one in bundle["entry"]
+        if one["resource"]["resourceType"] == "Immunization"
+    )
+    extension: dict[str, Any] = {"url": "https://extensions.example/plan"}
+    extension["valueReference"] = {"reference": bundle["entry"][-1]["fullUrl"]}
+    vaccine["extension"] = [extension]
+    summary = made(source(json.dumps(bundle).encode(), JSON))
+    assert breaches(summary) == []
+    (found,) = of_type(summary, "ActivityDefinition")
+    assert found["kind"] == "Task"
+
+
 def test_what_is_not_read_is_counted() -> None:
     about = told(section(made(source(DISCHARGE), left_out=7, others=4), "48767-8"))
     assert "Older documents that were not read: 7." in about

@@ -67,7 +67,7 @@ class BundleMaker:
         """Return a reference to the resource at a path."""
         return without_empty({"reference": f"urn:uuid:{self.id_of(path)}", "display": display})
 
-    def add(self, kind: str, path: str, **elements: Any) -> Resource:
+    def add(self, kind: str, path: str, /, **elements: Any) -> Resource:
         """Add a resource, once for each path, and return a reference to it."""
         if path not in self._paths:
             self._paths.add(path)

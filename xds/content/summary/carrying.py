@@ -54,7 +54,7 @@ class ResourceCarrier:
             return self.results[entry.place]
         if entry.place in self.carried:
             return self.carried[entry.place]
-        if entry.type in _NOT_CARRIED or deep > _MOST_DEEP or structure.problems(entry.resource):
+        if entry.type in _NOT_CARRIED or deep > _MOST_DEEP or not _is_of_r4(entry.resource):
             self.carried[entry.place] = ""
             return ""
         if entry.type == "Patient" and self._is_subject(entry):
@@ -102,6 +102,10 @@ class ResourceCarrier:
         elif not kept.keys() & {"identifier", "display"}:
             kept["display"] = "not in this summary"
         return kept
+
+
+def _is_of_r4(resource: Resource) -> bool:
+    return all(one.severity == "warning" for one in structure.problems(resource))
 
 
 def _narrative(entry: BundleEntry) -> Resource:
