@@ -289,6 +289,17 @@ def test_resources_may_have_any_element() -> None:
     assert found["kind"] == "Task"
 
 
+def test_what_is_too_much_is_named_and_not_read() -> None:
+    size = str(16 << 20)
+    bundle = made(source(DISCHARGE), source(RECORD, JSON, size=size, title="Large"))
+    assert of_type(bundle, "AllergyIntolerance")
+    bundle = made(source(DISCHARGE, size="1"), source(RECORD, JSON, size=size, title="Large"))
+    assert breaches(bundle) == []
+    assert "Large" in told(section(bundle, "48767-8"))
+    assert "there is too much that is newer" in told(section(bundle, "48767-8"))
+    assert of_type(bundle, "AllergyIntolerance") == []
+
+
 def test_what_is_not_read_is_counted() -> None:
     about = told(section(made(source(DISCHARGE), left_out=7, others=4), "48767-8"))
     assert "Older documents that were not read: 7." in about

@@ -36,7 +36,7 @@ from xds.content.summary.sections import SummarySectionRow
 from xds.fhir.r4.resource import Resource
 from xds.on_demand.forms import FormRequest, FormSource, NotConvertible
 
-_MOST_BYTES: Final = 32 << 20
+_MOST_BYTES: Final = 16 << 20
 """Of all documents that are read for one summary; older ones are named and not read."""
 _MOST_RESULTS: Final = 5_000
 _HEADING: Final = 4
