@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final
 
 from bench import (
+    derivation,
     document_messages,
     feed,
     fhir,
@@ -274,6 +275,14 @@ CASES: Final = (
         _at_rate("ITI-105, 10 KB", 150),
         partial(rate, fhir.publish, storing),
         under_trust=True,
+    ),
+    Case(
+        "derivation",
+        (
+            Measure(title="reading adds to an ITI-105 of 10 KB", unit="ms", goal=5, at_most=True),
+            Measure(title="  deriving all of it (ITI-106)", unit="ms", goal=5, at_most=True),
+        ),
+        derivation.derivation,
     ),
     Case(
         "fhir-gigabyte",

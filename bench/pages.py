@@ -38,17 +38,17 @@ _ENTRY: Final = (
 )
 
 
-def document(size: int) -> bytes:
+def document(size: int, rows: int = _ROWS) -> bytes:
     """Return a CDA of about that size: sections of a table and of as many coded results."""
     sections: list[str] = []
     length = 0
     while length < size:
-        numbers = range(len(sections) * _ROWS, (len(sections) + 1) * _ROWS)
-        rows, entries = ("".join(part.format(n=n) for n in numbers) for part in (_ROW, _ENTRY))
+        numbers = range(len(sections) * rows, (len(sections) + 1) * rows)
+        table, entries = ("".join(part.format(n=n) for n in numbers) for part in (_ROW, _ENTRY))
         sections.append(
             f"<component><section><title>Results {len(sections)}</title><text><table><thead><tr>"
             "<th>Test</th><th>Value</th><th>Unit</th><th>Range</th><th>Flag</th></tr></thead>"
-            f"<tbody>{rows}</tbody></table></text>{entries}</section></component>"
+            f"<tbody>{table}</tbody></table></text>{entries}</section></component>"
         )
         length += len(sections[-1])
     return cda(f"<structuredBody>{''.join(sections)}</structuredBody>")
