@@ -275,20 +275,27 @@ def test_messages_are_valid_against_the_schema(audited: Server) -> None:
     patient_id = World.new().patient(1)
     provided(audited, patient_id)
     recorded(audited, patient_id, 1)
+    assert len(valid_messages(audited, "--most", "500")) > 3
+
+
+def valid_messages(server: Server, *arguments: str) -> list[str]:
+    """Return the event types of some records, whose DICOM messages are valid."""
     messages = xds_audit(
-        audited, "--format", "xml", "--most", "500", "--audit-source-id", "hub.example"
+        server, "--format", "xml", "--audit-source-id", "hub.example", *arguments
     ).splitlines()
-    assert len(messages) > 3
     schema = reference_schema()
+    types = []
     for message in messages:
         root = etree.fromstring(message.encode())
         if schema is not None:
-            assert schema.validate(root), str(schema.error_log)
+            assert schema.validate(root), f"{schema.error_log} in {message}"
         source = root.find("AuditSourceIdentification")
         assert source is not None
         assert source.get("AuditSourceID") == "hub.example"
         for encoded in root.iter("ParticipantObjectQuery"):
             base64.b64decode(encoded.text or "", validate=True)
+        types += [one.get("csd-code") or "" for one in root.iter("EventTypeCode")]
+    return types
 
 
 def reference_schema() -> etree.XMLSchema | None:

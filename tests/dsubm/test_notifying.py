@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from tests.audit.test_records import valid_messages
 from tests.dsubm.receiver import Receiver, Receivers
 from tests.dsubm.rules import problems
 from tests.dsubm.subscribed import (
@@ -370,3 +371,5 @@ def test_what_is_asked_and_told_is_recorded(broker: Server, receiver: Receiver) 
     (asked,) = found("ITI-110")
     assert (asked["action"], asked["outcome"]) == ("C", 0)
     assert of_patient(patient) in asked["things"][0]["query"]
+    types = set(valid_messages(broker, "--patient", patient))
+    assert {"ITI-110", "ITI-112", "ITI-113"} <= types

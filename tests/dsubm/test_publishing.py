@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from tests.audit.test_records import valid_messages
 from tests.dsubm.receiver import Receivers
 from tests.dsubm.rules import problems
 from tests.dsubm.subscribed import (
@@ -119,6 +120,7 @@ def test_what_happens_elsewhere_is_told(broker: Server, receivers: Receivers) ->
     assert found["total"] == 0
     (record,) = recorded(broker, patient, "ITI-111")
     assert (record["action"], record["outcome"], record["event_type"][0]) == ("C", 0, "ITI-111")
+    assert "ITI-111" in valid_messages(broker, "--patient", patient)
     gone = entry(document(patient), "DELETE")
     as_xml = xml.render(bundle(gone), False)
     reply = ask(broker, "POST", "/publish", {"Content-Type": FHIR_XML}, as_xml)

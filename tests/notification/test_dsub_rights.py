@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
 from tests import certificates
-from tests.audit.test_records import audit, recorded
+from tests.audit.test_records import audit, recorded, valid_messages
 from tests.certificates import Files
 from tests.databases import Databases
 from tests.notification.conftest import Broker
@@ -213,6 +213,8 @@ def test_what_is_asked_and_told_is_recorded(guarded: Broker, files: Files) -> No
     assert sent(files, "subscriber", address, "<wsnt:Unsubscribe/>").status == 200
     ended = recorded(guarded.server, world.patient(1), 4)[-1]
     assert told(ended) == ("ITI-52", "Query", "D", 0)
+    types = valid_messages(guarded.server, "--patient", world.patient(1))
+    assert sorted(types) == ["ITI-42", "ITI-52", "ITI-52", "ITI-53"]
 
 
 def test_refusals_are_recorded(guarded: Broker, files: Files) -> None:
@@ -225,3 +227,4 @@ def test_refusals_are_recorded(guarded: Broker, files: Files) -> None:
     sent(files, "subscriber", pull_point, PULL)
     wanted = {("ITI-69", "Application Activity", "C", 0), ("ITI-70", "Query", "E", 0)}
     until(lambda: wanted <= {told(one) for one in audit(guarded.server)})
+    assert {"ITI-52", "ITI-69", "ITI-70"} <= set(valid_messages(guarded.server))
