@@ -194,3 +194,18 @@ def in_header(message: str, block: str) -> str:
     if "<s:Header>" in message:
         return message.replace("<s:Header>", f"<s:Header>{block}")
     return re.sub("<s:Body>", f"<s:Header>{block}</s:Header><s:Body>", message, count=1)
+
+
+def published(content: str, topic_name: str = "") -> str:
+    """Return a wsnt:Notify that publishes something."""
+    told = (
+        topic(topic_name)
+        .replace("TopicExpression D", "Topic D")
+        .replace("TopicExpression>", "Topic>")
+    )
+    return (
+        f"<wsnt:Notify><wsnt:NotificationMessage>{told if topic_name else ''}"
+        "<wsnt:ProducerReference><wsa:Address>urn:oid:2.999.1.8</wsa:Address>"
+        f"</wsnt:ProducerReference><wsnt:Message>{content}</wsnt:Message>"
+        "</wsnt:NotificationMessage></wsnt:Notify>"
+    )

@@ -19,6 +19,7 @@ from tests.notification.dsub import (
     envelope,
     patient,
     post,
+    published,
     query,
     slot,
     subscribe,
@@ -374,21 +375,6 @@ def test_what_another_registry_publishes_is_told(broker: Broker) -> None:
     assert listed(submission_set.told(1)[0]) == [("RegistryPackage", world.uuid(1))]
     found = wire.get_all(broker.server, world.patient(1))
     assert not found.objects
-
-
-def published(content: str, topic_name: str = "") -> str:
-    """Return a wsnt:Notify that publishes something."""
-    told = (
-        topic(topic_name)
-        .replace("TopicExpression D", "Topic D")
-        .replace("TopicExpression>", "Topic>")
-    )
-    return (
-        f"<wsnt:Notify><wsnt:NotificationMessage>{told if topic_name else ''}"
-        "<wsnt:ProducerReference><wsa:Address>urn:oid:2.999.1.8</wsa:Address>"
-        f"</wsnt:ProducerReference><wsnt:Message>{content}</wsnt:Message>"
-        "</wsnt:NotificationMessage></wsnt:Notify>"
-    )
 
 
 @pytest.mark.parametrize(

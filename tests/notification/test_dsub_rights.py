@@ -22,6 +22,7 @@ from tests.notification.dsub import (
     envelope,
     patient,
     post,
+    published,
     query,
     slot,
     subscribe,
@@ -37,7 +38,7 @@ POLICY = """
 [[rule]]
 name = "everyone submits, and asks to be told"
 decision = "permit"
-transactions = ["ITI-42", "ITI-52", "ITI-69", "ITI-70", "ITI-120"]
+transactions = ["ITI-42", "ITI-52", "ITI-54", "ITI-69", "ITI-70", "ITI-120"]
 
 [[rule]]
 name = "of images nobody is told"
@@ -85,6 +86,7 @@ def guarded(
             "trusted_proxies": "127.0.0.1",
             "minimal_notification": "RetrieveDocumentSetRequest",
             "subscriptions_of_client": "3",
+            "dsub_publish": "yes",
         }
         with serving(data, options) as server:
             yield Broker(server, recipient)
@@ -215,6 +217,25 @@ def test_what_is_asked_and_told_is_recorded(guarded: Broker, files: Files) -> No
     assert told(ended) == ("ITI-52", "Query", "D", 0)
     types = valid_messages(guarded.server, "--patient", world.patient(1))
     assert sorted(types) == ["ITI-42", "ITI-52", "ITI-52", "ITI-53"]
+
+
+def test_each_object_that_another_registry_publishes_is_recorded(
+    guarded: Broker, files: Files
+) -> None:
+    world = World.new()
+    request = world.fixture("iti42/preassigned_uuids").find(".//lcm:SubmitObjectsRequest", NS)
+    listing = request.find("rim:RegistryObjectList", NS)
+    for one in listing.findall("rim:Association", NS):
+        listing.remove(one)
+    content = etree.tostring(request, encoding="unicode", with_tail=False)
+    assert sent(files, "subscriber", guarded.url, published(content)).status == 202
+    (record,) = recorded(guarded.server, world.patient(1), 1)
+    assert told(record) == ("ITI-54", "Import", "C", 0)
+    named = {one["id"]: one["id_type"][2] for one in record["things"]}
+    assert named[world.uuid(1)] == "submission set classification node"
+    assert {named[world.uuid(n)] for n in range(10, 15)} == {"document entry object type"}
+    assert {one["role"] for one in record["things"]} == {3}
+    assert valid_messages(guarded.server, "--patient", world.patient(1)) == ["ITI-54"]
 
 
 def test_refusals_are_recorded(guarded: Broker, files: Files) -> None:

@@ -9,6 +9,10 @@ from typing import Final
 
 from xds.audit import vocabulary as av
 from xds.audit.record import MINOR_FAILURE, SUCCESS, ParticipantObject, ParticipantObjectDetail
+from xds.metadata.catalogue import ITI_54
+from xds.metadata.ebrim import is_uuid
+from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
+from xds.metadata.submission import Submission
 from xds.security.access import Access
 from xds.security.details import (
     NO_ACTION,
@@ -31,6 +35,9 @@ _PATIENT_KIND: Final = "urn:ihe:iti:xpid:2017:patientIdentifierType"
 _HOME_OF_DOCUMENT: Final = "ihe:homeCommunityID"
 _REPOSITORY: Final = "Repository Unique ID"
 _REPOSITORY_OF_REMOVAL: Final = "urn:ihe:iti:xds:2007:repositoryUniqueId"
+
+
+Published = SubmissionSet | DocumentEntry | Folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,8 @@ def _of_query(details: QueryDetails, event: av.AuditEvent) -> Iterable[RecordedP
 
 
 def _of_submission(details: SubmissionDetails, event: av.AuditEvent) -> Iterable[RecordedPatient]:
+    if event.event_type.code == ITI_54.name:
+        return _of_objects(map(_published, _bearers(details.submission)))
     submission_sets = tuple(
         ParticipantObject(
             type_code=2,
@@ -103,6 +112,19 @@ def _of_submission(details: SubmissionDetails, event: av.AuditEvent) -> Iterable
         for one in details.submission.submission_sets
     )
     return _each(details.patient_ids(), submission_sets)
+
+
+def _bearers(submission: Submission) -> Iterator[Published]:
+    yield from submission.submission_sets
+    yield from submission.document_entries
+    yield from submission.folders
+
+
+def _published(one: Published) -> RemovedObject:
+    """Return what is recorded of an object that another registry tells of (ITI TF-2 3.54.5.1)."""
+    object_type = one.object_type if isinstance(one, DocumentEntry) else None
+    name = one.id if is_uuid(one.id) else one.unique_id or one.id
+    return RemovedObject(name, one.KIND, object_type, one.patient_id)
 
 
 def _of_release(details: RetrieveDetails) -> Iterator[RecordedPatient]:
