@@ -1,8 +1,11 @@
 """The console in a real Chromium, by role: nothing runs, nothing is fetched, all can use it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Browser
@@ -10,12 +13,12 @@ from playwright.sync_api import Page as BrowserPage
 
 from tests.browser import MISSING, NARROW, Visit, chromium, names, path_of_chromium, visited
 from tests.console.browsing import PASSWORD, ConsoleBrowser
+from tests.console.examples import examples, opened, rows
+from tests.console.operated import OperatedServer
 from tests.console.provided import page_of, provide, somebody
 from tests.console.test_hostile import HOSTILE
 from tests.console.test_messages import corrupt, send
 from tests.serving import Server
-from xds.console.pages import PAGES
-from xds.metadata.objects import DocumentEntry
 from xds.metadata.vocabulary import APPROVED
 
 pytestmark = pytest.mark.skipif(path_of_chromium() is None, reason=MISSING)
@@ -28,13 +31,6 @@ WIDE: Final = {"width": 1280, "height": 900}
 def chrome() -> Iterator[Browser]:
     with chromium() as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def letter(console_server: Server) -> DocumentEntry:
-    """A document of somebody, whose metadata are hostile."""
-    content = REPORT.read_bytes()
-    return provide(console_server, somebody(), content, "text/xml", title=HOSTILE[0])
 
 
 def log_in(page: BrowserPage, name: str) -> None:
@@ -51,40 +47,89 @@ def require_sound(visit: Visit) -> None:
     assert visit.overflow() == 0
 
 
-def places(people: dict[str, ConsoleBrowser], entry: DocumentEntry) -> list[str]:
-    """Return a URL of each page of the table that is one."""
-    patient = people["administrator"].get(page_of(entry)).tree.xpath("//nav//a/@href")
-    number = next(one for one in patient if "/patients/" in one)
-    message = people["administrator"].get("/console/messages").tree.xpath("//table//a/@href")[0]
-    sets = people["administrator"].get(page_of(entry, "/relations")).tree
-    (package,) = sets.xpath("//a[contains(@href, 'submission-sets')]/@href")
-    record = people["administrator"].get("/console/audit").tree.xpath("//tbody//a/@href")[0]
-    # without a provider there are no pages to log in at one: tests/console/test_openid_browser.py
-    rows = (row for row in PAGES if row.method == "GET" and not row.path.startswith("/openid"))
-    fixed = [f"/console{row.path}" for row in rows if "{" not in row.path]
-    parts = ("", "/metadata", "/relations", "/raw", "/readers")
-    return [*fixed, number, message, package, record, *(page_of(entry, part) for part in parts)]
+@pytest.fixture(scope="module")
+def addresses(operated: OperatedServer) -> Mapping[str, str]:
+    return examples(operated, opened(operated, "administrator"))
 
 
-@pytest.mark.parametrize("width", [NARROW, pytest.param(1280, marks=pytest.mark.slow)])
+@dataclass(frozen=True)
+class Way:
+    """A way to look at pages."""
+
+    name: str
+    options: Mapping[str, Any]
+
+    def require(self, visit: Visit) -> None:
+        """Require that the page can be used so."""
+        if self.options.get("java_script_enabled", True):
+            require_sound(visit)
+        assert visit.page.get_by_role("heading", level=1).is_visible()
+        assert (visit.dialogs, visit.foreign, visit.complaints) == ([], [], [])
+        assert visit.overflow() == 0
+
+
+NARROW_SCREEN: Final = Way("320 px", {"viewport": {"width": NARROW, "height": 900}})
+# a screen of 1280 pixels at 200 %: half as many pixels of CSS, of twice the size (WCAG 2.2, 1.4.4)
+ZOOMED: Final = Way("200 %", {"viewport": {"width": 640, "height": 450}, "device_scale_factor": 2})
+WIDE_SCREEN: Final = Way("1280 px", {"viewport": WIDE})
+WITHOUT_SCRIPT: Final = Way("no script", {"viewport": WIDE, "java_script_enabled": False})
+SLOW: Final = [pytest.param(one, marks=pytest.mark.slow) for one in (ZOOMED, WIDE_SCREEN)]
+
+
+@pytest.mark.parametrize("way", [NARROW_SCREEN, WITHOUT_SCRIPT, *SLOW], ids=lambda way: way.name)
 def test_every_page_can_be_used_by_everybody(
-    console_server: Server,
-    people: dict[str, ConsoleBrowser],
-    chrome: Browser,
-    letter: DocumentEntry,
-    width: int,
+    operated: OperatedServer, chrome: Browser, addresses: Mapping[str, str], way: Way
 ) -> None:
-    send(console_server, corrupt("<script>alert(1)</script>|X"))
-    size = {"width": width, "height": 900}
-    with visited(chrome, console_server.url, "/console/login", viewport=size) as visit:
-        require_sound(visit)
+    """Every row of PAGES that is a page: a new one joins by itself (tests/console/examples.py)."""
+    url = operated.server.url
+    with visited(chrome, url, "/console/login", **way.options) as visit:
+        way.require(visit)
         log_in(visit.page, "administrator")
-        for place in places(people, letter):
-            visit.page.goto(console_server.url + place)
+        for row in (row for row in rows("GET") if row.template):
+            visit.page.goto(url + addresses[row.path])
             try:
-                require_sound(visit)
+                way.require(visit)
             except AssertionError as error:
-                raise AssertionError(place) from error
+                raise AssertionError(f"{row.path}: {error}") from error
+
+
+SEND: Final = """([url, fields]) => {
+    const form = document.createElement("form")
+    form.method = "post"
+    form.action = url
+    for (const [name, value] of Object.entries(fields)) {
+        const input = document.createElement("textarea")
+        input.name = name
+        input.value = value
+        form.append(input)
+    }
+    document.body.append(form)
+    form.submit()
+}"""
+
+
+def test_hostile_parameters_open_no_dialog(
+    operated: OperatedServer, chrome: Browser, addresses: Mapping[str, str]
+) -> None:
+    """All parameters of a row at once, in the URL or in the form that a browser sends."""
+    url = operated.server.url
+    with visited(chrome, url, "/console/login", viewport=WIDE) as visit:
+        page = visit.page
+        log_in(page, "administrator")
+        for row, text in product(rows(), (HOSTILE[0], HOSTILE[4])):
+            if not row.parameters or row.path in ("/login", "/logout"):
+                continue
+            fields = dict.fromkeys(row.parameters, text)
+            if row.method == "GET":
+                page.goto(f"{url}{addresses[row.path]}?{urlencode(fields)}")
+            else:
+                page.goto(f"{url}/console")
+                token = page.locator("input[name=token]").first.input_value()
+                told = [addresses[row.path], {**fields, "token": token}]
+                with page.expect_navigation() if row.template else page.expect_response("**"):
+                    page.evaluate(SEND, told)
+                page.wait_for_load_state()
+            assert (visit.dialogs, visit.foreign) == ([], []), row.path
 
 
 def test_a_clinician_opens_the_newest_report_by_keyboard_alone(
