@@ -26,6 +26,20 @@ def test_every_package_is_listed_in_setup_cfg() -> None:
     }
 
 
+def test_the_licence_of_what_others_have_written_is_packaged() -> None:
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    (licence,) = setup["metadata"]["license_files"].split()
+    text = (ROOT / licence).read_text()
+    assert "MIT License\n\nCopyright (c) 2019 NHS.UK\n" in text
+    assert "The above copyright notice and this permission notice shall be included" in text
+    patterns = setup["options.package_data"]["xds.console"].split(", ")
+    within = (ROOT / licence).relative_to(ROOT / "xds" / "console")
+    assert any(within.match(pattern) for pattern in patterns)
+    styles = next((ROOT / "xds" / "console" / "static").glob("nhsuk-frontend-*.css")).read_text()
+    assert "MIT licence, see LICENSE-nhsuk-frontend.txt" in styles[:300]
+
+
 def test_the_list_of_commands_imports_nothing_heavy() -> None:
     code = "import sys, xds.__main__; print(*{name.partition('.')[0] for name in sys.modules})"
     imported = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).split()
