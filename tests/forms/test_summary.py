@@ -505,6 +505,7 @@ def test_a_merged_patient_has_the_summary_of_the_surviving_one(summaries: Server
             "/Patient/$summary?identifier=a|b&profile=http://other.example/summary",
             *(400, "not-supported", "International Patient Summary alone"),
         ),
+        ("/DocumentReference/x/$document?form=summary", 400, "not-supported", "pdf, fhir"),
         ("/Patient/$summary?identifier=a|b&form=pdf", 400, "not-supported", "summary-cda"),
         ("/Patient/$summary?identifier=a|b&identifier=c|d", 400, "invalid", "stands once"),
     ],
