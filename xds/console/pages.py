@@ -7,8 +7,6 @@ from typing import Final, Literal
 from xds.accounts.roles import ConsoleRole
 from xds.console.views import (
     at_provider,
-    audit,
-    audit_chain,
     destinations,
     documents,
     feeds,
@@ -22,6 +20,8 @@ from xds.console.views import (
     submissions,
     subscriptions,
 )
+from xds.console.views.audit import chain as audit_chain
+from xds.console.views.audit import records as audit_records
 from xds.console.views.workbench import page as workbench
 from xds.console.visits import Operation
 
@@ -73,30 +73,30 @@ class ConsolePage:
 _AUDIT: Final = (
     ConsolePage(
         path="/audit",
-        operation=audit.show_list,
+        operation=audit_records.show_list,
         title="Audit",
         template="audit.html",
         roles=PRIVACY,
-        parameters=audit.SHARED,
+        parameters=audit_records.SHARED,
         menu="Audit",
     ),
     ConsolePage(
         path="/audit",
-        operation=audit.search,
+        operation=audit_records.search,
         title="Audit",
         template="audit.html",
         roles=PRIVACY,
         method="POST",
-        parameters=audit.CHOICES,
+        parameters=audit_records.CHOICES,
     ),
     ConsolePage(
         path="/audit/export",
-        operation=audit.export,
+        operation=audit_records.export,
         title="Audit",
         template="audit.html",
         roles=PRIVACY,
         method="POST",
-        parameters=(*audit.CHOICES, "form"),
+        parameters=(*audit_records.CHOICES, "form"),
     ),
     ConsolePage(
         path="/audit/chain",
@@ -116,7 +116,7 @@ _AUDIT: Final = (
     ),
     ConsolePage(
         path="/audit/{id:uuid}",
-        operation=audit.show,
+        operation=audit_records.show,
         title="Audit record",
         template="audit_record.html",
         roles=PRIVACY,

@@ -5,7 +5,7 @@ from typing import Final
 
 from xds.audit import anchor, audit_log, chain
 from xds.audit.chain import Link
-from xds.console.views import audit
+from xds.console.views.audit import records
 from xds.console.visits import Answer, PageContent, Visit
 
 CHECKED: Final = 5_000
@@ -14,13 +14,13 @@ CHECKED: Final = 5_000
 
 def show(visit: Visit) -> Answer:
     """Show where the chain begins and ends, and from where it can be checked."""
-    audit.require_whole(visit)
+    records.require_whole(visit)
     return _content(visit)
 
 
 def verify(visit: Visit) -> Answer:
     """Check a part of the chain: the latest records, or those from the beginning or a record on."""
-    audit.require_whole(visit)
+    records.require_whole(visit)
     given = visit.given
     ends = []
     if text := given["end"].strip():
@@ -31,7 +31,7 @@ def verify(visit: Visit) -> Answer:
     if noted := anchor.noted(audit_log.folder_of(visit.console.config)):
         ends.append(noted)
     begin = _begin(visit)
-    audit.record_use(visit, f"verify {CHECKED} records after {begin.sequence}")
+    records.record_use(visit, f"verify {CHECKED} records after {begin.sequence}")
     verdict = chain.verify(visit.domain.database, ends, begin=begin, most=CHECKED)
     return _content(visit, begin=begin, verdict=verdict)
 

@@ -1,0 +1,1 @@
+"""The audit records, and the chain that they stand in."""
