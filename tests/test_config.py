@@ -344,3 +344,21 @@ def test_what_options_of_dsub_exclude() -> None:
     assert "notification" not in without.places
     assert {"ITI-52", "ITI-54", "ITI-69", "ITI-70", "ITI-120"} <= without.excluded_transactions
     assert "notification" not in Config(registry_url="http://registry.example/").places
+
+
+def test_what_is_secret_is_not_shown(tmp_path: Path) -> None:
+    flags = {
+        "openid_secret": "very-secret",
+        "tls_key_password": "very-secret",
+        "database": "postgresql://user:very-secret@db.example/xds",
+    }
+    config = load(flags)
+    shown = {option.name: option.shown for option in config.options()}
+    assert [name for name, text in shown.items() if "very-secret" in text] == []
+    assert shown["database"] == "postgresql://user:***@db.example/xds"
+    assert {one.source for one in config.options() if one.name in flags} == {
+        "--openid-secret",
+        "--tls-key-password",
+        "--database",
+    }
+    assert config == Config(**flags)

@@ -73,6 +73,8 @@ LESS: Final = {
         "http.request_body",
         "logs",
         "messaging.doors.judging",
+        "messaging.flavours.reading",
+        "messaging.flavours.table",
         "messaging.incoming",
         "messaging.operations",
         "messaging.outbound.destination",

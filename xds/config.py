@@ -6,13 +6,14 @@ from its folder, all others from the present one.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -35,6 +36,7 @@ from xds.options.domain import EXAMPLES as EXAMPLES
 from xds.options.domain import DomainOptions
 from xds.options.limits import LimitOptions
 from xds.options.updates import UpdateOptions
+from xds.options.values import human as human
 from xds.options.values import settings as settings
 from xds.repository.options import StorageOptions
 from xds.security.options import UserOptions
@@ -48,6 +50,11 @@ PREFIX: Final = "XDS_"
 CLIENT_PREFIX: Final = "XDS_CLIENT_"
 """Of options of the commands that use a server, which are none of its own."""
 
+_IS_SECRET: Final = re.compile("password|secret")
+"""What the options are called that are one themselves."""
+_SECRET: Final = re.compile("key|secret|token|credential|sas")
+_PASSWORD: Final = re.compile(r"(?<=://)([^/@:]*):[^/@]*(?=@)")
+_HIDDEN: Final = "***"
 _THIS_MACHINE: Final = ("127.0.0.1", "::1", "localhost")
 _CERTIFICATE: Final = "root_certificate"
 """Of documents_options, the one that is a path."""
@@ -82,6 +89,15 @@ class ConfigError(Exception):
     """The options are wrong; the text has one line for each that is."""
 
 
+class _Origins(dict[str, str]):
+    """Where values come from, which makes no difference between two configurations."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Origins)
+
+    __hash__ = None
+
+
 class Config(
     ServerOptions,
     StorageOptions,
@@ -108,6 +124,20 @@ class Config(
     """What one server is to do: a value, to be handed to its processes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    _sources: _Origins = PrivateAttr(default_factory=_Origins)
+
+    def options(self) -> "tuple[Option, ...]":
+        """Give every option with its value and the source of it."""
+        return tuple(
+            Option(
+                name=name,
+                section=section_of(name),
+                value=getattr(self, name),
+                source=self._sources.get(name, "default"),
+                help=field.description or "",
+            )
+            for name, field in option_fields().items()
+        )
 
     @model_validator(mode="after")
     def _check_actors(self) -> Self:
@@ -213,6 +243,21 @@ class Option:
         """The name of its environment variable."""
         return environment_name(self.name)
 
+    @property
+    def shown(self) -> str:
+        """The value as a text, without secrets: passwords in URLs, of object stores, of keys."""
+        if self.value is None:
+            return "unset"
+        if _IS_SECRET.search(self.name):
+            return _HIDDEN
+        text = human(self.value)
+        if self.name == "documents_options":
+            text = " ".join(
+                f"{name}={_HIDDEN if _SECRET.search(name) else value}"
+                for name, value in settings(text).items()
+            )
+        return _PASSWORD.sub(r"\1:***", text)
+
 
 def environment_name(option: str) -> str:
     """Give the environment variable of an option."""
@@ -262,18 +307,7 @@ def explain(
     flags: Mapping[str, object] | None = None, file: Path | None = None
 ) -> tuple[Option, ...]:
     """Give every option with its value and the source of it, or raise ConfigError."""
-    given = _gather(flags or {}, file)
-    config = _build(given)
-    return tuple(
-        Option(
-            name=name,
-            section=section_of(name),
-            value=getattr(config, name),
-            source=given[name].source if name in given else "default",
-            help=field.description or "",
-        )
-        for name, field in option_fields().items()
-    )
+    return load(flags, file).options()
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,10 +368,12 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 def _build(given: Mapping[str, _Given]) -> Config:
     try:
-        return Config.model_validate({name: known.value for name, known in given.items()})
+        config = Config.model_validate({name: known.value for name, known in given.items()})
     except ValidationError as error:
         lines = (_explain_error(problem, given) for problem in error.errors())
         raise ConfigError("\n".join(lines)) from None
+    config._sources.update({name: known.source for name, known in given.items()})
+    return config
 
 
 def _explain_error(problem: Mapping[str, Any], given: Mapping[str, _Given]) -> str:

@@ -1,7 +1,6 @@
 """`xds config`: every option with its value and where it comes from."""
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -12,20 +11,16 @@ from typing import Any, Final
 import click
 
 from xds.commands.files import wrong_files
-from xds.commands.flags import ConfigFailure, choices, config_flags, human, load_or_exit
+from xds.commands.flags import ConfigFailure, choices, config_flags, load_or_exit
 from xds.commands.terminal import print_json, printable
 from xds.config import (
     ConfigError,
     Option,
     explain,
     option_fields,
-    settings,
     unknown_environment,
 )
 
-_SECRET: Final = re.compile("key|secret|token|credential|sas")
-_PASSWORD: Final = re.compile(r"(?<=://)([^/@:]*):[^/@]*(?=@)")
-_HIDDEN: Final = "***"
 _WIDEST_VALUE: Final = 30
 
 
@@ -55,13 +50,13 @@ def _print_lines(options: Sequence[Option]) -> None:
     """Print an option a line, cut where a terminal ends."""
     width = _terminal_width()
     names = max(len(option.name) for option in options)
-    values = min(max(len(_shown(option)) for option in options), _WIDEST_VALUE)
+    values = min(max(len(option.shown) for option in options), _WIDEST_VALUE)
     for number, (section, members) in enumerate(groupby(options, lambda option: option.section)):
         if number:
             click.echo()
         click.secho(section, bold=True)
         for option in members:
-            value = _shown(option) if width is None else _cut(_shown(option), values)
+            value = option.shown if width is None else _cut(option.shown, values)
             line = f"  {option.name:{names}}  {value:{values}}  {_source(option)}{option.help}"
             is_set = option.source != "default"
             click.secho(printable(_cut(line, width)), bold=is_set)
@@ -99,26 +94,11 @@ def _print_json(options: Sequence[Option]) -> None:
 def _plain(option: Option) -> object:
     """Return a value as JSON has it, without passwords."""
     value = option.value
-    return value if value is None or isinstance(value, int | float) else _shown(option)
+    return value if value is None or isinstance(value, int | float) else option.shown
 
 
 def _print_toml(options: Sequence[Option]) -> None:
     click.echo("\n\n".join(map(_toml, options)))
-
-
-def _shown(option: Option) -> str:
-    """Show a value, but no password: neither one in a URL nor one of an object store."""
-    if option.value is None:
-        return "unset"
-    if option.name == "tls_key_password":
-        return _HIDDEN
-    text = human(option.value)
-    if option.name == "documents_options":
-        text = " ".join(
-            f"{name}={_HIDDEN if _SECRET.search(name) else value}"
-            for name, value in settings(text).items()
-        )
-    return _PASSWORD.sub(r"\1:***", text)
 
 
 def _source(option: Option) -> str:

@@ -11,8 +11,8 @@ from typing import Final
 
 from pydantic.fields import FieldInfo
 
-from xds.commands.flags import choices, human, metavar
-from xds.config import SECTIONS, Config
+from xds.commands.flags import choices, metavar
+from xds.config import SECTIONS, Config, human
 
 BEGIN: Final = "<!-- options: written by `make docs` -->\n"
 END: Final = "<!-- end of the options -->\n"

@@ -9,7 +9,7 @@ import click
 from pydantic import ByteSize
 from pydantic.fields import FieldInfo
 
-from xds.config import Config, ConfigError, flag_name, load, option_fields
+from xds.config import Config, ConfigError, flag_name, human, load, option_fields
 
 _config_file = click.option(
     "--config",
@@ -75,11 +75,6 @@ def _flag(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Callabl
     return click.option(
         flag_name(name), name, metavar=metavar(field), help=f"{field.description}{default}"
     )
-
-
-def human(value: object) -> str:
-    """Show a value of an option; a size with its unit."""
-    return value.human_readable() if isinstance(value, ByteSize) else str(value)
 
 
 def metavar(field: FieldInfo) -> str:

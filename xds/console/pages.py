@@ -22,6 +22,7 @@ from xds.console.views import (
 )
 from xds.console.views.audit import chain as audit_chain
 from xds.console.views.audit import records as audit_records
+from xds.console.views.deployment import configuration, conformance
 from xds.console.views.workbench import page as workbench
 from xds.console.visits import Operation
 
@@ -141,6 +142,25 @@ _WORKBENCH: Final = (
         roles=workbench.READERS,
         method="POST",
         parameters=workbench.ASKED,
+    ),
+)
+
+_DEPLOYMENT: Final = (
+    ConsolePage(
+        path="/conformance",
+        operation=conformance.show,
+        title="Conformance",
+        template="conformance.html",
+        roles=configuration.READERS,
+        menu="Conformance",
+    ),
+    ConsolePage(
+        path="/configuration",
+        operation=configuration.show,
+        title="Configuration",
+        template="configuration.html",
+        roles=configuration.READERS,
+        menu="Configuration",
     ),
 )
 
@@ -468,5 +488,6 @@ PAGES: Final = (
     ),
     *_WORKBENCH,
     *_AUDIT,
+    *_DEPLOYMENT,
 )
 """Every page and action; the navigation has those with a menu, in this order."""

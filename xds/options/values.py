@@ -4,7 +4,7 @@ import shlex
 from importlib.util import find_spec
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, ByteSize
 
 from xds.metadata import datatypes
 from xds.url_allowlist import SyslogTarget, Target, prefixes
@@ -119,3 +119,8 @@ TelemetryUrl = Annotated[str, AfterValidator(_check_telemetry_url)]
 PublicUrl = Annotated[str, AfterValidator(_check_public_url)]
 Texts = Annotated[str, BeforeValidator(_joined)]
 Origins = Annotated[str, BeforeValidator(_joined), AfterValidator(_check_origins)]
+
+
+def human(value: object) -> str:
+    """Show a value of an option; a size with its unit."""
+    return value.human_readable() if isinstance(value, ByteSize) else str(value)

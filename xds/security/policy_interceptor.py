@@ -20,6 +20,7 @@ class PolicyInterceptor:
     """Lets in what the policy permits, limits what is visible, and looks at what is submitted."""
 
     def __init__(self, policy: AccessPolicy) -> None:
+        self.policy = policy
         self._grant = lru_cache(_KEPT)(policy.grant)
 
     def enter(self, access: Access) -> None:

@@ -1,0 +1,90 @@
+"""What a deployment answers and how it is configured, as its pages show it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.console.browsing import ConsoleBrowser, browser_of, make_accounts
+from tests.console.conftest import OPTIONS
+from tests.console.test_messages import send
+from tests.messaging.senders import mdm, nhs_number, report_number
+from tests.servers.shared import Kept, SharedServers
+from tests.serving import Server
+from xds.metadata.catalogue import CATALOGUE
+from xds.metadata.rules.submission_rules import SUBMISSION_RULES
+from xds.registry.queries.stored_queries import STORED_QUERIES
+
+People = dict[str, ConsoleBrowser]
+
+CODES = '[codes]\nclassCode = ["<b>&-1^^2.999.5"]\n'
+
+
+@pytest.fixture(scope="module")
+def configured(shared_servers: SharedServers, kept: Kept) -> ConsoleBrowser:
+    """An administrator at a server with code sets that nothing is of."""
+
+    def options(data: Path) -> Mapping[str, str]:
+        codes = data / "codes.toml"
+        codes.write_text(CODES)
+        return {**OPTIONS, "code_sets": str(codes), "audit_syslog": "tcp://127.0.0.1:1"}
+
+    server = shared_servers("configured console", options)
+    kept.made(("accounts", server.database), lambda: make_accounts(server.database))
+    browser = browser_of(server.url)
+    browser.log_in("administrator")
+    send(server, mdm("T02", nhs_number(), report_number()))
+    return browser
+
+
+def test_what_is_answered_is_that_of_the_tables(people: People) -> None:
+    page = people["integration"].get("/console/conformance")
+    cells = {" ".join(one.text_content().split()) for one in page.tree.xpath("//td")}
+    assert {row.name for row in CATALOGUE} <= cells
+    assert {one.query_id for one in STORED_QUERIES.values()} <= cells
+    assert {one.name for one in SUBMISSION_RULES} <= cells
+    assert "POST /fhir/DocumentReference/_search" in cells
+    off = [row for row in page.tree.xpath("//tr") if "ITI-57" in row.text_content()]
+    assert "off" in off[0].text_content()
+
+
+def test_each_option_tells_where_it_comes_from(console_server: Server, people: People) -> None:
+    page = people["operator"].get("/console/configuration")
+    rows = {
+        cells[0].text_content(): [" ".join(one.text_content().split()) for one in cells[1:]]
+        for cells in (row.xpath("./td") for row in page.tree.xpath("//details//tr[td]"))
+    }
+    assert rows["audit"][0] == "on"
+    assert rows["audit"][1] != "default"
+    assert rows["console_idle_minutes"][:2] == ["15", "default"]
+    assert "There is no policy" in page.words
+    assert "Every code is accepted" in page.words
+    assert "Unknown codes met" not in page.words
+
+
+def test_the_policy_in_force_is_shown(guarded_people: People) -> None:
+    page = guarded_people["operator"].get("/console/configuration")
+    assert "permit people at the console see what is not restricted" in page.words
+    assert "confidentiality_code: N^^2.16.840.1.113883.5.25" in page.words
+    assert "authenticated: no" in page.words
+
+
+def test_code_sets_flavours_systems_and_unknown_codes_are_shown(
+    configured: ConsoleBrowser,
+) -> None:
+    page = configured.get("/console/configuration")
+    assert "classCode (1)" in page.words
+    assert "<b>&-1^^2.999.5" in page.words
+    assert b"<b>" not in page.body
+    assert "shipped" in page.tree.xpath("string(//table[contains(caption, 'Flavours')])")
+    assert "NHS" in page.tree.xpath("string(//table[contains(caption, 'Identifier systems')])")
+    (row,) = page.tree.xpath("//table[contains(caption, 'Unknown codes')]/tbody/tr")
+    assert [one.text_content() for one in row] == ["classCode", "1"]
+    refused = configured.get(page.link("refused messages"))
+    assert len(refused.tree.xpath("//tbody/tr")) == 1
+
+
+@pytest.mark.parametrize("role", ["viewer", "clinician", "privacy"])
+def test_who_looks_after_nothing_has_neither_page(people: People, role: str) -> None:
+    for place in ("/console/conformance", "/console/configuration"):
+        assert people[role].get(place).status == 404

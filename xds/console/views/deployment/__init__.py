@@ -1,0 +1,1 @@
+"""What this deployment answers, and how it is configured."""

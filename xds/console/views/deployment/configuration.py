@@ -1,0 +1,130 @@
+"""Configuration: the options with where they come from, and what the files that they name say."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from itertools import groupby
+from typing import Final
+
+from xds.accounts.roles import ConsoleRole
+from xds.console.visits import Answer, PageContent, Visit
+from xds.messaging import operations
+from xds.messaging.flavours.reading import FlavourError, read_flavours
+from xds.messaging.flavours.table import FlavourRow
+from xds.messaging.operations import MessageSelection
+from xds.metadata.code_sets import SCHEMES
+from xds.security.policy import PolicyRule
+from xds.security.policy_interceptor import PolicyInterceptor
+
+READERS: Final = frozenset({ConsoleRole.INTEGRATION, ConsoleRole.OPERATOR})
+_MOST_CODES: Final = 200
+"""Codes of one attribute that are shown."""
+_LOOKED_AT: Final = 500
+"""Refused messages that are looked at for unknown codes."""
+_UNKNOWN: Final = re.compile(r"(\w+) codes_of_the_domain")
+"""What a message was refused for, as its record has it: the attribute and the rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCodeSet:
+    """The codes that an attribute may have."""
+
+    attribute: str
+    number: int
+    codes: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRule:
+    """A rule of the policy: what it asks for, and what it decides."""
+
+    name: str
+    decision: str
+    asked: Sequence[tuple[str, str]]
+
+
+def show(visit: Visit) -> Answer:
+    """Show the configuration; nothing of it can be changed here."""
+    options = visit.console.config.options()
+    problem, flavours = _flavours(visit)
+    return PageContent(
+        {
+            "sections": [
+                (title, list(members)) for title, members in groupby(options, lambda o: o.section)
+            ],
+            "code_sets": list(_code_sets(visit)),
+            "mime_types": sorted(_mime_types(visit) or ()),
+            "systems": visit.domain.systems.rows,
+            "flavours": flavours,
+            "flavour_problem": problem,
+            "rules": [_rule(one) for one in _rules(visit)],
+            "has_policy": visit.console.config.policy is not None,
+            "unknown": _unknown_codes(visit) if visit.has(ConsoleRole.INTEGRATION) else None,
+            "looked_at": _LOOKED_AT,
+        }
+    )
+
+
+def _code_sets(visit: Visit) -> Iterator[ShownCodeSet]:
+    if visit.domain.registry_here is None:
+        return
+    codes = visit.domain.registry_here.policy.code_sets.codes
+    for attribute, schemes in SCHEMES.items():
+        allowed = {one for scheme in schemes for one in codes.get(scheme, ())}
+        if any(scheme in codes for scheme in schemes):
+            texts = sorted(f"{code}^^{scheme}" for code, scheme in allowed)
+            yield ShownCodeSet(attribute, len(texts), texts[:_MOST_CODES])
+
+
+def _mime_types(visit: Visit) -> frozenset[str] | None:
+    registry = visit.domain.registry_here
+    return None if registry is None else registry.policy.code_sets.mime_types
+
+
+def _flavours(visit: Visit) -> tuple[str, Sequence[tuple[FlavourRow, str]]]:
+    """Return the flavours as `xds flavours` lists them, or why they cannot be read by now."""
+    try:
+        rows = read_flavours(visit.console.config.flavours).rows
+    except FlavourError as error:
+        return str(error), ()
+    return "", [(row, "; ".join(map(str, row.matches))) for row in rows]
+
+
+def _rules(visit: Visit) -> Sequence[PolicyRule]:
+    """Return the rules in force: those of the start, whatever the file says by now."""
+    for one in visit.domain.interceptors.interceptors:
+        if isinstance(one, PolicyInterceptor):
+            return one.policy.rules
+    return ()
+
+
+def _rule(rule: PolicyRule) -> ShownRule:
+    asked = []
+    for field in fields(PolicyRule):
+        value = getattr(rule, field.name)
+        if field.name in ("name", "permits") or value in (None, False, frozenset()):
+            continue
+        if field.name == "codes":
+            asked += [(name, ", ".join(codes)) for name, codes in value.items()]
+        else:
+            text = ", ".join(sorted(value)) if isinstance(value, frozenset) else "yes"
+            asked.append((field.name, text))
+    if rule.authenticated is False:
+        asked.append(("authenticated", "no"))
+    return ShownRule(rule.name, "permit" if rule.permits else "deny", asked)
+
+
+def _unknown_codes(visit: Visit) -> list[tuple[str, int]]:
+    """Count the latest messages that were refused for unknown codes, by the attribute.
+
+    The codes themselves are not kept, but for the message. What is refused by SOAP and FHIR is
+    told in the log and counted nowhere.
+    """
+    counts: Counter[str] = Counter()
+    with visit.domain.database.read() as connection:
+        refused = operations.find(connection, MessageSelection(states=("refused",)), _LOOKED_AT)
+    for message in refused:
+        reasons = "\n".join(finding.reason for finding in message.outcome.findings)
+        counts.update(set(_UNKNOWN.findall(reasons)))
+    return counts.most_common()
