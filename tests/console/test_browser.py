@@ -72,7 +72,8 @@ NARROW_SCREEN: Final = Way("320 px", {"viewport": {"width": NARROW, "height": 90
 # a screen of 1280 pixels at 200 %: half as many pixels of CSS, of twice the size (WCAG 2.2, 1.4.4)
 ZOOMED: Final = Way("200 %", {"viewport": {"width": 640, "height": 450}, "device_scale_factor": 2})
 WIDE_SCREEN: Final = Way("1280 px", {"viewport": WIDE})
-WITHOUT_SCRIPT: Final = Way("no script", {"viewport": WIDE, "java_script_enabled": False})
+MEDIUM: Final = {"width": 1100, "height": 900}
+WITHOUT_SCRIPT: Final = Way("no script", {"viewport": MEDIUM, "java_script_enabled": False})
 SLOW: Final = [pytest.param(one, marks=pytest.mark.slow) for one in (ZOOMED, WIDE_SCREEN)]
 
 
