@@ -87,8 +87,9 @@ reference: $(VENV)/installed-test ## list what tests compare with, where it is f
 conformance: $(VENV)/installed-test ## write docs/conformance.md from a run of what shows it; of a part with ARGS=tests/registry
 	$(VENV)/bin/python -m pytest $(ON_TWO_CORES) -m shows --database=sqlite --conformance=docs/conformance.md $(ARGS)
 
-docs: mapping ## write what docs/ has of the code: the options, the mapping table
+docs: mapping ## write what docs/ has of the code: the options, the mapping table, the rights of the console
 	$(VENV)/bin/python -m xds.commands.configuration_page docs/configuration.md
+	$(VENV)/bin/python -m xds.console.rights_page docs/console.md
 
 mapping: $(VENV)/installed ## write docs/mhd-mapping.md from the mapping table
 	$(VENV)/bin/python -m xds.mhd.mapping docs/mhd-mapping.md

@@ -12,6 +12,7 @@ from tests.console.examples import examples, name_of, rows
 from tests.console.operated import OperatedServer
 from xds.accounts.roles import ConsoleRole
 from xds.console.pages import PAGES, ConsolePage
+from xds.console.rights_page import written
 
 DOCS = Path(__file__).parents[2] / "docs" / "console.md"
 
@@ -102,30 +103,11 @@ def test_other_methods_are_none_here(operators: dict[str, ConsoleBrowser]) -> No
 # --- the table of docs/console.md ----------------------------------------------------------------
 
 
-def short(path: str) -> str:
-    return re.sub(r"\{(\w+)[^}]*\}", r"{\1}", path)
-
-
-def table() -> str:
-    """Return what docs/console.md has to say of who may have what."""
-    roles = list(ConsoleRole)
-    lines = [
-        f"| page or action | {' | '.join(map(str, roles))} |",
-        f"| --- |{' --- |' * len(roles)}",
-    ]
-    for row in PAGES:
-        if row.roles:
-            held = ("yes" if row.is_for([role]) else "" for role in map(str, roles))
-            lines.append(f"| `{row.method} {short(row.path)}` | {' | '.join(held)} |")
-    return "\n".join(lines).replace("|  |", "| |").replace("|  |", "| |")
-
-
 def test_the_table_of_the_page_is_that_of_the_program() -> None:
-    text = DOCS.read_text()
-    begin, end = "<!-- rights -->\n\n", "\n\n<!-- end of rights -->"
-    assert begin in text
-    found = text.partition(begin)[2].partition(end)[0]
-    assert found == table(), f"docs/console.md has to have:\n\n{table()}"
+    page = DOCS.read_text()
+    assert written(page) == page, "`make docs` writes it anew"
+    with pytest.raises(ValueError, match="no place"):
+        written("# The console")
 
 
 def test_every_page_of_patients_is_closed_to_operators() -> None:
