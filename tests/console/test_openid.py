@@ -10,6 +10,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
@@ -22,9 +23,11 @@ from sqlalchemy import delete
 
 from tests.console.browsing import ConsoleBrowser, Page, browser_of
 from tests.console.conftest import OPTIONS
+from tests.console.examples import ELSEWHERE
 from tests.console.provided import cx, page_of, provide
 from tests.console.providers import CLIENT, SECRET, OddProvider, odd_provider
 from tests.console.recorded import now, require_login, require_refusal
+from tests.console.test_hostile import HOSTILE, require_harmless
 from tests.ports import free_port
 from tests.servers.shared import Kept, SharedServers
 from tests.serving import Server
@@ -34,6 +37,7 @@ from xds.accounts.openid_provider import LoginRefused, OpenIDClient, OpenIDProvi
 from xds.accounts.tables import login_failure
 from xds.accounts.vouched import RoleTable
 from xds.config import load
+from xds.console.pages import PAGES, ConsolePage
 from xds.database.access import Database
 from xds.url_allowlist import prefixes
 
@@ -505,6 +509,49 @@ def test_logging_out_ends_both_sessions(
     assert "Ada Lovelace" not in page.text
     person.cookies = kept
     assert person.get("/console").heading == "Log in"
+
+
+# --- hostile texts -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "row", [r for r in PAGES if r.path in ELSEWHERE and r.parameters], ids=lambda r: str(r.path)
+)
+def test_hostile_parameters_do_no_harm(
+    person: ConsoleBrowser, provider: OddProvider, row: ConsolePage
+) -> None:
+    """With a login under way and without one; an address to go on to is never another server's."""
+    for name, text in product(row.parameters, HOSTILE):
+        given = urlencode({name: text}, errors="surrogatepass")
+        for is_under_way in (False, True):
+            if is_under_way:
+                person.request("GET", "/console/openid")
+            page = person.request("GET", f"/console{row.path}?{given}")
+            if page.status == http.client.SEE_OTHER:
+                assert page.headers["Location"].startswith(f"{provider.url}/authorize?")
+                login = LoginUnderWay.read(person.cookies["console-login"])
+                assert login is not None
+                assert not login.place.startswith("//")
+                assert ":" not in login.place.partition("/")[0]
+            else:
+                require_harmless(page)
+
+
+def test_a_cookie_that_is_none_is_no_login(person: ConsoleBrowser, provider: OddProvider) -> None:
+    absurd = ("", ".", "x", ".eA", "secret.%%%", "secret.\xff", "é.é", "a" * 4000, "s.Ly8vZXZpbA")
+    for kept in absurd:
+        person.cookies["console-login"] = kept
+        page = person.request("GET", f"{RETURN}?code=c&state=s")
+        require_refused(page, "login", page.status)
+        assert page.status in (http.client.FORBIDDEN, http.client.TOO_MANY_REQUESTS)
+    assert provider.asked == []
+
+
+def test_who_comes_back_wrongly_again_and_again_has_to_wait(person: ConsoleBrowser) -> None:
+    found = [person.request("GET", f"{RETURN}?code=c&state=s") for _ in range(21)]
+    assert {page.status for page in found[:20]} == {http.client.FORBIDDEN}
+    assert found[20].status == http.client.TOO_MANY_REQUESTS
+    assert int(found[20].headers["Retry-After"]) > 0
 
 
 # --- there is no other way in --------------------------------------------------------------------
