@@ -339,3 +339,13 @@ def test_parties_may_all_be_empty(marks: str) -> None:
     message = Message.read((separator.join(fields) + "\r").encode())
     assert (message.message_code, message.header.value(10)) == ("ACK", "C1")
     assert message.header.raw(2) == marks[1:]
+
+
+@pytest.mark.parametrize("flood", [b"\r", b"\n", b"\r\n", b"\r ", b" ", b"\rABC ", b"A"])
+def test_three_megabytes_of_nothing_are_read_in_one_pass(flood: bytes) -> None:
+    """Each took hours where its line ends were looked at again from every place."""
+    nothing = flood * (3_000_000 // len(flood))
+    with pytest.raises(Unreadable):
+        Message.read(nothing)
+    header = b"MSH|^~\\&|LAB|T25|XDS|SCR|2026||ORU^R01|C1|P|2.4\r"
+    assert Message.read(header + nothing + b"\rPID|1\r").segment("MSH") is not None

@@ -302,14 +302,14 @@ def beginning(data: bytes) -> int:
 
 @cache
 def _broken(separator: bytes) -> re.Pattern[bytes]:
-    """Return what finds line ends before a line that is no segment."""
+    """Return what finds line ends before a line that is no segment: a run of them at once."""
     mark = re.escape(separator)
     forms = (
         rb"[A-Z][A-Z0-9]{2}(?:" + mark + rb"|[\r\x20]*(?:\r|\Z))",
         rb"(?:MSH|[BF]HS|[BF]TS)[^\w\s]",
         rb"[\t\x20]*(?:\r|\Z)",
     )
-    return re.compile(rb"\r\r*(?!" + rb"|".join(forms) + rb")")
+    return re.compile(rb"(?<!\r)\r++(?!" + rb"|".join(forms) + rb")")
 
 
 def with_one_line_end(data: bytes) -> bytes:
