@@ -103,6 +103,8 @@ LESS: Final = {
         "repository.store",
         "security",
         "tls.contexts",
+        "tls.expiry",
+        "tls.material",
         "transactions.iti18_registry_stored_query",
         "transactions.iti51_multi_patient_stored_query",
         "transactions.messages",

@@ -1,11 +1,10 @@
 """How much happens, counted of the audit records by their indexes: by hour, and what came last."""
 
-from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, func, literal_column, select
+from sqlalchemy import BigInteger, Connection, bindparam, func, literal_column, select
 
 from xds.audit.table import audit_record
 
@@ -14,13 +13,19 @@ HOUR: Final = 3_600_000
 MOST_COUNTED: Final = 1_000
 """Records of one transaction that are looked at to say what came lately."""
 _C: Final = audit_record.c
-_BETWEEN: Final = (_C.at >= bindparam("since"), _C.at < bindparam("until"))
-# of the columns of one index each, for there may be a million in an hour
-_NUMBER: Final = select(func.count()).where(_C.transaction == bindparam("transaction"), *_BETWEEN)
+_SINCE: Final = bindparam("since", type_=BigInteger)
+_PLACE: Final = ((_C.at - _SINCE) // literal_column("3600000", BigInteger)).label("place")
+_BETWEEN: Final = (_C.at >= _SINCE, _C.at < bindparam("until", type_=BigInteger))
+# of the columns of one index, for there may be a million of them
+_NUMBERS: Final = (
+    select(_C.transaction, _PLACE, func.count())
+    .where(_C.transaction.in_(bindparam("transactions", expanding=True)), *_BETWEEN)
+    .group_by(_C.transaction, _PLACE)
+)
 _FAILED: Final = (
-    select(_C.transaction, func.count())
+    select(_C.transaction, _PLACE, func.count())
     .where(_C.outcome > literal_column("0"), *_BETWEEN)
-    .group_by(_C.transaction)
+    .group_by(_C.transaction, _PLACE)
 )
 _LATEST: Final = (
     select(_C.at, _C.outcome)
@@ -48,14 +53,23 @@ class HourCount:
         return sum(self.failed.get(one, 0) for one in transactions)
 
 
-def hour(connection: Connection, start: int, transactions: Collection[str]) -> HourCount:
-    """Count the records of an hour that begins at a time, by transactions."""
-    between = {"since": start, "until": start + HOUR}
-    found: Counter[str] = Counter()
-    for one in transactions:
-        found[one] = connection.scalar(_NUMBER, {"transaction": one, **between}) or 0
-    failed = {row[0]: row[1] for row in connection.execute(_FAILED, between)}
-    return HourCount(start, found, failed)
+def by_hour(
+    connection: Connection, since: int, until: int, transactions: Collection[str]
+) -> list[HourCount]:
+    """Count the records of each hour from a time on until before another, by transactions."""
+    between = {"since": since, "until": until}
+    numbers = connection.execute(_NUMBERS, {**between, "transactions": list(transactions)})
+    found = {(name, place): number for name, place, number in numbers}
+    failures = connection.execute(_FAILED, between)
+    failed = {(name, place): number for name, place, number in failures}
+    return [
+        HourCount(
+            since + place * HOUR,
+            {one: number for one in transactions if (number := found.get((one, place)))},
+            {one: number for one in transactions if (number := failed.get((one, place)))},
+        )
+        for place in range(-(-(until - since) // HOUR))
+    ]
 
 
 @dataclass(frozen=True, slots=True)

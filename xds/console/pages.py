@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from xds.accounts.roles import ConsoleRole
 from xds.console.views import (
+    activity,
     at_provider,
     destinations,
     documents,
@@ -351,6 +352,14 @@ PAGES: Final = (
         template="submissions_refused.html",
         roles=submissions.READERS,
         parameters=("after",),
+    ),
+    ConsolePage(
+        path="/activity",
+        operation=activity.show,
+        title="Activity",
+        template="activity.html",
+        roles=activity.READERS,
+        menu="Activity",
     ),
     ConsolePage(
         path="/feeds",

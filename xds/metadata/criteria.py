@@ -150,6 +150,8 @@ def before(attribute: str, value: str) -> Comparison:
 def in_words(criterion: Criterion, hidden: Collection[str] = ()) -> str:
     """Write a criterion for people; of the attributes in ``hidden``, how many values there are."""
     if isinstance(criterion, And | Or):
+        if len(criterion) == 1:
+            return in_words(criterion[0], hidden)
         word = " and " if isinstance(criterion, And) else " or "
         return word.join(f"({in_words(part, hidden)})" for part in criterion)
     if isinstance(criterion, Not):

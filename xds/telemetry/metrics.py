@@ -402,6 +402,22 @@ class Metrics:
         """Count a worker that another has taken the place of."""
         self._of[_RESTARTS].labels(reason).inc()
 
+    def durations(self) -> Mapping[str, Sequence[tuple[float, int]]]:
+        """Return how many transactions took how long: of each, seconds with how many at most."""
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        collector: Any = self._registry
+        if _FOLDER in os.environ:
+            collector = MultiProcessCollector(None)
+        found: dict[str, list[tuple[float, int]]] = {}
+        for metric in collector.collect():
+            if metric.name == _DURATIONS.name:
+                for one in metric.samples:
+                    if one.name.endswith("_bucket"):
+                        bucket = (float(one.labels["le"]), int(one.value))
+                        found.setdefault(one.labels["transaction"], []).append(bucket)
+        return {name: sorted(buckets) for name, buckets in found.items()}
+
     def render(self) -> tuple[str, bytes]:
         """Return what all processes have counted, after its content type."""
         from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest

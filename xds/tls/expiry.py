@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 
-from xds.tls.material import Material
+from xds.tls.material import Material, certificates
+from xds.tls.options import TlsOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,14 @@ def expiries(material: Material, outgoing: Sequence[x509.Certificate] = ()) -> I
     updates = [one.next_update_utc for one in material.revocations if one.next_update_utc]
     if updates:
         yield Expiry("tls_crl", min(updates), _LISTS)
+
+
+def of_files(options: TlsOptions) -> Iterator[Expiry]:
+    """Give when the certificates in the files of the options run out; BadMaterial."""
+    for option in ("tls_certificate", "tls_trust", "tls_outgoing_certificate"):
+        if path := getattr(options, option, None):
+            found = certificates(option, path)
+            yield Expiry(option, min(one.not_valid_after_utc for one in found), _CERTIFICATES)
 
 
 def now() -> datetime:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from xds.accounts.roles import ConsoleRole
-from xds.console.views import messages
+from xds.console.views import activity, messages
 from xds.console.views.acting import place
 from xds.console.visits import Answer, PageContent, Visit
 from xds.database.errors import DatabaseUnavailable
@@ -22,6 +22,8 @@ from xds.repository.store import StoreUnavailable
 from xds.security.details import QueryDetails
 from xds.security.errors import AccessDenied
 from xds.security.interceptors import NotRecorded
+from xds.tls import expiry
+from xds.tls.material import BadMaterial
 
 READERS: Final = (ConsoleRole.VIEWER, ConsoleRole.CLINICIAN, ConsoleRole.INTEGRATION)
 _LOOKED_AT: Final = 200
@@ -70,6 +72,8 @@ def show(visit: Visit) -> Answer:
             "needed": [one for one in tallies if one.needs and one.number],
             "tallies": tallies,
             "documents": list(_documents(visit)) if visit.has(*READERS) else None,
+            "certificates": list(_certificates(visit)),
+            "rates": list(_rates(visit)),
         }
     )
 
@@ -82,6 +86,29 @@ def _unavailable(visit: Visit) -> str:
     return ""
 
 
+def _certificates(visit: Visit) -> Iterator[tuple[str, str, bool]]:
+    """Yield each option with certificates, when the first of them runs out, and whether soon."""
+    try:
+        for one in expiry.of_files(visit.console.config):
+            at = f"{one.at.day} {one.at:%b %Y %H:%M} UTC"
+            yield one.option, at, one.is_near(expiry.now())
+    except BadMaterial as error:
+        yield str(error), "", True
+
+
+def _rates(visit: Visit) -> Iterator[Tally]:
+    """Yield how much there was within the last hour by the clock that is over."""
+    if visit.domain.audit_log is None or not visit.has(*activity.READERS):
+        return
+    hour = activity.last_hours(visit, 2)[0]
+    for name, number in (
+        ("Submissions", hour.number(activity.SUBMISSIONS)),
+        ("Queries and retrievals", hour.number(activity.QUERIES)),
+        ("Refusals", hour.refused(activity.ALL)),
+    ):
+        yield Tally(name, number, f"/activity#h-{name.partition(' ')[0].lower()}")
+
+
 def _tallies(visit: Visit) -> Iterator[Tally]:
     with visit.domain.database.read() as connection:
         for state, found in records.waiting(connection).items():
@@ -90,19 +117,19 @@ def _tallies(visit: Visit) -> Iterator[Tally]:
         is_operator = visit.has(ConsoleRole.OPERATOR)
         for name, waits in sorted(queue.states(connection).items()):
             to = place("/queue", channel=name) if is_operator else ""
-            yield Tally(f"Queue {name}: waiting", waits.waiting, to, oldest=waits.oldest)
+            yield Tally(f"Deliveries of {name} that wait", waits.waiting, to, oldest=waits.oldest)
             to = place("/queue/given-up", channel=name) if is_operator else ""
-            yield Tally(f"Queue {name}: given up", waits.dead, to, needs=True)
+            yield Tally(f"Deliveries of {name} given up", waits.dead, to, needs=True)
         sees = visit.has(ConsoleRole.OPERATOR, ConsoleRole.INTEGRATION)
         for name, left in sorted(destinations.not_taken(connection).items()):
             to = f"/destinations/{name}" if sees else ""
-            yield Tally(f"Destination {name}: waiting", left.waiting, to, oldest=left.oldest)
+            yield Tally(f"Messages to {name} that wait", left.waiting, to, oldest=left.oldest)
             to = f"/destinations/{name}?state=dead" if sees else ""
-            yield Tally(f"Destination {name}: given up", left.dead, to, needs=True)
+            yield Tally(f"Messages to {name} given up", left.dead, to, needs=True)
         counts = subscriptions.counts(connection)
     for (protocol, state), number in sorted(counts.items()):
         to = place("/subscriptions", state=state) if is_operator else ""
-        yield Tally(f"Subscriptions ({protocol}): {state}", number, to, needs=state == "error")
+        yield Tally(f"Subscriptions by {protocol}, {state}", number, to, needs=state == "error")
 
 
 def _documents(visit: Visit) -> Iterator[RecentDocument]:

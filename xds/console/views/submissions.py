@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from xds.accounts.roles import ConsoleRole
 from xds.audit import searching
-from xds.audit.record import AuditRecord
+from xds.audit.record import AuditRecord, milliseconds
 from xds.audit.searching import RecordFilter, RecordPosition
 from xds.console.views import shown
 from xds.console.views.acting import SHOWN, record
@@ -53,8 +53,8 @@ class ShownSubmission:
 class ShownRefusal:
     """A refused submission in the list: no patient is named."""
 
-    at: str
-    """ISO 8601, UTC."""
+    at: int
+    """Milliseconds since 1970."""
     transaction: str
     is_failure: bool
     """Whether it was the server that could not, not the request that was wrong."""
@@ -129,7 +129,7 @@ def show_refused(visit: Visit) -> Answer:
 
 def _refusal(one: AuditRecord) -> ShownRefusal:
     return ShownRefusal(
-        at=one.at,
+        at=milliseconds(one.at),
         transaction=one.transaction,
         is_failure=one.outcome > 4,
         who=(one.actor.user_name if one.actor else "") or one.node,
