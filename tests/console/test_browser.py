@@ -16,8 +16,10 @@ from tests.console.browsing import PASSWORD, ConsoleBrowser
 from tests.console.examples import examples, opened, rows
 from tests.console.operated import OperatedServer
 from tests.console.provided import page_of, provide, somebody
+from tests.console.queued import counted, database_of, given_up
 from tests.console.test_hostile import HOSTILE
 from tests.console.test_messages import corrupt, send
+from tests.outgoing.conftest import until
 from tests.serving import Server
 from xds.metadata.vocabulary import APPROVED
 
@@ -184,6 +186,58 @@ def test_an_engineer_corrects_a_message_and_sees_what_it_made(
         page.get_by_role("listitem").filter(has_text="registered").get_by_role("link").click()
         page.get_by_role("heading", name="Report").wait_for()
         assert visit.dialogs == []
+
+
+def test_an_operator_finds_the_dead_endpoint_and_resumes_it_after_it_is_back(
+    operated: OperatedServer, operators: dict[str, ConsoleBrowser], chrome: Browser
+) -> None:
+    whose = somebody()
+    one = operated.subscribe(whose, *[503] * 100)
+    operated.report(whose)
+    until(lambda: operated.subscription(one.key).state == "error")
+    size = {"width": NARROW, "height": 900}
+    with visited(chrome, operated.server.url, "/console", viewport=size) as visit:
+        page = visit.page
+        log_in(page, "operator")
+        page.get_by_role("link", name="Subscriptions by dsub, error").first.click()
+        require_sound(visit)
+        page.get_by_role("row").filter(has_text="503").get_by_role("link").first.click()
+        page.get_by_role("heading", name=f"Subscription {one.key} error").wait_for()
+        require_sound(visit)
+        page.get_by_role("button", name="Pause").click()
+        page.get_by_role("heading", name=f"Subscription {one.key} paused").wait_for()
+        operated.recipient.refuse(one.address.removeprefix(operated.recipient.url))
+        page.get_by_role("button", name="Resume").click()
+        page.get_by_role("heading", name=f"Subscription {one.key} active").wait_for()
+        until(lambda: operated.subscription(one.key).waiting == 0)
+        (message, *_) = (
+            operators["operator"]
+            .get("/console/destinations/record")
+            .tree.xpath("//tbody//th/a/@href")
+        )
+        places = ("destinations", "destinations/record", "feeds", "queue", "activity")
+        for place in (*(f"/console/{one}" for one in places), message):
+            page.goto(operated.server.url + place)
+            require_sound(visit)
+
+
+def test_an_operator_tries_again_what_was_given_up(console_server: Server, chrome: Browser) -> None:
+    """Without script, which no page has need of."""
+    channel = given_up(console_server, 2)
+    with visited(
+        chrome, console_server.url, "/console", viewport=WIDE, java_script_enabled=False
+    ) as visit:
+        page = visit.page
+        log_in(page, "operator")
+        page.get_by_role("link", name=f"Deliveries of {channel} given up: 2").click()
+        page.get_by_role("button", name="Try all of them again").click()
+        page.get_by_role("heading", name="Try 2 messages again?").wait_for()
+        page.get_by_role("button", name="Try 2 messages again").click()
+        page.get_by_role("heading", name="Done").wait_for()
+        page.get_by_role("link", name="Back").click()
+        page.get_by_role("heading", name=f"Queue: {channel}").wait_for()
+        with database_of(console_server) as database:
+            assert (counted(database, channel).waiting, counted(database, channel).dead) == (2, 0)
 
 
 def test_hostile_documents_stay_in_their_frame(console_server: Server, chrome: Browser) -> None:
