@@ -337,13 +337,20 @@ PAGES: Final = (
         method="POST",
         parameters=("state", "verdict", "sender", "count"),
     ),
-    ConsolePage(
-        path="/submissions",
-        operation=submissions.show,
-        title="Submissions",
-        template="submissions.html",
-        roles=submissions.READERS,
-        menu="Submissions",
+    *(
+        ConsolePage(
+            path=f"/{title.lower()}",
+            operation=operation,
+            title=title,
+            template=f"{title.lower()}.html",
+            roles=roles,
+            menu=title,
+        )
+        for title, operation, roles in (
+            ("Submissions", submissions.show, submissions.READERS),
+            ("Activity", activity.show, activity.READERS),
+            ("Feeds", feeds.show, feeds.READERS),
+        )
     ),
     ConsolePage(
         path="/submissions/refused",
@@ -352,22 +359,6 @@ PAGES: Final = (
         template="submissions_refused.html",
         roles=submissions.READERS,
         parameters=("after",),
-    ),
-    ConsolePage(
-        path="/activity",
-        operation=activity.show,
-        title="Activity",
-        template="activity.html",
-        roles=activity.READERS,
-        menu="Activity",
-    ),
-    ConsolePage(
-        path="/feeds",
-        operation=feeds.show,
-        title="Feeds",
-        template="feeds.html",
-        roles=feeds.READERS,
-        menu="Feeds",
     ),
     ConsolePage(
         path="/queue",
