@@ -18,6 +18,7 @@ from tests.console.test_browser import require_sound
 from tests.ports import free_port
 from tests.servers.shared import Kept, SharedServers
 from tests.serving import Server
+from xds.console.pages import PAGES
 
 pytestmark = [
     pytest.mark.skipif(path_of_chromium() is None, reason=MISSING),
@@ -93,11 +94,9 @@ def test_an_engineer_logs_in_at_the_provider_and_out_again(
         page.get_by_role("heading", name="Dead letters").wait_for()
         assert page.url == f"{served.url}/console/dead-letters"
         assert page.get_by_text("Ada Example").is_visible()
-        assert page.get_by_role("navigation").get_by_role("link").all_inner_texts() == [
-            "Home",
-            "Messages",
-            "Dead letters",
-        ]
+        assert page.get_by_role("banner").get_by_text("integration", exact=True).is_visible()
+        menu = [row.menu for row in PAGES if row.menu and row.is_for(["integration"])]
+        assert page.get_by_role("navigation").get_by_role("link").all_inner_texts() == menu
         require_login(served, began)
         page.get_by_role("button", name="Log out").click()
         page.get_by_role("link", name=LINK).wait_for()  # the provider sends people back

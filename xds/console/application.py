@@ -315,6 +315,7 @@ class _Browser:
             "menu": _menu(session, sending.path),
             "searches": session is not None and _searches(session),
             "logged_in_as": None if session is None else session.person.name,
+            "held_roles": () if session is None else session.person.roles,
             "logs_out": session is not None and session.person.way != "proxy",
             "logout_url": self.console.config.console_logout_url or "",
             "token": sending.token(response),
