@@ -82,6 +82,12 @@ def test_who_opened_a_document_is_found_by_document_patient_and_person(
     of_page = officer.get(tabs.link("All records of this document"))
     assert has_opened(of_page)
     assert all(entry.unique_id in line for line in lines(of_page))
+    page_of_patient = officer.get(
+        tabs.tree.xpath("//nav//a[contains(@href, '/patients/')]/@href")[0]
+    )
+    of_patient = officer.get(page_of_patient.link("Who has seen this patient's records"))
+    assert has_opened(of_patient)
+    assert all(number in line for line in lines(of_patient))
 
 
 def test_a_record_is_shown_readable_and_raw(console_server: Server, people: People) -> None:
@@ -159,7 +165,7 @@ def test_the_chain_is_verified_and_a_change_is_told(console_server: Server, peop
     page = officer.get(CHAIN)
     for start in ("latest", "beginning"):
         checked = officer.submit(page, CHAIN, **{"from": start})
-        assert "as written, and the last of them is the end of the chain." in checked.words
+        assert "are as written, and the last of them is the end of the chain." in checked.words
     database = Database(console_server.database)
     change = "UPDATE audit_record SET outcome = outcome + :by WHERE patient_id = :whose"
     try:

@@ -100,6 +100,7 @@ def show(visit: Visit) -> Answer:
             "withheld": withheld,
             "emergency": visit.logged_in.emergency(number),
             "least_reason": _LEAST_REASON,
+            "sees_readers": visit.has(ConsoleRole.PRIVACY),
         },
         title=identity["person"].name or "Patient",
     )

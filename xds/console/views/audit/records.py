@@ -221,7 +221,7 @@ def _line(record: AuditRecord) -> ShownRecord:
     return ShownRecord(
         id=record.id,
         at=record.at,
-        who=_who(record),
+        who=record.actor.user_id if record.actor else record.node or record.address,
         address=record.address,
         what=record.event_type.text or record.event_type.code,
         outcome="done" if record.outcome == 0 else "not done",

@@ -20,7 +20,8 @@ class AskedParameter:
     field: str
     name: str
     hint: str
-    is_required: bool
+    comes_first: bool
+    """Whether one of these is needed, which most queries do without others."""
     is_many: bool
     """Whether several lines can be given."""
     value: str

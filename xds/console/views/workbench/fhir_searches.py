@@ -55,7 +55,7 @@ def parameters(search: Interaction, given: Mapping[str, str]) -> list[AskedParam
             field=field,
             name=one.name,
             hint="; ".join(_hints(one)),
-            is_required=False,
+            comes_first=one.finds,
             is_many=False,
             value=given.get(field, ""),
         )

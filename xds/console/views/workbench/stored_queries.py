@@ -88,13 +88,13 @@ class _NoDocuments:
 
 
 def parameters(query: StoredQuery, given: Mapping[str, str]) -> list[AskedParameter]:
-    """Return the parameters of a query, those that are required first."""
+    """Return the parameters of a query, those that are needed first."""
     return [
         AskedParameter(
             field=field,
             name=one.name,
             hint="; ".join(_hints(query, one)),
-            is_required=one.required,
+            comes_first=_is_needed(query, one),
             is_many=one.multiple or one.conjunctive,
             value=given.get(field, ""),
             usual=v.APPROVED if one.required and one.attribute == "availability_status" else "",
@@ -104,7 +104,11 @@ def parameters(query: StoredQuery, given: Mapping[str, str]) -> list[AskedParame
 
 
 def _ordered(query: StoredQuery) -> list[Parameter]:
-    return sorted(query.parameters, key=lambda one: not one.required)
+    return sorted(query.parameters, key=lambda one: not _is_needed(query, one))
+
+
+def _is_needed(query: StoredQuery, one: Parameter) -> bool:
+    return one.required or bool(query.alternatives and one.name in query.alternatives.names)
 
 
 def _hints(query: StoredQuery, one: Parameter) -> Iterator[str]:
