@@ -190,6 +190,12 @@ def test_an_act_that_goes_on() -> None:
     assert "service_stop_time" not in found
 
 
+def test_an_act_that_ends_before_it_begins_has_no_end() -> None:
+    found = values(('<high value="20260430"/>', '<high value="20260412"/>'))
+    assert found["service_start_time"] == "20260413092500"
+    assert "service_stop_time" not in found
+
+
 def test_the_place_of_a_wrong_service_time() -> None:
     other = "<documentationOf><serviceEvent/></documentationOf>"
     found = issue(

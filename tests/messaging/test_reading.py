@@ -179,6 +179,12 @@ def test_lines_of_text_keep_their_columns() -> None:
     assert found.sections[1].heading == "(corrected)"
 
 
+def test_an_end_before_the_beginning_is_left_out() -> None:
+    """OBR-7 is after SPM-17, as where a laboratory writes when it received the specimen."""
+    one = report("oru_results")
+    assert (one.service_start, one.service_stop) == ("202602280915", "")
+
+
 def test_results_are_rows_and_nothing_is_lost() -> None:
     one = report("oru_results")
     found = rendered(one)

@@ -290,8 +290,9 @@ def _service_start_time(header: Header) -> str | None:
 
 
 def _service_stop_time(header: Header) -> str | None:
-    """Return when the latest of the acts documented ended."""
-    return max(_service_times(header, "high"), key=datatypes.earliest, default=None)
+    """Return when the latest of the acts documented ended; not before the earliest began."""
+    latest = max(_service_times(header, "high"), key=datatypes.earliest, default=None)
+    return datatypes.end_of(_service_start_time(header), latest)
 
 
 def _event_code_list(header: Header) -> tuple[Code, ...]:

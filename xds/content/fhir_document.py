@@ -277,8 +277,9 @@ def _service_start_time(document: Document) -> str | None:
 
 
 def _service_stop_time(document: Document) -> str | None:
-    """Return when the latest of the events documented ended."""
-    return max(_service_times(document, "end"), key=datatypes.earliest, default=None)
+    """Return when the latest of the events documented ended; not before the earliest began."""
+    latest = max(_service_times(document, "end"), key=datatypes.earliest, default=None)
+    return datatypes.end_of(_service_start_time(document), latest)
 
 
 # Who wrote it and who answers for it

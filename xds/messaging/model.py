@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from xds.messaging.verdicts import MessageFinding
+from xds.metadata import datatypes
 from xds.metadata.objects import Code
 
 ReportAction = Literal[
@@ -228,6 +229,11 @@ class MessageReport:
     unique_ids: Sequence[str] = ()
     """OIDs that the sender gives to the document, for its uniqueId or to refer to."""
     location: str = ""
+
+    def __post_init__(self) -> None:
+        """Leave out an end before the beginning: the two may come of different fields."""
+        stop = datatypes.end_of(self.service_start, self.service_stop) or ""
+        object.__setattr__(self, "service_stop", stop)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

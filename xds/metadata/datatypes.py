@@ -136,6 +136,21 @@ def earliest(dtm: str) -> str:
     return dtm + "00000101000000"[len(dtm) :]
 
 
+def is_after(one: str, other: str) -> bool:
+    """Return whether a DTM is after another, as far as both are precise."""
+    shared = min(len(one), len(other))
+    return one[:shared] > other[:shared]
+
+
+def end_of(start: str | None, stop: str | None) -> str | None:
+    """Return when something ended; None where that is not said, or would be before it began.
+
+    An entry may not have such an end (ITI TF-3 4.2.3.2.20), and a source that gives both in a
+    document or a message is not refused for it: the beginning is what people look for.
+    """
+    return None if start and stop and is_after(start, stop) else stop
+
+
 def now() -> str:
     """Return the present as a DTM to the second."""
     return datetime.now(UTC).strftime("%Y%m%d%H%M%S")

@@ -232,14 +232,9 @@ def service_times(case: Case) -> Findings:
     """serviceStartTime is not after serviceStopTime (ITI TF-3 4.2.3.2.20)."""
     for entry in case.submission.document_entries:
         start, stop = entry.service_start_time, entry.service_stop_time
-        if start and stop and _is_after(start, stop):
+        if start and stop and datatypes.is_after(start, stop):
             reason = "serviceStartTime is after serviceStopTime"
             yield Finding(entry, reason, "serviceStartTime")
-
-
-def _is_after(start: str, stop: str) -> bool:
-    shared = min(len(start), len(stop))
-    return start[:shared] > stop[:shared]
 
 
 _LONGEST_VALUE: Final = 256
