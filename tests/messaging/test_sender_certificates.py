@@ -89,7 +89,7 @@ def test_a_report_comes_with_a_certificate_of_its_sender(engines: Engines) -> No
     patient = nhs_number()
     report = oru(patient, (report_number(), "F"))
     assert engines.mllp("server", report) == REFUSED
-    refusal = "<EventOutcomeDescription>sender<"
+    refusal = "<EventOutcomeDescription>sender at MSH^1^3<"
     assert any(refusal in one for one in engines.audited("LAB-3"))
     assert engines.mllp("client", report) == ["AA"]
     # who is no one that a flavour knows needs none of their certificates
