@@ -19,7 +19,7 @@ FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-slow test-postgresql test-everywhere test-all check lint types layers format bench bench-scale fuzz conformance docs mapping constraints reference provider audit-dependencies size clean
+.PHONY: help run test test-slow test-postgresql test-everywhere test-all check lint types layers format bench bench-scale fuzz conformance docs mapping constraints reference provider console-pictures audit-dependencies size clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -90,6 +90,9 @@ conformance: $(VENV)/installed-test ## write docs/conformance.md from a run of w
 docs: mapping ## write what docs/ has of the code: the options, the mapping table, the rights of the console
 	$(VENV)/bin/python -m xds.commands.configuration_page docs/configuration.md
 	$(VENV)/bin/python -m xds.console.rights_page docs/console.md
+
+console-pictures: $(VENV)/installed-test ## take the pictures of docs/console.md anew, with Chromium
+	$(VENV)/bin/python -m tests.console.pictures docs/pictures
 
 mapping: $(VENV)/installed ## write docs/mhd-mapping.md from the mapping table
 	$(VENV)/bin/python -m xds.mhd.mapping docs/mhd-mapping.md

@@ -93,6 +93,8 @@ def pictures(server: Server, whose: str, folder: Path) -> None:
         page.get_by_role("button", name="Find").click()
         take(page, folder / "patient.png")
         page.get_by_role("link", name="Blood count").click()
+        page.frame_locator("iframe").get_by_text("Genetic").first.wait_for()
+        page.get_by_role("heading", name="Blood count").evaluate("one => one.scrollIntoView()")
         take(page, folder / "document.png")
         page.get_by_role("link", name="Messages", exact=True).click()
         take(page, folder / "messages.png")
