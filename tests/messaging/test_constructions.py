@@ -598,3 +598,18 @@ def test_13_application_acknowledgements_go_to_the_address_of_their_sender(
     assert [segment(one, "MSH")[15:17] for one in came] == [asks] * len(there)
     if there:
         assert segment(came[-1], "ERR")[3].startswith("102^")
+
+
+# --- beside these
+
+
+def test_a_control_character_is_told_by_its_field(ward: Ward) -> None:
+    named = ward.oru(ed(pdf("1")), name="Do\0e^A\x07nn")
+    assert ward.send(named) == ["AR", "E 102 PID^1^5 datatype"]
+    numbered = ward.oru(ed(pdf("1")), control_id="X\x01Y")
+    assert ward.send(numbered) == ["AR", "E 102 MSH^1^10 datatype"]
+    assert ward.filed() == ([], [])
+    escaped = ward.oru(ed(pdf("1")), name="Do\\X01\\e^Ann")
+    assert ward.send(escaped) == ["AR", "E 102 PID^1^5 datatype"]
+    assert ward.filed() == ([], [])
+    assert ward.send(ward.oru("OBX|1|TX|T^Text^L||li\2ne\\X02\\||||||F")) == ["AA"]

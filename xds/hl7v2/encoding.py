@@ -97,8 +97,8 @@ class Encoding:
         return "".join(parts)
 
     def decoded(self, data: bytes) -> str:
-        """Read bytes; those that are not of the character set become U+FFFD."""
-        return data.decode(self.charset, "replace")
+        """Read bytes; those that are not of the character set, and NUL, become U+FFFD."""
+        return data.decode(self.charset, "replace").replace("\0", "\ufffd")
 
     def escaped(self, text: str) -> str:
         """Write a text so that it holds no delimiter of this message and no control character."""

@@ -1,7 +1,9 @@
 """A message of HL7 v2 becomes the content that is filed (:mod:`xds.messaging.model`)."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Final
 
 from xds.hl7v2.continuation import place_of, without_addenda
@@ -36,6 +38,10 @@ from xds.messaging.verdicts import (
     MessageFinding,
 )
 
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]")
+"""What no text has, but for the escape of ISO 2022."""
+_RESULTS: Final = frozenset({("OBX", 5), ("NTE", 3)})
+_MOST_FIELDS_TOLD: Final = 10
 _READERS: Final[Mapping[str, Callable[[MessageReading, Grouped], list[MessageReport]]]] = {
     "ORU": reports_of,
     "MDM": documents_in,
@@ -164,9 +170,30 @@ def _require_syntax(reading: MessageReading, flavour: Flavour) -> None:
     report = reading.fail if flavour.broken_lines == "refuse" else reading.warn
     for place in message.broken_lines:
         report(UNREADABLE, place, "a line that is no segment: a line break within a field")
+    for place in islice(_fields_with_controls(message), _MOST_FIELDS_TOLD):
+        reading.fail(DATA_TYPE, place, "a control character, which no text has")
     if sum(1 for _ in message.segments()) > flavour.most_segments:
         limit = f"a message has {flavour.most_segments} segments at most"
         raise ContentRefused(*reading.errors, *_too_large(limit))
+
+
+def _fields_with_controls(message: Message) -> Iterator[str]:
+    """Yield the fields that have a control character, written or as an escape sequence.
+
+    Results may have them, since no attribute of the metadata is made of these.
+    """
+    header, encoding = message.header, message.encoding
+    marks = rb"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]"
+    if encoding.escape:
+        marks += b"|" + re.escape(f"{encoding.escape}X".encode())
+    if not re.compile(marks).search(header.data, header.start, header.start + message.size):
+        return
+    for segment in message.segments():
+        line = segment.data[segment.start : segment.end].decode("latin-1")
+        for number, text in enumerate(line.split(encoding.field), segment.name == "MSH"):
+            is_result = (segment.name, number) in _RESULTS
+            if not is_result and _CONTROLS.search(encoding.unescaped(text)):
+                yield f"{segment.name}^{segment.sequence}^{number}"
 
 
 def _too_large(reason: str) -> tuple[MessageFinding]:
