@@ -53,6 +53,8 @@ WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]
 
 MOST_BYTES: Final = 1 << 20
 """Of a form."""
+_NULL: Final = "\0"
+"""The character that no text of a database has: PostgreSQL refuses it."""
 _MOST_FIELDS: Final = 200
 _MOST_CHARACTERS: Final = 16_384
 """Of the query of a URL."""
@@ -190,6 +192,8 @@ class _Browser:
             self._ask_to_log_in(request, response, sending)
             return
         if session is not None and not row.is_for(session.person.roles):
+            raise PageNotFound
+        if any(isinstance(part, str) and _NULL in part for part in path.values()):
             raise PageNotFound
         given = _of_query(request) if row.method == "GET" else self._of_form(request, sending)
         visit = Visit(
@@ -384,7 +388,10 @@ def _fields(text: str) -> dict[str, str]:
         found = parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError:
         raise falcon.HTTPBadRequest(title="Too many fields") from None
-    return {name: value.replace("\r\n", "\n") for name, value in reversed(found)}
+    return {
+        name: value.replace("\r\n", "\n").replace(_NULL, "\N{REPLACEMENT CHARACTER}")
+        for name, value in reversed(found)
+    }
 
 
 def _is_from(request: falcon.Request, origin: str) -> bool:
