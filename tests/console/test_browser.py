@@ -76,10 +76,12 @@ ZOOMED: Final = Way("200 %", {"viewport": {"width": 640, "height": 450}, "device
 WIDE_SCREEN: Final = Way("1280 px", {"viewport": WIDE})
 MEDIUM: Final = {"width": 1100, "height": 900}
 WITHOUT_SCRIPT: Final = Way("no script", {"viewport": MEDIUM, "java_script_enabled": False})
-SLOW: Final = [pytest.param(one, marks=pytest.mark.slow) for one in (ZOOMED, WIDE_SCREEN)]
+SLOW: Final = [
+    pytest.param(one, marks=pytest.mark.slow) for one in (NARROW_SCREEN, ZOOMED, WIDE_SCREEN)
+]
 
 
-@pytest.mark.parametrize("way", [NARROW_SCREEN, WITHOUT_SCRIPT, *SLOW], ids=lambda way: way.name)
+@pytest.mark.parametrize("way", [WITHOUT_SCRIPT, *SLOW], ids=lambda way: way.name)
 def test_every_page_can_be_used_by_everybody(
     operated: OperatedServer, chrome: Browser, addresses: Mapping[str, str], way: Way
 ) -> None:
@@ -111,6 +113,7 @@ SEND: Final = """([url, fields]) => {
 }"""
 
 
+@pytest.mark.slow
 def test_hostile_parameters_open_no_dialog(
     operated: OperatedServer, chrome: Browser, addresses: Mapping[str, str]
 ) -> None:
