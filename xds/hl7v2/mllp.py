@@ -34,6 +34,8 @@ _BLOCK: Final = 64 * 1024
 _BYTES_PER_SECOND: Final = 64 * 1024
 """What a sender of a large message has to send at least."""
 _ENDS_OF_FRAMES: Final = b"\r\n"
+_LETTING_READ: Final = 1.0
+"""Seconds for which a refused connection is kept open."""
 _LEAST_SECONDS: Final = 0.001
 _PAUSE_SECONDS: Final = 0.2
 
@@ -265,9 +267,18 @@ class Server:
     def _secured(self, accepted: socket.socket, tls: ssl.SSLContext) -> ssl.SSLSocket:
         """Shake hands, in the time of a message."""
         accepted.settimeout(self._limits.message_seconds)
-        secured = tls.wrap_socket(accepted, server_side=True)
+        secured = tls.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False)
         with self._lock:
             self._open[secured] = self._open.pop(accepted)
+        try:
+            secured.do_handshake()
+        except BaseException as error:
+            with self._lock:
+                self._open.pop(secured, None)
+            with secured:
+                if isinstance(error, ssl.SSLError):
+                    _let_read(secured)
+            raise
         return secured
 
     def _exchange(self, connection: socket.socket) -> None:
@@ -299,6 +310,23 @@ class Server:
             elif begun is not None:
                 begun = None
                 peer.wait_at_most(self._limits.idle_seconds)
+
+
+def _let_read(refused: ssl.SSLSocket) -> None:
+    """Wait a moment until the other side has read why it is refused, and has closed.
+
+    A client of TLS 1.3 sends its message with the handshake. If that is not read before the end,
+    the connection is reset, and the alert is lost on the way (RFC 9293 3.10.4).
+    """
+    until, left = time.monotonic() + _LETTING_READ, _BLOCK
+    with suppress(OSError):
+        socket.socket.shutdown(refused, socket.SHUT_WR)
+        while left > 0 and (seconds := until - time.monotonic()) > 0:
+            refused.settimeout(seconds)
+            came = socket.socket.recv(refused, left)  # as it is: there is no TLS to read it by
+            if not came:
+                return
+            left -= len(came)
 
 
 def _node(connection: socket.socket) -> Node:
