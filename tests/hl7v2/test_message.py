@@ -349,3 +349,19 @@ def test_three_megabytes_of_nothing_are_read_in_one_pass(flood: bytes) -> None:
         Message.read(nothing)
     header = b"MSH|^~\\&|LAB|T25|XDS|SCR|2026||ORU^R01|C1|P|2.4\r"
     assert Message.read(header + nothing + b"\rPID|1\r").segment("MSH") is not None
+
+
+def test_lines_without_text_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    named: list[int] = []
+    name = Message._name
+
+    def counted(message: Message, start: int, end: int) -> str:
+        named.append(start)
+        return name(message, start, end)
+
+    monkeypatch.setattr(Message, "_name", counted)
+    read = Message.read(
+        b"MSH|^~\\&|LAB|T25|XDS|SCR|2026||ORU^R01|C1|P|2.4" + b"\r" * 1000 + b"PID|1"
+    )
+    assert [(one.name, one.sequence) for one in read.segments()] == [("MSH", 1), ("PID", 1)]
+    assert len(named) == 2

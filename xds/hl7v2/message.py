@@ -54,6 +54,7 @@ _HEADER: Final = re.compile(r"MSH([^\w\s\x80-\xff])((?:(?!\1)[^\w\s\x80-\xff]){2
 _HEADER_START: Final = 10
 """Bytes that tell the delimiters."""
 _NO_BLANK: Final = re.compile(rb"\S")
+_LINE: Final = re.compile(rb"[^\r]++")
 _STARTS_OF_BATCHES: Final = (b"FHS", b"BHS")
 
 _NO_HEADER: Final = (
@@ -316,11 +317,7 @@ def with_one_line_end(data: bytes) -> bytes:
     """End each segment by CR; a line end within a field becomes LF. No length changes."""
     if b"\n" in data:
         data = data.replace(b"\n", b"\r")
-    return _broken(separator_of(data)).sub(_as_line_feed, data)
-
-
-def _as_line_feed(found: re.Match[bytes]) -> bytes:
-    return b"\n".rjust(len(found[0]))
+    return _broken(separator_of(data)).sub(lambda ends: b"\n".rjust(len(ends[0])), data)
 
 
 class Message:
@@ -441,7 +438,10 @@ class Message:
                 yield Segment(found, sequence, *place)
 
     def _starts(self, name: bytes) -> Iterator[int]:
-        """Yield where those segments begin that begin with a name."""
+        """Yield where those segments begin that begin with a name; without one, all of them."""
+        if not name:
+            yield from (one.start() for one in _LINE.finditer(self._data, self._start, self._end))
+            return
         if self._data.startswith(name, self._start, self._end):
             yield self._start
         mark = b"\r" + name
