@@ -205,11 +205,12 @@ def test_what_was_removed_is_told_with_what_it_was(broker: Broker) -> None:
     folder = Subscription(broker, "ihe:ExtendedFolder", of(world, "Folder"))
     update = Subscription(broker, "ihe:UpdateFolder", of(world, "Folder"))
     send(broker, world, "iti62/whole_submission")
-    (message,) = full.told(1)
-    assert message.findtext(".//wsnt:Topic", "", NS) == "ihe:ExtendedFullDocumentEntry/Delete"
-    assert listed(message)[0][0] == "ExtrinsicObject"
-    assert listed(minimal.told(1)[0])[0][0] == "ObjectRef"
-    assert "ihe:ExtendedFolder/Delete" in folder.topics(2)
+    # a message for each object: no SubmissionSet has brought the removals about
+    removed = [world.uuid(number) for number in range(10, 15)]
+    assert full.topics(5) == ["ihe:ExtendedFullDocumentEntry/Delete"] * 5
+    assert [listed(one) for one in full.told(5)] == [[("ExtrinsicObject", one)] for one in removed]
+    assert [listed(one) for one in minimal.told(5)] == [[("ObjectRef", one)] for one in removed]
+    assert folder.topics(2) == ["ihe:ExtendedFolder/Delete"] * 2
     update.end()
     assert "ihe:UpdateFolder/Delete" not in update.topics(0)
 
