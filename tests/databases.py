@@ -24,6 +24,7 @@ SQLITE, POSTGRESQL, BOTH = "sqlite", "postgresql", "both"
 
 ON_BOTH: Final = frozenset(
     {
+        "audit/test_activity.py",
         "audit/test_chain.py",
         "audit/test_poisoned.py",
         "content/test_stored_observations.py",

@@ -15,11 +15,7 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
-    BigInteger,
-    Column,
     Connection,
-    Table,
-    Text,
     and_,
     bindparam,
     delete,
@@ -31,22 +27,11 @@ from sqlalchemy import (
     update,
 )
 
-from xds.audit import table
+from xds.audit import activity, table
 from xds.audit.record import AuditRecord, RecordJson, milliseconds, read_json
-from xds.audit.table import audit_record
+from xds.audit.table import audit_chain, audit_record
 from xds.database.access import Database, retried
 from xds.database.locks import Locks
-from xds.database.statements import METADATA
-
-audit_chain = Table(
-    "audit_chain",
-    METADATA,
-    Column("name", Text, primary_key=True),
-    Column("sequence", BigInteger, nullable=False),
-    Column("hash", Text, nullable=False),
-)
-"""``before``: the last key of the records that are not chained; ``start``: what was removed last.
-"""
 
 ALONE: Final = Locks(exclusive=frozenset({"audit chain"}))
 """Held by whoever makes the chain longer."""
@@ -111,17 +96,23 @@ def append(database: Database, records: Sequence[RecordJson]) -> Link:
 def _appended(database: Database, records: Sequence[RecordJson]) -> Link:
     with database.write(ALONE) as connection:
         end = _chained(connection, head(connection))
-        if not records:
-            return end
-        known = set(connection.scalars(_THERE, {"ids": [one["id"] for one in records]}))
-        new = {one["id"]: one for one in records if one["id"] not in known}
-        rows = [table.row_of(one) for one in new.values()]
-        links: list[Link] = []
-        for row in rows:
-            end = end.next(row[-1])
-            links.append(end)
-        table.insert_rows(connection, rows, links)
+        if records:
+            end = _written(connection, end, records)
+        activity.count(connection)
         return end
+
+
+def _written(connection: Connection, end: Link, records: Sequence[RecordJson]) -> Link:
+    """Write the records that are not there yet; return the new end."""
+    known = set(connection.scalars(_THERE, {"ids": [one["id"] for one in records]}))
+    new = {one["id"]: one for one in records if one["id"] not in known}
+    rows = [table.row_of(one) for one in new.values()]
+    links: list[Link] = []
+    for row in rows:
+        end = end.next(row[-1])
+        links.append(end)
+    table.insert_rows(connection, rows, links)
+    return end
 
 
 def has_unchained(connection: Connection) -> bool:
@@ -168,7 +159,9 @@ def forget(connection: Connection, before: str) -> int:
 
     Of the chain they go from its beginning, up to the first that has to stay.
     """
+    activity.count(connection)
     limit = milliseconds(before)
+    activity.forget(connection, limit)
     is_old = and_(_C.at < limit, _C.shipped == true())
     boundary = connection.scalar(_BOUNDARY) or 0
     loose = delete(audit_record).where(_C.sequence.is_(None), _C.pk <= boundary, is_old)

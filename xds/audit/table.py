@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     Index,
     Integer,
+    PrimaryKeyConstraint,
     SmallInteger,
     Table,
     Text,
@@ -79,6 +80,31 @@ Index(
     sqlite_where=audit_record.c.sequence.is_(None),
     postgresql_where=audit_record.c.sequence.is_(None),
 )
+
+audit_chain = Table(
+    "audit_chain",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+"""Places among the records: ``before``, the last key of those that are not chained; ``start``, what
+was removed last of the chain; ``counted``, up to which of the chain ``audit_hour`` has counted.
+"""
+
+audit_hour = Table(
+    "audit_hour",
+    METADATA,
+    Column("hour", BigInteger, nullable=False),
+    Column("transaction", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    PrimaryKeyConstraint("hour", "transaction"),
+    sqlite_with_rowid=False,
+)
+"""How many records of an hour by the clock (UTC) there are of a transaction, and how many of those
+have an outcome above 0. ``hour`` is its first millisecond.
+"""
 
 COLUMNS: Final = ("id", "at", '"transaction"', "outcome", "patient_id", "user_id", "record")
 """What is made of a record: see :func:`row_of`."""

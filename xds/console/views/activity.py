@@ -1,6 +1,5 @@
 """Activity as charts, with their tables: by hour, how long things wait, and how long they take."""
 
-import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,8 +19,6 @@ QUERIES: Final = tuple(
     row.name for row in CATALOGUE if row.kind in (TransactionKind.QUERY, TransactionKind.RETRIEVE)
 )
 ALL: Final = tuple(row.name for row in CATALOGUE)
-_LATE: Final = 600_000
-"""Milliseconds after which no more records of an hour are awaited."""
 _HEIGHT: Final = 160
 _BAR: Final = 24
 _ROW: Final = 28
@@ -77,42 +74,13 @@ def show(visit: Visit) -> Answer:
 # --- by hour -------------------------------------------------------------------------------------
 
 
-class _ClosedHours:
-    """Counts of hours that are over, which do not change any more; for all threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._of: dict[tuple[int, int], HourCount] = {}
-
-    def get(self, key: tuple[int, int]) -> HourCount | None:
-        with self._lock:
-            return self._of.get(key)
-
-    def keep(self, database: int, counted: Sequence[HourCount]) -> None:
-        with self._lock:
-            self._of.update({(database, one.start): one for one in counted})
-            while len(self._of) > 4 * HOURS:
-                del self._of[next(iter(self._of))]
-
-
-_closed: Final = _ClosedHours()
-
-
 def last_hours(visit: Visit, number: int) -> list[HourCount]:
     """Return the counts of the last hours by the clock, the present one last."""
     database = visit.domain.database
     with database.read() as connection:
         now = database.milliseconds(connection)
-        present = now // HOUR * HOUR
-        starts = [present - place * HOUR for place in range(number - 1, -1, -1)]
-        kept = [_closed.get((id(database), start)) for start in starts]
-        missing = next((start for start, one in zip(starts, kept, strict=True) if not one), None)
-        if missing is None:
-            return [one for one in kept if one]
-        counted = activity.by_hour(connection, missing, present + HOUR, ALL)
-    over = [one for one in counted if one.start + HOUR + _LATE <= now]
-    _closed.keep(id(database), over)
-    return [*(one for one in kept[: starts.index(missing)] if one), *counted]
+        end = now // HOUR * HOUR + HOUR
+        return activity.by_hour(connection, end - number * HOUR, end)
 
 
 def _by_hour(hours: Sequence[HourCount]) -> Iterator[Chart]:
