@@ -26,8 +26,8 @@ from xds.console.pages import PAGES, ConsolePage
 from xds.console.rendering import ROOT, environment
 from xds.console.sending import PageSending, is_compressible, send_bytes, send_page
 from xds.console.static_files import StaticFile, static_files
-from xds.console.views import by_proxy
-from xds.console.views.at_provider import provider_of
+from xds.console.views.logins import by_proxy
+from xds.console.views.logins.at_provider import provider_of
 from xds.console.visits import (
     Answer,
     AtProvider,

@@ -5,25 +5,14 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from xds.accounts.roles import ConsoleRole
-from xds.console.views import (
-    activity,
-    at_provider,
-    destinations,
-    documents,
-    feeds,
-    home,
-    logging_in,
-    messages,
-    outbound,
-    patients,
-    queue,
-    searching,
-    submissions,
-    subscriptions,
-)
+from xds.console.views import activity, home
 from xds.console.views.audit import chain as audit_chain
 from xds.console.views.audit import records as audit_records
+from xds.console.views.clinical import documents, patients, searching
 from xds.console.views.deployment import configuration, conformance
+from xds.console.views.incoming import feeds, messages, submissions
+from xds.console.views.logins import at_provider, logging_in
+from xds.console.views.outgoing import destinations, outbound, queue, subscriptions
 from xds.console.views.workbench import page as workbench
 from xds.console.visits import Operation
 

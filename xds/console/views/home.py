@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from xds.accounts.roles import ConsoleRole
-from xds.console.views import activity, messages
+from xds.console.views import activity
 from xds.console.views.acting import place
+from xds.console.views.incoming import messages
 from xds.console.visits import Answer, PageContent, Visit
 from xds.database.errors import DatabaseUnavailable
 from xds.messaging import records

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-from xds.console.views import messages, shown
+from xds.console.views import shown
+from xds.console.views.incoming import messages
 from xds.console.visits import Answer, PageContent, SeeOther, Visit
 from xds.messaging import operations
 from xds.messaging.operations import MessageSelection

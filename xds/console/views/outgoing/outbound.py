@@ -7,8 +7,9 @@ from typing import Final
 from xds.accounts.roles import ConsoleRole
 from xds.audit import trail
 from xds.console.rendering import visible
-from xds.console.views import messages, shown
-from xds.console.views.destinations import because, known, reason_of
+from xds.console.views import shown
+from xds.console.views.incoming import messages
+from xds.console.views.outgoing.destinations import because, known, reason_of
 from xds.console.visits import Answer, PageContent, PageNotFound, SeeOther, Visit
 from xds.hl7v2.described import DescribedSegment
 from xds.hl7v2.message import Unreadable

@@ -15,7 +15,7 @@ from xds.accounts.throttle import Attempts
 from xds.accounts.vouched import ClaimNames, NotVouched, person_of_claims, user_of_claims
 from xds.config import Config
 from xds.console.rendering import ROOT
-from xds.console.views import logging_in
+from xds.console.views.logins import logging_in
 from xds.console.visits import Answer, AtProvider, PageNotFound, SeeOther, Visit
 from xds.security.caller import Caller
 from xds.tls import contexts

@@ -7,7 +7,7 @@ from typing import Final
 from xds.accounts.sessions import Session
 from xds.accounts.vouched import NotVouched, person_of_headers
 from xds.console import failures
-from xds.console.views import logging_in
+from xds.console.views.logins import logging_in
 from xds.console.visits import Visit
 from xds.security.caller import Caller
 

@@ -12,7 +12,7 @@ from xds.accounts.roles import ConsoleRole
 from xds.audit import searching, trail
 from xds.audit.searching import RecordFilter
 from xds.console.views import shown
-from xds.console.views.patients import ListedDocument, listed
+from xds.console.views.clinical.patients import ListedDocument, listed
 from xds.console.visits import Answer, Bytes, PageContent, PageNotFound, Visit
 from xds.content.pages.page import MEDIA_TYPE
 from xds.content.pages.templates import content_security_policy

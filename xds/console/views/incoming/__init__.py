@@ -1,0 +1,1 @@
+"""What comes in: messages, submissions, feeds, and what of them was refused."""

@@ -1,0 +1,1 @@
+"""Logging in: by a local account, at a provider, by the word of a proxy."""
