@@ -15,7 +15,8 @@ from tests.console.provided import provide_in_folder, somebody
 from tests.console.queued import given_up
 from tests.console.test_messages import corrupt, send
 from tests.pages.documents import PNG, media, with_text
-from xds.console.pages import PAGES, ConsolePage
+from xds.console.pages.row import ConsolePage
+from xds.console.pages.table import PAGES
 from xds.console.rendering import ROOT
 
 HOSTILE: Final = (

@@ -11,7 +11,7 @@ import pytest
 from tests.console import examples
 from tests.console.browsing import FORM, ConsoleBrowser, Page
 from tests.console.operated import OperatedServer
-from xds.console.pages import ConsolePage
+from xds.console.pages.row import ConsolePage
 from xds.console.views.workbench.asked import FIELDS
 
 HOSTILE: Final = (

@@ -37,7 +37,8 @@ from xds.accounts.openid_provider import LoginRefused, OpenIDClient, OpenIDProvi
 from xds.accounts.tables import login_failure
 from xds.accounts.vouched import RoleTable
 from xds.config import load
-from xds.console.pages import PAGES, ConsolePage
+from xds.console.pages.row import ConsolePage
+from xds.console.pages.table import PAGES
 from xds.database.access import Database
 from xds.url_allowlist import prefixes
 

@@ -18,7 +18,7 @@ from tests.console.test_browser import require_sound
 from tests.ports import free_port
 from tests.servers.shared import Kept, SharedServers
 from tests.serving import Server
-from xds.console.pages import PAGES
+from xds.console.pages.table import PAGES
 
 pytestmark = [
     pytest.mark.skipif(path_of_chromium() is None, reason=MISSING),

@@ -11,7 +11,8 @@ from tests.console.browsing import FORM, ConsoleBrowser, Page, browser_of
 from tests.console.examples import examples, name_of, rows
 from tests.console.operated import OperatedServer
 from xds.accounts.roles import ConsoleRole
-from xds.console.pages import PAGES, ConsolePage
+from xds.console.pages.row import ConsolePage
+from xds.console.pages.table import PAGES
 from xds.console.rights_page import written
 
 DOCS = Path(__file__).parents[2] / "docs" / "console.md"

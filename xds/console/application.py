@@ -22,7 +22,7 @@ from xds.accounts.vouched import RoleTable
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.console import cookies, failures
-from xds.console.pages import PAGES, ConsolePage
+from xds.console.pages.row import ConsolePage
 from xds.console.rendering import ROOT, environment
 from xds.console.sending import PageSending, is_compressible, send_bytes, send_page
 from xds.console.static_files import StaticFile, static_files
@@ -67,6 +67,7 @@ _YEAR: Final = 31_536_000
 
 
 def create(
+    pages: Sequence[ConsolePage],
     domain: AffinityDomain,
     config: Config,
     messages: MessageOperations | None,
@@ -75,19 +76,20 @@ def create(
 ) -> WSGIApplication:
     """Return the application for every path below /console.
 
-    ``messages`` files some again, ``sender`` writes those that go out; ``interactions`` are the
+    ``pages`` are its pages and actions; ``messages`` files some again, ``sender`` writes those that
+    go out; ``interactions`` are the
     rows of the FHIR services.
     """
     names, files = static_files()
     console = _console(domain, config, messages, sender, interactions)
-    browser = _Browser(console, environment(names))
+    browser = _Browser(pages, console, environment(names))
     application = falcon.App(media_type=falcon.MEDIA_HTML)
     application.req_options.strip_url_path_trailing_slash = True
     for kind in (Exception, falcon.HTTPError):
         application.add_error_handler(kind, browser.tell)
     application.add_route(f"{ROOT}/static/{{name}}", _Static(files))
     rows: dict[str, dict[str, ConsolePage]] = {}
-    for row in PAGES:
+    for row in pages:
         rows.setdefault(row.path.rstrip("/"), {})[row.method] = row
     for path, methods in rows.items():
         application.add_route(ROOT + path, _PageResource(browser, methods))
@@ -171,6 +173,7 @@ class _Static:
 class _Browser:
     """Reads what browsers send, and gives them pages."""
 
+    pages: Sequence[ConsolePage]
     console: Console
     templates: Environment
 
@@ -316,8 +319,8 @@ class _Browser:
         values = {
             **content.values,
             "title": title,
-            "menu": _menu(session, sending.path),
-            "searches": session is not None and _searches(session),
+            "menu": self._menu(session, sending.path),
+            "searches": session is not None and self._searches(session),
             "logged_in_as": None if session is None else session.person.name,
             "held_roles": () if session is None else session.person.roles,
             "logs_out": session is not None and session.person.way != "proxy",
@@ -327,6 +330,21 @@ class _Browser:
         text = self.templates.get_template(template).render(values)
         response.status = content.status
         send_page(response, text, sending)
+
+    def _menu(self, session: Session | None, path: str) -> Sequence[tuple[str, str, bool]]:
+        """Return the pages of the navigation: name, URL, and whether it is the present one."""
+        if session is None:
+            return ()
+        here = path.removeprefix(ROOT) or "/"
+        return [
+            (row.menu, ROOT + row.path, row.path == here)
+            for row in self.pages
+            if row.menu and row.is_for(session.person.roles)
+        ]
+
+    def _searches(self, session: Session) -> bool:
+        """Tell whether somebody has a search box."""
+        return any(row.path == "/search" and row.is_for(session.person.roles) for row in self.pages)
 
     def tell(
         self, request: falcon.Request, response: falcon.Response, error: Exception, _: Any
@@ -342,23 +360,6 @@ class _Browser:
         for name, value in told.headers.items():
             response.set_header(name, value)
         self._page("failure.html", told.title, content, response, sending)
-
-
-def _menu(session: Session | None, path: str) -> Sequence[tuple[str, str, bool]]:
-    """Return the pages of the navigation: name, URL, and whether it is the present one."""
-    if session is None:
-        return ()
-    here = path.removeprefix(ROOT) or "/"
-    return [
-        (row.menu, ROOT + row.path, row.path == here)
-        for row in PAGES
-        if row.menu and row.is_for(session.person.roles)
-    ]
-
-
-def _searches(session: Session) -> bool:
-    """Tell whether somebody has a search box."""
-    return any(row.path == "/search" and row.is_for(session.person.roles) for row in PAGES)
 
 
 def _of_query(request: falcon.Request) -> dict[str, str]:

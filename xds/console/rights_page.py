@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from xds.accounts.roles import ConsoleRole
-from xds.console.pages import PAGES
+from xds.console.pages.table import PAGES
 
 _PLACE: Final = re.compile(r"(<!-- rights: written by `make docs` -->\n\n).*?(\n\n)", re.DOTALL)
 _TYPE: Final = re.compile(r"\{(\w+)[^}]*\}")

@@ -1,10 +1,9 @@
 """PAGES: a row for each page and each action of the console, and who may have it."""
 
-from collections.abc import Iterable, Set
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from xds.accounts.roles import ConsoleRole
+from xds.console.pages.row import NOBODY, PRIVACY, READERS, ConsolePage
 from xds.console.views import activity, home
 from xds.console.views.audit import chain as audit_chain
 from xds.console.views.audit import records as audit_records
@@ -14,51 +13,8 @@ from xds.console.views.incoming import feeds, messages, submissions
 from xds.console.views.logins import at_provider, logging_in
 from xds.console.views.outgoing import destinations, outbound, queue, subscriptions
 from xds.console.views.workbench import page as workbench
-from xds.console.visits import Operation
-
-EVERYBODY: Final = frozenset(ConsoleRole)
-"""Whoever has logged in."""
-READERS: Final = frozenset(
-    {
-        ConsoleRole.VIEWER,
-        ConsoleRole.CLINICIAN,
-        ConsoleRole.INTEGRATION,
-        ConsoleRole.PRIVACY,
-    }
-)
-"""Who may come to pages of patients and documents, of which the policy has the last word."""
-PRIVACY: Final = frozenset({ConsoleRole.PRIVACY})
-NOBODY: Final[frozenset[ConsoleRole]] = frozenset()
-"""No role is asked for: the pages of those who have not logged in."""
 
 _KEY: Final = "{key:int(min=1, max=9223372036854775807)}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsolePage:
-    """One row: a page where the method is GET, else an action."""
-
-    path: str
-    """Below /console; parts in braces are variable: ``{number:int}``, ``{uuid:uuid}``."""
-    operation: Operation
-    title: str
-    template: str = ""
-    """By which its content is shown; empty for an action that only sends on."""
-    roles: frozenset[ConsoleRole] = EVERYBODY
-    method: Literal["GET", "POST"] = "GET"
-    parameters: tuple[str, ...] = ()
-    """Those of the URL or of the form that it looks at; others are passed over."""
-    menu: str = ""
-    """What it is called in the navigation; empty where it is not there."""
-    ends_login: bool = False
-    """Whether a login at a provider is no longer under way, whatever comes of it."""
-
-    def is_for(self, roles: Iterable[str]) -> bool:
-        """Tell whether somebody with some roles may have it."""
-        held: Set[str] = set(roles)
-        if not self.roles or ConsoleRole.ADMINISTRATOR in held:
-            return True
-        return not self.roles.isdisjoint(held)
 
 
 _AUDIT: Final = (
