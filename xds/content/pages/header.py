@@ -10,6 +10,8 @@ from xds.content.reading.model import ContentParty, ContentPatient, ReadDocument
 from xds.content.reading.patient_comparison import MISMATCH, is_of_another, patient_findings
 
 _MOST_VALUES: Final = 50
+_MOST_FACTS: Final = 2_000
+"""Of people, organisations and events."""
 TECHNICAL: Final = frozenset({"schema-invalid"})
 """Findings that are nothing to a reader of the content."""
 
@@ -96,6 +98,31 @@ def _party(party: ContentParty) -> str:
     named = ", ".join(dict.fromkeys(filter(None, said)))
     time = shown.shown_time(party.time) if party.time else ""
     return f"{named or 'not named'} ({time})" if time else named
+
+
+@dataclass(frozen=True, slots=True)
+class PartView:
+    """Who or what has a part in a document, as the template has it."""
+
+    part: str
+    facts: Sequence[tuple[str, str]]
+    """What each is, and what is said."""
+
+
+def parts(document: ReadDocument) -> tuple[list[PartView], bool]:
+    """Return what the header says of people and events, and whether that is too much to show."""
+    found: list[PartView] = []
+    left = _MOST_FACTS
+    for one in document.participations():
+        if left <= 0:
+            return found, True
+        facts = [
+            (fact.name, shown.shown_time(fact.time) if fact.time else fact.text)
+            for fact in one.facts[:left]
+        ]
+        left -= len(one.facts)
+        found.append(PartView(one.part, facts))
+    return found, left < 0
 
 
 def identity(document: ReadDocument, facts: RegistryFacts) -> Iterator[HeaderLine]:

@@ -72,6 +72,8 @@ def render_page(document: ReadDocument, facts: RegistryFacts, data: bytes = b"")
     if len(text) > _MOST_TEXT:
         text, scope.is_cut = text[:_MOST_TEXT], True
     notices = [*header.notices(document, facts)]
+    parts, has_more_parts = header.parts(document)
+    scope.is_cut = scope.is_cut or has_more_parts
     if scope.is_cut or attachments.is_cut:
         notices.append(header.Notice("This page leaves out a part of the document: see its end."))
     patients = header.patients(document, facts)
@@ -84,6 +86,7 @@ def render_page(document: ReadDocument, facts: RegistryFacts, data: bytes = b"")
         lines=[*header.lines(document, facts)],
         identity=[*header.identity(document, facts)],
         notices=notices,
+        parts=parts,
         findings=[one.message for one in document.findings if one.code in header.TECHNICAL],
         sections=sections,
         contents=[one for one in sections if one.level],

@@ -46,6 +46,26 @@ class ContentParty:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContentFact:
+    """One thing that a header says."""
+
+    name: str
+    """What it is, as readers call it."""
+    text: str
+    time: str = ""
+    """Where it is a time that can be read, as DTM."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentParticipation:
+    """What a header says of a person, an organisation or an event that has a part in a document."""
+
+    part: str
+    """As readers call it: ``Informant``, ``Next of kin``."""
+    facts: Sequence[ContentFact]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContentPatient:
     """Whom a document is about."""
 
@@ -222,6 +242,9 @@ class ReadDocument:
     attachments: Sequence[ContentAttachment] = ()
     media: Mapping[str, str] = field(default_factory=dict)
     """The attachment id of each XML ID that a narrative refers to by renderMultiMedia."""
+    participations: Callable[[], Iterator[ContentParticipation]] = lambda: iter(())
+    """Reads all that the header says of people, organisations and events, for those who want more
+    than its first lines."""
     observations: Callable[[], Iterator[ContentObservation]] = lambda: iter(())
     """Reads the structured results, when they are asked for."""
     text: str = ""

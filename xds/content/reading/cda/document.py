@@ -9,6 +9,7 @@ from xds.content.document_metadata import gather
 from xds.content.reading.cda import body as cda_body
 from xds.content.reading.cda import header as cda_header
 from xds.content.reading.cda.observations import observations
+from xds.content.reading.cda.participations import participations
 from xds.content.reading.cda.source import CdaSource
 from xds.content.reading.model import ContentFinding, ReadDocument
 from xds.content.reading.rules import ReadingRules
@@ -58,6 +59,7 @@ def read(document: Element, rules: ReadingRules) -> ReadDocument:
         sections=body.sections,
         attachments=body.attachments,
         media=body.media,
+        participations=partial(participations, source),
         observations=partial(observations, source),
         findings=(*findings, *map(_finding, gathered.issues), *_of_schema(document, rules)),
     )

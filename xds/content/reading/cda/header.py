@@ -83,8 +83,11 @@ def _named(element: Element | None) -> str:
 def address(element: Element) -> str:
     """Return the first address of an element, its parts separated by commas."""
     found = hl7.first(element, "addr")
-    if found is None:
-        return ""
+    return "" if found is None else shown_address(found)
+
+
+def shown_address(found: Element) -> str:
+    """Return an address as its readers see it, its parts separated by commas."""
     parts = [hl7.text(part) for part in found.iterchildren("{*}*")]
     return ", ".join(part for part in parts if part) or hl7.text(found)
 
