@@ -6,7 +6,7 @@ from typing import Final
 
 from xds.content import cda_values as hl7
 from xds.content.cda_values import NS, Element
-from xds.content.reading.cda.header import party
+from xds.content.reading.cda.parties import party
 from xds.content.reading.cda.source import CdaSource
 from xds.content.reading.cda.specimens import collected, of_observation
 from xds.content.reading.cda.value import interpretation, reference_range, values

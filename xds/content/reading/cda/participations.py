@@ -10,7 +10,7 @@ from typing import Final
 
 from xds.content import cda_values as hl7
 from xds.content.cda_values import NS, Element
-from xds.content.reading.cda.header import shown, shown_address
+from xds.content.reading.cda.parties import shown, shown_address
 from xds.content.reading.cda.source import CdaSource
 from xds.content.reading.model import ContentFact, ContentParticipation
 
