@@ -231,6 +231,86 @@ class ContentObservation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AllergyReaction:
+    """What an allergy did."""
+
+    name: str
+    code: Code | None = None
+    severity: Code | None = None
+
+
+StatementKind: TypeAlias = Literal[
+    "condition", "allergy", "medication", "immunization", "procedure", "device"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentStatement:
+    """One structured statement about a patient that is no result: a problem, a medicine.
+
+    What a kind has no use for is empty.
+    """
+
+    kind: StatementKind
+    name: str
+    """What it is about, as readers see it."""
+    code: Code | None = None
+    """None where the document gives no code."""
+    translations: Sequence[Code] = ()
+    is_negated: bool = False
+    """Whether the document says that it is not so: refuted, not given, not done."""
+    is_none_known: bool = False
+    """Whether the document says that nothing of the kind is known: no known allergies. It then has
+    the code of that, or none where the document negates what it calls the kind."""
+    status: str = ""
+    """Of the element of FHIR R4: clinicalStatus of a condition or allergy, else status."""
+    start: str = ""
+    """Onset, or when it was taken, given or done."""
+    stop: str = ""
+    recorded: str = ""
+    category: Literal["", "food", "medication", "environment"] = ""
+    """Of an allergy."""
+    allergy_type: Literal["", "allergy", "intolerance"] = ""
+    """Empty where the document does not tell them apart."""
+    criticality: Literal["", "low", "high", "unable-to-assess"] = ""
+    severity: Code | None = None
+    reactions: Sequence[AllergyReaction] = ()
+    dose: ObservationValue | None = None
+    dosage: str = ""
+    """How often, in words."""
+    route: Code | None = None
+    site: Code | None = None
+    """Where in the body."""
+    reason: str = ""
+    """Why it was done, or why not."""
+    lot: str = ""
+    maker: str = ""
+    sequence: str = ""
+    """The number of a dose in a series of immunizations."""
+    identifiers: Sequence[str] = ()
+    """Of a device, in the form of a CX."""
+    performer: str = ""
+    notes: Sequence[str] = ()
+    """Comments, and the words of the narrative that it refers to."""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SectionStatements:
+    """What the entries of one section state."""
+
+    place: str
+    """Of the section."""
+    code: Code | None = None
+    """Of the section."""
+    statements: Sequence[ContentStatement] = ()
+    observations: Sequence[ContentObservation] = ()
+    """Those that are no results by their templates: of habits, or of a pregnancy."""
+    is_all: bool = False
+    """Whether all that its narrative says is in them, so that it need not be shown beside them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadDocument:
     """A document, read."""
 
@@ -247,6 +327,8 @@ class ReadDocument:
     than its first lines."""
     observations: Callable[[], Iterator[ContentObservation]] = lambda: iter(())
     """Reads the structured results, when they are asked for."""
+    statements: Callable[[], Iterator[SectionStatements]] = lambda: iter(())
+    """Reads what the entries of its sections state, when it is asked for."""
     text: str = ""
     """Of a text document: all of it."""
     bundle: Mapping[str, Any] = field(default_factory=dict)
