@@ -11,6 +11,7 @@ from xds.content.reading.cda import header as cda_header
 from xds.content.reading.cda.observations import observations
 from xds.content.reading.cda.participations import participations
 from xds.content.reading.cda.source import CdaSource
+from xds.content.reading.cda.statements import statements
 from xds.content.reading.model import ContentFinding, ReadDocument
 from xds.content.reading.rules import ReadingRules
 from xds.fhir.r4.outcome import Issue
@@ -61,6 +62,7 @@ def read(document: Element, rules: ReadingRules) -> ReadDocument:
         media=body.media,
         participations=partial(participations, source),
         observations=partial(observations, source),
+        statements=partial(statements, source),
         findings=(*findings, *map(_finding, gathered.issues), *_of_schema(document, rules)),
     )
 

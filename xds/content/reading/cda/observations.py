@@ -96,6 +96,18 @@ def _of_sections(
         yield from _of_sections(source, section, within)
 
 
+def plain_observation(
+    source: CdaSource, statement: Element, category: Code | None
+) -> ContentObservation:
+    """Return an observation that has none of the templates of results."""
+    return _observation(source, statement, _Around(category=category))
+
+
+def is_result(statement: Element) -> bool:
+    """Tell whether a statement, or one within it, is a result by its templates."""
+    return any(_has(one, _RESULTS) for one in statement.iter(_OBSERVATION))
+
+
 def _has(element: Element, templates: frozenset[str] | set[str]) -> bool:
     return any(one.get("root") in templates for one in element.iterchildren(f"{{{NS}}}templateId"))
 
