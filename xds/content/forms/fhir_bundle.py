@@ -237,17 +237,17 @@ class BundleMaker:
 
     def _value(self, value: ObservationValue, *, is_ucum: bool) -> Resource:
         match value.kind:
-            case "quantity" if quantity := _quantity(value.number, value.unit, is_ucum):
+            case "quantity" if measured := quantity(value.number, value.unit, is_ucum=is_ucum):
                 return {
-                    "valueQuantity": without_empty({**quantity, "comparator": value.comparator})
+                    "valueQuantity": without_empty({**measured, "comparator": value.comparator})
                 }
             case "range" if value.comparator:
-                bound = _quantity(value.low or value.high, value.unit, is_ucum)
+                bound = quantity(value.low or value.high, value.unit, is_ucum=is_ucum)
                 if bound:
                     return {"valueQuantity": {**bound, "comparator": value.comparator}}
             case "range":
-                low = _quantity(value.low, value.unit, is_ucum)
-                high = _quantity(value.high, value.unit, is_ucum)
+                low = quantity(value.low, value.unit, is_ucum=is_ucum)
+                high = quantity(value.high, value.unit, is_ucum=is_ucum)
                 if low and high:
                     return {"valueRange": {"low": low, "high": high}}
             case "code" if concept := self.concept((value.code,), value.text):
@@ -267,7 +267,8 @@ def part_of(found: ContentObservation) -> Sequence[str]:
     return (f"Part of: {found.group.replace('/', ' / ')}",) if found.group else ()
 
 
-def _quantity(said: str, unit: str, is_ucum: bool) -> Resource:
+def quantity(said: str, unit: str, *, is_ucum: bool) -> Resource:
+    """Return a number with its unit as Quantity; empty where it is none."""
     if not _NUMBER.fullmatch(said):
         return {}
     found: Resource = {"value": json.number(said)}
