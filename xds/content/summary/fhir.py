@@ -16,6 +16,7 @@ from xds.content.forms.settings import MakingOrganisation
 from xds.content.reading.rules import ReadingRules
 from xds.content.summary import narratives
 from xds.content.summary.carrying import ResourceCarrier
+from xds.content.summary.fhir_statements import ABSENT, StatementMaker
 from xds.content.summary.gathering import gathered
 from xds.content.summary.model import PatientSummary, SummarySection, SummarySource
 from xds.content.summary.sections import COMMENT, PATIENT_SUMMARY
@@ -38,14 +39,6 @@ _ASSEMBLER: Final = {
     "system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type",
     "code": "assembler",
     "display": "Assembler",
-}
-_ABSENT: Final = {
-    "extension": [
-        {
-            "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
-            "valueCode": "unknown",
-        }
-    ]
 }
 _CATEGORIES: Final = frozenset(
     {
@@ -124,9 +117,9 @@ class _SummaryWriter:
         made.patient(summary.patient, summary.patient_id)
         patient = next(one for one in made.resources if one["id"] == made.id_of("patient"))
         # IPS demands both; what is not known has to say so
-        patient.setdefault("name", [{"_text": _ABSENT}])
+        patient.setdefault("name", [{"_text": ABSENT}])
         if "birthDate" not in patient:
-            patient["_birthDate"] = _ABSENT
+            patient["_birthDate"] = ABSENT
 
     # --- sections --------------------------------------------------------------------------------
 
@@ -147,6 +140,11 @@ class _SummaryWriter:
     def _entries(self, section: SummarySection) -> Iterator[Resource]:
         for result in section.results:
             yield self._made.to(_path(result.sources[0], result.place))
+        for one in section.statements:
+            source = one.sources[0]
+            maker = StatementMaker(self._made, _origin(source))
+            reference = maker.add(f"{_document(source)}/statement/{one.place}", one.found)
+            yield self._said_by(one.sources, reference)
         for said in section.narratives:
             carried = [
                 self._said_by(said.sources, self._carrier(said.sources[0]).carry(one))

@@ -4,7 +4,8 @@ A document counts as a whole or not at all: one that cannot be read, is too larg
 may be of another patient says nothing, and the summary names it and the reason.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from xds.content.forms.blocks import Block, ParagraphBlock, blocks
@@ -17,7 +18,9 @@ from xds.content.reading.model import (
     ContentObservation,
     ContentPatient,
     ContentSection,
+    ContentStatement,
     ReadDocument,
+    SectionStatements,
 )
 from xds.content.reading.patient_comparison import (
     is_of_another,
@@ -31,6 +34,7 @@ from xds.content.summary.model import (
     SummaryNarrative,
     SummaryResult,
     SummarySource,
+    SummaryStatement,
 )
 from xds.content.summary.sections import SummarySectionRow
 from xds.fhir.r4.resource import Resource
@@ -39,6 +43,7 @@ from xds.on_demand.forms import FormRequest, FormSource, NotConvertible
 _MOST_BYTES: Final = 16 << 20
 """Of all documents that are read for one summary; older ones are named and not read."""
 _MOST_RESULTS: Final = 5_000
+"""And other structured statements."""
 _HEADING: Final = 4
 _WITHDRAWN: Final = frozenset({"entered in error", "entered-in-error"})
 _LABORATORY: Final = "11502-2"
@@ -148,19 +153,23 @@ class _SummaryReader:
     def __init__(self, summary: PatientSummary) -> None:
         self._summary = summary
         self._results: dict[tuple[object, ...], SummaryResult] = {}
+        self._statements: dict[tuple[object, ...], SummaryStatement] = {}
         self._count = 0
 
     def take(self, one: SummarySource) -> None:
         """Take what a document says, all of it or nothing."""
-        results = results_of(one.source, one.document)
+        results = [*results_of(one.source, one.document)]
+        stated = [*one.document.statements()] if one.document is not None else []
+        results += [found for each in stated for found in each.observations]
         try:
-            placed = self._narratives(one, has_results=bool(results))
+            placed = self._narratives(one, _ToldSections.of(results, stated))
         except NotConvertible as reason:
             one.not_used = str(reason)
             self._forget(one)
             return
-        if not self._take_results(one, results, placed):
-            one.others.append("more results than a summary takes")
+        is_all = self._take_results(one, results, placed)
+        if not self._take_statements(one, stated) or not is_all:
+            one.others.append("more entries than a summary takes")
 
     def _forget(self, one: SummarySource) -> None:
         """Take back what a document was found to say in words."""
@@ -169,13 +178,15 @@ class _SummaryReader:
                 said.sources = [other for other in said.sources if other is not one]
             section.narratives = [said for said in section.narratives if said.sources]
 
-    def _narratives(self, one: SummarySource, *, has_results: bool) -> dict[str, SummarySectionRow]:
+    def _narratives(
+        self, one: SummarySource, told: "_ToldSections"
+    ) -> dict[str, SummarySectionRow]:
         """Take what a document says in words; returns the sections of resources by their places."""
         if one.document is None:
             return {}
         if one.fhir is not None:
             return self._of_fhir(one, one.fhir)
-        self._of_cda(one, one.document.sections, has_results=has_results)
+        self._of_cda(one, one.document.sections, told)
         return {}
 
     # results
@@ -205,10 +216,31 @@ class _SummaryReader:
             self._count += 1
         return True
 
+    # other statements
+
+    def _take_statements(self, one: SummarySource, stated: Sequence[SectionStatements]) -> bool:
+        """Take other statements, each once; tells whether there was room for all."""
+        every = ((group.code, found) for group in stated for found in group.statements)
+        for place, (code, found) in enumerate(every):
+            if self._count == _MOST_RESULTS:
+                return False
+            row = sections.row_of_statement(found, code)
+            key = (row.name, *_identity_of(found))
+            known = self._statements.get(key)
+            if known is not None and one not in known.sources:
+                known.sources.append(one)
+                known.found = _with_words_of(known.found, found)
+                continue
+            statement = SummaryStatement(sources=[one], found=found, place=place)
+            self._statements.setdefault(key, statement)
+            self._summary.sections[row.name].statements.append(statement)
+            self._count += 1
+        return True
+
     # CDA
 
     def _of_cda(
-        self, one: SummarySource, found: Iterable[ContentSection], *, has_results: bool
+        self, one: SummarySource, found: Iterable[ContentSection], told: "_ToldSections"
     ) -> None:
         is_laboratory = _is_laboratory(one)
         for section in found:
@@ -216,11 +248,13 @@ class _SummaryReader:
             if row is None and is_laboratory:
                 row = sections.RESULTS
             if row is None:
-                self._of_cda(one, section.sections, has_results=has_results)
+                self._of_cda(one, section.sections, told)
                 if section.content:
                     one.others.append(_titled(section))
-            elif not (has_results and row in (sections.RESULTS, sections.VITAL_SIGNS)):
-                self._say(one, row, _titled(section), tuple(_blocks(section)))
+            else:
+                has_results = row in (sections.RESULTS, sections.VITAL_SIGNS)
+                places = told.of_results if has_results else told.of_statements
+                self._say(one, row, _titled(section), tuple(_blocks(section, told=places)))
 
     def _say(
         self,
@@ -299,6 +333,57 @@ def _identity(found: ContentObservation) -> tuple[object, ...]:
     )
 
 
+def _identity_of(found: ContentStatement) -> tuple[object, ...]:
+    """Return what tells one statement from others: all that it says, but who wrote it down."""
+    code = found.code
+    name = (code.code, code.coding_scheme) if code is not None else (found.name.casefold(), "")
+    codes = (found.severity, found.route, found.site)
+    return (
+        found.kind,
+        *name,
+        *(found.is_negated, found.is_none_known, found.status, found.start, found.stop),
+        *(one.code or one.display_name.casefold() if one is not None else "" for one in codes),
+        tuple(
+            (one.code.code if one.code is not None else one.name.casefold())
+            for one in found.reactions
+        ),
+        (found.dose.text, found.dose.unit) if found.dose is not None else (),
+        *(found.dosage, found.reason, found.lot, found.sequence, found.criticality),
+        tuple(found.identifiers),
+    )
+
+
+def _with_words_of(found: ContentStatement, other: ContentStatement) -> ContentStatement:
+    """Return a statement with the further codes and the words of another document about it."""
+    return replace(
+        found,
+        translations=tuple(dict.fromkeys((*found.translations, *other.translations))),
+        notes=tuple(dict.fromkeys((*found.notes, *other.notes))),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _ToldSections:
+    """The places of the sections of a CDA of which the words need not be shown as well."""
+
+    of_statements: frozenset[str]
+    """All that they say is in their entries."""
+    of_results: frozenset[str]
+    """There are results in them, of which a table says what they say."""
+
+    @classmethod
+    def of(
+        cls, results: Iterable[ContentObservation], stated: Iterable[SectionStatements]
+    ) -> "_ToldSections":
+        """Return them for the results and the other statements of a document."""
+        places: set[str] = set()
+        for found in results:
+            steps = found.place.split("/")
+            ends = [at for at, step in enumerate(steps, 1) if step.startswith("section")]
+            places.update("/".join(steps[:at]) for at in ends)
+        return cls(frozenset(one.place for one in stated if one.is_all), frozenset(places))
+
+
 def _is_laboratory(one: SummarySource) -> bool:
     code = one.document.header.type_code if one.document is not None else None
     return code is not None and code.code == _LABORATORY
@@ -309,13 +394,16 @@ def _titled(section: ContentSection) -> str:
     return section.title or said or "Section without a title"
 
 
-def _blocks(section: ContentSection, *, deep: bool = True) -> Iterator[Block]:
-    """Yield what a section says, and those within it."""
-    for content in section.content:
+def _blocks(
+    section: ContentSection, *, deep: bool = True, told: Container[str] = ()
+) -> Iterator[Block]:
+    """Yield what a section says, and those within it, but for those at the places ``told``."""
+    for content in section.content if section.place not in told else ():
         yield from blocks(content)
     for inner in section.sections if deep else ():
-        yield ParagraphBlock(_titled(inner), level=_HEADING)
-        yield from _blocks(inner)
+        if said := [*_blocks(inner, told=told)]:
+            yield ParagraphBlock(_titled(inner), level=_HEADING)
+            yield from said
 
 
 def _of_resources(one: SummarySource, taken: Sequence[BundleEntry]) -> tuple[Block, ...]:

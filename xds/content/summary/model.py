@@ -7,7 +7,12 @@ from typing import Final
 from xds.content.forms.blocks import Block
 from xds.content.pages.shown import shown_time
 from xds.content.reading.fhir.source import BundleEntry, FhirSource
-from xds.content.reading.model import ContentObservation, ContentPatient, ReadDocument
+from xds.content.reading.model import (
+    ContentObservation,
+    ContentPatient,
+    ContentStatement,
+    ReadDocument,
+)
 from xds.content.summary.sections import SECTIONS, SummarySectionRow
 from xds.metadata.objects import DocumentEntry
 from xds.on_demand.forms import FormSource
@@ -76,17 +81,28 @@ class SummaryResult:
 
 
 @dataclass(slots=True, kw_only=True)
+class SummaryStatement:
+    """One structured statement that is no result."""
+
+    sources: list[SummarySource]
+    found: ContentStatement
+    place: int
+    """Its place among the statements of its first document."""
+
+
+@dataclass(slots=True, kw_only=True)
 class SummarySection:
     """One section of a summary."""
 
     row: SummarySectionRow
     narratives: list[SummaryNarrative] = field(default_factory=list)
     results: list[SummaryResult] = field(default_factory=list)
+    statements: list[SummaryStatement] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is known."""
-        return not (self.narratives or self.results)
+        return not (self.narratives or self.results or self.statements)
 
 
 @dataclass(slots=True, kw_only=True)

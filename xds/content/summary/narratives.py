@@ -8,6 +8,7 @@ from xds.content.forms.blocks import Block, GridBlock, ParagraphBlock
 from xds.content.forms.eu_laboratory import result_table
 from xds.content.pages.shown import shown_time
 from xds.content.summary.model import PatientSummary, SummarySection, SummarySource
+from xds.content.summary.statement_table import statement_table
 from xds.rendering.pdf_grid import GridCell
 
 TITLE: Final = "International Patient Summary"
@@ -28,6 +29,10 @@ def _statements(section: SummarySection) -> Iterator[Block]:
     if section.results:
         found = [one.found for one in section.results]
         yield result_table(found, [", ".join(map(_number, one.sources)) for one in section.results])
+    if section.statements:
+        found_statements = [one.found for one in section.statements]
+        documents = [", ".join(map(_number, one.sources)) for one in section.statements]
+        yield statement_table(found_statements, documents)
     for said in section.narratives:
         yield ParagraphBlock(said.title, level=_HEADING)
         yield ParagraphBlock(f"From {'; '.join(one.label for one in said.sources)}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from xds.content.reading.model import ContentObservation
+from xds.content.reading.model import ContentObservation, ContentStatement
 from xds.metadata.objects import Code
 
 LOINC: Final = "2.16.840.1.113883.6.1"
@@ -67,6 +67,7 @@ SECTIONS: Final = (
         "Allergies and Intolerances",
         "AllergyIntolerance",
         is_required=True,
+        also=frozenset({"10155-0"}),
     ),
     _row("problems", "11450-4", "Problems", "Condition", is_required=True),
     _row("immunizations", "11369-6", "Immunizations", "Immunization"),
@@ -121,3 +122,19 @@ def row_of_result(found: ContentObservation) -> SummarySectionRow:
     """Return the section of a structured result, which is that of results unless it says else."""
     category = found.category.code if found.category is not None else ""
     return _BY_CATEGORY.get(category, RESULTS)
+
+
+_BY_KIND: Final[Mapping[str, SummarySectionRow]] = {
+    "allergy": BY_CODE["48765-2"],
+    "condition": BY_CODE["11450-4"],
+    "device": BY_CODE["46264-8"],
+    "immunization": BY_CODE["11369-6"],
+    "medication": BY_CODE["10160-0"],
+    "procedure": BY_CODE["47519-4"],
+}
+
+
+def row_of_statement(found: ContentStatement, code: Code | None) -> SummarySectionRow:
+    """Return the section of another statement, by the code of the section it stands in."""
+    row = row_of(code)
+    return row if row is not None and row.name == _PAST_ILLNESS else _BY_KIND[found.kind]
