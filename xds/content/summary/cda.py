@@ -1,8 +1,8 @@
 """A summary as CDA, with the sections of the International Patient Summary (CDA R2).
 
-Sections have the codes of IPS and the words that the FHIR document has as well. Results are
-observations; for what documents say in words an act refers to each of them. It claims no template
-of IPS, which wants coded entries that documents in words do not have.
+Sections have the codes of IPS and the words that the FHIR document has as well. Results and other
+structured statements of CDA are entries; for what documents say in words an act refers to each of
+them. It claims no template of IPS, which wants coded entries that documents in words do not have.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from xds.content.forms.narratives import cda
 from xds.content.forms.settings import MakingOrganisation
 from xds.content.reading.model import ContentPatient
 from xds.content.reading.rules import ReadingRules
-from xds.content.summary import cda_results, narratives
+from xds.content.summary import cda_results, cda_statements, narratives
 from xds.content.summary.gathering import gathered
 from xds.content.summary.model import PatientSummary, SummaryNarrative, SummarySection
 from xds.content.summary.sections import COMMENT, PATIENT_SUMMARY
@@ -118,6 +118,9 @@ def _entries(section: SummarySection) -> Iterator[Element]:
         unique_ids = [one.entry.unique_id or "" for one in result.sources]
         made = cda_results.observation(result.found, unique_ids)
         yield element("entry", made, typeCode="DRIV")
+    for one in section.statements:
+        unique_ids = [each.entry.unique_id or "" for each in one.sources]
+        yield element("entry", cda_statements.statement(one.found, unique_ids), typeCode="DRIV")
     for said in section.narratives:
         yield element("entry", _act(said), typeCode="DRIV")
 

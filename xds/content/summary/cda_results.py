@@ -36,12 +36,12 @@ def observation(found: ContentObservation, unique_ids: Sequence[str]) -> Element
         _named(found),
         element("statusCode", code=_STATUSES.get(found.status, "completed")),
         time("effectiveTime", found.time),
-        *map(_value, found.values),
+        *map(value, found.values),
         *(code("interpretationCode", one, one.display_name) for one in found.interpretation),
         _specimen(found.specimen) if found.specimen is not None else None,
-        _performer(found.performer) if found.performer else None,
+        performer(found.performer) if found.performer else None,
         *(
-            element("entryRelationship", _note(one), typeCode="SUBJ", inversionInd="true")
+            element("entryRelationship", note(one), typeCode="SUBJ", inversionInd="true")
             for one in (*part_of(found), *found.notes)
             if one.strip()
         ),
@@ -67,7 +67,8 @@ def _named(found: ContentObservation) -> Element:
     return made
 
 
-def _value(value: ObservationValue) -> Element:
+def value(value: ObservationValue) -> Element:
+    """Return a value of an observation, by its kind, else as text."""
     return next(chain(_structured(value), _text(value)))
 
 
@@ -124,11 +125,12 @@ def _bounded(comparator: str, number: str, unit: str) -> Element:
 
 def _specimen(found: ObservationSpecimen) -> Element:
     entity = element("specimenPlayingEntity", code("code", found.type, found.text))
-    role = element("specimenRole", *map(_number, found.identifiers), entity)
+    role = element("specimenRole", *map(number, found.identifiers), entity)
     return element("specimen", role, typeCode="SPC")
 
 
-def _number(said: str) -> Element:
+def number(said: str) -> Element:
+    """Return an identifier in the form of a CX as II."""
     try:
         found = CX.parse(said)
     except ValueError:
@@ -138,7 +140,8 @@ def _number(said: str) -> Element:
     return identifier("id", said)
 
 
-def _performer(name: str) -> Element:
+def performer(name: str) -> Element:
+    """Return who did something, by name."""
     person = element("assignedPerson", element("name", name))
     return element("performer", element("assignedEntity", element("id", nullFlavor="UNK"), person))
 
@@ -147,7 +150,8 @@ def _range(said: str) -> Element:
     return element("referenceRange", element("observationRange", element("text", said)))
 
 
-def _note(said: str) -> Element:
+def note(said: str) -> Element:
+    """Return a comment."""
     return element(
         "act",
         *template(_COMMENT),
