@@ -66,3 +66,26 @@ def test_a_document_is_judged_as_it_is_when_it_is_filed(tmp_path: Path) -> None:
         assert result.exit_code == 1
         assert f"error corrupt at OBX^1^5: {reason}" in result.stdout
         assert "MSA|AR|C-1" in result.stdout
+
+
+def test_a_batch_is_shown_message_by_message(tmp_path: Path) -> None:
+    file = tmp_path / "batch.hl7"
+    one, other = (
+        (FIXTURES / name).read_text().rstrip() for name in ("oru_pdf.hl7", "oru_results.hl7")
+    )
+    unreadable = "MSH|^"
+    file.write_text("\r".join(["FHS|^~\\&", "BHS|^~\\&", one, other, unreadable, "BTS|3", "FTS|1"]))
+    result = tried(file)
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert [line for line in lines if line.startswith(("message ", "verdict"))] == [
+        "message 1 of 3",
+        "verdict: accepted",
+        "message 2 of 3",
+        "verdict: accepted",
+        "message 3 of 3",
+        "verdict: refused",
+    ]
+    shown = json.loads(tried(file, "--json").stdout)
+    assert [one["verdict"] for one in shown] == ["accepted", "accepted", "refused"]
+    assert "begins with MSH" in shown[2]["findings"][0]

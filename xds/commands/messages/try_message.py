@@ -13,6 +13,7 @@ from xds.commands.flags import with_config
 from xds.commands.flavours import no_such
 from xds.config import Config
 from xds.hl7v2.acknowledgement import acknowledgements
+from xds.hl7v2.batch import batches_in
 from xds.hl7v2.message import Message, Unreadable
 from xds.hl7v2.spooled import SpooledMessage
 from xds.hl7v2.wide_text import WideText
@@ -39,8 +40,9 @@ _MOST_BYTES: Final = 1 << 30
 def command(config: Config, file: Path, name: str | None, as_json: bool) -> None:
     """Show what the message (HL7 v2) in FILE would become, and its acknowledgement.
 
+    A file of several messages, or a batch, is shown message by message; as JSON it is a list then.
     Nothing is filed, and no server is asked: what is registered already may yet speak against it.
-    Fails where the message would be refused. What is shown is a patient's.
+    Fails where a message would be refused. What is shown is a patient's.
     """
     flavours = _flavours(config, name)
     with SpooledMessage(_MOST_BYTES) as source:
@@ -50,15 +52,21 @@ def command(config: Config, file: Path, name: str | None, as_json: bool) -> None
                 while block := opened.read(_BLOCK):
                     text.write(block)
             text.finish()
-            message = Message.read(source)
+            messages = [one for batch in batches_in(source) for one in batch.messages]
         except Unreadable as error:
             raise click.ClickException(error.reason) from None
-        shown = _tried(message, flavours)
+        if len(messages) == 1 and isinstance(messages[0], Unreadable):
+            raise click.ClickException(messages[0].reason)
+        shown = [_tried(one, flavours) for one in messages]
     if as_json:
-        click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        told = shown[0] if len(shown) == 1 else shown
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
     else:
-        click.echo("\n".join(_lines(shown)))
-    if shown["verdict"] == "refused":
+        for number, one in enumerate(shown, 1):
+            if len(shown) > 1:
+                click.echo(f"message {number} of {len(shown)}")
+            click.echo("\n".join(_lines(one)))
+    if any(one["verdict"] == "refused" for one in shown):
         raise SystemExit(1)
 
 
@@ -73,7 +81,9 @@ def _flavours(config: Config, name: str | None) -> FlavourTable:
         raise no_such(name or "", table) from None
 
 
-def _tried(message: Message, flavours: FlavourTable) -> dict[str, Any]:
+def _tried(message: Message | Unreadable, flavours: FlavourTable) -> dict[str, Any]:
+    if isinstance(message, Unreadable):
+        return {"verdict": "refused", "findings": [message.reason]}
     flavour = flavours.flavour_of(envelope_of(message))
     shown: dict[str, Any] = {"flavour": flavour.name}
     documents = _TriedContent()
