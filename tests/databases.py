@@ -27,6 +27,7 @@ ON_BOTH: Final = frozenset(
         "audit/test_activity.py",
         "audit/test_chain.py",
         "audit/test_poisoned.py",
+        "audit/test_searching.py",
         "content/test_stored_observations.py",
         "messaging/test_filing.py",
         "notification/test_engine.py",

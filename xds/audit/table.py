@@ -46,18 +46,26 @@ audit_record = Table(
 
 ``at`` is in milliseconds.
 """
-for _name in ("patient_id", "user_id"):
+# each has the records of a value in the order of a search: see xds.audit.searching
+for _name in ("patient", "user"):
     Index(
-        f"ix_audit_record_{_name}",
-        audit_record.c[_name],
+        f"ix_audit_record_of_{_name}",
+        audit_record.c[f"{_name}_id"],
         audit_record.c.at,
-        sqlite_where=audit_record.c[_name].is_not(None),
-        postgresql_where=audit_record.c[_name].is_not(None),
+        audit_record.c.pk,
+        sqlite_where=audit_record.c[f"{_name}_id"].is_not(None),
+        postgresql_where=audit_record.c[f"{_name}_id"].is_not(None),
     )
-Index("ix_audit_record_transaction", audit_record.c.transaction, audit_record.c.at)
 Index(
-    "ix_audit_record_failed",
+    "ix_audit_record_of_transaction",
+    audit_record.c.transaction,
     audit_record.c.at,
+    audit_record.c.pk,
+)
+Index(
+    "ix_audit_record_of_failure",
+    audit_record.c.at,
+    audit_record.c.pk,
     sqlite_where=audit_record.c.outcome > literal_column("0"),
     postgresql_where=audit_record.c.outcome > literal_column("0"),
 )
