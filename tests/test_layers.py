@@ -39,7 +39,10 @@ LAYERS: Final = (
     ("database",),
     ("logs", "tracing", "wire"),
     ("metadata", "sqlite_file", "url_allowlist", "tls"),
-    ("base64_blocks", "cache", "closing", "private_folder", "parsing", "sockets", "trace_context"),
+    (
+        *("base64_blocks", "cache", "closing", "one_at_a_time", "parsing", "private_folder"),
+        *("sockets", "trace_context"),
+    ),
     ("errors",),
 )
 
@@ -146,6 +149,7 @@ LESS: Final = {
         "database",
         "logs",
         "metadata",
+        "one_at_a_time",
         "errors",
     ),
     "audit": (
@@ -201,6 +205,7 @@ LESS: Final = {
         "database",
         "logs",
         "metadata",
+        "one_at_a_time",
         "errors",
     ),
     "security": ("cache", "outgoing", "logs", "metadata", "url_allowlist", "errors"),

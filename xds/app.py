@@ -30,6 +30,7 @@ from xds.metadata.systems import Systems
 from xds.mhd import interactions as mhd
 from xds.notification.keeper import SubscriptionKeeper
 from xds.on_demand.documents import OnDemandDocuments
+from xds.one_at_a_time import OneAtATime
 from xds.repository import maintenance
 from xds.repository.store import StoreError
 from xds.security.host_header import OneHost
@@ -121,6 +122,8 @@ def _with_forms(config: Config, domain: AffinityDomain) -> AffinityDomain:
         repository=domain.repository_here,
         forms=form_table.read(config.document_forms, rules_of(config, domain.systems)),
         recording=InterceptorChain((domain.audit_log.trail,) if domain.audit_log else ()),
+        # half of the threads at most, so that others are answered meanwhile
+        heavy=OneAtATime(most_waiting=max(config.threads // 2 - 1, 0)),
         keeps=config.on_demand_snapshots == "yes",
     )
     return replace(domain, on_demand=made)

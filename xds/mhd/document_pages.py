@@ -4,13 +4,10 @@ Whatever a document is, its page takes a bounded time and memory: one that is la
 markup, than can be shown has a page that says so, and leads to the document as it is stored.
 """
 
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from contextvars import copy_context
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from xds.affinity_domain import AffinityDomain
 from xds.content.pages.attachments import ServedAttachment, served_attachment
@@ -26,10 +23,9 @@ from xds.metadata import vocabulary as v
 from xds.metadata.criteria import Comparison, Criterion, Operator
 from xds.metadata.objects import DocumentEntry
 from xds.mhd.served_documents import ServedDocument, ServedDocuments
+from xds.one_at_a_time import OneAtATime
 from xds.registry.queries.views import Found, RegistryView
 from xds.security.access import Access
-
-T = TypeVar("T")
 
 MOST_BYTES: Final = 16 * 1024 * 1024
 """Of a document that is read to be shown; base64 makes up most of such a one."""
@@ -45,32 +41,6 @@ _TOO_MUCH: Final = (
 )
 
 
-class _OneAtATime:
-    """Makes calls one after another, each in a thread of its own.
-
-    So all pages together take the memory of one: what a thread has allocated is kept for the next
-    one of its kind, and what libxml2 keeps of names goes with the thread.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    def __call__(self, call: Callable[[], T]) -> T:
-        """Return what a call returns, or raise what it raises."""
-        outcome: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                outcome.set_result(call())
-            except BaseException as error:  # it is raised where it is waited for
-                outcome.set_exception(error)
-
-        with self._lock:
-            # in the context of the request, for its log lines and spans
-            threading.Thread(target=copy_context().run, args=(run,), name="page").start()
-            return outcome.result()
-
-
 @dataclass(frozen=True, slots=True)
 class DocumentPages:
     """The pages of the documents of an affinity domain, which a process makes one at a time."""
@@ -78,7 +48,7 @@ class DocumentPages:
     domain: AffinityDomain
     documents: ServedDocuments
     rules: ReadingRules
-    _made: _OneAtATime = field(default_factory=_OneAtATime, compare=False, repr=False)
+    _made: OneAtATime = field(default_factory=OneAtATime, compare=False, repr=False)
 
     def page(self, found: ServedDocument, access: Access, href: str) -> bytes:
         """Return the page of a document; ``href`` is the document as the page refers to it.

@@ -28,6 +28,7 @@ from xds.on_demand.forms import (
     NotConvertible,
 )
 from xds.on_demand.tables import made_at
+from xds.one_at_a_time import OneAtATime
 from xds.registry.queries import observations
 from xds.registry.queries.observations import WantedObservations
 from xds.registry.registry import DocumentRegistry
@@ -41,6 +42,8 @@ from xds.security.interceptors import InterceptorChain
 MOST_BYTES: Final = 64 << 20
 """Of a document that another one is made of."""
 _MOST_RESULTS: Final = 10_000
+_SMALL: Final = 1 << 20
+"""Bytes of documents that are read in each thread at once; in memory they are many times that."""
 _NOBODY: Final = "the document would be made on demand, and nothing here makes it"
 _DEPRECATED: Final = "the document is deprecated, and is not made any more"
 _NO_SOURCE: Final = "the document cannot be made: what it is made of is not there"
@@ -55,6 +58,8 @@ class OnDemandDocuments:
     forms: DocumentForms
     recording: InterceptorChain = field(default_factory=InterceptorChain)
     """Records what is registered here of its own accord."""
+    heavy: OneAtATime = field(default_factory=OneAtATime)
+    """Makes what is made of large documents; TooBusy where too many wait for it."""
     keeps: bool = False
     """Whether what is retrieved is kept (Persistence of Retrieved Documents, ITI TF-1 10.2.10)."""
 
@@ -73,7 +78,7 @@ class OnDemandDocuments:
     def retrieved(self, entry: DocumentEntry, visible: Criterion) -> BuiltDocument:
         """Make the document of an On-Demand entry for someone to whom that much is visible.
 
-        Raises NotConvertible, and StoreError where what it is made of cannot be read.
+        Raises NotConvertible, TooBusy, and StoreError where what it is made of cannot be read.
         """
         form = self.forms.rows.get(entry.on_demand_form or "")
         if form is None:
@@ -109,7 +114,7 @@ class OnDemandDocuments:
             left_out=known.left_out,
             others=known.others,
         )
-        content = form.build(request)
+        content = self._build(form, request)
         return BuiltDocument(
             unique_id=unique_id,
             type=form.type,
@@ -163,7 +168,7 @@ class OnDemandDocuments:
                 patient_id=patient_id,
                 sources=self._opened([source]),
             )
-            content = form.build(request)
+            content = self._build(form, request)
             if keeps:
                 snapshot = snapshots.Snapshot(
                     entry=entry, source=source, unique_id=unique_id, type=type_, made=made
@@ -180,6 +185,13 @@ class OnDemandDocuments:
             sources=(source.unique_id or "",),
             is_kept=keeps,
         )
+
+    def _build(self, form: DocumentForm, request: FormRequest) -> bytes:
+        """Make a document of what is read for it, several at once only where that is small."""
+        sizes = (one.entry.size or "" for one in request.sources)
+        if sum(int(one) for one in sizes if one.isdecimal()) <= _SMALL:
+            return form.build(request)
+        return self.heavy(partial(form.build, request))
 
     def _unique_id(
         self,

@@ -107,8 +107,8 @@ class BuiltDocument:
 class OnDemandSource(Protocol):
     """Who makes documents of those that are here: the On-Demand Document Source (ITI TF-1 10.1).
 
-    Each method raises NotConvertible where a document cannot be made, and StoreError where what it
-    is made of cannot be read.
+    Each method raises NotConvertible where a document cannot be made, StoreError where what it is
+    made of cannot be read, and TooBusy where too many large ones are being made.
     """
 
     @property

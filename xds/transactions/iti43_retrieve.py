@@ -20,6 +20,7 @@ from xds.metadata.document_request import DocumentRequest
 from xds.metadata.ebrim import escape
 from xds.metadata.white_space import trimmed
 from xds.on_demand.forms import NotConvertible
+from xds.one_at_a_time import TooBusy
 from xds.repository.registering import RegistryUnavailable
 from xds.repository.repository import (
     MakeOnDemand,
@@ -76,6 +77,8 @@ def _on_demand(domain: AffinityDomain, access: Access) -> MakeOnDemand:
             made = documents.retrieved(entry, access.visible)
         except NotConvertible as reason:
             raise XDSDocumentUniqueIdError(f"{reason}: {unique_id}", unique_id) from None
+        except TooBusy:
+            raise XDSRepositoryBusy(f"{BUSY}: {unique_id}", unique_id) from None
         except TransactionFailure as failure:
             raise failure.errors[0] from None
         return OutgoingDocument(

@@ -85,7 +85,7 @@ class Transaction:
         except AccessDenied as denied:
             return self.refusal([self.failed(str(denied))])
         except Exception as error:
-            if kind_of(error) not in (FailureKind.UNAVAILABLE, FailureKind.FULL):
+            if kind_of(error) not in (FailureKind.BUSY, FailureKind.FULL, FailureKind.UNAVAILABLE):
                 raise
             _log.error("not available", transaction=self.name, exc_info=error)
             if response is not None:

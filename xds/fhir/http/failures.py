@@ -74,7 +74,7 @@ def as_refused(error: Exception) -> Refused:
     match kind_of(error):
         case FailureKind.FULL:
             return Refused.because(507, "no-store", "there is no room for documents")
-        case FailureKind.UNAVAILABLE:
+        case FailureKind.BUSY | FailureKind.UNAVAILABLE:
             return _unavailable()
     found = f"an error in the server, which its log tells of under {logs.current_correlation()}"
     return Refused.because(500, "exception", found)
@@ -110,6 +110,8 @@ def _note(refused: Refused, error: Exception, environ: Mapping[str, Any]) -> Non
     if isinstance(error, AccessDenied | Refused | TransactionFailure):
         if not told["interaction"]:  # else the line of the transaction tells it
             _log.info("refused", **told)
+    elif kind_of(error) == FailureKind.BUSY:
+        _log.warning("too busy", **told)
     elif refused.status == 503:
         _log.error("not available", exc_info=error, **told)
     else:
