@@ -18,16 +18,15 @@ from xds.registry import schema
 from xds.registry.tables import TABLES, VALUES, event, patient
 
 _FILLED: Final[Sequence[Table]] = (patient, *TABLES.values(), *VALUES.values(), event)
-_NAMES: Final = ", ".join(f"'{table.name}'" for table in _FILLED)
-_CONSTRAINTS: Final = f"""
+_CONSTRAINTS: Final = """
     SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
     WHERE contype IN ('u', 'f') AND connamespace = current_schema()::regnamespace
-        AND conrelid::regclass::text IN ({_NAMES})
+        AND conrelid::regclass::text = ANY(:names)
     ORDER BY contype DESC, conname
 """
-_INDEXES: Final = f"""
+_INDEXES: Final = """
     SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
-    WHERE indrelid::regclass::text IN ({_NAMES}) AND NOT indisprimary
+    WHERE indrelid::regclass::text = ANY(:names) AND NOT indisprimary
         AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype = 'u')
     ORDER BY 1
 """
@@ -48,7 +47,7 @@ def filling(database: Database) -> "Iterator[Finish]":
     with database.administer() as connection:
         require_empty(connection)
         revision = schema.close(connection)
-        steps = list(_drop(connection))
+        steps = without_indexes(connection, _FILLED)
         connection.commit()
     yield Finish(database, revision, steps)
 
@@ -60,19 +59,29 @@ def require_empty(connection: Connection) -> None:
             raise NotEmpty(f"there are rows in {table.name}")
 
 
-def _drop(connection: Connection) -> Iterator[str]:
-    """Drop what is made anew in the end, and yield the statements for that."""
+def without_indexes(connection: Connection, tables: Sequence[Table]) -> list[str]:
+    """Drop what is made anew when the rows of tables are there; return the statements for that."""
     if connection.dialect.name == "sqlite":
-        return
-    constraints = connection.execute(text(_CONSTRAINTS)).all()
-    indexes = connection.execute(text(_INDEXES)).all()
+        return []
+    named = {"names": [table.name for table in tables]}
+    constraints = connection.execute(text(_CONSTRAINTS), named).all()
+    indexes = connection.execute(text(_INDEXES), named).all()
     for table, name, _ in reversed(constraints):
         connection.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {name}"))
     for name, _ in indexes:
         connection.execute(text(f"DROP INDEX {name}"))
-    yield from (definition for _, definition in indexes)
-    for table, name, definition in constraints:
-        yield f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}"
+    made = [definition for _, definition in indexes]
+    return made + [
+        f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}"
+        for table, name, definition in constraints
+    ]
+
+
+def make_index(connection: Connection, statement: str) -> None:
+    """Make one of those, with memory enough for large tables."""
+    connection.execute(text(_MEMORY))
+    connection.execute(text(statement))
+    connection.commit()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +100,7 @@ class Finish:
 
     def _make(self, statement: str) -> None:
         with self.database.administer() as connection:
-            connection.execute(text(_MEMORY))
-            connection.execute(text(statement))
-            connection.commit()
+            make_index(connection, statement)
 
     def _end(self) -> None:
         with self.database.administer() as connection:
@@ -109,10 +116,15 @@ def _count_on(connection: Connection) -> None:
         connection.execute(text("ANALYZE"))
         connection.commit()
         return
-    for table in (patient, *TABLES.values(), event):
-        last = select(func.max(table.c.pk)).scalar_subquery()
-        connection.execute(select(func.setval(f"{table.name}_pk_seq", last)))
+    number_on(connection, (patient, *TABLES.values(), event))
     connection.commit()
     # as the server would do by itself before long: until then the first readers write what it finds
     connection.execution_options(isolation_level="AUTOCOMMIT")
     connection.execute(text("VACUUM (ANALYZE)"))
+
+
+def number_on(connection: Connection, tables: Sequence[Table]) -> None:
+    """Have a server's tables give out numbers after those that are taken."""
+    for table in tables:
+        last = select(func.max(table.c.pk)).scalar_subquery()
+        connection.execute(select(func.setval(f"{table.name}_pk_seq", last)))

@@ -1,0 +1,483 @@
+"""What has happened at a registry: who asked for what, and which messages came and went.
+
+It is for measuring the pages of the console, which show that.
+
+The audit records are of the last day up to now, and chained and counted as those of a server. Some
+things are frequent on purpose: a patient, a document and a user with very many records, those of
+the patient all of the first half of the day, so that none of them is among the newest.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from random import Random
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, func, insert, select, text
+
+from bench.load.filling import make_index, number_on, without_indexes
+from xds.audit import activity, chain
+from xds.audit import vocabulary as av
+from xds.audit.record import (
+    ActiveParticipant,
+    AuditRecord,
+    Coded,
+    ParticipantObject,
+    RecordJson,
+)
+from xds.audit.table import audit_record, row_of
+from xds.database.access import Database
+from xds.database.statements import copy_rows
+from xds.messaging.outbound.records import OutboundState
+from xds.messaging.outbound.tables import outbound_message
+from xds.messaging.tables import message, message_number, message_part
+from xds.metadata import vocabulary as v
+from xds.metadata.criteria import equal
+from xds.metadata.objects import DocumentEntry
+from xds.notification import rows as subscription_rows
+from xds.notification.model import NewSubscription, SubscribedTopic, SubscriptionState
+from xds.notification.tables import notification, subscription
+from xds.outgoing.tables import delivery, delivery_target
+from xds.registry import events
+from xds.registry.tables import document_entry, patient
+from xds.security.caller import UNKNOWN
+
+DESTINATIONS: Final = ("record", "practice", "archive")
+"""The destinations that messages went to."""
+USER: Final = "portal@example.org"
+"""Who has more records than anybody else."""
+_DAY: Final = 86_400_000
+_HOUR: Final = 3_600_000
+_COPIED: Final = 20_000
+_KNOWN: Final = 20_000
+"""Documents that records and messages are about."""
+_KINDS: Final = (
+    ("ITI-18", 50),
+    ("ITI-67", 12),
+    ("ITI-43", 18),
+    ("ITI-68", 5),
+    ("ITI-42", 5),
+    ("ITI-41", 5),
+    ("ITI-8", 5),
+)
+"""Transactions, and how many of a hundred records are of each."""
+_QUERY: Final = (
+    f'<query:AdhocQueryRequest><rim:AdhocQuery id="{v.FIND_DOCUMENTS}">'
+    '<rim:Slot name="$XDSDocumentEntryPatientId"><rim:ValueList><rim:Value>{patient}</rim:Value>'
+    '</rim:ValueList></rim:Slot><rim:Slot name="$XDSDocumentEntryStatus"><rim:ValueList>'
+    "<rim:Value>('urn:oasis:names:tc:ebxml-regrep:StatusType:Approved')</rim:Value>"
+    "</rim:ValueList></rim:Slot></rim:AdhocQuery></query:AdhocQueryRequest>"
+)
+_HL7: Final = (
+    "MSH|^~\\&|LAB{sender}|HOSPITAL|XDS|REGION|20260301120000||ORU^R01^ORU_R01|{control}|P|2.5\r"
+    "PID|1||{patient}||Sample^Ada||19800229|F\r"
+    "OBR|1|P{number}|F{number}|24331-1^Lipid panel^LN|||20260301110000\r"
+    "OBX|1|NM|2093-3^Cholesterol^LN||5.{number}|mmol/L|||||F\r"
+)
+_REFUSED: Final = json.dumps(
+    [
+        {
+            "verdict": "patient-unknown",
+            "location": "PID-3",
+            "reason": "the patient is not known here",
+            "warning": False,
+        }
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """How much has happened."""
+
+    records: int = 1_000_000
+    """Audit records."""
+    of_one: int = 20_000
+    """Of these, those of one patient."""
+    messages: int = 500_000
+    """That came in; the bytes of the last ones are kept."""
+    outbound: int = 200_000
+    """Messages for destinations."""
+    waiting: int = 100_000
+    """Deliveries that wait; a twentieth of that was given up."""
+    subscriptions: int = 2_000
+    notifications: int = 50
+    """Of each subscription."""
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What happens is about these, and most often about the first."""
+
+    patients: Sequence[tuple[str, str, str]]
+    """Of a document each: its patient (CX), its entryUUID and its uniqueId."""
+
+    @property
+    def first(self) -> tuple[str, str, str]:
+        """What is frequent."""
+        return self.patients[0]
+
+
+def fill(database: Database, history: History, tell: Callable[[int], object]) -> Known:
+    """Fill the tables, which are empty, of a registry that has documents.
+
+    ``tell`` is called with the number of rows each time when some have been written.
+    """
+    with database.read() as connection:
+        known, now = _known(connection), database.milliseconds(connection)
+    parts: Sequence[tuple[tuple[Table, ...], Iterator[_Rows]]] = (
+        ((audit_record,), _audit(history, known, now)),
+        ((message, message_number, message_part), _messages(history, known, now)),
+        ((outbound_message,), _outbound(history, known, now)),
+        ((delivery,), _deliveries(history, now)),
+    )
+    for tables, batches in parts:
+        _copy(database, tables, batches, tell)
+    with database.write(chain.ALONE) as connection:
+        activity.count(connection)
+    with database.write() as connection:
+        copy_rows(connection, delivery_target, list(_targets(history, now)))
+        _subscribe(connection, history, now)
+    if not database.is_sqlite:
+        with database.administer() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.execute(text("VACUUM (ANALYZE)"))
+    return known
+
+
+_Rows = dict[Table, list[dict[str, Any]]]
+
+
+def _copy(
+    database: Database,
+    tables: Sequence[Table],
+    batches: Iterable[_Rows],
+    tell: Callable[[int], object],
+) -> None:
+    with database.administer() as connection:
+        indexes = without_indexes(connection, tables)
+        connection.commit()
+    for batch in batches:
+        with database.write() as connection:
+            for table, rows in batch.items():
+                copy_rows(connection, table, rows)
+        tell(sum(map(len, batch.values())))
+    with database.administer() as connection:
+        for statement in indexes:
+            make_index(connection, statement)
+        if not database.is_sqlite:
+            number_on(connection, [one for one in tables if "pk" in one.c])
+            connection.commit()
+
+
+def _known(connection: Connection) -> Known:
+    """Return documents from everywhere in the registry."""
+    count = connection.scalar(select(func.count()).select_from(document_entry)) or 0
+    every = max(count // _KNOWN, 1)
+    found = (
+        select(patient.c.patient_id, document_entry.c.entry_uuid, document_entry.c.unique_id)
+        .select_from(document_entry.join(patient, patient.c.pk == document_entry.c.patient))
+        .where(document_entry.c.pk % every == 0)
+        .order_by(document_entry.c.pk)
+        .limit(_KNOWN)
+    )
+    return Known([(one, uuid, unique_id) for one, uuid, unique_id in connection.execute(found)])
+
+
+def _batches(rows: Iterable[tuple[Table, dict[str, Any]]]) -> Iterator[_Rows]:
+    batch: _Rows = {}
+    number = 0
+    for table, row in rows:
+        batch.setdefault(table, []).append(row)
+        number += 1
+        if number == _COPIED:
+            yield batch
+            batch, number = {}, 0
+    yield batch
+
+
+# --- audit records -------------------------------------------------------------------------------
+
+
+def _audit(history: History, known: Known, now: int) -> Iterator[_Rows]:
+    chance = Random(history.seed)
+    names, weights = zip(*_KINDS, strict=True)
+    kinds = chance.choices(names, weights, k=history.records)
+    step = max(history.records // 2 // history.of_one, 1)
+    end = chain.Link(0, "")
+    columns = [column.name for column in audit_record.columns]
+
+    def rows() -> Iterator[tuple[Table, dict[str, Any]]]:
+        nonlocal end
+        for number, kind in enumerate(kinds):
+            is_frequent = number % step == 0 and number < step * history.of_one
+            about = known.first if is_frequent else chance.choice(known.patients)
+            at = now - _DAY + _DAY * number // history.records
+            made = row_of(_record(chance, number, kind, about, at))
+            end = end.next(made[-1])
+            values = (number + 1, *made[:-1], True, made[-1], *end)
+            yield audit_record, dict(zip(columns, values, strict=True))
+
+    return _batches(rows())
+
+
+def _record(
+    chance: Random, number: int, kind: str, about: tuple[str, str, str], at: int
+) -> RecordJson:
+    patient_id, _, unique_id = about
+    told = _TEMPLATES[kind].copy()
+    user = chance.randrange(-500, 1_500)
+    name = USER if user < 0 else f"user{user}@example.org"
+    drawn = chance.random()
+    told["id"] = f"{chance.getrandbits(32):08x}-0000-4000-8000-{number:012x}"
+    told["at"] = _iso(at)
+    told["outcome"] = 8 if drawn < 0.001 else 4 if drawn < 0.01 else 0
+    if told["outcome"]:
+        told["description"] = "XDSRegistryMetadataError at DocumentEntry.hash"
+    told["patient_id"] = patient_id
+    told["actor"] = told["actor"] | {"user_id": name, "user_name": name}
+    thing = dict(told["things"][0])
+    if thing.get("query"):
+        thing["query"] = _QUERY.replace("{patient}", patient_id)
+    else:
+        thing["id"] = unique_id
+    told["things"] = [thing]
+    return told
+
+
+def _iso(at: int) -> str:
+    moment = datetime.fromtimestamp(at / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _template(kind: str) -> RecordJson:
+    event = av.EVENTS[kind]
+    is_query = kind in ("ITI-18", "ITI-67")
+    thing = ParticipantObject(
+        type_code=2,
+        role=24 if is_query else 3,
+        id=v.FIND_DOCUMENTS,
+        id_type=event.event_type if is_query else av.REPORT_NUMBER,
+        query=_QUERY if is_query else None,
+    )
+    return AuditRecord(
+        id="",
+        at="",
+        transaction=kind,
+        event=event.event,
+        event_type=event.event_type,
+        action=event.action,
+        outcome=0,
+        path=event.path,
+        address="192.0.2.7",
+        node="CN=portal.example.org",
+        process=4_711,
+        actor=ActiveParticipant(user_id="", user_name="", roles=(_ROLE,)),
+        purposes=(Coded("TREAT", "2.16.840.1.113883.5.8", "treatment"),),
+        things=(thing,),
+    ).json()
+
+
+_ROLE: Final = Coded("112247003", "2.16.840.1.113883.6.96", "Medical doctor")
+_TEMPLATES: Final = {kind: _template(kind) for kind, _ in _KINDS}
+
+
+# --- messages ------------------------------------------------------------------------------------
+
+
+def _messages(history: History, known: Known, now: int) -> Iterator[_Rows]:
+    chance = Random(history.seed + 1)
+    first_kept = history.messages - _COPIED
+
+    def rows() -> Iterator[tuple[Table, dict[str, Any]]]:
+        for number in range(history.messages):
+            patient_id, uuid, _ = chance.choice(known.patients)
+            key, control, sender = number + 1, f"C{number:09}", chance.randrange(40)
+            received = now - 30 * _DAY + 30 * _DAY * number // history.messages
+            drawn = chance.random()
+            state = "refused" if drawn < 0.01 else "held" if drawn < 0.012 else "filed"
+            filled = {"sender": sender, "control": control, "number": number}
+            raw = _HL7.format(patient=patient_id, **filled).encode()
+            row = _message(control, f"LAB{sender}|HOSPITAL", raw, state, patient_id)
+            row |= {"pk": key, "id": _id(number), "received": received}
+            if state == "filed":
+                row["documents"] = json.dumps(
+                    [{"entry_uuid": uuid, "unique_id": "", "change": "new"}]
+                )
+            yield message, row
+            for one in (f"P{number}", f"F{number}"):
+                yield message_number, {"number": one, "message": key}
+            if number >= first_kept:
+                part = {"message": row["id"], "place": 0, "content": raw, "written": received}
+                yield message_part, part
+
+    return _batches(rows())
+
+
+def _id(number: int) -> str:
+    return f"00000000-0000-4000-9000-{number:012x}"
+
+
+def _message(
+    control_id: str, sender: str, raw: bytes, state: str, patient_id: str
+) -> dict[str, Any]:
+    digest = sha256(raw).hexdigest()
+    is_refused = state == "refused"
+    return {
+        "door": "mllp",
+        "feed": "",
+        "media": "hl7v2",
+        "code": "ORU",
+        "trigger_event": "R01",
+        "version": "2.5",
+        "control_id": control_id,
+        "sender": sender,
+        "receiver": "XDS|REGION",
+        "sent": "20260301120000",
+        "caller": "192.0.2.8",
+        "flavour": "default",
+        "digest": digest,
+        "size": len(raw),
+        "same_id": digest[::-1],
+        "accepted_as": None if is_refused else digest,
+        "state": state,
+        "verdict": "patient-unknown" if is_refused else "",
+        "findings": _REFUSED if is_refused else "[]",
+        "decisions": "[]",
+        "patient_id": patient_id,
+        "documents": "[]",
+        "submission_set": "",
+        "practice": "",
+    }
+
+
+def _outbound(history: History, known: Known, now: int) -> Iterator[_Rows]:
+    chance = Random(history.seed + 2)
+
+    def rows() -> Iterator[tuple[Table, dict[str, Any]]]:
+        for number in range(history.outbound):
+            _, uuid, _ = chance.choice(known.patients)
+            name = chance.choice(DESTINATIONS)
+            drawn = chance.random()
+            state = OutboundState.HELD if drawn < 0.1 else OutboundState.DELIVERED
+            state = OutboundState.DEAD if drawn < 0.01 else state
+            created = now - 30 * _DAY + 30 * _DAY * number // history.outbound
+            yield (
+                outbound_message,
+                {
+                    "pk": number + 1,
+                    "id": f"O{number:09}",
+                    "destination": name,
+                    "event": number + 1,
+                    "change": "new",
+                    "entry_uuid": uuid,
+                    "logical_id": uuid,
+                    "target": f"{name}/{number % 8}",
+                    "state": str(state),
+                    "rule": "all",
+                    "is_replay": 0,
+                    "created": created,
+                    "ended": None if state == OutboundState.HELD else created + 1_000,
+                    "refusals": 0,
+                    "answer": "AA" if state == OutboundState.DELIVERED else "",
+                    "reason": "",
+                    "said": "",
+                },
+            )
+
+    return _batches(rows())
+
+
+# --- the delivery queue and subscriptions --------------------------------------------------------
+
+
+def _deliveries(history: History, now: int) -> Iterator[_Rows]:
+    def rows() -> Iterator[tuple[Table, dict[str, Any]]]:
+        for number in range(history.waiting * 21 // 20):
+            is_dead = number >= history.waiting
+            subscribed = number % _failing(history) + 1
+            yield (
+                delivery,
+                {
+                    "pk": number + 1,
+                    "id": f"bench {number}",
+                    "channel": "dsub",
+                    "target": str(subscribed),
+                    "address": "http://127.0.0.1:9/",
+                    "accepted": now - _DAY + number,
+                    "attributes": "{}",
+                    "size": 0,
+                    "parts": 0,
+                    "content": b"",
+                    "attempts": 10 if is_dead else 0,
+                    "dead_at": now - _HOUR + number % _HOUR if is_dead else None,
+                    "error": "connection refused" if is_dead else None,
+                },
+            )
+
+    return _batches(rows())
+
+
+def _failing(history: History) -> int:
+    """Return how many subscriptions have a target that takes nothing."""
+    return max(history.subscriptions // 4, 1)
+
+
+def _targets(history: History, now: int) -> Iterator[dict[str, Any]]:
+    for number in range(_failing(history)):
+        yield {
+            "channel": "dsub",
+            "target": str(number + 1),
+            "host": "127.0.0.1",
+            "due": now + _DAY,
+            "holder": None,
+            "version": 1,
+            "attempts": 12,
+            "failed_since": now - _DAY,
+            "failed_at": now - _HOUR,
+            "error": "connection refused",
+        }
+
+
+def _subscribe(connection: Connection, history: History, now: int) -> None:
+    topic = SubscribedTopic("bench", DocumentEntry, frozenset({events.REGISTERED}))
+    new = NewSubscription(
+        protocol="dsub",
+        topic=topic,
+        filter=equal("patient_id", ["N1^^^&2.999.1.1&ISO"]),
+        transaction="ITI-52",
+        caller=UNKNOWN,
+        address="http://127.0.0.1:9/",
+    )
+    state = SubscriptionState.ACTIVE
+    subscription_rows.added(connection, new, state=state, created=now - _DAY, beats=None, begins=0)
+    (made,) = connection.execute(select(subscription)).mappings().all()
+    connection.execute(subscription.delete())
+    each = history.notifications
+    rows = []
+    for number in range(1, history.subscriptions + 1):
+        fails = number <= _failing(history)
+        told: dict[str, Any] = {"numbered": each, "queued": each, "delivered": 0 if fails else each}
+        told |= {"state": SubscriptionState.ERROR} if fails and number % 2 else {}
+        rows.append({**made, **told, "pk": number, "id": _id(number)})
+    connection.execute(insert(subscription), rows)
+    if connection.dialect.name != "sqlite":
+        number_on(connection, [subscription])
+    for start in range(1, history.subscriptions + 1, _COPIED // each):
+        numbers = range(start, min(start + _COPIED // each, history.subscriptions + 1))
+        told_of = [_told(key, number, now) for key in numbers for number in range(1, each + 1)]
+        copy_rows(connection, notification, told_of)
+
+
+def _told(key: int, number: int, now: int) -> dict[str, Any]:
+    return {
+        "subscription": key,
+        "number": number,
+        "event": number,
+        "change": events.REGISTERED,
+        "at": now - _DAY + number * 1_000,
+        "objects": f"urn:uuid:00000000-0000-4000-8000-{number:012d}",
+    }

@@ -1,0 +1,61 @@
+"""What `make bench-scale` has happened at a registry is as a server would have written it."""
+
+from pathlib import Path
+from typing import Final
+
+from click.testing import CliRunner
+
+from bench.load import history
+from bench.load.history import DESTINATIONS, History
+from tests.databases import Databases
+from xds.__main__ import main
+from xds.audit import activity, chain, searching
+from xds.audit.activity import HOUR
+from xds.audit.searching import RecordFilter
+from xds.database.access import Database
+from xds.messaging import operations as messages
+from xds.messaging import records
+from xds.messaging.operations import MessageSelection
+from xds.messaging.outbound import operations as destinations
+from xds.notification import operations as subscriptions
+from xds.outgoing import operations as queue
+
+_AMOUNT: Final = History(
+    records=2_000,
+    of_one=100,
+    messages=300,
+    outbound=300,
+    waiting=40,
+    subscriptions=8,
+    notifications=5,
+)
+
+
+def test_it_can_be_read_as_what_has_happened(databases: Databases, tmp_path: Path) -> None:
+    url = databases.url(tmp_path)
+    where = ["--data", str(tmp_path), "--database", url]
+    made = CliRunner().invoke(main, ["load", "--entries", "60", "--processes", "1", *where])
+    assert made.exit_code == 0, made.output
+    database = Database(url)
+    try:
+        known = history.fill(database, _AMOUNT, lambda _: None)
+        verdict = chain.verify(database)
+        assert (verdict.chained, verdict.broken) == (2_000, None)
+        with database.read() as connection:
+            now = database.milliseconds(connection) // HOUR * HOUR
+            hours = activity.by_hour(connection, now - 25 * HOUR, now + HOUR)
+            assert sum(sum(one.all.values()) for one in hours) == 2_000
+            assert len([one for one in hours if one.all]) >= 24
+            wanted = RecordFilter(patient_ids=(known.first[0],))
+            assert len(list(searching.search(connection, wanted, 2_000))) >= 100
+            (found,) = messages.find(connection, MessageSelection(number="P7"))
+            assert found.control_id == "C000000007"
+            assert records.waiting(connection)["refused"].count > 0
+            fares = destinations.health(connection, ())
+            assert {one.name for one in fares} == set(DESTINATIONS)
+            assert subscriptions.counts(connection) == {("dsub", "active"): 7, ("dsub", "error"): 1}
+            state = queue.states(connection)["dsub"]
+            assert (state.waiting, state.dead) == (40, 2)
+    finally:
+        database.close()
+        databases.drop(tmp_path)
