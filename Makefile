@@ -75,7 +75,7 @@ format: $(VENV)/installed-dev ## bring the code into its style
 bench: $(VENV)/installed-test ## measure beside a yardstick, and beside another commit with AGAINST=commit
 	$(VENV)/bin/python -m bench $(if $(AGAINST),--against $(AGAINST)) $(ARGS)
 
-bench-scale: $(VENV)/installed-test ## measure a registry of a million entries on PostgreSQL: six minutes
+bench-scale: $(VENV)/installed-test ## measure a registry of a million entries on PostgreSQL: ten minutes
 	$(VENV)/bin/python -m bench.scale $(ARGS)
 
 fuzz: $(VENV)/installed-fuzz ## fuzz each reader of what comes from outside for SECONDS=60

@@ -49,16 +49,19 @@ class Deployment:
     bucket: Bucket | None = None
     """Where the server keeps its documents, if not in its data folder."""
     trust: Trust = NO_TRUST
+    database_process: int | None = None
+    """The process of its PostgreSQL, where the time of that counts as the server's."""
 
     @property
     def url(self) -> str:
         """The root of the server."""
         return self.server.url
 
-    @cached_property
+    @property
     def processes(self) -> Sequence[int]:
         """The server's processes."""
-        return machine.family(self.server.process.pid)
+        beside = self.database_process
+        return machine.family(self.server.process.pid) + (machine.family(beside) if beside else [])
 
     @cached_property
     def patient_ids(self) -> Sequence[str]:

@@ -2,7 +2,8 @@
 
 A PostgreSQL of its own, which writes through to the disk, has two databases: a small one and a
 large one, both filled by `xds load`. A server of this project serves each of them; the clients, the
-servers and PostgreSQL share the processors of this machine. All of it is gone in the end.
+servers and PostgreSQL share the processors of this machine. All of it is gone in the end. The large
+one gets a history at last, and each page of the console is opened.
 """
 
 import re
@@ -12,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -20,17 +21,20 @@ from typing import Final
 import click
 import psycopg
 
-from bench import machine
+from bench import console_pages, machine
 from bench.calls import Query, Submit
 from bench.cases import rate, reading
 from bench.clients import Clients, Load, clients
 from bench.deployment import CLIENTS, DOCUMENT_BYTES, SETTINGS, Deployment
 from bench.figures import Figure, Measure, Result, head, row
+from bench.load import history
+from bench.load.history import History, Known
 from bench.load.random_values import FIRST_ID
 from bench.yardsticks import blocks_of, plain_wsgi, write_and_sync
 from tests.postgresql import OwnPostgreSQL, own_postgresql
 from tests.serving import serving
 from xds.config import Config
+from xds.database.access import Database
 from xds.metadata import vocabulary as v
 
 _FEW: Final = (8, 8)
@@ -38,6 +42,7 @@ _MANY: Final = (46, 54)
 _ASKED: Final = 400
 _ONE_PATIENT: Final = ("9979999999",)
 _WRITES: Final = 500
+_SECONDS_OF_A_PAGE: Final = 1.0
 _TPS: Final = re.compile(r"tps = ([0-9.]+)")
 _FOUND: Final = """
     SELECT patient_id, count(*) FROM document_entry JOIN patient ON patient.pk = patient
@@ -78,10 +83,12 @@ class Stage:
     patients: int
 
     @contextmanager
-    def served(self, name: str, workers: int | None = None) -> Iterator[Deployment]:
+    def served(
+        self, name: str, workers: int | None = None, more: Mapping[str, str] | None = None
+    ) -> Iterator[Deployment]:
         """Serve one of the databases."""
         options = {"database": self.postgresql.database(name), "log_level": "warning"}
-        options["workers"] = str(workers or Config().workers)
+        options |= {"workers": str(workers or Config().workers), **(more or {})}
         with serving(self.folder / f"served-{name}-{workers}", options) as server:
             yield Deployment(server, self.plain_url, self.clients, self.folder, self.seconds)
 
@@ -114,27 +121,46 @@ class Stage:
     show_default=True,
     type=click.Path(file_okay=False, path_type=Path),
     help="Where to make the folder for all data, which is removed at the end; a disk with 8 KB "
-    "of room for each entry.",
+    "of room for each entry, and 4 KB for each audit record.",
 )
+@click.option("--records", default=1_000_000, show_default=True, help="Audit records of a day.")
+@click.option("--only-pages", is_flag=True, help="Measure the pages of the console alone.")
 def main(
-    entries: int, small: int, patients: int, rounds: int, seconds: float, folder: Path
+    entries: int,
+    small: int,
+    patients: int,
+    rounds: int,
+    seconds: float,
+    folder: Path,
+    records: int,
+    only_pages: bool,
 ) -> None:
-    """Measure what a large registry on PostgreSQL does, and what two workers do against one.
+    """Measure what a large registry on PostgreSQL does, what two workers do against one, and pages.
 
     "reached" is the median of all rounds. The yardstick is measured in the same rounds: for
     submissions, what pgbench commits on the same server with as many clients; for queries, a bare
     WSGI application that takes and gives as many bytes.
+
+    Each page of the console is opened by one client for a second, one after the other. "reached" is
+    the median of how long it waits, "server" the processor time of the server and of PostgreSQL;
+    the yardstick is a bare WSGI application's answer of as many bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     disk = machine.require_disk(folder)
     click.echo(f"{machine.describe()}; {disk}; {CLIENTS} client processes; {rounds} rounds")
     began, foreign = time.monotonic(), machine.foreign_seconds()
     with _stage(folder, seconds, patients) as stage:
-        _load(stage, "small", small)
+        if not only_pages:
+            _load(stage, "small", small)
         _load(stage, "large", entries)
         click.echo(_plain(stage))
+        if not only_pages:
+            click.echo(head())
+            for result in _results(stage, entries, rounds):
+                click.echo(row(result))
+        known = _have_history(stage, records)
         click.echo(head())
-        for result in _results(stage, entries, rounds):
+        for result in _pages(stage, known):
             click.echo(row(result))
     elapsed = time.monotonic() - began
     share = (machine.foreign_seconds() - foreign) / (elapsed * machine.processors())
@@ -269,6 +295,39 @@ def _workers(stage: Stage, rounds: int) -> Iterator[Result]:
             (both,) = rate(lambda d: _submit(d, _spread(stage)), lambda *_: 0, two)
             figures.append(Figure(both.value / alone.value, 0, both.effort))
     yield Result(TWO_WORKERS, figures)
+
+
+# --- pages of the console ------------------------------------------------------------------------
+
+
+def _have_history(stage: Stage, records: int) -> Known:
+    """Have much happen at the large registry, and say how long that took."""
+    began = time.monotonic()
+    amount = History(records=records, of_one=max(records // 50, 1))
+    database = Database(stage.postgresql.database("large"), patience=None)
+    try:
+        known = history.fill(database, amount, lambda _: None)
+        console_pages.make_account(database)
+    finally:
+        database.close()
+    click.echo(
+        f"{records:,} audit records, {amount.messages:,} messages, {amount.outbound:,} for "
+        f"destinations, {amount.waiting:,} that wait, {amount.subscriptions:,} subscriptions in "
+        f"{time.monotonic() - began:.0f} s"
+    )
+    return known
+
+
+def _pages(stage: Stage, known: Known) -> Iterator[Result]:
+    database = Database(stage.postgresql.database("large"))
+    try:
+        with stage.served("large", 1, console_pages.options(stage.folder)) as served:
+            timed = replace(
+                served, seconds=_SECONDS_OF_A_PAGE, database_process=stage.postgresql.pid
+            )
+            yield from console_pages.results(timed, database, known)
+    finally:
+        database.close()
 
 
 if __name__ == "__main__":

@@ -94,6 +94,11 @@ class OwnPostgreSQL(PostgreSQL):
     programs: Path
     port: int
 
+    @property
+    def pid(self) -> int:
+        """Its process, from which that of each connection descends."""
+        return int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+
     def start(self) -> None:
         """Start, and wait until it answers."""
         self._control("start", "-o", f"-h 127.0.0.1 -p {self.port} -k ''", "-l", "log")

@@ -54,6 +54,17 @@ def populate(operated: OperatedServer) -> None:
 def examples(operated: OperatedServer, administrator: ConsoleBrowser) -> Mapping[str, str]:
     """Return an address for the path of every row, of what has been made just now."""
     populate(operated)
+    found = linked(administrator)
+    addresses = {path: urls[0] for path, urls in found.items() if urls}
+    for row in rows("POST"):
+        addresses.setdefault(row.path, _below(row.path, addresses))
+    missing = sorted(path for path in found if not addresses.get(path))
+    assert not missing, f"no link leads to {missing}: have tests/console/examples.py make one"
+    return addresses
+
+
+def linked(administrator: ConsoleBrowser) -> Mapping[str, list[str]]:
+    """Return the first addresses of each row's path to which links lead."""
     found: dict[str, list[str]] = {row.path: [] for row in rows()}
     waiting = [f"{ROOT}{row.path}" for row in rows("GET") if "{" not in row.path]
     seen = set(waiting)
@@ -68,12 +79,7 @@ def examples(operated: OperatedServer, administrator: ConsoleBrowser) -> Mapping
                 if one not in seen:
                     seen.add(one)
                     waiting.append(one)
-    addresses = {path: urls[0] for path, urls in found.items() if urls}
-    for row in rows("POST"):
-        addresses.setdefault(row.path, _below(row.path, addresses))
-    missing = sorted(path for path in found if not addresses.get(path))
-    assert not missing, f"no link leads to {missing}: have tests/console/examples.py make one"
-    return addresses
+    return found
 
 
 def _links(browser: ConsoleBrowser, url: str) -> list[str]:
