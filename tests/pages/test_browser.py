@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser import MISSING, NARROW, chromium, names, path_of_chromium, visited
-from tests.fhir.asked import FHIR_JSON, provide
+from tests.fhir.asked import FHIR_JSON, new_patient, provide
+from tests.forms.served import provide as provide_for
 from tests.pages.documents import PNG, media, unstructured, with_text
 from tests.pages.hostile import DOCUMENTS, XML, Hostile
 from tests.serving import Server
@@ -73,6 +74,25 @@ def test_a_page_is_safe_and_everybody_can_read_it(
         assert [one for one in document.words if one not in words] == []
         assert names(visit.violations()) == ""
         assert visit.overflow() <= 0
+        visit.page.set_viewport_size({"width": NARROW, "height": 640})
+        assert visit.overflow() <= 0
+        assert (visit.dialogs, visit.foreign, visit.complaints) == ([], [], [])
+        assert visit.failed == []
+
+
+@pytest.mark.parametrize("form", ["summary", "summary-cda"])
+def test_a_summary_is_safe_and_everybody_can_read_it(
+    server: Server, browser: Browser, form: str
+) -> None:
+    patient = new_patient()
+    for name in ("care_summary.xml", "lab_report.xml", "discharge_summary.xml"):
+        document = (FIXTURES / name).read_bytes()
+        provide_for(server, document, "text/xml", patient_id=patient)
+    asked = f"identifier=urn:oid:2.999.1.1|{patient.partition('^')[0]}&form={form}"
+    with visited(browser, server.url, f"/fhir/Patient/$summary?{asked}") as visit:
+        for words in ("Linnet Barrow", "NOT: Aspirin", "Penicillin: rash in childhood", "Sodium"):
+            assert words in visit.text
+        assert names(visit.violations()) == ""
         visit.page.set_viewport_size({"width": NARROW, "height": 640})
         assert visit.overflow() <= 0
         assert (visit.dialogs, visit.foreign, visit.complaints) == ([], [], [])

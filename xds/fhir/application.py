@@ -58,6 +58,8 @@ _LONGEST_FORM: Final = 1024 * 1024
 _BODY: Final = "xds.body"
 _RESOURCE: Final = "xds.resource"
 _WARNINGS: Final = "xds.warnings"
+_REFUSAL_PAGE: Final = "xds.refusal_page"
+"""Where the environment of a browser's request has what makes the page of a failure."""
 _OF_ENTRY: Final = re.compile(r"Bundle\.entry\[([0-9]+)\]")
 _OF_FALCON: Final[Mapping[int, tuple[str, str]]] = {
     404: ("not-found", "there is nothing at this path; [base]/metadata tells what there is"),
@@ -188,6 +190,8 @@ class _Responder:
         """Read a request, have it answered, and send the answer."""
         environ = request.env
         environ[failures.INTERACTION] = self.interaction.name
+        if self.interaction.refusal_page is not None and requests.wants_page(environ):
+            environ[_REFUSAL_PAGE] = self.interaction.refusal_page
         interceptors = self.facade.domain.interceptors
         row, describe = self.interaction, partial(self._describe, request, path)
         access = self.authorization.access(environ, row.name, self.needed, describe)
@@ -252,6 +256,7 @@ class _Responder:
             version=path.get("version", ""),
             parameters=parameters,
             if_match=environ.get("HTTP_IF_MATCH", ""),
+            wants_page=_REFUSAL_PAGE in environ,
             prefer=negotiation.preferences(environ.get("HTTP_PREFER", "")),
         )
         return call, form, pretty
@@ -430,6 +435,10 @@ def _answer_failure(
     response.status = told.status
     response.set_headers(dict(told.headers))
     response.data = told.body
+    if page := environ.get(_REFUSAL_PAGE):
+        shown = page(told.status, told.headers[failures.REQUEST_ID])
+        response.set_headers(dict(shown.headers))
+        response.content_type, response.data = shown.content.media_type, shown.content.data
 
 
 def _answer_falcon(

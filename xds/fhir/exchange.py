@@ -33,6 +33,8 @@ class Call:
     """The header If-Match: the ETags of which the resource must have one before it changes."""
     prefer: Mapping[str, str] = field(default_factory=dict)
     """The preferences of the Prefer header by their name, such as ``return`` or ``handling``."""
+    wants_page: bool = False
+    """Whether a browser asks, and the interaction has pages for browsers."""
     warnings: tuple[Issue, ...] = ()
     """What was amiss in the body and could be read all the same; the answer will tell them."""
 

@@ -100,6 +100,9 @@ class Interaction:
     the warnings of the call, with severity ``error``."""
     gives_content: bool = False
     """Whether the answer may be a document as it is, whatever form of FHIR the client takes."""
+    refusal_page: Callable[[int, str], Answer] | None = None
+    """Returns the page of a failure, by its status and the id of the request. With it browsers are
+    answered by pages (``Call.wants_page``)."""
     needs_body: bool = True
     """Whether there must be one, where there can be one."""
     takes: Callable[[Resource], bool] | None = None

@@ -213,7 +213,10 @@ def _success(row: Interaction) -> dict[str, Any]:
         if row.code in (SEARCH, SEARCH_SYSTEM, HISTORY, "transaction")
         else row.resource_type
     )
-    return {"description": row.summary, "content": _fhir_content(answered)}
+    content = _fhir_content(answered)
+    if row.refusal_page is not None and row.method == "GET":
+        content["text/html"] = {}
+    return {"description": row.summary, "content": content}
 
 
 def _fhir_content(resource_type: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ def _summary(method: str, path: str, told: str) -> Interaction:
         body="Parameters" if method == "POST" else "",
         needs_body=False,
         gives_content=True,
+        refusal_page=summary.refusal,
         describer=summary.describe,
         permissions=_OF_SUMMARIES,
         definition=_SUMMARY,

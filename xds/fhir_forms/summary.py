@@ -1,26 +1,33 @@
 """``Patient/{id}/$summary`` and ``Patient/$summary?identifier=``: a patient's summary (IPS 2.0).
 
-``form=summary-cda`` asks for the CDA of it. The summary is made of what the caller may see now,
-and kept nowhere. A patient of whom nothing is known has one that says so; one whom the registry
-does not know, or whose documents are all withheld from the caller, has none (404).
+``form=summary-cda`` asks for the CDA of it; a browser gets a page of either. The summary is made of
+what the caller may see now, and kept nowhere. A patient of whom nothing is known has one that says
+so; one whom the registry does not know, or whose documents are all withheld from the caller, has
+none (404).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import formatdate
+from functools import partial
 from typing import Final
+from urllib.parse import urlencode
 
+from xds.content.pages.facts import RegistryFacts
+from xds.content.reading.deployment import rules_of
 from xds.fhir.exchange import Answer, Call, RawContent
 from xds.fhir.facade import Facade
 from xds.fhir.r4 import json
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
 from xds.fhir.search.values import Token
+from xds.fhir.vocabulary import FHIR_JSON
 from xds.fhir_forms.document import FORM, source_of
 from xds.metadata.criteria import ANYTHING, Criterion
+from xds.mhd.document_pages import page_answer, page_of, refusal_page
 from xds.mhd.search.criteria import patient_ids, patient_number
 from xds.mhd.served_documents import extension_of
-from xds.on_demand.forms import BuiltDocument, NotConvertible
+from xds.on_demand.forms import BuiltDocument, NotConvertible, OnDemandSource
 from xds.registry.queries.views import KnownPatient, RegistryView
 from xds.security.details import PatientDetails, RequestedDocument, RetrieveDetails
 
@@ -30,6 +37,8 @@ _OF_ANSWERS: Final = frozenset({"_format", "_pretty"})
 _KNOWN: Final = (_IDENTIFIER, _PROFILE, FORM)
 _IPS: Final = "http://hl7.org/fhir/uv/ips/StructureDefinition/"
 _PROFILES: Final = frozenset({f"{_IPS}Bundle-uv-ips", f"{_IPS}Composition-uv-ips"})
+_FORMATS: Final = {FHIR_JSON: "json", "text/xml": "xml"}
+"""What ``_format`` says of a summary itself, by its media type."""
 _NOBODY: Final = "there is no such patient"
 _FHIR: Final = "summary"
 _FORMS: Final = (_FHIR, "summary-cda")
@@ -51,6 +60,8 @@ def summary(facade: Facade, call: Call) -> Answer:
         call.access.details = RetrieveDetails(
             tuple(RequestedDocument(repository, one) for one in made.sources)
         )
+    if call.wants_page:
+        return _page(facade, call, makes, made)
     if form.name == _FHIR:
         return Answer(resource=json.read(made.content), headers=_headers(made, weak="W/"))
     content = RawContent(made.type.mime_type, made.content)
@@ -62,6 +73,31 @@ def summary(facade: Facade, call: Call) -> Answer:
         "X-Content-Type-Options": "nosniff",
     }
     return Answer(content=content, headers=headers)
+
+
+def _page(facade: Facade, call: Call, makes: OnDemandSource, made: BuiltDocument) -> Answer:
+    """Return the page of a summary, which leads to the summary itself."""
+    media_type = made.type.mime_type
+    given = [(name, value) for name, value in call.parameters if name not in _OF_ANSWERS]
+    # to the same path, whatever stands before it
+    original = f"?{urlencode([*given, ('_format', _FORMATS[media_type])])}"
+    facts = RegistryFacts(
+        href="",
+        original=original,
+        is_made=True,
+        unique_id=made.unique_id,
+        media_type=media_type,
+        size=len(made.content),
+        created=made.made,
+    )
+    rules = rules_of(facade.config, facade.domain.systems)
+    render = partial(page_of, made.content, media_type, facts, rules)
+    return page_answer(makes.weighed(len(made.content), render))
+
+
+def refusal(status: int, request_id: str) -> Answer:
+    """Return the page of a failure."""
+    return page_answer(refusal_page(status, request_id))
 
 
 def describe(facade: Facade, call: Call) -> None:

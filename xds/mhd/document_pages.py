@@ -12,11 +12,13 @@ from typing import Final
 from xds.affinity_domain import AffinityDomain
 from xds.content.pages.attachments import ServedAttachment, served_attachment
 from xds.content.pages.facts import RegistryFacts, RelatedPage, Relation, facts_of
-from xds.content.pages.page import render_not_shown, render_page
+from xds.content.pages.page import MEDIA_TYPE, render_not_shown, render_page, render_refusal
+from xds.content.pages.templates import content_security_policy
 from xds.content.reading.errors import ContentUnreadable
 from xds.content.reading.model import ReadDocument
 from xds.content.reading.reader import read
 from xds.content.reading.rules import ReadingRules
+from xds.fhir.exchange import Answer, RawContent
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.vocabulary import UUID_URN
 from xds.metadata import vocabulary as v
@@ -41,6 +43,53 @@ _TOO_MUCH: Final = (
 )
 
 
+_REFUSALS: Final[Mapping[int, tuple[str, str]]] = {
+    401: ("Sign in first", "The server has to know who you are before it shows a document."),
+    403: ("Not allowed", "You may not open this document."),
+    404: ("Not found", "There is no such document here, or it is not for you to see."),
+    406: ("Not in this form", "The document cannot be had in the form that was asked for."),
+    410: ("No longer there", "The document is registered, but its content is gone."),
+    503: ("Not available", "The server cannot answer at the moment. Try again later."),
+}
+_FAILED: Final = ("Something went wrong", "The server could not answer.")
+SECURITY: Final[Mapping[str, str]] = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def page_headers() -> dict[str, str]:
+    """Return the headers of a page: what it may do, and that nobody keeps it."""
+    return {
+        "Cache-Control": "private, no-store",
+        "Content-Security-Policy": content_security_policy(),
+        **SECURITY,
+    }
+
+
+def refusal_page(status: int, request_id: str) -> bytes:
+    """Return the page of an error, which says nothing of a document or a patient."""
+    return render_refusal(*_REFUSALS.get(status, _FAILED), request_id=request_id)
+
+
+def page_answer(body: bytes) -> Answer:
+    """Return a page as the answer to a request of FHIR."""
+    return Answer(content=RawContent(MEDIA_TYPE, body), headers=page_headers())
+
+
+def page_of(data: bytes, media_type: str, facts: RegistryFacts, rules: ReadingRules) -> bytes:
+    """Return the page of a document, or one that says why it cannot be shown."""
+    if len(data) > MOST_BYTES:
+        return render_not_shown(facts, _TOO_LARGE)
+    if _has_much_markup(data):
+        return render_not_shown(facts, _TOO_MUCH)
+    try:
+        document = read(data, media_type, rules)
+    except ContentUnreadable as error:
+        return render_not_shown(facts, f"The document cannot be shown. {error}")
+    return render_page(document, facts, data)
+
+
 @dataclass(frozen=True, slots=True)
 class DocumentPages:
     """The pages of the documents of an affinity domain, which a process makes one at a time."""
@@ -61,14 +110,7 @@ class DocumentPages:
         return self._made(partial(self._page, found, facts))
 
     def _page(self, found: ServedDocument, facts: RegistryFacts) -> bytes:
-        data = self.documents.whole(found)
-        if _has_much_markup(data):
-            return render_not_shown(facts, _TOO_MUCH)
-        try:
-            document = self._read(data, found)
-        except ContentUnreadable as error:
-            return render_not_shown(facts, f"The document cannot be shown. {error}")
-        return render_page(document, facts, data)
+        return page_of(self.documents.whole(found), found.mime_type, facts, self.rules)
 
     def attachment(self, found: ServedDocument, number: int) -> ServedAttachment:
         """Return an attachment of a document, counted from 1; Refused 404 where it has none."""

@@ -24,22 +24,21 @@ from typing import Any, Final, NamedTuple
 
 from xds import logs
 from xds.affinity_domain import AffinityDomain
-from xds.content.pages.page import MEDIA_TYPE, render_refusal
-from xds.content.pages.templates import content_security_policy
+from xds.content.pages.page import MEDIA_TYPE
 from xds.content.reading.deployment import rules_of
 from xds.content.reading.rules import ReadingRules
 from xds.fhir.authorization import Authorization
 from xds.fhir.facade import Facade
 from xds.fhir.http import conditional, failures, negotiation
 from xds.fhir.http.bodies import Body
-from xds.fhir.http.requests import ROOT
+from xds.fhir.http.requests import PAGE_FORMATS, ROOT
 from xds.fhir.http.versions import require_current
 from xds.fhir.r4.outcome import Issue, Refused
 from xds.fhir.r4.rendering import content_type
 from xds.fhir.vocabulary import FHIR_JSON, FHIR_XML
 from xds.metadata.catalogue import ITI_68
 from xds.mhd.binaries import BinaryResource
-from xds.mhd.document_pages import DocumentPages
+from xds.mhd.document_pages import SECURITY, DocumentPages, page_headers, refusal_page
 from xds.mhd.served_documents import ServedDocument, ServedDocuments, extension_of
 from xds.repository.store import DocumentReader
 from xds.security.access import Access
@@ -71,18 +70,7 @@ _ONLY_VERSION: Final = "1"
 _ORIGINAL: Final = "/original"
 _ATTACHMENT: Final = "/attachment/"
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,5}")
-_HTML: Final = frozenset({"html", "text/html"})
-"""What ``_format`` says of a page."""
 _INLINE: Final = frozenset({"image", "pdf"})
-_REFUSALS: Final[Mapping[int, tuple[str, str]]] = {
-    401: ("Sign in first", "The server has to know who you are before it shows a document."),
-    403: ("Not allowed", "You may not open this document."),
-    404: ("Not found", "There is no such document here, or it is not for you to see."),
-    406: ("Not in this form", "The document cannot be had in the form that was asked for."),
-    410: ("No longer there", "The document is registered, but its content is gone."),
-    503: ("Not available", "The server cannot answer at the moment. Try again later."),
-}
-_FAILED: Final = ("Something went wrong", "The server could not answer.")
 _OF_NOT_MODIFIED: Final = frozenset({"ETag", "Last-Modified", "Cache-Control", "Vary"})
 
 
@@ -173,7 +161,9 @@ class RetrieveDocument:
         if asked.is_binary:
             given = dict(negotiation.parameters(environ.get("QUERY_STRING", "").encode("latin-1")))
             wanted = given.get("_format")
-            if wanted in _HTML or (not wanted and negotiation.wants_page(accept, found.mime_type)):
+            if wanted in PAGE_FORMATS or (
+                not wanted and negotiation.wants_page(accept, found.mime_type)
+            ):
                 return self._page(found, asked, environ, access)
             return self._binary(found, accept, given, environ)
         if accept in _OF_LIBRARIES:
@@ -196,7 +186,7 @@ class RetrieveDocument:
         # as the browser sees it, whatever stands before the root
         href = f"{asked.up}document/{found.identifier}"
         body = self._pages.page(found, access, href)
-        headers = [*_page_headers(body), ("Vary", "Accept")]
+        headers = [*_of_page(body).items(), ("Vary", "Accept")]
         return Sent(_OK, headers, [body] if environ["REQUEST_METHOD"] == "GET" else [])
 
     def _attachment(self, found: ServedDocument, number: int, environ: Mapping[str, Any]) -> Sent:
@@ -210,7 +200,7 @@ class RetrieveDocument:
             ("Content-Length", str(len(served.data))),
             ("Content-Disposition", f'{disposition}; filename="{name}"'),
             ("Cache-Control", "private, no-store"),
-            *_SECURITY,
+            *SECURITY.items(),
         ]
         if served.kind != "pdf":  # the viewer of a browser does not open in a sandbox
             headers.append(("Content-Security-Policy", "sandbox; default-src 'none'"))
@@ -306,26 +296,15 @@ def _failure(error: Exception, environ: dict[str, Any]) -> Sent:
         told = failures.tell(error, environ)
     headers, body = dict(told.headers), told.body
     if negotiation.wants_page(environ.get("HTTP_ACCEPT", ""), FHIR_JSON):
-        body = render_refusal(
-            *_REFUSALS.get(told.status, _FAILED), request_id=headers[failures.REQUEST_ID]
-        )
-        headers |= dict(_page_headers(body))
+        body = refusal_page(told.status, headers[failures.REQUEST_ID])
+        headers |= _of_page(body)
     headers["Content-Length"] = str(len(body))
     blocks = [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
     return Sent(_status(told.status), [*headers.items()], blocks)
 
 
-_SECURITY: Final = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"))
-
-
-def _page_headers(body: bytes) -> Headers:
-    return [
-        ("Content-Type", MEDIA_TYPE),
-        ("Content-Length", str(len(body))),
-        ("Cache-Control", "private, no-store"),
-        ("Content-Security-Policy", content_security_policy()),
-        *_SECURITY,
-    ]
+def _of_page(body: bytes) -> dict[str, str]:
+    return {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), **page_headers()}
 
 
 def _status(code: int) -> str:

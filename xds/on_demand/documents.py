@@ -6,11 +6,11 @@ program: the same content has the same id and the same bytes, and another conten
 (ITI TF-2 3.43.4.2.2).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha1, sha256
-from typing import Final
+from typing import Final, TypeVar
 
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
@@ -38,6 +38,8 @@ from xds.repository.repository import DocumentRepository
 from xds.repository.store import DocumentNotFound
 from xds.security.access import Access
 from xds.security.interceptors import InterceptorChain
+
+T = TypeVar("T")
 
 MOST_BYTES: Final = 64 << 20
 """Of a document that another one is made of."""
@@ -187,11 +189,13 @@ class OnDemandDocuments:
         )
 
     def _build(self, form: DocumentForm, request: FormRequest) -> bytes:
-        """Make a document of what is read for it, several at once only where that is small."""
         sizes = (one.entry.size or "" for one in request.sources)
-        if sum(int(one) for one in sizes if one.isdecimal()) <= _SMALL:
-            return form.build(request)
-        return self.heavy(partial(form.build, request))
+        size = sum(int(one) for one in sizes if one.isdecimal())
+        return self.weighed(size, partial(form.build, request))
+
+    def weighed(self, size: int, call: Callable[[], T]) -> T:
+        """Return what a call returns that reads so many bytes of documents; TooBusy."""
+        return call() if size <= _SMALL else self.heavy(call)
 
     def _unique_id(
         self,

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from xds.metadata.criteria import Criterion
 from xds.metadata.objects import Code, DocumentEntry
 from xds.on_demand.rules import OnDemandRule
+
+T = TypeVar("T")
 
 
 class NotConvertible(ValueError):
@@ -126,3 +128,9 @@ class OnDemandSource(Protocol):
 
     def of_patient(self, form: DocumentForm, patient_id: str, visible: Criterion) -> BuiltDocument:
         """Make the form of what may be seen of a patient (CX)."""
+
+    def weighed(self, size: int, call: Callable[[], T]) -> T:
+        """Return what a call returns that reads so many bytes of documents; large ones wait.
+
+        Raises TooBusy.
+        """

@@ -34,6 +34,10 @@ class RegistryFacts:
 
     href: str
     """Of the document, as the page refers to it; what belongs to it lies below."""
+    original: str = ""
+    """Of the document as it is, where that is not ``original`` below."""
+    is_made: bool = False
+    """Whether it is made on demand of other documents, which are the legal ones."""
     unique_id: str = ""
     title: str = ""
     kind: str = ""
@@ -67,6 +71,7 @@ def facts_of(entry: DocumentEntry, href: str, related: Sequence[RelatedPage] = (
         created=entry.creation_time or "",
         service_start=entry.service_start_time or "",
         service_stop=entry.service_stop_time or "",
+        is_made=entry.is_on_demand,
         is_deprecated=entry.availability_status == v.DEPRECATED,
         patient_id=entry.patient_id or "",
         source_patient_id=entry.source_patient_id or "",

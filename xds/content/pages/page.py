@@ -94,7 +94,8 @@ def render_page(document: ReadDocument, facts: RegistryFacts, data: bytes = b"")
         body=_body(document, facts, data),
         attachments=listed,
         further=[one for one in listed if not one.is_body],
-        original=f"{facts.href}/original",
+        original=facts.original or f"{facts.href}/original",
+        is_made=facts.is_made,
         size="" if facts.size is None else shown.shown_size(facts.size),
         is_cut=scope.is_cut or attachments.is_cut,
     )

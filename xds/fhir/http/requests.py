@@ -14,6 +14,8 @@ from xds.url_allowlist import BadTarget, Target
 
 Parameters = tuple[tuple[str, str], ...]
 ROOT: Final = "/fhir"
+PAGE_FORMATS: Final = frozenset({"html", "text/html"})
+"""What ``_format`` says of a page."""
 FORM: Final = "xds.form"
 """The key of the environment with the form that is wanted."""
 _LONGEST_QUERY: Final = 64 * 1024
@@ -44,6 +46,19 @@ def wanted_if_any(environ: dict[str, Any], parameters: Parameters) -> tuple[str,
     except Refused:
         environ[FORM] = FHIR_JSON
         return FHIR_JSON, False
+
+
+def wants_page(environ: Mapping[str, Any]) -> bool:
+    """Tell whether a browser asks for something of FHIR, or HTML is named by _format."""
+    if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+        return False
+    try:
+        given = dict(reversed(of_query(environ))).get("_format")
+    except Refused:  # which is told when the parameters are read
+        given = None
+    if given:
+        return given in PAGE_FORMATS
+    return negotiation.wants_page(environ.get("HTTP_ACCEPT", ""), FHIR_JSON)
 
 
 def base(request: falcon.Request, config: Config) -> str:
