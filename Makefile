@@ -112,7 +112,7 @@ size: $(VENV)/pyvenv.cfg ## tell how long functions and modules are
 	@$(VENV)/bin/python bench/size.py $(ARGS)
 
 clean: ## remove what these commands made, but not the data in var/
-	rm -rf .venv .venv-* .node build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .java .node build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/pyvenv.cfg:
