@@ -30,6 +30,7 @@ ON_BOTH: Final = frozenset(
         "audit/test_searching.py",
         "content/test_stored_observations.py",
         "messaging/test_filing.py",
+        "messaging/test_message_pages.py",
         "notification/test_engine.py",
         "fhir/test_update_races.py",
         "notification/test_keeper.py",

@@ -4,9 +4,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 
 from xds import logs
+from xds.database.index_order import keep_to_index_order
 from xds.hl7v2.message import Message, Unreadable
 from xds.hl7v2.spooled import SpooledMessage
 from xds.hl7v2.wide_text import WideText
@@ -29,6 +41,14 @@ _MOST_BYTES: Final = 1 << 31
 _AT_ONCE: Final = 100
 MOST_COUNTED: Final = 1_000
 """Messages that are looked at to say what came lately."""
+LOOKED_AT: Final = 2_000
+"""Messages of an index that one page looks at."""
+MOST_GROUPED: Final = 10_000
+"""Messages of one state that are looked at for groups."""
+_NEIGHBOURS: Final = 100
+"""Messages next to a time that are looked at for the first or the last key, for their keys are not
+quite in the order of their times: some are written while others are."""
+_FIRST, _LAST = 0, 2**63 - 1
 _log = logs.get_logger(__name__)
 _OPERATOR: Final = Caller(node=NOWHERE)
 
@@ -84,6 +104,81 @@ def find(
     """Return messages, the latest first."""
     query = select(message).where(*_conditions(selection)).order_by(_M.pk.desc()).limit(most)
     return [_recorded(row) for row in connection.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePage:
+    """Some messages, the latest first."""
+
+    messages: Sequence[RecordedMessage]
+    before: int = 0
+    """Before which key the next page goes on; 0 where this is the last."""
+    is_full: bool = False
+    """Whether it ends for its length, and not for the number of messages that were looked at."""
+
+
+def page(
+    connection: Connection,
+    selection: MessageSelection,
+    most: int,
+    *,
+    looked_at: int = LOOKED_AT,
+) -> MessagePage:
+    """Return the latest messages of some states, a sender, a verdict and a time.
+
+    By an index it finds those of the states within the time; what else is asked for is held against
+    a number of these, so no page reads a million messages for a sender that there is not.
+    """
+    keep_to_index_order(connection)
+    span = _span(connection, selection)
+    others = list(_conditions(replace(selection, states=(), before=0)))
+    some = _latest(selection.states, span, looked_at if others else most + 1).subquery()
+    within = message.join(some, some.c.pk == _M.pk)
+    query = select(message).select_from(within).where(*others).order_by(_M.pk.desc())
+    rows = connection.execute(query.limit(most + 1)).all()
+    found = [_recorded(row) for row in rows[:most]]
+    if len(rows) > most:
+        return MessagePage(found, found[-1].key, is_full=True)
+    if not others:
+        return MessagePage(found)
+    end = _latest(selection.states, span, looked_at).limit(1).offset(looked_at - 1)
+    return MessagePage(found, connection.scalar(end) or 0)
+
+
+def _span(connection: Connection, selection: MessageSelection) -> tuple[int, int]:
+    """Return the keys between which the messages of a selection by time are, without these."""
+    first, last = _FIRST, selection.before or _LAST
+    if selection.since:
+        since = select(_M.pk).where(_M.received >= selection.since).order_by(_M.received)
+        keys = connection.scalars(since.limit(_NEIGHBOURS)).all()
+        first = min(keys, default=_LAST) - 1
+    if selection.until:
+        until = select(_M.pk).where(_M.received < selection.until).order_by(_M.received.desc())
+        keys = connection.scalars(until.limit(_NEIGHBOURS)).all()
+        last = min(last, max(keys, default=_FIRST) + 1)
+    return first, last
+
+
+def _latest(states: Sequence[str], span: tuple[int, int], most: int) -> Select[Any]:
+    """Select the keys of the latest messages, of some states if any are named."""
+    first, last = span
+    if not states:
+        query = select(_M.pk).where(_M.pk > first, _M.pk < last)
+        return query.order_by(_M.pk.desc()).limit(most)
+    # compared as the index has them: by the state alone, a server might as well read all by key
+    parts = [
+        select(_M.state, _M.pk)
+        .where(
+            tuple_(_M.state, _M.pk) > tuple_(literal(state), literal(first, _M.pk.type)),
+            tuple_(_M.state, _M.pk) < tuple_(literal(state), literal(last, _M.pk.type)),
+        )
+        .order_by(_M.state.desc(), _M.pk.desc())
+        .limit(most)
+        .subquery()
+        for state in states
+    ]
+    every = union_all(*(select(one.c.pk) for one in parts)).subquery()
+    return select(every.c.pk).order_by(every.c.pk.desc()).limit(most)
 
 
 def _conditions(selection: MessageSelection) -> Iterator[ColumnElement[bool]]:
@@ -177,11 +272,18 @@ def activity(connection: Connection, since: int) -> list[DoorActivity]:
 
 
 def waiting_groups(connection: Connection, most: int = 1_000) -> list[WaitingGroup]:
-    """Return which messages wait to be corrected or tried again, the largest groups first."""
+    """Return which messages wait to be corrected or tried again, the largest groups first.
+
+    Of the latest :data:`MOST_GROUPED` of each state alone.
+    """
+    keep_to_index_order(connection)
+    everything = (_FIRST, _LAST)
+    parts = [_latest((state,), everything, MOST_GROUPED) for state in ("refused", "failed")]
+    some = union_all(*(select(one.subquery()) for one in parts)).subquery()
     count = func.count()
     query = (
         select(_M.state, _M.verdict, _M.sender, count, func.min(_M.received))
-        .where(_M.state.in_(("refused", "failed")))
+        .select_from(message.join(some, some.c.pk == _M.pk))
         .group_by(_M.state, _M.verdict, _M.sender)
         .order_by(count.desc())
         .limit(most)

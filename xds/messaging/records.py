@@ -289,10 +289,13 @@ class WaitingRecords:
 def waiting(connection: Connection) -> Mapping[str, WaitingRecords]:
     """Return which messages wait, by their state: refused, failed, held or partial."""
     states = (*_WAITING, "held", "partial")
-    rows = connection.execute(
-        select(_M.state, func.count(), func.min(_M.received))
+    # of the columns of one index, for there may be very many
+    firsts = connection.execute(
+        select(_M.state, func.count().label("number"), func.min(_M.pk).label("first"))
         .where(_M.state.in_(states))
         .group_by(_M.state)
-    )
-    found = {state: WaitingRecords(count, oldest) for state, count, oldest in rows}
+    ).all()
+    keys = [row.first for row in firsts]
+    came = dict(connection.execute(select(_M.pk, _M.received).where(_M.pk.in_(keys))).all())
+    found = {row.state: WaitingRecords(row.number, came[row.first]) for row in firsts}
     return {one: found.get(one, WaitingRecords()) for one in states}

@@ -17,6 +17,7 @@ from xds.metadata.criteria import Criterion, any_of, equal
 from xds.metadata.datatypes import CX
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.registry import patient_links
+from xds.registry.queries.search import Page
 from xds.registry.queries.views import KnownPatient, RegistryView
 from xds.security.details import QueryDetails, distinct
 from xds.security.errors import AccessDenied
@@ -114,11 +115,13 @@ def _documents(visit: Visit, text: str) -> list[SearchHit]:
     with visit.passing(ITI_67.name) as access:
         asked = f"DocumentReference?{urlencode({'identifier': text})}"
         access.details = QueryDetails("DocumentReference", lambda: asked)
+        criteria = [_criterion(text, "entry_uuid", "logical_id")]
+        if "^" in text:
+            criteria.append(equal("reference_id_list", [text]))
         with visit.domain.registry.view(access.visible) as view:
-            wanted = _criterion(text, "entry_uuid", "logical_id")
-            if "^" in text:
-                wanted = any_of([wanted, equal("reference_id_list", [text])])
-            found = view.find(DocumentEntry, [wanted])[:_MOST]
+            # one by one: there is an index for each, and none for both
+            each = [view.find(DocumentEntry, [one], page=Page(0, _MOST)) for one in criteria]
+        found = list({one.number: one for some in each for one in some}.values())[:_MOST]
         patients = distinct(one.found.patient_id for one in found)
         access.details = QueryDetails(
             "DocumentReference", lambda: asked, lambda: patients, results=len(found)

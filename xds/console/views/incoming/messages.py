@@ -73,12 +73,14 @@ def show_list(visit: Visit) -> Answer:
         before=before,
     )
     with visit.domain.database.read() as connection:
-        found = operations.find(connection, selection, _SHOWN + 1)
+        found = operations.page(connection, selection, _SHOWN)
     chosen = {name: given[name] for name in FILTERS if given[name]}
-    older = {**chosen, "before": str(found[_SHOWN - 1].key)} if len(found) > _SHOWN else {}
+    older = {**chosen, "before": str(found.before)} if found.before else {}
     return PageContent(
         {
-            "messages": found[:_SHOWN],
+            "messages": found.messages,
+            "is_full": found.is_full,
+            "looked_at": operations.LOOKED_AT,
             "chosen": {name: given[name] for name in FILTERS},
             "states": STATES,
             "older": f"?{urlencode(older)}" if older else "",
@@ -101,7 +103,7 @@ def show_dead_letters(visit: Visit) -> Answer:
     """Show what waits to be corrected or tried again, by reason and sender."""
     with visit.domain.database.read() as connection:
         groups = operations.waiting_groups(connection)
-    return PageContent({"groups": groups})
+    return PageContent({"groups": groups, "most": operations.MOST_GROUPED})
 
 
 # --- one message ---------------------------------------------------------------------------------
