@@ -1,15 +1,17 @@
 """Documents on demand: their entries by rule, their retrieval, and what becomes of them."""
 
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from lxml import etree
+from sqlalchemy import select
 
 from tests.fhir.asked import FHIR_JSON, ask, bare
+from tests.forms.conftest import LAWFUL
 from tests.forms.served import (
     BOTH_TYPES,
     PATIENT_INFO,
@@ -24,7 +26,7 @@ from tests.forms.served import (
     with_forms,
 )
 from tests.servers.shared import SharedServers
-from tests.serving import Server
+from tests.serving import Server, configured
 from xds.client import (
     DocumentAdministrator,
     DocumentConsumer,
@@ -35,8 +37,11 @@ from xds.client import (
 )
 from xds.content.forms import table
 from xds.content.forms.settings import FormSettingsError
+from xds.database.access import Database
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Code, DocumentEntry
+from xds.on_demand.entries import entry_uuid, minted
+from xds.registry.tables import document_entry
 
 NS: Final = {"c": "urn:hl7-org:v3"}
 TEXT: Final = "Haemoglobin 7.9 mmol/L, über alles".encode()
@@ -260,25 +265,92 @@ name = "what is secret is not seen"
 decision = "deny"
 transactions = ["ITI-18", "ITI-43", "ITI-67", "ITI-68"]
 formatCode = ["urn:test:secret^^2.999.9"]
+
+[[rule]]
+name = "what is restricted is not seen"
+decision = "deny"
+transactions = ["ITI-18", "ITI-43", "ITI-67", "ITI-68"]
+confidentialityCode = ["R^^2.16.840.1.113883.5.25"]
 """
 
 
-def test_whoever_may_not_see_a_document_does_not_get_its_form(
-    shared_servers: SharedServers,
-) -> None:
+@pytest.fixture
+def withholding(shared_servers: SharedServers) -> Server:
+    """A server that keeps what is retrieved, and withholds what is secret or restricted."""
+
     def options(data: Path) -> dict[str, str]:
         (data / "policy.toml").write_text(POLICY)
         rules = '[[on_demand]]\nform = "xds-sd"\n'
-        return with_forms(data, rules, policy=str(data / "policy.toml"))
+        more = {**LAWFUL, "on_demand_snapshots": "yes", "policy": str(data / "policy.toml")}
+        return with_forms(data, rules, **more)
 
-    server = shared_servers("forms withheld", options)
-    secret = Code("urn:test:secret", "2.999.9", "Secret")
-    shown, hidden = provide(server, TEXT), provide(server, TEXT, format_code=secret)
-    assert retrieve(server, entry(server, shown.patient_id or "", "xds-sd")).mime_type
-    made = entry(server, hidden.patient_id or "", "xds-sd")
-    error = refusal(server, made)
-    assert error.code == "XDSDocumentUniqueIdError"
-    assert ask(server, "GET", f"/document/{bare(made)}").status == 404
+    return shared_servers("forms withheld", options)
+
+
+SECRET: Final = Code("urn:test:secret", "2.999.9", "Secret")
+RESTRICTED: Final = Code("R", "2.16.840.1.113883.5.25", "restricted")
+
+
+def assert_withheld(server: Server, source: DocumentEntry, made: Sequence[DocumentEntry]) -> None:
+    """Hold that neither a document nor what is made of it is told of or given out."""
+    for one in (source, *made):
+        assert refusal(server, one).code == "XDSDocumentUniqueIdError"
+        for path in ("", "/original"):
+            assert ask(server, "GET", f"/document/{bare(one)}{path}").status == 404
+        for form in ("pdf", "xds-sd"):
+            path = f"/DocumentReference/{bare(one)}/$document?form={form}"
+            assert ask(server, "GET", path).status == 404
+        reply = ask(server, "GET", f"/DocumentReference/{bare(one)}")
+        assert reply.status == 404
+    patient = source.patient_id or ""
+    assert found(server, patient, *BOTH_TYPES).document_entries == ()
+    number = patient.partition("^")[0]
+    asked = f"/DocumentReference?patient.identifier=urn:oid:2.999.1.1|{number}&status=current"
+    assert ask(server, "GET", asked).json().get("entry", []) == []
+
+
+def test_whoever_may_not_see_a_document_does_not_get_its_form(withholding: Server) -> None:
+    shown = provide(withholding, TEXT)
+    assert retrieve(withholding, entry(withholding, shown.patient_id or "", "xds-sd")).mime_type
+    hidden = provide(withholding, TEXT, format_code=SECRET)
+    repository = withholding.config.repository_unique_id
+    identifier = entry_uuid(repository, "xds-sd", hidden.id)
+    unique_id = minted(repository, "unique id", "xds-sd", hidden.id)
+    made = DocumentEntry.create(entry_uuid=identifier, unique_id=unique_id)
+    awaited(lambda: registered(withholding, identifier) or None)
+    assert_withheld(withholding, hidden, [made])
+
+
+def registered(server: Server, logical_id: str) -> bool:
+    """Tell whether an entry is there, whoever may see it."""
+    query = select(document_entry.c.pk).where(document_entry.c.logical_id == logical_id)
+    database = Database(configured(server.data).database_url)
+    try:
+        with database.read() as connection:
+            return connection.execute(query).first() is not None
+    finally:
+        database.close()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"format_code": SECRET}, {"confidentiality_code": (RESTRICTED,)}],
+    ids=["format", "confidentiality"],
+)
+def test_what_was_kept_goes_with_its_original_that_is_withheld(
+    withholding: Server, changed: dict[str, Any]
+) -> None:
+    source = provide(withholding, TEXT)
+    patient = source.patient_id or ""
+    made = entry(withholding, patient, "xds-sd")
+    kept_id = retrieve(withholding, made).new_unique_id or ""
+    seen = found(withholding, patient).document_entries
+    (kept,) = (one for one in seen if one.unique_id == kept_id)
+    assert ask(withholding, "GET", f"/document/{bare(kept)}").status == 200
+    (stored,) = (one for one in seen if one.id == source.id)
+    with DocumentAdministrator(withholding.registry_url) as administrator:
+        administrator.update(update_of(stored, next_version(stored, **changed)))
+    assert_withheld(withholding, source, [made, kept])
 
 
 # --- what a deployment writes --------------------------------------------------------------------

@@ -254,8 +254,10 @@ class _Sight:
         if past.was_removed:
             return told.is_visible(past, visible)
         if self._kind is DocumentEntry:
-            assert past.thing is not None, "it is registered"
-            return evaluate(visible, past.thing)
+            assert isinstance(past.thing, DocumentEntry), "it is registered"
+            # a form is seen only by who may see its original, which the registry knows
+            if not past.thing.on_demand_form:
+                return evaluate(visible, past.thing)
         return past.entry_uuid in told.objects(
             self._connection, self._kind, [past.entry_uuid], visible
         )

@@ -206,7 +206,10 @@ def is_visible(past: NotifiedObject, visible: Criterion) -> bool:
         return True
     thing = past.thing
     assert thing is not None, "the event of a removal has the object"
-    return evaluate(visible if past.kind is DocumentEntry else of_patient(visible), thing)
+    of_patients = of_patient(visible)
+    if isinstance(thing, DocumentEntry) and thing.on_demand_form and visible != of_patients:
+        return False  # whether its original was seen nobody knows any more
+    return evaluate(visible if past.kind is DocumentEntry else of_patients, thing)
 
 
 def _visible(

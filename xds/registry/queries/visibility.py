@@ -3,8 +3,10 @@
 The criterion is one for DocumentEntries. It reaches further: a SubmissionSet or Folder is withheld
 where the criterion is of patients and theirs is not among them, and where it holds DocumentEntries
 and all of these are withheld, since its title or its author may tell what they are; an Association,
-where one of its ends is withheld. A search for patients withholds those of whom every entry is
-(:func:`not_all_withheld`). Whoever may see everything is asked nothing.
+where one of its ends is withheld; what is made here of a document, on demand or as a snapshot of
+that, where the document is, for it says the same in another format. A search for patients withholds
+those of whom every entry is (:func:`not_all_withheld`). Whoever may see everything is asked
+nothing.
 """
 
 from collections.abc import Iterator, Mapping
@@ -60,13 +62,58 @@ def seen(table: Table, sight: Sight, row: FromClause | None = None) -> list[Cond
         return []
     entries, patients = sight
     if table is document_entry:
-        return [condition(table, entries, row)]
+        return _entry_seen(table if row is None else row, entries)
     if table is association:
         return list(_of_ends(association if row is None else row, sight, _DEEPEST))
     found = [] if patients == _ANYTHING else [condition(table, patients, row)]
     if table is not patient and not _is_of_patients(entries):
         found.append(_of_members(table if row is None else row, entries))
     return found
+
+
+def _entry_seen(entry: FromClause, entries: Shape) -> list[Condition]:
+    """Require that an entry is visible, and what it is a form of.
+
+    A form is of the patient of its original: for a criterion of patients that is the same.
+    """
+    found = [condition(document_entry, entries, None if entry is document_entry else entry)]
+    if not _is_of_patients(entries):
+        found.append(~_any(_withheld_original(entry, entries)))
+    return found
+
+
+def _withheld_original(entry: FromClause, entries: Shape) -> Select[tuple[int]]:
+    """Select the documents that are withheld and of which an entry, or a version of it, is a form.
+
+    A form is an On-Demand entry or a snapshot of one, and a transformation of its original. Other
+    transformations are somebody's own documents, with codes that say who may see them.
+    """
+    version, registered, original = (document_entry.alias() for _ in range(3))
+    made, snapshot = (association.alias() for _ in range(2))
+    is_snapshot = exists(
+        select(snapshot.c.pk)
+        .where(
+            snapshot.c.source == version.c.entry_uuid,
+            snapshot.c.association_type == v.IS_SNAPSHOT_OF,
+        )
+        .correlate(version)
+    )
+    return (
+        select(original.c.pk)
+        .select_from(
+            version.join(made, made.c.source == version.c.entry_uuid)
+            .join(registered, registered.c.entry_uuid == made.c.target)
+            .join(original, original.c.logical_id == registered.c.logical_id)
+        )
+        .where(
+            version.c.logical_id == entry.c.logical_id,
+            made.c.association_type == v.XFRM,
+            or_(version.c.object_type == v.ON_DEMAND_DOCUMENT_ENTRY, is_snapshot),
+            original.c.is_latest == 1,
+            fails(condition(document_entry, entries, original)),
+        )
+        .correlate(entry)
+    )
 
 
 _ANYTHING: Final = bind(ANYTHING).shape
@@ -96,7 +143,7 @@ def _of_members(holder: FromClause, entries: Shape) -> Condition:
 
 
 def _some_visible(held: Select[tuple[int]], entry: FromClause, entries: Shape) -> Condition:
-    return or_(_any(held.where(condition(document_entry, entries, entry))), ~_any(held))
+    return or_(_any(held.where(*_entry_seen(entry, entries))), ~_any(held))
 
 
 def not_all_withheld(sight: Sight) -> list[Condition]:
