@@ -207,3 +207,19 @@ def _problem(change: Callable[[str], str]) -> str:
 )
 def test_whether_a_problem_goes_on(old: str, new: str, status: str) -> None:
     assert _problem(lambda text: text.replace(old, new, 1) if old else text) == status
+
+
+def test_a_code_that_says_it_is_unknown_is_none() -> None:
+    """As some systems write it: two such medicines are not one, and have their names."""
+    unknown = 'code="Unknown" displayName="Unknown" codeSystem="2.16.840.1.113883.6.88"'
+    named = '<translation code="{}" codeSystem="2.16.840.1.113883.6.253" displayName="{}"/>'
+    entries = "".join(
+        _substance("x").replace(
+            '<code code="x" codeSystem="2.16.840.1.113883.6.96"/>',
+            f"<code {unknown}>{named.format(number, name)}</code>",
+        )
+        for number, name in (("86679", "Decongestant"), ("138796", "Blister kit"))
+    )
+    found = only("10160-0", entries)
+    told = [(one.name, one.code.code) for one in found if one.code is not None]
+    assert told == [("Decongestant", "86679"), ("Blister kit", "138796")]

@@ -12,6 +12,8 @@ from xds.content import cda_values as hl7
 from xds.content.cda_values import NS, Element
 from xds.metadata.objects import Code
 
+_NO_CODES: Final = frozenset({"unknown", "unk", "nullflavor"})
+"""What some systems write as the code of what has none, in place of a nullFlavor."""
 TRANSLATION: Final = f"{{{NS}}}translation"
 _WITH_ID: Final = etree.XPath("descendant-or-self::*[@ID]")
 
@@ -102,19 +104,19 @@ class CdaSource:
         """Return what readers call a coded thing.
 
         That is its own display, the text that it was made of, what a translation calls it, or last
-        its code.
+        its code. A display that says that it is unknown counts where nothing else is said.
         """
         if element is None:
             return ""
         display = (element.get("displayName") or "").strip()
-        if display:
+        if display and display.casefold() not in _NO_CODES:
             return display
         if original := self.text(element.find(f"{{{NS}}}originalText")):
             return original
         for one in element.iterchildren(TRANSLATION):
             if said := (one.get("displayName") or "").strip():
                 return said
-        return (element.get("code") or "").strip()
+        return display or (element.get("code") or "").strip()
 
     def code(self, element: Element | None) -> Code | None:
         """Return the code of a CD itself, displayed by its words; None where it has none."""
@@ -124,7 +126,9 @@ class CdaSource:
             (element.get("code") or "").strip(),
             (element.get("codeSystem") or "").strip(),
         )
-        return Code(code, scheme, self.words(element)) if code and scheme else None
+        if not (code and scheme) or code.casefold() in _NO_CODES:
+            return None
+        return Code(code, scheme, self.words(element))
 
     def translations(self, element: Element | None) -> Iterator[Code]:
         """Yield the codes of the translations of a CD."""
