@@ -38,6 +38,7 @@ ON_BOTH: Final = frozenset(
         "outgoing/test_dispatcher.py",
         "outgoing/test_killed.py",
         "outgoing/test_operations.py",
+        "outgoing/test_overview.py",
         "registry/test_bulk.py",
         "registry/test_changes_during_removal.py",
         "registry/test_changes_during_updates.py",

@@ -310,7 +310,7 @@ def _messages(history: History, known: Known, now: int) -> Iterator[_Rows]:
             key, control, sender = number + 1, f"C{number:09}", chance.randrange(40)
             received = now - 30 * _DAY + 30 * _DAY * number // history.messages
             drawn = chance.random()
-            state = "refused" if drawn < 0.01 else "held" if drawn < 0.012 else "filed"
+            state = "refused" if drawn < 0.01 else "failed" if drawn < 0.012 else "filed"
             filled = {"sender": sender, "control": control, "number": number}
             raw = _HL7.format(patient=patient_id, **filled).encode()
             row = _message(control, f"LAB{sender}|HOSPITAL", raw, state, patient_id)
@@ -337,7 +337,7 @@ def _message(
     control_id: str, sender: str, raw: bytes, state: str, patient_id: str
 ) -> dict[str, Any]:
     digest = sha256(raw).hexdigest()
-    is_refused = state == "refused"
+    is_refused = state != "filed"
     return {
         "door": "mllp",
         "feed": "",

@@ -10,7 +10,7 @@ from xds.audit import activity
 from xds.audit.activity import HOUR, HourCount
 from xds.console.visits import Answer, PageContent, Visit
 from xds.metadata.catalogue import CATALOGUE, TransactionKind
-from xds.outgoing import operations
+from xds.outgoing import overview
 
 READERS: Final = frozenset({ConsoleRole.OPERATOR, ConsoleRole.INTEGRATION})
 HOURS: Final = 24
@@ -136,7 +136,7 @@ def _of_queue(visit: Visit) -> Iterator[Chart]:
     database = visit.domain.database
     with database.read() as connection:
         now = database.milliseconds(connection)
-        states = operations.states(connection)
+        states = overview.states(connection)
     ages = {
         name: max(now - one.oldest, 0) / 1000 for name, one in sorted(states.items()) if one.oldest
     }

@@ -17,7 +17,7 @@ from xds.metadata.catalogue import ITI_67
 from xds.metadata.criteria import Comparison, Operator
 from xds.metadata.objects import DocumentEntry
 from xds.notification import operations as subscriptions
-from xds.outgoing import operations as queue
+from xds.outgoing import overview as queue
 from xds.registry import events
 from xds.repository.store import StoreUnavailable
 from xds.security.details import QueryDetails
@@ -50,6 +50,8 @@ class Tally:
     """Whether somebody should see to it where it is not 0."""
     oldest: int = 0
     """When the first of them came: milliseconds since 1970, 0 where that is not known."""
+    most: int = 2**63
+    """Up to which they were counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,11 @@ def _tallies(visit: Visit) -> Iterator[Tally]:
         is_operator = visit.has(ConsoleRole.OPERATOR)
         for name, waits in sorted(queue.states(connection).items()):
             to = place("/queue", channel=name) if is_operator else ""
-            yield Tally(f"Deliveries of {name} that wait", waits.waiting, to, oldest=waits.oldest)
+            told = f"Deliveries of {name} that wait"
+            yield Tally(told, waits.waiting, to, oldest=waits.oldest, most=queue.MOST_OF_CHANNEL)
             to = place("/queue/given-up", channel=name) if is_operator else ""
-            yield Tally(f"Deliveries of {name} given up", waits.dead, to, needs=True)
+            told = f"Deliveries of {name} given up"
+            yield Tally(told, waits.dead, to, needs=True, most=queue.MOST_OF_CHANNEL)
         sees = visit.has(ConsoleRole.OPERATOR, ConsoleRole.INTEGRATION)
         for name, left in sorted(destinations.not_taken(connection).items()):
             to = f"/destinations/{name}" if sees else ""

@@ -16,7 +16,7 @@ from xds.console.views.acting import (
     start_of,
 )
 from xds.console.visits import Answer, PageContent, SeeOther, Visit
-from xds.outgoing import operations
+from xds.outgoing import operations, overview
 from xds.outgoing.operations import ChannelState, DeliverySelection, Failing
 
 READERS: Final = frozenset({ConsoleRole.OPERATOR})
@@ -46,15 +46,16 @@ def show(visit: Visit) -> Answer:
     selection, chosen = _selected(visit)
     start = start_of(visit)
     with visit.domain.database.read() as connection:
-        states = operations.states(connection)
+        states = overview.states(connection)
         failing = operations.failing(connection)
-        found = operations.waiting(connection, selection, SHOWN + 1, start)
+        found = overview.targets(connection, selection, SHOWN + 1, start)
     return PageContent(
         {
             "channels": list(_channels(states, failing)),
             "targets": found[:SHOWN],
             "chosen": chosen,
             "list": ListPage(start, _LIST, chosen, len(found) <= SHOWN),
+            "most": (overview.MOST_OF_CHANNEL, overview.MOST_OF_TARGET),
         }
     )
 
