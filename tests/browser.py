@@ -6,14 +6,22 @@ page by the protocol of the developer tools, so that the page's own policy stays
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Dialog,
+    Error,
+    Page,
+    Request,
+    sync_playwright,
+)
 
 PACKAGES: Final = "chromium"
 MISSING: Final = f"no Chromium: as root on Debian, apt-get install {PACKAGES}"
@@ -30,15 +38,57 @@ def path_of_chromium() -> str | None:
     return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
+@dataclass(frozen=True)
+class Chromium:
+    """A running Chromium, and its pages between two visits.
+
+    A new context and a new page cost more than what most visits do. So a page is used again by
+    visits with the same options; it has no cookies, no storage and no cache of the visit before.
+    """
+
+    browser: Browser
+    _idle: dict[str, Page] = field(default_factory=dict)
+    """The empty pages, by the options of their contexts."""
+
+    @contextmanager
+    def opened(self, options: Mapping[str, Any]) -> Iterator[Page]:
+        """Open an empty page in a context with options of playwright."""
+        key = json.dumps(options, sort_keys=True)
+        page = self._idle.pop(key, None) or self.browser.new_context(**options).new_page()
+        size = page.viewport_size
+        try:
+            yield page
+            _emptied(page)
+            if size:
+                page.set_viewport_size(size)
+        except BaseException:
+            page.context.close()
+            raise
+        self._idle[key] = page
+
+
+def _emptied(page: Page) -> None:
+    """Close what a visit has opened, and remove what it has left in the browser."""
+    for other in page.context.pages:
+        if other is not page:
+            other.close()
+    session = page.context.new_cdp_session(page)
+    session.send("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": "all"})
+    session.send("Network.clearBrowserCache")
+    session.detach()
+    page.context.clear_cookies()
+    page.goto("about:blank")
+
+
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium() -> Iterator[Chromium]:
     """Run Chromium. Its driver keeps an event loop: nothing else in the thread may need one."""
     with sync_playwright() as driver:
         # tests run as root in containers, where there is no sandbox
         options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
         browser = driver.chromium.launch(executable_path=path_of_chromium(), args=options)
         try:
-            yield browser
+            yield Chromium(browser)
         finally:
             browser.close()
 
@@ -78,6 +128,33 @@ class Visit:
         elif request.url.startswith(self.base):
             self.failed.append(request.url.removeprefix(self.base))
 
+    def note_complaint(self, message: ConsoleMessage) -> None:
+        """Note what the browser or a script says at the console."""
+        self.complaints.append(message.text)
+
+    def note_error(self, error: Error) -> None:
+        """Note what a script has failed of."""
+        self.complaints.append(str(error))
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Note what happens until the block ends."""
+        context = self.page.context
+        told: list[tuple[Any, str, Any]] = [
+            (context, "request", self.note),
+            (context, "requestfailed", self.note_failure),
+            (self.page, "dialog", self.note_dialog),
+            (self.page, "console", self.note_complaint),
+            (self.page, "pageerror", self.note_error),
+        ]
+        for source, event, note in told:
+            source.on(event, note)
+        try:
+            yield
+        finally:
+            for source, event, note in told:
+                source.remove_listener(event, note)
+
     @property
     def text(self) -> str:
         """The words that a reader sees, with single spaces."""
@@ -92,6 +169,7 @@ class Visit:
             "Runtime.evaluate",
             {"expression": f"{_axe()};{run}", "awaitPromise": True, "returnByValue": True},
         )
+        session.detach()
         assert "exceptionDetails" not in answer, answer
         found: list[dict[str, Any]] = json.loads(answer["result"]["value"])
         return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
@@ -109,21 +187,13 @@ def _axe() -> str:
 
 
 @contextmanager
-def visited(browser: Browser, base: str, path: str, **options: Any) -> Iterator[Visit]:
+def visited(chrome: Chromium, base: str, path: str, **options: Any) -> Iterator[Visit]:
     """Open a page of a server; ``options`` are those of a context of playwright."""
-    context: BrowserContext = browser.new_context(**options)
-    try:
-        page = context.new_page()
+    with chrome.opened(options) as page:
         visit = Visit(page, base)
-        context.on("request", visit.note)
-        page.on("dialog", visit.note_dialog)
-        page.on("console", lambda one: visit.complaints.append(one.text))
-        page.on("pageerror", lambda one: visit.complaints.append(str(one)))
-        context.on("requestfailed", visit.note_failure)
-        page.goto(base + path, timeout=_MILLISECONDS, wait_until="load")
-        yield visit
-    finally:
-        context.close()
+        with visit.noting():
+            page.goto(base + path, timeout=_MILLISECONDS, wait_until="load")
+            yield visit
 
 
 def names(found: Sequence[str]) -> str:

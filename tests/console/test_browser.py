@@ -8,10 +8,18 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Browser
 from playwright.sync_api import Page as BrowserPage
 
-from tests.browser import MISSING, NARROW, Visit, chromium, names, path_of_chromium, visited
+from tests.browser import (
+    MISSING,
+    NARROW,
+    Chromium,
+    Visit,
+    chromium,
+    names,
+    path_of_chromium,
+    visited,
+)
 from tests.console.browsing import PASSWORD, ConsoleBrowser
 from tests.console.examples import examples, opened, rows
 from tests.console.operated import OperatedServer
@@ -30,7 +38,7 @@ WIDE: Final = {"width": 1280, "height": 900}
 
 
 @pytest.fixture(scope="module")
-def chrome() -> Iterator[Browser]:
+def chrome() -> Iterator[Chromium]:
     with chromium() as found:
         yield found
 
@@ -83,7 +91,7 @@ SLOW: Final = [
 
 @pytest.mark.parametrize("way", [WITHOUT_SCRIPT, *SLOW], ids=lambda way: way.name)
 def test_every_page_can_be_used_by_everybody(
-    operated: OperatedServer, chrome: Browser, addresses: Mapping[str, str], way: Way
+    operated: OperatedServer, chrome: Chromium, addresses: Mapping[str, str], way: Way
 ) -> None:
     """Every row of PAGES that is a page: a new one joins by itself (tests/console/examples.py)."""
     url = operated.server.url
@@ -115,7 +123,7 @@ SEND: Final = """([url, fields]) => {
 
 @pytest.mark.slow
 def test_hostile_parameters_open_no_dialog(
-    operated: OperatedServer, chrome: Browser, addresses: Mapping[str, str]
+    operated: OperatedServer, chrome: Chromium, addresses: Mapping[str, str]
 ) -> None:
     """All parameters of a row at once, in the URL or in the form that a browser sends."""
     url = operated.server.url
@@ -139,7 +147,7 @@ def test_hostile_parameters_open_no_dialog(
 
 
 def test_a_clinician_opens_the_newest_report_by_keyboard_alone(
-    console_server: Server, chrome: Browser
+    console_server: Server, chrome: Chromium
 ) -> None:
     patient_id = somebody()
     provide(console_server, patient_id, title="Old letter", creation_time="2019")
@@ -170,7 +178,7 @@ def test_a_clinician_opens_the_newest_report_by_keyboard_alone(
 
 
 def test_an_engineer_corrects_a_message_and_sees_what_it_made(
-    console_server: Server, chrome: Browser
+    console_server: Server, chrome: Chromium
 ) -> None:
     """Without script, which no page has need of."""
     control_id = send(console_server, corrupt())
@@ -192,7 +200,7 @@ def test_an_engineer_corrects_a_message_and_sees_what_it_made(
 
 
 def test_an_operator_finds_the_dead_endpoint_and_resumes_it_after_it_is_back(
-    operated: OperatedServer, operators: dict[str, ConsoleBrowser], chrome: Browser
+    operated: OperatedServer, operators: dict[str, ConsoleBrowser], chrome: Chromium
 ) -> None:
     whose = somebody()
     one = operated.subscribe(whose, *[503] * 100)
@@ -224,7 +232,9 @@ def test_an_operator_finds_the_dead_endpoint_and_resumes_it_after_it_is_back(
             require_sound(visit)
 
 
-def test_an_operator_tries_again_what_was_given_up(console_server: Server, chrome: Browser) -> None:
+def test_an_operator_tries_again_what_was_given_up(
+    console_server: Server, chrome: Chromium
+) -> None:
     """Without script, which no page has need of."""
     channel = given_up(console_server, 2)
     with visited(
@@ -243,7 +253,7 @@ def test_an_operator_tries_again_what_was_given_up(console_server: Server, chrom
             assert (counted(database, channel).waiting, counted(database, channel).dead) == (2, 0)
 
 
-def test_hostile_documents_stay_in_their_frame(console_server: Server, chrome: Browser) -> None:
+def test_hostile_documents_stay_in_their_frame(console_server: Server, chrome: Chromium) -> None:
     hostile = b"<html><body onload=alert(1)><script>alert(2)</script><form action=/console/logout "
     hostile += (
         b"method=post><button>Log out</button></form><a target=_top href=//evil.example>x</a>"
@@ -259,7 +269,7 @@ def test_hostile_documents_stay_in_their_frame(console_server: Server, chrome: B
 
 
 def test_a_privacy_officer_sees_who_opened_a_document(
-    console_server: Server, people: dict[str, ConsoleBrowser], chrome: Browser
+    console_server: Server, people: dict[str, ConsoleBrowser], chrome: Chromium
 ) -> None:
     entry = provide(console_server, somebody(), title="Private letter")
     people["viewer"].get(page_of(entry, "/original"))
@@ -290,7 +300,7 @@ def test_a_privacy_officer_sees_who_opened_a_document(
         assert visit.dialogs == []
 
 
-def test_an_engineer_asks_in_the_workbench(console_server: Server, chrome: Browser) -> None:
+def test_an_engineer_asks_in_the_workbench(console_server: Server, chrome: Chromium) -> None:
     patient_id = somebody()
     entry = provide(console_server, patient_id, title="Asked for")
     with visited(
@@ -319,7 +329,7 @@ def test_an_engineer_asks_in_the_workbench(console_server: Server, chrome: Brows
         assert visit.dialogs == []
 
 
-def test_the_workbench_can_be_used_by_everybody(console_server: Server, chrome: Browser) -> None:
+def test_the_workbench_can_be_used_by_everybody(console_server: Server, chrome: Chromium) -> None:
     size = {"width": NARROW, "height": 900}
     with visited(chrome, console_server.url, "/console", viewport=size) as visit:
         log_in(visit.page, "integration")

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Browser
 from playwright.sync_api import Page as BrowserPage
 
-from tests.browser import MISSING, NARROW, Visit, chromium, path_of_chromium, visited
+from tests.browser import MISSING, NARROW, Chromium, Visit, chromium, path_of_chromium, visited
 from tests.console import providers
 from tests.console.browsing import PASSWORD
 from tests.console.conftest import OPTIONS
@@ -34,7 +33,7 @@ LINK: Final = "Log in with your organisation's account"
 
 
 @pytest.fixture(scope="module")
-def chrome() -> Iterator[Browser]:
+def chrome() -> Iterator[Chromium]:
     with chromium() as found:
         yield found
 
@@ -83,7 +82,7 @@ def own(visit: Visit, server: Server) -> bool:
 
 @pytest.mark.parametrize("has_script", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_an_engineer_logs_in_at_the_provider_and_out_again(
-    served: Server, chrome: Browser, has_script: bool
+    served: Server, chrome: Chromium, has_script: bool
 ) -> None:
     began = now()
     with visited(
@@ -107,7 +106,7 @@ def test_an_engineer_logs_in_at_the_provider_and_out_again(
         assert visit.dialogs == []
 
 
-def test_who_has_no_group_with_a_role_is_told_so(served: Server, chrome: Browser) -> None:
+def test_who_has_no_group_with_a_role_is_told_so(served: Server, chrome: Chromium) -> None:
     began = now()
     with visited(chrome, served.url, "/console") as visit:
         at_provider(visit.page, "eve")
@@ -118,7 +117,7 @@ def test_who_has_no_group_with_a_role_is_told_so(served: Server, chrome: Browser
 
 @pytest.mark.parametrize("width", [NARROW, 640])
 def test_the_page_to_log_in_on_can_be_used_by_everybody(
-    served: Server, chrome: Browser, width: int
+    served: Server, chrome: Chromium, width: int
 ) -> None:
     size = {"width": width, "height": 450}
     with visited(chrome, served.url, "/console/login", viewport=size) as visit:

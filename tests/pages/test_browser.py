@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
 
-from tests.browser import MISSING, NARROW, chromium, names, path_of_chromium, visited
+from tests.browser import MISSING, NARROW, Chromium, chromium, names, path_of_chromium, visited
 from tests.fhir.asked import FHIR_JSON, new_patient, provide
 from tests.forms.served import provide as provide_for
 from tests.pages.documents import PNG, media, unstructured, with_text
@@ -48,7 +47,7 @@ ORDINARY = (
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser() -> Iterator[Chromium]:
     with chromium() as found:
         yield found
 
@@ -66,7 +65,7 @@ QUICK = ("scripts", "foreign-markup", "external-references", "images", "html-bod
     ids=lambda one: one.name,
 )
 def test_a_page_is_safe_and_everybody_can_read_it(
-    server: Server, browser: Browser, document: Hostile
+    server: Server, browser: Chromium, document: Hostile
 ) -> None:
     path = f"/fhir/document/{provide(server, document.data, document.media_type)}"
     with visited(browser, server.url, path) as visit:
@@ -82,7 +81,7 @@ def test_a_page_is_safe_and_everybody_can_read_it(
 
 @pytest.mark.parametrize("form", ["summary", "summary-cda"])
 def test_a_summary_is_safe_and_everybody_can_read_it(
-    server: Server, browser: Browser, form: str
+    server: Server, browser: Chromium, form: str
 ) -> None:
     patient = new_patient()
     for name in ("care_summary.xml", "lab_report.xml", "discharge_summary.xml"):
@@ -99,7 +98,7 @@ def test_a_summary_is_safe_and_everybody_can_read_it(
         assert visit.failed == []
 
 
-def test_a_pdf_is_shown_within_the_page(server: Server, browser: Browser) -> None:
+def test_a_pdf_is_shown_within_the_page(server: Server, browser: Chromium) -> None:
     (document,) = (one for one in ORDINARY if one.name == "pdf")
     path = f"/fhir/document/{provide(server, document.data, document.media_type)}"
     with visited(browser, server.url, path) as visit:
@@ -113,7 +112,7 @@ def test_a_pdf_is_shown_within_the_page(server: Server, browser: Browser) -> Non
 
 
 @pytest.mark.parametrize("name", ["every-element", "scripts"])
-def test_a_page_needs_no_script(server: Server, browser: Browser, name: str) -> None:
+def test_a_page_needs_no_script(server: Server, browser: Chromium, name: str) -> None:
     (document,) = (one for one in (*ORDINARY, *DOCUMENTS) if one.name == name)
     path = f"/fhir/document/{provide(server, document.data, document.media_type)}"
     with visited(browser, server.url, path) as visit:
@@ -122,7 +121,9 @@ def test_a_page_needs_no_script(server: Server, browser: Browser, name: str) -> 
         assert visit.text == expected
 
 
-def test_a_page_is_read_in_the_dark_and_at_twice_the_size(server: Server, browser: Browser) -> None:
+def test_a_page_is_read_in_the_dark_and_at_twice_the_size(
+    server: Server, browser: Chromium
+) -> None:
     document = next(one for one in ORDINARY if one.name == "every-element")
     path = f"/fhir/document/{provide(server, document.data, document.media_type)}"
     # at 200 %, 1280 pixels are 640
@@ -132,7 +133,7 @@ def test_a_page_is_read_in_the_dark_and_at_twice_the_size(server: Server, browse
         assert visit.overflow() <= 0
 
 
-def test_the_keyboard_comes_first_to_the_content(server: Server, browser: Browser) -> None:
+def test_the_keyboard_comes_first_to_the_content(server: Server, browser: Chromium) -> None:
     document = next(one for one in ORDINARY if one.name == "every-element")
     path = f"/fhir/document/{provide(server, document.data, document.media_type)}"
     with visited(browser, server.url, path) as visit:
@@ -147,7 +148,7 @@ def test_the_keyboard_comes_first_to_the_content(server: Server, browser: Browse
 
 @pytest.mark.parametrize("name", ["svg", "html", "dtd", "stylesheet-instruction"])
 def test_what_is_opened_as_it_is_stored_runs_nothing(
-    server: Server, browser: Browser, name: str
+    server: Server, browser: Chromium, name: str
 ) -> None:
     (document,) = (one for one in DOCUMENTS if one.name == name)
     path = f"/fhir/document/{provide(server, document.data, document.media_type)}/original"
@@ -155,7 +156,7 @@ def test_what_is_opened_as_it_is_stored_runs_nothing(
         assert (visit.dialogs, visit.foreign) == ([], [])
 
 
-def test_a_failure_is_a_page(server: Server, browser: Browser) -> None:
+def test_a_failure_is_a_page(server: Server, browser: Chromium) -> None:
     with visited(browser, server.url, "/fhir/document/1") as visit:
         assert "There is no such document here" in visit.text
         assert names(visit.violations()) == ""

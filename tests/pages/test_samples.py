@@ -6,9 +6,8 @@ from typing import Final
 
 import pytest
 from lxml import etree, html
-from playwright.sync_api import Browser
 
-from tests.browser import MISSING, NARROW, chromium, names, path_of_chromium, visited
+from tests.browser import MISSING, NARROW, Chromium, chromium, names, path_of_chromium, visited
 from tests.fhir.asked import FHIR_JSON, provide
 from tests.pages import words
 from tests.pages.style_sheet import MISSING as NO_STYLE_SHEET
@@ -56,7 +55,7 @@ def test_the_words_of_the_page_of_hl7_are_on_ours(path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser() -> Iterator[Chromium]:
     with chromium() as found:
         yield found
 
@@ -65,7 +64,7 @@ def browser() -> Iterator[Browser]:
 @pytest.mark.skipif(path_of_chromium() is None, reason=MISSING)
 @pytest.mark.parametrize("path", files("handed/*.*", "hostile/*.*"), ids=by_name)
 def test_the_page_of_a_sample_is_safe_and_everybody_can_read_it(
-    server: Server, browser: Browser, path: Path
+    server: Server, browser: Chromium, path: Path
 ) -> None:
     where = f"/fhir/document/{provide(server, path.read_bytes(), TYPES[path.suffix])}"
     with visited(browser, server.url, where) as visit:
