@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,20 +19,37 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
+def records(server: Server, **wanted: str) -> list[dict[str, Any]]:
+    """Return the audit records that are there by now, newest first."""
+    place = ["--data", str(server.data), "--database", server.database]
+    told = [part for name, value in wanted.items() for part in (f"--{name}", value)]
+    done = CliRunner().invoke(main, ["audit", "--format", "json", *place, *told])
+    assert done.exit_code == 0, done.output
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def await_records(
+    server: Server, is_whole: Callable[[list[dict[str, Any]]], object], **wanted: str
+) -> list[dict[str, Any]]:
+    """Return audit records, newest first, once they are what is waited for.
+
+    A server tells of itself a moment later, and other tests have been there before.
+    """
+    until = time.monotonic() + _SECONDS
+    while True:
+        found = records(server, **wanted)
+        if is_whole(found):
+            return found
+        assert time.monotonic() < until, found
+        time.sleep(0.05)
+
+
 def login_since(server: Server, began: str) -> dict[str, Any]:
     """Return the latest record of a login or logout, once there is one since a time."""
-    place = ["--data", str(server.data), "--database", server.database]
-    command = ["audit", "--format", "json", "--transaction", "console", "--most", "1", *place]
-    until = time.monotonic() + _SECONDS
-    while time.monotonic() < until:
-        done = CliRunner().invoke(main, command)
-        assert done.exit_code == 0, done.output
-        for line in done.stdout.splitlines():
-            found: dict[str, Any] = json.loads(line)
-            if found["at"] >= began:
-                return found
-        time.sleep(0.05)
-    raise AssertionError("nothing was recorded")
+    (found,) = await_records(
+        server, lambda told: told and told[0]["at"] >= began, transaction="console", most="1"
+    )
+    return found
 
 
 def require_login(server: Server, began: str, user: str = "") -> None:

@@ -1,26 +1,14 @@
 """Logging in and out through the wire: what is let in, what is kept out, and what is recorded."""
 
 import http.client
-import json
 import re
-import subprocess
-import sys
-import time
 from urllib.parse import urlencode
 
 import pytest
 
 from tests.console.browsing import FORM, PASSWORD, ConsoleBrowser, browser_of
+from tests.console.recorded import await_records
 from tests.serving import Server
-
-
-def records(server: Server, **wanted: str) -> list[dict[str, object]]:
-    """Return audit records of the console, newest first."""
-    place = ["--data", str(server.data), "--database", server.database]
-    told = [part for name, value in wanted.items() for part in (f"--{name}", value)]
-    command = [sys.executable, "-m", "xds", "audit", "--format", "json", *place, *told]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def test_a_page_asks_to_log_in_and_is_there_afterwards(browser: ConsoleBrowser) -> None:
@@ -233,10 +221,12 @@ def test_logins_and_logouts_are_recorded(console_server: Server) -> None:
     browser = browser_of(console_server.url)
     browser.submit(browser.log_in("integration"), "/console/logout")
     browser.log_in("integration", "not the password")
-    found: list[dict[str, object]] = []
-    until = time.monotonic() + 20
-    while len(found) < 3 and time.monotonic() < until:
-        found = records(console_server, user="integration", transaction="console", most="3")
-    told = [(one["event_type"][2], one["outcome"]) for one in found]  # type: ignore[index]
-    assert told == [("Login", 4), ("Logout", 0), ("Login", 0)]
+    expected = [("Login", 4), ("Logout", 0), ("Login", 0)]
+    found = await_records(
+        console_server,
+        lambda told: [(one["event_type"][2], one["outcome"]) for one in told] == expected,
+        user="integration",
+        transaction="console",
+        most="3",
+    )
     assert all(one["address"] == "127.0.0.1" for one in found)

@@ -1,13 +1,12 @@
 """An integration engineer looks after messages: finds one, sees why it was refused, corrects it."""
 
 import http.client
-import time
 
 import pytest
 
 from tests.console.browsing import ConsoleBrowser
+from tests.console.recorded import await_records
 from tests.console.test_documents import search
-from tests.console.test_logging_in import records
 from tests.messaging.senders import mdm, nhs_number, oru, report_number
 from tests.serving import Server
 
@@ -55,12 +54,14 @@ def test_a_refused_message_is_found_corrected_and_filed(
     assert filed.link("another message") == page.url
     (document,) = filed.tree.xpath("//main//a[contains(@href, '/documents/')]/@href")
     assert engineer.get(document).status == http.client.OK
-    until = time.monotonic() + 20
-    told: set[str] = set()
-    while len(told) < 2 and time.monotonic() < until:
-        found = records(console_server, user="integration", transaction="console", most="20")
-        told = {str(one["event_type"][2]) for one in found if control_id in str(one)}  # type: ignore[index]
-    assert told == {"See a message", "Correct a message"}
+    expected = {"See a message", "Correct a message"}
+    await_records(
+        console_server,
+        lambda told: {one["event_type"][2] for one in told if control_id in str(one)} == expected,
+        user="integration",
+        transaction="console",
+        most="20",
+    )
 
 
 def test_a_correction_that_is_wrong_as_well_says_why(

@@ -1,11 +1,12 @@
 """An operator looks after the delivery queue: sees what waits and why, tries it again, drops it."""
 
+from typing import Any
+
 import pytest
 
 from tests.console.browsing import ConsoleBrowser
 from tests.console.queued import counted, database_of, given_up, waiting
-from tests.console.test_logging_in import records
-from tests.outgoing.conftest import until
+from tests.console.recorded import await_records
 from tests.serving import Server
 
 People = dict[str, ConsoleBrowser]
@@ -13,21 +14,15 @@ People = dict[str, ConsoleBrowser]
 
 def recorded(
     server: Server, action: str, target: str, user: str = "operator"
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """Wait for the records of an action of somebody on a target."""
-    found: list[dict[str, object]] = []
 
-    def look() -> bool:
-        told = records(server, user=user, transaction="console", most="50")
-        found[:] = [
-            one
-            for one in told
-            if one["event_type"][0] == action and target in str(one["things"])  # type: ignore[index]
+    def fitting(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [
+            one for one in told if one["event_type"][0] == action and target in str(one["things"])
         ]
-        return bool(found)
 
-    until(look)
-    return found
+    return fitting(await_records(server, fitting, user=user, transaction="console", most="50"))
 
 
 def test_what_waits_is_shown_with_why(console_server: Server, people: People) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from tests.console.browsing import ConsoleBrowser, Page
 from tests.console.provided import RESTRICTED, page_of, provide, somebody
+from tests.console.recorded import await_records
 from tests.console.test_hostile import HOSTILE, require_harmless
-from tests.console.test_logging_in import records
 from tests.serving import Server
 from xds.app import INTERACTIONS
 from xds.console.views.workbench import stored_queries
@@ -176,13 +176,14 @@ def test_each_query_is_recorded_as_its_transaction(console_server: Server, peopl
     find(engineer, patient_id)
     number = patient_id.partition("^")[0]
     asked(engineer, "DocumentReference", **{"patient.identifier": f"urn:oid:2.999.1.1|{number}"})
-    found: dict[str, object] = {}
-    for _ in range(50):
-        told = records(console_server, patient=patient_id, user="integration")
-        found = {str(one["transaction"]): one["outcome"] for one in told}
-        if len(found) == 2:
-            break
-    assert found == {"ITI-18": 0, "ITI-67": 0}
+    await_records(
+        console_server,
+        lambda told: (
+            {one["transaction"]: one["outcome"] for one in told} == {"ITI-18": 0, "ITI-67": 0}
+        ),
+        patient=patient_id,
+        user="integration",
+    )
 
 
 _SEARCHES: Final = sorted({one.resource_type for one in INTERACTIONS if one.code == "search-type"})
