@@ -105,6 +105,7 @@ LESS: Final = {
         "registry.storage.fragments",
         "repository.maintenance",
         "repository.store",
+        "schema_validation.packaged_folder",
         "security",
         "tls.contexts",
         "tls.expiry",

@@ -119,7 +119,7 @@ def wsdl(actor: str, location: str, form: str = "", without: frozenset[str] = fr
     """
     if actor not in ACTORS:
         raise ValueError(f"no such actor: {actor}")
-    tree = etree.parse(str(_folder("wsdl") / f"{actor}.wsdl"), _parser())
+    tree = etree.parse(str(packaged_folder("wsdl") / f"{actor}.wsdl"), _parser())
     for address in tree.iter(f"{{{_NS_WSDL_SOAP12}}}address"):
         address.set("location", location)
     _leave_out(tree.getroot(), without)
@@ -168,8 +168,8 @@ def _without_substitution(schema: bytes) -> bytes:
     return rendered
 
 
-def _folder(name: str) -> Path:
-    """Find a folder of the contract: inside the package, or beside it in a checkout."""
+def packaged_folder(name: str) -> Path:
+    """Find a top-level folder: inside an installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parent
     installed = package / name
     return installed if installed.is_dir() else package.parent / name
@@ -177,7 +177,7 @@ def _folder(name: str) -> Path:
 
 @cache
 def _schema_files() -> Mapping[str, bytes]:
-    return {path.name: path.read_bytes() for path in _folder("schemas").glob("*.xsd")}
+    return {path.name: path.read_bytes() for path in packaged_folder("schemas").glob("*.xsd")}
 
 
 def _parser() -> etree.XMLParser:
@@ -187,7 +187,7 @@ def _parser() -> etree.XMLParser:
 def _compile() -> etree.XMLSchema:
     root = etree.Element(f"{{{_NS_XS}}}schema")
     for namespace, name in SCHEMAS:
-        location = (_folder("schemas") / name).as_uri()
+        location = (packaged_folder("schemas") / name).as_uri()
         etree.SubElement(root, f"{{{_NS_XS}}}import", namespace=namespace, schemaLocation=location)
     with _COMPILING:
         return etree.XMLSchema(root)

@@ -1,7 +1,9 @@
 """What a deployment answers and how it is configured, as its pages show it."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
@@ -15,6 +17,8 @@ from xds.metadata.catalogue import CATALOGUE
 from xds.metadata.rules.submission_rules import SUBMISSION_RULES
 from xds.registry.queries.stored_queries import STORED_QUERIES
 
+DOCUMENT: Final = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text()
+TESTS: Final = DOCUMENT.partition("\n# Tests\n")[2]
 People = dict[str, ConsoleBrowser]
 
 CODES = '[codes]\nclassCode = ["<b>&-1^^2.999.5"]\n'
@@ -41,11 +45,40 @@ def test_what_is_answered_is_that_of_the_tables(people: People) -> None:
     page = people["integration"].get("/console/conformance")
     cells = {" ".join(one.text_content().split()) for one in page.tree.xpath("//td")}
     assert {row.name for row in CATALOGUE} <= cells
-    assert {one.query_id for one in STORED_QUERIES.values()} <= cells
-    assert {one.name for one in SUBMISSION_RULES} <= cells
     assert "POST /fhir/DocumentReference/_search" in cells
     off = [row for row in page.tree.xpath("//tr") if "ITI-57" in row.text_content()]
     assert "off" in off[0].text_content()
+
+
+def test_every_row_of_the_documentation_is_shown_with_its_tests(people: People) -> None:
+    page = people["integration"].get("/console/conformance")
+    tables = {
+        link.text_content(): people["integration"].get(link.get("href"))
+        for link in page.tree.xpath("//main//li/a[contains(@href, '/conformance/')]")
+    }
+    numbers = [len(table.tree.xpath("//tbody/tr")) for table in tables.values()]
+    assert len(numbers) == DOCUMENT.count("\n## Tests of: ")
+    assert sum(numbers) == len(re.findall(r"^\| (?!---|What \| Shown by)", TESTS, re.M))
+    rows = {title: _rows(table.tree) for title, table in tables.items()}
+    assert rows["Stored queries"].keys() == {one.name for one in STORED_QUERIES.values()}
+    assert {one.name for one in SUBMISSION_RULES} < rows["Rules of a submission"].keys()
+    assert "$XDSDocumentEntryTitle" in rows["Parameters of FindDocumentsByTitle"]
+    cells = rows["Error codes"]["XDSDuplicateUniqueIdInRegistry"]
+    assert cells[-2] == "ITI TF-3 4.2.4"
+    assert "registry/test_races.py::test_one_submission_set_is_registered_once" in cells[-1]
+    assert rows["Error codes"]["DocumentQueued"][-1] == "not issued by this server"
+
+
+def _rows(tree: Any) -> dict[str, list[str]]:
+    found = tree.xpath("//tbody/tr")
+    return {
+        row[0].text_content(): [" ".join(c.text_content().split()) for c in row] for row in found
+    }
+
+
+def test_a_table_that_is_not_there_is_not_found(people: People) -> None:
+    assert people["integration"].get("/console/conformance/..%2Fproduction").status == 404
+    assert people["integration"].get("/console/conformance/nothing").status == 404
 
 
 def test_each_option_tells_where_it_comes_from(console_server: Server, people: People) -> None:
@@ -77,7 +110,10 @@ def test_code_sets_flavours_systems_and_unknown_codes_are_shown(
     assert "<b>&-1^^2.999.5" in page.words
     assert b"<b>" not in page.body
     assert "shipped" in page.tree.xpath("string(//table[contains(caption, 'Flavours')])")
-    assert "NHS" in page.tree.xpath("string(//table[contains(caption, 'Identifier systems')])")
+    systems = page.tree.xpath("string(//table[contains(caption, 'Identifier systems')])")
+    assert "NHS" in systems
+    assert "shipped" in systems
+    assert "codes.toml, by the option code_sets" in page.words
     (row,) = page.tree.xpath("//table[contains(caption, 'Unknown codes')]/tbody/tr")
     assert [one.text_content() for one in row] == ["classCode", "1"]
     refused = configured.get(page.link("refused messages"))

@@ -99,6 +99,13 @@ SERVER: Final = (
         menu="Conformance",
     ),
     ConsolePage(
+        path="/conformance/{table}",
+        operation=conformance.show_table,
+        title="Conformance",
+        template="conformance_table.html",
+        roles=configuration.READERS,
+    ),
+    ConsolePage(
         path="/configuration",
         operation=configuration.show,
         title="Configuration",

@@ -14,6 +14,7 @@ from xds.messaging.flavours.reading import FlavourError, read_flavours
 from xds.messaging.flavours.table import FlavourRow
 from xds.messaging.operations import MessageSelection
 from xds.metadata.code_sets import SCHEMES
+from xds.metadata.systems import System, Systems
 from xds.security.policy import PolicyRule
 from xds.security.policy_interceptor import PolicyInterceptor
 
@@ -55,7 +56,8 @@ def show(visit: Visit) -> Answer:
             ],
             "code_sets": list(_code_sets(visit)),
             "mime_types": sorted(_mime_types(visit) or ()),
-            "systems": visit.domain.systems.rows,
+            "codes_from": _from(visit, "code_sets"),
+            "systems": list(_systems(visit)),
             "flavours": flavours,
             "flavour_problem": problem,
             "rules": [_rule(one) for one in _rules(visit)],
@@ -80,6 +82,20 @@ def _code_sets(visit: Visit) -> Iterator[ShownCodeSet]:
 def _mime_types(visit: Visit) -> frozenset[str] | None:
     registry = visit.domain.registry_here
     return None if registry is None else registry.policy.code_sets.mime_types
+
+
+def _systems(visit: Visit) -> Iterator[tuple[System, str]]:
+    """Yield each system, and where its row is from."""
+    shipped = set(Systems.read().rows)
+    given = _from(visit, "identifier_systems")
+    for row in visit.domain.systems.rows:
+        yield row, "shipped" if row in shipped else given
+
+
+def _from(visit: Visit, name: str) -> str:
+    """Return which file an option names, and where the option is from."""
+    option = next(one for one in visit.console.config.options() if one.name == name)
+    return f"{option.shown}, by the option {name} ({option.source})"
 
 
 def _flavours(visit: Visit) -> tuple[str, Sequence[tuple[FlavourRow, str]]]:

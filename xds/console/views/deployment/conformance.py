@@ -1,13 +1,12 @@
-"""Conformance: what is answered here, by the tables that it is answered from."""
+"""Conformance: what is answered here, and the tables of what the program answers and enforces."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from xds.console.visits import Answer, PageContent, Visit
+from xds.console.views.deployment.conformance_tables import tables
+from xds.console.visits import Answer, PageContent, PageNotFound, Visit
 from xds.fhir.interactions import answered
 from xds.metadata.catalogue import CATALOGUE, TransactionRow
-from xds.metadata.rules.submission_rules import SUBMISSION_RULES, Rule
-from xds.registry.queries.stored_queries import STORED_QUERIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +22,26 @@ class AnsweredMessage:
 
 
 def show(visit: Visit) -> Answer:
-    """Show what is answered, and which rules submissions are held to."""
+    """Show what is answered here, and which tables there are."""
     config = visit.console.config
-    rules: dict[str, list[Rule]] = {}
-    for rule in SUBMISSION_RULES:
-        rules.setdefault(rule.name, []).append(rule)
     return PageContent(
         {
+            "tables": list(tables().values()),
             "messages": [one for row in CATALOGUE for one in _messages(visit, row)],
-            "queries": [
-                (one.name, one.transaction, one.query_id, one.section)
-                for one in STORED_QUERIES.values()
-            ],
             "interactions": [
                 (f"{one.method} /fhir{one.path}", one.summary, one.name)
                 for one in answered(visit.console.interactions, config)
             ],
-            "rules": [_rule(name, each) for name, each in rules.items()],
         }
     )
+
+
+def show_table(visit: Visit) -> Answer:
+    """Show one table, with the tests of each row."""
+    table = tables().get(visit.path["table"])
+    if table is None:
+        raise PageNotFound
+    return PageContent({"table": table}, title=f"Conformance: {table.title}")
 
 
 def _messages(visit: Visit, row: TransactionRow) -> Iterator[AnsweredMessage]:
@@ -55,11 +55,3 @@ def _messages(visit: Visit, row: TransactionRow) -> Iterator[AnsweredMessage]:
         yield AnsweredMessage(row.name, event.title, name, row.actor, is_here)
     if row.fhir is not None:
         yield AnsweredMessage(row.name, row.title, f"/fhir{row.fhir}", row.actor, is_here)
-
-
-def _rule(name: str, each: list[Rule]) -> tuple[str, str, str, str, str]:
-    said = (each[0].check.__doc__ or "").partition("\n")[0].partition(" (ITI")[0].rstrip(".")
-    codes = ", ".join(rule.error.code for rule in each)
-    transactions = ", ".join(sorted({one for rule in each for one in rule.transactions}))
-    sections = ", ".join(dict.fromkeys(rule.section for rule in each))
-    return name, said, codes, transactions, sections
