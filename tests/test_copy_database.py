@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import LargeBinary, Text, inspect, select, text
+from sqlalchemy import Boolean, LargeBinary, Text, inspect, select, text
 
 from tests.databases import POSTGRESQL, Databases, databases_of, prepared
 from tests.servers.shared import Kept
@@ -36,9 +36,11 @@ FURTHER = (
     *("document_set_member", "awaited_document"),
     *("account", "account_session", "login_failure"),
     "built_document",
+    *("refusal", "unknown_code"),
 )
 EXAMPLES: dict[type, object] = {
     Text: "Ä text",
+    Boolean: True,
     LargeBinary: b"\0\xff",
     EntryUUID: "5b3ad3c6-1111-4222-8333-0123456789ab",
 }
@@ -129,7 +131,8 @@ def filled(data: Path) -> str:
         connection.execute("INSERT INTO observation_code VALUES (?, 0, 'K', '2.999')", [uuid])
         for name in FURTHER:
             columns = METADATA.tables[name].columns
-            names, marks = ", ".join(columns.keys()), ", ".join("?" * len(columns))
+            names = ", ".join(f'"{one}"' for one in columns.keys())  # noqa: SIM118
+            marks = ", ".join("?" * len(columns))
             values = [EXAMPLES.get(type(one.type), 7) for one in columns]
             connection.execute(f"INSERT INTO {name} ({names}) VALUES ({marks})", values)
     return url

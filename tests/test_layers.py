@@ -31,7 +31,7 @@ LAYERS: Final = (
     ("affinity_domain",),
     ("dsub", "on_demand"),
     ("client", "notification"),
-    ("registry", "repository", "audit", "telemetry", "accounts"),
+    ("registry", "repository", "audit", "telemetry", "accounts", "refusals"),
     ("config", "schema_validation"),
     ("options",),
     ("security",),
@@ -99,6 +99,7 @@ LESS: Final = {
         "outgoing.operations",
         "outgoing.overview",
         "parsing",
+        "refusals",
         "registry.events",
         "registry.patient_links",
         "registry.queries",
@@ -141,6 +142,7 @@ LESS: Final = {
         "url_allowlist",
         "errors",
     ),
+    "refusals": ("database", "security", "logs", "metadata", "errors"),
     "on_demand": (
         "client.administrator",
         "client.submitting",
@@ -264,6 +266,7 @@ LIBRARIES: Final = {
     "argon2": ("accounts.passwords",),
     "sqlalchemy": (
         "accounts",
+        "refusals",
         "channels",
         "telemetry.database_metrics",
         "websocket.source",

@@ -22,6 +22,7 @@ from xds.metadata.submission import Registration, StatedVersions, Submission, Te
 from xds.metadata.systems import Systems
 from xds.notification.subscriptions import Subscriptions
 from xds.on_demand.forms import OnDemandSource
+from xds.refusals.keeper import RefusalKeeper
 from xds.registry import events, removal, schema
 from xds.registry.identities import PatientIdentities
 from xds.registry.locking import of_unique_ids
@@ -134,7 +135,7 @@ class AffinityDomain:
                 database, config.assigning_authority, _link_policy(config)
             ),
             interceptors=InterceptorChain(
-                tuple(_interceptors(config, audit_log, metrics, systems, serves=serves))
+                tuple(_interceptors(config, database, audit_log, metrics, systems, serves=serves))
             ),
             audit_log=audit_log,
             excluded_transactions=config.excluded_transactions,
@@ -345,6 +346,7 @@ def _repository(
 
 def _interceptors(
     config: Config,
+    database: Database,
     audit_log: AuditLog | None,
     metrics: Metrics | None,
     systems: Systems,
@@ -363,6 +365,8 @@ def _interceptors(
     if audit_log is not None:
         audit_log.note_configuration("" if text is None else sha256(text).hexdigest())
         yield audit_log.trail
+    if serves and config.refusals_kept_days:
+        yield RefusalKeeper(database, config.refusals_kept_days)
 
 
 def _store(config: Config) -> DocumentStore | None:

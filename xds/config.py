@@ -38,6 +38,7 @@ from xds.options.limits import LimitOptions
 from xds.options.updates import UpdateOptions
 from xds.options.values import human as human
 from xds.options.values import settings as settings
+from xds.refusals.options import RefusalOptions
 from xds.repository.options import StorageOptions
 from xds.security.options import UserOptions
 from xds.server.options import ServerOptions
@@ -75,6 +76,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "SOAP": SoapOptions,
     "FHIR": FhirOptions,
     "Users and policy": UserOptions,
+    "Refused submissions": RefusalOptions,
     "Console": ConsoleOptions,
     "Console login": ConsoleLoginOptions,
     "Audit": AuditOptions,
@@ -114,6 +116,7 @@ class Config(
     SoapOptions,
     FhirOptions,
     UserOptions,
+    RefusalOptions,
     ConsoleOptions,
     ConsoleLoginOptions,
     AuditOptions,

@@ -88,6 +88,21 @@ class Violation(NamedTuple):
     """The rule that is broken, by its name in xds.metadata.rules."""
 
 
+class Explanation(NamedTuple):
+    """What one error of a refusal says to who asked: it may have values of the message.
+
+    So it stands in no log; :class:`Violation` is what may.
+    """
+
+    violation: Violation
+    context: str
+    """The sentence: codeContext of ebRS, diagnostics of FHIR."""
+    location: str = ""
+    """The object, or the place in the message."""
+    value: str = ""
+    """The value that is wrong, where that is a code: ``code^^codingScheme``."""
+
+
 class RegistryError(Exception):
     """One rs:RegistryError: what was wrong, and where (ITI TF-3 4.2.4). Use a subclass."""
 
@@ -98,7 +113,13 @@ class RegistryError(Exception):
         cls.code = cls.__name__
 
     def __init__(
-        self, code_context: str, location: str = "", *, attribute: str = "", rule: str = ""
+        self,
+        code_context: str,
+        location: str = "",
+        *,
+        attribute: str = "",
+        rule: str = "",
+        value: str = "",
     ) -> None:
         # only the code becomes an argument of Exception: str() and repr() show those
         super().__init__(self.code)
@@ -107,6 +128,7 @@ class RegistryError(Exception):
         # for bindings that have a place of their own for what ebRS puts into a sentence
         self.attribute = attribute
         self.rule = rule
+        self.value = value
 
     def as_warning(self) -> Self:
         """Return it as one that does not fail the transaction: of the severity Warning."""
@@ -118,6 +140,11 @@ class RegistryError(Exception):
     def violation(self) -> Violation:
         """What of it may be logged."""
         return Violation(self.code, self.attribute, self.rule)
+
+    @property
+    def explanation(self) -> Explanation:
+        """What its sender is told of it."""
+        return Explanation(self.violation, self.code_context, self.location, self.value)
 
     @staticmethod
     def passed_on(
@@ -163,6 +190,11 @@ class RequestRefused(Exception):
         """What is wrong, as far as a log may tell."""
         return ()
 
+    @property
+    def explanations(self) -> Sequence[Explanation]:
+        """What is wrong, as who asked is told."""
+        return ()
+
 
 class TransactionFailure(Exception):
     """A transaction is refused as a whole; nothing of it was stored."""
@@ -184,6 +216,11 @@ class TransactionFailure(Exception):
     def violations(self) -> Sequence[Violation]:
         """What is wrong, as far as a log may tell."""
         return tuple(error.violation for error in self.errors)
+
+    @property
+    def explanations(self) -> Sequence[Explanation]:
+        """What is wrong, as who asked is told."""
+        return tuple(error.explanation for error in self.errors)
 
     def __str__(self) -> str:
         return ", ".join(error.code for error in self.errors)

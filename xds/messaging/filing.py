@@ -67,6 +67,7 @@ def _tell_refusal(access: Access, refusal: ContentRefused) -> None:
     """Say of an access that has passed the interceptors what its answer tells to be wrong."""
     access.refused_as = FailureKind.REFUSED
     access.violations = tuple(refusal.violations)
+    access.explanations = tuple(refusal.explanations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,4 +318,6 @@ def _refusal(failure: TransactionFailure, documents: Sequence[NewDocument]) -> E
     """Return what the registry's or the repository's refusal is for the sender of a message."""
     if kind_of(failure) is not FailureKind.REFUSED:
         return failure
-    return ContentRefused(*registry_answers.refusals(failure.errors, documents))
+    return ContentRefused(
+        *registry_answers.refusals(failure.errors, documents), explanations=failure.explanations
+    )

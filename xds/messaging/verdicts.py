@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from xds.errors import RequestRefused, Violation
+from xds.errors import Explanation, RequestRefused, Violation
 
 AcknowledgementReading = Literal["hl7", "nhs"]
 """How a sender understands AE and AR."""
@@ -138,14 +138,23 @@ class MessageFinding:
 class ContentRefused(RequestRefused):
     """A message is refused, for all that was found in it."""
 
-    def __init__(self, *findings: MessageFinding) -> None:
+    def __init__(self, *findings: MessageFinding, explanations: Sequence[Explanation] = ()) -> None:
         super().__init__(", ".join(f"{one.verdict.name} at {one.location}" for one in findings))
         self.findings = findings
+        self._explanations = tuple(explanations)
 
     @property
     def violations(self) -> Sequence[Violation]:
         """What is wrong, as far as a log may tell."""
         return tuple(Violation(one.verdict.name, one.location) for one in self.findings)
+
+    @property
+    def explanations(self) -> Sequence[Explanation]:
+        """What is wrong: as the registry says it where that refused, else as who sent is told."""
+        return self._explanations or tuple(
+            Explanation(Violation(one.verdict.name, one.location), one.reason)
+            for one in self.findings
+        )
 
 
 def refused(verdict: MessageVerdict, location: str = "", reason: str = "") -> ContentRefused:

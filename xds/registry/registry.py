@@ -260,10 +260,14 @@ class DocumentRegistry:
         with self.database.read() as connection:
             return events.after(connection, after, until=last, at_most=at_most)
 
-    def latest_events(self, at_most: int) -> list[Event]:
-        """Return what happened last, oldest first, of at most so many events."""
+    def latest_events(self, at_most: int, before: int = 0) -> list[Event]:
+        """Return what happened last, oldest first, of at most so many events.
+
+        ``before`` is the number of an event: those with lower numbers are asked for.
+        """
         with self.database.read() as connection:
             last = events.last_seen(connection)
+        last = min(last, before - 1) if before else last
         with self.database.read() as connection:
             return events.after(connection, max(last - at_most, 0), until=last, at_most=at_most)
 

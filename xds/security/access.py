@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from xds.errors import FailureKind, RegistryError, Violation, kind_of_errors
+from xds.errors import Explanation, FailureKind, RegistryError, Violation, kind_of_errors
 from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.submission import Submission
 from xds.security.caller import UNKNOWN, Caller
@@ -61,6 +61,8 @@ class Access:
     """What kind of refusal the answer is, of handlers that answer with one themselves."""
     violations: tuple[Violation, ...] = ()
     """What that answer tells to be wrong."""
+    explanations: tuple[Explanation, ...] = ()
+    """The same as who asked is told."""
     is_partial: bool = False
     """Whether the answer has a part of what was asked for, and errors (PartialSuccess)."""
     began: float = 0.0
@@ -87,6 +89,7 @@ class Access:
         For handlers that answer with errors, where others raise TransactionFailure.
         """
         self.violations = tuple(error.violation for error in errors)
+        self.explanations = tuple(error.explanation for error in errors)
         if partial:
             self.is_partial = True
         else:

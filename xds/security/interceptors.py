@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal, Protocol
 
-from xds.errors import FailureKind, Violation, kind_of
+from xds.errors import Explanation, FailureKind, Violation, kind_of
 from xds.security.access import Access
 from xds.security.errors import AccessDenied, AuthenticationFailed
 
@@ -57,6 +57,8 @@ class Outcome:
     result: Result = Result.SUCCESS
     violations: tuple[Violation, ...] = ()
     """What was wrong, of a failure."""
+    explanations: tuple[Explanation, ...] = ()
+    """The same as who asked is told, with values of the message: for no log and no metric."""
     denied: AccessDenied | None = None
     unauthenticated: AuthenticationFailed | None = None
     """Nobody vouches for its user: the request was refused before the first interceptor."""
@@ -67,6 +69,7 @@ class Outcome:
         return cls(
             _RESULTS[kind_of(error)],
             tuple(getattr(error, "violations", ())),
+            tuple(getattr(error, "explanations", ())),
             error if isinstance(error, AccessDenied) else None,
             error if isinstance(error, AuthenticationFailed) else None,
         )
@@ -75,8 +78,10 @@ class Outcome:
     def of_answer(cls, access: Access) -> "Outcome":
         """Return the outcome of a request that its handler has answered."""
         if access.refused_as is not None:
-            return cls(_RESULTS[access.refused_as], access.violations)
-        return cls(Result.PARTIAL, access.violations) if access.is_partial else SUCCESS
+            return cls(_RESULTS[access.refused_as], access.violations, access.explanations)
+        if access.is_partial:
+            return cls(Result.PARTIAL, access.violations, access.explanations)
+        return SUCCESS
 
     @property
     def is_success(self) -> bool:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from xds.errors import FailureKind, RequestRefused, Violation
+from xds.errors import Explanation, FailureKind, RequestRefused, Violation
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import escape
 
@@ -75,6 +75,11 @@ class SoapFault(RequestRefused):
     def violations(self) -> Sequence[Violation]:
         """What is wrong, as far as a log may tell."""
         return tuple(Violation(code) for code in self.subcodes or (self.code,))
+
+    @property
+    def explanations(self) -> Sequence[Explanation]:
+        """What is wrong, as who asked is told."""
+        return tuple(Explanation(one, self.reason) for one in self.violations)
 
     @property
     def action(self) -> str:

@@ -59,6 +59,7 @@ def import_tables() -> None:
     import xds.notification.tables
     import xds.on_demand.tables
     import xds.outgoing.tables
+    import xds.refusals.tables
     import xds.registry.patient_links
     import xds.registry.storage.observations
     import xds.registry.subscribers

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from xds.errors import (
     WARNING_SEVERITY,
+    Explanation,
     FailureKind,
     RegistryError,
     RequestRefused,
@@ -65,6 +66,8 @@ class Issue:
     """The attribute of XDS metadata that is wrong, for the log."""
     rule: str = ""
     """The rule that is broken, for the log."""
+    value: str = ""
+    """The code that is wrong, where it is one: ``code^^codingScheme``."""
 
     @property
     def violation(self) -> Violation:
@@ -73,6 +76,12 @@ class Issue:
         if not self.attribute:
             place = _known(place, is_parameter=self.code != "not-supported")
         return Violation(self.error_code or self.code, place, self.rule)
+
+    @property
+    def explanation(self) -> Explanation:
+        """What its sender is told of it."""
+        place = ", ".join(self.expression)
+        return Explanation(self.violation, self.diagnostics, place, self.value)
 
     def render(self) -> Resource:
         """Return the element ``OperationOutcome.issue``."""
@@ -139,6 +148,11 @@ class Refused(RequestRefused):
     def violations(self) -> Sequence[Violation]:
         """What is wrong, as far as a log may tell."""
         return tuple(issue.violation for issue in self.issues if issue.severity != "warning")
+
+    @property
+    def explanations(self) -> Sequence[Explanation]:
+        """What is wrong, as who asked is told."""
+        return tuple(issue.explanation for issue in self.issues if issue.severity != "warning")
 
     def again(self) -> "Refused":
         """Return the same, as it was before it was raised."""
@@ -239,6 +253,7 @@ def issue_of(error: RegistryError, where: Where = _nowhere) -> Issue:
         error_code=error.code,
         attribute=error.attribute,
         rule=error.rule,
+        value=error.value,
     )
 
 

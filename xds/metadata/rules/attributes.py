@@ -180,7 +180,7 @@ def codes_of_the_domain(case: Case) -> Findings:
             scheme = classification.classificationScheme or ""
             if code.code and code.coding_scheme and not code_sets.accepts(scheme, code):
                 reason = f"{name}: {code} is not a code of the affinity domain"
-                yield Finding(thing, reason, name)
+                yield Finding(thing, reason, name, str(code))
 
 
 def mime_types_of_the_domain(case: Case) -> Findings:

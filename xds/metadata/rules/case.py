@@ -19,6 +19,8 @@ class Finding(NamedTuple):
     message: str
     attribute: str = ""
     """The TF name of the one attribute that is wrong, where it is one."""
+    value: str = ""
+    """The code that is wrong, where it is one: ``code^^codingScheme``."""
 
 
 Findings = Iterator[Finding]

@@ -68,6 +68,7 @@ class Rule:
             found.subject.id,
             attribute=found.attribute,
             rule=self.name,
+            value=found.value,
         )
 
 
