@@ -4,19 +4,26 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
 from tests.console.browsing import ConsoleBrowser, browser_of, make_accounts
 from tests.console.conftest import OPTIONS
+from tests.console.provided import provide, somebody
 from tests.console.test_messages import send
 from tests.messaging.senders import mdm, nhs_number, report_number
 from tests.servers.shared import Kept, SharedServers
 from tests.serving import Server
+from xds.client import TransactionRefused
 from xds.metadata.catalogue import CATALOGUE
+from xds.metadata.objects import Code
 from xds.metadata.rules.submission_rules import SUBMISSION_RULES
 from xds.registry.queries.stored_queries import STORED_QUERIES
 
+BUNDLE: Final = Path(__file__).parents[2] / "fixtures" / "mhd" / "one_document.json"
+_FHIR: Final = {"Content-Type": "application/fhir+json"}
 DOCUMENT: Final = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text()
 TESTS: Final = DOCUMENT.partition("\n# Tests\n")[2]
 People = dict[str, ConsoleBrowser]
@@ -25,7 +32,7 @@ CODES = '[codes]\nclassCode = ["<b>&-1^^2.999.5"]\n'
 
 
 @pytest.fixture(scope="module")
-def configured(shared_servers: SharedServers, kept: Kept) -> ConsoleBrowser:
+def configured(shared_servers: SharedServers, kept: Kept) -> tuple[Server, ConsoleBrowser]:
     """An administrator at a server with code sets that nothing is of."""
 
     def options(data: Path) -> Mapping[str, str]:
@@ -37,8 +44,7 @@ def configured(shared_servers: SharedServers, kept: Kept) -> ConsoleBrowser:
     kept.made(("accounts", server.database), lambda: make_accounts(server.database))
     browser = browser_of(server.url)
     browser.log_in("administrator")
-    send(server, mdm("T02", nhs_number(), report_number()))
-    return browser
+    return server, browser
 
 
 def test_what_is_answered_is_that_of_the_tables(people: People) -> None:
@@ -92,7 +98,7 @@ def test_each_option_tells_where_it_comes_from(console_server: Server, people: P
     assert rows["console_idle_minutes"][:2] == ["15", "default"]
     assert "There is no policy" in page.words
     assert "Every code is accepted" in page.words
-    assert "Unknown codes met" not in page.words
+    assert "Unknown codes" not in page.words
 
 
 def test_the_policy_in_force_is_shown(guarded_people: People) -> None:
@@ -102,10 +108,10 @@ def test_the_policy_in_force_is_shown(guarded_people: People) -> None:
     assert "authenticated: no" in page.words
 
 
-def test_code_sets_flavours_systems_and_unknown_codes_are_shown(
-    configured: ConsoleBrowser,
+def test_code_sets_flavours_and_systems_are_shown_with_their_files(
+    configured: tuple[Server, ConsoleBrowser],
 ) -> None:
-    page = configured.get("/console/configuration")
+    page = configured[1].get("/console/configuration")
     assert "classCode (1)" in page.words
     assert "<b>&-1^^2.999.5" in page.words
     assert b"<b>" not in page.body
@@ -114,10 +120,30 @@ def test_code_sets_flavours_systems_and_unknown_codes_are_shown(
     assert "NHS" in systems
     assert "shipped" in systems
     assert "codes.toml, by the option code_sets" in page.words
-    (row,) = page.tree.xpath("//table[contains(caption, 'Unknown codes')]/tbody/tr")
-    assert [one.text_content() for one in row] == ["classCode", "1"]
-    refused = configured.get(page.link("refused messages"))
-    assert len(refused.tree.xpath("//tbody/tr")) == 1
+
+
+def test_unknown_codes_are_counted_by_whichever_door_they_came(
+    configured: tuple[Server, ConsoleBrowser],
+) -> None:
+    server, browser = configured
+    control_id = send(server, mdm("T02", nhs_number(), report_number()))
+    for _ in range(2):
+        with pytest.raises(TransactionRefused):
+            provide(server, somebody(), class_code=Code("<i>\u202e", "2.999.6", "Some"))
+    request = Request(f"{server.url}/fhir", BUNDLE.read_bytes(), _FHIR)
+    with pytest.raises(HTTPError, match="400"):
+        urlopen(request)
+    page = browser.get(browser.get("/console/configuration").link("Unknown codes that were met"))
+    rows = {
+        tuple(one.text_content() for one in row)[:4]: row for row in page.tree.xpath("//tbody/tr")
+    }
+    numbers = sorted(row[3] for row in rows)
+    assert ("<i>[U+202E]", "2.999.6", "classCode", "2") in rows
+    assert numbers == ["1", "1", "2"]
+    told = [browser.get(row.xpath(".//a/@href")[0]) for row in rows.values()]
+    assert sorted(one.heading.split()[-2] for one in told) == ["CARD-7", "ITI-41", "ITI-65"]
+    (by_message,) = [one for one in told if "CARD-7" in one.heading]
+    assert control_id in browser.get(by_message.link(f"MDM^T02 {control_id}")).heading
 
 
 @pytest.mark.parametrize("role", ["viewer", "clinician", "privacy"])

@@ -1,15 +1,26 @@
 """An integration engineer sees what was submitted, what was refused and why, and how feeds fare."""
 
 import http.client
+from collections.abc import Sequence
 
 import pytest
+from sqlalchemy import text
 
-from tests.console.browsing import ConsoleBrowser
+from tests.console.browsing import ConsoleBrowser, browser_of
 from tests.console.provided import provide, somebody
 from tests.console.test_messages import corrupt, send
-from tests.outgoing.conftest import until
 from tests.serving import Server
-from xds.client import TransactionRefused, new_oid
+from xds.accounts.accounts import Accounts
+from xds.client import (
+    Content,
+    DocumentSource,
+    ReportedError,
+    TransactionRefused,
+    entry_of,
+    new_oid,
+    submission_of,
+)
+from xds.database.access import Database
 
 People = dict[str, ConsoleBrowser]
 
@@ -25,27 +36,86 @@ def test_submissions_are_listed_the_latest_first(console_server: Server, people:
     )
 
 
-def test_a_refused_submission_is_listed_with_its_codes_and_what_they_are_of(
+def test_submissions_are_paged_and_tell_how_many_documents_they_have(
+    console_server: Server, people: People
+) -> None:
+    engineer, whose = people["integration"], somebody()
+    entries = [entry_of(whose, "text/plain") for _ in range(3)]
+    three = submission_of(entries)
+    with DocumentSource(console_server.repository_url) as source:
+        source.provide_and_register(
+            three, {one.entry_uuid: Content((b"text",), 4) for one in entries}
+        )
+    for _ in range(50):
+        provide(console_server, whose)
+    page = engineer.get("/console/submissions")
+    assert len(page.tree.xpath("//tbody/tr")) == 50
+    assert page.row("").endswith(" 1")
+    listed = engineer.get(page.link("Earlier ones"))
+    package = listed.tree.xpath("//tbody/tr[1]/th/a/@href")[0]
+    assert listed.row("").endswith(" 3")
+    assert len(engineer.get(package).tree.xpath("//tbody/tr")) == 3
+    assert engineer.get(listed.link("The latest")).row("") == page.row("")
+
+
+def test_a_refused_submission_is_listed_with_its_codes_and_contexts(
     console_server: Server, people: People
 ) -> None:
     engineer, unique_id = people["integration"], new_oid()
-    whose = somebody()
-    provide(console_server, whose, unique_id=unique_id)
+    told = refused(console_server, unique_id)
     with pytest.raises(TransactionRefused):
-        provide(console_server, whose, b"other", unique_id=unique_id)
-    with pytest.raises(TransactionRefused):
-        provide(console_server, whose, creation_time="yesterday")
-
-    def look() -> bool:
-        words = engineer.get("/console/submissions/refused").words
-        return "XDSNonIdenticalHash" in words and "creationTime" in words
-
-    until(look)
+        provide(console_server, somebody(), creation_time="yesterday", title="<b>x")
     page = engineer.get(engineer.get("/console/submissions").link("Refused"))
-    assert "ITI-41" in page.row("XDSNonIdenticalHash")
+    assert "ITI-41" in page.row(unique_id)
     assert "127.0.0.1" in page.row("creationTime")
-    for hidden in (whose.partition("^")[0], unique_id, "yesterday"):
-        assert hidden not in page.text
+    assert all(one.code_context in page.row(unique_id) for one in told)
+    (link,) = page.tree.xpath("//tbody/tr[contains(., $text)]/th/a/@href", text=unique_id)
+    one = engineer.get(link)
+    assert [row[0].text_content() for row in one.tree.xpath("//tbody/tr")] == [e.code for e in told]
+    assert all(error.code_context in one.words for error in told)
+    recorded = people["privacy"].get("/console/audit?transaction=ITI-41")
+    assert unique_id not in recorded.text
+
+
+def refused(server: Server, unique_id: str) -> Sequence[ReportedError]:
+    """Have a document refused because another one has its uniqueId; return what was told."""
+    whose = somebody()
+    provide(server, whose, unique_id=unique_id)
+    with pytest.raises(TransactionRefused) as caught:
+        provide(server, whose, b"other", unique_id=unique_id)
+    return caught.value.response.errors
+
+
+def test_who_is_limited_to_patients_has_no_refusals(console_server: Server) -> None:
+    database, password = Database(console_server.database), "correct horse battery staple"
+    try:
+        Accounts(database).put("limited-engineer", password, ["integration"], [somebody()])
+    finally:
+        database.close()
+    browser = browser_of(console_server.url)
+    assert browser.log_in("limited-engineer", password).heading == "Home"
+    for place in ("/console/submissions/refused", "/console/unknown-codes"):
+        assert browser.get(place).status == http.client.NOT_FOUND
+
+
+def test_refusals_are_forgotten_after_their_days(console_server: Server, people: People) -> None:
+    engineer, old, new = people["integration"], new_oid(), new_oid()
+    refused(console_server, old)
+    page = engineer.get("/console/submissions/refused")
+    (link,) = page.tree.xpath("//tbody/tr[contains(., $text)]/th/a/@href", text=old)
+    database = Database(console_server.database)
+    try:
+        with database.write() as connection:
+            connection.execute(text("UPDATE refusal SET at = at - 2678400000"))
+        assert engineer.get(link).status == http.client.NOT_FOUND
+        refused(console_server, new)
+        with database.read() as connection:
+            (errors,) = connection.scalars(text("SELECT errors FROM refusal")).all()
+    finally:
+        database.close()
+    assert new in errors
+    page = engineer.get("/console/submissions/refused")
+    assert len(page.tree.xpath("//tbody/tr")) == 1
 
 
 def test_feeds_are_shown_by_their_doors(console_server: Server, people: People) -> None:

@@ -153,6 +153,12 @@ class Visit:
             self.domain.audit_log.trail.record([record])
 
 
+def require_whole(visit: Visit) -> None:
+    """Raise PageNotFound for who is limited to some patients: records tell of others as well."""
+    if visit.logged_in.person.patients:
+        raise PageNotFound
+
+
 @dataclass(frozen=True, slots=True)
 class PageContent:
     """What a template is filled with."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from xds.console.pages.row import ConsolePage
+from xds.console.pages.row import KEY, ConsolePage
 from xds.console.views.incoming import feeds, messages, submissions
 
 INCOMING: Final = (
@@ -56,19 +56,14 @@ INCOMING: Final = (
         method="POST",
         parameters=("state", "verdict", "sender", "count"),
     ),
-    *(
-        ConsolePage(
-            path=f"/{title.lower()}",
-            operation=operation,
-            title=title,
-            template=f"{title.lower()}.html",
-            roles=roles,
-            menu=title,
-        )
-        for title, operation, roles in (
-            ("Submissions", submissions.show, submissions.READERS),
-            ("Feeds", feeds.show, feeds.READERS),
-        )
+    ConsolePage(
+        path="/submissions",
+        operation=submissions.show,
+        title="Submissions",
+        template="submissions.html",
+        roles=submissions.READERS,
+        parameters=("before",),
+        menu="Submissions",
     ),
     ConsolePage(
         path="/submissions/refused",
@@ -76,7 +71,30 @@ INCOMING: Final = (
         title="Refused submissions",
         template="submissions_refused.html",
         roles=submissions.READERS,
-        parameters=("after",),
+        parameters=("before",),
+    ),
+    ConsolePage(
+        path=f"/submissions/refused/{KEY}",
+        operation=submissions.show_refusal,
+        title="Refused submission",
+        template="submission_refused.html",
+        roles=submissions.READERS,
+    ),
+    ConsolePage(
+        path="/unknown-codes",
+        operation=submissions.show_unknown_codes,
+        title="Unknown codes",
+        template="unknown_codes.html",
+        roles=submissions.READERS,
+        menu="Unknown codes",
+    ),
+    ConsolePage(
+        path="/feeds",
+        operation=feeds.show,
+        title="Feeds",
+        template="feeds.html",
+        roles=feeds.READERS,
+        menu="Feeds",
     ),
 )
 """Messages, submissions and feeds, and what was refused."""

@@ -2,10 +2,8 @@
 
 from typing import Final
 
-from xds.console.pages.row import ConsolePage
+from xds.console.pages.row import KEY, ConsolePage
 from xds.console.views.outgoing import destinations, outbound, queue, subscriptions
-
-_KEY: Final = "{key:int(min=1, max=9223372036854775807)}"
 
 OUTGOING: Final = (
     ConsolePage(
@@ -53,7 +51,7 @@ OUTGOING: Final = (
         menu="Subscriptions",
     ),
     ConsolePage(
-        path=f"/subscriptions/{_KEY}",
+        path=f"/subscriptions/{KEY}",
         operation=subscriptions.show,
         title="Subscription",
         template="subscription.html",
@@ -61,7 +59,7 @@ OUTGOING: Final = (
     ),
     *(
         ConsolePage(
-            path=f"/subscriptions/{_KEY}/{name}",
+            path=f"/subscriptions/{KEY}/{name}",
             operation=operation,
             title="Subscription",
             template="subscription.html",

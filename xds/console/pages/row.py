@@ -21,6 +21,8 @@ READERS: Final = frozenset(
 PRIVACY: Final = frozenset({ConsoleRole.PRIVACY})
 NOBODY: Final[frozenset[ConsoleRole]] = frozenset()
 """No role is asked for: the pages of those who have not logged in."""
+KEY: Final = "{key:int(min=1, max=9223372036854775807)}"
+"""A number by which the database knows a row, in a path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Final
 from xds.audit import anchor, audit_log, chain
 from xds.audit.chain import Link
 from xds.console.views.audit import records
-from xds.console.visits import Answer, PageContent, Visit
+from xds.console.visits import Answer, PageContent, Visit, require_whole
 
 CHECKED: Final = 5_000
 """Records that are checked at once."""
@@ -14,13 +14,13 @@ CHECKED: Final = 5_000
 
 def show(visit: Visit) -> Answer:
     """Show where the chain begins and ends, and from where it can be checked."""
-    records.require_whole(visit)
+    require_whole(visit)
     return _content(visit)
 
 
 def verify(visit: Visit) -> Answer:
     """Check a part of the chain: the latest records, or those from the beginning or a record on."""
-    records.require_whole(visit)
+    require_whole(visit)
     given = visit.given
     ends = []
     if text := given["end"].strip():

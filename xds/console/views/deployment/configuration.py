@@ -1,7 +1,5 @@
 """Configuration: the options with where they come from, and what the files that they name say."""
 
-import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import groupby
@@ -9,10 +7,8 @@ from typing import Final
 
 from xds.accounts.roles import ConsoleRole
 from xds.console.visits import Answer, PageContent, Visit
-from xds.messaging import operations
 from xds.messaging.flavours.reading import FlavourError, read_flavours
 from xds.messaging.flavours.table import FlavourRow
-from xds.messaging.operations import MessageSelection
 from xds.metadata.code_sets import SCHEMES
 from xds.metadata.systems import System, Systems
 from xds.security.policy import PolicyRule
@@ -21,10 +17,6 @@ from xds.security.policy_interceptor import PolicyInterceptor
 READERS: Final = frozenset({ConsoleRole.INTEGRATION, ConsoleRole.OPERATOR})
 _MOST_CODES: Final = 200
 """Codes of one attribute that are shown."""
-_LOOKED_AT: Final = 500
-"""Refused messages that are looked at for unknown codes."""
-_UNKNOWN: Final = re.compile(r"(\w+) codes_of_the_domain")
-"""What a message was refused for, as its record has it: the attribute and the rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +54,7 @@ def show(visit: Visit) -> Answer:
             "flavour_problem": problem,
             "rules": [_rule(one) for one in _rules(visit)],
             "has_policy": visit.console.config.policy is not None,
-            "unknown": _unknown_codes(visit) if visit.has(ConsoleRole.INTEGRATION) else None,
-            "looked_at": _LOOKED_AT,
+            "sees_unknown": visit.has(ConsoleRole.INTEGRATION),
         }
     )
 
@@ -129,18 +120,3 @@ def _rule(rule: PolicyRule) -> ShownRule:
     if rule.authenticated is False:
         asked.append(("authenticated", "no"))
     return ShownRule(rule.name, "permit" if rule.permits else "deny", asked)
-
-
-def _unknown_codes(visit: Visit) -> list[tuple[str, int]]:
-    """Count the latest messages that were refused for unknown codes, by the attribute.
-
-    The codes themselves are not kept, but for the message. What is refused by SOAP and FHIR is
-    told in the log and counted nowhere.
-    """
-    counts: Counter[str] = Counter()
-    with visit.domain.database.read() as connection:
-        refused = operations.find(connection, MessageSelection(states=("refused",)), _LOOKED_AT)
-    for message in refused:
-        reasons = "\n".join(finding.reason for finding in message.outcome.findings)
-        counts.update(set(_UNKNOWN.findall(reasons)))
-    return counts.most_common()

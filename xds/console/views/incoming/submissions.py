@@ -1,37 +1,35 @@
 """Submissions: the SubmissionSets registered last, and what was refused, with why."""
 
-import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
-from urllib.parse import urlencode
+from typing import Any, Final
 
 from xds.accounts.roles import ConsoleRole
-from xds.audit import searching
-from xds.audit.record import AuditRecord, milliseconds
-from xds.audit.searching import RecordFilter, RecordPosition
 from xds.console.views import shown
-from xds.console.views.acting import SHOWN, record
-from xds.console.visits import Answer, PageContent, Visit
-from xds.metadata.catalogue import CATALOGUE, ITI_66, TransactionKind
+from xds.console.views.acting import SHOWN, number_of, place, record
+from xds.console.visits import Answer, PageContent, PageNotFound, Visit, require_whole
+from xds.messaging import operations
+from xds.messaging.operations import MessageSelection
+from xds.metadata.catalogue import CATALOGUE, ITI_66
 from xds.metadata.criteria import equal
-from xds.metadata.objects import SubmissionSet
+from xds.metadata.objects import DocumentEntry, SubmissionSet
+from xds.refusals import kept
+from xds.refusals.keeper import DAY
 from xds.registry import events
+from xds.registry.events import Event
 from xds.security.details import QueryDetails, distinct
 from xds.security.errors import AccessDenied
 
 READERS: Final = frozenset({ConsoleRole.INTEGRATION})
-SUBMITTING: Final = frozenset(
-    row.name
-    for row in CATALOGUE
-    if row.kind in (TransactionKind.SUBMIT, TransactionKind.UPDATE, TransactionKind.REMOVE)
-)
-"""The transactions that change what is registered."""
 _LOOKED_AT: Final = 1_000
-"""Of the latest events, so many are looked at for SubmissionSets."""
-_RECORDS: Final = 500
-"""Records of refusals that one page looks at."""
-_AFTER: Final = re.compile(r"(\d{1,15})\.(\d{1,18})", re.ASCII)
+"""Events that one page looks at for SubmissionSets."""
+_ERRORS: Final = 3
+"""Errors of a refusal that the list shows."""
+_CODES: Final = 500
+"""Unknown codes on one page."""
+_MESSAGES: Final = 10
+_BY_MESSAGES: Final = frozenset(row.name for row in CATALOGUE if row.hl7v2)
 _UUID_URN: Final = "urn:uuid:"
 
 
@@ -47,45 +45,44 @@ class ShownSubmission:
     source: str
     content: str
     """Of what kind it is: the display of contentTypeCode."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShownRefusal:
-    """A refused submission in the list: no patient is named."""
-
-    at: int
-    """Milliseconds since 1970."""
-    transaction: str
-    is_failure: bool
-    """Whether it was the server that could not, not the request that was wrong."""
-    who: str
-    address: str
-    reasons: tuple[str, ...]
-    """The code of each error, and what was wrong by which rule."""
+    documents: int
+    """How many it holds that the person may know of."""
 
 
 def show(visit: Visit) -> Answer:
-    """Show the SubmissionSets registered last."""
-    return PageContent({"submissions": list(_registered(visit)), "looked_at": _LOOKED_AT})
+    """Show the SubmissionSets registered last, or those before an event."""
+    before = number_of(visit.given["before"])
+    looked_at = visit.domain.registry.latest_events(_LOOKED_AT, before)
+    registered = [one for one in looked_at if _is_submission(one)][-SHOWN:]
+    older = registered[0] if len(registered) == SHOWN else next(iter(looked_at), None)
+    return PageContent(
+        {
+            "submissions": list(_found(visit, registered)),
+            "older": place("/submissions", before=str(older.number)) if older else "",
+            "newest": bool(before),
+        }
+    )
 
 
-def _registered(visit: Visit) -> Iterator[ShownSubmission]:
+def _is_submission(one: Event) -> bool:
+    return one.kind == events.REGISTERED and one.object_kind == SubmissionSet.__name__
+
+
+def _found(visit: Visit, registered: Sequence[Event]) -> Iterator[ShownSubmission]:
     try:
         with visit.passing(ITI_66.name) as access:
             access.details = QueryDetails("List", lambda: "_sort=-_lastUpdated")
-            uuids = [
-                one.entry_uuid
-                for one in visit.domain.registry.latest_events(_LOOKED_AT)
-                if one.kind == events.REGISTERED and one.object_kind == SubmissionSet.__name__
-            ][-SHOWN:]
+            uuids = [one.entry_uuid for one in registered if one.entry_uuid]
             with visit.domain.registry.view(access.visible) as view:
-                found = view.find(SubmissionSet, [equal("entry_uuid", filter(None, uuids))])
+                found = view.find(SubmissionSet, [equal("entry_uuid", uuids)])
+                members = view.members([one.found.entry_uuid for one in found])
             patients = distinct(one.found.patient_id for one in found)
             access.details = QueryDetails(
                 "List", lambda: "_sort=-_lastUpdated", lambda: patients, results=len(found)
             )
     except AccessDenied:
         return
+    documents = Counter(one.holder for one in members if one.kind is DocumentEntry)
     for one in sorted(found, key=lambda one: one.number, reverse=True):
         thing = one.content
         people = (author.person for author in thing.author)
@@ -96,6 +93,7 @@ def _registered(visit: Visit) -> Iterator[ShownSubmission]:
             "; ".join([*shown.institutions(thing.author), *_names(people)]),
             thing.source_id or "",
             shown.code(thing.content_type_code),
+            documents[one.found.entry_uuid],
         )
 
 
@@ -108,31 +106,56 @@ def _names(people: Iterator[tuple[str, ...]]) -> Iterator[str]:
 
 
 def show_refused(visit: Visit) -> Answer:
-    """Show the submissions that were refused, the latest first, as the audit records have them."""
-    is_audited = visit.domain.audit_log is not None
-    found = _AFTER.fullmatch(visit.given["after"])
-    after = RecordPosition(int(found[1]), int(found[2])) if found else None
+    """Show the submissions that were refused, the latest first, as their senders were told."""
+    require_whole(visit)
+    before = number_of(visit.given["before"])
     with visit.domain.database.read() as connection:
-        page = searching.page(connection, RecordFilter(failed=True), _RECORDS, after)
-    refused = [_refusal(one) for one in page.records if one.transaction in SUBMITTING]
+        found = kept.refusals(connection, _since(visit, connection), SHOWN + 1, before)
     record(visit, "See refused submissions", "refused submissions")
-    older = f"?{urlencode({'after': f'{page.next.at}.{page.next.key}'})}" if page.next else ""
+    older = str(found[SHOWN - 1].key) if len(found) > SHOWN else ""
     return PageContent(
         {
-            "refused": refused,
-            "older": older,
-            "newest": bool(after),
-            "is_audited": is_audited,
+            "refused": found[:SHOWN],
+            "most": _ERRORS,
+            "older": place("/submissions/refused", before=older) if older else "",
+            "newest": bool(before),
+            "days": visit.console.config.refusals_kept_days,
         }
     )
 
 
-def _refusal(one: AuditRecord) -> ShownRefusal:
-    return ShownRefusal(
-        at=milliseconds(one.at),
-        transaction=one.transaction,
-        is_failure=one.outcome > 4,
-        who=(one.actor.user_name if one.actor else "") or one.node,
-        address=one.address,
-        reasons=tuple(one.description.split("; ")),
+def show_refusal(visit: Visit) -> Answer:
+    """Show one refused submission: every error that is kept, and the message where it was one."""
+    require_whole(visit)
+    with visit.domain.database.read() as connection:
+        found = kept.one(connection, _since(visit, connection), int(visit.path["key"]))
+        if found is None:
+            raise PageNotFound
+        named = []
+        if found.transaction in _BY_MESSAGES and found.message:
+            selection = MessageSelection(name=found.message)
+            named = list(operations.find(connection, selection, _MESSAGES))
+    record(visit, "See a refused submission", f"refusal {found.key}")
+    return PageContent({"refusal": found, "messages": named})
+
+
+def show_unknown_codes(visit: Visit) -> Answer:
+    """Show the codes that were refused as none of the affinity domain, the most frequent first."""
+    require_whole(visit)
+    with visit.domain.database.read() as connection:
+        found = kept.unknown_codes(connection, _since(visit, connection), _CODES + 1)
+    registry = visit.domain.registry_here
+    return PageContent(
+        {
+            "codes": found[:_CODES],
+            "has_more": len(found) > _CODES,
+            "days": visit.console.config.refusals_kept_days,
+            "has_code_sets": registry is None or bool(registry.policy.code_sets.codes),
+        }
     )
+
+
+def _since(visit: Visit, connection: Any) -> int:
+    """Return since when refusals are kept: milliseconds since 1970."""
+    now = visit.domain.database.milliseconds(connection)
+    return now - visit.console.config.refusals_kept_days * DAY
