@@ -9,7 +9,7 @@ from xds import channels, logs, schema_validation, subscribers, trace_context, t
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.console import application as console_application
-from xds.console.pages.table import PAGES
+from xds.console.pages.table import GROUPS
 from xds.console.rendering import ROOT as CONSOLE
 from xds.content.forms import table as form_table
 from xds.content.inspection import inspecting
@@ -105,7 +105,7 @@ def create_app(
         operations = message_operations(domain, config)
         sender = channels.outbound_sender(config, domain.database)
         console = console_application.create(
-            PAGES, domain, config, operations, sender, interactions
+            GROUPS, domain, config, operations, sender, interactions
         )
     dispatch = _Dispatch(endpoints, fhir, messages, console, plain)
     served = OneHost(KnownNodes(dispatch, _proxies(config)))

@@ -96,6 +96,7 @@ def pictures(server: Server, whose: str, folder: Path) -> None:
         page.frame_locator("iframe").get_by_text("Genetic").first.wait_for()
         page.get_by_role("heading", name="Blood count").evaluate("one => one.scrollIntoView()")
         take(page, folder / "document.png")
+        page.get_by_role("navigation").get_by_text("Coming in").click()
         page.get_by_role("link", name="Messages", exact=True).click()
         take(page, folder / "messages.png")
         page.goto(f"{server.url}/console/activity")

@@ -7,7 +7,7 @@ where it comes from a page of the same origin and brings back a token that page 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import falcon
@@ -22,7 +22,7 @@ from xds.accounts.vouched import RoleTable
 from xds.affinity_domain import AffinityDomain
 from xds.config import Config
 from xds.console import cookies, failures
-from xds.console.pages.row import ConsolePage
+from xds.console.pages.row import ConsolePage, PageGroup
 from xds.console.rendering import ROOT, environment
 from xds.console.sending import PageSending, is_compressible, send_bytes, send_page
 from xds.console.static_files import StaticFile, static_files
@@ -67,7 +67,7 @@ _YEAR: Final = 31_536_000
 
 
 def create(
-    pages: Sequence[ConsolePage],
+    groups: Sequence[PageGroup],
     domain: AffinityDomain,
     config: Config,
     messages: MessageOperations | None,
@@ -76,20 +76,19 @@ def create(
 ) -> WSGIApplication:
     """Return the application for every path below /console.
 
-    ``pages`` are its pages and actions; ``messages`` files some again, ``sender`` writes those that
-    go out; ``interactions`` are the
-    rows of the FHIR services.
+    ``groups`` have its pages and actions; ``messages`` files some again, ``sender`` writes those
+    that go out; ``interactions`` are the rows of the FHIR services.
     """
     names, files = static_files()
     console = _console(domain, config, messages, sender, interactions)
-    browser = _Browser(pages, console, environment(names))
+    browser = _Browser(groups, console, environment(names))
     application = falcon.App(media_type=falcon.MEDIA_HTML)
     application.req_options.strip_url_path_trailing_slash = True
     for kind in (Exception, falcon.HTTPError):
         application.add_error_handler(kind, browser.tell)
     application.add_route(f"{ROOT}/static/{{name}}", _Static(files))
     rows: dict[str, dict[str, ConsolePage]] = {}
-    for row in pages:
+    for row in (row for group in groups for row in group.rows):
         rows.setdefault(row.path.rstrip("/"), {})[row.method] = row
     for path, methods in rows.items():
         application.add_route(ROOT + path, _PageResource(browser, methods))
@@ -169,11 +168,32 @@ class _Static:
             response.data = found.plain
 
 
+class MenuLink(NamedTuple):
+    """A page in the navigation."""
+
+    name: str
+    url: str
+    is_here: bool
+
+
+class MenuGroup(NamedTuple):
+    """Pages in the navigation; one alone has no title."""
+
+    title: str
+    links: Sequence[MenuLink]
+    is_here: bool
+    """Whether the present page is one of them, or belongs to one."""
+
+
+def _is_below(path: str, page: str) -> bool:
+    return path == page or path.startswith(f"{page}/")
+
+
 @dataclass(frozen=True, slots=True)
 class _Browser:
     """Reads what browsers send, and gives them pages."""
 
-    pages: Sequence[ConsolePage]
+    groups: Sequence[PageGroup]
     console: Console
     templates: Environment
 
@@ -331,20 +351,30 @@ class _Browser:
         response.status = content.status
         send_page(response, text, sending)
 
-    def _menu(self, session: Session | None, path: str) -> Sequence[tuple[str, str, bool]]:
-        """Return the pages of the navigation: name, URL, and whether it is the present one."""
+    def _menu(self, session: Session | None, path: str) -> Sequence[MenuGroup]:
+        """Return the navigation: what stands alone, and groups of several pages."""
+        found: list[MenuGroup] = []
         if session is None:
-            return ()
+            return found
         here = path.removeprefix(ROOT) or "/"
-        return [
-            (row.menu, ROOT + row.path, row.path == here)
-            for row in self.pages
-            if row.menu and row.is_for(session.person.roles)
-        ]
+        for group in self.groups:
+            links = [
+                MenuLink(row.menu, ROOT + row.path, row.path == here)
+                for row in group.rows
+                if row.menu and row.is_for(session.person.roles)
+            ]
+            if group.title and len(links) > 1:
+                is_within = any(row.path != "/" and _is_below(here, row.path) for row in group.rows)
+                found.append(MenuGroup(group.title, links, is_within))
+            else:
+                found += [MenuGroup("", [one], one.is_here) for one in links]
+        return found
 
     def _searches(self, session: Session) -> bool:
         """Tell whether somebody has a search box."""
-        return any(row.path == "/search" and row.is_for(session.person.roles) for row in self.pages)
+        roles = session.person.roles
+        rows = (row for group in self.groups for row in group.rows)
+        return any(row.path == "/search" and row.is_for(roles) for row in rows)
 
     def tell(
         self, request: falcon.Request, response: falcon.Response, error: Exception, _: Any

@@ -1,4 +1,4 @@
-"""AUDIT and SERVER: the rows of who has done what, and of what the server is."""
+"""AUDIT, LOOKING and DEPLOYMENT: who has done what, charts and queries, what the server is."""
 
 from typing import Final
 
@@ -63,7 +63,7 @@ AUDIT: Final = (
 )
 """The audit records, and the chain that they stand in."""
 
-SERVER: Final = (
+LOOKING: Final = (
     ConsolePage(
         path="/activity",
         operation=activity.show,
@@ -90,6 +90,10 @@ SERVER: Final = (
         method="POST",
         parameters=workbench.ASKED,
     ),
+)
+"""Charts, and the query workbench."""
+
+DEPLOYMENT: Final = (
     ConsolePage(
         path="/conformance",
         operation=conformance.show,
@@ -114,4 +118,4 @@ SERVER: Final = (
         menu="Configuration",
     ),
 )
-"""Charts, the workbench, and what this deployment is."""
+"""What this deployment answers, and how it is configured."""

@@ -50,3 +50,11 @@ class ConsolePage:
         if not self.roles or ConsoleRole.ADMINISTRATOR in held:
             return True
         return not self.roles.isdisjoint(held)
+
+
+@dataclass(frozen=True, slots=True)
+class PageGroup:
+    """Rows that stand together in the navigation, below a title where there is one."""
+
+    title: str
+    rows: tuple[ConsolePage, ...]

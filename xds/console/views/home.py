@@ -12,6 +12,7 @@ from xds.console.visits import Answer, PageContent, Visit
 from xds.database.errors import DatabaseUnavailable
 from xds.messaging import records
 from xds.messaging.outbound import operations as destinations
+from xds.messaging.outbound.records import CHANNEL
 from xds.metadata.attributes import Code
 from xds.metadata.catalogue import ITI_67
 from xds.metadata.criteria import Comparison, Operator
@@ -118,7 +119,10 @@ def _tallies(visit: Visit) -> Iterator[Tally]:
             to = place("/messages", state=state) if visit.has(*messages.READERS) else ""
             yield Tally(f"Messages {state}", found.count, to, state != "held", found.oldest)
         is_operator = visit.has(ConsoleRole.OPERATOR)
+        not_taken = destinations.not_taken(connection)
         for name, waits in sorted(queue.states(connection).items()):
+            if name == CHANNEL and not_taken:
+                continue  # they are counted by destination below
             to = place("/queue", channel=name) if is_operator else ""
             told = f"Deliveries of {name} that wait"
             yield Tally(told, waits.waiting, to, oldest=waits.oldest, most=queue.MOST_OF_CHANNEL)
@@ -126,7 +130,7 @@ def _tallies(visit: Visit) -> Iterator[Tally]:
             told = f"Deliveries of {name} given up"
             yield Tally(told, waits.dead, to, needs=True, most=queue.MOST_OF_CHANNEL)
         sees = visit.has(ConsoleRole.OPERATOR, ConsoleRole.INTEGRATION)
-        for name, left in sorted(destinations.not_taken(connection).items()):
+        for name, left in sorted(not_taken.items()):
             to = f"/destinations/{name}" if sees else ""
             yield Tally(f"Messages to {name} that wait", left.waiting, to, oldest=left.oldest)
             to = f"/destinations/{name}?state=dead" if sees else ""

@@ -92,6 +92,8 @@ class ShownIdentifier:
     domain: str
     """The name of who assigned it, else its OID."""
     cx: str
+    oid: str = ""
+    """Of who assigned it."""
 
 
 def identifier(cx: str) -> ShownIdentifier:
@@ -103,8 +105,8 @@ def identifier(cx: str) -> ShownIdentifier:
     oid = parsed.assigning_authority
     if oid == NHS_NUMBER:
         number = re.sub(r"^(\d{3})(\d{3})(\d{4})$", r"\1 \2 \3", parsed.id_number)
-        return ShownIdentifier(number, "NHS number", cx)
-    return ShownIdentifier(parsed.id_number, oid, cx)
+        return ShownIdentifier(number, "NHS number", cx, oid)
+    return ShownIdentifier(parsed.id_number, oid, cx, oid)
 
 
 @dataclass(frozen=True, slots=True)

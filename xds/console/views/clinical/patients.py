@@ -14,7 +14,8 @@ from xds.console.views import shown
 from xds.console.visits import Answer, PageContent, PageNotFound, SeeOther, Visit
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_67, ITI_78
-from xds.metadata.criteria import Criterion, before, equal, since
+from xds.metadata.criteria import Comparison, Criterion, Operator, before, equal, since
+from xds.metadata.datatypes import is_oid
 from xds.metadata.objects import DocumentEntry
 from xds.registry import patient_links
 from xds.registry.queries.search import Order, Page
@@ -37,7 +38,16 @@ CODED: Final = {
     "setting": ("practice_setting_code", "Practice setting"),
 }
 """What documents can be chosen by that is coded, by the parameter."""
-FILTERS: Final = (*CODED, "status", "format", "organisation", "since", "until")
+FILTERS: Final = (
+    *CODED,
+    "status",
+    "format",
+    "organisation",
+    "source",
+    "repository",
+    "since",
+    "until",
+)
 _STATUSES: Final = {"approved": v.APPROVED, "deprecated": v.DEPRECATED}
 
 
@@ -86,7 +96,7 @@ def show(visit: Visit) -> Answer:
         access.details = _details(visit, known.patient_id)
         with visit.domain.registry.view(access.visible) as view:
             documents = _documents(view, [_of(known), *_criteria(visit)], start)
-            facets = list(_facets(view, known))
+            facets = list(_facets(visit, view, known))
         withheld = _withheld(visit, access, known)
     return PageContent(
         {
@@ -149,6 +159,10 @@ def _criteria(visit: Visit) -> Iterator[Criterion]:
         yield equal("author_institution", [given["organisation"]])
     if given["format"]:
         yield equal("format_code", [given["format"]])
+    if given["repository"]:
+        yield equal("repository_unique_id", [given["repository"]])
+    if is_oid(given["source"]):
+        yield Comparison("source_patient_id", Operator.LIKE, (f"%&{given['source']}&ISO",))
     for parameter, compare in (("since", since), ("until", before)):
         if re.fullmatch(r"\d{4}-\d\d-\d\d", given[parameter], re.ASCII):
             yield compare("creation_time", given[parameter].replace("-", ""))
@@ -177,8 +191,12 @@ def listed(one: Found[DocumentEntry]) -> ListedDocument:
     )
 
 
-def _facets(view: RegistryView, known: KnownPatient) -> Iterator[Facet]:
-    """Yield what the newest documents of the patient can be chosen by."""
+def _facets(visit: Visit, view: RegistryView, known: KnownPatient) -> Iterator[Facet]:
+    """Yield what the newest documents of the patient can be chosen by.
+
+    The source is who assigned the id that the patient has there (sourcePatientId).
+    """
+    named = {one.oid: one.name for one in visit.domain.systems.rows}
     found = view.find(DocumentEntry, [_of(known)], order=_NEWEST, page=Page(0, _FACETED))
     counts: dict[str, Counter[tuple[str, str]]] = {}
 
@@ -196,8 +214,13 @@ def _facets(view: RegistryView, known: KnownPatient) -> Iterator[Facet]:
         for author in entry.author:
             for text in author.institution:
                 count("organisation", text, text.partition("^")[0])
+        if entry.repository_unique_id:
+            count("repository", entry.repository_unique_id, entry.repository_unique_id)
+        if source := shown.identifier(entry.source_patient_id or "").oid:
+            count("source", source, named.get(source, source))
     names = {**{one: name for one, (_, name) in CODED.items()}, "format": "Format"}
-    for parameter, name in {**names, "organisation": "Organisation"}.items():
+    names |= {"organisation": "Organisation", "source": "Source", "repository": "Repository"}
+    for parameter, name in names.items():
         ordered = sorted(counts.get(parameter, Counter()).items(), key=lambda one: one[0][1])
         yield Facet(
             parameter, name, tuple(FacetChoice(*which, number) for which, number in ordered)
