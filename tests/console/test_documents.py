@@ -69,6 +69,7 @@ def test_documents_come_newest_first_and_can_be_chosen(
         patient_id,
         title="Report",
         creation_time="20240301101500",
+        source_patient_id=cx("L1", "2.999.7.1"),
         type_code=kind,
         author=(lab,),
     )
@@ -85,12 +86,17 @@ def test_documents_come_newest_first_and_can_be_chosen(
     }
     assert "Laboratory report (1)" in chosen["type"]
     assert "Genomics (1)" in chosen["organisation"]
+    assert "2.999.7.1 (1)" in chosen["source"]
+    (repository,) = [one.partition(" ")[0] for one in chosen["repository"] if "(3)" in one]
     for query, titles in (
         ("type=lab%5E%5E2.999.5", ["Report"]),
         ("since=2023-02-01", ["Report", "Middle"]),
         ("until=2023-01-01", ["Old"]),
         ("status=deprecated", []),
         ("organisation=Genomics%5E%5E%5E%5E%5E%262.999.1%26ISO%5E%5E%5E%5E1", ["Report"]),
+        ("source=2.999.7.1", ["Report"]),
+        (f"repository={repository}", ["Report", "Middle", "Old"]),
+        ("repository=2.999.77", []),
         ("type=nothing", []),
         ("since=tomorrow&until=%00&start=-1&class=", ["Report", "Middle", "Old"]),
     ):

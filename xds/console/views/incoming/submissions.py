@@ -53,8 +53,13 @@ def show(visit: Visit) -> Answer:
     """Show the SubmissionSets registered last, or those before an event."""
     before = number_of(visit.given["before"])
     looked_at = visit.domain.registry.latest_events(_LOOKED_AT, before)
-    registered = [one for one in looked_at if _is_submission(one)][-SHOWN:]
-    older = registered[0] if len(registered) == SHOWN else next(iter(looked_at), None)
+    every = [one for one in looked_at if _is_submission(one)]
+    registered = every[-SHOWN:]
+    older = None
+    if len(every) > SHOWN:
+        older = registered[0]
+    elif looked_at and looked_at[0].number > 1:
+        older = looked_at[0]
     return PageContent(
         {
             "submissions": list(_found(visit, registered)),
