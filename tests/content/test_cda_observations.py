@@ -69,7 +69,7 @@ def test_what_is_around_a_result() -> None:
     assert found.group == "Electrolytes"
     assert found.specimen is not None
     assert found.specimen.type == Code("119297000", SNOMED, "Blood specimen")
-    assert found.specimen.identifiers == ("2.999.6.1^S-1",)
+    assert found.specimen.identifiers == ("S-1^^^&2.999.6.1&ISO",)
     assert (found.specimen.collected, found.specimen.received) == (
         "20260612071500",
         "20260612083000",
@@ -87,7 +87,10 @@ def test_what_was_found_in_an_isolate_belongs_to_the_organism() -> None:
     found = result("Ampicillin [Susceptibility]")
     assert found.group == ISOLATE
     assert found.specimen is not None
-    assert (found.specimen.text, found.specimen.identifiers) == (ISOLATE, ("2.999.6.2^ISO-1",))
+    assert (found.specimen.text, found.specimen.identifiers) == (
+        ISOLATE,
+        ("ISO-1^^^&2.999.6.2&ISO",),
+    )
     assert found.specimen.collected == "20260612071500", "that of the urine that it grew from"
     assert found.category == Code("18725-2", LOINC, "Microbiology studies"), "not the leaf's"
 

@@ -17,7 +17,7 @@ from xds.metadata import datatypes
 from xds.metadata.objects import Code
 from xds.registry.storage.observations import NewObservation
 
-READER: Final = 1
+READER: Final = 2
 """Counted up when readers find more: then documents are read again by ``xds observations fill``."""
 MOST_OBSERVATIONS: Final = 10_000
 """Of one document; it is not read where it has more, which no report has."""

@@ -197,6 +197,7 @@ class ObservationSpecimen:
     type: Code | None = None
     text: str = ""
     identifiers: Sequence[str] = ()
+    """In the form of a CX."""
     collected: str = ""
     received: str = ""
 

@@ -38,6 +38,7 @@ from xds.content.summary.model import (
 )
 from xds.content.summary.sections import SummarySectionRow
 from xds.fhir.r4.resource import Resource
+from xds.metadata.objects import Code
 from xds.on_demand.forms import FormRequest, FormSource, NotConvertible
 
 _MOST_BYTES: Final = 16 << 20
@@ -328,9 +329,14 @@ def _identity(found: ContentObservation) -> tuple[object, ...]:
         *name,
         found.time,
         found.group.casefold() if code is None else "",
-        tuple((one.kind, one.text, one.number, one.comparator, one.unit) for one in found.values),
+        # CDA has a value with one bound as a range, FHIR as a quantity
+        tuple((one.text, one.comparator, one.unit, _code_of(one.code)) for one in found.values),
         specimen.text.casefold() if specimen is not None else "",
     )
+
+
+def _code_of(code: Code | None) -> tuple[str, str]:
+    return (code.code, code.coding_scheme) if code is not None else ("", "")
 
 
 def _identity_of(found: ContentStatement) -> tuple[object, ...]:

@@ -5,6 +5,7 @@ from typing import Final
 
 from xds.content import cda_values as hl7
 from xds.content.cda_values import NS, Element
+from xds.content.reading.cda.parties import cx
 from xds.content.reading.cda.source import CdaSource
 from xds.content.reading.model import ObservationSpecimen
 
@@ -57,7 +58,7 @@ def _named(
     return ObservationSpecimen(
         type=source.code(code) or next(source.translations(code), None),
         text=source.words(code) or name,
-        identifiers=tuple(map(str, hl7.identifiers(hl7.each(role, "id")))),
+        identifiers=cx(role),
         collected=collected,
         received=received,
     )

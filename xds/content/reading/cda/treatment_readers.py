@@ -6,6 +6,7 @@ from typing import Final
 
 from xds.content import cda_values as hl7
 from xds.content.cda_values import NS, Element
+from xds.content.reading.cda.parties import cx
 from xds.content.reading.cda.statement_codes import (
     NONE_KNOWN,
     OF_MEDICATION,
@@ -215,7 +216,6 @@ def devices(reader: StatementReader, statement: Element) -> Statements:
         if named is None or is_negated(statement):
             continue
         name, code, translations = named
-        ids = hl7.identifiers(hl7.each(role, "id"))
         yield reader.statement(
             "device",
             statement,
@@ -226,11 +226,7 @@ def devices(reader: StatementReader, statement: Element) -> Statements:
             status=_of_device(reader, statement),
             site=reader.code(statement, "targetSiteCode"),
             maker=text_of(role, "scopingEntity/desc"),
-            identifiers=tuple(
-                f"{one.extension}^^^&{one.root}&ISO" if one.is_cx else str(one)
-                for one in ids
-                if one.extension or one.root != _UDI
-            ),
+            identifiers=tuple(one for one in cx(role) if one != _UDI),
         )
 
 
