@@ -90,7 +90,9 @@ def test_results_are_read_again_as_they_were() -> None:
     ]
     after = list(read(made(*sources), "text/xml").observations())
     assert [_plain(one) for one in after] == [_plain(one) for one in before]
-    documents = texts(made(*sources), "//c:observation/c:reference/c:externalDocument/c:id/@root")
+    documents = texts(
+        made(*sources), "//c:entry/c:observation/c:reference/c:externalDocument/c:id/@root"
+    )
     assert set(documents) <= {one.entry.unique_id for one in sources}
     assert len(documents) == len(after)
 

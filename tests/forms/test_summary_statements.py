@@ -207,12 +207,56 @@ def test_the_cda_has_them_as_entries() -> None:
         replace(one, dosage="", notes=tuple(filter(None, (one.dosage, *one.notes))))
         for one in _statements(DATA)
     ]
-    assert sorted(_statements(data), key=repr) == sorted(before, key=repr)
+    after = _statements(data)
+    assert [one for one in before if one not in after] == []
+    assert len(after) == len(before) + 5, "and those of the record"
     for code in SECTIONS:
         entries = f"//c:section[c:code/@code='{code}']/c:entry"
         count = len(texts(data, f"{entries}//@typeCode[.='DRIV']"))
         assert count
         assert len(texts(data, f"{entries}//c:externalDocument/@classCode")) == count
+
+
+def test_resources_are_entries_of_the_cda() -> None:
+    """What is read of the FHIR document that is made of a CDA is what the CDA states."""
+    before = _statements(DATA)
+    after = _statements(made_cda(source(json.dumps(care()).encode(), JSON)))
+    assert sorted(map(_compared, after), key=repr) == sorted(map(_compared, before), key=repr)
+
+
+def _compared(found: ContentStatement) -> ContentStatement:
+    """Return a statement without what FHIR says in another way, or in words."""
+    is_refuted = found.is_negated and found.kind in ("allergy", "condition")
+    return replace(
+        found,
+        status="" if is_refuted else found.status,
+        dosage="",
+        performer="",
+        notes=tuple(one for one in found.notes if not re.match(r"[0-9 -]+(ug|mg|mL)", one)),
+    )
+
+
+def test_what_is_not_certain_is_no_entry() -> None:
+    bundle = json.loads(RECORD)
+    for entry in bundle["entry"]:
+        resource = entry["resource"]
+        if resource["resourceType"] in ("Condition", "AllergyIntolerance"):
+            resource["verificationStatus"] = {
+                "coding": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/condition-ver-status",
+                        "code": "unconfirmed",
+                    }
+                ]
+            }
+    data = made_cda(source(json.dumps(bundle).encode(), JSON))
+    assert {one.kind for one in _statements(data)} == {"medication", "immunization", "procedure"}
+    assert {one.kind for one in _statements(made_cda(source(RECORD, JSON)))} == {
+        *("allergy", "condition", "medication", "immunization", "procedure")
+    }
+    for code in ("48765-2", "11450-4"):
+        path = f"//c:section[c:code/@code='{code}']/c:entry/c:act/c:reference/c:externalDocument"
+        assert len(texts(data, f"{path}/@classCode")) == 1, "words, with their document"
 
 
 @pytest.mark.parametrize("row", samples.rows("expected.tsv"), ids=lambda row: row["file"])

@@ -1,8 +1,8 @@
 """A summary as CDA, with the sections of the International Patient Summary (CDA R2).
 
 Sections have the codes of IPS and the words that the FHIR document has as well. Results and other
-structured statements of CDA are entries; for what documents say in words an act refers to each of
-them. It claims no template of IPS, which wants coded entries that documents in words do not have.
+structured statements are entries; for what documents say in words an act refers to each of them. It
+claims no template of IPS, which demands what documents do not always say.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,8 @@ from xds.content.forms import cda_header
 from xds.content.forms.blocks import Block
 from xds.content.forms.narratives import cda
 from xds.content.forms.settings import MakingOrganisation
-from xds.content.reading.model import ContentPatient
+from xds.content.reading.fhir.statements import statement_of
+from xds.content.reading.model import ContentPatient, ContentStatement
 from xds.content.reading.rules import ReadingRules
 from xds.content.summary import cda_results, cda_statements, narratives
 from xds.content.summary.gathering import gathered
@@ -122,7 +123,23 @@ def _entries(section: SummarySection) -> Iterator[Element]:
         unique_ids = [each.entry.unique_id or "" for each in one.sources]
         yield element("entry", cda_statements.statement(one.found, unique_ids), typeCode="DRIV")
     for said in section.narratives:
-        yield element("entry", _act(said), typeCode="DRIV")
+        stated = [*_stated(said)]
+        unique_ids = [one.entry.unique_id or "" for one in said.sources]
+        for found in stated:
+            made = cda_statements.statement(found, unique_ids)
+            yield element("entry", made, typeCode="DRIV")
+        if not stated or len(stated) < len(said.resources):
+            yield element("entry", _act(said), typeCode="DRIV")
+
+
+def _stated(said: SummaryNarrative) -> Iterator[ContentStatement]:
+    """Yield what resources of a FHIR document state."""
+    fhir = said.sources[0].fhir
+    if fhir is None:
+        return
+    for one in said.resources:
+        if (found := statement_of(fhir, one)) is not None:
+            yield found
 
 
 def _act(said: SummaryNarrative) -> Element:

@@ -7,7 +7,7 @@ of statements reads again as it was.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from xds.content.reading.cda.statement_codes import ALLERGY_CODES, CLINICAL_CODES
+from xds.content.reading.codes_of_statements import ALLERGY_CODES, CLINICAL_CODES
 from xds.content.reading.model import AllergyReaction, ContentStatement, StatementKind
 from xds.content.summary.cda_results import excerpt, note, number, performer, value
 from xds.content.summary.fhir_statements import none_known

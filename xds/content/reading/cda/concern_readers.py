@@ -5,14 +5,6 @@ from typing import Final, Literal
 
 from xds.content import cda_values as hl7
 from xds.content.cda_values import NS, Element
-from xds.content.reading.cda.statement_codes import (
-    ALLERGY_TYPES,
-    CATEGORIES,
-    CLINICAL,
-    CRITICALITIES,
-    KINDS_OF_ALLERGY,
-    OF_CONCERN,
-)
 from xds.content.reading.cda.statement_parts import (
     CodedName,
     StatementReader,
@@ -23,6 +15,14 @@ from xds.content.reading.cda.statement_parts import (
     mood,
     related,
     status_code,
+)
+from xds.content.reading.codes_of_statements import (
+    ALLERGY_TYPES,
+    CATEGORIES,
+    CLINICAL,
+    CRITICALITIES,
+    KINDS_OF_ALLERGY,
+    OF_CONCERN,
 )
 from xds.content.reading.model import (
     AllergyReaction,

@@ -8,7 +8,7 @@ from xds.content import cda_values as hl7
 from xds.content.cda_values import NS, Element
 from xds.content.reading.cda.parties import party
 from xds.content.reading.cda.source import CdaSource
-from xds.content.reading.cda.statement_codes import GENERIC, NONE_KNOWN
+from xds.content.reading.codes_of_statements import GENERIC, NONE_KNOWN
 from xds.content.reading.model import ContentStatement, StatementKind
 from xds.metadata.objects import Code
 

@@ -7,11 +7,6 @@ from typing import Final
 from xds.content import cda_values as hl7
 from xds.content.cda_values import NS, Element
 from xds.content.reading.cda.parties import cx
-from xds.content.reading.cda.statement_codes import (
-    NONE_KNOWN,
-    OF_MEDICATION,
-    OF_PROCEDURE,
-)
 from xds.content.reading.cda.statement_parts import (
     PLANNED,
     CodedName,
@@ -26,6 +21,11 @@ from xds.content.reading.cda.statement_parts import (
     text_of,
 )
 from xds.content.reading.cda.value import values
+from xds.content.reading.codes_of_statements import (
+    NONE_KNOWN,
+    OF_MEDICATION,
+    OF_PROCEDURE,
+)
 from xds.content.reading.model import (
     ContentStatement,
     ObservationValue,

@@ -1,4 +1,4 @@
-"""Codes of entries in CDA, of SNOMED CT, LOINC and HL7 v3, and what they are in FHIR R4."""
+"""Codes of statements, of SNOMED CT, LOINC and HL7 v3, and what they are in FHIR R4."""
 
 from collections.abc import Mapping
 from typing import Final, Literal
@@ -131,3 +131,9 @@ GENERIC: Final[Mapping[StatementKind, frozenset[str]]] = {
     "procedure": frozenset({"71388002"}),
 }
 """Codes that name a kind and no thing of it: negated, they say that none is known."""
+SEVERITY_CODES: Final[Mapping[str, str]] = {
+    "mild": "255604002",
+    "moderate": "6736007",
+    "severe": "24484000",
+}
+"""reaction-event-severity to SNOMED CT."""
