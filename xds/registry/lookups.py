@@ -11,7 +11,6 @@ from sqlalchemy import (
     Text,
     cast,
     literal,
-    literal_column,
     null,
     select,
     union,
@@ -27,7 +26,7 @@ from xds.metadata.rules.case import RegisteredObject, RegistryState
 from xds.metadata.submission import Submission
 from xds.metadata.unique_ids import normal
 from xds.registry.storage.fragments import FoundObject, parsed
-from xds.registry.tables import TABLES, association, document_entry, folder, patient
+from xds.registry.tables import TABLES, association, document_entry, folder, is_latest, patient
 
 T = TypeVar("T")
 
@@ -86,7 +85,7 @@ _LATEST: Final = union_all(
     *(
         _facts(kind).where(
             one_of.named(TABLES[kind].c.logical_id, "uuids"),
-            TABLES[kind].c.is_latest == literal_column("1"),
+            is_latest(TABLES[kind]),
         )
         for kind in (DocumentEntry, Folder)
     )

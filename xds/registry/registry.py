@@ -30,7 +30,7 @@ from xds.registry.queries.views import LATEST_VERSION, RegistryView
 from xds.registry.queries.visibility import Visibility
 from xds.registry.registration import Registrar, visible_uuids
 from xds.registry.removal import Removal
-from xds.registry.tables import document_entry, patient
+from xds.registry.tables import document_entry, is_latest, patient
 
 _log: Final = logs.get_logger(__name__)
 _PAGE: Final = 1_000
@@ -45,7 +45,7 @@ _NEXT_STABLE: Final = (
         document_entry.c.pk > bindparam("last"),
         document_entry.c.repository_unique_id == bindparam("repository"),
         document_entry.c.object_type == v.STABLE_DOCUMENT_ENTRY,
-        document_entry.c.is_latest == 1,
+        is_latest(document_entry),
     )
     .order_by(document_entry.c.pk)
     .limit(_PAGE)

@@ -181,6 +181,17 @@ _TYPES: Final[Mapping[Searched, type[TypeEngine[Any]]]] = {
 }
 IS_LATEST: Final = "is_latest = 1"
 """That a row is the latest version of its logical object, as the index of such rows has it."""
+
+
+def is_latest(table: Table) -> ColumnElement[bool]:
+    """Return the condition that a row is the latest version of its logical object.
+
+    Its 1 is a literal: with a parameter in its place PostgreSQL could not use the index of such
+    rows, and SQLite, which can, would compile the statement anew for each call.
+    """
+    return table.c.is_latest == literal_column("1")
+
+
 _ELSEWHERE: Final = frozenset({"patient_id"})
 """Searched in a table beside."""
 

@@ -19,7 +19,7 @@ from xds.registry.queries.conditions import Condition, Shape, bind, conditions
 from xds.registry.queries.views import RegistryView
 from xds.registry.queries.visibility import Sight, seen
 from xds.registry.storage.observations import observation, observation_code
-from xds.registry.tables import document_entry, patient
+from xds.registry.tables import document_entry, is_latest, patient
 
 _C: Final = observation_code.c
 _O: Final = observation.c
@@ -100,8 +100,7 @@ def _statement(
         .where(
             *conditions(document_entry, shape),
             *seen(document_entry, sight),
-            # a literal, for the index of such rows
-            document_entry.c.is_latest == literal_column("1"),
+            is_latest(document_entry),
             document_entry.c.availability_status == v.APPROVED,
             or_(
                 document_entry.c.document_availability.is_(None),

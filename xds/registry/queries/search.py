@@ -18,7 +18,6 @@ from sqlalchemy import (
     Table,
     bindparam,
     func,
-    literal_column,
     null,
     or_,
     select,
@@ -33,7 +32,7 @@ from xds.metadata.criteria import ANYTHING, Comparison, Criterion, Operator, all
 from xds.registry.queries.conditions import Shape, bind, column, conditions
 from xds.registry.queries.visibility import Sight, Visibility, seen
 from xds.registry.storage.fragments import FoundObject
-from xds.registry.tables import KINDS, association, document_entry, folder, patient
+from xds.registry.tables import KINDS, association, document_entry, folder, is_latest, patient
 
 
 class Columns(Enum):
@@ -108,8 +107,7 @@ def _where(table: Table, shape: Shape, sight: Sight, shown: Shown) -> Iterator[C
     if shown in (Shown.CURRENT, Shown.CURRENT_IN_ANY_STATUS):
         yield from _current(table, shown)
     if shown is not Shown.ALL and "is_latest" in table.c:
-        # a literal, for the index of such rows
-        yield table.c.is_latest == literal_column("1")
+        yield is_latest(table)
 
 
 def _current(table: Table, shown: Shown) -> Iterator[ColumnElement[bool]]:

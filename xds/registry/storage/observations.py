@@ -27,7 +27,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from xds.database.lists import one_of
 from xds.database.statements import METADATA, insert_rows
-from xds.registry.tables import EntryUUID, Instant, document_entry
+from xds.registry.tables import EntryUUID, Instant, document_entry, is_latest
 
 ReadingOutcome = Literal["read", "message", "unreadable", "too large", "elsewhere", "missing"]
 """``message``: the results are those of the message that brought the document. ``elsewhere``: it is
@@ -209,7 +209,7 @@ def unread(connection: Connection, reader: int, after: int, most: int) -> list[t
     )
     query = (
         select(document_entry.c.pk, document_entry.c.entry_uuid)
-        .where(document_entry.c.pk > after, document_entry.c.is_latest == 1, ~exists(read))
+        .where(document_entry.c.pk > after, is_latest(document_entry), ~exists(read))
         .order_by(document_entry.c.pk)
         .limit(most)
     )

@@ -31,7 +31,15 @@ from xds.metadata import vocabulary as v
 from xds.metadata.objects import MetadataObject
 from xds.registry.storage.fragments import FoundObject, parsed
 from xds.registry.storage.rows import columns, values
-from xds.registry.tables import SEARCH_VERSIONS, TABLES, VALUES, document_entry, folder, is_behind
+from xds.registry.tables import (
+    SEARCH_VERSIONS,
+    TABLES,
+    VALUES,
+    document_entry,
+    folder,
+    is_behind,
+    is_latest,
+)
 
 _BATCH: Final = 500
 """Objects that one transaction refills: writers wait for no more."""
@@ -64,7 +72,7 @@ def _mark_earlier_versions(connection: Connection) -> None:
         connection.execute(
             update(table)
             .where(
-                table.c.is_latest == 1,
+                is_latest(table),
                 table.c.logical_id.in_(logical),
                 table.c.version < latest.scalar_subquery(),
             )

@@ -40,6 +40,7 @@ from xds.registry.tables import (
     association,
     document_entry,
     document_entry_value,
+    is_latest,
     patient,
     searchable,
     value_attribute,
@@ -156,7 +157,7 @@ _DOCUMENT: Final = (
 )
 _OF_PATIENT: Final = (
     document_entry.c.patient == bindparam("patient"),
-    document_entry.c.is_latest == 1,
+    is_latest(document_entry),
 )
 _OF_SETS: Final = (
     select(*_DOCUMENT)
@@ -173,7 +174,7 @@ _OF_LOGICAL_IDS: Final = (
     .select_from(document_set_member.join(document_entry, _MEMBER))
     .where(
         one_of.named(document_set_member.c.logical_id, "logical_ids"),
-        document_entry.c.is_latest == 1,
+        is_latest(document_entry),
     )
 )
 _OF_IDS: Final = (
@@ -393,7 +394,7 @@ _OWNER: Final = (
     select(document_entry.c.patient)
     .where(
         document_entry.c.logical_id == document_set_member.c.logical_id,
-        document_entry.c.is_latest == 1,
+        is_latest(document_entry),
     )
     .scalar_subquery()
 )
