@@ -59,7 +59,7 @@ class Database:
         """Connect; ``patience`` is how many seconds a server may take for one answer."""
         self._backend = _backend(url, connections, patience)
         self.is_sqlite = isinstance(self._backend, SQLite)
-        self._readers = _KeptReaders(connections // 2)
+        self._kept = _KeptConnections(connections // 2)
         self._seconds: Select[Any] = select(literal_column(self._backend.clock))
         self._milliseconds: Select[Any] = select(literal_column(self._backend.clock_milliseconds))
         self._listeners: dict[str, list[Callable[[], None]]] = defaultdict(list)
@@ -74,13 +74,8 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a transaction that sees one consistent state; DatabaseUnavailable if that fails."""
-        with part("database read"), self._reading() as connection:
+        with part("database read"), self._transaction(None) as connection:
             yield connection
-
-    def _reading(self) -> AbstractContextManager[Connection]:
-        return (
-            _SqliteRead(self._backend, self._readers) if self.is_sqlite else self._transaction(None)
-        )
 
     @contextmanager
     def write(self, locks: Locks = NOTHING) -> Iterator[Connection]:
@@ -99,6 +94,7 @@ class Database:
                 self._backend.queue(),
                 self._transaction(locks) as connection,
             ):
+                connection.info.pop(_ANNOUNCED, None)
                 yield connection
                 announced = frozenset(connection.info.get(_ANNOUNCED, ()))
                 ended = True
@@ -145,11 +141,15 @@ class Database:
             yield connection
         self._backend.require_durable(of_all=True)
 
+    def _transaction(self, locks: Locks | None) -> AbstractContextManager[Connection]:
+        if isinstance(self._backend, SQLite):
+            return _SQLiteTransaction(self._backend, self._kept, locks)
+        return self._transaction_of_server(locks)
+
     @contextmanager
-    def _transaction(self, locks: Locks | None) -> Iterator[Connection]:
+    def _transaction_of_server(self, locks: Locks | None) -> Iterator[Connection]:
         with self._availability(), self._backend.engine.connect() as connection:
             connection.execution_options(**{LOCKS: locks})
-            connection.info.pop(_ANNOUNCED, None)
             with connection.begin():
                 yield connection
 
@@ -198,7 +198,7 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
-        self._readers.close()
+        self._kept.close()
         self._backend.close()
 
 
@@ -221,10 +221,10 @@ class _Durable:
         self._backend.require_durable()
 
 
-class _KeptReaders:
-    """Connections of SQLite that are kept for those who read next; safe to use from many threads.
+class _KeptConnections:
+    """Connections of SQLite that are kept for who comes next; safe to use from many threads.
 
-    Half of the pool's at most, so that writers find one.
+    The last one that was given back is taken first: it has most of the pages that are asked for.
     """
 
     def __init__(self, most: int) -> None:
@@ -251,8 +251,8 @@ class _KeptReaders:
             connection.close()
 
 
-class _SqliteRead:
-    """A transaction that reads from SQLite, on a connection that is kept for the next.
+class _SQLiteTransaction:
+    """A transaction of SQLite, on a connection that is kept for the next.
 
     To take a connection from the pool, begin, end and give it back costs SQLAlchemy some 110
     microseconds, a tenth of what a retrieval takes; SQLite's BEGIN and COMMIT cost four. So a
@@ -260,11 +260,12 @@ class _SqliteRead:
     and ends. After an error it goes back to the pool.
     """
 
-    __slots__ = ("_backend", "_connection", "_kept")
+    __slots__ = ("_backend", "_connection", "_kept", "_locks")
 
-    def __init__(self, backend: Backend, kept: "_KeptReaders") -> None:
+    def __init__(self, backend: SQLite, kept: _KeptConnections, locks: Locks | None) -> None:
         self._backend = backend
         self._kept = kept
+        self._locks = locks
 
     def __enter__(self) -> Connection:
         """Begin; DatabaseUnavailable where that fails."""
@@ -272,7 +273,7 @@ class _SqliteRead:
         try:
             self._connection = self._connected() if kept is None else kept
             if kept is not None:
-                self._driver.execute("BEGIN")
+                self._backend.begin(self._driver, self._locks)
         except Exception as error:
             self._fail(error, kept)
             raise
@@ -280,7 +281,7 @@ class _SqliteRead:
 
     def _connected(self) -> Connection:
         connection = self._backend.engine.connect()
-        connection.execution_options(**{LOCKS: None})
+        connection.execution_options(**{LOCKS: self._locks})
         connection.begin()
         return connection
 
@@ -302,15 +303,15 @@ class _SqliteRead:
         """End, and keep the connection; DatabaseUnavailable where the error was of the file."""
         if error is None:
             try:
-                self._driver.commit()
+                self._backend.commit(self._driver, self._locks)
             except Exception as failed:
                 self._fail(failed, self._connection)
                 raise
             self._kept.put(self._connection)
+        else:
+            self._connection.close()
+        if self._locks is None:
             self._backend.require_durable()
-            return
-        self._connection.close()
-        self._backend.require_durable()
         if isinstance(error, Exception) and (failure := _failure(self._backend, error)):
             raise failure from error
 

@@ -77,28 +77,22 @@ class _Prepared:
     """What the driver is to be told, and what it has to be asked for."""
 
     text: str
-    parameters: tuple[tuple[str, Convert | None], ...]
-    """The name of each parameter in the order of the text, and what makes a value the driver's."""
-    has_names: bool
+    order: tuple[str, ...] | None
+    """The names of the parameters as the text has them; None where it has them by name."""
+    parameters: Mapping[str, Convert | None]
+    """What makes a value the driver's, by the name of the parameter."""
     own: Mapping[str, Any]
-    """Values that stand in the statement itself."""
+    """Values that stand in the statement itself, as the driver's."""
     converts: tuple[tuple[int, Convert], ...]
     """For each column whose values are not the driver's, what makes them those of its type."""
 
     def bound(self, values: Mapping[str, Any]) -> Any:
         """Return the values as the text wants them."""
-        every = {**self.own, **values}
-        if self.has_names:
-            return {
-                name: every[name] if convert is None else convert(every[name])
-                for name, convert in self.parameters
-            }
-        return tuple(
-            [
-                every[name] if convert is None else convert(every[name])
-                for name, convert in self.parameters
-            ]
-        )
+        made = dict(self.own)
+        for name, convert in self.parameters.items():
+            if name in values:
+                made[name] = values[name] if convert is None else convert(values[name])
+        return made if self.order is None else tuple([made[name] for name in self.order])
 
     def converted(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
         """Make the values those of the columns' types: column by column, since map is fast."""
@@ -113,15 +107,17 @@ def _prepared(statement: Query | Update | Delete, dialect: Dialect) -> _Prepared
     compiled = statement.compile(dialect=dialect)
     assert isinstance(compiled, SQLCompiler)
     assert not compiled.post_compile_params, "a list is one parameter"
-    names = compiled.positiontup or list(compiled.params)
+    converts = {name: _convert(compiled, name) for name in compiled.params}
+    own = {
+        name: compiled.params[name] for one, name in compiled.bind_names.items() if not one.required
+    }
     return _Prepared(
         text=compiled.string,
-        parameters=tuple((name, _convert(compiled, name)) for name in names),
-        has_names=compiled.positiontup is None,
+        order=None if compiled.positiontup is None else tuple(compiled.positiontup),
+        parameters=converts,
         own={
-            name: compiled.params[name]
-            for one, name in compiled.bind_names.items()
-            if not one.required
+            name: value if (convert := converts[name]) is None else convert(value)
+            for name, value in own.items()
         },
         converts=tuple(_converts(statement, dialect)),
     )

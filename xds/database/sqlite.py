@@ -25,13 +25,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from xds import logs
-from xds.database.backend import LOCKS, Backend
+from xds.database.backend import Backend
 from xds.database.durability import CommitSync
 from xds.database.errors import DatabaseConflict, DatabaseUnavailable
 from xds.database.locks import Locks
@@ -83,7 +83,6 @@ class SQLite(Backend):
         self._sync = self._writers.commits(path)
         self.engine = _engine(url, path, connections)
         event.listen(self.engine, "do_connect", lambda *_: self.require_same())
-        event.listen(self.engine, "commit", self._begin_commit)
         self._written = 0
         self._warned = -_WARN_SECONDS
 
@@ -104,13 +103,14 @@ class SQLite(Backend):
         """Begin; with the write lock where locks are wanted, whichever they are."""
         driver.execute("BEGIN" if locks is None else "BEGIN IMMEDIATE")
 
+    def commit(self, driver: Any, locks: Locks | None) -> None:
+        """End a transaction that was begun so; the commit of one who writes is counted."""
+        if locks is not None:
+            self._sync.begin()
+        driver.commit()
+
     def lock(self, driver: Any, locks: Locks) -> None:
         """Do nothing: whoever writes holds everything."""
-
-    def _begin_commit(self, connection: Connection) -> None:
-        """Count the commit of one who has a writer's turn; who administers syncs in any case."""
-        if connection.get_execution_options().get(LOCKS) is not None:
-            self._sync.begin()
 
     def require_durable(self, *, of_all: bool = False) -> None:
         """Return once what this thread has seen or written is on the disk."""

@@ -27,7 +27,7 @@ from xds.registry.queries.search import Columns, Search
 from xds.registry.queries.visibility import Visibility
 from xds.registry.storage.fragments import FIRST_VERSION
 from xds.registry.storage.rows import PreparedObject, assign_patients, insert_objects, prepared
-from xds.registry.tables import TABLES
+from xds.registry.tables import TABLES, searchable
 from xds.registry.versions import placing, set_rows, updates
 from xds.registry.versions.placing import Placed, PlacedDocument
 from xds.registry.versions.set_rows import NO_ROWS, SetRows
@@ -55,6 +55,8 @@ class Checked:
     """What becomes of documents that say their versions."""
     last: int | None
     """The number of an event that the state has, with all before it; None: nothing was read."""
+    commit: int | None
+    """The number of the last commit before the state was read, where it is known."""
     patients: Patients | None
     """Its patients as they were then."""
 
@@ -89,9 +91,12 @@ class Registrar:
         )
         warnings: list[RegistryError] = []
         with self._own_ids(), self.database.write(locks) as connection:
+            is_untouched = self._is_untouched(checked[0])
             for one, known in each:
                 validated, placed = known.validated, known.placed
-                if known.patients is not None and _is_as_known(connection, one, known):
+                if known.patients is not None and (
+                    is_untouched or _is_as_known(connection, one, known)
+                ):
                     patients = known.patients.within(connection)
                 else:
                     patients = self._patients(connection, one.submission)
@@ -102,12 +107,17 @@ class Registrar:
                     if (state, placed) != (known.state, known.placed):
                         validated = self._validate(one, state, placed)
                 _write(connection, validated, patients)
+                is_untouched = False
                 warnings += _told(placed)
             if tell is not None:
                 tell(warnings)
             if in_commit is not None:
                 in_commit(connection)
         return warnings
+
+    def _is_untouched(self, known: Checked) -> bool:
+        """Tell, within the lock, whether nothing was committed since a state was read."""
+        return known.commit is not None and known.commit == self.database.last_commit()
 
     @contextmanager
     def _own_ids(self) -> Iterator[None]:
@@ -127,7 +137,9 @@ class Registrar:
         if not (_says_versions(registration) or lookups.refers(registration.submission)):
             with suppress(TransactionFailure):
                 state = RegistryState()
-                return Checked(state, self._validate(registration, state, {}), {}, None, None)
+                validated = self._validate(registration, state, {})
+                return Checked(state, validated, {}, last=None, commit=None, patients=None)
+        commit = self.database.last_commit()
         with ExitStack() as stack:
             connection = stack.enter_context(self.database.read())
             last = events.last_seen(connection)
@@ -138,7 +150,8 @@ class Registrar:
             patients = self._patients(connection, registration.submission)
             placed = _placed(connection, registration, seen, self.policy)
             state = self._state(connection, _with(registration, placed), seen, patients)
-        return Checked(state, self._validate(registration, state, placed), placed, last, patients)
+        validated = self._validate(registration, state, placed)
+        return Checked(state, validated, placed, last, commit, patients)
 
     def _patients(self, connection: Connection, submission: Submission) -> Patients:
         patient_ids = {p for thing in lookups.bearers(submission) if (p := thing.patient_id)}
@@ -293,7 +306,7 @@ def _write(connection: Connection, validated: Validated, patients: Patients) -> 
     set_rows.write(connection, validated.set_rows, patients.key)
     new_events = consequences.apply(connection, validated.consequences, now=validated.now)
     # by now one version of each document is the latest one
-    set_rows.follow(connection, _updated(validated.objects))
+    set_rows.follow(connection, _moved(validated))
     events.write(
         connection,
         [*_registrations(validated.objects), *new_events],
@@ -346,12 +359,15 @@ def _objects(submission: Submission) -> list[MetadataObject]:
     return [thing for thing in submission.objects if isinstance(thing, MetadataObject)]
 
 
-def _updated(objects: Sequence[PreparedObject]) -> list[str]:
-    """Return the logicalIDs of documents of which there is a further version of the metadata."""
+def _moved(validated: Validated) -> list[str]:
+    """Return the logicalIDs of documents that an update gives to another patient."""
+    before = {old.logical_id: old.patient_id for old in validated.consequences.superseded}
     return [
         one.row["logical_id"]
-        for one in objects
-        if isinstance(one.thing, DocumentEntry) and one.row["version"] > FIRST_VERSION
+        for one in validated.objects
+        if isinstance(one.thing, DocumentEntry)
+        and one.row["logical_id"] in before
+        and before[one.row["logical_id"]] != searchable(one.thing.patient_id or "")
     ]
 
 
