@@ -28,6 +28,19 @@ class Locks:
         names = self.shared | self.exclusive
         return len(names) > _MOST or _EVERY_NAME in names
 
+    def __bool__(self) -> bool:
+        """Tell whether there are any."""
+        return bool(self.shared or self.exclusive)
+
+    def without(self, held: "Locks") -> "Locks":
+        """Return those that are needed beside others that are held."""
+        if held.are_of_everything:
+            return Locks()
+        return Locks(
+            shared=self.shared - held.shared - held.exclusive,
+            exclusive=self.exclusive - held.exclusive,
+        )
+
     def numbers(self) -> Iterator[tuple[int, bool]]:
         """Yield each lock's number, and whether it is shared, in the one order of all takers."""
         names = self.shared | self.exclusive

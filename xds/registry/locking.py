@@ -14,7 +14,6 @@ kinds, and locked so (:mod:`xds.database.postgresql`; SQLite has but one writer)
 
 from collections.abc import Iterable, Iterator
 
-from xds.database.errors import DatabaseConflict
 from xds.database.locks import Locks
 from xds.metadata import ebrim
 from xds.metadata.rules.case import RegistryState
@@ -47,13 +46,6 @@ def all_of_locks(each: Iterable[Locks]) -> Locks:
 def of_unique_ids(unique_ids: Iterable[str]) -> Locks:
     """Return the locks of those who register something under these uniqueIds."""
     return Locks(exclusive=frozenset(f"id {searchable(normal(one))}" for one in unique_ids))
-
-
-def require_locked(locks: Locks, submission: Submission, state: RegistryState) -> None:
-    """Raise DatabaseConflict where what is known by now is of patients that are not locked."""
-    held = locks.shared | locks.exclusive
-    if any(patients.lock(one) not in held for one in _patient_ids(submission, state)):
-        raise DatabaseConflict("an object has gone to another patient meanwhile")
 
 
 def _ids(submission: Submission) -> Iterator[str]:

@@ -1,16 +1,18 @@
 """How submissions are registered: held to the rules, locked, and written in one commit.
 
-What a submission is held to is read before the database is locked, and looked at again within.
+SQLite has one lock, for which all writers wait: what a submission is held to is read before it, and
+looked at again within. A server locks names, so that there it is read once, within the locks.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
 from xds.database.access import Database, InCommit
 from xds.database.errors import DatabaseConflict
+from xds.database.locks import Locks
 from xds.errors import RegistryError, TransactionFailure
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
@@ -21,7 +23,7 @@ from xds.metadata.submission import Registration, StatedVersion, Submission, Tel
 from xds.registry import consequences, events, lookups
 from xds.registry.consequences import Consequences
 from xds.registry.events import EVENT_OBJECTS, NewEvent
-from xds.registry.locking import all_of_locks, relied_on, require_locked
+from xds.registry.locking import all_of_locks, relied_on
 from xds.registry.patients import Patients
 from xds.registry.queries.search import Columns, Search
 from xds.registry.queries.visibility import Visibility
@@ -45,20 +47,26 @@ class Validated:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """A submission that was held to the rules before the database was locked."""
+class Known:
+    """What the registry has of a submission at a moment."""
 
-    state: RegistryState
-    """What it was held to."""
-    validated: Validated
-    placed: Placed
+    state: RegistryState = field(default_factory=RegistryState)
+    placed: Placed = field(default_factory=dict)
     """What becomes of documents that say their versions."""
-    last: int | None
-    """The number of an event that the state has, with all before it; None: nothing was read."""
-    commit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A submission before the database is locked for it."""
+
+    known: Known = field(default_factory=Known)
+    """What it was held to: where nothing was read, nothing."""
+    validated: Validated | None = None
+    """None where it is to be held to the rules within the lock."""
+    commit: int | None = None
     """The number of the last commit before the state was read, where it is known."""
-    patients: Patients | None
-    """Its patients as they were then."""
+    patients: Patients | None = None
+    """Its patients as they were then; None where nothing was read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,30 +93,21 @@ class Registrar:
         """
         checked = [self._checked(one, seen) for one in registrations]
         each = list(zip(registrations, checked, strict=True))
-        locks = all_of_locks(
-            relied_on(one.submission, known.state, changes=_says_versions(one))
-            for one, known in each
-        )
+        locks = all_of_locks(_locks(one, before.known.state) for one, before in each)
         warnings: list[RegistryError] = []
         with self._own_ids(), self.database.write(locks) as connection:
             is_untouched = self._is_untouched(checked[0])
-            for one, known in each:
-                validated, placed = known.validated, known.placed
-                if known.patients is not None and (
-                    is_untouched or _is_as_known(connection, one, known)
-                ):
-                    patients = known.patients.within(connection)
+            for one, before in each:
+                known, validated = before.known, before.validated
+                if is_untouched and before.patients is not None:
+                    patients = before.patients.within(connection)
                 else:
-                    patients = self._patients(connection, one.submission)
-                    placed = _placed(connection, one, seen, self.policy)
-                    state = self._state(connection, _with(one, placed), seen, patients)
-                    if state != known.state:
-                        require_locked(locks, one.submission, state)
-                    if (state, placed) != (known.state, known.placed):
-                        validated = self._validate(one, state, placed)
+                    known, patients = self._locked(connection, one, seen, locks, known)
+                if validated is None or known != before.known:
+                    validated = self._validate(one, known)
                 _write(connection, validated, patients)
                 is_untouched = False
-                warnings += _told(placed)
+                warnings += _told(known.placed)
             if tell is not None:
                 tell(warnings)
             if in_commit is not None:
@@ -136,22 +135,43 @@ class Registrar:
         """
         if not (_says_versions(registration) or lookups.refers(registration.submission)):
             with suppress(TransactionFailure):
-                state = RegistryState()
-                validated = self._validate(registration, state, {})
-                return Checked(state, validated, {}, last=None, commit=None, patients=None)
+                return Checked(validated=self._validate(registration, Known()))
+        locks = _locks(registration, RegistryState())
+        if not (self.database.is_sqlite or locks.are_of_everything):
+            return Checked()
         commit = self.database.last_commit()
-        with ExitStack() as stack:
-            connection = stack.enter_context(self.database.read())
-            last = events.last_seen(connection)
-            if not self.database.is_sqlite:
-                # in a state of later on, which has all events up to that one
-                stack.close()
-                connection = stack.enter_context(self.database.read())
-            patients = self._patients(connection, registration.submission)
-            placed = _placed(connection, registration, seen, self.policy)
-            state = self._state(connection, _with(registration, placed), seen, patients)
-        validated = self._validate(registration, state, placed)
-        return Checked(state, validated, placed, last, commit, patients)
+        with self.database.read() as connection:
+            known, patients = self._known(connection, registration, seen)
+        return Checked(known, self._validate(registration, known), commit, patients)
+
+    def _locked(
+        self,
+        connection: Connection,
+        registration: Registration,
+        seen: Visibility,
+        locks: Locks,
+        before: Known,
+    ) -> tuple[Known, Patients]:
+        """Read within the locks what the registry has of a submission, and lock what they lack."""
+        known, patients = self._known(connection, registration, seen)
+        if known.state == before.state:
+            return known, patients
+        further = _locks(registration, known.state).without(locks)
+        if further:
+            self.database.lock(connection, further)
+            known, patients = self._known(connection, registration, seen)
+            if _locks(registration, known.state).without(locks).without(further):
+                raise DatabaseConflict("an object has gone to another patient meanwhile")
+        return known, patients
+
+    def _known(
+        self, connection: Connection, registration: Registration, seen: Visibility
+    ) -> tuple[Known, Patients]:
+        """Read what the registry has of a submission at the moment, and its patients."""
+        patients = self._patients(connection, registration.submission)
+        placed = _placed(connection, registration, seen, self.policy)
+        state = self._state(connection, _with(registration, placed), seen, patients)
+        return Known(state, placed), patients
 
     def _patients(self, connection: Connection, submission: Submission) -> Patients:
         patient_ids = {p for thing in lookups.bearers(submission) if (p := thing.patient_id)}
@@ -173,14 +193,12 @@ class Registrar:
             state = updates.registry_state(connection, case)
         return state
 
-    def _validate(
-        self, registration: Registration, state: RegistryState, placed: Placed
-    ) -> Validated:
+    def _validate(self, registration: Registration, known: Known) -> Validated:
         """Hold a submission to the rules, and make ready what it will write.
 
-        This is most of the work of a registration. It is done before the database is locked, and
-        again only where the state has changed in between.
+        This is most of the work of a registration.
         """
+        state, placed = known.state, known.placed
         submission, transaction = _with(registration, placed).submission, registration.transaction
         errors = violations(Case(submission, transaction, state, self.policy))
         errors += _told(placed, errors=True)
@@ -238,6 +256,10 @@ class Registrar:
         )
 
 
+def _locks(registration: Registration, state: RegistryState) -> Locks:
+    return relied_on(registration.submission, state, changes=_says_versions(registration))
+
+
 def _says_versions(registration: Registration) -> bool:
     """Tell whether documents say something of versions, so that they may replace others."""
     return any(registration.stated.values())
@@ -281,22 +303,6 @@ def _told(placed: Placed, *, errors: bool = False) -> list[RegistryError]:
         for finding in one.findings
         if finding.is_error == errors
     ]
-
-
-def _is_as_known(connection: Connection, registration: Registration, known: Checked) -> bool:
-    """Tell, within the lock, whether an update meets the state that it was held to.
-
-    Whatever registers, changes or removes an object writes an event, but for the removal of an
-    Association alone. So these are looked at, and else a second reading of the state is spared.
-    """
-    if known.last is None or registration.transaction not in UPDATES:
-        return False
-    if any(one.kind is Association for one in known.state.objects.values()):
-        return False
-    if events.is_any_after(connection, known.last):
-        return False
-    case = Case(registration.submission, registration.transaction, known.state, Policy())
-    return updates.has_same_associations(connection, case)
 
 
 def _write(connection: Connection, validated: Validated, patients: Patients) -> None:

@@ -51,8 +51,6 @@ _OF_OTHERS: Final = _ASSOCIATIONS.where(
     ~select(submission_set.c.pk).where(submission_set.c.entry_uuid == association.c.source).exists()
 )
 """The same without the HasMembers of SubmissionSets."""
-_ASSOCIATION_IDS: Final = _ASSOCIATIONS.with_only_columns(association.c.entry_uuid)
-_IDS_OF_OTHERS: Final = _OF_OTHERS.with_only_columns(association.c.entry_uuid)
 _DEPRECATE: Final = {
     kind: update(TABLES[kind])
     .where(uuids_in(TABLES[kind].c.entry_uuid))
@@ -114,16 +112,6 @@ def associations(
         for pk, entry_uuid, home_community_id, source, target, fragment in rows
     )
     return cast("list[Association]", found)
-
-
-def association_ids(
-    connection: Connection, entry_uuids: Iterable[str], *, of_sets: bool = True
-) -> list[str]:
-    """Return the entryUUIDs of those Associations alone."""
-    wanted = list(entry_uuids)
-    query = _ASSOCIATION_IDS if of_sets else _IDS_OF_OTHERS
-    rows = fetch(connection, query, {"uuids": wanted}) if wanted else []
-    return [entry_uuid for (entry_uuid,) in rows]
 
 
 def made_again(old: Association, ends: Mapping[str, str], identifier: str) -> Association:

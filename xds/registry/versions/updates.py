@@ -43,13 +43,6 @@ def registry_state(connection: Connection, case: Case) -> RegistryState:
     return replace(case.known, latest=latest, associations=joined, neighbours=neighbours)
 
 
-def has_same_associations(connection: Connection, case: Case) -> bool:
-    """Tell whether the Associations that an update concerns are still those of its state."""
-    concerned, _ = _concerned(case)
-    there = versions.association_ids(connection, concerned, of_sets=_wants_sets(case))
-    return there == [one.id for one in case.known.associations]
-
-
 def _wants_sets(case: Case) -> bool:
     """Tell whether an update looks at the HasMembers of SubmissionSets: a restricted one does."""
     return case.transaction == ITI_92.name
