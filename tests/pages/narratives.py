@@ -2,8 +2,9 @@
 
 from lxml import etree, html
 
-from xds.content.pages.markup import MarkupRenderer, NarrativeScope, number_notes
+from xds.content.pages.markup import MarkupRenderer, number_notes
 from xds.content.pages.narrative import CDA_NARRATIVE
+from xds.content.pages.scope import NarrativeScope
 from xds.content.pages.xhtml import sanitised_html, sanitised_xhtml, xhtml_element
 from xds.parsing import parse
 

@@ -41,7 +41,12 @@ def each(element: Element, path: str) -> list[Element]:
 
 def first(element: Element, path: str) -> Element | None:
     """Return the first element at a path that has no nullFlavor."""
-    return next(iter(each(element, path)), None)
+    if "/" in path:
+        return next(iter(each(element, path)), None)
+    for child in element.iterchildren(f"{{{NS}}}{path}"):
+        if child.get("nullFlavor") is None:
+            return child
+    return None
 
 
 def xpath(element: Element) -> str:

@@ -8,29 +8,31 @@ which :attr:`NarrativeScope.is_cut` tells.
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from lxml import etree
 from markupsafe import Markup
 
 from xds.content.pages.links import safe_link
-from xds.content.pages.words import has_words, span_of, texts_of
+from xds.content.pages.scope import NarrativeScope
+from xds.content.pages.words import (
+    escaped,
+    has_words,
+    language_of,
+    quoted,
+    span_of,
+    texts_of,
+    words,
+)
 
 Element: TypeAlias = etree._Element
-MediaRenderer = Callable[[str, str], Markup]
-"""Shows what an XML ID or a URL refers to, with the words beside it."""
-
-MOST_ELEMENTS: Final = 100_000
-"""Of all narratives of a page."""
 _DEEPEST: Final = 64
 """How deep elements are nested that become elements; below it their text stands. A browser itself
 flattens what is nested deeper than 512."""
-_MOST_SPANNED: Final = 50_000
-"""Cells that all spans of a page make: each takes a browser as long as a cell that is written."""
 _LONGEST_LABEL: Final = 80
 
 _ID: Final = re.compile(r"[^\s\"'<>&]{1,200}")
-_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,4}")
 _SCOPES: Final = frozenset({"row", "col", "rowgroup", "colgroup"})
 
 
@@ -68,11 +70,14 @@ class MarkupRow:
     write: Callable[["MarkupRenderer", Element, "MarkupRow"], None]
     fits: int = FLOW
     holds: int = FLOW
-    is_simple: bool = False
-    """Whether it is its tag, its attributes and whatever is in it."""
     is_block: bool = False
     """Whether a paragraph cannot hold it."""
     classes: str = ""
+    simple: tuple[str, str] | None = None
+    """Of what is its tag, its attributes and whatever is in it: what stands before its attributes,
+    and after all of it."""
+    revised: Mapping[str | None, tuple[str, str]] = field(default_factory=dict)
+    """The same by what its attribute ``revised`` says."""
 
 
 Rows = Mapping[object, MarkupRow]
@@ -95,54 +100,6 @@ class Vocabulary:
     data_cell: str
     blocks: tuple[str, ...] = ()
     footnote: str = ""
-
-
-def escaped(text: str) -> str:
-    """Escape text that stands between tags."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def quoted(text: str) -> str:
-    """Escape text that stands in an attribute."""
-    return escaped(text).replace('"', "&quot;")
-
-
-def language_of(given: str) -> str:
-    """Return a language as RFC 5646 writes it, or nothing where it is none."""
-    language = given.strip().replace("_", "-")
-    return language if _LANGUAGE.fullmatch(language) else ""
-
-
-def words(element: Element) -> str:
-    """Return all text in an element, with single spaces."""
-    return " ".join(" ".join(element.itertext("*")).split())
-
-
-@dataclass
-class NarrativeScope:
-    """What the narratives of one page share: ids, notes, tables, and how much is left of limits."""
-
-    narratives: Sequence[Element]
-    media: MediaRenderer
-    elements_left: int = MOST_ELEMENTS
-    spanned_left: int = _MOST_SPANNED
-    ids: set[str] = field(default_factory=set)
-    """Those that were written; a second element of an id has none."""
-    notes: dict[Element, int] = field(default_factory=dict)
-    """The number of each footnote, in the order of the page."""
-    notes_by_id: dict[str, int] = field(default_factory=dict)
-    tables: int = 0
-    is_cut: bool = False
-    """Whether something was left out for being beyond the limits."""
-    _known_ids: frozenset[str] | None = None
-
-    def has_id(self, given: str, attribute: str) -> bool:
-        """Tell whether a narrative of the page has an element of this id."""
-        if self._known_ids is None:
-            path = f"descendant-or-self::*/@{attribute}"
-            found = (one.xpath(path) for one in self.narratives)
-            self._known_ids = frozenset(str(one) for each in found for one in each)
-        return given in self._known_ids
 
 
 class MarkupRenderer:
@@ -183,26 +140,32 @@ class MarkupRenderer:
             return
         self._depth += 1
         scope, find, write = self.scope, self._rows.get, self.write
+        unknown = _UNKNOWN if holds == FLOW else None
         for child in parent.iterchildren("*"):
             scope.elements_left -= 1
             if scope.elements_left < 0:
                 scope.is_cut = True
                 break
-            row = find(child.tag)
+            row = find(child.tag, unknown)
             if row is None or not row.fits & holds:
                 if child is not without:
                     self._out_of_place(child, row, holds)
-            elif not row.is_simple:
+            elif row.simple is None:
                 if child is not without:
                     row.write(self, child, row)
             else:
-                tag, given = row.tag, child.items()
-                write(f"<{tag}{self._attributes(child, given)}>" if given else f"<{tag}>")
+                before, after = row.simple
+                if given := child.items():
+                    if row.revised:
+                        before, after = row.revised.get(child.get("revised"), row.simple)
+                    write(f"{before}{self._attributes(child, given)}>")
+                else:
+                    write(f"{before}>")
                 if len(child):
                     self.content(child, row.holds)
                 elif text := child.text:
                     self._text(text, row.holds)
-                write(f"</{tag}>")
+                write(after)
             if tail := child.tail:
                 self._text(tail, holds)
         self._depth -= 1
@@ -223,10 +186,9 @@ class MarkupRenderer:
         if row is None and holds != FLOW:
             self.content(child, holds)  # as if its tags were not there
         elif row is None or (holds == FLOW and not row.fits & FLOW):
-            # a space on either side, so that words do not grow together
-            self.write(" ")
-            self.within("span", child, classes="" if row is None else "block")
-            self.write(" ")
+            self.write(_APART)
+            self.within("span", child, classes="block")
+            self.write(_APART)
         else:
             before, after = _WITHIN[holds]
             self.write(before)
@@ -488,6 +450,36 @@ def number_notes(scope: NarrativeScope, vocabulary: Vocabulary) -> None:
                 scope.notes_by_id.setdefault(given, number)
 
 
-def simple(tag: str, fits: int = FLOW, holds: int = FLOW, *, is_block: bool = False) -> MarkupRow:
-    """Return the row of an element that is its tag, its attributes and whatever is in it."""
-    return MarkupRow(tag, MarkupRenderer.plain, fits, holds, is_simple=True, is_block=is_block)
+def simple(
+    tag: str,
+    fits: int = FLOW,
+    holds: int = FLOW,
+    *,
+    is_block: bool = False,
+    revised: Mapping[str | None, str] = MappingProxyType({}),
+) -> MarkupRow:
+    """Return the row of an element that is its tag, its attributes and whatever is in it.
+
+    ``revised`` has other tags by what its attribute of that name says.
+    """
+    return MarkupRow(
+        tag,
+        MarkupRenderer.plain,
+        fits,
+        holds,
+        is_block=is_block,
+        simple=_tags(tag),
+        revised={value: _tags(other) for value, other in revised.items()},
+    )
+
+
+def _tags(tag: str) -> tuple[str, str]:
+    return f"<{tag}", f"</{tag}>"
+
+
+_APART: Final = " "
+"""Written on either side of what the page has no element for: words must not grow together."""
+_UNKNOWN: Final = MarkupRow(
+    "span", MarkupRenderer.plain, simple=(f"{_APART}<span", f"</span>{_APART}")
+)
+"""The row of elements of no row, where their text may stand."""

@@ -28,12 +28,7 @@ _PLAIN: Final = MarkupRenderer.plain
 
 
 _REVISED: Final[Mapping[str | None, str]] = {"insert": "ins", "delete": "del"}
-
-
-def _revised(renderer: MarkupRenderer, element: Element, row: MarkupRow) -> None:
-    """Write ``content``, of which a revision says what it adds and what it takes away."""
-    tag = _REVISED.get(element.get("revised"), row.tag)
-    renderer.within(tag, element)
+"""What a revision adds, and what it takes away."""
 
 
 def _multimedia(renderer: MarkupRenderer, element: Element, row: MarkupRow) -> None:
@@ -41,7 +36,7 @@ def _multimedia(renderer: MarkupRenderer, element: Element, row: MarkupRow) -> N
 
 
 _ELEMENTS: Final[Mapping[str, MarkupRow]] = {
-    "content": MarkupRow("span", _revised),
+    "content": simple("span", revised=_REVISED),
     "linkHtml": MarkupRow("a", MarkupRenderer.link),
     "sub": simple("sub"),
     "sup": simple("sup"),

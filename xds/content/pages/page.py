@@ -14,16 +14,12 @@ from markupsafe import Markup
 from xds.content.pages import header, shown
 from xds.content.pages.attachments import ShownAttachments
 from xds.content.pages.facts import RegistryFacts
-from xds.content.pages.markup import (
-    MarkupRenderer,
-    NarrativeScope,
-    language_of,
-    number_notes,
-    quoted,
-)
+from xds.content.pages.markup import MarkupRenderer, number_notes
 from xds.content.pages.narrative import CDA_NARRATIVE
 from xds.content.pages.pictures import picture_of
+from xds.content.pages.scope import NarrativeScope
 from xds.content.pages.templates import style_sheet, template
+from xds.content.pages.words import language_of, quoted
 from xds.content.pages.xhtml import sanitised_html, sanitised_xhtml, xhtml_element
 from xds.content.reading import kinds
 from xds.content.reading.model import (

@@ -26,14 +26,14 @@ from xds.content.pages.markup import (
     Element,
     MarkupRenderer,
     MarkupRow,
-    NarrativeScope,
     Rows,
     Vocabulary,
-    quoted,
     simple,
 )
 from xds.content.pages.narrative import STYLES
 from xds.content.pages.pictures import picture_of
+from xds.content.pages.scope import NarrativeScope
+from xds.content.pages.words import quoted
 from xds.parsing import MalformedXML, parse
 
 NS: Final = "http://www.w3.org/1999/xhtml"

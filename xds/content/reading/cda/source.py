@@ -53,7 +53,7 @@ class ElementPlaces:
 
 
 def _name(element: Element) -> str:
-    return str(etree.QName(element).localname)
+    return str(element.tag).rpartition("}")[2]
 
 
 @dataclass
