@@ -20,7 +20,8 @@ from bench.clients import Call
 from bench.deployment import Deployment
 from bench.fhir import KeptConnection
 from bench.figures import Figure, Measure, Result
-from bench.load.history import DESTINATIONS, USER, Known
+from bench.load.audit_history import USER, Known
+from bench.load.history import DESTINATIONS
 from tests.console.browsing import FORM, PASSWORD, ConsoleBrowser, browser_of
 from tests.console.examples import linked, rows
 from tests.console.provided import provide, provide_in_folder, somebody

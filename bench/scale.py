@@ -28,7 +28,8 @@ from bench.clients import Clients, Load, clients
 from bench.deployment import CLIENTS, DOCUMENT_BYTES, SETTINGS, Deployment
 from bench.figures import Figure, Measure, Result, head, row
 from bench.load import history
-from bench.load.history import History, Known
+from bench.load.audit_history import Known
+from bench.load.history import History
 from bench.load.random_values import FIRST_ID
 from bench.yardsticks import blocks_of, plain_wsgi, write_and_sync
 from tests.postgresql import OwnPostgreSQL, own_postgresql

@@ -10,66 +10,38 @@ the patient all of the first half of the day, so that none of them is among the 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from random import Random
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table, func, insert, select, text
 
+from bench.load.audit_history import COPIED, DAY, Known, Rows, audit_records, in_batches
 from bench.load.filling import make_index, number_on, without_indexes
 from xds.audit import activity, chain
-from xds.audit import vocabulary as av
-from xds.audit.record import (
-    ActiveParticipant,
-    AuditRecord,
-    Coded,
-    ParticipantObject,
-    RecordJson,
-)
-from xds.audit.table import audit_record, row_of
+from xds.audit.table import audit_record
 from xds.database.access import Database
 from xds.database.statements import copy_rows
 from xds.messaging.outbound.records import OutboundState
 from xds.messaging.outbound.tables import outbound_message
 from xds.messaging.tables import message, message_number, message_part
-from xds.metadata import vocabulary as v
 from xds.metadata.criteria import equal
 from xds.metadata.objects import DocumentEntry
 from xds.notification import rows as subscription_rows
 from xds.notification.model import NewSubscription, SubscribedTopic, SubscriptionState
 from xds.notification.tables import notification, subscription
 from xds.outgoing.tables import delivery, delivery_target
+from xds.refusals import keeper
+from xds.refusals.tables import refusal, unknown_code
 from xds.registry import events
 from xds.registry.tables import document_entry, patient
 from xds.security.caller import UNKNOWN
 
 DESTINATIONS: Final = ("record", "practice", "archive")
 """The destinations that messages went to."""
-USER: Final = "portal@example.org"
-"""Who has more records than anybody else."""
-_DAY: Final = 86_400_000
 _HOUR: Final = 3_600_000
-_COPIED: Final = 20_000
 _KNOWN: Final = 20_000
 """Documents that records and messages are about."""
-_KINDS: Final = (
-    ("ITI-18", 50),
-    ("ITI-67", 12),
-    ("ITI-43", 18),
-    ("ITI-68", 5),
-    ("ITI-42", 5),
-    ("ITI-41", 5),
-    ("ITI-8", 5),
-)
-"""Transactions, and how many of a hundred records are of each."""
-_QUERY: Final = (
-    f'<query:AdhocQueryRequest><rim:AdhocQuery id="{v.FIND_DOCUMENTS}">'
-    '<rim:Slot name="$XDSDocumentEntryPatientId"><rim:ValueList><rim:Value>{patient}</rim:Value>'
-    '</rim:ValueList></rim:Slot><rim:Slot name="$XDSDocumentEntryStatus"><rim:ValueList>'
-    "<rim:Value>('urn:oasis:names:tc:ebxml-regrep:StatusType:Approved')</rim:Value>"
-    "</rim:ValueList></rim:Slot></rim:AdhocQuery></query:AdhocQueryRequest>"
-)
 _HL7: Final = (
     "MSH|^~\\&|LAB{sender}|HOSPITAL|XDS|REGION|20260301120000||ORU^R01^ORU_R01|{control}|P|2.5\r"
     "PID|1||{patient}||Sample^Ada||19800229|F\r"
@@ -100,25 +72,14 @@ class History:
     """That came in; the bytes of the last ones are kept."""
     outbound: int = 200_000
     """Messages for destinations."""
+    refusals: int = 20_000
+    """Submissions that were refused, of which what their senders were told is kept."""
     waiting: int = 100_000
     """Deliveries that wait; a twentieth of that was given up."""
     subscriptions: int = 2_000
     notifications: int = 50
     """Of each subscription."""
     seed: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What happens is about these, and most often about the first."""
-
-    patients: Sequence[tuple[str, str, str]]
-    """Of a document each: its patient (CX), its entryUUID and its uniqueId."""
-
-    @property
-    def first(self) -> tuple[str, str, str]:
-        """What is frequent."""
-        return self.patients[0]
 
 
 def fill(database: Database, history: History, tell: Callable[[int], object]) -> Known:
@@ -128,9 +89,10 @@ def fill(database: Database, history: History, tell: Callable[[int], object]) ->
     """
     with database.read() as connection:
         known, now = _known(connection), database.milliseconds(connection)
-    parts: Sequence[tuple[tuple[Table, ...], Iterator[_Rows]]] = (
-        ((audit_record,), _audit(history, known, now)),
+    parts: Sequence[tuple[tuple[Table, ...], Iterator[Rows]]] = (
+        ((audit_record,), audit_records(history.records, history.of_one, known, now, history.seed)),
         ((message, message_number, message_part), _messages(history, known, now)),
+        ((refusal,), _refusals(history, now)),
         ((outbound_message,), _outbound(history, known, now)),
         ((delivery,), _deliveries(history, now)),
     )
@@ -140,6 +102,7 @@ def fill(database: Database, history: History, tell: Callable[[int], object]) ->
         activity.count(connection)
     with database.write() as connection:
         copy_rows(connection, delivery_target, list(_targets(history, now)))
+        copy_rows(connection, unknown_code, list(_unknown_codes(history, now)))
         _subscribe(connection, history, now)
     if not database.is_sqlite:
         with database.administer() as connection:
@@ -160,13 +123,10 @@ def write_messages(connection: Connection, history: History, now: int) -> None:
             copy_rows(connection, table, rows)
 
 
-_Rows = dict[Table, list[dict[str, Any]]]
-
-
 def _copy(
     database: Database,
     tables: Sequence[Table],
-    batches: Iterable[_Rows],
+    batches: Iterable[Rows],
     tell: Callable[[int], object],
 ) -> None:
     with database.administer() as connection:
@@ -199,116 +159,18 @@ def _known(connection: Connection) -> Known:
     return Known([(one, uuid, unique_id) for one, uuid, unique_id in connection.execute(found)])
 
 
-def _batches(rows: Iterable[tuple[Table, dict[str, Any]]]) -> Iterator[_Rows]:
-    batch: _Rows = {}
-    number = 0
-    for table, row in rows:
-        batch.setdefault(table, []).append(row)
-        number += 1
-        if number == _COPIED:
-            yield batch
-            batch, number = {}, 0
-    yield batch
-
-
-# --- audit records -------------------------------------------------------------------------------
-
-
-def _audit(history: History, known: Known, now: int) -> Iterator[_Rows]:
-    chance = Random(history.seed)
-    names, weights = zip(*_KINDS, strict=True)
-    kinds = chance.choices(names, weights, k=history.records)
-    step = max(history.records // 2 // history.of_one, 1)
-    end = chain.Link(0, "")
-    columns = [column.name for column in audit_record.columns]
-
-    def rows() -> Iterator[tuple[Table, dict[str, Any]]]:
-        nonlocal end
-        for number, kind in enumerate(kinds):
-            is_frequent = number % step == 0 and number < step * history.of_one
-            about = known.first if is_frequent else chance.choice(known.patients)
-            at = now - _DAY + _DAY * number // history.records
-            made = row_of(_record(chance, number, kind, about, at))
-            end = end.next(made[-1])
-            values = (number + 1, *made[:-1], True, made[-1], *end)
-            yield audit_record, dict(zip(columns, values, strict=True))
-
-    return _batches(rows())
-
-
-def _record(
-    chance: Random, number: int, kind: str, about: tuple[str, str, str], at: int
-) -> RecordJson:
-    patient_id, _, unique_id = about
-    told = _TEMPLATES[kind].copy()
-    user = chance.randrange(-500, 1_500)
-    name = USER if user < 0 else f"user{user}@example.org"
-    drawn = chance.random()
-    told["id"] = f"{chance.getrandbits(32):08x}-0000-4000-8000-{number:012x}"
-    told["at"] = _iso(at)
-    told["outcome"] = 8 if drawn < 0.001 else 4 if drawn < 0.01 else 0
-    if told["outcome"]:
-        told["description"] = "XDSRegistryMetadataError at DocumentEntry.hash"
-    told["patient_id"] = patient_id
-    told["actor"] = told["actor"] | {"user_id": name, "user_name": name}
-    thing = dict(told["things"][0])
-    if thing.get("query"):
-        thing["query"] = _QUERY.replace("{patient}", patient_id)
-    else:
-        thing["id"] = unique_id
-    told["things"] = [thing]
-    return told
-
-
-def _iso(at: int) -> str:
-    moment = datetime.fromtimestamp(at / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _template(kind: str) -> RecordJson:
-    event = av.EVENTS[kind]
-    is_query = kind in ("ITI-18", "ITI-67")
-    thing = ParticipantObject(
-        type_code=2,
-        role=24 if is_query else 3,
-        id=v.FIND_DOCUMENTS,
-        id_type=event.event_type if is_query else av.REPORT_NUMBER,
-        query=_QUERY if is_query else None,
-    )
-    return AuditRecord(
-        id="",
-        at="",
-        transaction=kind,
-        event=event.event,
-        event_type=event.event_type,
-        action=event.action,
-        outcome=0,
-        path=event.path,
-        address="192.0.2.7",
-        node="CN=portal.example.org",
-        process=4_711,
-        actor=ActiveParticipant(user_id="", user_name="", roles=(_ROLE,)),
-        purposes=(Coded("TREAT", "2.16.840.1.113883.5.8", "treatment"),),
-        things=(thing,),
-    ).json()
-
-
-_ROLE: Final = Coded("112247003", "2.16.840.1.113883.6.96", "Medical doctor")
-_TEMPLATES: Final = {kind: _template(kind) for kind, _ in _KINDS}
-
-
 # --- messages ------------------------------------------------------------------------------------
 
 
-def _messages(history: History, known: Known, now: int) -> Iterator[_Rows]:
+def _messages(history: History, known: Known, now: int) -> Iterator[Rows]:
     chance = Random(history.seed + 1)
-    first_kept = history.messages - _COPIED
+    first_kept = history.messages - COPIED
 
     def rows() -> Iterator[tuple[Table, dict[str, Any]]]:
         for number in range(history.messages):
             patient_id, uuid, _ = chance.choice(known.patients)
             key, control, sender = number + 1, f"C{number:09}", chance.randrange(40)
-            received = now - 30 * _DAY + 30 * _DAY * number // history.messages
+            received = now - 30 * DAY + 30 * DAY * number // history.messages
             drawn = chance.random()
             state = "refused" if drawn < 0.01 else "failed" if drawn < 0.012 else "filed"
             filled = {"sender": sender, "control": control, "number": number}
@@ -326,7 +188,7 @@ def _messages(history: History, known: Known, now: int) -> Iterator[_Rows]:
                 part = {"message": row["id"], "place": 0, "content": raw, "written": received}
                 yield message_part, part
 
-    return _batches(rows())
+    return in_batches(rows())
 
 
 def _id(number: int) -> str:
@@ -366,7 +228,7 @@ def _message(
     }
 
 
-def _outbound(history: History, known: Known, now: int) -> Iterator[_Rows]:
+def _outbound(history: History, known: Known, now: int) -> Iterator[Rows]:
     chance = Random(history.seed + 2)
 
     def rows() -> Iterator[tuple[Table, dict[str, Any]]]:
@@ -376,7 +238,7 @@ def _outbound(history: History, known: Known, now: int) -> Iterator[_Rows]:
             drawn = chance.random()
             state = OutboundState.HELD if drawn < 0.1 else OutboundState.DELIVERED
             state = OutboundState.DEAD if drawn < 0.01 else state
-            created = now - 30 * _DAY + 30 * _DAY * number // history.outbound
+            created = now - 30 * DAY + 30 * DAY * number // history.outbound
             yield (
                 outbound_message,
                 {
@@ -400,13 +262,55 @@ def _outbound(history: History, known: Known, now: int) -> Iterator[_Rows]:
                 },
             )
 
-    return _batches(rows())
+    return in_batches(rows())
+
+
+# --- refused submissions -------------------------------------------------------------------------
+
+
+def _refusals(history: History, now: int) -> Iterator[Rows]:
+    errors = [
+        ["XDSRegistryMetadataError", "DocumentEntry.classCode", keeper.UNKNOWN, "", "", "c7^^2.999"]
+    ]
+
+    def rows() -> Iterator[tuple[Table, dict[str, Any]]]:
+        for number in range(history.refusals):
+            yield (
+                refusal,
+                {
+                    "pk": number + 1,
+                    "at": now - DAY + DAY * number // history.refusals,
+                    "transaction": "ITI-42",
+                    "is_failure": number % 50 == 0,
+                    "who": "CN=portal.example.org",
+                    "address": "192.0.2.7",
+                    "message": f"urn:uuid:{_id(number)}",
+                    "reason": "",
+                    "number": 1,
+                    "errors": json.dumps(errors),
+                },
+            )
+
+    return in_batches(rows())
+
+
+def _unknown_codes(history: History, now: int) -> Iterator[dict[str, Any]]:
+    for number in range(min(history.refusals, keeper.MOST_CODES)):
+        yield {
+            "attribute": "DocumentEntry.classCode",
+            "code": f"c{number}",
+            "scheme": "2.999",
+            "number": number % 97 + 1,
+            "first": now - DAY,
+            "last": now - number,
+            "refusal": number + 1,
+        }
 
 
 # --- the delivery queue and subscriptions --------------------------------------------------------
 
 
-def _deliveries(history: History, now: int) -> Iterator[_Rows]:
+def _deliveries(history: History, now: int) -> Iterator[Rows]:
     def rows() -> Iterator[tuple[Table, dict[str, Any]]]:
         for number in range(history.waiting * 21 // 20):
             is_dead = number >= history.waiting
@@ -419,7 +323,7 @@ def _deliveries(history: History, now: int) -> Iterator[_Rows]:
                     "channel": "dsub",
                     "target": str(subscribed),
                     "address": "http://127.0.0.1:9/",
-                    "accepted": now - _DAY + number,
+                    "accepted": now - DAY + number,
                     "attributes": "{}",
                     "size": 0,
                     "parts": 0,
@@ -430,7 +334,7 @@ def _deliveries(history: History, now: int) -> Iterator[_Rows]:
                 },
             )
 
-    return _batches(rows())
+    return in_batches(rows())
 
 
 def _failing(history: History) -> int:
@@ -444,11 +348,11 @@ def _targets(history: History, now: int) -> Iterator[dict[str, Any]]:
             "channel": "dsub",
             "target": str(number + 1),
             "host": "127.0.0.1",
-            "due": now + _DAY,
+            "due": now + DAY,
             "holder": None,
             "version": 1,
             "attempts": 12,
-            "failed_since": now - _DAY,
+            "failed_since": now - DAY,
             "failed_at": now - _HOUR,
             "error": "connection refused",
         }
@@ -465,7 +369,7 @@ def _subscribe(connection: Connection, history: History, now: int) -> None:
         address="http://127.0.0.1:9/",
     )
     state = SubscriptionState.ACTIVE
-    subscription_rows.added(connection, new, state=state, created=now - _DAY, beats=None, begins=0)
+    subscription_rows.added(connection, new, state=state, created=now - DAY, beats=None, begins=0)
     (made,) = connection.execute(select(subscription)).mappings().all()
     connection.execute(subscription.delete())
     each = history.notifications
@@ -478,8 +382,8 @@ def _subscribe(connection: Connection, history: History, now: int) -> None:
     connection.execute(insert(subscription), rows)
     if connection.dialect.name != "sqlite":
         number_on(connection, [subscription])
-    for start in range(1, history.subscriptions + 1, _COPIED // each):
-        numbers = range(start, min(start + _COPIED // each, history.subscriptions + 1))
+    for start in range(1, history.subscriptions + 1, COPIED // each):
+        numbers = range(start, min(start + COPIED // each, history.subscriptions + 1))
         told_of = [_told(key, number, now) for key in numbers for number in range(1, each + 1)]
         copy_rows(connection, notification, told_of)
 
@@ -490,6 +394,6 @@ def _told(key: int, number: int, now: int) -> dict[str, Any]:
         "number": number,
         "event": number,
         "change": events.REGISTERED,
-        "at": now - _DAY + number * 1_000,
+        "at": now - DAY + number * 1_000,
         "objects": f"urn:uuid:00000000-0000-4000-8000-{number:012d}",
     }

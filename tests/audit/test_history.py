@@ -19,11 +19,13 @@ from xds.messaging.operations import MessageSelection
 from xds.messaging.outbound import operations as destinations
 from xds.notification import operations as subscriptions
 from xds.outgoing import operations as queue
+from xds.refusals import kept
 
 _AMOUNT: Final = History(
     records=2_000,
     of_one=100,
     messages=300,
+    refusals=30,
     outbound=300,
     waiting=40,
     subscriptions=8,
@@ -51,6 +53,8 @@ def test_it_can_be_read_as_what_has_happened(databases: Databases, tmp_path: Pat
             (found,) = messages.find(connection, MessageSelection(number="P7"))
             assert found.control_id == "C000000007"
             assert records.waiting(connection)["refused"].count > 0
+            assert len(kept.refusals(connection, 0, 100)) == 30
+            assert len(kept.unknown_codes(connection, 0, 100)) == 30
             fares = destinations.health(connection, ())
             assert {one.name for one in fares} == set(DESTINATIONS)
             assert subscriptions.counts(connection) == {("dsub", "active"): 7, ("dsub", "error"): 1}

@@ -18,9 +18,7 @@ from xds.messaging.tables import message
 
 _MESSAGES: Final = 600
 _DAY: Final = 86_400_000
-_AMOUNT: Final = History(
-    records=1, of_one=1, messages=_MESSAGES, outbound=1, waiting=1, subscriptions=1, notifications=1
-)
+_AMOUNT: Final = History(messages=_MESSAGES)
 _SELECTIONS: Final = {
     "everything": MessageSelection(),
     "one state": MessageSelection(states=("filed",)),
