@@ -11,6 +11,7 @@ from tests.console.provided import RESTRICTED, cx, page_of, provide, somebody
 from tests.console.recorded import await_records
 from tests.serving import Server
 from xds.accounts.accounts import Accounts
+from xds.client import Content, DocumentSource, entry_of, submission_of
 from xds.database.access import Database
 from xds.metadata.objects import Author, Code
 
@@ -155,6 +156,28 @@ def test_a_document_that_was_replaced_leads_to_the_newer_one(
         related.tree.xpath("//a[contains(@href,'submission-sets')]/@href")[0]
     )
     assert package.link("Second") == page_of(new)
+
+
+def test_a_submission_set_of_many_documents_has_pages(
+    console_server: Server, people: People
+) -> None:
+    patient_id = somebody()
+    entries = [entry_of(patient_id, "text/plain").updated(title=f"No {n}") for n in range(53)]
+    data = Content((b"some text",), 9)
+    with DocumentSource(console_server.repository_url) as source:
+        source.provide_and_register(
+            submission_of(entries), {one.entry_uuid: data for one in entries}
+        )
+    related = people["viewer"].get(page_of(entries[0], "/relations"))
+    place = related.tree.xpath("//a[contains(@href,'submission-sets')]/@href")[0]
+    first = people["viewer"].get(place)
+    titles = first.tree.xpath("//tbody/tr/td//a/text() | //tbody/tr/th//a/text()")
+    assert [one for one in titles if one.startswith("No ")] == [f"No {n}" for n in range(50)]
+    rest = people["viewer"].get(first.link("More of what it holds"))
+    assert rest.link("No 52") == page_of(entries[52])
+    assert "No 49" not in rest.words
+    assert "More of what it holds" not in rest.words
+    assert rest.link("The first") == place
 
 
 def test_raw_forms_are_those_of_the_protocols(console_server: Server, people: People) -> None:

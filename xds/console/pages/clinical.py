@@ -78,6 +78,7 @@ CLINICAL: Final = (
         title="Submission set",
         template="package.html",
         roles=READERS,
+        parameters=("start",),
     ),
     ConsolePage(
         path="/folders/{uuid:uuid}",
@@ -85,6 +86,7 @@ CLINICAL: Final = (
         title="Folder",
         template="package.html",
         roles=READERS,
+        parameters=("start",),
     ),
 )
 """None of them is in the navigation: one comes by the search box."""

@@ -12,6 +12,7 @@ from xds.accounts.roles import ConsoleRole
 from xds.audit import searching, trail
 from xds.audit.searching import RecordFilter
 from xds.console.views import shown
+from xds.console.views.acting import SHOWN, ListPage, start_of
 from xds.console.views.clinical.patients import ListedDocument, listed
 from xds.console.visits import Answer, Bytes, PageContent, PageNotFound, Visit
 from xds.content.pages.page import MEDIA_TYPE
@@ -22,6 +23,7 @@ from xds.metadata.criteria import equal
 from xds.metadata.ebrim import Slot
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
 from xds.mhd.document_references import DOCUMENTS
+from xds.registry.queries.search import Page
 from xds.registry.queries.stored_queries import QueryRequest
 from xds.registry.queries.views import Found, RegistryView
 from xds.registry.storage.fragments import parsed
@@ -329,6 +331,7 @@ def show_folder(visit: Visit) -> Answer:
 
 def _package(visit: Visit, kind: type[SubmissionSet] | type[Folder], name: str) -> Answer:
     uuid: UUID = visit.path["uuid"]
+    start = start_of(visit)
     with visit.passing(ITI_66.name) as access:
         access.interaction = "read"
         with visit.domain.registry.view(access.visible) as view:
@@ -340,9 +343,11 @@ def _package(visit: Visit, kind: type[SubmissionSet] | type[Folder], name: str) 
             thing: MetadataObject = found[0].thing
             members = every.members([found[0].found.entry_uuid])
             uuids = [one.entry_uuid for one in members]
-            documents = every.find(DocumentEntry, [equal("entry_uuid", uuids)])
-            folders = every.find(Folder, [equal("entry_uuid", uuids)])
+            some = Page(start, SHOWN + 1)
+            documents = every.find(DocumentEntry, [equal("entry_uuid", uuids)], page=some)
+            folders = every.find(Folder, [equal("entry_uuid", uuids)], page=some)
         access.details = PatientDetails((found[0].found.patient_id,))
+    path = f"/{'submission-sets' if kind is SubmissionSet else 'folders'}/{uuid}"
     return PageContent(
         {
             "name": getattr(thing, "title", None) or name,
@@ -350,11 +355,12 @@ def _package(visit: Visit, kind: type[SubmissionSet] | type[Folder], name: str) 
             "patient": found[0].patient,
             "identifier": shown.identifier(found[0].found.patient_id or ""),
             "attributes": shown.attributes(thing),
-            "documents": [listed(one) for one in documents],
+            "documents": [listed(one) for one in documents[:SHOWN]],
             "folders": [
                 (one.found.entry_uuid.removeprefix(UUID_URN), one.thing.title or "")
-                for one in folders
+                for one in folders[:SHOWN]
             ],
+            "list": ListPage(start, path, {}, max(len(documents), len(folders)) <= SHOWN),
         },
         title=name,
     )
