@@ -11,7 +11,14 @@ from tests.servers.shared import Kept, SharedServers
 from tests.serving import Server
 from xds.accounts.roles import ConsoleRole
 
-OPTIONS = {"console": "on", "audit": "on", "workers": "1", "mllp_port": "0"}
+OPTIONS = {
+    "console": "on",
+    "console_idle_minutes": "480",
+    "audit": "on",
+    "workers": "1",
+    "mllp_port": "0",
+}
+"""People stay logged in for as long as a slow run of all tests."""
 POLICY = """
 [[rule]]
 name = "people at the console see what is not restricted"

@@ -36,13 +36,14 @@ rule = [{{ class_code = ["nothing^^2.999.1"] }}]
 """
 OPTIONS: Final = {
     "console": "on",
+    "console_idle_minutes": "480",
     "audit": "on",
     "workers": "1",
     "mllp_port": "0",
     "notification_attempts": "1",
     "notification_retries": "600",
 }
-"""What has failed is not tried again by itself for long enough."""
+"""What has failed is not tried again by itself, and people stay logged in, for long enough."""
 _paths = count(1)
 
 

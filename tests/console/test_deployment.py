@@ -95,7 +95,7 @@ def test_each_option_tells_where_it_comes_from(console_server: Server, people: P
     }
     assert rows["audit"][0] == "on"
     assert rows["audit"][1] != "default"
-    assert rows["console_idle_minutes"][:2] == ["15", "default"]
+    assert rows["console_hours"][:2] == ["8", "default"]
     assert "There is no policy" in page.words
     assert "Every code is accepted" in page.words
     assert "Unknown codes" not in page.words
