@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.databases import (
     BOTH,
@@ -33,6 +34,12 @@ _THRESHOLDS: Final = (5_000, 20, 20)
 # Tests start servers by the hundred: where this is set, each would compile the program anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# how long an example takes depends on what else the machine does
+settings.register_profile(
+    "untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("untimed")
 
 pytest_plugins = ("tests.conformance",)
 

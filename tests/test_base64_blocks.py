@@ -16,7 +16,7 @@ SOME = st.text("ABab+/==\n -", max_size=24) | st.binary(max_size=18).map(
 
 
 @given(SOME, st.lists(st.integers(0, 24), max_size=4), st.lists(st.integers(0, 24), max_size=3))
-@settings(max_examples=150, deadline=None, database=None)
+@settings(max_examples=150, database=None)
 def test_blocks_decode_as_the_whole_does(text: str, cuts: list[int], spaces: list[int]) -> None:
     for place in spaces:
         text = f"{text[:place]}\r\n{text[place:]}"

@@ -5,7 +5,7 @@ import decimal
 from enum import StrEnum
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from tests.fhir import generated
 from xds.fhir.r4 import json
@@ -14,7 +14,7 @@ from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(generated.resources())
 def test_what_is_written_is_read_again(resource: Resource) -> None:
     rendered = json.render(resource)

@@ -82,11 +82,7 @@ def test_metadata_of_messages_are_written_as_the_profiles_demand(path: Path) -> 
 
 
 @profiles.present
-@settings(
-    max_examples=20,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(made.document_entries(), made.submission_sets(), made.folders())
 def test_whatever_is_written_keeps_the_profiles(
     entry: DocumentEntry, submission_set: SubmissionSet, folder: Folder

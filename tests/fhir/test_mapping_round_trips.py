@@ -20,7 +20,6 @@ from xds.mhd.mapping.lists import folder_list, read_folder, read_submission_set,
 
 often = settings(
     max_examples=30,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 

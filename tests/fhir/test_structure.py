@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from tests.fhir import generated, schema
 from tests.fhir.examples import official
@@ -278,13 +278,13 @@ def test_official_examples_have_no_problems(path: Any) -> None:
     assert [one for one in found if codes not in one.expression[0]] == []
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(generated.resources())
 def test_what_the_table_makes_has_no_problems(resource: Resource) -> None:
     assert problems(resource) == []
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(generated.resources())
 def test_whatever_is_needed_is_missed(resource: Resource) -> None:
     name = resource["resourceType"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from tests.fhir import generated
 from tests.fhir.examples import OFFICIAL, canonical, official
@@ -47,7 +47,7 @@ def refused(data: bytes) -> Issue:
 # --- both ways -----------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(generated.resources())
 def test_what_is_written_is_read_again(resource: Resource) -> None:
     again, issues = xml.read(xml.render(resource))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from xds.hl7v2.acknowledgement import acknowledgement
@@ -78,7 +78,6 @@ def _field(encoding: Encoding, segment: Segment, *address: int) -> str:
     return mark.join(_field(encoding, segment, *address, place) for place in places)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # the first draw makes tables of characters
 @given(st.data())
 def test_nothing_of_a_message_is_lost(data: st.DataObject) -> None:
     encoding = data.draw(encodings)
@@ -95,7 +94,6 @@ def test_nothing_of_a_message_is_lost(data: st.DataObject) -> None:
     ]
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # the first draw makes tables of characters
 @given(st.data())
 def test_a_value_is_read_as_it_was_before_it_was_escaped(data: st.DataObject) -> None:
     encoding = data.draw(encodings)

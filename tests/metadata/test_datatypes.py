@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from xds.metadata import vocabulary as v
@@ -414,7 +414,6 @@ telephones = st.builds(
 mails = st.builds(XTN, use_code=texts, equipment_type=st.just("Internet"), address=names)
 
 
-@settings(deadline=None)
 @given(
     st.builds(CX, printable, oids)
     | st.builds(CodedString, printable, oids)

@@ -87,7 +87,7 @@ def test_parts_within_parts_are_left_to_the_parser() -> None:
     assert rendered.read(ebrim.render(thing)) is None
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["C"])), min_size=3),
     st.integers(0, 2_000),

@@ -203,14 +203,14 @@ CASES: Final = given(
 
 
 @CASES
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_sql_and_evaluate_decide_alike(opened: Database, **case: Any) -> None:
     decide_alike(opened, **case)
 
 
 @pytest.mark.slow
 @CASES
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 def test_sql_and_evaluate_decide_alike_in_many_cases(opened: Database, **case: Any) -> None:
     decide_alike(opened, **case)
 

@@ -337,7 +337,7 @@ def test_inline_base64_with_white_space() -> None:
 
 
 @given(st.lists(st.binary(max_size=20)))
-@settings(max_examples=50, deadline=None, database=None)
+@settings(max_examples=50, database=None)
 def test_base64_of_any_chunks(chunks: list[bytes]) -> None:
     text = b"".join(base64_blocks.encode(chunks))
     assert text == base64.b64encode(b"".join(chunks))
@@ -734,7 +734,7 @@ def cut(body: bytes, size: int) -> list[bytes]:
     steps=st.lists(st.integers(1, 3000), min_size=1, max_size=4),
     skipped=st.sets(st.integers(0, 4)),
 )
-@settings(max_examples=100, deadline=None, database=None)
+@settings(max_examples=100, database=None)
 def test_whatever_is_written_is_read_byte_for_byte(
     root: bytes, documents: list[bytes], size: int, steps: list[int], skipped: set[int]
 ) -> None:
