@@ -84,12 +84,11 @@ ZOOMED: Final = Way("200 %", {"viewport": {"width": 640, "height": 450}, "device
 WIDE_SCREEN: Final = Way("1280 px", {"viewport": WIDE})
 MEDIUM: Final = {"width": 1100, "height": 900}
 WITHOUT_SCRIPT: Final = Way("no script", {"viewport": MEDIUM, "java_script_enabled": False})
-SLOW: Final = [
-    pytest.param(one, marks=pytest.mark.slow) for one in (NARROW_SCREEN, ZOOMED, WIDE_SCREEN)
-]
+WAYS: Final = (WITHOUT_SCRIPT, NARROW_SCREEN, ZOOMED, WIDE_SCREEN)
 
 
-@pytest.mark.parametrize("way", [WITHOUT_SCRIPT, *SLOW], ids=lambda way: way.name)
+@pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
 def test_every_page_can_be_used_by_everybody(
     operated: OperatedServer, chrome: Chromium, addresses: Mapping[str, str], way: Way
 ) -> None:
@@ -199,6 +198,7 @@ def test_an_engineer_corrects_a_message_and_sees_what_it_made(
         assert visit.dialogs == []
 
 
+@pytest.mark.slow
 def test_an_operator_finds_the_dead_endpoint_and_resumes_it_after_it_is_back(
     operated: OperatedServer, operators: dict[str, ConsoleBrowser], chrome: Chromium
 ) -> None:

@@ -20,6 +20,7 @@ from tests.serving import Server
 from xds.console.pages.table import PAGES
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(path_of_chromium() is None, reason=MISSING),
     pytest.mark.skipif(not providers.PYTHON.exists(), reason=providers.MISSING),
 ]
@@ -80,7 +81,7 @@ def own(visit: Visit, server: Server) -> bool:
     return visit.page.url.startswith(f"{server.url}/console")
 
 
-@pytest.mark.parametrize("has_script", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("has_script", [True, False])
 def test_an_engineer_logs_in_at_the_provider_and_out_again(
     served: Server, chrome: Chromium, has_script: bool
 ) -> None:
