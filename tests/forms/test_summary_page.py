@@ -1,6 +1,7 @@
 """The summary of a patient as a page for browsers, at the same address."""
 
 from typing import Final
+from urllib.parse import urljoin
 
 import pytest
 from lxml import etree
@@ -57,6 +58,22 @@ def test_a_browser_gets_the_page_of_a_summary(summaries: Server, patient: str) -
             assert words in said
         assert "It and this page were made of other documents, which are the legal ones" in said
         assert breaches(followed(summaries, path, reply).json()) == []
+
+
+def test_a_page_of_a_summary_leads_to_the_documents(summaries: Server, patient: str) -> None:
+    provide(summaries, DISCHARGE, "text/xml", patient_id=patient, title="Discharge <summary>")
+    provide(summaries, DISCHARGE, "text/xml", patient_id=patient, format_code=SECRET)
+    number = patient_resource_id(summaries, patient)
+    for path in (path_of(patient), f"/Patient/{number}/$summary"):
+        found = tree(get(summaries, path))
+        links = found.xpath("//h2[.='Documents']/following-sibling::ol[1]//a")
+        assert len(links) == 2
+        assert "Discharge <summary>" in " ".join(one.text_content() for one in links)
+        assert found.xpath("//h2[.='Attachments']") == []
+        for link in links:
+            linked = urljoin(f"{summaries.url}/fhir{path}", link.get("href"))
+            below = linked.removeprefix(f"{summaries.url}/fhir")
+            assert get(summaries, below).status == 200
 
 
 def test_the_cda_of_a_summary_is_a_page_as_well(summaries: Server, patient: str) -> None:

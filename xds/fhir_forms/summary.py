@@ -24,7 +24,7 @@ from xds.fhir.search.values import Token
 from xds.fhir.vocabulary import FHIR_JSON
 from xds.fhir_forms.document import FORM, source_of
 from xds.metadata.criteria import ANYTHING, Criterion
-from xds.mhd.document_pages import page_answer, page_of, refusal_page
+from xds.mhd.document_pages import page_answer, page_of, refusal_page, source_pages
 from xds.mhd.search.criteria import patient_ids, patient_number
 from xds.mhd.served_documents import extension_of
 from xds.on_demand.forms import BuiltDocument, NotConvertible, OnDemandSource
@@ -81,8 +81,13 @@ def _page(facade: Facade, call: Call, makes: OnDemandSource, made: BuiltDocument
     given = [(name, value) for name, value in call.parameters if name not in _OF_ANSWERS]
     # to the same path, whatever stands before it
     original = f"?{urlencode([*given, ('_format', _FORMATS[media_type])])}"
+    root = "../../document/" if call.identifier else "../document/"
+    repository = facade.domain.repository.unique_id
+    with facade.domain.registry.view(call.access.visible) as view:
+        sources = source_pages(view, repository, made.sources, root)
     facts = RegistryFacts(
         href="",
+        sources=sources,
         original=original,
         is_made=True,
         unique_id=made.unique_id,

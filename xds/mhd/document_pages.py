@@ -5,7 +5,7 @@ markup, than can be shown has a page that says so, and leads to the document as 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
@@ -22,7 +22,7 @@ from xds.fhir.exchange import Answer, RawContent
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.vocabulary import UUID_URN
 from xds.metadata import vocabulary as v
-from xds.metadata.criteria import Comparison, Criterion, Operator
+from xds.metadata.criteria import Comparison, Criterion, Operator, equal
 from xds.metadata.objects import DocumentEntry
 from xds.mhd.served_documents import ServedDocument, ServedDocuments
 from xds.one_at_a_time import OneAtATime
@@ -104,7 +104,7 @@ class DocumentPages:
 
         Raises Refused 404 where the entry is not there any more, 410 where the document is not.
         """
-        facts = self._facts(found.identifier, access.visible, href)
+        facts = self._facts(found, access.visible, href)
         if found.size > MOST_BYTES:
             return render_not_shown(facts, _TOO_LARGE)
         return self._made(partial(self._page, found, facts))
@@ -137,14 +137,36 @@ class DocumentPages:
     def _read(self, data: bytes, found: ServedDocument) -> ReadDocument:
         return read(data, found.mime_type, self.rules)
 
-    def _facts(self, identifier: str, visible: Criterion, href: str) -> RegistryFacts:
+    def _facts(self, found: ServedDocument, visible: Criterion, href: str) -> RegistryFacts:
+        identifier = found.identifier
+        root = href.removesuffix(identifier)
         with self.domain.registry.view(visible) as view:
             entries = view.every_version.find(DocumentEntry, [_one_of("entry_uuid", [identifier])])
             if not entries:
                 raise Refused.because(404, "not-found", "there is no document of this id")
             entry = entries[0].thing
-            related = _related(view, entry, href.removesuffix(identifier))
-        return facts_of(entry, href, related)
+            related = _related(view, entry, root)
+            # a form of one document has that among what is related to it
+            several = found.made_of if not related else ()
+            sources = source_pages(view, self.domain.repository.unique_id, several, root)
+        return replace(facts_of(entry, href, related), sources=sources)
+
+
+def source_pages(
+    view: RegistryView, repository_unique_id: str, unique_ids: Sequence[str], root: str
+) -> tuple[RelatedPage, ...]:
+    """Return the documents that another one was made of, in their order; ``root`` leads to them."""
+    criteria = [
+        equal("unique_id", unique_ids),
+        equal("repository_unique_id", [repository_unique_id]),
+    ]
+    found = view.find(DocumentEntry, criteria) if unique_ids else ()
+    pages: dict[str, RelatedPage] = {}
+    for one in found:
+        entry, page = one.thing, _page(root, "source", one)
+        kind = entry.type_code.display_name if entry.type_code is not None else ""
+        pages[entry.unique_id or ""] = replace(page, title=page.title or kind)
+    return tuple(pages[one] for one in unique_ids if one in pages)
 
 
 def _has_much_markup(data: bytes) -> bool:

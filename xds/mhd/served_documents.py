@@ -52,6 +52,8 @@ class ServedDocument:
     headers: tuple[tuple[str, str], ...]
     content: bytes | None = None
     """Of a document that was made on demand, and is not kept: its bytes."""
+    made_of: tuple[str, ...] = ()
+    """The uniqueIds of the documents that it was made of."""
 
     @property
     def resource_etag(self) -> str:
@@ -124,7 +126,7 @@ class ServedDocuments:
         held = IndexedDocument(made.unique_id, "", mime_type, len(made.content), made.hash)
         entry = entry.updated(mime_type=mime_type)
         served = _served(identifier.lower(), asked, entry, held, made.made)
-        return replace(served, content=made.content)
+        return replace(served, content=made.content, made_of=made.sources)
 
     def note(self, identifier: str, access: Access) -> None:
         """Say which document is not given out; Refused where there is none."""

@@ -56,6 +56,8 @@ class RegistryFacts:
     authors: Sequence[ContentParty] = ()
     authenticator: ContentParty | None = None
     related: Sequence[RelatedPage] = ()
+    sources: Sequence[RelatedPage] = ()
+    """The documents that it was made of, where these are several."""
 
 
 def facts_of(entry: DocumentEntry, href: str, related: Sequence[RelatedPage] = ()) -> RegistryFacts:

@@ -177,18 +177,19 @@ def notices(document: ReadDocument, facts: RegistryFacts) -> Iterator[Notice]:
             yield Notice(finding.message)
     for one in facts.related:
         if one.relation != "newer":
-            told = _named(one.title, one.time) or "open it"
+            told = named(one.title, one.time) or "open it"
             yield Notice(_OF_RELATED[one.relation], False, one.href, told)
 
 
 def _of_versions(facts: RegistryFacts) -> Iterator[Notice]:
     newer = [one for one in facts.related if one.relation == "newer"]
     for one in newer:
-        told = _named(one.title, one.time) or "open the newer version"
+        told = named(one.title, one.time) or "open the newer version"
         yield Notice("A newer version has replaced this document:", True, one.href, told)
     if not newer and facts.is_deprecated:
         yield Notice("This document is deprecated: it is no longer in force.")
 
 
-def _named(title: str, time: str) -> str:
+def named(title: str, time: str) -> str:
+    """Return what a link to another document is called."""
     return ", ".join(filter(None, (title, shown.shown_time(time) if time else "")))

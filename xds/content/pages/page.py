@@ -12,7 +12,7 @@ from typing import Final
 from markupsafe import Markup
 
 from xds.content.pages import header, shown
-from xds.content.pages.attachments import ShownAttachments
+from xds.content.pages.attachments import AttachmentView, ShownAttachments
 from xds.content.pages.facts import RegistryFacts
 from xds.content.pages.markup import MarkupRenderer, number_notes
 from xds.content.pages.narrative import CDA_NARRATIVE
@@ -89,7 +89,8 @@ def render_page(document: ReadDocument, facts: RegistryFacts, data: bytes = b"")
         text=text,
         body=_body(document, facts, data),
         attachments=listed,
-        further=[one for one in listed if not one.is_body],
+        further=[one for one in listed if not one.is_body and not _is_source(one, facts)],
+        sources=[(one.href, header.named(one.title, one.time)) for one in facts.sources],
         original=facts.original or f"{facts.href}/original",
         is_made=facts.is_made,
         size="" if facts.size is None else shown.shown_size(facts.size),
@@ -114,6 +115,11 @@ def render_refusal(title: str, text: str, request_id: str = "") -> bytes:
         title=title, subtitle="", text=text, request_id=request_id, css=style_sheet()
     )
     return rendered.encode("utf-8", "replace")
+
+
+def _is_source(attachment: AttachmentView, facts: RegistryFacts) -> bool:
+    """Tell whether an attachment is a document of which a page has a link of its own."""
+    return bool(facts.sources) and attachment.kind == "elsewhere"
 
 
 def _body(document: ReadDocument, facts: RegistryFacts, data: bytes) -> Markup:
