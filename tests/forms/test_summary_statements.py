@@ -173,6 +173,57 @@ def test_a_statement_of_two_documents_stands_once_with_both() -> None:
     assert "[1] Summary of care, [2] Summary of care" in told(section(bundle, "48765-2"))
 
 
+def as_document(bundle: Any, **changed: Any) -> bytes:
+    """Return a FHIR document in which the walnut has other elements."""
+    copied = json.loads(json.dumps(bundle))
+    named(copied, "AllergyIntolerance", "Walnut").update(changed)
+    return json.dumps(copied).encode()
+
+
+def test_a_resource_of_two_documents_stands_once_with_both() -> None:
+    first = as_document(care())
+    both = made(source(first, JSON), source(first, JSON))
+    assert breaches(both) == []
+    for kind in ("AllergyIntolerance", "Condition", "MedicationStatement", "Procedure"):
+        assert len(of_type(both, kind)) == len(of_type(care(), kind)), kind
+    walnut = named(both, "AllergyIntolerance", "Walnut")
+    targets = [
+        [target["reference"] for target in one["target"]] for one in of_type(both, "Provenance")
+    ]
+    assert [f"urn:uuid:{walnut['id']}" in one for one in targets] == [True, True]
+    allergies = told(section(both, "48765-2"))
+    assert "Stated alike, all or some of it, by [2] International Patient Summary" in allergies
+    assert allergies.count("Swollen lips") == 1
+    path = "//c:section[c:code/@code='48765-2']/c:entry"
+    assert len(texts(made_cda(source(first, JSON), source(first, JSON)), f"{path}/@typeCode")) == 2
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"onsetDateTime": "2018-05"},
+        {"criticality": "low"},
+        {"note": [{"text": "Carries a pen"}]},
+        {"lastOccurrence": "2025-12-24"},
+        {"extension": [{"url": "https://extensions.example/more", "valueString": "more"}]},
+    ],
+    ids=lambda one: next(iter(one)),
+)
+def test_a_resource_that_says_more_or_else_stands_by_itself(changed: dict[str, Any]) -> None:
+    bundle = made(source(as_document(care()), JSON), source(as_document(care(), **changed), JSON))
+    assert breaches(bundle) == []
+    assert len(of_type(bundle, "AllergyIntolerance")) == 3
+
+
+def test_a_resource_that_says_what_an_entry_says_stands_once() -> None:
+    bundle = made(source(DATA), source(as_document(care()), JSON))
+    assert breaches(bundle) == []
+    assert len(of_type(bundle, "AllergyIntolerance")) == 3, "what is refuted is inactive there"
+    assert len(of_type(bundle, "MedicationStatement")) == 5, "doses are words there"
+    assert len(of_type(bundle, "Procedure")) == 2
+    assert "[1] Summary of care, [2] International" in told(section(bundle, "48765-2"))
+
+
 def test_equal_entries_of_one_document_are_two() -> None:
     start, end = CARE.index("<entry>", CARE.index('"46264-8"')), 0
     end = CARE.index("</entry>", start) + len("</entry>")

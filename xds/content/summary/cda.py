@@ -15,7 +15,7 @@ from xds.content.forms.blocks import Block
 from xds.content.forms.narratives import cda
 from xds.content.forms.settings import MakingOrganisation
 from xds.content.reading.fhir.statements import statement_of
-from xds.content.reading.model import ContentPatient, ContentStatement
+from xds.content.reading.model import ContentPatient
 from xds.content.reading.rules import ReadingRules
 from xds.content.summary import cda_results, cda_statements, narratives
 from xds.content.summary.gathering import gathered
@@ -124,22 +124,21 @@ def _entries(section: SummarySection) -> Iterator[Element]:
         yield element("entry", cda_statements.statement(one.found, unique_ids), typeCode="DRIV")
     for said in section.narratives:
         stated = [*_stated(said)]
-        unique_ids = [one.entry.unique_id or "" for one in said.sources]
-        for found in stated:
-            made = cda_statements.statement(found, unique_ids)
-            yield element("entry", made, typeCode="DRIV")
+        yield from stated
         if not stated or len(stated) < len(said.resources):
             yield element("entry", _act(said), typeCode="DRIV")
 
 
-def _stated(said: SummaryNarrative) -> Iterator[ContentStatement]:
-    """Yield what resources of a FHIR document state."""
+def _stated(said: SummaryNarrative) -> Iterator[Element]:
+    """Yield what resources of a FHIR document state, as entries."""
     fhir = said.sources[0].fhir
     if fhir is None:
         return
     for one in said.resources:
-        if (found := statement_of(fhir, one)) is not None:
-            yield found
+        if (found := statement_of(fhir, one.entry)) is not None:
+            unique_ids = [each.entry.unique_id or "" for each in one.sources]
+            made = cda_statements.statement(found, unique_ids)
+            yield element("entry", made, typeCode="DRIV")
 
 
 def _act(said: SummaryNarrative) -> Element:

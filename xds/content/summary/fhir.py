@@ -147,7 +147,7 @@ class _SummaryWriter:
             yield self._said_by(one.sources, reference)
         for said in section.narratives:
             carried = [
-                self._said_by(said.sources, self._carrier(said.sources[0]).carry(one))
+                self._said_by(one.sources, self._carrier(said.sources[0]).carry(one.entry))
                 for one in said.resources
             ]
             yield from filter(None, carried)

@@ -13,6 +13,7 @@ from xds.content.forms.people import authors_of, patient_of
 from xds.content.forms.reading import document_of, is_structured
 from xds.content.forms.results import results_of
 from xds.content.reading.fhir.source import BundleEntry, FhirSource, part, parts, text
+from xds.content.reading.fhir.statements import is_whole, statement_of
 from xds.content.reading.fhir.tables import tables
 from xds.content.reading.model import (
     ContentObservation,
@@ -32,6 +33,7 @@ from xds.content.summary import sections
 from xds.content.summary.model import (
     PatientSummary,
     SummaryNarrative,
+    SummaryResource,
     SummaryResult,
     SummarySource,
     SummaryStatement,
@@ -155,6 +157,7 @@ class _SummaryReader:
         self._summary = summary
         self._results: dict[tuple[object, ...], SummaryResult] = {}
         self._statements: dict[tuple[object, ...], SummaryStatement] = {}
+        self._resources: dict[tuple[object, ...], SummaryResource] = {}
         self._count = 0
 
     def take(self, one: SummarySource) -> None:
@@ -178,6 +181,11 @@ class _SummaryReader:
             for said in section.narratives:
                 said.sources = [other for other in said.sources if other is not one]
             section.narratives = [said for said in section.narratives if said.sources]
+        for resource in self._resources.values():
+            resource.sources = [other for other in resource.sources if other is not one]
+        for statement in self._statements.values():
+            statement.sources = [other for other in statement.sources if other is not one]
+        self._resources = {key: one for key, one in self._resources.items() if one.sources}
 
     def _narratives(
         self, one: SummarySource, told: "_ToldSections"
@@ -263,7 +271,7 @@ class _SummaryReader:
         row: SummarySectionRow,
         title: str,
         said: Sequence[Block],
-        resources: Sequence[BundleEntry] = (),
+        resources: Sequence[SummaryResource] = (),
     ) -> None:
         if not (said or resources):
             return
@@ -286,7 +294,9 @@ class _SummaryReader:
         for section, place in _sections(fhir.composition.resource, fhir.composition.place):
             if place in by_place:
                 entries = list(fhir.followed(section, "entry", fhir.composition))
-                self._of_section(one, by_place[place], entries, placed)
+                is_generated = text(part(section, "text"), "status") == "generated"
+                told = by_place[place]
+                self._of_section(one, told, entries, placed, is_generated=is_generated)
         return placed
 
     def _of_section(
@@ -295,6 +305,8 @@ class _SummaryReader:
         section: ContentSection,
         entries: Sequence[BundleEntry],
         placed: dict[str, SummarySectionRow],
+        *,
+        is_generated: bool,
     ) -> None:
         row = sections.row_of(section.code)
         rows: dict[str, list[BundleEntry]] = {}
@@ -312,12 +324,41 @@ class _SummaryReader:
         content = tuple(_blocks(section, deep=False))
         for name, taken in rows.items():
             own_row = self._summary.sections[name].row
+            found = (self._resource(one, name, entry) for entry in taken)
+            resources = [one for one in found if one is not None]
+            if is_generated and not resources:
+                continue  # its words are of what others have stated
             said = content if row is own_row or len(rows) == 1 else _of_resources(one, taken)
-            self._say(one, own_row, _titled(section), said, taken)
+            self._say(one, own_row, _titled(section), said, resources)
         if row is not None and row.name not in rows and not is_told:
             self._say(one, row, _titled(section), content)
         elif row is None and not rows and not is_told and content:
             one.others.append(_titled(section))
+
+    def _resource(
+        self, one: SummarySource, name: str, entry: BundleEntry
+    ) -> SummaryResource | None:
+        """Return a resource; None where another document has stated all that it says."""
+        assert one.fhir is not None, "only FHIR documents have resources"
+        resource = SummaryResource(sources=[one], entry=entry)
+        found = statement_of(one.fhir, entry)
+        if found is None or not is_whole(one.fhir, entry):
+            return resource
+        key = (name, *_identity_of(found))
+        stated = self._statements.get(key)
+        if stated is not None and not _has_all_of(stated.found, found):
+            stated = None
+        key = (*key, tuple(found.translations), tuple(found.notes))
+        known = stated or self._resources.setdefault(key, resource)
+        if known is resource or one in known.sources:
+            return resource
+        known.sources.append(one)
+        return None
+
+
+def _has_all_of(found: ContentStatement, other: ContentStatement) -> bool:
+    """Tell whether a statement has the further codes and the notes of another one like it."""
+    return {*other.translations} <= {*found.translations} and {*other.notes} <= {*found.notes}
 
 
 def _identity(found: ContentObservation) -> tuple[object, ...]:
@@ -355,6 +396,7 @@ def _identity_of(found: ContentStatement) -> tuple[object, ...]:
         ),
         (found.dose.text, found.dose.unit) if found.dose is not None else (),
         *(found.dosage, found.reason, found.lot, found.sequence, found.criticality),
+        *(found.category, found.allergy_type, found.maker),
         tuple(found.identifiers),
     )
 

@@ -60,6 +60,15 @@ class SummarySource:
 
 
 @dataclass(slots=True, kw_only=True)
+class SummaryResource:
+    """A resource of a FHIR document, and the documents that state the same."""
+
+    sources: list[SummarySource]
+    """The document that it is of comes first."""
+    entry: BundleEntry
+
+
+@dataclass(slots=True, kw_only=True)
 class SummaryNarrative:
     """What a section of a document says in words, and the resources that say the same."""
 
@@ -67,7 +76,7 @@ class SummaryNarrative:
     """The newest first; more than one where they say it in the same words."""
     title: str
     blocks: Sequence[Block]
-    resources: Sequence[BundleEntry] = ()
+    resources: Sequence[SummaryResource] = ()
 
 
 @dataclass(slots=True, kw_only=True)

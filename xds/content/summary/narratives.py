@@ -37,6 +37,16 @@ def _statements(section: SummarySection) -> Iterator[Block]:
         yield ParagraphBlock(said.title, level=_HEADING)
         yield ParagraphBlock(f"From {'; '.join(one.label for one in said.sources)}")
         yield from said.blocks
+        others = {
+            one.number: one.label
+            for resource in said.resources
+            for one in resource.sources
+            if one not in said.sources
+        }
+        if others:
+            yield ParagraphBlock(
+                f"Stated alike, all or some of it, by {'; '.join(others.values())}"
+            )
 
 
 def _number(one: SummarySource) -> str:
@@ -57,8 +67,8 @@ def _about(summary: PatientSummary, made: str) -> Iterator[Block]:
     yield ParagraphBlock(mark(summary, made))
     yield ParagraphBlock(
         "It holds what these documents say in a form that could be read, as far as whoever asked "
-        "for it may see them. Nobody has reviewed it, and nothing in it was compared: what it does "
-        "not say may be known elsewhere."
+        "for it may see them. Nobody has reviewed it, and where documents do not agree each is "
+        "given: what it does not say may be known elsewhere."
     )
     if summary.left_out:
         yield ParagraphBlock(f"Older documents that were not read: {summary.left_out}.")

@@ -64,6 +64,75 @@ def statement_of(source: FhirSource, entry: BundleEntry) -> ContentStatement | N
     )
 
 
+def is_whole(source: FhirSource, entry: BundleEntry) -> bool:
+    """Tell whether a resource says nothing beside what is read of it as a statement."""
+    known = _ELEMENTS.get(entry.type)
+    said = {name for name, value in entry.resource.items() if not _is_absent(value)}
+    if known is None or not said <= {*known, *_OF_ANY}:
+        return False
+    dosage, reaction = (parts(entry.resource, one) for one in ("dosage", "reaction"))
+    medicines = source.followed(entry.resource, "medicationReference", entry)
+    devices = source.followed(entry.resource, "device", entry)
+    return (
+        len(dosage) < 2
+        and all(one.keys() <= {"text", "site", "route", "doseAndRate"} for one in dosage)
+        and all(one.keys() <= {"manifestation", "severity"} for one in reaction)
+        and all(one.resource.keys() <= {*_OF_ANY, "code", "status"} for one in medicines)
+        and all(one.resource.keys() <= {*_OF_ANY, *_OF_DEVICE} for one in devices)
+        # of an Allergy; of a Condition it says in what list it stands, which is its section
+        and len(texts(entry.resource, "category")) < 2
+        and len(parts(entry.resource, "bodySite")) < 2
+        and len(parts(entry.resource, "protocolApplied")) < 2
+    )
+
+
+def _is_absent(value: object) -> bool:
+    """Tell whether an element says that it is not known, and nothing else."""
+    found = parts(value, "extension")
+    only = len(found) == 1 and isinstance(value, dict) and len(value) == 1
+    return only and text(found[0], "url").endswith("/data-absent-reason")
+
+
+_OF_ANY: Final = frozenset(
+    {
+        *("resourceType", "id", "meta", "text", "identifier", "language", "note", "status"),
+        *("subject", "patient", "clinicalStatus", "verificationStatus"),
+    }
+)
+"""Elements that are read, or that tell a resource from others and nothing else."""
+_OF_DEVICE: Final = frozenset({"type", "manufacturer", "udiCarrier"})
+_ELEMENTS: Final[Mapping[str, frozenset[str]]] = {
+    "AllergyIntolerance": frozenset(
+        {"code", "type", "category", "criticality", "onsetDateTime", "recordedDate", "reaction"}
+    ),
+    "Condition": frozenset(
+        {"category", "code", "severity", "onsetDateTime", "abatementDateTime", "recordedDate"}
+    ),
+    "DeviceUseStatement": frozenset(
+        {"device", "timingDateTime", "timingPeriod", "recordedOn", "bodySite"}
+    ),
+    "Immunization": frozenset(
+        {
+            *("vaccineCode", "occurrenceDateTime", "recorded", "doseQuantity", "route", "site"),
+            *("reasonCode", "statusReason", "lotNumber", "manufacturer", "protocolApplied"),
+        }
+    ),
+    "MedicationStatement": frozenset(
+        {
+            *("medicationCodeableConcept", "medicationReference", "effectiveDateTime"),
+            *("effectivePeriod", "dateAsserted", "dosage", "reasonCode"),
+        }
+    ),
+    "Procedure": frozenset(
+        {
+            *("code", "performedDateTime", "performedPeriod", "bodySite", "reasonCode"),
+            "statusReason",
+        }
+    ),
+}
+"""Elements that are read of each type."""
+
+
 def _is_in_error(resource: Resource) -> bool:
     return text(resource, "status") == "entered-in-error"
 
