@@ -119,7 +119,7 @@ def _tallies(visit: Visit) -> Iterator[Tally]:
             to = place("/messages", state=state) if visit.has(*messages.READERS) else ""
             yield Tally(f"Messages {state}", found.count, to, state != "held", found.oldest)
         is_operator = visit.has(ConsoleRole.OPERATOR)
-        not_taken = destinations.not_taken(connection)
+        not_taken = destinations.not_taken(connection, whole=False)
         for name, waits in sorted(queue.states(connection).items()):
             if name == CHANNEL and not_taken:
                 continue  # they are counted by destination below
@@ -132,9 +132,10 @@ def _tallies(visit: Visit) -> Iterator[Tally]:
         sees = visit.has(ConsoleRole.OPERATOR, ConsoleRole.INTEGRATION)
         for name, left in sorted(not_taken.items()):
             to = f"/destinations/{name}" if sees else ""
-            yield Tally(f"Messages to {name} that wait", left.waiting, to, oldest=left.oldest)
+            told, most = f"Messages to {name} that wait", destinations.MOST_OPEN
+            yield Tally(told, left.waiting, to, oldest=left.oldest, most=most)
             to = f"/destinations/{name}?state=dead" if sees else ""
-            yield Tally(f"Messages to {name} given up", left.dead, to, needs=True)
+            yield Tally(f"Messages to {name} given up", left.dead, to, needs=True, most=most)
         counts = subscriptions.counts(connection)
     for (protocol, state), number in sorted(counts.items()):
         to = place("/subscriptions", state=state) if is_operator else ""

@@ -6,7 +6,18 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, delete, func, insert, literal_column, or_, select, update
+from sqlalchemy import (
+    Connection,
+    and_,
+    delete,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from xds.database.access import Database
 from xds.hl7v2.message import Message, Unreadable
@@ -35,6 +46,16 @@ _IS_OPEN: Final = _O.state.in_(
     [literal_column(f"'{one}'") for one in ("waiting", "held", "failed", "dead")]
 )
 MOST_COUNTED: Final = 1_000
+MOST_OPEN: Final = 10_000
+"""Up to which the messages of a destination in one state are counted where that is to be cheap."""
+_IN_INDEX: Final = "state IN ('waiting', 'held', 'failed', 'dead')"
+_NEXT: Final = text(
+    f"SELECT min(destination) FROM outbound_message WHERE {_IN_INDEX} AND destination > :after"
+)
+_UP_TO: Final = text(
+    f"SELECT count(*) FROM (SELECT 1 AS one FROM outbound_message WHERE {_IN_INDEX} "
+    "AND destination = :name AND state = :state LIMIT :most) AS counted"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +82,11 @@ def health(
 ) -> list[DestinationHealth]:
     """Return how destinations fare, those that messages wait for longest first.
 
-    ``with_delivered`` looks at the whole record. Else that is left out, and it is cheap.
+    ``with_delivered`` looks at the whole record. Else that is left out, messages of one state are
+    counted up to :data:`MOST_OPEN`, and it is cheap.
     """
     known = {one.name: one.address for one in destinations}
-    counts = _counts(connection, *(() if with_delivered else (_IS_OPEN,)))
+    counts = _counts(connection) if with_delivered else _open_counts(connection)
     paused = set(connection.scalars(select(_P.name)))
     last: dict[str, int] = {}
     if with_delivered:
@@ -99,12 +121,23 @@ _LAST: Final = (
 )
 
 
-def _counts(connection: Connection, *conditions: Any) -> Counter[tuple[str, str]]:
-    query = select(_O.destination, _O.state, func.count()).where(*conditions)
-    query = query.group_by(_O.destination, _O.state)
+def _counts(connection: Connection) -> Counter[tuple[str, str]]:
+    query = select(_O.destination, _O.state, func.count()).group_by(_O.destination, _O.state)
     found: Counter[tuple[str, str]] = Counter()
     for name, state, number in connection.execute(query):
         found[name, state] = number
+    return found
+
+
+def _open_counts(connection: Connection) -> Counter[tuple[str, str]]:
+    """Return how many messages of each destination are in which state, each up to a number."""
+    found: Counter[tuple[str, str]] = Counter()
+    name: str | None = connection.scalar(_NEXT, {"after": ""})
+    while name is not None:
+        for state in (*_OPEN, OutboundState.DEAD):
+            bound = {"name": name, "state": str(state), "most": MOST_OPEN}
+            found[name, state] = connection.scalar(_UP_TO, bound) or 0
+        name = connection.scalar(_NEXT, {"after": name})
     return found
 
 
@@ -166,6 +199,11 @@ class OutboundSelection:
         if self.id is not None:
             found.append(_O.id == self.id)
         return found
+
+
+def number(connection: Connection, selection: OutboundSelection) -> int:
+    """Return how many messages there are."""
+    return connection.scalar(select(func.count()).where(*selection.conditions)) or 0
 
 
 def messages(
@@ -343,8 +381,21 @@ _NOT_TAKEN: Final = (
 )
 
 
-def not_taken(connection: Connection) -> Mapping[str, WaitingMessages]:
-    """Return what each destination has not taken, where there is anything."""
+def not_taken(connection: Connection, *, whole: bool = True) -> Mapping[str, WaitingMessages]:
+    """Return what each destination has not taken, where there is anything.
+
+    Unless ``whole``, messages of one state are counted up to :data:`MOST_OPEN`, and it is cheap.
+    """
+    if not whole:
+        counts = _open_counts(connection)
+        return {
+            name: WaitingMessages(
+                sum(counts[name, state] for state in _OPEN),
+                _first(connection, name)[0] or 0,
+                counts[name, OutboundState.DEAD],
+            )
+            for name in dict.fromkeys(name for name, _ in counts)
+        }
     found: dict[str, WaitingMessages] = {}
     for name, state, number, first in connection.execute(_NOT_TAKEN).all():
         one = found.get(name, WaitingMessages())

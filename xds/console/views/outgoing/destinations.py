@@ -66,7 +66,7 @@ def known(visit: Visit) -> Mapping[str, Destination]:
 
 def show_list(visit: Visit) -> Answer:
     """List destinations, those first that messages wait for longest."""
-    return PageContent({"listed": list(_fare(visit).values())})
+    return PageContent({"listed": list(_fare(visit).values()), "most": operations.MOST_OPEN})
 
 
 def _fare(visit: Visit) -> Mapping[str, ShownDestination]:
@@ -101,6 +101,7 @@ def _shown(visit: Visit, problem: str = "") -> PageContent:
     return PageContent(
         {
             "one": one,
+            "most": operations.MOST_OPEN,
             "is_known": one.health.name in known(visit),
             "messages": found[:SHOWN],
             "states": STATES,
@@ -184,7 +185,8 @@ def replay(visit: Visit) -> Answer:
 
 def retry(visit: Visit) -> Answer:
     """Send again what was given up, under the same control ids, once its number is confirmed."""
-    one, dead = _destination(visit), _found(visit).health.dead
+    one = _destination(visit)
+    dead = _dead(visit, one.name)
     back = f"{_LIST}/{one.name}"
     if visit.given["count"] != str(dead):
         return AskedFirst(
@@ -200,22 +202,30 @@ def retry(visit: Visit) -> Answer:
     return done(f"{told}.", back)
 
 
+def _dead(visit: Visit, name: str) -> int:
+    """Return how many messages of a destination were given up, however many."""
+    selection = OutboundSelection(destination=name, state=OutboundState.DEAD)
+    with visit.domain.database.read() as connection:
+        return operations.number(connection, selection)
+
+
 def discard(visit: Visit) -> Answer:
     """Give up for good all that was given up, once its number is confirmed, for a reason."""
     one, reason = _found(visit).health, reason_of(visit)
     back = f"{_LIST}/{one.name}"
     if not reason:
         return _shown(visit, "Why? The reason is kept with the messages.")
-    if visit.given["count"] != str(one.dead):
+    dead = _dead(visit, one.name)
+    if visit.given["count"] != str(dead):
         return AskedFirst(
-            question=f"Discard {count(one.dead, 'message')}?",
+            question=f"Discard {count(dead, 'message')}?",
             told=(
                 f"What {one.name} did not take and was given up is never sent. It stays on "
                 f"record, with the reason: {reason}",
             ),
             action=f"{back}/discard",
-            fields={"reason": reason, "count": str(one.dead)},
-            button=f"Discard {count(one.dead, 'message')}",
+            fields={"reason": reason, "count": str(dead)},
+            button=f"Discard {count(dead, 'message')}",
             back=back,
             is_final=True,
         ).page()
