@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -224,6 +225,18 @@ def test_a_document_of_another_patient_says_nothing() -> None:
     assert breaches(bundle) == []
     assert "no: it may be of another patient" in told(section(bundle, "48767-8"))
     assert "Penicillin" not in json.dumps(bundle)
+
+
+def test_documents_that_contradict_each_other_are_not_mixed() -> None:
+    """Both agree with their entries, which say nothing of the patient: the newest one counts."""
+    other = re.sub(rb"<family>[^<]*", b"<family>Else", LAB_REPORT)
+    other = re.sub(rb'<birthTime value="[^"]*"', b'<birthTime value="19010101"', other)
+    other = re.sub(rb'extension="[^"]*"', b'extension="x"', other)
+    assert of_type(made(source(other)), "Observation")
+    mixed = made(source(DISCHARGE), source(other))
+    assert breaches(mixed) == []
+    assert "no: it names another patient" in told(section(mixed, "48767-8"))
+    assert of_type(mixed, "Observation") == of_type(made(source(DISCHARGE)), "Observation")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Reads the documents of a patient for what a summary has of them.
 
 A document counts as a whole or not at all: one that cannot be read, is too large, was withdrawn or
-may be of another patient says nothing, and the summary names it and the reason.
+may be of another patient says nothing, and the summary names it and the reason. Of two that
+contradict each other the newer one counts.
 """
 
 from collections.abc import Container, Iterable, Iterator, Sequence
@@ -70,6 +71,9 @@ def gathered(request: FormRequest, rules: ReadingRules) -> PatientSummary:
             one.not_used = "it is not read, for there is too much that is newer"
         else:
             _look(one, rules)
+            if one.document is not None and _is_of_another_than(summary.used, one.document):
+                one.document, one.fhir = None, None
+                one.not_used = "it names another patient than a newer document"
         if not one.not_used:
             reader.take(one)
         if one.document is not None:
@@ -145,6 +149,18 @@ def _is_of_another(one: SummarySource, document: ReadDocument) -> bool:
     registered = [entry.patient_id or "", entry.source_patient_id or ""]
     said = patient_said(entry.source_patient_info)
     return is_of_another(patient_findings(document.header.patients, registered, said))
+
+
+def _is_of_another_than(used: Sequence[SummarySource], document: ReadDocument) -> bool:
+    """Tell whether a document contradicts one that is used already of whom they are about.
+
+    Each may agree with its entry, which often says nothing of the patient.
+    """
+    said = (who for one in used if one.document is not None for who in one.document.header.patients)
+    named = next((who for who in said if who.family or who.name), None)
+    if named is None:
+        return False
+    return is_of_another(patient_findings(document.header.patients, named.identifiers, named))
 
 
 # --- statements ----------------------------------------------------------------------------------
