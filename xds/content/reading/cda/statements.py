@@ -140,7 +140,7 @@ class _Narrative:
 
     def __init__(self, section: Element) -> None:
         self._text = section.find(f"{{{NS}}}text")
-        self._told: set[Element] = set()
+        self._words: dict[Element, str | None] = {}
         self._by_id: dict[str, Element] = {}
         if self._text is not None:
             for one in self._text.iter(etree.Element):
@@ -153,10 +153,12 @@ class _Narrative:
         for reference in entry.iter(f"{{{NS}}}reference"):
             value = reference.get("value") or ""
             row = self._row(self._by_id.get(value[1:])) if value.startswith("#") else None
-            if row is not None and row not in found and _is_plain(row):
-                said = _said(row)
-                if len(said) <= _MOST_WORDS:
-                    self._told.add(row)
+            if row is not None:
+                # looked at once, however many entries refer to it
+                if row not in self._words:
+                    self._words[row] = _words_of(row)
+                said = self._words[row]
+                if said is not None:
                     found[row] = said
         return tuple(filter(None, found.values()))
 
@@ -185,7 +187,7 @@ class _Narrative:
             pending += [
                 one
                 for one in here.iterchildren(etree.Element)
-                if one not in self._told and _name(one) not in _HEADS
+                if self._words.get(one) is None and _name(one) not in _HEADS
             ]
         return False
 
@@ -206,7 +208,10 @@ def _is_plain(row: Element) -> bool:
     )
 
 
-def _said(row: Element) -> str:
-    """Return the words of a row, those of its cells told apart."""
+def _words_of(row: Element) -> str | None:
+    """Return the words of a row, those of its cells told apart; None of one that needs showing."""
+    if not _is_plain(row):
+        return None
     cells = [hl7.text(one) for one in row.iterchildren(f"{{{NS}}}td", f"{{{NS}}}th")]
-    return ", ".join(filter(None, cells)) or hl7.text(row)
+    said = ", ".join(filter(None, cells)) or hl7.text(row)
+    return said if len(said) <= _MOST_WORDS else None
