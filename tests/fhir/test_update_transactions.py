@@ -21,9 +21,13 @@ from tests.fhir.updated import (
     setting,
 )
 from tests.serving import Server, serving
+from xds.client import DocumentConsumer, DocumentSource, entry_of, submission_of
 from xds.fhir.patch.bodies import JSON_PATCH
 from xds.fhir.r4 import structure, xml
 from xds.fhir.r4.resource import Resource
+from xds.metadata import vocabulary as v
+from xds.metadata.document_request import DocumentRequest
+from xds.metadata.objects import DocumentEntry
 
 shows = pytest.mark.shows
 ALL_OR_NOTHING = shows("FHIR POST /")
@@ -225,6 +229,36 @@ def test_documents_are_removed_together(updating: Server, document: Published) -
     assert [one["response"]["status"] for one in reply.json()["entry"]] == ["204 No Content"] * 3
     for one in (document, of_the_same, of_another):
         assert ask(updating, "GET", one.path).status == 404
+
+
+def _registered(document: Published) -> DocumentEntry:
+    unique_id = document.read()["masterIdentifier"]["value"].removeprefix("urn:oid:")
+    with DocumentConsumer(document.server.registry_url) as consumer:
+        query = {"$XDSDocumentEntryUniqueId": [unique_id]}
+        (entry,) = consumer.stored_query(v.GET_DOCUMENTS, query).document_entries
+    return entry
+
+
+_OF_DOCUMENT = ("unique_id", "repository_unique_id", "size", "hash")
+
+
+@REMOVED_TOGETHER
+def test_the_bytes_of_documents_go_together(updating: Server, document: Published) -> None:
+    """Those of a document that another entry still names stay, and keep no others."""
+    removed = [document, another_document(document), another_document(document)]
+    entries = [_registered(one) for one in removed]
+    other = entry_of(
+        entries[0].patient_id or "",
+        entries[0].mime_type or "",
+        **{name: getattr(entries[0], name) for name in _OF_DOCUMENT},
+    )
+    with DocumentSource(registry_url=updating.registry_url) as source:
+        source.register(submission_of([other]))
+    assert _send(updating, [_delete(one) for one in removed]).status == 200
+    with DocumentConsumer(updating.registry_url, updating.repository_url) as consumer:
+        found = consumer.retrieve([DocumentRequest.of(one) for one in entries], allow_partial=True)
+        assert [one.document_unique_id for one in found] == [other.unique_id]
+        assert [one.location for one in found.errors] == [one.unique_id for one in entries[1:]]
 
 
 @REMOVED_TOGETHER

@@ -12,7 +12,6 @@ from xds.errors import TransactionFailure
 from xds.fhir.exchange import Answer, Call
 from xds.fhir.facade import Facade
 from xds.fhir.r4.outcome import operation_outcome, refusal
-from xds.metadata.criteria import ANYTHING, Comparison, Operator
 from xds.metadata.document_request import DocumentRequest
 from xds.metadata.objects import DocumentEntry
 from xds.mhd.stored_resources import StoredResources
@@ -100,26 +99,28 @@ def _remove(facade: Facade, call: Call, wanted: Sequence[ToRemove]) -> None:
         visible=call.access.visible,
         with_latest=True,
     )
-    for _, current in wanted:
-        if isinstance(current.thing, DocumentEntry):
-            _remove_document(facade, current.thing)
+    things = (current.thing for _, current in wanted)
+    _remove_documents(facade, [one for one in things if isinstance(one, DocumentEntry)])
 
 
-def _remove_document(facade: Facade, entry: DocumentEntry) -> None:
-    """Remove the bytes, where nothing stands against it."""
+def _remove_documents(facade: Facade, entries: Sequence[DocumentEntry]) -> None:
+    """Remove the bytes in one commit, but for documents against which something stands."""
     repository = facade.domain.repository
-    unique_id = entry.unique_id or ""
-    if entry.is_on_demand or entry.repository_unique_id != repository.unique_id:
-        return
-    named = Comparison("unique_id", Operator.EQUAL, (unique_id,))
-    with facade.domain.registry.view(ANYTHING) as view:
-        if view.whole.count(DocumentEntry, [named]):
+    wanted = {
+        one.unique_id or ""
+        for one in entries
+        if one.repository_unique_id == repository.unique_id and not one.is_on_demand
+    }
+    wanted -= facade.domain.registry.patients_of_documents(sorted(wanted)).keys()
+    while wanted:
+        requests = [DocumentRequest(repository.unique_id, one) for one in sorted(wanted)]
+        try:
+            facade.domain.remove_documents(requests, withheld=frozenset(), in_commit=_recorded)
             return
-    request = DocumentRequest(repository.unique_id, unique_id)
-    try:
-        facade.domain.remove_documents([request], withheld=frozenset(), in_commit=_recorded)
-    except TransactionFailure as failure:
-        _log.warning("a document stays", reason=[one.code for one in failure.errors])
+        except TransactionFailure as failure:
+            _log.warning("documents stay", reason=[one.code for one in failure.errors])
+            staying = wanted.intersection(one.location or "" for one in failure.errors)
+            wanted = wanted - staying if staying else set()
 
 
 def _recorded(_: Any) -> None:
