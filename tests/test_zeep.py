@@ -1,5 +1,6 @@
 """zeep as a client: it reads the contract from the running server, and calls with what it read."""
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urljoin
 from urllib.request import urlopen
@@ -8,11 +9,27 @@ import pytest
 import zeep
 from lxml import etree
 
-from tests.serving import Server
+from tests.databases import Databases
+from tests.serving import Server, serving
 from tests.soap.messages import REPOSITORY, SIMPLE, Case, new_case
 from tests.soap.wire import FAILURE, NS, SUCCESS, provide
+from xds.client import (
+    Content,
+    DocumentConsumer,
+    DocumentSource,
+    entry_of,
+    next_version,
+    removal_of,
+    submission_of,
+    update_of,
+)
+from xds.metadata.submission import Submission
 
 LCM = "{urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0}"
+GET_DOCUMENTS = "urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4"
+UPDATE = "DocumentRegistry_UpdateDocumentSet"
+RESTRICTED_UPDATE = "DocumentRegistry_RestrictedUpdateDocumentSet"
+DELETE = "DocumentRegistry_DeleteDocumentSet"
 FIND_DOCUMENTS = "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"
 GET_ALL = "urn:uuid:10b545ea-725c-446d-9b95-8aeb444eddf3"
 APPROVED = "('urn:oasis:names:tc:ebxml-regrep:StatusType:Approved')"
@@ -181,6 +198,69 @@ def test_documents_come_in_simple_soap(server: Server, repository: zeep.Client) 
     assert (document.mimeType, document.Document) == ("text/plain", DOCUMENT)
     [error] = answer.RegistryResponse.RegistryErrorList.RegistryError
     assert (error.errorCode, error.location) == ("XDSDocumentUniqueIdError", "2.999.41.404")
+
+
+# --- updates and removals ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def lawful(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Server]:
+    """A server that updates and removes."""
+    data = tmp_path_factory.mktemp("lawful")
+    options = {"metadata_update": "yes", "restricted_update": "yes"}
+    removals = {"remove_metadata": "yes", "remove_documents": "unreferenced"}
+    with serving(data, {"database": databases.url(data), **options, **removals}) as served:
+        yield served
+
+
+def bound(client: zeep.Client, operation: str) -> Any:
+    """Return the service of the port that has an operation: some have the messages of others."""
+    (service,) = client.wsdl.services.values()
+    (name,) = [
+        name
+        for name, port in service.ports.items()
+        if operation in port.binding._operations  # zeep tells of it in no other way
+    ]
+    return client.bind(service.name, name)
+
+
+def submitted(client: zeep.Client, operation: str, submission: Submission) -> Any:
+    """Call an operation with a submission that zeep has read into its own types."""
+    element = etree.fromstring(submission.render().encode())
+    request = client.get_element(element.tag).parse(element, client.wsdl.types)
+    return bound(client, operation)[operation](RegistryObjectList=request.RegistryObjectList)
+
+
+def test_a_document_is_updated_and_removed(lawful: Server) -> None:
+    """ITI-57, ITI-92, ITI-62 and ITI-86, each by what the contract says of it."""
+    registry = zeep.Client(f"{lawful.registry_url}?wsdl=choice")
+    repository = zeep.Client(f"{lawful.repository_url}?wsdl=choice")
+    made = entry_of("ZEEP1^^^&2.999.1.1&ISO", "text/plain")
+    asked = {"$XDSDocumentEntryUniqueId": [made.unique_id or ""]}
+    with DocumentSource(lawful.repository_url) as source:
+        content = Content((DOCUMENT,), len(DOCUMENT))
+        source.provide_and_register(submission_of([made]), {made.entry_uuid: content})
+    with DocumentConsumer(lawful.registry_url) as consumer:
+        for operation, title in ((UPDATE, "by ITI-57"), (RESTRICTED_UPDATE, "by ITI-92")):
+            (latest,) = consumer.stored_query(GET_DOCUMENTS, asked).document_entries
+            update = update_of(latest, next_version(latest, title=title))
+            answer = submitted(registry, operation, update)
+            assert answer.status == SUCCESS, answer.RegistryErrorList
+            (latest,) = consumer.stored_query(GET_DOCUMENTS, asked).document_entries
+            assert latest.title == title
+        refused = submitted(registry, UPDATE, update)
+        assert refused.status == FAILURE
+        going = removal_of(consumer, [made.unique_id or ""])
+    refs = [{"id": one} for one in going.entry_uuids]
+    answer = bound(registry, DELETE)[DELETE](ObjectRefList={"ObjectRef": refs})
+    assert answer.status == SUCCESS, answer.RegistryErrorList
+    (one,) = going.documents
+    request = {
+        "RepositoryUniqueId": one.repository_unique_id,
+        "DocumentUniqueId": one.document_unique_id,
+    }
+    remove = repository.service.DocumentRepository_RemoveDocuments
+    assert [remove(DocumentRequest=[request]).status for _ in range(2)] == [SUCCESS, FAILURE]
 
 
 def test_fault_is_understood(server: Server, registry: zeep.Client) -> None:
