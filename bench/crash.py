@@ -1,12 +1,14 @@
 """The test of crashes: a server killed again and again while it is given documents.
 
 SIGKILL ends supervisor and worker at a random moment of submissions by four clients, some of which
-are updated (ITI-57) or removed (ITI-62, ITI-86). A server started on the same data must then have
-every document that was acknowledged, in the version that was acknowledged, and none whose removal
-was; and nothing that is half there but what a sweep removes. `tests/test_crash.py` does it a few
-times, `python -m bench crash` as often as the project promises.
+are updated (ITI-57; PUT and PATCH by FHIR) or removed (ITI-62 and ITI-86; DELETE by FHIR). A server
+started on the same data must then have every document that was acknowledged, in the version that
+was acknowledged, and none whose removal was; and nothing that is half there but what a sweep
+removes. `tests/test_crash.py` does it a few times, `python -m bench crash` as often as the project
+promises.
 """
 
+import json
 import os
 import random
 import signal
@@ -16,13 +18,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import IntEnum
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import click
 from sqlalchemy import or_, select, union_all
 
 from bench import machine, samples
+from bench.calls import Unexpected
 from bench.clients import Clients, clients
 from tests.serving import Server, configured, serving
 from xds.affinity_domain import AffinityDomain
@@ -68,7 +74,12 @@ _DANGLING: Final = select(association.c.entry_uuid).where(
 _UPDATED: Final = 0.3
 _REMOVED: Final = 0.3
 """Of the documents submitted, the part that is updated, and that is removed."""
+_BY_FHIR: Final = 0.5
+"""The part of these that is updated and removed by FHIR."""
 _OPTIONS: Final = {
+    "fhir_delete": "yes",
+    "fhir_patch": "yes",
+    "fhir_update": "yes",
     "metadata_update": "yes",
     "remove_metadata": "yes",
     "remove_documents": "unreferenced",
@@ -80,11 +91,11 @@ class Stage(IntEnum):
 
     KEPT = 0
     REMOVING = 1
-    """ITI-62 was sent, and not acknowledged: it may have happened or not."""
+    """ITI-62 or a DELETE was sent, and not acknowledged: it may have happened or not."""
     WITHOUT_METADATA = 2
     """ITI-62 was acknowledged. ITI-86 was sent, and may have happened or not."""
     REMOVED = 3
-    """ITI-86 was acknowledged."""
+    """ITI-86 was acknowledged, or the DELETE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +188,16 @@ class Submitting:
     seed: int
     registry_url: str = ""
     repository_url: str = ""
+    fhir_url: str = ""
 
     def at(self, server: Server) -> "Submitting":
         """Give the work with the place where the server listens."""
-        return replace(self, registry_url=server.registry_url, repository_url=server.repository_url)
+        return replace(
+            self,
+            registry_url=server.registry_url,
+            repository_url=server.repository_url,
+            fhir_url=f"{server.url}/fhir",
+        )
 
     def __call__(self, number: int) -> Acknowledged:
         """Submit, and give what the server has acknowledged."""
@@ -191,12 +208,12 @@ class Submitting:
             DocumentAdministrator(self.registry_url, self.repository_url) as administrator,
             self.progress(number).open("wb", buffering=0) as progress,
         ):
-            client = _Client(source, administrator, chance, acknowledged)
+            client = _Client(source, administrator, self.fhir_url, chance, acknowledged)
             while True:
                 progress.write(b".")
                 try:
                     client.act()
-                except TransportFailed:
+                except (TransportFailed, OSError, HTTPException):
                     return acknowledged
 
     def progress(self, number: int) -> Path:
@@ -215,6 +232,7 @@ class _Client:
 
     source: DocumentSource
     administrator: DocumentAdministrator
+    fhir_url: str
     chance: random.Random
     acknowledged: dict[str, Known]
 
@@ -222,11 +240,21 @@ class _Client:
         """Submit one document, and perhaps update it, and perhaps remove it."""
         submission, told = self._submit()
         (entry,) = submission.document_entries
+        is_updated, is_removed = self._is(_UPDATED), self._is(_REMOVED)
+        if self._is(_BY_FHIR):
+            if is_updated:
+                self._update_by_fhir(entry)
+            if is_removed:
+                self._remove_by_fhir(entry)
+            return
         objects = [one.id for one in submission.objects]
-        if self.chance.random() < _UPDATED:
+        if is_updated:
             objects += self._update(entry, told)
-        if self.chance.random() < _REMOVED:
+        if is_removed:
             self._remove(entry, objects)
+
+    def _is(self, part: float) -> bool:
+        return self.chance.random() < part
 
     def _submit(self) -> tuple[Submission, Fingerprint]:
         size = int(_SMALLEST * (_LARGEST / _SMALLEST) ** self.chance.random())
@@ -260,6 +288,40 @@ class _Client:
         request = DocumentRequest(EXAMPLE_REPOSITORY, entry.unique_id or "")
         self.administrator.remove_documents([request])
         self._note(entry, stage=Stage.REMOVED)
+
+    def _update_by_fhir(self, entry: DocumentEntry) -> None:
+        """Change its description, by a PUT of what was read or by a patch."""
+        if self._is(0.5):
+            resource = json.loads(self._asked("GET", entry))
+            resource["description"] = "Corrected"
+            self._asked("PUT", entry, resource)
+        else:
+            patch = [{"op": "add", "path": "/description", "value": "Corrected"}]
+            self._asked("PATCH", entry, patch, "application/json-patch+json")
+        self._note(entry, version=2)
+
+    def _remove_by_fhir(self, entry: DocumentEntry) -> None:
+        self._note(entry, stage=Stage.REMOVING)
+        self._asked("DELETE", entry)
+        self._note(entry, stage=Stage.REMOVED)
+
+    def _asked(
+        self,
+        method: str,
+        entry: DocumentEntry,
+        body: object = None,
+        media_type: str = "application/fhir+json",
+    ) -> bytes:
+        """Send a request about its DocumentReference; Unexpected where it is refused."""
+        url = f"{self.fhir_url}/DocumentReference/{entry.id.removeprefix('urn:uuid:')}"
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(url, data, {"Content-Type": media_type}, method=method)
+        try:
+            with urlopen(request, timeout=_PATIENCE_SECONDS) as answer:
+                found: bytes = answer.read()
+                return found
+        except HTTPError as error:
+            raise Unexpected(error.read()) from None
 
     def _note(self, entry: DocumentEntry, **more: Any) -> None:
         unique_id = entry.unique_id or ""
