@@ -1,14 +1,16 @@
-"""What an update of one entry costs (ITI-57), beside a registration of one (ITI-42)."""
+"""What an update of one entry costs (ITI-57, PUT), beside a registration of one (ITI-42, 65)."""
 
+import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlsplit
 
-from bench import machine, messages, samples
+from bench import fhir, machine, messages, samples
 from bench.calls import Submit, Unexpected, exchange, is_success
 from bench.clients import Call
 from bench.deployment import DOCUMENT_BYTES, Deployment, workers
@@ -82,31 +84,102 @@ def _request(entry: DocumentEntry, submission_set: str) -> Request:
     )
 
 
-def updates(deployment: Deployment) -> Sequence[Figure]:
-    """Tell the processor time of an ITI-57, in milliseconds; the yardstick is that of an ITI-42.
+@dataclass(frozen=True, slots=True)
+class Put:
+    """PUT of DocumentReferences, which go round all documents of a client."""
 
-    One client sends them by turns.
+    url: str
+
+    def __call__(self, number: int) -> Call:
+        """Publish the documents by ITI-65."""
+        connection = fhir.KeptConnection(self.url)
+        each = [self._published(connection, f"G{number}") for _ in range(_DOCUMENTS)]
+        turns = ((turn, one) for turn in count(1) for one in each)
+
+        def call() -> tuple[int, int]:
+            turn, one = next(turns)
+            body = json.dumps({**one, "description": f"As corrected {turn} times"}).encode()
+            path = f"/fhir/DocumentReference/{one['id']}"
+            return len(body), len(_answered(connection, self.url, "PUT", path, body))
+
+        return call
+
+    def _published(self, connection: fhir.KeptConnection, patient: str) -> dict[str, Any]:
+        """Publish a document, and read its DocumentReference."""
+        told = json.loads(_answered(connection, self.url, "POST", "/fhir", _bundle(patient)))
+        locations = [one["response"]["location"] for one in told["entry"]]
+        place = next(one for one in locations if "DocumentReference/" in one)
+        path = f"/fhir/DocumentReference/{place.split('/')[-1]}"
+        found: dict[str, Any] = json.loads(_answered(connection, self.url, "GET", path))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Provide:
+    """ITI-65 of one document each."""
+
+    url: str
+
+    def __call__(self, number: int) -> Call:
+        """Make a connection; each Bundle has ids of its own."""
+        connection = fhir.KeptConnection(self.url)
+
+        def call() -> tuple[int, int]:
+            body = _bundle(f"H{number}")
+            return len(body), len(_answered(connection, self.url, "POST", "/fhir", body))
+
+        return call
+
+
+def _bundle(patient: str) -> bytes:
+    return json.dumps(fhir.bundle(samples.content(DOCUMENT_BYTES), patient)).encode()
+
+
+def _answered(
+    connection: fhir.KeptConnection, url: str, method: str, path: str, body: bytes = b""
+) -> bytes:
+    head = (
+        f"{method} {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\n"
+        f"Content-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    status, answer = connection.exchange(head.encode() + body)
+    if status != 200:
+        raise Unexpected(answer)
+    return answer
+
+
+def updates(deployment: Deployment) -> Sequence[Figure]:
+    """Tell the processor time of an ITI-57, in milliseconds, and that of a PUT.
+
+    The yardsticks are those of an ITI-42 and of an ITI-65. One client sends each pair by turns.
     """
     with _updating(deployment) as server:
-        processes = machine.family(server.process.pid)
-        calls = [Submit(server.url, DOCUMENT_BYTES, with_document=False)(0), Update(server.url)(0)]
-        used = [0.0, 0.0]
-        for turn in range(_TURNS):
-            for which, call in enumerate(calls):
-                before = machine.cpu_seconds(processes)
-                for _ in range(_DOCUMENTS):
-                    call()
-                if turn:  # the first is to warm up
-                    used[which] += machine.cpu_seconds(processes) - before
-    registration, update = (seconds * _MILLISECONDS / (_TURNS - 1) / _DOCUMENTS for seconds in used)
-    return [Figure(update, registration)]
+        register = Submit(server.url, DOCUMENT_BYTES, with_document=False)
+        return [
+            _compared(server, Update(server.url)(0), register(0)),
+            _compared(server, Put(server.url)(0), Provide(server.url)(1)),
+        ]
+
+
+def _compared(server: Server, update: Call, registration: Call) -> Figure:
+    processes = machine.family(server.process.pid)
+    used = {update: 0.0, registration: 0.0}
+    for turn in range(_TURNS):
+        for call in used:
+            before = machine.cpu_seconds(processes)
+            for _ in range(_DOCUMENTS):
+                call()
+            if turn:  # the first is to warm up
+                used[call] += machine.cpu_seconds(processes) - before
+    each = {call: took * _MILLISECONDS / (_TURNS - 1) / _DOCUMENTS for call, took in used.items()}
+    return Figure(each[update], each[registration])
 
 
 @contextmanager
 def _updating(deployment: Deployment) -> Iterator[Server]:
     """Start a server that takes updates."""
     options = {k: v for k, v in deployment.server.options.items() if k == "database"}
-    options |= {"metadata_update": "yes", **workers()}
+    options |= {"metadata_update": "yes", "fhir_update": "yes", **workers()}
     with (
         tempfile.TemporaryDirectory(dir=deployment.folder) as data,
         serving(Path(data), options) as server,
