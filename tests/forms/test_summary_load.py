@@ -35,6 +35,7 @@ def at_once(call: Callable[[], str]) -> Counter[str]:
         return Counter(pool.map(lambda _: call(), range(AT_ONCE)))
 
 
+@pytest.mark.slow
 def test_too_many_large_summaries_are_told_to_come_back(one_worker: Server) -> None:
     patient = new_patient()
     provide(one_worker, LARGE, "text/xml", patient_id=patient)
