@@ -52,6 +52,8 @@ def test_what_is_answered_is_that_of_the_tables(people: People) -> None:
     cells = {" ".join(one.text_content().split()) for one in page.tree.xpath("//td")}
     assert {row.name for row in CATALOGUE} <= cells
     assert "POST /fhir/DocumentReference/_search" in cells
+    (wsdl,) = page.tree.xpath("//a[contains(., 'registry?wsdl')]/@href")
+    assert b"RegistryStoredQuery" in people["integration"].get(wsdl).body
     off = [row for row in page.tree.xpath("//tr") if "ITI-57" in row.text_content()]
     assert "off" in off[0].text_content()
 

@@ -1,6 +1,7 @@
 """An integration engineer sees what was submitted, what was refused and why, and how feeds fare."""
 
 import http.client
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -8,7 +9,9 @@ from sqlalchemy import text
 
 from tests.console.browsing import ConsoleBrowser, browser_of
 from tests.console.provided import provide, somebody
+from tests.console.test_documents import search
 from tests.console.test_messages import corrupt, send
+from tests.messaging.senders import mdm, nhs_number, report_number
 from tests.serving import Server
 from xds.accounts.accounts import Accounts
 from xds.client import (
@@ -119,11 +122,17 @@ def test_refusals_are_forgotten_after_their_days(console_server: Server, people:
 
 
 def test_feeds_are_shown_by_their_doors(console_server: Server, people: People) -> None:
-    send(console_server, corrupt())
+    control_id = send(console_server, corrupt())
     page = people["operator"].get("/console/feeds")
     (row,) = page.tree.xpath("//tbody/tr[th='http']")
-    number, refused = (int(cell.text_content().split()[0]) for cell in row[-2:])
+    number, refused = (int(cell.text_content().split()[0]) for cell in row[-3:-1])
     assert number >= refused >= 1
+    assert row[-1].text_content() == "corrupt"
+    (last,) = people["integration"].get("/console/feeds").tree.xpath("//tr[th='http']/td[last()]/a")
+    assert control_id in people["integration"].get(last.get("href")).heading
+    home = people["operator"].get("/console")
+    assert "Messages by http last" in home.words
+    assert people["operator"].get(home.link("Feeds")).heading == "Feeds"
     assert "MLLP, port" in page.row("ITI-8")
     assert not page.tree.xpath("//main//a[contains(@href, '/messages')]")
     (link, *_) = (
@@ -132,6 +141,31 @@ def test_feeds_are_shown_by_their_doors(console_server: Server, people: People) 
         .tree.xpath("//main//dd/a[contains(@href, 'refused')]")
     )
     assert people["integration"].get(link.get("href")).tree.xpath("//tbody/tr")
+
+
+def test_home_tells_of_the_room_on_disks(people: People) -> None:
+    words = people["operator"].get("/console").words
+    (free, size) = re.search(r"data, audit ([\d.,]+) of ([\d.,]+) GB free", words).groups()
+    assert 0 < float(free.replace(",", "")) <= float(size.replace(",", ""))
+
+
+def test_a_document_leads_to_the_message_that_it_came_with(
+    console_server: Server, people: People
+) -> None:
+    control_id = send(console_server, mdm("T02", nhs_number(), report_number()))
+    message = search(people["integration"], control_id)
+    made = people["integration"].get(
+        message.tree.xpath("//main//a[contains(@href, '/documents/')]/@href")[0]
+    )
+    relations = people["integration"].get(f"{made.url}/relations")
+    (link,) = relations.tree.xpath("//a[contains(@href, '/messages/')]")
+    assert people["integration"].get(link.get("href")).heading == message.heading
+    assert not people["viewer"].get(relations.url).tree.xpath("//a[contains(@href, '/messages/')]")
+    forged = provide(console_server, somebody(), source_message="../logout")
+    uuid = forged.entry_uuid.removeprefix("urn:uuid:")
+    page = people["integration"].get(f"/console/documents/{uuid}/relations")
+    assert "../logout" in page.words
+    assert not page.tree.xpath("//a[contains(@href, '/messages/')]")
 
 
 @pytest.mark.parametrize(

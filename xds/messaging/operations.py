@@ -256,18 +256,27 @@ class DoorActivity:
     """How many came since a time."""
     refused: int
     """How many of those were refused, or failed."""
+    refused_last: str = ""
+    """The id of the last that was, of those that are looked at; empty for none."""
+    verdict: str = ""
+    """Why that one was."""
 
 
 def activity(connection: Connection, since: int) -> list[DoorActivity]:
     """Return what came in by which way since a time (milliseconds since 1970), the latest first."""
-    query = select(_M.door, _M.feed, _M.received, _M.state).order_by(_M.pk.desc())
+    query = select(_M.door, _M.feed, _M.received, _M.state, _M.id, _M.verdict).order_by(
+        _M.pk.desc()
+    )
     found: dict[tuple[str, str], DoorActivity] = {}
     for row in connection.execute(query.limit(MOST_COUNTED)):
         key = (row.door, row.feed)
         one = found.setdefault(key, DoorActivity(row.door, row.feed, row.received, 0, 0))
+        is_refused = row.state in ("refused", "failed")
+        if is_refused and not one.refused_last:
+            one = replace(one, refused_last=row.id, verdict=row.verdict or "")
         if row.received >= since:
-            refused = one.refused + (row.state in ("refused", "failed"))
-            found[key] = replace(one, number=one.number + 1, refused=refused)
+            one = replace(one, number=one.number + 1, refused=one.refused + is_refused)
+        found[key] = one
     return list(found.values())
 
 

@@ -6,10 +6,10 @@ same user. Where there is no ``/proc``, processes are not told of.
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from xds.config import Config
@@ -22,21 +22,37 @@ _SPOOLS: Final = ("audit",)
 _SUPERVISOR: Final = "supervisor"
 
 
+class DiskRoom(NamedTuple):
+    """A disk that the server writes to; bytes."""
+
+    place: str
+    """What is written there."""
+    free: int
+    size: int
+
+
+def disks(config: Config) -> Iterator[DiskRoom]:
+    """Yield the disk of each folder of this machine that the server writes to."""
+    for name, path in _folders(config):
+        if path.is_dir():
+            usage = shutil.disk_usage(path)
+            yield DiskRoom(name, usage.free, usage.total)
+
+
 def watch(metrics: Metrics, config: Config) -> None:
     """Have the metrics tell of disks, processes and threads whenever they are asked for."""
-    folders = dict(_folders(config))
     place, process = ("place",), ("process", "pid")
     metrics.ask(
         "xds_disk_free_bytes",
         "Room that is left where the server writes",
         place,
-        lambda: {(name,): shutil.disk_usage(path).free for name, path in _there(folders)},
+        lambda: {(one.place,): one.free for one in disks(config)},
     )
     metrics.ask(
         "xds_disk_size_bytes",
         "Size of the disk that it writes to",
         place,
-        lambda: {(name,): shutil.disk_usage(path).total for name, path in _there(folders)},
+        lambda: {(one.place,): one.size for one in disks(config)},
     )
     metrics.ask(
         "xds_process_resident_memory_bytes",
@@ -66,10 +82,6 @@ def _folders(config: Config) -> Iterator[tuple[str, Path]]:
         yield "documents", Path(unquote(url.path))
     for name in _SPOOLS:
         yield name, config.data.absolute() / name
-
-
-def _there(folders: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
-    return ((name, path) for name, path in folders.items() if path.is_dir())
 
 
 def _processes(metrics: Metrics) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import Final
 from xds.accounts.roles import ConsoleRole
 from xds.console.views import activity
 from xds.console.views.acting import place
-from xds.console.views.incoming import messages
+from xds.console.views.incoming import feeds, messages
 from xds.console.visits import Answer, PageContent, Visit
 from xds.database.errors import DatabaseUnavailable
 from xds.messaging import records
@@ -24,6 +24,7 @@ from xds.repository.store import StoreUnavailable
 from xds.security.details import QueryDetails
 from xds.security.errors import AccessDenied
 from xds.security.interceptors import NotRecorded
+from xds.telemetry.server_metrics import disks
 from xds.tls import expiry
 from xds.tls.material import BadMaterial
 
@@ -31,6 +32,9 @@ READERS: Final = (ConsoleRole.VIEWER, ConsoleRole.CLINICIAN, ConsoleRole.INTEGRA
 _LOOKED_AT: Final = 200
 """Of the latest events, so many are looked at for documents."""
 _SHOWN: Final = 10
+_GIGABYTE: Final = 1e9
+_LITTLE: Final = 0.1
+"""Of a disk: less than this part of it should be looked at."""
 _UUID_URN: Final = "urn:uuid:"
 _PARTS: Final = (
     (DatabaseUnavailable, "The database"),
@@ -78,6 +82,8 @@ def show(visit: Visit) -> Answer:
             "documents": list(_documents(visit)) if visit.has(*READERS) else None,
             "certificates": list(_certificates(visit)),
             "rates": list(_rates(visit)),
+            "feeds": list(_feeds(visit)),
+            "disks": list(_disks(visit)),
         }
     )
 
@@ -111,6 +117,28 @@ def _rates(visit: Visit) -> Iterator[Tally]:
         ("Refusals", hour.refused(activity.ALL)),
     ):
         yield Tally(name, number, f"/activity#h-{name.partition(' ')[0].lower()}")
+
+
+def _feeds(visit: Visit) -> Iterator[tuple[str, int, int]]:
+    """Yield each way in: its name, when something last came by it, and how much within an hour."""
+    if not visit.has(*feeds.READERS):
+        return
+    identity, doors = feeds.latest(visit)
+    for feed in identity:
+        if feed.latest.last:
+            yield feed.name, feed.latest.last, feed.latest.number
+    for door in doors:
+        yield " ".join(filter(None, ("Messages by", door.door, door.feed))), door.last, door.number
+
+
+def _disks(visit: Visit) -> Iterator[tuple[str, str, bool]]:
+    """Yield what each disk is for, the room that is left, and whether that is little."""
+    there: dict[tuple[int, int], list[str]] = {}
+    for one in disks(visit.console.config):
+        there.setdefault((one.free, one.size), []).append(one.place)
+    for (free, size), places in there.items():
+        text = f"{free / _GIGABYTE:,.1f} of {size / _GIGABYTE:,.1f} GB free"
+        yield ", ".join(places), text, free < size * _LITTLE
 
 
 def _tallies(visit: Visit) -> Iterator[Tally]:

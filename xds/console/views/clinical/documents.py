@@ -1,6 +1,7 @@
 """A document: what it is, what it says, what it belongs to, and who has opened it."""
 
 import json
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from xds.audit.searching import RecordFilter
 from xds.console.views import shown
 from xds.console.views.acting import SHOWN, ListPage, start_of
 from xds.console.views.clinical.patients import ListedDocument, listed
+from xds.console.views.incoming.messages import READERS as MESSAGE_READERS
 from xds.console.visits import Answer, Bytes, PageContent, PageNotFound, Visit
 from xds.content.pages.page import MEDIA_TYPE
 from xds.content.pages.templates import content_security_policy
@@ -33,6 +35,8 @@ from xds.security.details import PatientDetails
 
 READERS: Final = frozenset({ConsoleRole.VIEWER, ConsoleRole.CLINICIAN, ConsoleRole.INTEGRATION})
 """Who may come to what a document says, of which the policy has the last word."""
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+"""The id of a message that this server has kept; a submitter may have written anything there."""
 _PAGES: Final = "/console/pages/"
 UUID_URN: Final = "urn:uuid:"
 _BY_BROWSERS: Final = frozenset(
@@ -191,7 +195,9 @@ def show_relations(visit: Visit) -> Answer:
         values["folders"] = _holders(
             visit, opened, v.GET_FOLDERS_FOR_DOCUMENT, "$XDSDocumentEntryEntryUUID"
         )
-        values["source_message"] = opened.entry.source_message or ""
+        message = opened.entry.source_message or ""
+        values["source_message"] = message
+        values["sees_message"] = visit.has(*MESSAGE_READERS) and bool(_UUID.fullmatch(message))
     return PageContent(values, title=f"Relations: {values['name']}")
 
 

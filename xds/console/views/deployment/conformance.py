@@ -7,6 +7,7 @@ from xds.console.views.deployment.conformance_tables import tables
 from xds.console.visits import Answer, PageContent, PageNotFound, Visit
 from xds.fhir.interactions import answered
 from xds.metadata.catalogue import CATALOGUE, TransactionRow
+from xds.schema_validation import XDS_ACTORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ def show(visit: Visit) -> Answer:
     return PageContent(
         {
             "tables": list(tables().values()),
+            "contracts": list(_contracts(visit)),
             "messages": [one for row in CATALOGUE for one in _messages(visit, row)],
             "interactions": [
                 (f"{one.method} /fhir{one.path}", one.summary, one.name)
@@ -34,6 +36,16 @@ def show(visit: Visit) -> Answer:
             ],
         }
     )
+
+
+def _contracts(visit: Visit) -> Iterator[tuple[str, str]]:
+    """Yield where programs read what is answered, and what stands there."""
+    actors = visit.domain.actors
+    for actor in actors:
+        yield f"/{actor}?wsdl", f"the WSDL of the {actor}, with its schemas"
+    if set(XDS_ACTORS) <= set(actors):
+        yield "/fhir/metadata?_format=json&_pretty=true", "the CapabilityStatement"
+        yield "/fhir/openapi.json", "the same as OpenAPI"
 
 
 def show_table(visit: Visit) -> Answer:

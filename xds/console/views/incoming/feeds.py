@@ -8,6 +8,7 @@ from xds.audit import activity
 from xds.audit.activity import Latest
 from xds.console.visits import Answer, PageContent, Visit
 from xds.messaging import operations, records
+from xds.messaging.operations import DoorActivity
 from xds.metadata.catalogue import CATALOGUE, TransactionKind
 
 READERS: Final = frozenset({ConsoleRole.OPERATOR, ConsoleRole.INTEGRATION})
@@ -27,6 +28,23 @@ class ShownFeed:
 
 def show(visit: Visit) -> Answer:
     """Show what came within an hour, by patient identity feeds and by the doors of messages."""
+    identity, doors = latest(visit)
+    with visit.domain.database.read() as connection:
+        waiting = records.waiting(connection)
+    return PageContent(
+        {
+            "feeds": identity,
+            "is_audited": visit.domain.audit_log is not None,
+            "doors": doors,
+            "waiting": waiting,
+            "sees_messages": visit.has(ConsoleRole.INTEGRATION),
+            "most": operations.MOST_COUNTED,
+        }
+    )
+
+
+def latest(visit: Visit) -> tuple[list[ShownFeed], list[DoorActivity]]:
+    """Return what came within an hour: by patient identity feeds, and by the doors of messages."""
     database = visit.domain.database
     excluded = visit.domain.excluded_transactions
     with database.read() as connection:
@@ -41,17 +59,7 @@ def show(visit: Visit) -> Answer:
             for row in _FEEDS
         ]
         doors = operations.activity(connection, since)
-        waiting = records.waiting(connection)
-    return PageContent(
-        {
-            "feeds": feeds,
-            "is_audited": visit.domain.audit_log is not None,
-            "doors": doors,
-            "waiting": waiting,
-            "sees_messages": visit.has(ConsoleRole.INTEGRATION),
-            "most": operations.MOST_COUNTED,
-        }
-    )
+    return feeds, doors
 
 
 def _listens(visit: Visit, *, is_v2: bool) -> str:
