@@ -176,6 +176,35 @@ def test_a_clinician_opens_the_newest_report_by_keyboard_alone(
         require_sound(visit)
 
 
+def test_the_menu_of_an_administrator_is_one_line_and_opens_by_keyboard(
+    console_server: Server, chrome: Chromium
+) -> None:
+    for width in (1024, 1280):
+        viewport = {"width": width, "height": 800}
+        with visited(
+            chrome,
+            console_server.url,
+            "/console/login",
+            viewport=viewport,
+            java_script_enabled=False,
+        ) as visit:
+            page = visit.page
+            log_in(page, "administrator")
+            items = page.get_by_role("navigation", name="Menu").locator("ul").first.locator("> li")
+            boxes = [one.bounding_box() for one in items.all()]
+            assert len({box["y"] for box in boxes if box}) == 1
+            assert len(boxes) > 5
+            page.get_by_text("Coming in").focus()
+            page.keyboard.press("Enter")
+            page.get_by_text("Going out").focus()
+            page.keyboard.press("Enter")  # one is open at a time
+            assert page.get_by_role("link", name="Unknown codes").count() == 0
+            page.keyboard.press("Tab")
+            page.keyboard.press("Enter")
+            page.get_by_role("heading", name="Queue", exact=True).wait_for()
+            assert visit.complaints == []
+
+
 def test_an_engineer_corrects_a_message_and_sees_what_it_made(
     console_server: Server, chrome: Chromium
 ) -> None:
