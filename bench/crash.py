@@ -91,10 +91,12 @@ class Stage(IntEnum):
 
     KEPT = 0
     REMOVING = 1
-    """ITI-62 or a DELETE was sent, and not acknowledged: it may have happened or not."""
-    WITHOUT_METADATA = 2
+    """ITI-62 was sent, and not acknowledged: it may have happened or not."""
+    REMOVING_BOTH = 2
+    """A DELETE was sent, and not acknowledged: it, or its first half, may have happened or not."""
+    WITHOUT_METADATA = 3
     """ITI-62 was acknowledged. ITI-86 was sent, and may have happened or not."""
-    REMOVED = 3
+    REMOVED = 4
     """ITI-86 was acknowledged, or the DELETE."""
 
 
@@ -301,7 +303,7 @@ class _Client:
         self._note(entry, version=2)
 
     def _remove_by_fhir(self, entry: DocumentEntry) -> None:
-        self._note(entry, stage=Stage.REMOVING)
+        self._note(entry, stage=Stage.REMOVING_BOTH)
         self._asked("DELETE", entry)
         self._note(entry, stage=Stage.REMOVED)
 
@@ -406,7 +408,7 @@ def _misplaced(consumer: DocumentConsumer, some: Acknowledged) -> Iterator[str]:
         if document.fingerprint() != known.fingerprint:
             yield f"{document.document_unique_id} was acknowledged and comes back changed"
     for error in retrieval.errors:
-        if some[error.location or ""].stage < Stage.WITHOUT_METADATA:
+        if some[error.location or ""].stage < Stage.REMOVING_BOTH:
             yield f"{error.location} was acknowledged and cannot be retrieved: {error.code}"
 
 
@@ -433,7 +435,7 @@ def _inconsistencies(domain: AffinityDomain, report: Report) -> Iterator[str]:
         indexed[found.unique_id] = Fingerprint(found.size, found.hash)
         if damage is not None:
             yield f"{damage.unique_id} has a row in the index, but {damage.reason}"
-    on_the_way = report.at(Stage.REMOVING, Stage.WITHOUT_METADATA)
+    on_the_way = report.at(Stage.REMOVING, Stage.REMOVING_BOTH, Stage.WITHOUT_METADATA)
     for unique_id in (registered.keys() | indexed.keys()).difference(on_the_way):
         if registered.get(unique_id) != indexed.get(unique_id):
             yield f"{unique_id} is not the same in registry and index"
