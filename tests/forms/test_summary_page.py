@@ -54,7 +54,7 @@ def test_a_browser_gets_the_page_of_a_summary(summaries: Server, patient: str) -
         found = tree(reply)
         assert found.findtext(".//h1") == "International Patient Summary"
         said = told(found)
-        for words in ("Linnet Barrow", "Walnut", "NOT: Aspirin", "Made automatically of 1"):
+        for words in ("Alder Quill", "Walnut", "NOT: Aspirin", "Made automatically of 1"):
             assert words in said
         assert "It and this page were made of other documents, which are the legal ones" in said
         assert breaches(followed(summaries, path, reply).json()) == []

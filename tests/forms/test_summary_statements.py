@@ -142,7 +142,7 @@ def test_no_known_allergies_have_the_code_of_ips() -> None:
 
 def test_words_stand_beside_entries_only_where_they_say_more() -> None:
     bundle = care()
-    assert "Seen with her daughter" in told(section(bundle, "11450-4"))
+    assert "Seen with his daughter" in told(section(bundle, "11450-4"))
     assert "Measles to be given in autumn" in told(section(bundle, "11369-6"))
     for code, words in (("48765-2", "Swollen lips"), ("10160-0", "two puffs"), ("46264-8", "left")):
         assert told(section(bundle, code)).count(words) == 1
