@@ -123,6 +123,14 @@ def _at_rate(title: str, goal: float) -> tuple[Measure, ...]:
     return (Measure(title=title, unit="/s", goal=goal),)
 
 
+def _page(of: str, milliseconds: float) -> tuple[Measure, Measure]:
+    """Return the measures of a page: its processor time, and the memory that it takes."""
+    return (
+        Measure(title=f"page of {of}", unit="ms", goal=milliseconds, at_most=True),
+        Measure(title="  memory", unit="MB", goal=100, at_most=True),
+    )
+
+
 def _no_more_than(title: str) -> Measure:
     """Return the measure of milliseconds that are to be no more than the yardstick's."""
     return Measure(title=title, unit="ms", goal=1.0, at_most=True, of_yardstick=True)
@@ -259,21 +267,17 @@ CASES: Final = (
         (Measure(title="ITI-68, 10 KB", unit="/s", goal=0.8, of_yardstick=True),),
         fhir.retrieval,
     ),
+    Case("pages", _page("a CDA of 200 KB", 50), partial(pages.pages, 200_000)),
+    Case("large-pages", _page("a CDA of 3 MB", 300), partial(pages.pages, 3_000_000)),
     Case(
-        "pages",
-        (
-            Measure(title="page of a CDA of 200 KB", unit="ms", goal=50, at_most=True),
-            Measure(title="  memory", unit="MB", goal=100, at_most=True),
-        ),
-        partial(pages.pages, 200_000),
+        "markup-pages",
+        _page("200 KB of markup", 50),
+        partial(pages.pages, 200_000, make=pages.markup),
     ),
     Case(
-        "large-pages",
-        (
-            Measure(title="page of a CDA of 3 MB", unit="ms", goal=300, at_most=True),
-            Measure(title="  memory", unit="MB", goal=100, at_most=True),
-        ),
-        partial(pages.pages, 3_000_000),
+        "large-markup-pages",
+        _page("3 MB of markup", 300),
+        partial(pages.pages, 3_000_000, make=pages.markup),
     ),
     Case(
         "iti105",

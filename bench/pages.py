@@ -5,7 +5,7 @@ comes with a package of npm, and without that there is no yardstick.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from lxml import etree
@@ -14,7 +14,7 @@ from bench import machine
 from bench.deployment import Deployment
 from bench.figures import Figure
 from tests.fhir.asked import ask, provide
-from tests.pages.documents import BROWSER, cda
+from tests.pages.documents import BROWSER, cda, with_text
 from tests.pages.style_sheet import style_sheet
 
 _PAGES: Final = 20
@@ -24,6 +24,7 @@ _ROW: Final = (
     '<tr ID="r{n}"><td>Haemoglobin {n}</td><td align="right">13.{n}</td><td>g/dL</td>'
     '<td>12.0 - 16.0</td><td><content styleCode="Bold">H</content></td></tr>'
 )
+_MARKUP: Final = '<content styleCode="Bold">a</content><br/><sub>2</sub>'
 _ENTRY: Final = (
     '<entry typeCode="DRIV"><observation classCode="OBS" moodCode="EVN">'
     '<templateId root="2.16.840.1.113883.10.20.22.4.2" extension="2015-08-01"/>'
@@ -53,9 +54,23 @@ def document(size: int, rows: int = _ROWS) -> bytes:
     return cda(f"<structuredBody>{''.join(sections)}</structuredBody>")
 
 
-def pages(size: int, deployment: Deployment) -> Sequence[Figure]:
-    """Measure the processor time of a page in milliseconds, and the memory that it takes in MB."""
-    data = document(size)
+def markup(size: int) -> bytes:
+    """Return a CDA of about that size which is nearly nothing but tags of its one narrative."""
+    text = _MARKUP * (size // len(_MARKUP))
+    section = (
+        f"<component><section><title>Findings</title><text>{text}</text></section></component>"
+    )
+    return cda(f"<structuredBody>{section}</structuredBody>")
+
+
+def pages(
+    size: int, deployment: Deployment, make: Callable[[int], bytes] = document
+) -> Sequence[Figure]:
+    """Measure the processor time of a page in milliseconds, and the memory that it takes in MB.
+
+    ``make`` returns a document of a size.
+    """
+    data = make(size)
     path = f"/document/{provide(deployment.server, data, 'text/xml')}"
 
     def had() -> None:
