@@ -56,11 +56,7 @@ def document(size: int, rows: int = _ROWS) -> bytes:
 
 def markup(size: int) -> bytes:
     """Return a CDA of about that size which is nearly nothing but tags of its one narrative."""
-    text = _MARKUP * (size // len(_MARKUP))
-    section = (
-        f"<component><section><title>Findings</title><text>{text}</text></section></component>"
-    )
-    return cda(f"<structuredBody>{section}</structuredBody>")
+    return with_text(_MARKUP * (size // len(_MARKUP)))
 
 
 def pages(
