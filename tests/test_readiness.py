@@ -50,11 +50,12 @@ def move_database(domain: AffinityDomain, tmp_path: Path, patch: pytest.MonkeyPa
 
 def keep_from_committing(domain: AffinityDomain, tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     """Have the disk be full for SQLite: no page can be added."""
+    domain.database._kept.close()  # these go back to the pool
     engine = domain.database._backend.engine
     pool = engine.pool
     assert isinstance(pool, QueuePool)
-    free = pool.size() - pool.checkedout()
-    connections = [engine.raw_connection() for _ in range(free)]
+    assert not pool.checkedout()
+    connections = [engine.raw_connection() for _ in range(pool.size())]
     for one in connections:
         one.cursor().execute("PRAGMA query_only = 1")
         one.close()
