@@ -3,6 +3,7 @@
 import asyncio
 import io
 import socket
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -38,11 +39,17 @@ class Service:
         self._answers = Answers(self._clients, self._threads, self._loop)
         self._is_leaving = False
         self._granian: GranianWorker | None = None
+        self._is_stopping = False
+        self._beginning = threading.Lock()
 
     def run(self, listening: socket.socket, settings: HttpSettings) -> None:
-        """Serve until ``stop`` is called and what was under way has ended."""
-        self._granian = GranianWorker(listening, settings, self._begin)
-        self._granian.start(self._ended)
+        """Serve until ``stop`` is called, maybe before this, and what was under way has ended."""
+        granian = GranianWorker(listening, settings, self._begin)
+        granian.start(self._ended)
+        with self._beginning:
+            self._granian = granian
+            if self._is_stopping:
+                granian.stop()
         self._look()
         self._loop.run_forever()
 
@@ -51,9 +58,11 @@ class Service:
         self._is_leaving = self._share.has_left = True
 
     def stop(self) -> None:
-        """Let what is under way end, and stop."""
-        if self._granian:
-            self._granian.stop()
+        """Let what is under way end, and stop; from any thread."""
+        with self._beginning:
+            self._is_stopping = True
+            if self._granian:
+                self._granian.stop()
 
     def _ended(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
