@@ -67,6 +67,18 @@ class Deployment:
         finally:
             connection.close()
 
+    def is_unready(self, seconds: float = 3.0) -> bool:
+        """Tell whether one of the looks in some seconds finds it so.
+
+        A full disk has room for the moment in which a refused document is taken away again.
+        """
+        end = time.monotonic() + seconds
+        while self.is_ready():
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.1)
+        return True
+
     def until_ready(self, seconds: float = _READY_SECONDS) -> float:
         """Wait until both processes are ready, and say for how long; infinite if never."""
         began = time.monotonic()
@@ -178,7 +190,7 @@ def run(failure: Failure, folder: Path, seconds: float = _AWAY_SECONDS, clients:
                 if failure.refuses and not seen.load.wait_for_refusal():
                     seen.load.problems.append("no submission is refused")
                 time.sleep(seconds)
-                seen.was_unready = not deployed.is_ready()
+                seen.was_unready = deployed.is_unready()
             finally:
                 mend()
             seen.mended = time.monotonic()
