@@ -264,7 +264,9 @@ _HEADER = """\
 
 def test_all_that_a_header_says_of_people_and_events_is_on_the_page(server: Server) -> None:
     """Those of whom the first lines do not tell, with addresses and numbers (CDA R2 4.2.2)."""
-    found = page(server, f"/document/{provide(server, cda(_BODY, more=_HEADER), 'text/xml')}")
+    born = b"<birthplace><place><addr><city>York</city></addr></place></birthplace></patient>"
+    data = cda(_BODY, more=_HEADER).replace(b"</patient>", born)
+    found = page(server, f"/document/{provide(server, data, 'text/xml')}")
     parts = {
         one.findtext("dt"): " | ".join(" ".join(dd.itertext()) for dd in one.iter("dd"))
         for one in found.iterfind(".//dl[@class='parts']/div")
@@ -279,6 +281,8 @@ def test_all_that_a_header_says_of_people_and_events_is_on_the_page(server: Serv
         "Identifier   E5 of 2.999.7 | From   10 March 2026, 10:00 UTC | Until   yesterday"
     )
     assert parts["Place of the encounter"] == "Place   Ward 9"
+    assert "Place of birth   York" in parts["Patient"]
+    assert "Address" not in parts["Patient"]
     assert {"Patient", "Author", "Custodian"} < parts.keys()
 
 

@@ -56,7 +56,6 @@ _ROLES: Final[Mapping[str, str]] = {
 _NAMES: Final[Mapping[str, str]] = {
     "administrativeGenderCode": "Sex",
     "birthTime": "Born",
-    "birthplace": "Place of birth",
     "code": "Role",
     "dischargeDispositionCode": "Discharge",
     "ethnicGroupCode": "Ethnicity",
@@ -113,7 +112,7 @@ def _facts(
         elif found := [*_fact(source, child, name, part)]:
             yield from (one for one in found if one.text or one.time)
         else:
-            yield from _facts(source, child, _NAMES.get(name, part), within)
+            yield from _facts(source, child, part, within)
 
 
 def _fact(source: CdaSource, element: Element, name: str, part: str) -> Iterator[ContentFact]:
@@ -121,7 +120,7 @@ def _fact(source: CdaSource, element: Element, name: str, part: str) -> Iterator
     if name == "name":
         yield ContentFact(name=_of_name(element), text=shown(element))
     elif name == "addr":
-        yield ContentFact(name="Address", text=shown_address(element))
+        yield ContentFact(name=_of_address(element), text=shown_address(element))
     elif name == "telecom":
         yield ContentFact(name="Contact", text=_reached(element))
     elif name in _IDS:
@@ -143,6 +142,12 @@ def _of_name(element: Element) -> str:
     if holder.endswith(_ORGANISATIONS) or holder == "scopingEntity":
         return "Organisation"
     return "Place" if holder in ("place", "location") else "Name"
+
+
+def _of_address(element: Element) -> str:
+    """Return what an address is: nobody is reached where they were born."""
+    is_of_birth = any(_name(one) == "birthplace" for one in element.iterancestors())
+    return "Place of birth" if is_of_birth else "Address"
 
 
 def _reached(element: Element) -> str:
