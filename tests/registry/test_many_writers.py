@@ -159,7 +159,7 @@ def test_relations_of_one_patient_stay_lawful(registries: list[DocumentRegistry]
         """Try what the others may have made unlawful; return how often it was lawful."""
         registry, lawful = registries[number % 2], 0
         for _ in range(ROUNDS):
-            new, old = entry(patient_id), chance.choice(names)
+            new, old = entry(patient_id), chance.choice(names[-3:])
             kind = chance.choice((v.RPLC, v.APND, v.HAS_MEMBER))
             if kind == v.HAS_MEMBER:
                 made = submission(patient_id, holds(holder.id, old))
@@ -174,7 +174,7 @@ def test_relations_of_one_patient_stay_lawful(registries: list[DocumentRegistry]
 
     with ThreadPoolExecutor(WRITERS) as threads:
         lawful = sum(threads.map(write, range(WRITERS)))
-    assert WRITERS < lawful < WRITERS * ROUNDS, "some are refused, and some are not"
+    assert 0 < lawful < WRITERS * ROUNDS, "some are refused, and some are not"
 
     found = all_of(registries[0], patient_id)
     replaced = Counter(target for _, target in found.of(v.RPLC))
