@@ -20,9 +20,12 @@ from bench import machine
 from tests.ports import free_port
 from tests.postgresql import OwnPostgreSQL
 from tests.serving import Server, serving
+from tests.waiting import PATIENCE
 from xds.client import ClientError, DocumentSource, entry_of, new_oid, submission_of
+from xds.database.access import Database, retried
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry
+from xds.outgoing import operations
 
 TAKEN: Final = 200
 AWAY: Final = 1.0
@@ -218,7 +221,7 @@ class Deployment:
         for pid in reversed(machine.family(self.servers[number].process.pid)):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.servers[number].process.wait(10)
+        self.servers[number].process.wait(PATIENCE)
         self._stacks[number].close()
         self.servers[number] = self._start(number)
 
@@ -248,9 +251,16 @@ class Disturbed(Protocol):
 
 
 def disturb(
-    deployment: Deployment, recipient: Disturbed, seconds: float, chance: random.Random
-) -> list[str]:
-    """Kill and start at random for a while; return what was done."""
+    deployment: Deployment,
+    recipient: Disturbed,
+    seconds: float,
+    chance: random.Random,
+    is_enough: Callable[[], bool],
+) -> None:
+    """Kill and start at random, each at least once, for a while and until it is enough.
+
+    On a busy machine a server takes long to start, and not much happens in a while.
+    """
 
     def absent() -> None:
         recipient.stop()
@@ -273,9 +283,19 @@ def disturb(
     chance.shuffle(order)
     done: list[str] = []
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end or len(done) < len(order) or not is_enough():
+        assert time.monotonic() < end + PATIENCE, done
         name = order[len(done)] if len(done) < len(order) else chance.choice(order)
         acts[name]()
         done.append(name)
         time.sleep(chance.uniform(0.1, 1.0))
-    return done
+
+
+def retry_everything(database: Database) -> None:
+    """Have all that waits sent now: pauses after failures take minutes."""
+
+    def retry() -> None:
+        with database.write() as connection:
+            operations.retry(database, connection, operations.EVERYTHING)
+
+    retried(retry)  # servers take targets and give them back meanwhile
