@@ -37,6 +37,7 @@ FURTHER = (
     *("account", "account_session", "login_failure"),
     "built_document",
     *("refusal", "unknown_code"),
+    "paused_feed",
 )
 EXAMPLES: dict[type, object] = {
     Text: "Ä text",

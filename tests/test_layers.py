@@ -31,7 +31,7 @@ LAYERS: Final = (
     ("affinity_domain",),
     ("dsub", "on_demand"),
     ("client", "notification"),
-    ("registry", "repository", "audit", "telemetry", "accounts", "refusals"),
+    ("registry", "repository", "audit", "telemetry", "accounts", "refusals", "feeds"),
     ("config", "schema_validation"),
     ("options",),
     ("security",),
@@ -99,6 +99,7 @@ LESS: Final = {
         "outgoing.operations",
         "outgoing.overview",
         "parsing",
+        "feeds",
         "refusals",
         "registry.events",
         "registry.patient_links",
@@ -145,6 +146,7 @@ LESS: Final = {
         "errors",
     ),
     "refusals": ("database", "security", "logs", "metadata", "errors"),
+    "feeds": ("database", "security", "metadata", "errors"),
     "on_demand": (
         "client.administrator",
         "client.submitting",
@@ -200,6 +202,7 @@ LESS: Final = {
         "private_folder",
     ),
     "transactions": (
+        "feeds.paused",
         "affinity_domain",
         "dsub",
         "on_demand",
@@ -269,6 +272,7 @@ LIBRARIES: Final = {
     "sqlalchemy": (
         "accounts",
         "refusals",
+        "feeds",
         "channels",
         "telemetry.database_metrics",
         "websocket.source",

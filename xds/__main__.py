@@ -49,6 +49,10 @@ COMMANDS: Final = MappingProxyType(
             "maintenance.destinations",
             "List where documents are sent as messages and how it fares; pause, resume, replay.",
         ),
+        "feeds": (
+            "maintenance.feeds",
+            "List the feeds that are paused, pause one, or have it taken again.",
+        ),
         "observations": (
             "maintenance.observations",
             "List the structured results of a patient or a document, and fill them in.",

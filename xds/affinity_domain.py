@@ -11,6 +11,7 @@ from xds.config import Config
 from xds.database.access import Database, InCommit
 from xds.dsub.rules import BrokerRules
 from xds.errors import RegistryError
+from xds.feeds.paused import PausedFeeds
 from xds.metadata import code_sets
 from xds.metadata.catalogue import BROKER
 from xds.metadata.code_sets import CodeSets
@@ -178,6 +179,12 @@ class AffinityDomain:
             if isinstance(one, PolicyInterceptor):
                 return one.visible_to(transaction, caller)
         return ANYTHING
+
+    def require_feed(self, name: str) -> None:
+        """Raise FeedPaused where an operator has paused a feed, and this process serves."""
+        for one in self.interceptors.interceptors:
+            if isinstance(one, PausedFeeds):
+                one.require(name)
 
     def withheld(self, unique_ids: Iterable[str], visible: Criterion) -> Withheld:
         """Return the documents that the repository here does not give out to a caller.
@@ -359,6 +366,7 @@ def _interceptors(
         tracer = Tracer.open(url, config.telemetry_ratio) if url else None
         if metrics or tracer or config.transaction_log != "off":
             yield TransactionObserver(metrics, config.transaction_log, tracer)
+        yield PausedFeeds(database)
     text = None if config.policy is None else config.policy.read_bytes()
     if text is not None:
         yield PolicyInterceptor(policy_file.read(text, systems))

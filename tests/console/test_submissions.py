@@ -11,7 +11,10 @@ from tests.console.browsing import ConsoleBrowser, browser_of
 from tests.console.provided import provide, somebody
 from tests.console.test_documents import search
 from tests.console.test_messages import corrupt, send
+from tests.console.test_queue import recorded
 from tests.messaging.senders import mdm, nhs_number, report_number
+from tests.messaging.test_doors import post
+from tests.outgoing.conftest import until
 from tests.serving import Server
 from xds.accounts.accounts import Accounts
 from xds.client import (
@@ -141,6 +144,31 @@ def test_feeds_are_shown_by_their_doors(console_server: Server, people: People) 
         .tree.xpath("//main//dd/a[contains(@href, 'refused')]")
     )
     assert people["integration"].get(link.get("href")).tree.xpath("//tbody/tr")
+
+
+def test_a_feed_is_paused_and_resumed(console_server: Server, people: People) -> None:
+    operator, name = people["operator"], "http ward"
+
+    def sent() -> int:
+        message = mdm("T02", nhs_number(), report_number())
+        return post(console_server, message, path="/hl7v2/ward")[0]
+
+    assert sent() == http.client.OK
+    page = operator.get("/console/feeds")
+    page = operator.press(page, f"Pause {name}")
+    assert "paused since" in page.words
+    until(lambda: sent() == http.client.SERVICE_UNAVAILABLE)
+    home = operator.get("/console")
+    (link,) = home.tree.xpath("//main//a[contains(., 'Feeds that are paused')]/@href")
+    assert operator.get(link).heading == "Feeds"
+    operator.press(operator.get("/console/feeds"), f"Resume {name}")
+    until(lambda: sent() == http.client.OK)
+    for action in ("Pause a feed", "Resume a feed"):
+        assert recorded(console_server, action, f"feed {name}", user="operator")
+    (_, form), *_ = page.buttons("Pause")
+    unknown = operator.post("/console/feeds/pause", {**form, "feed": "nowhere"})
+    assert unknown.status == http.client.NOT_FOUND
+    assert people["clinician"].get("/console/feeds").status == http.client.NOT_FOUND
 
 
 def test_home_tells_of_the_room_on_disks(people: People) -> None:

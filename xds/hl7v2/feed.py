@@ -10,6 +10,7 @@ from typing import Final
 
 from xds import logs
 from xds.errors import FailureKind, kind_of
+from xds.feeds.paused import FeedPaused
 from xds.hl7v2 import iti8_patient_identity_feed, iti64_notify_xad_pid_link_change
 from xds.hl7v2.acknowledgement import (
     ACCEPTED,
@@ -107,6 +108,8 @@ def _outcome(
         return ERROR, [_problem(finding) for finding in refusal.findings]
     except AccessDenied as denied:
         return ERROR, [Problem("207", "MSH^1", str(denied))]
+    except FeedPaused as paused:
+        return REJECTED, [Problem("207", "MSH^1", str(paused))]
     except Exception as error:
         unavailable = kind_of(error) is FailureKind.UNAVAILABLE
         event_ = "not available" if unavailable else "a message of the patient feed failed"

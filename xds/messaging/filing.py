@@ -23,6 +23,7 @@ from xds.content.inspection import inspecting
 from xds.content.reading.deployment import rules_of
 from xds.content.reading.rules import ReadingRules
 from xds.errors import FailureKind, TransactionFailure, kind_of
+from xds.feeds.paused import FeedPaused
 from xds.messaging import raw_messages, records
 from xds.messaging.incoming import Door as Door
 from xds.messaging.incoming import FiledDocument as FiledDocument
@@ -43,6 +44,7 @@ from xds.messaging.verdicts import (
     DENIED,
     INTERNAL,
     LOCKED,
+    PAUSED,
     ContentRefused,
     MessageFinding,
 )
@@ -153,9 +155,17 @@ class MessageFiler:
     # --- the frame round it ----------------------------------------------------------------------
 
     def guarded(self, incoming: IncomingMessage, act: Callable[[], FilingOutcome]) -> FilingOutcome:
-        """Return what an act makes of a message; ``internal`` where it raises, with a log line."""
+        """Return what an act makes of a message; ``internal`` where it raises, with a log line.
+
+        Nothing is done while the feed that it comes by is paused.
+        """
         try:
+            if feed := incoming.pausable_feed:
+                self.domain.require_feed(feed)
             return act()
+        except FeedPaused as error:
+            finding = MessageFinding(verdict=PAUSED, reason=str(error))
+            return FilingOutcome(state="failed", findings=[finding])
         except Exception as error:
             is_unavailable = kind_of(error) in (FailureKind.UNAVAILABLE, FailureKind.BUSY)
             what = "not available" if is_unavailable else "a message could not be filed"

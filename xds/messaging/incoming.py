@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from xds.feeds.paused import name_of
 from xds.messaging.flavours.flavour import Flavour
 from xds.messaging.model import MessageContent, MessageEnvelope
 from xds.messaging.verdicts import MessageFinding
@@ -49,6 +50,14 @@ class IncomingMessage:
     feed: str = ""
     """What the door calls the connection or path that it came by; part of what makes control ids
     unique."""
+    is_new: bool = True
+    """Whether it comes from outside now; else it is on record, and is filed again."""
+
+    @property
+    def pausable_feed(self) -> str:
+        """The feed that an operator may pause (xds.feeds); empty for what comes of the server."""
+        is_from_outside = self.is_new and self.door != "command"
+        return name_of(self.door, self.feed) if is_from_outside else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

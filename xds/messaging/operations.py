@@ -387,6 +387,7 @@ class MessageOperations:
                 flavour=self.flavours.flavour_of(envelope),
                 content=None,
                 feed=found.feed,
+                is_new=False,
             )
             try:
                 with whole_of(again) as whole:

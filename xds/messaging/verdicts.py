@@ -91,6 +91,8 @@ REGISTRY: Final = _content("registry", "207", "business-rule")
 DENIED: Final = _content("denied", "207", "forbidden")
 LOCKED: Final = _later("locked", "206", "lock-error")
 INTERNAL: Final = _later("internal", "207", "exception")
+PAUSED: Final = _later("paused", "207", "transient")
+"""An operator has paused the feed that it came by."""
 
 VERDICTS: Final[Mapping[str, MessageVerdict]] = {
     row.name: row
@@ -118,6 +120,7 @@ VERDICTS: Final[Mapping[str, MessageVerdict]] = {
         DENIED,
         LOCKED,
         INTERNAL,
+        PAUSED,
     )
 }
 """Every verdict by its name."""

@@ -23,6 +23,8 @@ SUBMITTING: Final = frozenset(
 """The transactions whose refusals are kept: those that change what is registered."""
 UNKNOWN: Final = "codes_of_the_domain"
 """The rule by which an unknown code is refused (xds.metadata.rules)."""
+MOST_REFUSALS: Final = 100_000
+"""Of more, the oldest are forgotten, however young they are."""
 MOST_ERRORS: Final = 50
 """Of one refusal."""
 MOST_CODES: Final = 10_000
@@ -70,7 +72,7 @@ class RefusalKeeper:
             key = connection.scalar(insert(refusal).returning(_R.pk), row) or 0
             for attribute, code, scheme in dict.fromkeys(_unknown(outcome)):
                 _count(connection, (attribute, code, scheme), now, key)
-            _forget(connection, now - self.days * DAY)
+            _forget(connection, now - self.days * DAY, key - MOST_REFUSALS)
 
 
 def _row(access: Access, outcome: Outcome) -> dict[str, object]:
@@ -121,7 +123,11 @@ def _count(connection: Connection, named: tuple[str, str, str], now: int, key: i
     connection.execute(insert(unknown_code), {**row, "first": now, "last": now, "refusal": key})
 
 
-def _forget(connection: Connection, before: int) -> None:
+def _forget(connection: Connection, before: int, last: int) -> None:
+    """Forget what is older than a time, and keys up to the last that are too many."""
     old = select(_R.pk).where(_R.at < before).order_by(_R.at).limit(_FORGOTTEN)
     connection.execute(delete(refusal).where(_R.pk.in_(old)))
+    if last > 0:
+        many = select(_R.pk).where(_R.pk <= last).order_by(_R.pk).limit(_FORGOTTEN)
+        connection.execute(delete(refusal).where(_R.pk.in_(many)))
     connection.execute(delete(unknown_code).where(_U.last < before))

@@ -10,6 +10,7 @@ class RefusalOptions(BaseModel):
         30,
         ge=0,
         description="Days for which it is kept what senders of refused submissions were told, "
-        "which may have values of a patient, and which unknown codes were met; 0 keeps nothing.",
+        "which may have values of a patient, and which unknown codes were met; 0 keeps nothing. "
+        "The latest 100,000 refusals are kept at most.",
         examples=[7],
     )

@@ -20,7 +20,7 @@ from xds.database.errors import DatabaseUnavailable
 from xds.registry.removal import delete_removed
 from xds.registry.storage.refilling import refill
 
-HEAD: Final = "2.25"
+HEAD: Final = "2.26"
 """The revision that this program is made for."""
 
 FILLED: Final = frozenset({"audit_chain"})

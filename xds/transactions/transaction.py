@@ -10,6 +10,7 @@ from lxml import etree
 from xds import logs, schema_validation
 from xds.affinity_domain import AffinityDomain
 from xds.errors import FailureKind, RegistryError, TransactionFailure, kind_of
+from xds.feeds.paused import FeedPaused
 from xds.metadata.catalogue import SoapMessages, TransactionRow
 from xds.security.access import Access
 from xds.security.errors import AccessDenied
@@ -84,6 +85,8 @@ class Transaction:
             return self.refusal(failure.errors)
         except AccessDenied as denied:
             return self.refusal([self.failed(str(denied))])
+        except FeedPaused as paused:
+            return self.refusal([self.busy(str(paused))])
         except Exception as error:
             if kind_of(error) not in (FailureKind.BUSY, FailureKind.FULL, FailureKind.UNAVAILABLE):
                 raise

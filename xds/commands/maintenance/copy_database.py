@@ -54,6 +54,7 @@ def import_tables() -> None:
     import xds.audit.table
     import xds.database.used_once
     import xds.dsub.pull_points
+    import xds.feeds.tables
     import xds.messaging.outbound.tables
     import xds.messaging.tables
     import xds.notification.tables

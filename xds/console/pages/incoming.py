@@ -96,5 +96,21 @@ INCOMING: Final = (
         roles=feeds.READERS,
         menu="Feeds",
     ),
+    ConsolePage(
+        path="/feeds/pause",
+        operation=feeds.pause,
+        title="Feeds",
+        roles=feeds.READERS,
+        method="POST",
+        parameters=("feed",),
+    ),
+    ConsolePage(
+        path="/feeds/resume",
+        operation=feeds.resume,
+        title="Feeds",
+        roles=feeds.READERS,
+        method="POST",
+        parameters=("feed",),
+    ),
 )
 """Messages, submissions and feeds, and what was refused."""

@@ -10,6 +10,7 @@ from xds.console.views.acting import place
 from xds.console.views.incoming import feeds, messages
 from xds.console.visits import Answer, PageContent, Visit
 from xds.database.errors import DatabaseUnavailable
+from xds.feeds import paused
 from xds.messaging import records
 from xds.messaging.outbound import operations as destinations
 from xds.messaging.outbound.records import CHANNEL
@@ -143,6 +144,9 @@ def _disks(visit: Visit) -> Iterator[tuple[str, str, bool]]:
 
 def _tallies(visit: Visit) -> Iterator[Tally]:
     with visit.domain.database.read() as connection:
+        if visit.has(*feeds.READERS):
+            number = len(paused.paused(connection))
+            yield Tally("Feeds that are paused", number, "/feeds", needs=True)
         for state, found in records.waiting(connection).items():
             to = place("/messages", state=state) if visit.has(*messages.READERS) else ""
             yield Tally(f"Messages {state}", found.count, to, state != "held", found.oldest)

@@ -1,4 +1,4 @@
-"""Feeds: what comes in by which way, what of it is refused or held, and when the last came."""
+"""Feeds: what comes in by which way, what of it is refused or held; each can be paused."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,12 +6,18 @@ from typing import Final
 from xds.accounts.roles import ConsoleRole
 from xds.audit import activity
 from xds.audit.activity import Latest
-from xds.console.visits import Answer, PageContent, Visit
+from xds.console.views.acting import record
+from xds.console.visits import Answer, PageContent, PageNotFound, SeeOther, Visit
+from xds.feeds import paused
+from xds.feeds.paused import name_of
 from xds.messaging import operations, records
 from xds.messaging.operations import DoorActivity
 from xds.metadata.catalogue import CATALOGUE, TransactionKind
 
 READERS: Final = frozenset({ConsoleRole.OPERATOR, ConsoleRole.INTEGRATION})
+_PAGE: Final = "/feeds"
+_LONGEST: Final = 300
+"""Characters of the name of a feed."""
 _FEEDS: Final = tuple(row for row in CATALOGUE if row.kind is TransactionKind.FEED)
 
 
@@ -31,9 +37,13 @@ def show(visit: Visit) -> Answer:
     identity, doors = latest(visit)
     with visit.domain.database.read() as connection:
         waiting = records.waiting(connection)
+        held_back = paused.paused(connection)
+    shown = {one.name for one in identity} | {name_of(one.door, one.feed) for one in doors}
     return PageContent(
         {
             "feeds": identity,
+            "paused": held_back,
+            "unseen": sorted({*paused.DOORS, *held_back} - shown) if _takes_messages(visit) else (),
             "is_audited": visit.domain.audit_log is not None,
             "doors": doors,
             "waiting": waiting,
@@ -60,6 +70,34 @@ def latest(visit: Visit) -> tuple[list[ShownFeed], list[DoorActivity]]:
         ]
         doors = operations.activity(connection, since)
     return feeds, doors
+
+
+def pause(visit: Visit) -> Answer:
+    """Take nothing of a feed until it is resumed: its senders are asked to send again."""
+    name = _feed(visit)
+    paused.pause(visit.domain.database, name)
+    record(visit, "Pause a feed", f"feed {name}")
+    return SeeOther(_PAGE)
+
+
+def resume(visit: Visit) -> Answer:
+    """Take what comes by a feed again."""
+    name = _feed(visit)
+    paused.resume(visit.domain.database, name)
+    record(visit, "Resume a feed", f"feed {name}")
+    return SeeOther(_PAGE)
+
+
+def _feed(visit: Visit) -> str:
+    """Return the feed of the form."""
+    name = visit.given["feed"]
+    if not paused.is_feed(name) or len(name) > _LONGEST:
+        raise PageNotFound
+    return name
+
+
+def _takes_messages(visit: Visit) -> bool:
+    return visit.console.config.takes_messages
 
 
 def _listens(visit: Visit, *, is_v2: bool) -> str:

@@ -1,0 +1,1 @@
+"""Feeds that an operator has paused: their senders are told to send again later."""
