@@ -15,6 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from psycopg.errors import DuplicateDatabase, InvalidCatalogName
+
 from tests.postgresql import QUICK, PostgreSQL, postgresql
 from xds.database.access import Database
 from xds.registry import schema
@@ -92,10 +94,14 @@ class Databases:
         if self.server is None:
             _copy_template(_file_in(data))
             return _sqlite(data)
-        name = self._name(data)
-        if self.server.has(name):
+        name, template = self._name(data), f"{self.prefix}template"
+        try:
+            return self.server.create(name, template)
+        except DuplicateDatabase:
             return self.server.database(name)
-        return self.server.create(name, self._template(self.server))
+        except InvalidCatalogName:
+            _migrate(self.server.create(template))
+            return self.server.create(name, template)
 
     def empty(self, data: Path) -> str:
         """Return the URL of a new database for a folder, without tables."""
@@ -127,13 +133,11 @@ class Databases:
     def _name(self, data: Path) -> str:
         return self.prefix + hashlib.sha1(str(data.absolute()).encode()).hexdigest()[:20]
 
-    def _template(self, server: PostgreSQL) -> str:
-        name = f"{self.prefix}template"
-        if not server.has(name):
-            database = Database(server.create(name))
-            schema.migrate(database)
-            database.close()
-        return name
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    schema.migrate(database)
+    database.close()
 
 
 def _file_in(data: Path) -> Path:
@@ -156,9 +160,7 @@ def _copy_template(path: Path) -> None:
 def _template_file() -> bytes:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "registry.sqlite3"
-        database = Database(f"sqlite:///{path}")
-        schema.migrate(database)
-        database.close()
+        _migrate(f"sqlite:///{path}")
         write_back(path)
         return path.read_bytes()
 

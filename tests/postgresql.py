@@ -60,8 +60,11 @@ class PostgreSQL:
         return f"{self.url.rpartition('/')[0]}/{name}"
 
     def create(self, name: str, template: str = "template1") -> str:
-        """Make a database, and return its URL."""
-        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        """Make a database, and return its URL.
+
+        Files are copied, which takes half of the processor time of writing each page to the log.
+        """
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
         self._execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
         return self.database(name)
 
