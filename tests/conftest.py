@@ -23,6 +23,7 @@ from tests.databases import (
 )
 from tests.documents import ON_FILES, ON_S3
 from tests.documents import as_default as in_bucket_as_default
+from tests.passwords import hash_at_least_cost
 from tests.s3_server import S3, NoServer, s3_server
 from tests.servers.shared import Kept, SharedServers
 from tests.serving import Server, forks_as_default, several_as_default
@@ -34,6 +35,7 @@ _THRESHOLDS: Final = (5_000, 20, 20)
 # Tests start servers by the hundred: where this is set, each would compile the program anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+hash_at_least_cost()
 
 # how long an example takes depends on what else the machine does
 settings.register_profile(

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from tests import databases
+from tests.passwords import OF_THE_PROGRAM
 from xds.__main__ import main
 from xds.accounts.accounts import AccountError, Accounts
 from xds.accounts.passwords import WeakPassword
 from xds.accounts.sessions import Emergency, Person, Sessions
-from xds.accounts.tables import account_session, login_failure
+from xds.accounts.tables import account, account_session, login_failure
 from xds.accounts.throttle import Attempts, LoginThrottle
 from xds.config import Config
 from xds.database.access import Database
@@ -22,6 +23,8 @@ from xds.registry import schema
 from xds.security.caller import User
 
 PASSWORD = "correct horse battery"
+STRONG = "$argon2id$v=19$m=65536,t=3,p=4$"
+"""How hashes of the program begin: the second choice of RFC 9106, section 4."""
 MINUTE = 60_000
 ADA = Person(
     user=User(
@@ -110,6 +113,24 @@ def test_another_password_ends_the_sessions(data: Path, database: Database) -> N
     assert sessions.find(other.secret) is not None
     assert accounts.verified("ada", PASSWORD) is None
     assert accounts.verified("ada", "another long one") is not None
+
+
+def test_a_hash_of_former_parameters_is_renewed_by_the_next_login(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts = Accounts(database)
+    accounts.put("ada", PASSWORD, ["viewer"])
+    monkeypatch.setattr("xds.accounts.passwords._hasher", OF_THE_PROGRAM)
+    assert accounts.verified("ada", f"{PASSWORD} ") is None
+    assert not stored(database).startswith(STRONG)
+    assert accounts.verified("ada", PASSWORD) is not None
+    assert stored(database).startswith(STRONG)
+    assert accounts.verified("ada", PASSWORD) is not None
+
+
+def stored(database: Database) -> str:
+    with database.read() as connection:
+        return str(connection.execute(select(account.c.password)).scalar_one())
 
 
 def test_what_cannot_be_an_account_is_refused(database: Database) -> None:

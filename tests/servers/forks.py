@@ -1,8 +1,9 @@
 """Programs started as forks of a process that has imported the server once.
 
 A start of ``python -m xds serve`` spends most of its time on imports: in its supervisor, and in the
-process that its workers are forks of. `forked` saves both. The program is the same in all else: the
-fork runs the module as ``__main__`` with arguments, an environment, a folder and output of its own.
+process that its workers are forks of. `forked` saves both. The program is the same in all else but
+the cost of a hash of a password (`tests.passwords`): the fork runs the module as ``__main__`` with
+arguments, an environment, a folder and output of its own.
 """
 
 import atexit

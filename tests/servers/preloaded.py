@@ -69,6 +69,7 @@ def main(control: socket.socket) -> None:
 
 def _preload() -> None:
     """Import what a server does."""
+    from tests.passwords import hash_at_least_cost
     from xds.commands import serve as serve
     from xds.server.supervisor import PRELOADED
 
@@ -76,6 +77,7 @@ def _preload() -> None:
         import_module(name)
     # whatever workers are forks of imports the last for itself, for what it does to signals
     del sys.modules[PRELOADED[-1]]
+    hash_at_least_cost()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for what is forked here
     gc.collect()
