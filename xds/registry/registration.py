@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from xds.database.access import Database, InCommit
 from xds.database.errors import DatabaseConflict
-from xds.database.locks import Locks
+from xds.database.locks import NOTHING, Locks
 from xds.errors import RegistryError, TransactionFailure
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
@@ -93,7 +93,7 @@ class Registrar:
         """
         checked = [self._checked(one, seen) for one in registrations]
         each = list(zip(registrations, checked, strict=True))
-        locks = all_of_locks(_locks(one, before.known.state) for one, before in each)
+        locks = all_of_locks(self._locks(one, before.known.state) for one, before in each)
         warnings: list[RegistryError] = []
         with self._own_ids(), self.database.write(locks) as connection:
             is_untouched = self._is_untouched(checked[0])
@@ -136,7 +136,7 @@ class Registrar:
         if not (_says_versions(registration) or lookups.refers(registration.submission)):
             with suppress(TransactionFailure):
                 return Checked(validated=self._validate(registration, Known()))
-        locks = _locks(registration, RegistryState())
+        locks = self._locks(registration, RegistryState())
         if not (self.database.is_sqlite or locks.are_of_everything):
             return Checked()
         commit = self.database.last_commit()
@@ -156,11 +156,11 @@ class Registrar:
         known, patients = self._known(connection, registration, seen)
         if known.state == before.state:
             return known, patients
-        further = _locks(registration, known.state).without(locks)
+        further = self._locks(registration, known.state).without(locks)
         if further:
             self.database.lock(connection, further)
             known, patients = self._known(connection, registration, seen)
-            if _locks(registration, known.state).without(locks).without(further):
+            if self._locks(registration, known.state).without(locks).without(further):
                 raise DatabaseConflict("an object has gone to another patient meanwhile")
         return known, patients
 
@@ -247,6 +247,12 @@ class Registrar:
             placing.rows(registration.submission, registration.stated, placed, uuids),
         )
 
+    def _locks(self, registration: Registration, state: RegistryState) -> Locks:
+        """Return the locks of a submission; none on SQLite, whose one writer holds everything."""
+        if self.database.is_sqlite:
+            return NOTHING
+        return relied_on(registration.submission, state, changes=_says_versions(registration))
+
     def _at_home(self, submission: Submission) -> Submission:
         if self.home_community_id is None:
             return submission
@@ -254,10 +260,6 @@ class Registrar:
             thing.updated(home_community_id=thing.home_community_id or self.home_community_id)
             for thing in _objects(submission)
         )
-
-
-def _locks(registration: Registration, state: RegistryState) -> Locks:
-    return relied_on(registration.submission, state, changes=_says_versions(registration))
 
 
 def _says_versions(registration: Registration) -> bool:

@@ -15,12 +15,28 @@ from functools import cache
 from importlib import resources
 from typing import Final
 
-from zstandard import DICT_TYPE_RAWCONTENT, ZstdCompressionDict, ZstdCompressor, ZstdDecompressor
+from zstandard import (
+    DICT_TYPE_RAWCONTENT,
+    STRATEGY_DFAST,
+    ZstdCompressionDict,
+    ZstdCompressionParameters,
+    ZstdCompressor,
+    ZstdDecompressor,
+)
 
 _NUMBER: Final = b"\x01"
 _DICTIONARY: Final = "fragments_1.xml"
-_LEVEL: Final = 4
-"""Two thirds of the time of level 6, for a twentieth more bytes; any level is read alike."""
+_PARAMETERS: Final = ZstdCompressionParameters(
+    strategy=STRATEGY_DFAST,
+    window_log=15,
+    hash_log=12,
+    chain_log=11,
+    min_match=5,
+    write_checksum=False,
+    write_dict_id=False,
+)
+"""Tables so small that they stay in a processor's cache: half the time of level 4, which has tables
+of 256 KB for the same dictionary, for a tenth more bytes. Whatever they are, it is read alike."""
 
 
 class _Codec(threading.local):
@@ -28,7 +44,7 @@ class _Codec(threading.local):
 
     def __init__(self) -> None:
         self.compress = ZstdCompressor(
-            dict_data=_dictionary(), write_checksum=False, write_dict_id=False
+            dict_data=_dictionary(), compression_params=_PARAMETERS
         ).compress
         self.decompress = ZstdDecompressor(dict_data=_dictionary()).decompress
 
@@ -37,7 +53,7 @@ class _Codec(threading.local):
 def _dictionary() -> ZstdCompressionDict:
     content = resources.files(__package__).joinpath(_DICTIONARY).read_bytes()
     made = ZstdCompressionDict(content, dict_type=DICT_TYPE_RAWCONTENT)
-    made.precompute_compress(level=_LEVEL)
+    made.precompute_compress(compression_params=_PARAMETERS)
     return made
 
 
