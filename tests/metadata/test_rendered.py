@@ -122,3 +122,25 @@ TITLED = '<rim:ExtrinsicObject id="a"><rim:Name/></rim:ExtrinsicObject>'
 )
 def test_what_has_another_form_is_left_to_the_parser(text: str) -> None:
     assert rendered.read(text) is None
+
+
+def test_codes_that_were_written_before_are_written_with_their_own_ids() -> None:
+    known = Code("C", "2.999", 'A "display" & name')
+    texts = []
+    for own in ("First", "Sec'ond"):
+        thing = DocumentEntry.create(entry_uuid=own, type_code=known)
+        (part,) = thing.classifications
+        thing = ebrim.changed(thing, classifications=(ebrim.changed(part, id=f"of {own}"),))
+        assert parsed(ebrim.render(thing)) == ebrim.recast(ebrim.ExtrinsicObject, thing)
+        texts.append(ebrim.render(thing).replace("Sec&#39;ond", own).replace(own, "First"))
+    assert texts[0] == texts[1]
+
+
+def test_a_mark_that_was_written_lets_no_text_pass_that_xml_cannot_carry() -> None:
+    mark = ebrim.Placeholder("\x02")
+    part = ebrim.Classification(id="x", classifiedObject="y", nodeRepresentation=mark)
+    thing = ebrim.ExtrinsicObject(id="y", classifications=(part,))
+    assert mark in ebrim.render(thing)
+    bad = ebrim.changed(part, nodeRepresentation="\x02")
+    with pytest.raises(ValueError, match="XML cannot carry"):
+        ebrim.render(ebrim.changed(thing, classifications=(bad,)))

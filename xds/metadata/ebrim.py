@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from operator import attrgetter, methodcaller
+from operator import attrgetter, itemgetter, methodcaller
 from os import urandom
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
@@ -233,11 +233,11 @@ def _form(kind: Hashable) -> _Form:
     )
 
 
-def _made(kind: type[T], fields: dict[str, Any]) -> T:
+def made(kind: type[T], fields: dict[str, Any]) -> T:
     """Make an object of all its fields, whose dictionary becomes its own."""
-    made = object.__new__(kind)
-    object.__setattr__(made, "__dict__", fields)
-    return made
+    one = object.__new__(kind)
+    object.__setattr__(one, "__dict__", fields)
+    return one
 
 
 def read(element: etree._Element, kind: type[T]) -> T:
@@ -263,7 +263,7 @@ def read(element: etree._Element, kind: type[T]) -> T:
         fields[name] = tuple(values)
     if () in [slot.values for slot in lists.get("slots", ())]:
         fields["slots"] = tuple([slot for slot in lists["slots"] if slot.values])
-    return _made(kind, fields)
+    return made(kind, fields)
 
 
 def _with_attributes(form: _Form, given: Iterable[tuple[str, str]]) -> dict[str, Any]:
@@ -286,7 +286,7 @@ def attribute_values(
 
 def assembled(kind: type[T], attributes: Iterable[tuple[str, str]], **fields: object) -> T:
     """Return an object of its XML attributes, as they are read, and of other fields as given."""
-    return _made(kind, _with_attributes(_form(cast("Hashable", kind)), attributes) | fields)
+    return made(kind, _with_attributes(_form(cast("Hashable", kind)), attributes) | fields)
 
 
 def read_slots(element: etree._Element) -> tuple[Slot, ...]:
@@ -349,12 +349,13 @@ def recast(kind: type[T], carrier: RegistryObject, **values: object) -> T:
     """Return the carrier's content as another kind of the same fields, some of them changed."""
     fields = carrier.__dict__ | values
     assert len(fields) == len(carrier.__dict__), "a field that the kind has not"
-    return _made(kind, fields)
+    return made(kind, fields)
 
 
 # --- writing -------------------------------------------------------------------------------------
 
 _SPECIAL: Final = re.compile("[&<>\"'\t\n\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_CONTROL: Final = re.compile("[\x00-\x1f]")
 ENTITIES: Final[Mapping[str, str]] = {
     "&": "&amp;",
     "<": "&lt;",
@@ -435,6 +436,35 @@ def _element(kind: Hashable) -> tuple[str, tuple[str, ...], Callable[[object], t
     raise TypeError(f"{cast('type', kind).__name__} has no ebRIM element")
 
 
+_RENDERED: Final[dict[tuple[Any, ...], tuple[str, str]]] = {}
+"""What was rendered lately of Classifications: many objects have the same codes and authors."""
+_MOST_RENDERED: Final = 2_048
+_LONGEST_RENDERED: Final = 1_500
+"""Characters of one that is kept: all together take some 10 MB at most."""
+_UNNAMED: Final = {"id": "", "classifiedObject": ""}
+_CONTENT: Final = itemgetter(*(Classification.__dataclass_fields__.keys() - _UNNAMED.keys()))
+_CLASSIFICATION: Final = '<rim:Classification id="'
+_CLASSIFIED: Final = ' classifiedObject="'
+
+
+def _render_classification(part: Classification) -> str:
+    """Write one as :func:`render` does; what it says but for ids is written once for many."""
+    fields = part.__dict__
+    content = _CONTENT(fields)
+    rendered = _RENDERED.get(content)
+    if rendered is None:
+        whole = render(changed(part, **_UNNAMED)).removeprefix(_CLASSIFICATION)
+        before, mark, after = whole.partition(_CLASSIFIED)
+        rendered = before + mark, after
+        # what is filled in later is equal to a text that XML cannot carry, and is not kept
+        if len(whole) <= _LONGEST_RENDERED and not _CONTROL.search(whole):
+            if len(_RENDERED) >= _MOST_RENDERED:
+                _RENDERED.clear()
+            _RENDERED[content] = rendered
+    own, owner = fields["id"], fields["classifiedObject"]
+    return f"{_CLASSIFICATION}{escape(own)}{rendered[0]}{escape(owner)}{rendered[1]}"
+
+
 def render(carrier: RegistryObject) -> str:
     """Write one object as XML text; the prefixes ``rim`` and ``xml`` are bound by the receiver."""
     tag, names, attributes = _element(cast("Hashable", type(carrier)))
@@ -449,7 +479,7 @@ def render(carrier: RegistryObject) -> str:
         parts.append(_render_strings("Description", carrier.description))
     if carrier.version_info is not None:
         parts.append(_render_version("VersionInfo", carrier.version_info))
-    parts += map(render, carrier.classifications)
+    parts += map(_render_classification, carrier.classifications)
     parts += map(render, carrier.external_identifiers)
     if isinstance(carrier, ExtrinsicObject) and carrier.content_version_info is not None:
         parts.append(_render_version("ContentVersionInfo", carrier.content_version_info))

@@ -134,10 +134,8 @@ def _renamed(thing: RegistryObject, uuid_for: UuidFor) -> RegistryObject:
     parts = part_ids(uuid) if uuid != thing.id else iter(ebrim.new_uuid, "")
     changes: dict[str, object] = {
         "id": uuid,
-        "classifications": tuple([_renamed_part(c, uuid, parts) for c in thing.classifications]),
-        "external_identifiers": tuple(
-            [_renamed_part(e, uuid, parts) for e in thing.external_identifiers]
-        ),
+        "classifications": _renamed_parts(thing.classifications, uuid, parts),
+        "external_identifiers": _renamed_parts(thing.external_identifiers, uuid, parts),
     }
     if isinstance(thing, Association):
         changes["sourceObject"] = uuid_for(thing.source)
@@ -166,11 +164,17 @@ _PARTS: Mapping[type[RegistryObject], tuple[str, str]] = {
 }
 
 
-def _renamed_part(part: T, owner: str, ids: Iterator[str]) -> T:
-    """Bind a part to its owner's UUID; its objectType is required on return (ITI TF-3 4.2.1.1)."""
-    parent, object_type = _PARTS[type(part)]
-    identifier = part.id if ebrim.is_uuid(part.id) else next(ids)
-    return ebrim.changed(part, id=identifier, objectType=object_type, **{parent: owner})
+def _renamed_parts(parts: Sequence[T], owner: str, ids: Iterator[str]) -> tuple[T, ...]:
+    """Bind parts to their owner's UUID; objectType is required on return (ITI TF-3 4.2.1.1)."""
+    renamed = []
+    for part in parts:
+        kind, fields = type(part), part.__dict__.copy()
+        parent, fields["objectType"] = _PARTS[kind]
+        fields[parent] = owner
+        if not ebrim.is_uuid(part.id):
+            fields["id"] = next(ids)
+        renamed.append(ebrim.made(kind, fields))
+    return tuple(renamed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
