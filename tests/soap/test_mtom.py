@@ -2,8 +2,9 @@
 
 import base64
 import itertools
+import re
 import tracemalloc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from unittest import mock
 
 import pytest
@@ -552,6 +553,63 @@ def test_two_parts_with_one_content_id_are_refused() -> None:
     parts.add("a", 1)
     with pytest.raises(MalformedMessage, match="Two parts have the same Content-ID"):
         parts.add("a", 2)
+
+
+# ---- a message of its root part alone -----------------------------------------------------------
+
+ONE_PART = ContentType.parse(f"multipart/related; boundary={BOUNDARY}")
+PIECES = [
+    *(f"--{BOUNDARY}", "--", "\r\n", "\n", "\r", " ", "a: b", "Content-ID: <r@x>", "x"),
+    *("\r\n\r\n", f"\r\n--{BOUNDARY}", f"\r\n--{BOUNDARY}--", f"--{BOUNDARY}\r\na: b\r\n\r\n"),
+]
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b"x\r\n", b"\r\n\r\n--MIME", bytes(range(256))])
+def test_the_only_part_is_found_by_the_short_way(body: bytes) -> None:
+    data = message(part_of(body, headers=b"Content-Type: a/b\r\n"))
+    for ending in (b"\r\n", b""):
+        found = mtom.only_part(data.removesuffix(b"\r\n") + ending, ONE_PART)
+        assert found is not None
+        assert (found[0]["content-type"], found[1]) == ("a/b", body)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        message(part_of(b"a"), part_of(b"b", "doc2@x")),
+        message(part_of(b"x"), line_end=b"\n"),
+        message(part_of(b"eA==", headers=b"Content-Transfer-Encoding: base64\r\n")),
+        message(part_of(b"x"))[:-4],
+        message(part_of(b"x", headers=b"a: " + b"b" * 17_000 + b"\r\n")),
+        b"",
+    ],
+)
+def test_whatever_else_is_left_to_the_reader(data: bytes) -> None:
+    assert mtom.only_part(data, ONE_PART) is None
+
+
+def test_a_part_that_start_does_not_name_is_not_the_root() -> None:
+    other = ContentType.parse(f'multipart/related; boundary={BOUNDARY}; start="<other@x>"')
+    assert mtom.only_part(message(part_of(b"x")), other) is None
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=9))
+@settings(max_examples=300, database=None)
+def test_the_short_way_finds_what_the_reader_finds(pieces: list[str]) -> None:
+    data = "".join(pieces).encode()
+    for whole in (data, b"--MIMEBoundary_41\r\n" + data + b"\r\n--MIMEBoundary_41--\r\n"):
+        try:
+            found = mtom.only_part(whole, ONE_PART)
+        except MalformedMessage as error:
+            with pytest.raises(MalformedMessage, match=re.escape(str(error))):
+                headers_and_bodies(whole)
+        else:
+            assert found is None or headers_and_bodies(whole) == [found]
+
+
+def headers_and_bodies(data: bytes) -> list[tuple[Mapping[str, str], bytes]]:
+    parts = mtom.read_parts(ONE_PART, Trickle(data))
+    return [(part.headers, b"".join(part.chunks())) for part in parts]
 
 
 # ---- writing ------------------------------------------------------------------------------------

@@ -46,15 +46,23 @@ class RegisteredDocuments:
     count: Callable[[str], None] = uncounted
     """Is told GONE, DAMAGED, UNREADABLE or UNKNOWN of each that cannot be given out."""
 
-    def whole(self, document: IndexedDocument) -> bytes:
-        """Read a small document at once; DocumentNotFound, DocumentDamaged or StoreUnavailable."""
+    def whole(
+        self,
+        document: IndexedDocument,
+        *,
+        is_held: Callable[[IndexedDocument], bool] = lambda _: True,
+    ) -> bytes:
+        """Read a small document at once; DocumentNotFound, DocumentDamaged or StoreUnavailable.
+
+        ``is_held`` is asked as by ``open``.
+        """
         try:
             with part("store read"):
                 data = self.store.whole(document.key, document.size)
             if document.size <= _MOST_HASHED:
                 _check(sha1(data, usedforsecurity=False).hexdigest(), document)
         except StoreError as error:
-            self.tell(document, error)
+            self._told(document, error, is_held)
             raise
         return data
 
@@ -79,13 +87,21 @@ class RegisteredDocuments:
                 reader.close()
                 raise DocumentDamaged("a document has not its size")
         except StoreError as error:
-            if not isinstance(error, DocumentNotFound) or is_held(document):
-                self.tell(document, error)
+            self._told(document, error, is_held)
             raise
         is_whole = not start and length is None
         return _CheckedReader(
             self, document, reader, hashes=is_whole and reader.size <= _MOST_HASHED
         )
+
+    def _told(
+        self,
+        document: IndexedDocument,
+        error: StoreError,
+        is_held: Callable[[IndexedDocument], bool],
+    ) -> None:
+        if not isinstance(error, DocumentNotFound) or is_held(document):
+            self.tell(document, error)
 
     def tell_unknown(self, entry_uuid: str) -> None:
         """Tell of a document that is registered as this repository's, which does not know it."""

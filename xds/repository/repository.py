@@ -88,7 +88,7 @@ class OutgoingDocument:
     mime_type: str
     size: int
     hash: str
-    chunks: Callable[[], Iterable[bytes]] | DocumentReader
+    chunks: Callable[[], Iterable[bytes]] | Iterable[bytes]
     new_unique_id: str = ""
     """Of one that was made on demand: the uniqueId of what it is now (ITI TF-2 3.43.4.2.2)."""
     new_repository_unique_id: str = ""
@@ -132,6 +132,8 @@ _NO_ROOM: Final = "there is no room for the document"
 _OID_URN: Final = "urn:oid:"
 _KEPT_OPEN: Final = 64
 """Documents of one answer that are held open from the start; more are opened at their turn."""
+_READ_AT_ONCE: Final = 32 * 1024
+"""Bytes of a document that is read, and held to its hash, in place of being held open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -408,8 +410,10 @@ class DocumentRepository:
 
     def _opened(
         self, found: IndexedDocument, keep_open: bool
-    ) -> Callable[[], Iterable[bytes]] | DocumentReader:
+    ) -> Callable[[], Iterable[bytes]] | Iterable[bytes]:
         try:
+            if keep_open and found.size <= _READ_AT_ONCE:
+                return (self.documents.whole(found, is_held=self._is_held),)
             reader = self.documents.open(found, is_held=self._is_held)
         except DocumentNotFound as error:
             raise XDSDocumentUniqueIdError(

@@ -1,6 +1,6 @@
 """One HTTP exchange: the request's stream read forward only, the response in the same encoding."""
 
-import secrets
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -24,11 +24,21 @@ from xds.wire import mtom
 from xds.wire.addressing import ON_THE_CONNECTION, Addressing, Endpoint, Routes, response_headers
 from xds.wire.envelope import CLOSE, opening
 from xds.wire.faults import INTERNAL_ERROR, SENDER, SOAP11_TYPE, SoapFault, quotable, sender
-from xds.wire.mime import BodyPart, ContentType, MalformedMessage, MimeLimits, action_of, charset_of
+from xds.wire.mime import (
+    BodyPart,
+    ContentType,
+    MalformedMessage,
+    MimeLimits,
+    Readable,
+    action_of,
+    charset_of,
+)
 
 ACCEPTED: Final = "202 Accepted"
 """The status of an answer without a message: to what is one-way, or is answered elsewhere."""
 _BLOCK: Final = 256 * 1024
+_AT_ONCE: Final = 64 * 1024
+"""Bytes of a message that is read before it is looked at: most of them have no documents."""
 _LEAST_DRAINED: Final = 64 * 1024 * 1024
 _SOAP: Final = "application/soap+xml"
 _XML: Final = (_SOAP, "text/xml", "application/xml", "application/xop+xml")
@@ -128,15 +138,23 @@ class Exchange:
         limits = MimeLimits(
             message_bytes=self._config.max_message_bytes, parts=self._config.max_parts
         )
-        self._parts = iter(mtom.read_parts(content_type, self._stream, limits))
+        stream: Readable = self._stream
+        if self._body.declared is not None and self._body.declared <= _AT_ONCE:
+            data = self._stream.read(_AT_ONCE)
+            if found := mtom.only_part(data, content_type, limits):
+                return self._root(found[0].get("content-type"), self._whole((found[1],)))
+            stream = _Ahead(data, stream)
+        self._parts = iter(mtom.read_parts(content_type, stream, limits))
         for part in self._parts:
             if part.is_root:
-                data = self._whole(part.chunks())
-                self.is_mtom = True
-                self._media_action = self._media_action or action_of(part.content_type)
-                return self._parsed(data, charset_of(part.content_type))
+                return self._root(part.content_type, self._whole(part.chunks()))
             self._take_in(part)
         raise MalformedMessage("The message has no root part.")
+
+    def _root(self, content_type: str | None, data: bytes) -> etree._Element:
+        self.is_mtom = True
+        self._media_action = self._media_action or action_of(content_type)
+        return self._parsed(data, charset_of(content_type))
 
     def _parsed(self, data: bytes, encoding: str | None) -> etree._Element:
         return parse(data, encoding=encoding, deepest=self._config.max_soap_depth)
@@ -268,7 +286,7 @@ class Exchange:
     def _multipart(self, head: bytes, response: Response, action: str) -> "RenderedEnvelope":
         root = [head, response.pieces[0]]
         attachments = []
-        token = secrets.token_hex(16)
+        token = os.urandom(16).hex()
         for number, document in enumerate(response.documents):
             content_id = f"document{number}.{token}@xds"
             root.append(_include(content_id))
@@ -358,6 +376,19 @@ def _close_all(documents: Sequence[AttachedDocument]) -> None:
     with ExitStack() as stack:
         for document in documents:
             stack.callback(mtom.close, document.chunks)
+
+
+class _Ahead:
+    """A stream of which some bytes were read before."""
+
+    def __init__(self, data: bytes, stream: Readable) -> None:
+        self._data = data
+        self._stream = stream
+
+    def read(self, size: int, /) -> bytes:
+        """Read some bytes, none at the end; what the stream raises."""
+        data, self._data = self._data[:size], self._data[size:]
+        return data or self._stream.read(size)
 
 
 class _Bounded:

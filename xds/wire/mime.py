@@ -188,10 +188,10 @@ _DECODERS: Mapping[str, Callable[[Iterator[bytes]], Iterator[bytes]]] = MappingP
 # Large enough that the work for each block is nothing beside the search in it, small enough that
 # many requests at a time do not matter, and that a block is still in the cache when it is hashed.
 BLOCK = 128 * 1024
-_BLANK_LINE = re.compile(rb"\n\r?\n")
+BLANK_LINE = re.compile(rb"\n\r?\n")
 _MOST_AFTER_BOUNDARY = 260
 _AFTER_BOUNDARY = re.compile(rb"(--)?[ \t]{0,255}(?:(\r?\n)|\Z)")
-_BOUNDARY = re.compile(r"[ -~]*[!-~]")
+BOUNDARY = re.compile(r"[ -~]*[!-~]")
 _ANY_LINE_END = (b"\r\n", b"\n")
 _CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f]")
 
@@ -261,7 +261,7 @@ class MultipartReader:
         limits: MimeLimits = DEFAULT_LIMITS,
         start: str | None = None,
     ) -> None:
-        if not boundary or len(boundary) > limits.boundary or not _BOUNDARY.fullmatch(boundary):
+        if not boundary or len(boundary) > limits.boundary or not BOUNDARY.fullmatch(boundary):
             raise MalformedMessage("The boundary is too long or not made of ASCII characters.")
         self._limits = limits
         self._start = bare_id(start)
@@ -308,7 +308,7 @@ class MultipartReader:
         self._count += 1
         if self._count > self._limits.parts:
             raise MalformedMessage(f"The message has more than {self._limits.parts} parts.")
-        headers = _parse_headers(self._header_block())
+        headers = parse_headers(self._header_block())
         decode = _DECODERS.get(headers.get("content-transfer-encoding", "").lower())
         if decode is None:
             raise MalformedMessage("A part has a Content-Transfer-Encoding that is not known.")
@@ -332,7 +332,7 @@ class MultipartReader:
         while True:
             # The window begins with the line feed of the delimiter line: without headers this
             # is where the blank line is found.
-            found = _BLANK_LINE.search(window.data, window.position, window.position + most + 3)
+            found = BLANK_LINE.search(window.data, window.position, window.position + most + 3)
             if found:
                 block = window.data[window.position : found.start() + 1]
                 window.position = found.end() - len(self._line_ends[0])
@@ -464,7 +464,7 @@ class _Window:
             self.position = len(self.data)
 
 
-def _parse_headers(block: bytes) -> dict[str, str]:
+def parse_headers(block: bytes) -> dict[str, str]:
     """The header lines by lower-cased name, unfolded; of two equal names the first counts."""
     text = block.decode("utf-8", "replace").replace("\r\n", "\n")
     if _CONTROL.search(text):

@@ -7,15 +7,18 @@ while it is sent. Both ends of the wire use this module. The form is XOP 1.0 sec
 
 import re
 import secrets
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from functools import lru_cache
+from typing import Final, Generic, TypeVar
 from urllib.parse import quote, unquote
 
 from xds import base64_blocks
 from xds.base64_blocks import BadBase64
 from xds.wire.mime import (
+    BLANK_LINE,
+    BOUNDARY,
     DEFAULT_LIMITS,
     TOKEN,
     ContentType,
@@ -24,6 +27,7 @@ from xds.wire.mime import (
     MultipartReader,
     Readable,
     bare_id,
+    parse_headers,
 )
 
 # ---- reading ------------------------------------------------------------------------------------
@@ -39,6 +43,42 @@ def read_parts(
     if content_type.media_type != "multipart/related":
         raise MalformedMessage("The content type is not multipart/related.")
     return MultipartReader(stream, content_type.boundary, limits, content_type.start)
+
+
+_AS_THEY_ARE: Final = ("", "binary", "8bit", "7bit")
+"""Transfer encodings that are none."""
+
+
+def only_part(
+    data: bytes, content_type: ContentType, limits: MimeLimits = DEFAULT_LIMITS
+) -> tuple[Mapping[str, str], bytes] | None:
+    """The headers and the bytes of a message's root part, where that is all of it; else None.
+
+    For a small message that has come: what is not written as most stacks write it, and whatever is
+    wrong, is for :func:`read_parts`.
+    """
+    boundary = content_type.boundary
+    if len(boundary) > limits.boundary or not BOUNDARY.fullmatch(boundary):
+        return None
+    dash_boundary = b"--" + boundary.encode("ascii")
+    begin = len(dash_boundary)
+    end = len(data) - begin - (6 if data.endswith(b"\r\n") else 4)
+    if (
+        not data.startswith(dash_boundary + b"\r\n")
+        or not data.startswith(b"\r\n" + dash_boundary + b"--", max(end, 0))
+        or data.count(dash_boundary) != 2
+    ):
+        return None
+    blank = BLANK_LINE.search(data, begin + 1, begin + 1 + limits.header_bytes + 3)
+    if blank is None or blank.end() > end:
+        return None
+    headers = parse_headers(data[begin + 1 : blank.start() + 1])
+    start = content_type.start
+    if headers.get("content-transfer-encoding", "").lower() not in _AS_THEY_ARE or (
+        start is not None and bare_id(headers.get("content-id")) != start
+    ):
+        return None
+    return headers, data[blank.end() : end]
 
 
 def cid_of(href: str) -> str:
@@ -150,6 +190,8 @@ class Encoded:
 
     def close(self) -> None:
         """Close every document, even if closing one of them fails."""
+        if not self._parts:
+            return
         with ExitStack() as stack:
             for part in self._parts:
                 if not callable(part.chunks):
@@ -173,32 +215,44 @@ def encode(
     heads = [_head(boundary, part) for part in parts]
     heads[0] = heads[0].removeprefix(b"\r\n")
     tail = f"\r\n--{boundary}--\r\n".encode("ascii")
-    return Encoded(
-        _message_type(boundary, parts[0].content_id, action),
-        _content_length(parts, sum(map(len, heads)) + len(tail)),
-        _joined(_pieces(parts, heads, tail)),
-        parts,
-    )
+    content_type = _message_type(boundary, parts[0].content_id, action)
+    length = _content_length(parts, sum(map(len, heads)) + len(tail))
+    if length is not None and length <= _BLOCK and (whole := _at_hand(parts, heads, tail)):
+        return Encoded(content_type, length, iter((whole,)), ())
+    return Encoded(content_type, length, _joined(_pieces(parts, heads, tail)), parts)
+
+
+def _at_hand(parts: Sequence[Attachment], heads: Sequence[bytes], tail: bytes) -> bytes:
+    """Return a message whose parts are in memory, as long as announced; else nothing."""
+    pieces: list[bytes] = []
+    for head, part in zip(heads, parts, strict=True):
+        if not isinstance(part.chunks, tuple) or sum(map(len, part.chunks)) != part.size:
+            return b""
+        pieces += (head, *part.chunks)
+    pieces.append(tail)
+    return b"".join(pieces)
+
+
+_ROOT_TYPE: Final = 'application/xop+xml; charset=UTF-8; type="application/soap+xml"'
 
 
 def _root_part(root: bytes | Iterable[bytes], content_id: str) -> Attachment:
-    content_type = 'application/xop+xml; charset=UTF-8; type="application/soap+xml"'
     if isinstance(root, bytes):
-        return Attachment(content_id, content_type, (root,), len(root))
-    return Attachment(content_id, content_type, root)
+        return Attachment(content_id, _ROOT_TYPE, (root,), len(root))
+    return Attachment(content_id, _ROOT_TYPE, root)
 
 
 def _message_type(boundary: str, start: str, action: str) -> str:
     return (
         f'multipart/related; boundary="{boundary}"; type="application/xop+xml"; start="<{start}>"; '
-        f'start-info="application/soap+xml"; action="{_checked(_ACTION, action, "action")}"'
+        f'start-info="application/soap+xml"; action="{_remembered(_ACTION, action, "action")}"'
     )
 
 
 def _head(boundary: str, part: Attachment) -> bytes:
     return (
         f"\r\n--{boundary}\r\n"
-        f"Content-Type: {_checked(_CONTENT_TYPE, part.content_type, 'content type')}\r\n"
+        f"Content-Type: {_remembered(_CONTENT_TYPE, part.content_type, 'content type')}\r\n"
         "Content-Transfer-Encoding: binary\r\n"
         f"Content-ID: <{_checked(_CONTENT_ID, part.content_id, 'Content-ID')}>\r\n\r\n"
     ).encode("ascii")
@@ -208,6 +262,10 @@ def _checked(pattern: re.Pattern[str], value: str, name: str) -> str:
     if pattern.fullmatch(value) is None:
         raise ValueError(f"The {name} of an outgoing message has characters it must not have.")
     return value
+
+
+_remembered: Final = lru_cache(256)(_checked)
+"""For what is the same in many messages: content types and actions."""
 
 
 def _content_length(parts: Sequence[Attachment], framing: int) -> int | None:
