@@ -14,11 +14,11 @@ from typing import Final
 
 from tests.certificates import Files
 from tests.ports import free_port
+from tests.waiting import PATIENCE
 
 PACKAGES: Final = "haproxy"
 MISSING: Final = f"no HAProxy: as root on Debian, apt-get install {PACKAGES}"
 
-_SECONDS: Final = 10
 # as docs/security.md tells deployments to write it
 CONFIGURATION: Final = """\
 {people}defaults
@@ -86,8 +86,8 @@ def haproxy(
 
 
 def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    until = time.monotonic() + _SECONDS
-    while time.monotonic() < until and process.poll() is None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and process.poll() is None:
         try:
             create_connection(("127.0.0.1", port)).close()
             return

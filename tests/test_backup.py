@@ -1,7 +1,6 @@
 """`xds backup` and `xds restore`: what was acknowledged comes back, and nothing is replaced."""
 
 import stat
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from bench.crash import Report, examine, submitted
 from bench.steady import Steady
 from tests.databases import prepared
 from tests.serving import configured, serving
+from tests.waiting import until_none_left
 from xds.__main__ import main
 from xds.affinity_domain import AffinityDomain
 from xds.audit import audit_log
@@ -163,9 +163,7 @@ def test_a_copy_under_load_has_all_that_was_acknowledged(tmp_path: Path) -> None
     with serving(tmp_path / "data") as server:
         load = Steady(server.url)
         with load.running(2):
-            until = time.monotonic() + 120
-            while len(load.acknowledged) < 40 and time.monotonic() < until:
-                time.sleep(0.05)
+            until_none_left(lambda: max(40 - len(load.acknowledged), 0))
             before = dict(load.acknowledged)
             assert run("backup", tmp_path / "copy", "--data", server.data).exit_code == 0
             assert load.wait_for(3)

@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from tests.ports import free_port
 from tests.postgresql import own_postgresql
 from tests.registry.test_schema import ADDED, ADDING
 from tests.serving import Server, serving
+from tests.waiting import until
 from xds.__main__ import main
 from xds.config import Config, load
 from xds.database.access import Database
@@ -95,9 +95,7 @@ def balanced(folder: Path, *ports: int) -> Iterator[str]:
     with (folder / "haproxy.log").open("wb") as log:
         process = subprocess.Popen(["haproxy", "-db", "-f", str(file)], stdout=log, stderr=log)
     try:
-        until = time.monotonic() + 20
-        while not _answers(port) and time.monotonic() < until:
-            time.sleep(0.05)
+        until(lambda: _answers(port))
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()

@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +16,7 @@ from tests.ports import free_port
 from tests.registry.wire import World
 from tests.serving import Server, serving
 from tests.test_metrics import metrics
+from tests.waiting import until
 from xds.client import (
     Content,
     DocumentConsumer,
@@ -147,12 +147,15 @@ def test_a_document_whose_bytes_are_gone_is_a_failure_and_an_error(observed: Ser
     assert seen.errors == ["gone", "gone"]
     assert seen.counted['xds_documents_missing_total{reason="gone"}'] == 2
     assert {line["key"] for line in seen.lines if "key" in line} == {key}
-    until, of_these = time.monotonic() + 10, list[dict[str, Any]]()
-    while len(of_these) < 2 and time.monotonic() < until:  # they are moved to the database later
+
+    def recorded() -> list[dict[str, Any]]:
         found = [
             one for name in ("ITI-43", "ITI-68") for one in audit(observed, "--transaction", name)
         ]
-        of_these = [one for one in found if str(entry.unique_id) in json.dumps(one)]
+        return [one for one in found if str(entry.unique_id) in json.dumps(one)]
+
+    # they are moved to the database later
+    of_these = until(recorded, lambda found: len(found) >= 2)
     assert {(one["outcome"], one["description"]) for one in of_these} == {
         (4, "XDSDocumentUniqueIdError")
     }

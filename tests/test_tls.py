@@ -13,7 +13,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -28,7 +27,8 @@ from tests.hl7v2.wire import adt, cx, pid
 from tests.ports import free_port
 from tests.serving import Server
 from tests.serving import serving as serving_everything
-from tests.test_server import ROOT, SECONDS, Served, serving
+from tests.test_server import ROOT, Served, serving
+from tests.waiting import PATIENCE, until
 from xds.client import DocumentConsumer, Settings, TransportFailed, tls_context
 from xds.client.registry_client import registry_client
 from xds.config import Config
@@ -176,7 +176,7 @@ def judged(files: Files, folder: Path, name: str, **options: str) -> str:
         return error.verify_message
     finally:
         here.close()
-        thread.join(SECONDS)
+        thread.join(PATIENCE)
 
 
 def _met(context: ssl.SSLContext, there: socket.socket) -> None:
@@ -224,10 +224,7 @@ def subject(files: Files, port: int) -> str:
 
 def until_shown(files: Files, port: int, name: str) -> None:
     """Wait until a server shows a certificate."""
-    until = time.monotonic() + SECONDS
-    while name not in subject(files, port):
-        assert time.monotonic() < until, "the certificate was not renewed"
-        time.sleep(0.1)
+    until(lambda: subject(files, port), lambda found: name in found, pause=0.1)
 
 
 class Asking:
@@ -251,11 +248,11 @@ class Asking:
     def __exit__(self, *_: object) -> None:
         self._end.set()
         for thread in self._threads:
-            thread.join(SECONDS)
+            thread.join(PATIENCE)
 
     def connection(self) -> http.client.HTTPSConnection:
         return http.client.HTTPSConnection(
-            "localhost", self.port, timeout=SECONDS, context=self.context
+            "localhost", self.port, timeout=PATIENCE, context=self.context
         )
 
     def _ask(self, keep: bool) -> None:
@@ -337,9 +334,7 @@ def test_a_warning_tells_every_day_of_what_runs_out(
         certificate = expiring(files, tmp_path)
         assert len(logged) == 1
         with certificate.watched(lambda: None):
-            until = time.monotonic() + SECONDS
-            while len(logged) < 3 and time.monotonic() < until:
-                time.sleep(0.01)
+            until(lambda: len(logged) >= 3)
     told = {(one["event"], one["option"], one["days_left"]) for one in logged}
     assert told == {("a certificate or revocation list is about to run out", "tls_certificate", 28)}
     assert len(logged) >= 3
@@ -472,14 +467,11 @@ def everything(of_everything: Files, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def mllp_port(server: Server) -> int:
-    until = time.monotonic() + 60
-    while time.monotonic() < until:  # its process starts beside the workers
-        for line in server.log.read_text().splitlines():
-            entry = json.loads(line)
-            if entry["event"] == "ready for the patient feed":
-                return int(entry["port"])
-        time.sleep(0.1)
-    raise AssertionError("there is no patient feed")
+    def ports() -> list[int]:
+        entries = map(json.loads, server.log.read_text().splitlines())
+        return [int(one["port"]) for one in entries if one["event"] == "ready for the patient feed"]
+
+    return until(ports)[0]  # its process starts beside the workers
 
 
 @contextmanager
@@ -488,7 +480,7 @@ def connected(files: Files, port: int, name: str) -> Iterator[ssl.SSLSocket]:
     context = ssl.create_default_context(cafile=files.authority)
     context.load_cert_chain(files.folder / f"{name}.pem", files.folder / f"{name}.key")
     with (
-        socket.create_connection(("127.0.0.1", port), SECONDS) as plain,
+        socket.create_connection(("127.0.0.1", port), PATIENCE) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as connection,
     ):
         yield connection

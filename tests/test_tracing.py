@@ -19,9 +19,10 @@ from tests.databases import Databases
 from tests.fhir.asked import ask, new_patient
 from tests.serving import Server, serving
 from tests.soap.messages import FIXTURES, http_request
-from tests.soap.receiver import Receiver, receiving, until
+from tests.soap.receiver import Receiver, receiving
 from tests.soap.wire import connected
 from tests.test_outcomes import provided, retrieve
+from tests.waiting import until
 from xds import tracing
 from xds.client import ClientError, DocumentConsumer
 from xds.config import ConfigError, load

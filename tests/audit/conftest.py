@@ -13,9 +13,9 @@ from typing import Final
 import pytest
 
 from tests.ports import free_port
+from tests.waiting import PATIENCE, until
 
 PACKAGES: Final = "rsyslog rsyslog-openssl"
-_SECONDS: Final = 20
 
 
 @dataclass
@@ -39,8 +39,8 @@ class Rsyslog:
         (self.folder / "pid").unlink(missing_ok=True)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        until = time.monotonic() + _SECONDS
-        while time.monotonic() < until and self.process.poll() is None:
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end and self.process.poll() is None:
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
             except OSError:
@@ -53,7 +53,7 @@ class Rsyslog:
         """Stop it."""
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(_SECONDS)
+            self.process.wait(PATIENCE)
             self.process = None
 
     @property
@@ -64,10 +64,7 @@ class Rsyslog:
 
     def wait_for(self, count: int) -> list[str]:
         """Wait until it has received so many messages."""
-        until = time.monotonic() + _SECONDS
-        while len(found := self.lines) < count and time.monotonic() < until:
-            time.sleep(0.05)
-        return found
+        return until(lambda: self.lines, lambda found: len(found) >= count)
 
 
 _MODE: Final = (

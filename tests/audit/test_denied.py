@@ -4,7 +4,6 @@ What a denied request is about is read for its record alone; what is answered te
 """
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from tests.registry.wire import World, envelope, query, submit, texts
 from tests.serving import Server, serving
 from tests.soap import test_iti44 as v3
 from tests.vouching import claims, token, vouching
+from tests.waiting import until
 from xds.__main__ import main
 from xds.affinity_domain import AffinityDomain
 from xds.client import (
@@ -38,7 +38,6 @@ from xds.metadata import vocabulary as v
 from xds.metadata.objects import DocumentEntry
 from xds.mhd.interactions import INTERACTIONS
 
-_SECONDS: Final = 20
 POLICY: Final = """
 [[rule]]
 name = "another node"
@@ -76,12 +75,11 @@ class Closed:
         where = ["--data", str(self.server.data), "--database", self.server.database]
         asked = [part for name, value in wanted.items() for part in (f"--{name}", value)]
         command = ["audit", *where, "--format", "json", "--failed", "--patient", patient_id]
-        until = time.monotonic() + _SECONDS
-        while True:
-            told = CliRunner().invoke(main, [*command, *asked]).stdout.splitlines()
-            if len(told) > more_than or time.monotonic() > until:
-                return [json.loads(line) for line in told]
-            time.sleep(0.1)
+        told = until(
+            lambda: CliRunner().invoke(main, [*command, *asked]).stdout.splitlines(),
+            lambda lines: len(lines) > more_than,
+        )
+        return [json.loads(line) for line in told]
 
 
 @pytest.fixture(scope="module")

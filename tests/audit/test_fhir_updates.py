@@ -1,9 +1,8 @@
 """What is recorded of updates and removals by FHIR, alone and in transaction Bundles."""
 
 import json
-import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
@@ -21,10 +20,10 @@ from tests.fhir.updated import (
     setting,
 )
 from tests.serving import Server, serving
+from tests.waiting import until
 from xds.fhir.r4.resource import Resource
 
 shows = pytest.mark.shows
-_SECONDS: Final = 10
 UPDATE, REMOVAL = ("Import", "U"), ("Patient Record", "D")
 
 
@@ -43,13 +42,14 @@ def document(audited: Server) -> Published:
 
 def _record(document: Published, patient: str, transaction: str, outcome: int) -> dict[str, Any]:
     """Wait for the record of a transaction that ended so."""
-    until = time.monotonic() + _SECONDS
-    while time.monotonic() < until:
-        for one in audit(document.server, "--patient", f"{patient}^^^&2.999.1.1&ISO"):
-            if (one["transaction"], one["outcome"]) == (transaction, outcome):
-                return one
-        time.sleep(0.1)
-    raise AssertionError(f"no record of {transaction} with {outcome}")
+
+    def found() -> list[dict[str, Any]]:
+        told = audit(document.server, "--patient", f"{patient}^^^&2.999.1.1&ISO")
+        return [
+            one for one in told if (one["transaction"], one["outcome"]) == (transaction, outcome)
+        ]
+
+    return until(found)[0]
 
 
 def _told(record: dict[str, Any]) -> tuple[str, str]:

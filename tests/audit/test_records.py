@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -36,12 +36,11 @@ from tests.registry.wire import (
     transaction,
 )
 from tests.serving import Server, serving
+from tests.waiting import PATIENCE, until
 from xds.__main__ import main
 from xds.client import Content, DocumentConsumer, DocumentSource, entry_of, submission_of
 from xds.database.access import Database
 from xds.metadata import vocabulary as v
-
-_SECONDS: Final = 10
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +71,7 @@ def xds_audit(server: Server, *arguments: str) -> str:
 
 def recorded(server: Server, patient_id: str, count: int) -> list[dict[str, Any]]:
     """Wait for the records of a patient, oldest first."""
-    until = time.monotonic() + _SECONDS
-    while len(found := audit(server, "--patient", patient_id)) < count and time.monotonic() < until:
-        time.sleep(0.1)
+    found = until(lambda: audit(server, "--patient", patient_id), lambda seen: len(seen) >= count)
     return found[::-1]
 
 
@@ -168,11 +165,10 @@ def test_what_cannot_be_read_is_recorded_where_it_names_a_transaction(audited: S
         answer = sender.ask(adt("A04", "1^^^&2.999.1.1&ISO").replace(b"|A04-1|", b"||"))
     assert answer.code == "AR"
     expected = ["ITI-105", "ITI-18", "ITI-65", "ITI-66", "ITI-8"]
-    until = time.monotonic() + _SECONDS
-    while time.monotonic() < until:
-        found = audit(audited, "--failed", "--since", since)
-        if len(found) >= len(expected):
-            break
+    found = until(
+        lambda: audit(audited, "--failed", "--since", since),
+        lambda seen: len(seen) >= len(expected),
+    )
     assert sorted(one["transaction"] for one in found) == expected
     assert {one["outcome"] for one in found} == {4}
     said = {one["description"] for one in found}
@@ -209,7 +205,7 @@ def test_a_retrieval_of_which_a_part_is_missing_is_two_records(audited: Server) 
 def post(
     server: Server, message: bytes, path: str, content_type: str = "application/soap+xml"
 ) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(server.host, server.port, timeout=20)
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)
     try:
         connection.request("POST", path, message, {"Content-Type": content_type})
         answer = connection.getresponse()

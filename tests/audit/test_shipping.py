@@ -19,6 +19,7 @@ from tests.audit.conftest import Rsyslog, rsyslog
 from tests.databases import Databases
 from tests.registry.wire import BOTH_STATUSES, World, query, text
 from tests.serving import Server, serving
+from tests.waiting import PATIENCE, until
 from xds.audit import chain, table
 from xds.audit.message import AuditSource
 from xds.audit.shipping import CHANNEL, HandOver, RecordSender
@@ -65,23 +66,18 @@ def named(lines: list[str]) -> list[str]:
 
 
 def wait_for(receiver: Rsyslog, wanted: set[str]) -> list[str]:
-    until = time.monotonic() + 30
-    while not wanted <= set(found := named(receiver.lines)) and time.monotonic() < until:
-        time.sleep(0.1)
-    return found
+    return until(lambda: named(receiver.lines), lambda found: wanted <= set(found), pause=0.1)
 
 
 def wait_for_backlog(server: Server) -> None:
     """Wait until the metrics tell that records wait."""
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        with urllib.request.urlopen(f"{server.url}/metrics", timeout=20) as answer:
-            told = answer.read().decode()
-        found = re.search(_WAITING, told, re.MULTILINE)
-        if found and float(found[1]) >= 1:
-            return
-        time.sleep(0.1)
-    raise AssertionError(told)
+
+    def told() -> float:
+        with urllib.request.urlopen(f"{server.url}/metrics", timeout=PATIENCE) as answer:
+            found = re.search(_WAITING, answer.read().decode(), re.MULTILINE)
+        return float(found[1]) if found else 0
+
+    until(lambda: told() >= 1, pause=0.1)
 
 
 @pytest.mark.slow

@@ -21,7 +21,8 @@ from tests.messaging.feeds import GENETIC
 from tests.messaging.receiver import receiving as receiving_messages
 from tests.messaging.senders import mdm, nhs_number, oru, report_number
 from tests.serving import Server, serving
-from tests.soap.receiver import receiving, until
+from tests.soap.receiver import receiving
+from tests.waiting import until
 from xds.client import TransactionRefused
 from xds.metadata.objects import Author
 

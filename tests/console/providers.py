@@ -19,13 +19,13 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.ports import free_port
+from tests.waiting import PATIENCE
 
 ROOT: Final = Path(__file__).parents[2]
 PYTHON: Final = ROOT / ".venv-provider" / "bin" / "python"
 MISSING: Final = "no provider of OpenID Connect: make provider"
 CLIENT: Final = "xds console"
 SECRET: Final = "s3cret: +%&/"
-_SECONDS: Final = 30
 
 
 # --- Canaille ------------------------------------------------------------------------------------
@@ -48,8 +48,8 @@ def canaille(
 
 
 def _wait(process: "subprocess.Popen[bytes]", port: int) -> None:
-    until = time.monotonic() + _SECONDS
-    while time.monotonic() < until and process.poll() is None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and process.poll() is None:
         try:
             create_connection(("127.0.0.1", port)).close()
             return

@@ -6,8 +6,9 @@ from itertools import count
 
 from structlog.testing import capture_logs
 
-from tests.outgoing.conftest import Target, dispatching, numbered, put, until
+from tests.outgoing.conftest import Target, dispatching, numbered, put
 from tests.serving import Server
+from tests.waiting import until
 from xds.database.access import Database
 from xds.outgoing import operations
 from xds.outgoing.delivery import Delivery, Limit, NotDelivered

@@ -1,7 +1,6 @@
 """What the audit records have of logins, for tests."""
 
 import json
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -9,9 +8,8 @@ from typing import Any
 from click.testing import CliRunner
 
 from tests.serving import Server
+from tests.waiting import until
 from xds.__main__ import main
-
-_SECONDS = 20
 
 
 def now() -> str:
@@ -35,13 +33,7 @@ def await_records(
 
     A server tells of itself a moment later, and other tests have been there before.
     """
-    until = time.monotonic() + _SECONDS
-    while True:
-        found = records(server, **wanted)
-        if is_whole(found):
-            return found
-        assert time.monotonic() < until, found
-        time.sleep(0.05)
+    return until(lambda: records(server, **wanted), is_whole)
 
 
 def login_since(server: Server, began: str) -> dict[str, Any]:

@@ -6,8 +6,8 @@ import pytest
 
 from tests.console.browsing import ConsoleBrowser
 from tests.console.provided import provide, somebody
-from tests.outgoing.conftest import until
 from tests.serving import Server
+from tests.waiting import until
 
 People = dict[str, ConsoleBrowser]
 

@@ -2,8 +2,6 @@
 
 import http.client
 import json
-import time
-from collections.abc import Callable
 
 import pytest
 from lxml import etree
@@ -12,6 +10,7 @@ from sqlalchemy import text as sql
 from tests.console.browsing import ConsoleBrowser, Page, browser_of
 from tests.console.provided import page_of, provide, somebody
 from tests.serving import Server
+from tests.waiting import until
 from xds.accounts.accounts import Accounts
 from xds.database.access import Database
 from xds.metadata.objects import DocumentEntry
@@ -32,17 +31,6 @@ def form_with(page: Page, field: str, action: str = AUDIT) -> dict[str, str]:
     path = "//form[@action=$action and input[@type='hidden' and @name=$field and @value!='']]"
     (found,) = page.tree.xpath(path, action=action, field=field)
     return {name: value or "" for name, value in found.form_values()}
-
-
-def until(asked: Callable[[], Page], fits: Callable[[Page], object]) -> Page:
-    """Ask again until a page has what was recorded: reads are in the table within a second."""
-    end = time.monotonic() + 20
-    page = asked()
-    while not fits(page) and time.monotonic() < end:
-        time.sleep(0.1)
-        page = asked()
-    assert fits(page), page.words
-    return page
 
 
 def lines(page: Page) -> list[str]:

@@ -27,8 +27,8 @@ from tests.console.provided import page_of, provide, somebody
 from tests.console.queued import counted, database_of, given_up
 from tests.console.test_hostile import HOSTILE
 from tests.console.test_messages import corrupt, send
-from tests.outgoing.conftest import until
 from tests.serving import Server
+from tests.waiting import until
 from xds.metadata.vocabulary import APPROVED
 
 pytestmark = pytest.mark.skipif(path_of_chromium() is None, reason=MISSING)

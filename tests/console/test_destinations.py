@@ -10,7 +10,7 @@ from tests.console.provided import somebody
 from tests.console.queued import database_of
 from tests.console.test_hostile import HOSTILE, require_harmless
 from tests.console.test_queue import recorded
-from tests.outgoing.conftest import until
+from tests.waiting import until
 from xds.messaging.outbound import operations
 from xds.messaging.outbound.operations import OutboundSelection
 from xds.messaging.outbound.records import OutboundState

@@ -14,8 +14,8 @@ from tests.console.test_messages import corrupt, send
 from tests.console.test_queue import recorded
 from tests.messaging.senders import mdm, nhs_number, report_number
 from tests.messaging.test_doors import post
-from tests.outgoing.conftest import until
 from tests.serving import Server
+from tests.waiting import until
 from xds.accounts.accounts import Accounts
 from xds.client import (
     Content,

@@ -8,7 +8,7 @@ from tests.console.browsing import ConsoleBrowser
 from tests.console.operated import OperatedServer
 from tests.console.provided import somebody
 from tests.console.test_queue import recorded
-from tests.outgoing.conftest import until
+from tests.waiting import until
 
 People = dict[str, ConsoleBrowser]
 

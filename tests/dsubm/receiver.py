@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-SECONDS = 30
+from tests.waiting import PATIENCE
+
 """How long a test waits for what has to come."""
 QUIET_SECONDS = 1.0
 """How long a test waits for what must not come."""
@@ -73,7 +74,7 @@ class Receiver:
 
     def take(self, count: int = 1, *, of: str = "") -> list[Received]:
         """Wait until there are so many requests, of a kind where one is named; return them."""
-        until = time.monotonic() + SECONDS
+        until = time.monotonic() + PATIENCE
         with self.changed:
             while len(found := self.those(of)) < count:
                 left = until - time.monotonic()
@@ -92,7 +93,7 @@ class Receiver:
 
     def waits(self, condition: Callable[[], bool]) -> None:
         """Wait until something is so."""
-        until = time.monotonic() + SECONDS
+        until = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < until, self.received
             time.sleep(0.05)

@@ -36,11 +36,9 @@ from tests.fhir.asked import FHIR_XML, ask, new_patient
 from tests.ports import free_port
 from tests.servers.shared import SharedServers
 from tests.serving import Server, serving
-from tests.soap.receiver import until
+from tests.waiting import PATIENCE, until
 from xds.client import submission_of
 from xds.database.access import Database
-
-SECONDS = 20
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +59,7 @@ def url_of(server: Server) -> str:
 
 @contextmanager
 def connected(server: Server, **more: Any) -> Iterator[ClientConnection]:
-    client = connect(url_of(server), open_timeout=SECONDS, compression=None, **more)
+    client = connect(url_of(server), open_timeout=PATIENCE, compression=None, **more)
     with client:
         yield client
 
@@ -99,7 +97,7 @@ def bind(client: ClientConnection, token: str, count: int = 1) -> list[Resource]
 
 def received(client: ClientConnection) -> Resource:
     """Return the next Bundle, which keeps the rules of the backport."""
-    found: Resource = json.loads(client.recv(SECONDS))
+    found: Resource = json.loads(client.recv(PATIENCE))
     assert problems(found) == []
     return found
 
@@ -125,7 +123,7 @@ def numbers(client: ClientConnection, count: int) -> list[int]:
 def closed(client: ClientConnection) -> int:
     """Return the code with which the server has closed a connection."""
     with pytest.raises(ConnectionClosed) as refusal:
-        client.recv(SECONDS)
+        client.recv(PATIENCE)
     assert refusal.value.rcvd is not None
     return int(refusal.value.rcvd.code)
 
@@ -187,7 +185,7 @@ def test_two_subscriptions_on_two_sockets(server: Server) -> None:
         for entry in entries:
             register(server, *submission_of([entry]).objects)
         for client in (one, other):
-            told = [str(client.recv(SECONDS)) for _ in range(2 + 6)]
+            told = [str(client.recv(PATIENCE)) for _ in range(2 + 6)]
             by_xml = [text for text in told if text.startswith("<")]
             by_json = [json.loads(text) for text in told if not text.startswith("<")]
             events = [b for b in by_json if parameter(b, "type") == "event-notification"]
@@ -208,12 +206,12 @@ def test_a_subscription_of_r4_is_pinged(server: Server) -> None:
     key = made.made["id"]
     with connected(server) as client, connected(server) as by_token:
         client.send(f"bind {key}")
-        assert client.recv(SECONDS) == f"bound {key}"
+        assert client.recv(PATIENCE) == f"bound {key}"
         by_token.send(f"bind-with-token {token_of(server, made)}")
-        assert by_token.recv(SECONDS) == f"bound {key}"
+        assert by_token.recv(PATIENCE) == f"bound {key}"
         registered(server, patient)
-        assert client.recv(SECONDS) == f"ping {key}"
-        assert by_token.recv(SECONDS) == f"ping {key}"
+        assert client.recv(PATIENCE) == f"ping {key}"
+        assert by_token.recv(PATIENCE) == f"ping {key}"
 
 
 @pytest.mark.parametrize(
@@ -257,7 +255,7 @@ def test_messages_of_clients_and_connections_are_bounded(server: Server) -> None
     address = ("127.0.0.1", int(server.options["websocket_port"]))
     many = [socket.create_connection(address) for _ in range(45)]
     for one in many:
-        one.settimeout(SECONDS)
+        one.settimeout(PATIENCE)
     try:
         until(lambda: sum(_is_closed(one) for one in many) >= 5)
     finally:
@@ -359,7 +357,7 @@ def test_a_slow_reader_holds_up_nobody_and_misses_nothing(server: Server) -> Non
 def metrics(server: Server) -> str:
     import http.client
 
-    connection = http.client.HTTPConnection(server.host, server.port, timeout=SECONDS)
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)
     with closing(connection):
         connection.request("GET", "/metrics")
         return connection.getresponse().read().decode().replace(".0\n", "\n")
@@ -380,18 +378,18 @@ def test_by_tls_clients_show_their_certificates(tmp_path: Path, databases: Datab
         key = json.loads(reply.stdout.removesuffix("201"))["id"]
         with connect(f"wss://localhost:{port}", ssl=_context(files, "client")) as client:
             client.send(f"bind {key}")
-            assert client.recv(SECONDS) == f"bound {key}"
+            assert client.recv(PATIENCE) == f"bound {key}"
             certificates.renewed(files)
             server.process.send_signal(signal.SIGHUP)
             until(lambda: _serial(files, port) == _serial_of(files))
             client.send(f"bind {key}")
-            assert client.recv(SECONDS) == f"bound {key}"
+            assert client.recv(PATIENCE) == f"bound {key}"
         nobody = _context(files, None)
         with (
             pytest.raises((OSError, EOFError, InvalidMessage, ConnectionClosed)),
             connect(f"wss://localhost:{port}", ssl=nobody) as client,
         ):
-            client.recv(SECONDS)  # by TLS 1.3 the refusal follows the handshake
+            client.recv(PATIENCE)  # by TLS 1.3 the refusal follows the handshake
 
 
 def _context(files: Files, name: str | None) -> ssl.SSLContext:

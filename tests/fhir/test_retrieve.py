@@ -5,7 +5,6 @@ import http.client
 import json
 import os
 import re
-import time
 from base64 import b64decode
 from collections.abc import Iterator
 from email.utils import formatdate
@@ -17,6 +16,7 @@ from lxml import etree
 from tests.fhir.asked import FHIR_JSON, FHIR_XML, Reply, ask, bare, new_patient, provide
 from tests.registry import wire
 from tests.serving import Server, serving
+from tests.waiting import PATIENCE, until
 from xds.client import Content, DocumentSource, entry_of, submission_of
 from xds.config import EXAMPLE_REPOSITORY
 from xds.fhir.http import conditional
@@ -323,16 +323,13 @@ def test_a_document_is_closed_when_its_reader_goes_away(own: Server) -> None:
     data = os.urandom(1 << 20) * 64
     path = f"/fhir/document/{provide(own, data)}"
     for _ in range(4):
-        connection = http.client.HTTPConnection(own.host, own.port, timeout=20)
+        connection = http.client.HTTPConnection(own.host, own.port, timeout=PATIENCE)
         connection.request("GET", path)
         response = connection.getresponse()
         response.read(10)
         response.close()
         connection.close()
-    until = time.monotonic() + 10
-    while (still := open_documents(own)) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert still == []
+    until(lambda: open_documents(own), lambda still: not still)
 
 
 def open_documents(server: Server) -> list[str]:

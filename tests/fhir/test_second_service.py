@@ -17,10 +17,11 @@ import pytest
 from click.testing import CliRunner
 
 from tests.fhir import observations
-from tests.fhir.asked import SECONDS, Reply
+from tests.fhir.asked import Reply
 from tests.ports import free_port
 from tests.serving import START_SECONDS
 from tests.vouching import claims, token, vouching
+from tests.waiting import PATIENCE, until
 from xds.__main__ import main
 from xds.metadata import catalogue
 
@@ -55,7 +56,7 @@ class Served:
         return self.send(method, f"/fhir{path}", headers, body)
 
     def send(self, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> Reply:
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)) as sent:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as sent:
             sent.request(method, path, body or None, headers)
             answer = sent.getresponse()
             received = {name.lower(): value for name, value in answer.getheaders()}
@@ -63,14 +64,11 @@ class Served:
 
     def records(self, outcome: str | None = None) -> list[dict[str, Any]]:
         """Return the audit records of Observations, once there are any."""
-        until = time.monotonic() + START_SECONDS
         more = ["--failed"] if outcome == "failed" else []
         command = ["audit", "--data", str(self.data), "--format", "json", *more]
-        while True:
-            told = CliRunner().invoke(main, [*command, "--patient", observations.PATIENT]).stdout
-            if told or time.monotonic() > until:
-                return [json.loads(line) for line in told.splitlines()]
-            time.sleep(0.1)
+        command += ["--patient", observations.PATIENT]
+        told = until(lambda: CliRunner().invoke(main, command).stdout)
+        return [json.loads(line) for line in told.splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +95,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def _wait(process: subprocess.Popen[bytes], port: int) -> None:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until and process.poll() is None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
         with closing(socket.socket()) as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return

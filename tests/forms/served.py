@@ -1,6 +1,5 @@
 """Servers with forms, and what is provided to them and had from them."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from tests.fhir.asked import new_patient
 from tests.serving import Server
+from tests.waiting import until
 from xds.client import (
     Content,
     DocumentConsumer,
@@ -26,7 +26,6 @@ from xds.metadata.objects import Association, DocumentEntry
 from xds.metadata.submission import Submission
 
 T = TypeVar("T")
-SECONDS: Final = 30.0
 ORGANISATION: Final = """
 [organisation]
 name = "Harbour Hospital"
@@ -123,10 +122,8 @@ def entry(server: Server, patient_id: str, form: str) -> DocumentEntry:
 
 def awaited(look: Callable[[], T | None]) -> T:
     """Return what comes to be there."""
-    end = time.monotonic() + SECONDS
-    while (found := look()) is None:
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.05)
+    found = until(look, lambda seen: seen is not None)
+    assert found is not None
     return found
 
 

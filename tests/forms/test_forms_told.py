@@ -14,7 +14,8 @@ from tests.forms.served import awaited, entries, provide, retrieve, with_forms
 from tests.notification.conftest import Broker
 from tests.notification.dsub import DOCUMENTS, envelope, patient, post, query, subscribe, topic
 from tests.serving import serving
-from tests.soap.receiver import receiving, until
+from tests.soap.receiver import receiving
+from tests.waiting import until
 from xds.metadata.objects import Code, DocumentEntry
 
 SECRET: Final = Code("urn:test:secret", "2.999.9", "Secret")

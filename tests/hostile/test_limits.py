@@ -25,6 +25,7 @@ from tests.soap.messages import (
 )
 from tests.soap.refusal import assert_refused
 from tests.soap.wire import SUCCESS, post
+from tests.waiting import PATIENCE
 from xds.hl7v2.event import ADT_BYTES
 
 DEPTH = 20
@@ -89,8 +90,8 @@ def test_connections_of_one_client_to_the_feed(fed: FedServer) -> None:
         assert {first.ask(message).code, second.ask(message).code} == {"AR"}
         with connected(fed.port) as third:
             assert third.read() == b""
-    until = time.monotonic() + 10
-    while time.monotonic() < until:  # the server takes a moment to notice that they have gone
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:  # the server takes a moment to notice that they have gone
         with connected(fed.port) as again, suppress(AssertionError, ConnectionError):
             assert again.ask(message).code == "AR"
             return

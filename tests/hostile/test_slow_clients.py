@@ -24,6 +24,7 @@ from tests.soap.messages import (
 )
 from tests.soap.refusal import assert_refused, unharmed
 from tests.soap.wire import SUCCESS, Connection, Raw, connected, post, provide, receive, retrieve
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
 
@@ -83,15 +84,15 @@ def test_a_trickle_ends_as_a_stall_does(server: Server) -> None:
     with unharmed(server), connected(server) as connection:
         begin(connection, ITI18.path, 100_000, SIMPLE, b"")
         connection.socket.settimeout(0.1)
-        until = time.monotonic() + 15
-        while time.monotonic() < until:
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
             connection.send(b" ")
             try:
                 connection.socket.recv(1, socket.MSG_PEEK)
                 break
             except TimeoutError:
                 continue
-        connection.socket.settimeout(5)
+        connection.socket.settimeout(PATIENCE)
         assert_refused(receive(connection, ITI18, None), "too slowly")
 
 
@@ -172,8 +173,5 @@ def test_answers_that_nobody_takes_leave_the_threads_free(server: Server, path: 
             one.send(request)
             taken.append(one)
         assert len(retrieve(server, case)) == size
-        left = time.monotonic() + 15
-        while server.log.read_text().count("a slow client was cut off") < 6:
-            assert time.monotonic() < left
-            time.sleep(0.1)
+        until(lambda: server.log.read_text().count("a slow client was cut off") >= 6)
     assert post(server, ITI18, new_case().find()).status == SUCCESS

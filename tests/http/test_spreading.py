@@ -11,9 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from tests.test_server import serving
+from tests.waiting import PATIENCE, until
 from xds.http.spreading import CAN_SPREAD, LOOKS_A_PERIOD, ConnectionCounts, Share
-
-SECONDS = 30
 
 
 def places(kept: Sequence[int], busy: Sequence[int] = ()) -> ConnectionCounts:
@@ -77,7 +76,7 @@ def asking(address: tuple[str, int], count: int) -> Iterator[dict[int, bytes]]:
     over = threading.Event()
 
     def ask(number: int) -> None:
-        connection = http.client.HTTPConnection(*address, timeout=SECONDS)
+        connection = http.client.HTTPConnection(*address, timeout=PATIENCE)
         while not over.is_set():
             connection.request("GET", "/process")
             answering[number] = connection.getresponse().read()
@@ -101,10 +100,10 @@ def test_connections_without_pause_are_spread_evenly(host: str) -> None:
     with serving("workers=4", f"host={host}") as served:
         served.wait_until_ready()
         with asking(served.address, 8) as answering:
-            until = time.monotonic() + SECONDS
-            while sorted(Counter(answering.values()).values()) != [2, 2, 2, 2]:
-                assert time.monotonic() < until, Counter(answering.values())
-                time.sleep(0.1)
+            until(
+                lambda: Counter(answering.values()),
+                lambda found: sorted(found.values()) == [2, 2, 2, 2],
+            )
 
 
 @pytest.mark.slow
@@ -112,4 +111,4 @@ def test_an_address_in_use_is_not_shared_with_another_server() -> None:
     with serving("workers=2") as served:
         served.wait_until_ready()
         with serving("workers=2", f"port={served.address[1]}") as other:
-            assert other.process.wait(SECONDS) != 0
+            assert other.process.wait(PATIENCE) != 0

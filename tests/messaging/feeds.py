@@ -1,13 +1,14 @@
 """A server with destinations of messages, and documents that are given to it."""
 
 import secrets
-import time
+from contextlib import closing
 from dataclasses import dataclass
 
 from click.testing import CliRunner
 
 from tests.messaging.senders import NHS, nhs_number
 from tests.serving import Server, configured
+from tests.waiting import until
 from xds.__main__ import main
 from xds.client import Content, DocumentSource, entry_of, submission_of
 from xds.database.access import Database
@@ -79,29 +80,21 @@ class Feeds:
         self, entry: DocumentEntry, *states: str, destination: str = "record"
     ) -> list[OutboundMessage]:
         """Return the records of a document for a destination once they are so."""
-        until = time.monotonic() + 30
-        while True:
-            found = [one for one in self.records(entry) if one.destination == destination]
-            if [one.state for one in found] == list(states):
-                return found
-            assert time.monotonic() < until, found
-            time.sleep(0.05)
+        return until(
+            lambda: [one for one in self.records(entry) if one.destination == destination],
+            lambda found: [one.state for one in found] == list(states),
+        )
 
     def settle(self) -> None:
         """Wait until nothing is under way, so that the next message is that of the test."""
-        until = time.monotonic() + 30
-        database = Database(configured(self.server.data).database_url)
-        try:
-            while True:
+        under_way = outbound_message.c.state.in_(["waiting", "failed"])
+        with closing(Database(configured(self.server.data).database_url)) as database:
+
+            def found() -> list[OutboundMessage]:
                 with database.read() as connection:
-                    under_way = outbound_message.c.state.in_(["waiting", "failed"])
-                    found = records.messages(connection, under_way, most=100)
-                if not found:
-                    return
-                assert time.monotonic() < until, found
-                time.sleep(0.05)
-        finally:
-            database.close()
+                    return records.messages(connection, under_way, most=100)
+
+            until(found, lambda left: not left)
 
 
 def segment(message: list[list[str]], name: str) -> list[str]:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-SECONDS: Final = 20.0
+from tests.waiting import PATIENCE
+
 _TAKE: Final = "AA"
 
 
@@ -80,7 +81,7 @@ class MllpReceiver:
 
     def wait_for(self, number: int, holding: str = "") -> list[list[list[str]]]:
         """Return the messages that hold a text once there are so many: segments of fields."""
-        until = time.monotonic() + SECONDS
+        until = time.monotonic() + PATIENCE
         with self._arrival:
             while True:
                 found = [one for one in self.came if holding.encode() in one]

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import http.client
 import os
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from tests.hl7v2.wire import END, START, Sender, connected
 from tests.ports import free_port
 from tests.servers.shared import SharedServers
 from tests.serving import Server
+from tests.waiting import PATIENCE, until
 from xds.commands.messages.send import command
 
 NUMBERS = iter(range(1, 10_000))
@@ -81,7 +81,7 @@ def post(
     server: Server, body: bytes, media_type: str = "application/hl7-v2+er7", path: str = "/hl7v2"
 ) -> tuple[int, str, bytes]:
     """Post a message; return status, Content-Type and body."""
-    connection = http.client.HTTPConnection(server.host, server.port, timeout=60)
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)
     try:
         connection.request("POST", path, body, {"Content-Type": media_type} if media_type else {})
         answer = connection.getresponse()
@@ -262,9 +262,7 @@ def test_files_of_the_watched_folder_are_put_aside_with_their_answers(door: Serv
         path.with_suffix(".tmp").write_bytes(content)
         os.utime(path.with_suffix(".tmp"), (1, 1))
         path.with_suffix(".tmp").rename(path)
-    until = time.monotonic() + 30
-    while list(folder.glob("*.hl7")) and time.monotonic() < until:
-        time.sleep(0.1)
+    until(lambda: list(folder.glob("*.hl7")), lambda left: not left)
     answers = {
         f"{path.parent.name}/{path.name}": codes(narrow(path.read_bytes()))
         for path in folder.rglob("*.ack")

@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from tests.messaging.receiver import MllpReceiver, receiving
 from tests.messaging.senders import NHS, mdm, nhs_number, oru, pdf, report_number
 from tests.ports import free_port
 from tests.serving import configured, serving
+from tests.waiting import until
 from xds.client import DocumentAdministrator, DocumentConsumer
 from xds.client.administrator import next_version, removal_of, status_change_of, update_of
 from xds.database.access import Database
@@ -389,13 +389,12 @@ def test_a_merge_is_told_as_a_destination_wants_it(wards: Wards) -> None:
 
 def _wait_for_held(database: Database, number: int) -> None:
     query = select(outbound_message.c.id).where(outbound_message.c.state == "held")
-    until = time.monotonic() + 20
-    while True:
+
+    def held() -> int:
         with database.read() as connection:
-            if len(connection.execute(query).all()) >= number:
-                return
-        assert time.monotonic() < until
-        time.sleep(0.05)
+            return len(connection.execute(query).all())
+
+    until(held, lambda found: found >= number)
 
 
 def test_a_patients_messages_keep_their_order_and_others_do_not_wait(wards: Wards) -> None:

@@ -13,11 +13,11 @@ from tests.messaging.senders import report_number
 from tests.messaging.test_doors import PDF, codes, oru, post, stored
 from tests.messaging.test_fhir_messages import own
 from tests.messaging.test_fhir_messages import send as send_fhir
-from tests.outgoing.conftest import until
 from tests.ports import free_port
 from tests.servers.shared import SharedServers
 from tests.serving import Server
 from tests.soap.test_iti44 import ADD, ask, identifier, outcome, subject
+from tests.waiting import until
 from xds.__main__ import main
 
 LATER = "the feed {} is paused: send it again later"

@@ -2,7 +2,6 @@
 
 import http.client
 import ssl
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from tests.messaging.test_constructions import told
 from tests.ports import free_port
 from tests.serving import Server, serving
 from tests.test_tls import connected, sent
+from tests.waiting import until
 from xds.__main__ import main
 
 FHIR = Path("fixtures/fhir-messages/r01.json")
@@ -41,12 +41,7 @@ class Engines:
         """Return the records of a transaction, once there is one: servers write them by and by."""
         of = ["--data", str(self.server.data), "--database", self.server.database]
         asked = ["audit", *of, "--transaction", transaction, "--format", "xml"]
-        until = time.monotonic() + 20
-        while True:
-            found = CliRunner().invoke(main, asked).output.splitlines()
-            if found or time.monotonic() > until:
-                return found
-            time.sleep(0.1)
+        return until(lambda: CliRunner().invoke(main, asked).output.splitlines())
 
     def http(self, certificate: str, path: str, body: bytes, media_type: str) -> tuple[int, str]:
         """Post a message as a proxy that has verified a certificate; return status and answer."""

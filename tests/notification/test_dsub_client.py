@@ -12,7 +12,7 @@ from tests.notification.conftest import Broker
 from tests.notification.dsub import NS, envelope, patient, post, query, slot
 from tests.registry import wire
 from tests.registry.wire import World
-from tests.soap.receiver import until
+from tests.waiting import PATIENCE, until
 from xds.__main__ import main
 from xds.client import (
     DocumentMetadataSubscriber,
@@ -112,7 +112,7 @@ def test_the_command_shows_what_it_is_told(broker: Broker) -> None:
     thread.start()
     until(lambda: _has_subscribed(broker, world) or not thread.is_alive())
     wire.accept(broker.server, world.fixture(BEFORE))
-    thread.join(20)
+    thread.join(PATIENCE)
     assert done, "it has not ended"
     assert done[0].exit_code == 0, done[0].output
     assert "ihe:ExtendedFullDocumentEntry" in done[0].output

@@ -28,7 +28,7 @@ from tests.notification.dsub import (
 from tests.registry import wire
 from tests.registry.wire import World
 from tests.soap import test_iti44 as v3
-from tests.soap.receiver import until
+from tests.waiting import until
 
 PATHS = count(1)
 BEFORE = "iti42/preassigned_uuids"

@@ -31,7 +31,8 @@ from tests.notification.dsub import (
 from tests.registry import wire
 from tests.registry.wire import World
 from tests.serving import serving
-from tests.soap.receiver import receiving, until
+from tests.soap.receiver import receiving
+from tests.waiting import until
 from xds import schema_validation
 
 POLICY = """

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.notification.engine import EVERYTHING, PATIENT, Engine
-from tests.soap.receiver import until
+from tests.waiting import until
 from xds.metadata.criteria import ANYTHING, equal
 from xds.notification.model import SubscriptionState
 

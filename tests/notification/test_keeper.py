@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from tests.notification.engine import Engine
-from tests.soap.receiver import until
+from tests.waiting import until
 from xds.database.access import Database
 from xds.notification import keeper
 from xds.notification.keeper import SubscriptionKeeper

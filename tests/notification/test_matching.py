@@ -6,7 +6,7 @@ import pytest
 
 from tests.notification.engine import CREATED, EVERYTHING, PATIENT, Engine, engine
 from tests.registry.test_many_writers import entry, folder, holds, related, submission
-from tests.soap.receiver import until
+from tests.waiting import until
 from xds.database.access import Database
 from xds.metadata import vocabulary as v
 from xds.metadata.criteria import (

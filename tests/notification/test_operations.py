@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from tests.databases import Databases
 from tests.notification.engine import PATIENT, Engine
-from tests.soap.receiver import until
+from tests.waiting import until
 from xds.__main__ import main
 from xds.notification import measuring
 from xds.notification.model import Secrets, SubscriptionState

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from tests import certificates
 from tests.notification.engine import PROTOCOL, Engine, engine
-from tests.soap.receiver import until
+from tests.waiting import until
 from xds.config import Config
 from xds.database.access import Database
 from xds.metadata.criteria import Comparison, Operator

@@ -1,7 +1,6 @@
 """Fixtures and helpers of the tests of what goes out."""
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +19,6 @@ from xds.outgoing.queue import enqueue
 from xds.outgoing.sending import DispatchLimits
 from xds.outgoing.tables import delivery, delivery_arrival, delivery_target
 
-SECONDS: Final = 30.0
 QUICK: Final = RetrySchedule((0.02,))
 NAME: Final = "test"
 
@@ -115,14 +113,6 @@ def numbered(
 
 def ids(target: str, numbers: Iterable[int]) -> list[str]:
     return [f"{target}/{number}" for number in numbers]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def is_empty(database: Database) -> bool:

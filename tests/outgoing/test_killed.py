@@ -12,7 +12,7 @@ from tests.databases import Databases
 from tests.registry.behind import database
 from tests.serving import Server, serving
 from tests.soap.messages import ITI18, new_case
-from tests.soap.receiver import Receiver, receiving, until
+from tests.soap.receiver import Receiver, receiving
 from tests.soap.test_asynchronous import (
     asking,
     header_of,
@@ -21,6 +21,7 @@ from tests.soap.test_asynchronous import (
     with_id,
 )
 from tests.soap.wire import take_apart
+from tests.waiting import until
 
 
 @pytest.fixture

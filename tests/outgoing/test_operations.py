@@ -9,15 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from tests.databases import Databases
-from tests.outgoing.conftest import (
-    Target,
-    dispatching,
-    ids,
-    is_empty,
-    numbered,
-    put,
-    until,
-)
+from tests.outgoing.conftest import Target, dispatching, ids, is_empty, numbered, put
+from tests.waiting import PATIENCE, until
 from xds.__main__ import main
 from xds.database.access import Database
 from xds.outgoing import operations
@@ -138,12 +131,12 @@ def test_what_follows_a_message_dropped_while_it_is_sent_is_sent(
 
     def wait(_: Delivery) -> None:
         arrived.set()
-        released.wait(20)
+        released.wait(PATIENCE)
 
     target = Target(wait)
     put(database, *numbered("a", [0]))
     with dispatching(database, target.channel()):
-        arrived.wait(20)
+        arrived.wait(PATIENCE)
         queue(url, "drop", "--target", "a")
         put(database, *numbered("a", [1]))
         released.set()

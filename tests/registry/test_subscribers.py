@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
 
 import pytest
 from sqlalchemy import Connection, select, update
 from structlog.testing import capture_logs
 
 from tests.databases import Databases
+from tests.waiting import PATIENCE, until
 from xds.database.access import Database
 from xds.metadata import datatypes
 from xds.outgoing.delivery import NewDelivery
@@ -21,8 +21,6 @@ from xds.outgoing.tables import delivery
 from xds.registry import events, subscribers
 from xds.registry.events import Event, NewEvent
 from xds.registry.subscribers import EventReader, Reaction, Subscriber, subscriber
-
-SECONDS: Final = 30.0
 
 
 @pytest.fixture
@@ -93,13 +91,6 @@ def reacted(database: Database) -> list[str]:
         return list(connection.scalars(select(delivery.c.id).order_by(delivery.c.pk)))
 
 
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def test_several_processes_react_to_each_event_once_and_in_order(database: Database) -> None:
     readers = [Reader(database) for _ in range(3)]
 
@@ -150,7 +141,7 @@ def test_events_gather_while_a_subscriber_rests(database: Database) -> None:
     unhurried = Reader(database, lambda found: batches.append(len(found)))
     with database.write() as connection:
         happen(connection)
-    with reading(database, replace(unhurried.subscriber(), rest_seconds=2 * SECONDS)):
+    with reading(database, replace(unhurried.subscriber(), rest_seconds=2 * PATIENCE)):
         until(lambda: len(unhurried.committed) == 1)
         for _ in range(20):
             with database.write() as connection:
@@ -211,12 +202,12 @@ def test_an_event_whose_commit_is_late_is_not_skipped(database: Database) -> Non
         with database.write() as connection:
             happen(connection)
             has_number.set()
-            may_commit.wait(10)
+            may_commit.wait(PATIENCE)
 
     thread = threading.Thread(target=late)
     with reading(database, Reader(database).subscriber()):
         thread.start()
-        has_number.wait(10)
+        has_number.wait(PATIENCE)
         with database.write() as connection:
             happen(connection)
         time.sleep(0.3)
@@ -288,13 +279,13 @@ def test_a_process_that_has_lost_its_lease_writes_nothing(database: Database) ->
 
     def before(_: Sequence[Event]) -> None:
         stands_still.set()
-        goes_on.wait(20)
+        goes_on.wait(PATIENCE)
 
     slow, quick = Reader(database, before), Reader(database)
     with database.write() as connection:
         happen(connection, 2)
     with reading(database, slow.subscriber()):
-        stands_still.wait(10)
+        stands_still.wait(PATIENCE)
         with database.write() as connection:  # as when it has stood still for long
             connection.execute(update(subscriber).values(until=0))
         with reading(database, quick.subscriber()):

@@ -1,7 +1,6 @@
 """What audit has of users: who was let in, who was not, and who was denied (ITI TF-2 3.40.4.2)."""
 
 import json
-import time
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
@@ -13,24 +12,23 @@ from tests.serving import Server
 from tests.soap.messages import ITI18, new_case, with_header
 from tests.soap.wire import SUCCESS, post
 from tests.vouching import ISSUER, TOKEN_ISSUER, Asserted, claims, security, signed, token
+from tests.waiting import until
 from xds.__main__ import main
 
 SEARCH: Final = "/DocumentReference?patient.identifier=urn:oid:2.999.1.1|T1&status=current"
-_SECONDS: Final = 10
 
 
 def recorded(server: Server, *wanted: str, said: str = "") -> dict[str, Any]:
     """Wait until `xds audit` finds a record that says something, and return the newest."""
     where = ["--data", str(server.data), "--database", server.database, "--format", "json"]
-    until = time.monotonic() + _SECONDS
-    while time.monotonic() < until:
+
+    def told() -> list[dict[str, Any]]:
         found = CliRunner().invoke(main, ["audit", *where, *wanted])
         assert found.exit_code == 0, found.output
-        for one in map(json.loads, found.output.splitlines()):
-            if said in one.get("description", ""):
-                return dict(one)
-        time.sleep(0.1)
-    raise AssertionError(f"nothing is recorded of {wanted}")
+        lines = map(json.loads, found.output.splitlines())
+        return [dict(one) for one in lines if said in one.get("description", "")]
+
+    return until(told)[0]
 
 
 def failed(server: Server, transaction: str, since: str, said: str) -> dict[str, Any]:

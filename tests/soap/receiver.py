@@ -1,14 +1,14 @@
 """An HTTP server of the tests that takes answers of an asynchronous exchange, or refuses to."""
 
 import threading
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
-from tests.soap.wire import SECONDS, Answer, Raw, take_apart
+from tests.soap.wire import Answer, Raw, take_apart
+from tests.waiting import PATIENCE
 
 TAKEN: Final = 202
 
@@ -70,7 +70,7 @@ class Receiver:
     def wait_for(self, path: str, number: int = 1) -> list[Raw]:
         """Wait until so much has come, and return it."""
         with self._arrival:
-            assert self._arrival.wait_for(lambda: len(self._came[path]) >= number, SECONDS), path
+            assert self._arrival.wait_for(lambda: len(self._came[path]) >= number, PATIENCE), path
             return list(self._came[path])
 
     def answer(self, path: str) -> Answer:
@@ -99,14 +99,6 @@ def receiving(port: int = 0) -> Iterator[Receiver]:
     finally:
         receiver.stop()
         thread.join()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:

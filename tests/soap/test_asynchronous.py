@@ -35,7 +35,7 @@ from tests.soap.messages import (
     with_header,
     without_header,
 )
-from tests.soap.receiver import Receiver, receiving, until
+from tests.soap.receiver import Receiver, receiving
 from tests.soap.wire import (
     FAILURE,
     NS,
@@ -50,6 +50,7 @@ from tests.soap.wire import (
     retrieve,
     take_apart,
 )
+from tests.waiting import until
 from xds.database.access import Database
 from xds.outgoing import operations
 
