@@ -10,10 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from tests.waiting import PATIENCE
 from xds.commands import certs
 from xds.tls.authority import Authority, Issued
-
-SECONDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,4 +132,4 @@ def s_client(
 
 def run(command: list[str], send: str = "") -> subprocess.CompletedProcess[str]:
     """Run a program to its end."""
-    return subprocess.run(command, input=send, capture_output=True, text=True, timeout=SECONDS)
+    return subprocess.run(command, input=send, capture_output=True, text=True, timeout=PATIENCE)

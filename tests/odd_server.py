@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from tests.waiting import PATIENCE
 from xds.metadata import vocabulary as v
 
 SOAP = "application/soap+xml; charset=UTF-8"
@@ -82,7 +83,7 @@ def odd_server(*answers: bytes | None, closing: bool = False) -> Iterator[OddSer
         yield server
     finally:
         server.stop()
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 def _read(connection: int, file: BinaryIO) -> Request | None:

@@ -28,6 +28,7 @@ from typing import Final
 from uuid import uuid4
 
 from tests.ports import free_port
+from tests.waiting import PATIENCE
 
 PACKAGES: Final = "swift swift-proxy swift-account swift-container swift-object memcached"
 ACCESS_KEY: Final = "test:tester"
@@ -125,11 +126,11 @@ class Swift:
             f"{self.endpoint}/auth/v1.0",
             headers={"X-Auth-User": ACCESS_KEY, "X-Auth-Key": SECRET_KEY},
         )
-        with urllib.request.urlopen(asked, timeout=30) as granted:
+        with urllib.request.urlopen(asked, timeout=PATIENCE) as granted:
             url, token = granted.headers["X-Storage-Url"], granted.headers["X-Auth-Token"]
         given = {"X-Auth-Token": token, **headers}
         request = urllib.request.Request(f"{url}/{name}", method=method, headers=given)
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             body: bytes = answer.read()
             return body
 

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from tests.ports import free_port
 from tests.serving import Server, serving
 from tests.vouching import claims, token, vouching
+from tests.waiting import PATIENCE
 from xds.__main__ import main
 
 ROOT = Path(__file__).parents[1]
@@ -55,7 +56,7 @@ def python(heading: str, server: Server, folder: Path) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -96,7 +97,7 @@ def test_curl(example: Server, tmp_path: Path) -> None:
     for command in [*fhir.splitlines(), *soap.splitlines()]:
         text = here(command, example).replace("-o report", f"-o {tmp_path}/report")
         done = subprocess.run(
-            ["bash", "-c", text], cwd=ROOT, capture_output=True, text=True, timeout=60
+            ["bash", "-c", text], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE
         )
         assert done.returncode == 0, done.stderr
         answers.append(done.stdout)
@@ -144,7 +145,7 @@ def shown(script: str, port: int, folder: Path) -> str:
             [CHROMIUM or "", *FLAGS, f"--user-data-dir={folder}/profile", f"{origin}/index.html"],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
         )
     return ran.stdout
 

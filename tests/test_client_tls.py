@@ -12,6 +12,7 @@ from socket import create_server
 import pytest
 
 from tests.odd_server import envelope, http, query_response
+from tests.waiting import PATIENCE
 from xds.client import DocumentConsumer, Settings, TransportFailed, tls_context
 
 PATIENT = "P0001^^^&2.999.1.1&ISO"
@@ -54,7 +55,7 @@ def tls_port(certificate: Path) -> Iterator[int]:
         thread.start()
         yield listening.getsockname()[1]
         listening.shutdown(2)
-    thread.join(10)
+    thread.join(PATIENCE)
 
 
 def test_tls_is_verified(certificate: Path, tls_port: int) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from bench import machine
 from tests.databases import Databases
 from tests.postgresql import OwnPostgreSQL, own_postgresql
+from tests.waiting import PATIENCE
 from xds.database.access import Database, announce, retried
 from xds.database.errors import CommitUnknown, DatabaseConflict, DatabaseUnavailable
 from xds.database.locks import Locks
@@ -188,7 +189,7 @@ def test_transactions_that_wait_for_each_other_are_a_conflict(server: Database) 
                 query = "UPDATE patient SET survivor = NULL WHERE patient_id = :one"
                 connection.execute(text(query), {"one": one})
                 if one == first:
-                    reached.wait(10)
+                    reached.wait(PATIENCE)
 
     with ThreadPoolExecutor(2) as threads:
         updating = [threads.submit(update, *both) for both in ((A, B), (B, A))]
@@ -285,11 +286,11 @@ def test_of_two_who_wait_for_row_and_lock_one_has_a_conflict(server: Database) -
     def add_under_a_lock(has_lock: Event, has_row: Event) -> None:
         with server.write(exclusive("a")) as connection:
             has_lock.set()
-            assert has_row.wait(10)
+            assert has_row.wait(PATIENCE)
             add(connection, A)
 
     def add_and_lock(has_lock: Event, has_row: Event) -> None:
-        assert has_lock.wait(10)
+        assert has_lock.wait(PATIENCE)
         with server.write() as connection:
             add(connection, A)
             has_row.set()

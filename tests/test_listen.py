@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE
 from xds.commands.client.listen import described
 from xds.hl7v2.mllp_client import MllpAddress, MllpConnection
 
@@ -108,7 +109,7 @@ def listening(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
 def post(url: str, content_type: str, body: bytes) -> tuple[int, bytes]:
     request = urllib.request.Request(url, body, {"Content-Type": content_type}, method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -118,7 +119,7 @@ def test_notifications_are_answered_and_shown_as_they_come() -> None:
     with listening("--count", "2") as (url, process):
         assert post(f"{url}any", "application/soap+xml", NOTIFY.encode()) == (202, b"")
         assert post(url, "application/fhir+json", json.dumps(EVENT).encode()) == (200, b"")
-        shown, _ = process.communicate(timeout=20)
+        shown, _ = process.communicate(timeout=PATIENCE)
     lines = shown.splitlines()
     assert re.fullmatch(r"\d\d:\d\d:\d\d POST /any answered 202", lines[0])
     assert [line.removeprefix("    ") for line in lines[5:]] == SHOWN_EVENT
@@ -128,7 +129,7 @@ def test_notifications_are_answered_and_shown_as_they_come() -> None:
 def test_it_answers_as_it_is_told() -> None:
     with listening("--answer", "503", "--count", "1") as (url, process):
         assert post(url, "application/fhir+json", b"") == (503, b"")
-        shown, _ = process.communicate(timeout=20)
+        shown, _ = process.communicate(timeout=PATIENCE)
     assert "answered 503\n    a notification without content\n" in shown
 
 
@@ -145,7 +146,7 @@ def test_messages_are_acknowledged_and_shown_by_the_names_of_their_fields() -> N
         assert b"\rMSA|AA|C-1" in answer
         status, answer = post(url, "application/hl7-v2+er7", MESSAGE.read_bytes())
         assert (status, b"\rMSA|AA|C-1" in answer) == (200, True)
-        shown, _ = process.communicate(timeout=20)
+        shown, _ = process.communicate(timeout=PATIENCE)
     by_mllp, _, by_http = shown.partition(" POST / answered AA\n")
     assert " MLLP answered AA\n    HL7 v2 2.5.1 ORU^R01^ORU_R01, " in by_mllp
     assert "      PID-5 name: Testcase^Anna\n" in by_mllp
@@ -156,6 +157,6 @@ def test_messages_are_acknowledged_and_shown_by_the_names_of_their_fields() -> N
 def test_a_message_is_refused_as_it_is_told() -> None:
     with listening("--acknowledge", "AE", "--raw", "--count", "1") as (url, process):
         _, answer = post(url, "application/hl7-v2+er7", MESSAGE.read_bytes())
-        shown, _ = process.communicate(timeout=20)
+        shown, _ = process.communicate(timeout=PATIENCE)
     assert b"\rMSA|AE|C-1" in answer
     assert "\nMSH|^~\\&|LABSYS|" in shown

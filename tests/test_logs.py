@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import structlog
 
+from tests.waiting import PATIENCE
 from xds import logs
 
 PATIENT = "Müller^Anna"
@@ -127,7 +128,7 @@ def test_lines_of_many_processes_stay_whole(tmp_path: Path) -> None:
     )
     with (tmp_path / "log").open("ab") as log:
         running = [subprocess.Popen([sys.executable, "-c", program], stderr=log) for _ in range(3)]
-        assert [process.wait(30) for process in running] == [0, 0, 0]
+        assert [process.wait(PATIENCE) for process in running] == [0, 0, 0]
     lines = (tmp_path / "log").read_text().splitlines()
     assert len([json.loads(line) for line in lines]) == 600
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from tests.databases import Databases
 from tests.hl7v2.wire import cx
 from tests.serving import Server, serving
+from tests.waiting import PATIENCE
 from xds.client import DocumentConsumer, TransactionRefused
 from xds.database.errors import DatabaseUnavailable
 from xds.errors import RequestRefused
@@ -31,7 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> It
 
 
 def metrics(server: Server) -> dict[str, float]:
-    with urllib.request.urlopen(f"{server.url}/metrics", timeout=20) as answer:
+    with urllib.request.urlopen(f"{server.url}/metrics", timeout=PATIENCE) as answer:
         assert answer.headers["Content-Type"].startswith("text/plain; version=")
         lines = answer.read().decode().splitlines()
     return {k: float(v) for k, v in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
@@ -53,7 +54,7 @@ def test_transactions_are_counted_by_what_became_of_them(server: Server) -> None
 
 def test_what_clients_send_is_no_label(server: Server) -> None:
     with pytest.raises(OSError, match="404"):
-        urllib.request.urlopen(f"{server.url}/METRICS2/METRICS3?METRICS4", timeout=20)
+        urllib.request.urlopen(f"{server.url}/METRICS2/METRICS3?METRICS4", timeout=PATIENCE)
     told = metrics(server)
     assert told['xds_http_responses_total{place="other",status="404"}'] >= 1
     assert not re.search("METRICS[0-9]", " ".join(told))

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.waiting import PATIENCE
 from xds.errors import FailureKind, kind_of
 from xds.one_at_a_time import OneAtATime, TooBusy
 
@@ -32,12 +33,12 @@ def test_no_more_than_so_many_wait() -> None:
 
     def wait() -> str:
         begun.set()
-        assert end.wait(30)
+        assert end.wait(PATIENCE)
         return "done"
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(work, wait)
-        assert begun.wait(30)
+        assert begun.wait(PATIENCE)
         second = pool.submit(work, lambda: "done")
         while work.count < 2:
             pass

@@ -18,6 +18,7 @@ import pytest
 from tests.ports import free_port
 from tests.postgresql import QUICK, own_postgresql
 from tests.serving import START_SECONDS, STOP_SECONDS
+from tests.waiting import PATIENCE
 from xds.config import load
 
 ROOT = Path(__file__).parents[1]
@@ -65,7 +66,7 @@ class Walk:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
         )
         assert done.returncode == code, (command, done.stdout, done.stderr)
         return done.stdout
@@ -151,7 +152,7 @@ def _feed(walk: Walk) -> None:
     (python,) = blocks("The patient feed")
     assert len(python.splitlines()) == 5
     done = subprocess.run(
-        [sys.executable, "-c", walk.said(python)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", walk.said(python)], capture_output=True, text=True, timeout=PATIENCE
     )
     assert "MSA|AA|1" in done.stdout, done.stderr
 

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.pool import QueuePool
 
 from tests.ports import free_port
+from tests.waiting import PATIENCE
 from xds import app
 from xds.__main__ import main
 from xds.affinity_domain import AffinityDomain
@@ -120,7 +121,7 @@ def test_a_database_that_cannot_be_served_is_one_line(tmp_path: Path) -> None:
         [sys.executable, "-m", "xds", "serve", *options, "--log-format", "json"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert done.returncode == 1
     lines = [json.loads(line) for line in done.stderr.splitlines()]

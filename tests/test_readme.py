@@ -16,12 +16,12 @@ import pytest
 
 from tests.ports import free_port
 from tests.serving import serving
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 SECTION = (ROOT / "README.md").read_text().partition("## Messages in three commands\n")[2]
 SECTION = SECTION.partition("\n## ")[0]
 PROGRAM = f"{shlex.quote(sys.executable)} -m xds"
-SECONDS = 60
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_report_comes_is_found_and_goes_out(addresses: dict[str, str]) -> None
     def run(command: str) -> str:
         done = subprocess.run(
             shlex.split(here(command)),
-            cwd=ROOT, env=environment, capture_output=True, text=True, timeout=SECONDS,
+            cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -71,9 +71,9 @@ def test_a_report_comes_is_found_and_goes_out(addresses: dict[str, str]) -> None
             assert " AA taken, message C-1" in run(send)
             assert "Biopsy report" in run(find)
             (url,) = re.findall(r"'(http\S+)'", here(read))
-            with urllib.request.urlopen(url, timeout=SECONDS) as answer:
+            with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
                 assert b'"title": "Biopsy report"' in answer.read()
-            shown, _ = receiver.communicate(timeout=SECONDS)
+            shown, _ = receiver.communicate(timeout=PATIENCE)
         finally:
             receiver.kill()
     assert "MSH-9 message type: MDM^T02" in shown

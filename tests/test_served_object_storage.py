@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from tests.s3_server import S3, Swift
 from tests.serving import Server, serving
+from tests.waiting import PATIENCE
 from xds.__main__ import main
 from xds.affinity_domain import AffinityDomain
 from xds.client import (
@@ -95,7 +96,7 @@ def errors_of(refused: pytest.ExceptionInfo[TransactionRefused]) -> list[str]:
 
 def is_ready(server: Server) -> bool:
     """Ask the server whether it is ready."""
-    connection = http.client.HTTPConnection(server.host, server.port, timeout=20)
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)
     try:
         connection.request("GET", "/health/ready")
         return connection.getresponse().status == http.client.OK

@@ -13,6 +13,7 @@ from tests.databases import Databases
 from tests.serving import Server, serving
 from tests.soap.messages import REPOSITORY, SIMPLE, Case, new_case
 from tests.soap.wire import FAILURE, NS, SUCCESS, provide
+from tests.waiting import PATIENCE
 from xds.client import (
     Content,
     DocumentConsumer,
@@ -88,7 +89,7 @@ def test_every_file_of_the_contract_is_reachable(server: Server, path: str) -> N
         if url in seen:
             continue
         seen.add(url)
-        with urlopen(url, timeout=10) as answer:
+        with urlopen(url, timeout=PATIENCE) as answer:
             root = etree.fromstring(answer.read())
         locations = root.xpath("//@schemaLocation[not(contains(., ' '))]")
         pending += [urljoin(url, location) for location in locations]

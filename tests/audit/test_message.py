@@ -11,6 +11,7 @@ import pytest
 from lxml import etree
 
 from tests.reference import REFERENCE
+from tests.waiting import PATIENCE
 from xds.audit import trail
 from xds.audit import vocabulary as av
 from xds.audit.message import AuditSource, render
@@ -207,7 +208,7 @@ def test_an_attempt_that_was_refused_before_was_not_sent(tmp_path: Path) -> None
 def test_a_record_that_fits_no_datagram_is_cut_off_and_holds_up_no_other() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
-        receiver.settimeout(10)
+        receiver.settimeout(PATIENCE)
         url = f"udp://127.0.0.1:{receiver.getsockname()[1]}"
         sender = Sender(SyslogTarget.parse(url), ssl.create_default_context)
         sender.send([b"x" * 100_000, b"next"])

@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from lxml import html
 
+from tests.waiting import PATIENCE
 from xds.accounts.accounts import Accounts
 from xds.accounts.roles import ConsoleRole
 from xds.database.access import Database
@@ -106,7 +107,7 @@ class ConsoleBrowser:
         told = {"Accept-Encoding": "gzip", **(headers or {})}
         if self.cookies:
             told["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=60)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)
         try:
             connection.request(method, url, body, told)
             answer = connection.getresponse()

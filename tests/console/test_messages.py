@@ -9,13 +9,14 @@ from tests.console.recorded import await_records
 from tests.console.test_documents import search
 from tests.messaging.senders import mdm, nhs_number, oru, report_number
 from tests.serving import Server
+from tests.waiting import PATIENCE
 
 People = dict[str, ConsoleBrowser]
 
 
 def send(server: Server, message: bytes) -> str:
     """Send a message by HTTP, and return its control id."""
-    connection = http.client.HTTPConnection(server.host, server.port, timeout=60)
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)
     try:
         headers = {"Content-Type": "application/hl7-v2+er7"}
         connection.request("POST", "/hl7v2", message, headers)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.serving import Server
+from tests.waiting import PATIENCE
 from xds.client import Content, DocumentSource, entry_of, new_oid, submission_of
 from xds.metadata.objects import DocumentEntry
 from xds.security.access import Access
 
-SECONDS = 20
 ANYONE = Access(transaction="any")
 FHIR_JSON = "application/fhir+json"
 FHIR_XML = "application/fhir+xml"
@@ -46,7 +46,7 @@ def ask(
     body: bytes | Iterable[bytes] | None = None,
 ) -> Reply:
     """Send a request to a path below the base; a body in pieces is sent chunked."""
-    connection = http.client.HTTPConnection(server.host, server.port, timeout=SECONDS)
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)
     try:
         connection.request(
             method,

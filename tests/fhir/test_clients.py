@@ -18,6 +18,7 @@ from fhirpy.base.exceptions import OperationOutcome, ResourceNotFound
 from tests.fhir.node import node, node_packages
 from tests.fhir.story import Story
 from tests.serving import Server
+from tests.waiting import PATIENCE
 
 DOCUMENTS = (b"BRCA1: no variant found", b"BRCA2: one variant found")
 
@@ -51,7 +52,8 @@ def test_fhirpy(server: Server) -> None:
 
     read = client.reference("DocumentReference", found[0]["id"]).to_resource()
     assert read["content"] == found[0]["content"]
-    retrieved = [requests.get(one["content"][0]["attachment"]["url"], timeout=10) for one in found]
+    urls = [one["content"][0]["attachment"]["url"] for one in found]
+    retrieved = [requests.get(url, timeout=PATIENCE) for url in urls]
     assert sorted(one.content for one in retrieved) == sorted(DOCUMENTS)
 
     subject = client.reference(reference=found[0]["subject"]["reference"]).to_resource()
@@ -107,7 +109,7 @@ def test_fhir_kit_client(server: Server) -> None:
         input=json.dumps({"bundle": story.bundle(*DOCUMENTS), "token": story.token}),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr

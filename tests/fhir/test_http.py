@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from tests.fhir.asked import FHIR_JSON, FHIR_XML, Reply, ask
 from tests.serving import Server, serving
+from tests.waiting import PATIENCE
 from xds.config import Config
 from xds.fhir.http import requests
 from xds.fhir.interactions import OWN, Interaction, answered
@@ -343,7 +344,7 @@ def test_a_chunked_body_is_read(small: Server) -> None:
 
 
 def test_a_long_body_is_not_asked_for(small: Server) -> None:
-    with socket.create_connection((small.host, small.port), timeout=20) as connection:
+    with socket.create_connection((small.host, small.port), timeout=PATIENCE) as connection:
         connection.sendall(
             b"POST /fhir HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n"
             b"Expect: 100-continue\r\n\r\n"

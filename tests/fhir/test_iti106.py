@@ -26,6 +26,7 @@ from tests.fhir.genomics import (
     parameters,
 )
 from tests.serving import serving
+from tests.waiting import PATIENCE
 from xds.content import fhir_document as documents
 from xds.fhir.exchange import Answer, Call
 from xds.fhir.facade import Facade
@@ -499,7 +500,7 @@ def post(url: str, resource: Resource) -> tuple[int, Resource, str | None]:
         headers={"Content-Type": FHIR_JSON, "Accept": FHIR_JSON},
     )
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return answer.status, plain_json.load(answer), answer.headers["Location"]
     except urllib.error.HTTPError as error:
         return error.code, plain_json.load(error), None
@@ -513,7 +514,7 @@ def test_through_the_wire(tmp_path: Path) -> None:
         status, found, location = post(server.url, parameters(binary(CDA)))
         assert (status, found["resourceType"]) == (200, "Parameters")
         assert location is not None
-        with urllib.request.urlopen(location, timeout=30) as answer:
+        with urllib.request.urlopen(location, timeout=PATIENCE) as answer:
             read = plain_json.load(answer)
         assert read["masterIdentifier"]["value"] == "GLH-2026-118802"
         with urllib.request.urlopen(read["content"][0]["attachment"]["url"]) as answer:

@@ -12,6 +12,7 @@ import pytest
 from tests.databases import Databases
 from tests.fhir.searched import entry, matches, opened
 from tests.serving import Server
+from tests.waiting import PATIENCE
 
 PATIENT = "wired^^^&2.999.1.1&ISO"
 SYSTEM = "urn:oid:2.999.1.1"
@@ -35,7 +36,7 @@ def answered(
 ) -> tuple[int, Message, bytes]:
     request = urllib.request.Request(url, data, dict(headers or {}))
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
         with error:

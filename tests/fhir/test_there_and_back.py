@@ -14,6 +14,7 @@ from tests.fhir.asked import ask
 from tests.fhir.story import Story
 from tests.registry.wire import World
 from tests.serving import Server, serving
+from tests.waiting import PATIENCE
 from xds.client import Content, DocumentConsumer, DocumentSource
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, MetadataObject
@@ -41,7 +42,7 @@ def found(server: Server, resource_type: str, token: str) -> list[dict[str, Any]
 def bytes_at(url: str) -> bytes:
     """Retrieve a document (ITI-68)."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=20)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=PATIENCE)
     try:
         connection.request("GET", parts.path)
         return connection.getresponse().read()

@@ -12,6 +12,7 @@ import pytest
 from tests.fhir.asked import FHIR_JSON, Reply, ask
 from tests.fhir.updated import Published, history_of, published, replacing, setting
 from tests.serving import Server
+from tests.waiting import PATIENCE
 from xds.client import (
     DocumentAdministrator,
     DocumentConsumer,
@@ -36,7 +37,7 @@ def race() -> Iterator[Race]:
     barrier = Barrier(2)
 
     def run(one: Racer) -> Any:
-        barrier.wait(timeout=30)
+        barrier.wait(timeout=PATIENCE)
         return one()
 
     with ThreadPoolExecutor(2) as threads:

@@ -14,6 +14,7 @@ from tests.fhir import generated
 from tests.fhir.examples import OFFICIAL, canonical, official
 from tests.fhir.node import node, node_packages
 from tests.reference import FHIR, needs
+from tests.waiting import PATIENCE
 from xds.fhir.r4 import json as fhir_json
 from xds.fhir.r4 import xml
 from xds.fhir.r4.json import DEEPEST, Decimal
@@ -402,7 +403,7 @@ def answers() -> Sequence[dict[str, Any]]:
         input="\n".join(json.dumps(one) for one in asked).encode(),
         env={**os.environ, "NODE_PATH": str(packages)},
         capture_output=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=True,
     )
     return [json.loads(line) for line in run.stdout.splitlines()]

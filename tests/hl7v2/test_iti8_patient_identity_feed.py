@@ -34,6 +34,7 @@ from tests.reference import MESSAGES, needs
 from tests.registry import wire
 from tests.registry.wire import World
 from tests.serving import Server, serving
+from tests.waiting import PATIENCE
 
 ROUNDS = 100
 ROOT = Path(__file__).resolve().parents[2]
@@ -495,11 +496,11 @@ def test_a_merge_against_a_submission_has_one_consistent_end(fed: FedServer) -> 
     with connected(fed.port) as sender, ThreadPoolExecutor(2) as threads:
 
         def submit(world: World) -> list[str]:
-            barrier.wait(10)
+            barrier.wait(PATIENCE)
             return submitted(fed.server, world)
 
         def unite(world: World) -> None:
-            barrier.wait(10)
+            barrier.wait(PATIENCE)
             merged(sender, world, 1, 2)
 
         for _ in range(ROUNDS):
@@ -575,7 +576,7 @@ def test_a_port_in_use_is_told(tmp_path: Path) -> None:
             env={"PYTHONPATH": str(ROOT), "XDS_DATA": str(tmp_path)},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE,
             check=False,
         )
     assert started.returncode == 1

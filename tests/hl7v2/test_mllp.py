@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.hl7v2.wire import END, START, Sender, connected
+from tests.waiting import PATIENCE
 from xds.hl7v2 import mllp
 from xds.hl7v2.mllp import Decoder, Intolerable, MllpLimits
 
@@ -107,7 +108,7 @@ def served(
             yield server, listening.getsockname()[1]
         finally:
             server.stop()
-            thread.join(5)
+            thread.join(PATIENCE)
         assert not thread.is_alive()
 
 
@@ -170,10 +171,10 @@ def test_a_message_that_drips_in_is_given_up() -> None:
         began = time.monotonic()
         sender.send(START)
         with suppress(ConnectionError):
-            while time.monotonic() < began + 15:
+            while time.monotonic() < began + PATIENCE:
                 sender.send(b"x")
                 time.sleep(0.1)
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < PATIENCE
 
 
 def test_what_is_too_large_ends_its_connection_only(port: int) -> None:
@@ -195,7 +196,7 @@ def test_more_connections_than_allowed_wait_their_turn(port: int) -> None:
         with pytest.raises(TimeoutError):
             senders[3].socket.recv(1)
         senders[0].socket.shutdown(socket.SHUT_RDWR)
-        senders[3].socket.settimeout(5)
+        senders[3].socket.settimeout(PATIENCE)
         assert senders[3].socket.recv(9) == START + b"ba" + END
     finally:
         for sender in senders:
@@ -209,14 +210,14 @@ def test_a_stop_lets_the_message_under_way_be_answered() -> None:
     def slow(message: bytes) -> bytes:
         if message == b"slow":
             begun.set()
-            go_on.wait(5)
+            go_on.wait(PATIENCE)
         return message
 
     with served(slow) as (server, port), connected(port) as busy, connected(port) as idle:
         idle.post(b"quick")
         assert idle.read() == b"quick"
         busy.post(b"slow")
-        assert begun.wait(5)
+        assert begun.wait(PATIENCE)
         server.stop()
         assert idle.read() == b""
         go_on.set()
@@ -235,4 +236,4 @@ def test_another_process_may_go_on_listening_after_a_stop() -> None:
                 sender.post(b"a")
                 assert sender.read() == b"a"
             server.stop()
-            thread.join(5)
+            thread.join(PATIENCE)

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from tests.waiting import PATIENCE
 from xds.hl7v2.mllp import END, START
 from xds.hl7v2.mllp_client import MllpAddress, MllpConnection, NoAnswer
 
@@ -82,7 +83,7 @@ def test_a_connection_that_was_closed_or_has_a_stale_answer_is_not_open() -> Non
 
     with _receiver(too_much) as connection:
         assert connection.exchange([b"a"]) == b"one"
-        assert sent.wait(5)
+        assert sent.wait(PATIENCE)
         assert not connection.is_open
 
 
@@ -104,7 +105,7 @@ def _receiver(behaviour: Behaviour) -> Iterator[MllpConnection]:
             yield connection
         finally:
             connection.close()
-            thread.join(5)
+            thread.join(PATIENCE)
 
 
 def _frame(peer: socket.socket) -> bytes:

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-SECONDS: Final = 20
+from tests.waiting import PATIENCE
+
 START, END = b"\x0b", b"\x1c\x0d"
 DOMAIN: Final = "2.999.1.1"
 
@@ -100,7 +101,7 @@ class Sender:
     """One MLLP connection."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
         self._reader = self.socket.makefile("rb")
 
     def send(self, data: bytes) -> None:

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from tests.soap.wire import SECONDS
+from tests.waiting import PATIENCE
 from xds.config import Config
 from xds.http.granian_worker import NO_TLS, HttpSettings
 from xds.http.service import Service
@@ -25,6 +25,6 @@ def test_a_worker_that_is_told_to_stop_while_it_starts_stops(is_early: bool) -> 
     serving.start()
     if not is_early:
         service.stop()
-    serving.join(SECONDS)
+    serving.join(PATIENCE)
     assert not serving.is_alive()
     listening.detach()  # the server has closed it

@@ -3,6 +3,7 @@
 import queue
 import threading
 
+from tests.waiting import PATIENCE
 from xds.http.threads import Threads
 from xds.parsing import parse
 
@@ -16,10 +17,10 @@ def test_a_thread_that_has_parsed_much_is_replaced() -> None:
 
     for job in (look, look, lambda: parse(b"<a>" + b" " * (1 << 20) + b"</a>") and None, look):
         threads.put(job)
-    first, second, after = (seen.get(timeout=10) for _ in range(3))
+    first, second, after = (seen.get(timeout=PATIENCE) for _ in range(3))
     assert first is second
     assert after is not first
-    first.join(10)
+    first.join(PATIENCE)
     assert not first.is_alive()
 
 
@@ -28,4 +29,4 @@ def test_a_job_that_fails_does_not_end_its_thread() -> None:
     seen: queue.SimpleQueue[bool] = queue.SimpleQueue()
     threads.put(lambda: 1 / 0)  # type: ignore[arg-type]
     threads.put(lambda: seen.put(True))
-    assert seen.get(timeout=10)
+    assert seen.get(timeout=PATIENCE)

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
 from tests.messaging.receiver import acknowledgement
+from tests.waiting import PATIENCE
 
 _ER7: Final = "application/hl7-v2+er7"
 
@@ -58,7 +59,7 @@ class HttpReceiver:
             self._arrival.notify_all()
         return answer
 
-    def wait_for(self, number: int, holding: str, seconds: float = 20.0) -> list[bytes]:
+    def wait_for(self, number: int, holding: str, seconds: float = PATIENCE) -> list[bytes]:
         """Return the messages that hold a text once there are so many."""
 
         def found() -> list[bytes]:

@@ -47,6 +47,7 @@ from tests.messaging.receiver import MllpReceiver, receiving
 from tests.messaging.senders import NHS, mdm, nhs_number, pdf, report_number
 from tests.ports import free_port
 from tests.serving import Server, serving
+from tests.waiting import PATIENCE
 from xds.__main__ import main
 from xds.client import DocumentConsumer
 from xds.database.access import Database
@@ -466,7 +467,7 @@ def test_09_what_is_cut_files_nothing(ward: Ward) -> None:
 
 @pytest.mark.slow
 def test_09_sixty_megabytes_and_twenty_thousand_results(ward: Ward) -> None:
-    ward.sender.socket.settimeout(120)  # a busy machine needs long to render 19,000 rows
+    ward.sender.socket.settimeout(PATIENCE)  # a busy machine needs long to render 19,000 rows
     content = pdf("large" * 12_000_000)
     assert ward.send(ward.oru(ed(content))) == ["AA"]
     assert ward.filed() == ([sha1(content)], [])

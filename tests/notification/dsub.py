@@ -16,6 +16,7 @@ from tests.test_schema_reference import (
     REFERENCE_SCHEMAS,
     official_schema,
 )
+from tests.waiting import PATIENCE
 from xds import schema_validation
 
 WSNT: Final = "{http://docs.oasis-open.org/wsn/b-2}"
@@ -174,7 +175,7 @@ def post(
     named = {"Content-Type": content_type, **headers}
     request = urllib.request.Request(url, message.encode(), named)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             reply = Reply(answer.status, answer.headers.get("Content-Type", ""), answer.read())
     except HTTPError as error:
         with error:

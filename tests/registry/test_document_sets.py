@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from tests.databases import Databases
 from tests.rounds import rounds
+from tests.waiting import PATIENCE
 from xds.client import new_oid
 from xds.database.access import Database
 from xds.errors import RegistryError, TransactionFailure
@@ -458,7 +459,7 @@ def race(
     registries = [replace(there.registry, database=one) for one in others]
 
     def run(act: Act, registry: DocumentRegistry) -> None:
-        barrier.wait(timeout=60)
+        barrier.wait(timeout=PATIENCE)
         act(replace(there, registry=registry))
 
     with ThreadPoolExecutor(2) as threads:

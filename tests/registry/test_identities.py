@@ -12,6 +12,7 @@ from sqlalchemy import Table, func, insert, select
 from tests.databases import Databases
 from tests.registry.wire import World
 from tests.rounds import rounds
+from tests.waiting import PATIENCE
 from xds.database.access import Database
 from xds.errors import TransactionFailure
 from xds.metadata import vocabulary as v
@@ -262,7 +263,7 @@ def test_merges_and_submissions_that_race_leave_nothing_behind(
             early, late = (0, number % 20) if number % 2 else (number % 20, 0)
 
             def submit(made: Submission = made, pause: int = early) -> bool:
-                barrier.wait(10)
+                barrier.wait(PATIENCE)
                 time.sleep(pause / 1_000)
                 try:
                     registry.register(made)
@@ -271,7 +272,7 @@ def test_merges_and_submissions_that_race_leave_nothing_behind(
                 return True
 
             def unite(one: str = one, two: str = two, pause: int = late) -> None:
-                barrier.wait(10)
+                barrier.wait(PATIENCE)
                 time.sleep(pause / 1_000)
                 identities.merge(subsumed=one, surviving=two)
 

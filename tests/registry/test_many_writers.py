@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from tests.databases import Databases
 from tests.registry.wire import World
+from tests.waiting import PATIENCE
 from xds.client import new_oid
 from xds.database.access import Database
 from xds.database.errors import DatabaseConflict
@@ -195,7 +196,7 @@ def test_a_new_patient_is_learnt_by_all_at_once(registries: list[DocumentRegistr
 
         def register(number: int, patient_id: str = patient_id, barrier: Barrier = barrier) -> None:
             made = submission(patient_id, entry(patient_id))
-            barrier.wait(10)
+            barrier.wait(PATIENCE)
             registries[number % 2].register(made)
 
         with ThreadPoolExecutor(WRITERS) as threads:

@@ -13,6 +13,7 @@ from tests.registry.violations import message
 from tests.registry.wire import Answer, World
 from tests.rounds import rounds
 from tests.serving import Server
+from tests.waiting import PATIENCE
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, SubmissionSet
 
@@ -32,7 +33,7 @@ def race(server: Server) -> Iterator[Race]:
     barrier = Barrier(RACERS)
 
     def run(one: etree._Element) -> Answer:
-        barrier.wait(timeout=30)
+        barrier.wait(timeout=PATIENCE)
         return wire.send(server, one)
 
     with ThreadPoolExecutor(RACERS) as threads:

@@ -17,6 +17,7 @@ from tests.databases import Databases
 from tests.registry import released
 from tests.registry.test_identities import submission
 from tests.registry.wire import World
+from tests.waiting import PATIENCE
 from xds.__main__ import main
 from xds.commands.maintenance.copy_database import import_tables
 from xds.database.access import Database
@@ -149,7 +150,7 @@ def test_several_may_migrate_at_once(empty: Database, tmp_path: Path, databases:
     barrier = Barrier(4)
 
     def migrate(database: Database) -> str | None:
-        barrier.wait(10)
+        barrier.wait(PATIENCE)
         return schema.migrate(database)[0]
 
     with ThreadPoolExecutor(4) as threads:

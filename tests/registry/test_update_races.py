@@ -12,6 +12,7 @@ from tests.registry import edits, wire
 from tests.registry.violations import message
 from tests.registry.wire import Answer, World
 from tests.serving import Server
+from tests.waiting import PATIENCE
 from xds.client import (
     Content,
     DocumentAdministrator,
@@ -45,7 +46,7 @@ def race(update_server: Server) -> Iterator[Race]:
     barrier = Barrier(2)
 
     def run(one: etree._Element) -> Answer:
-        barrier.wait(timeout=30)
+        barrier.wait(timeout=PATIENCE)
         return wire.send(update_server, one)
 
     with ThreadPoolExecutor(2) as threads:
@@ -175,13 +176,13 @@ def test_a_document_that_is_removed_is_retrieved_whole_or_not_at_all(
     ):
 
         def remove(request: DocumentRequest) -> None:
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=PATIENCE)
             administrator.remove_documents([request])
 
         for _ in range(ROUNDS):
             request = _provide_without_metadata(source, administrator)
             removal = threads.submit(remove, request)
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=PATIENCE)
             answers = [_retrieved(consumer, request)]
             while not removal.done():
                 answers.append(_retrieved(consumer, request))

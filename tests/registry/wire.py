@@ -17,6 +17,7 @@ from lxml import etree
 
 from tests.reference import REFERENCE
 from tests.serving import Server
+from tests.waiting import PATIENCE
 from xds import schema_validation
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
@@ -202,7 +203,7 @@ def envelope(action: str, body: str) -> bytes:
 def send(server: Server, message: etree._Element | bytes, actor: str = "registry") -> Answer:
     """Send a SOAP message to an actor and return its answer, which must be no fault."""
     data = message if isinstance(message, bytes) else etree.tostring(message)
-    connection = http.client.HTTPConnection(server.host, server.port, timeout=60)
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)
     try:
         headers = {"Content-Type": "application/soap+xml; charset=UTF-8"}
         connection.request("POST", f"/{actor}", data, headers)
@@ -231,7 +232,7 @@ def get(server: Server, path: str) -> bytes:
 def _asked(
     server: Server, method: str, path: str, data: bytes | None, headers: Mapping[str, str]
 ) -> bytes:
-    connection = http.client.HTTPConnection(server.host, server.port, timeout=60)
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)
     try:
         connection.request(method, path, data, headers)
         return connection.getresponse().read()

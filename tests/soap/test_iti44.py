@@ -13,6 +13,7 @@ from tests.reference import MESSAGES, REFERENCE, needs
 from tests.registry import wire
 from tests.registry.wire import World
 from tests.serving import Server, serving
+from tests.waiting import PATIENCE
 from xds import schema_validation
 from xds.metadata import vocabulary as v
 
@@ -90,7 +91,7 @@ def official() -> etree.XMLSchema | None:
 
 def post(server: Server, envelope: bytes) -> etree._Element:
     """Send an envelope, and return the acknowledgement, which must be valid."""
-    connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)
     connection.request("POST", "/registry", envelope, {"Content-Type": "application/soap+xml"})
     response = connection.getresponse()
     content = response.read()

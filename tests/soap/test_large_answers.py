@@ -11,6 +11,7 @@ from tests.registry import wire
 from tests.serving import Server
 from tests.soap.messages import ITI18, mtom_type, multipart, root_part
 from tests.soap.wire import post
+from tests.waiting import PATIENCE
 from xds.client import Content
 from xds.config import EXAMPLE_REPOSITORY
 from xds.metadata import vocabulary as v
@@ -47,7 +48,7 @@ def test_a_large_answer_is_whole_and_in_order(server: Server, query: bytes) -> N
 
 
 def test_it_has_no_length_beforehand(server: Server, query: bytes) -> None:
-    connection = http.client.HTTPConnection(server.host, server.port, timeout=60)
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)
     for _ in range(2):  # on one connection
         connection.request("POST", "/registry", query, {"Content-Type": "application/soap+xml"})
         response = connection.getresponse()

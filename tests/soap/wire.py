@@ -35,10 +35,8 @@ from tests.soap.messages import (
     root_part,
 )
 from tests.test_schema_reference import REFERENCE_SCHEMAS, official_schema
+from tests.waiting import PATIENCE
 from xds import schema_validation
-
-SECONDS: Final = 20
-"""Longer than any answer of these tests takes."""
 
 NS: Final = {
     "s": "http://www.w3.org/2003/05/soap-envelope",
@@ -89,7 +87,7 @@ class Connection:
 
     def __init__(self, server: Server, source: str = "") -> None:
         where, here = (server.host, server.port), (source, 0) if source else None
-        self.socket = socket.create_connection(where, timeout=SECONDS, source_address=here)
+        self.socket = socket.create_connection(where, timeout=PATIENCE, source_address=here)
         self._reader = _KeptOpen(socket.SocketIO(self.socket, "r"))
 
     def send(self, data: bytes) -> None:
