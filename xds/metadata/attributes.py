@@ -168,6 +168,9 @@ class SlotListAttribute(Attribute[tuple[str, ...]]):
         slot = slot_of(carrier, self.slot_name)
         return slot.values if slot is not None else ()
 
+    def texts(self, carrier: RegistryObject) -> tuple[str, ...]:
+        return self.read(carrier)
+
     def written(self, carrier: O, value: tuple[str, ...]) -> O:
         return _with_slot(carrier, self.slot_name, value)
 
@@ -196,6 +199,9 @@ class SlotAttribute(Attribute[str | None]):
     def texts(self, carrier: RegistryObject) -> tuple[str, ...]:
         value = self.read(carrier)
         return () if value is None else (value,)
+
+    def is_given(self, carrier: RegistryObject) -> bool:
+        return bool(self.read(carrier))
 
     def occurrences(self, carrier: RegistryObject) -> int:
         slot = slot_of(carrier, self.slot_name)
@@ -235,17 +241,18 @@ class IdentifierAttribute(Attribute[str | None]):
         super().__init__(tf_name, data_type, **more)
         self.scheme = scheme
 
-    def _identifiers(self, carrier: RegistryObject) -> list[ExternalIdentifier]:
-        return [e for e in carrier.external_identifiers if e.identificationScheme == self.scheme]
-
     def read(self, carrier: RegistryObject) -> str | None:
         for identifier in carrier.external_identifiers:
             if identifier.identificationScheme == self.scheme:
                 return identifier.value
         return None
 
+    def is_given(self, carrier: RegistryObject) -> bool:
+        return bool(self.read(carrier))
+
     def occurrences(self, carrier: RegistryObject) -> int:
-        return len(self._identifiers(carrier))
+        schemes = [e.identificationScheme for e in carrier.external_identifiers]
+        return schemes.count(self.scheme)
 
     def written(self, carrier: O, value: str | None) -> O:
         others = tuple(
@@ -278,10 +285,10 @@ class ClassificationAttribute(Attribute[T]):
         return [c for c in carrier.classifications if c.classificationScheme == self.scheme]
 
     def occurrences(self, carrier: RegistryObject) -> int:
-        return len(self.classifications(carrier))
+        return [c.classificationScheme for c in carrier.classifications].count(self.scheme)
 
     def is_given(self, carrier: RegistryObject) -> bool:
-        return bool(self.classifications(carrier))
+        return self.occurrences(carrier) > 0
 
     def _replaced(self, carrier: O, made: Iterator[Classification]) -> O:
         others = tuple(c for c in carrier.classifications if c.classificationScheme != self.scheme)

@@ -155,20 +155,27 @@ is_uuid: Final[Callable[[str], bool]] = methodcaller("startswith", "urn:uuid:")
 
 # --- reading -------------------------------------------------------------------------------------
 
+_tuple: Final = tuple.__new__
+"""Makes a tuple with names without the call of a function that names them."""
+
 
 def _slot(element: etree._Element) -> Slot:
     texts = [value.text for value in element[0]]  # of the ValueList, by the schema
+    given = element.items()
+    if len(given) == 1 and given[0][0] == "name":  # seldom more
+        return _tuple(Slot, (given[0][1].strip(), trimmed_values(texts), None))
     return Slot(element.get("name", "").strip(), trimmed_values(texts), element.get("slotType"))
 
 
 def _strings(element: etree._Element) -> tuple[LocalizedString, ...]:
-    return tuple(
-        [
-            LocalizedString(s.get("value", "").strip(), s.get(_LANG), s.get("charset"))
-            for s in element
-            if s.tag == _LOCALIZED_STRING
-        ]
-    )
+    return tuple([_string(s.items()) for s in element if s.tag == _LOCALIZED_STRING])
+
+
+def _string(given: list[tuple[str, str]]) -> LocalizedString:
+    if len(given) == 1 and given[0][0] == "value":
+        return _tuple(LocalizedString, (given[0][1].strip(), None, None))
+    named = dict(given)
+    return LocalizedString(named.get("value", "").strip(), named.get(_LANG), named.get("charset"))
 
 
 def _version(element: etree._Element) -> VersionInfo:
@@ -268,10 +275,10 @@ def read(element: etree._Element, kind: type[T]) -> T:
 
 def _with_attributes(form: _Form, given: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Return all fields of an object that has these XML attributes."""
-    fields = form.absent.copy()
+    fields, own, common = form.absent.copy(), form.own, form.common
     for name, value in given:
         text = value.strip()
-        if name in form.own or (text and name in form.common):
+        if name in own or (text and name in common):
             fields[name] = trimmed_value(text) if "^" in text else text
     return fields
 

@@ -1,7 +1,7 @@
 """Rules that need to know what is registered: identifiers, patients, relationships."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import is_uuid
@@ -96,7 +96,10 @@ def no_addendum_to_transformation(case: Case) -> Findings:
 def distinct_unique_ids(case: Case) -> Findings:
     """No uniqueId stands twice in one message."""
     bearers = case.patient_bearers
-    count = Counter(normal(thing.unique_id) for thing in bearers if thing.unique_id)
+    named = [normal(unique_id) for thing in bearers if (unique_id := thing.unique_id)]
+    if len(set(named)) == len(named):
+        return
+    count = Counter(named)
     for thing in bearers:
         if thing.unique_id and count.pop(normal(thing.unique_id), 0) > 1:
             reason = f"uniqueId {thing.unique_id} stands on several objects"
@@ -126,6 +129,11 @@ def _bearers(case: Case, thing: SubmissionSet | DocumentEntry | Folder) -> list[
     return [one for one in others if thing.lid is None or one.logical_id != thing.lid]
 
 
+def _of_known_documents(case: Case) -> Sequence[DocumentEntry]:
+    """Return the entries; none where no uniqueId of the submission is registered."""
+    return case.submission.document_entries if case.known.unique_ids else ()
+
+
 def _twins(case: Case, entry: DocumentEntry) -> list[RegisteredObject]:
     """Return the registered entries of the same document; none where one of them is withheld."""
     others = _bearers(case, entry)
@@ -136,7 +144,7 @@ def _twins(case: Case, entry: DocumentEntry) -> list[RegisteredObject]:
 
 def identical_hash(case: Case) -> Findings:
     """A document registered again under its uniqueId has the same hash."""
-    for entry in case.submission.document_entries:
+    for entry in _of_known_documents(case):
         hashes = {other.hash.lower() for other in _latest(_twins(case, entry)) if other.hash}
         if entry.hash and hashes - {entry.hash.lower()}:
             reason = f"uniqueId {entry.unique_id} is registered with another hash"
@@ -145,7 +153,7 @@ def identical_hash(case: Case) -> Findings:
 
 def identical_size(case: Case) -> Findings:
     """A document registered again under its uniqueId has the same size."""
-    for entry in case.submission.document_entries:
+    for entry in _of_known_documents(case):
         sizes = {other.size for other in _latest(_twins(case, entry)) if other.size is not None}
         if entry.size and entry.size.isdecimal() and sizes - {int(entry.size)}:
             reason = f"uniqueId {entry.unique_id} is registered with another size"
@@ -217,7 +225,7 @@ def patient_of_document(case: Case) -> Findings:
     Merged patients are one. Of the versions of an entry the latest tells the patient, since a link
     change (ITI-64) gives the document to another one.
     """
-    for entry in case.submission.document_entries:
+    for entry in _of_known_documents(case):
         patients = {other.patient_id for other in _latest(_twins(case, entry))}
         if entry.patient_id and patients - {entry.patient_id}:
             reason = (

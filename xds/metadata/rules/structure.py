@@ -51,8 +51,11 @@ def _references(case: Case) -> bool:
 
 def distinct_ids(case: Case) -> Findings:
     """No two objects share an id."""
-    count = Counter(thing.id for thing in case.submission.objects)
-    for thing in case.submission.objects:
+    objects = case.submission.objects
+    if len(case.submission.by_id) == len(objects):
+        return
+    count = Counter(thing.id for thing in objects)
+    for thing in objects:
         if count.pop(thing.id, 0) > 1:
             yield Finding(thing, "the id stands on several objects")
 
@@ -153,8 +156,8 @@ def submission_set_status(case: Case) -> Findings:
 def uuids_in_lower_case(case: Case) -> Findings:
     """An id that begins urn:uuid: is a UUID in lower case."""
     for thing in case.submission.objects:
-        for identifier in _identifiers(thing):
-            if is_uuid(identifier) and not _UUID.fullmatch(identifier):
+        for identifier in filter(is_uuid, _identifiers(thing)):
+            if not _UUID.fullmatch(identifier):
                 yield Finding(thing, f"{identifier} is not a UUID in lower case")
 
 
@@ -194,6 +197,9 @@ def slot_names(case: Case) -> Findings:
     out as any other extra metadata.
     """
     for thing in case.submission.objects:
+        names = {slot.name for slot in thing.slots}
+        if len(names) == len(thing.slots) and names <= _DECLARED_SLOTS.get(type(thing), _NONE):
+            continue
         count = Counter(slot.name for slot in thing.slots)
         for name, times in count.items():
             if times > 1:
@@ -203,7 +209,7 @@ def slot_names(case: Case) -> Findings:
 
 
 def _is_allowed(thing: RegistryObject, name: str) -> bool:
-    return name in _DECLARED_SLOTS.get(type(thing), ()) or _is_urn(name)
+    return name in _DECLARED_SLOTS.get(type(thing), _NONE) or _is_urn(name)
 
 
 def _is_urn(name: str) -> bool:
@@ -214,6 +220,7 @@ def _is_urn(name: str) -> bool:
     return True
 
 
+_NONE: frozenset[str] = frozenset()
 _DECLARED_SLOTS: Mapping[type[RegistryObject], frozenset[str]] = {
     kind: frozenset(
         attribute.slot_name

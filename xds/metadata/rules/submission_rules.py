@@ -5,8 +5,9 @@ them. It is a pure function from a :class:`~xds.metadata.rules.case.Case` to fin
 the TF error code and the section. All rules run, so that a submitter learns every error at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from xds.errors import (
@@ -158,8 +159,10 @@ SUBMISSION_RULES: Final[tuple[Rule, ...]] = (
 def violations(case: Case) -> list[RegistryError]:
     """Return every error of a submission, rule by rule; empty where it is lawful."""
     return [
-        rule.error_of(found)
-        for rule in SUBMISSION_RULES
-        if case.transaction in rule.transactions
-        for found in rule.check(case)
+        rule.error_of(found) for rule, check in _rules_of(case.transaction) for found in check(case)
     ]
+
+
+@cache
+def _rules_of(transaction: str) -> Sequence[tuple[Rule, Callable[[Case], Findings]]]:
+    return [(one, one.check) for one in SUBMISSION_RULES if transaction in one.transactions]
