@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 from xds import logs
 from xds.config import Config, load
@@ -15,7 +15,9 @@ from xds.security.proxies import KnownNodes, Proxies
 from xds.server import supervisor
 from xds.tls.options import networks
 
+SLOW: Final = "a slow answer is under way"
 _KEPT: list[bytes] = []
+_log: Final = logs.get_logger(__name__)
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -23,6 +25,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     answer = b""
     match environ["PATH_INFO"]:
         case "/slow":
+            _log.info(SLOW)
             time.sleep(0.7)
             answer = b"slow"
         case "/length":

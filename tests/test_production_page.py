@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +16,8 @@ import pytest
 
 from tests.ports import free_port
 from tests.postgresql import QUICK, own_postgresql
-from tests.serving import START_SECONDS, STOP_SECONDS
-from tests.waiting import PATIENCE
+from tests.serving import STOP_SECONDS
+from tests.waiting import PATIENCE, until
 from xds.config import load
 
 ROOT = Path(__file__).parents[1]
@@ -88,14 +87,16 @@ class Walk:
                 stderr=written,
             )
         try:
-            until = time.monotonic() + START_SECONDS
-            while b'"event": "ready"' not in log.read_bytes() and time.monotonic() < until:
-                assert process.poll() is None, log.read_text()
-                time.sleep(0.05)
+            until(lambda: _is_ready(process, log))
             yield log
         finally:
             process.terminate()
             process.wait(STOP_SECONDS)
+
+
+def _is_ready(process: subprocess.Popen[bytes], log: Path) -> bool:
+    assert process.poll() is None, log.read_text()
+    return b'"event": "ready"' in log.read_bytes()
 
 
 @pytest.mark.slow

@@ -146,7 +146,6 @@ def test_a_store_that_stops_is_told_and_loses_nothing(
     before = {stored.key for stored in store.list()}
     swift.stop()
     try:
-        began = time.monotonic()
         for bodies in ([(b"refused",)], [(b"refused",), (BLOCK,) * 10]):
             with pytest.raises(TransactionRefused) as refused:
                 provide(source, *bodies)
@@ -155,7 +154,6 @@ def test_a_store_that_stops_is_told_and_loses_nothing(
             retrieve(consumer, *acknowledged)
         assert errors_of(refused) == ["XDSRepositoryBusy"]
         assert not is_ready(bucket_server)
-        assert time.monotonic() - began < 20
         verified = run(bucket_server, place, "verify")
         assert verified.stderr.startswith("Error: The document store is not available: ")
     finally:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.servers.forks import forked
+from tests.small_server import SLOW
 from tests.waiting import PATIENCE, until
 
 ROOT = Path(__file__).parent.parent
@@ -33,6 +34,7 @@ class Served:
         self.process = forked("tests.small_server", options, os.environ, output, own_session=True)
         os.close(output)
         self._lines = open(told)  # noqa: SIM115
+        self._passed: list[dict[str, Any]] = []
 
     def told(self) -> str:
         """Wait for its end, and give all that it has said."""
@@ -42,11 +44,16 @@ class Served:
         return told
 
     def logged(self, event: str) -> dict[str, Any]:
-        """Read the log until that event."""
-        for line in self._lines:
-            entry: dict[str, Any] = json.loads(line)
+        """Return the next entry of that event, once it is logged."""
+        for entry in self._passed:
             if entry["event"] == event:
+                self._passed.remove(entry)
                 return entry
+        for line in self._lines:
+            read: dict[str, Any] = json.loads(line)
+            if read["event"] == event:
+                return read
+            self._passed.append(read)
         raise AssertionError(f"{event} was not logged")
 
     def wait_until_ready(self) -> None:
@@ -65,12 +72,12 @@ class Served:
         finally:
             connection.close()
 
-    def under_way(self, path: str) -> Callable[[], bytes]:
-        """Send a request now, and give what waits for its answer."""
+    def slow_answer(self) -> Callable[[], bytes]:
+        """Send a request that takes a while, and give what waits for its answer once it began."""
         answers: list[bytes] = []
-        thread = threading.Thread(target=lambda: answers.append(self.get(path)))
+        thread = threading.Thread(target=lambda: answers.append(self.get("/slow")))
         thread.start()
-        time.sleep(0.3)
+        self.logged(SLOW)
 
         def wait() -> bytes:
             thread.join(PATIENCE)
@@ -100,7 +107,7 @@ def served() -> Iterator[Served]:
 
 
 def test_sigterm_lets_what_is_under_way_end_and_idle_connections_go(served: Served) -> None:
-    answer = served.under_way("/slow")
+    answer = served.slow_answer()
     with socket.create_connection(served.address) as idle:
         served.process.terminate()
         assert answer() == b"slow"
@@ -109,7 +116,7 @@ def test_sigterm_lets_what_is_under_way_end_and_idle_connections_go(served: Serv
 
 
 def test_signals_for_the_whole_group_do_no_harm(served: Served) -> None:
-    answer = served.under_way("/slow")
+    answer = served.slow_answer()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGTERM):
         os.killpg(served.process.pid, number)
     assert answer() == b"slow"
@@ -149,7 +156,7 @@ def test_a_worker_whose_memory_grows_is_replaced_and_nobody_is_cut_off() -> None
         kept = http.client.HTTPConnection(*served.address, timeout=PATIENCE)
         kept.request("POST", "/grow")
         assert kept.getresponse().read() == b""
-        answer = served.under_way("/slow")
+        answer = served.slow_answer()
         assert served.logged("a worker is replaced: its memory has grown")["worker"] == 1
         assert answer() == b"slow"
         while served.get("/process") == before:
@@ -171,7 +178,7 @@ def test_an_answer_without_a_length_comes_whole_as_it_is_taken(served: Served) -
 
 
 def test_workers_leave_with_their_supervisor_after_what_is_under_way(served: Served) -> None:
-    answer = served.under_way("/slow")
+    answer = served.slow_answer()
     served.process.kill()
     assert answer() == b"slow"
 

@@ -1,7 +1,6 @@
 """Finding patients and documents at the console, reading them, and what is withheld."""
 
 import http.client
-import time
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from tests.console.browsing import PASSWORD, ConsoleBrowser, Page, browser_of
 from tests.console.provided import RESTRICTED, cx, page_of, provide, somebody
 from tests.console.recorded import await_records
 from tests.serving import Server
+from tests.waiting import until
 from xds.accounts.accounts import Accounts
 from xds.client import Content, DocumentSource, entry_of, submission_of
 from xds.database.access import Database
@@ -241,10 +241,10 @@ def test_who_has_opened_a_document_is_told_to_the_privacy_officer(
     entry = provide(console_server, somebody())
     people["viewer"].request("GET", page_of(entry, "/original"))
     assert people["viewer"].get(page_of(entry, "/readers")).status == http.client.NOT_FOUND
-    until = time.monotonic() + 20
-    found = ""
-    while "viewer@urn:xds:console" not in found and time.monotonic() < until:
-        found = people["privacy"].get(page_of(entry, "/readers")).words
+    found = until(
+        lambda: people["privacy"].get(page_of(entry, "/readers")).words,
+        lambda words: "viewer@urn:xds:console" in words,
+    )
     assert "Retrieve Document" in found
     await_records(
         console_server,

@@ -46,9 +46,9 @@ def store(bucket_store: DocumentStore) -> DocumentStore:
 
 
 def by(line: Line, url: str, **options: str) -> ObjectStorage:
-    """Open a store at the end of a line, with little patience."""
+    """Open a store at the end of a line."""
     endpoint = f"http://127.0.0.1:{line.own_port}"
-    return ObjectStorage(url, {"endpoint": endpoint, "read_timeout": "400ms", **options})
+    return ObjectStorage(url, {"endpoint": endpoint, **options})
 
 
 # the store is away
@@ -90,11 +90,11 @@ def test_a_stopped_store_is_unavailable_and_then_available_again(
 @pytest.mark.slow
 @pytest.mark.usefixtures("few_retries")
 def test_a_store_that_says_nothing_is_unavailable(bucket_url: str, swift: Swift) -> None:
-    with served(Line(swift.port, silent=True)) as line:
-        began = time.monotonic()
-        with pytest.raises(StoreUnavailable, match="it does not answer in time"):
-            by(line, bucket_url).check()
-        assert time.monotonic() - began < 6
+    with (
+        served(Line(swift.port, silent=True)) as line,
+        pytest.raises(StoreUnavailable, match="it does not answer in time"),
+    ):
+        by(line, bucket_url, read_timeout="400ms").check()
 
 
 def test_an_answer_that_is_cut_off_is_taken_up_again(bucket_url: str, swift: Swift) -> None:
@@ -132,7 +132,7 @@ def test_what_was_changed_on_its_way_is_not_stored(
         served(Line(swift.port, flip_sent=5_000)) as line,
         pytest.raises(StoreUnavailable, match="400 Bad Request, BadDigest"),
     ):
-        put(by(line, bucket_url, read_timeout="10s"), b"x" * size)
+        put(by(line, bucket_url), b"x" * size)
     assert published(open_store(bucket_url)) == set()
 
 
@@ -163,9 +163,12 @@ def test_a_reader_that_is_left_alone_does_not_run_out_of_time(
     bucket_url: str, swift: Swift
 ) -> None:
     staged = put(open_store(bucket_url), b"x" * (4 * MEGABYTE))
-    with served(Line(swift.port)) as line, by(line, bucket_url).open(staged.key) as reader:
+    with (
+        served(Line(swift.port)) as line,
+        by(line, bucket_url, read_timeout="3s").open(staged.key) as reader,
+    ):
         first = next(reader)
-        time.sleep(0.6)
+        time.sleep(4)
         assert len(first) + sum(map(len, reader)) == 4 * MEGABYTE
         assert line.connections == 1
 
@@ -179,11 +182,11 @@ def test_a_document_that_arrives_slowly_does_not_run_out_of_time(
     def slowly() -> Iterator[bytes]:
         yield b"x" * PART
         yield b"x" * PART
-        time.sleep(0.6)
+        time.sleep(4)
         yield b"x" * PART
 
     with served(Line(swift.port)) as line:
-        staged = put(by(line, bucket_url, read_timeout="500ms"), *slowly())
+        staged = put(by(line, bucket_url, read_timeout="3s"), *slowly())
     assert staged.size == 3 * PART
 
 

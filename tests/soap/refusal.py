@@ -11,6 +11,7 @@ from tests.registry.behind import database
 from tests.serving import Server
 from tests.soap.messages import ITI18, new_case
 from tests.soap.wire import SUCCESS, Answer, post
+from tests.waiting import PATIENCE, until
 from xds.database.statements import METADATA
 from xds.refusals.tables import refusal, unknown_code
 
@@ -43,21 +44,18 @@ def state_of(server: Server) -> State:
 
 def settled_state_of(server: Server, expected: State) -> State:
     """Return the state; what is on its way out has a moment to go, as the answer comes first."""
-    until = time.monotonic() + 5
-    while (state := state_of(server)) != expected and time.monotonic() < until:
+    end = time.monotonic() + PATIENCE
+    while (state := state_of(server)) != expected and time.monotonic() < end:
         time.sleep(0.01)
     return state
 
 
 def _quiet_state_of(server: Server) -> State:
     """Return the state once nothing of an earlier request is still on its way out."""
-    until = time.monotonic() + 5
-    while time.monotonic() < until:
-        state = state_of(server)
-        if not any(name.endswith(".staged") for name in state.files):
-            break
-        time.sleep(0.01)
-    return state
+    return until(
+        lambda: state_of(server),
+        lambda state: not any(name.endswith(".staged") for name in state.files),
+    )
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 Wherever a message is about a document, the document is provided that way and retrieved again.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -46,6 +45,7 @@ from tests.soap.wire import (
     receive,
     retrieve,
 )
+from tests.waiting import until
 
 CDA = b'<?xml version="1.0"?>\r\n<ClinicalDocument xmlns="urn:hl7-org:v3"/>\n'
 EVERY_BYTE = bytes(range(256)) * 300
@@ -516,10 +516,7 @@ def test_document_is_closed_when_its_receiver_goes_away(server: Server, as_mtom:
         connection.send(http_request(ITI43.path, body, f"Content-Type: {content_type}"))
         assert connection.read_line() == b"HTTP/1.1 200 OK\r\n"
         assert len(open_documents(server)) == 1
-    until = time.monotonic() + 5
-    while open_documents(server) and time.monotonic() < until:
-        time.sleep(0.01)
-    assert open_documents(server) == []
+    until(lambda: open_documents(server), lambda still: not still)
 
 
 def test_query_as_mtom_is_answered_as_mtom(server: Server) -> None:
