@@ -33,7 +33,7 @@ class RequestBody:
 
     def drain(self, most: int) -> None:
         """Read on for at most so many bytes, so that a sender in full flow hears the answer."""
-        if not (self.declared or self._is_chunked):
+        if self.count == self.declared or not (self.declared or self._is_chunked):
             return
         # to read would be the word that such a client waits for before it sends
         if self.count == 0 and self._awaits_word:

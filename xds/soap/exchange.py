@@ -412,3 +412,5 @@ class _Bounded:
         """Yield the rest of the stream."""
         while block := self.read(_BLOCK):
             yield block
+            if self._body.count == self._body.declared:
+                return

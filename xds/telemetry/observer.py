@@ -27,8 +27,6 @@ _MOST_VIOLATIONS: Final = 20
 _LONGEST_ID: Final = 40
 _MILLISECONDS: Final = 1000
 
-_log = logs.get_logger(__name__)
-
 
 class TransactionObserver:
     """Counts, times and logs every transaction; safe to use from many threads."""
@@ -37,7 +35,7 @@ class TransactionObserver:
         self._metrics = metrics
         self._tracer = tracer
         self._lines = lines
-        self._log = _log.bind()  # once: to put a logger together takes longer than to write a line
+        self._log = logs.EventLog(__name__, EVENT)
 
     def enter(self, access: Access) -> None:
         """Note when it began."""
@@ -69,7 +67,7 @@ class TransactionObserver:
     def _write(self, access: Access, outcome: Outcome, seconds: float | None) -> None:
         told: dict[str, Any] = {
             "transaction": access.transaction,
-            "outcome": outcome.result.value,
+            "outcome": str(outcome.result),
             **dict(_counts(access)),
             "node": access.caller.node.certificate_subject or access.caller.node.address,
         }
@@ -82,14 +80,14 @@ class TransactionObserver:
         if access.message.message_id:
             told["message_id"] = access.message.message_id[:_LONGEST_ID]
         if outcome.denied is not None:
-            self._log.warning(EVENT, **told, **_denial(access, outcome))
+            self._log.write("warning", {**told, **_denial(access, outcome)})
             return
         if outcome.violations:
             told["violations"] = [_told(one) for one in outcome.violations[:_MOST_VIOLATIONS]]
             told["violations_in_all"] = len(outcome.violations)
         if outcome.unauthenticated is not None:
             told["reason"] = str(outcome.unauthenticated)
-        self._log.info(EVENT, **told)
+        self._log.write("info", told)
 
 
 def _counts(access: Access) -> Iterator[tuple[str, int]]:

@@ -35,6 +35,9 @@ from xds.transactions.responses import registry_response, status_of
 from xds.transactions.transaction import BUSY, Transaction
 
 _XDS: Final = f"{{{v.NS_XDS}}}"
+_REPOSITORY: Final = f"{_XDS}RepositoryUniqueId"
+_DOCUMENT: Final = f"{_XDS}DocumentUniqueId"
+_HOME: Final = f"{_XDS}HomeCommunityId"
 _OPEN: Final = f'<xds:RetrieveDocumentSetResponse xmlns:xds="{v.NS_XDS}">'.encode()
 _CLOSE: Final = b"</xds:RetrieveDocumentSetResponse>"
 
@@ -150,13 +153,10 @@ def withheld(
 
 
 def document_request(element: etree._Element) -> DocumentRequest:
-    """Read one ``xds:DocumentRequest``."""
-
-    def text(name: str) -> str:
-        return trimmed(element.findtext(f"{_XDS}{name}") or "")
-
+    """Read one ``xds:DocumentRequest`` that is valid against the schema."""
+    texts = {child.tag: trimmed(child.text or "") for child in element}
     return DocumentRequest(
-        text("RepositoryUniqueId"), text("DocumentUniqueId"), text("HomeCommunityId") or None
+        texts.get(_REPOSITORY, ""), texts.get(_DOCUMENT, ""), texts.get(_HOME) or None
     )
 
 

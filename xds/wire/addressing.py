@@ -1,6 +1,5 @@
 """WS-Addressing 1.0 headers (ITI TF-2 Appendix V.3)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +10,11 @@ from xds.metadata.ebrim import escape, new_uuid
 from xds.wire import faults
 
 _WSA: Final = f"{{{v.NS_WSA}}}"
+_ACTION: Final = f"{_WSA}Action"
+_MESSAGE_ID: Final = f"{_WSA}MessageID"
+_REPLY_TO: Final = f"{_WSA}ReplyTo"
+_FAULT_TO: Final = f"{_WSA}FaultTo"
+_TO: Final = f"{_WSA}To"
 _ADDRESS: Final = f"{_WSA}Address"
 _PARAMETERS: Final = f"{_WSA}ReferenceParameters"
 _IS_PARAMETER: Final = f"{_WSA}IsReferenceParameter"
@@ -70,18 +74,20 @@ def read(header: etree._Element | None) -> Addressing:
     """
     if header is None:
         return Addressing()
-    found: dict[str, list[etree._Element]] = {}
+    found: dict[str, etree._Element] = {}
+    repeated: set[str] = set()
     for block in header:
-        if block.tag.startswith(_WSA):
-            found.setdefault(block.tag.removeprefix(_WSA), []).append(block)
+        tag = block.tag
+        if tag.startswith(_WSA) and found.setdefault(tag, block) is not block:
+            repeated.add(tag.removeprefix(_WSA))
     return Addressing(
-        _text(found.get("Action")),
-        _text(found.get("MessageID")),
-        _endpoint(found.get("ReplyTo")) or ON_THE_CONNECTION,
-        _endpoint(found.get("FaultTo")),
-        _text(found.get("To")),
+        _text(found.get(_ACTION)),
+        _text(found.get(_MESSAGE_ID)),
+        _endpoint(found.get(_REPLY_TO)) or ON_THE_CONNECTION,
+        _endpoint(found.get(_FAULT_TO)),
+        _text(found.get(_TO)),
         is_used=bool(found),
-        repeated=next((name for name in _SINGLE if len(found.get(name, ())) > 1), None),
+        repeated=next((name for name in _SINGLE if name in repeated), None) if repeated else None,
     )
 
 
@@ -96,20 +102,23 @@ def require_single(addressing: Addressing) -> None:
         )
 
 
-def _text(elements: Sequence[etree._Element] | None) -> str | None:
-    return (elements[0].text or "").strip() or None if elements else None
+def _text(element: etree._Element | None) -> str | None:
+    return None if element is None else (element.text or "").strip() or None
 
 
-def _endpoint(elements: Sequence[etree._Element] | None) -> Endpoint | None:
-    return endpoint_of(elements[0]) if elements else None
+def _endpoint(element: etree._Element | None) -> Endpoint | None:
+    return None if element is None else endpoint_of(element)
 
 
 def endpoint_of(element: etree._Element) -> Endpoint | None:
     """Read an endpoint reference; without an address it is as good as none."""
-    address = (element.findtext(_ADDRESS) or "").strip()
+    children = list(element)
+    address = next((one.text or "" for one in children if one.tag == _ADDRESS), "").strip()
     if not address:
         return None
-    parameters = element.iterfind(f"{_PARAMETERS}/*")
+    parameters = [block for one in children if one.tag == _PARAMETERS for block in one]
+    if not parameters and address == v.WSA_ANONYMOUS:
+        return ON_THE_CONNECTION
     # the headers of SOAP and WS-Addressing are the server's to write
     foreign = [one for one in parameters if etree.QName(one).namespace not in _OURS]
     return Endpoint(address, "".join(map(_parameter, foreign)))

@@ -97,6 +97,6 @@ def require_understood(header: etree._Element | None, understood: frozenset[str]
         stated = block.get(_MUST_UNDERSTAND)
         if not stated or stated.strip() not in ("1", "true"):
             continue
-        name = etree.QName(block)
-        if is_for_us(block) and name.namespace not in understood:
-            raise faults.must_understand(name.namespace or "", name.localname)
+        namespace, _, name = block.tag.rpartition("}")
+        if namespace.removeprefix("{") not in understood and is_for_us(block):
+            raise faults.must_understand(namespace.removeprefix("{"), name)

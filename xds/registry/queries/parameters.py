@@ -141,8 +141,8 @@ def criterion_of(parameters: Iterable[Parameter], arguments: Arguments) -> Crite
         *(
             parameter.criterion(group)
             for parameter in parameters
-            if parameter.operator is not None
-            for group in arguments.groups(parameter.name)
+            if parameter.operator is not None and parameter.name in arguments.values
+            for group in arguments.values[parameter.name]
         )
     )
 
@@ -226,10 +226,13 @@ def decode(
     """
     errors: list[RegistryError] = []
     values: dict[str, Groups] = {}
+    by_name: dict[str, list[Slot]] = {}
+    for slot in slots:
+        by_name.setdefault(slot.name, []).append(slot)
     for parameter in parameters:
-        given = [slot for slot in slots if slot.name == parameter.name]
+        given = by_name.get(parameter.name, ())
         try:
-            groups = _decoded(parameter, given)
+            groups = _decoded(parameter, given) if given else ()
         except RegistryError as error:
             errors.append(error)
             continue
