@@ -37,7 +37,7 @@ PROCESSES: Final = 2
 
 _AWAY_SECONDS: Final = 4.0
 _POLL_SECONDS: Final = 0.05
-_READY_SECONDS: Final = 60.0
+_READY_SECONDS: Final = 120.0
 _DISK: Final = 48 << 20
 
 

@@ -101,7 +101,7 @@ class Steady:
         """Count what has come of each transaction."""
         return Counter((c.transaction, c.outcome) for c in self.calls if c.ended >= since)
 
-    def wait_for(self, successes: int, transaction: str = "ITI-41", seconds: float = 60.0) -> bool:
+    def wait_for(self, successes: int, transaction: str = "ITI-41", seconds: float = 120.0) -> bool:
         """Wait until a transaction has succeeded so often from now on."""
         began = time.monotonic()
 
@@ -110,7 +110,7 @@ class Steady:
 
         return _until(has_succeeded, seconds)
 
-    def wait_for_refusal(self, transaction: str = "ITI-41", seconds: float = 75.0) -> bool:
+    def wait_for_refusal(self, transaction: str = "ITI-41", seconds: float = 150.0) -> bool:
         """Wait until one that ends from now on does not succeed."""
         began = time.monotonic()
 

@@ -38,6 +38,8 @@ class OddServer:
     closing: bool = False
     """Whether to close after each answer."""
     requests: list[Request] = field(default_factory=list)
+    has_closed: threading.Event = field(default_factory=threading.Event)
+    """Set once a connection is closed."""
     url: str = field(init=False)
     _listening: socket.socket = field(
         init=False, default_factory=lambda: socket.create_server(("127.0.0.1", 0))
@@ -55,6 +57,7 @@ class OddServer:
                 return
             with sock, sock.makefile("rb") as file, suppress(OSError):
                 self._converse(connection, sock, file)
+            self.has_closed.set()
 
     def _converse(self, connection: int, sock: socket.socket, file: BinaryIO) -> None:
         while (request := _read(connection, file)) is not None:

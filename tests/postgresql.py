@@ -20,6 +20,7 @@ import psycopg
 from psycopg import sql
 
 from tests.ports import free_port
+from tests.waiting import PATIENCE
 
 ENVIRONMENT: Final = "XDS_TEST_POSTGRES_URL"
 """The URL of a server where databases may be made and dropped, postgresql://USER@HOST/postgres."""
@@ -40,7 +41,6 @@ _NOBODY: Final = "nobody"
 _MEMORY: Final = Path("/dev/shm")
 _MEMORY_BYTES: Final = 2 * 1024**3
 """What has to be free in memory for the databases of a run."""
-_SECONDS: Final = 60
 _MOST_TOLD: Final = 2_000
 
 
@@ -125,7 +125,8 @@ class OwnPostgreSQL(PostgreSQL):
         _run(self.programs / program, *arguments, folder=self.folder)
 
     def _control(self, *arguments: str) -> None:
-        _run(self.programs / "pg_ctl", "-w", "-D", "data", *arguments, folder=self.folder)
+        waiting = ("-w", "-t", f"{PATIENCE:.0f}", "-D", "data")
+        _run(self.programs / "pg_ctl", *waiting, *arguments, folder=self.folder)
 
 
 @contextmanager
@@ -227,7 +228,7 @@ def _run(program: Path, *arguments: str, folder: Path) -> None:
             stdin=subprocess.DEVNULL,
             stdout=written,
             stderr=subprocess.STDOUT,
-            timeout=_SECONDS,
+            timeout=2 * PATIENCE,
             user=_NOBODY if _is_root() else None,
             group=_group() if _is_root() else None,
             extra_groups=[] if _is_root() else None,

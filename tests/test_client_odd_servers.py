@@ -1,7 +1,6 @@
 """The client and servers that are not ours: lenient where it can be, exact where it must be."""
 
 import io
-import time
 from pathlib import Path
 from socket import create_server
 
@@ -20,6 +19,7 @@ from tests.odd_server import (
     registry_response,
     retrieve_response,
 )
+from tests.waiting import PATIENCE
 from xds import schema_validation
 from xds.client import (
     ClientError,
@@ -189,7 +189,7 @@ def test_a_connection_that_was_closed_meanwhile_is_not_used() -> None:
         entry = entry_of(PATIENT, "text/plain")
         with DocumentSource(registry_url=server.url) as source:
             source.register(submission_of([entry]))
-            time.sleep(0.1)  # for the end of the connection to arrive
+            assert server.has_closed.wait(PATIENCE)
             source.register(submission_of([entry]))
     assert [request.connection for request in server.requests] == [0, 1]
 

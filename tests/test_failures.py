@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.failures import FAILURES, NotHere, run
+from tests.waiting import PATIENCE
 
 pytestmark = [
     pytest.mark.slow,
@@ -67,4 +68,4 @@ def test_a_failure_under_load_is_told_and_loses_nothing(
         assert TOLD[name]["ITI-41"] <= told["ITI-41"]
     if name == "crash":  # besides what each of the two writers had under way, nothing is left
         assert seen.report.swept <= 4
-    assert seen.longest() < 30
+    assert seen.longest() < PATIENCE

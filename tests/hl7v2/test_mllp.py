@@ -158,11 +158,12 @@ def test_half_a_message_is_not_answered(port: int) -> None:
     ids=["half a message", "half a message after one", "nothing", "no more", "noise"],
 )
 def test_silence_ends_a_connection(sent: bytes, limits: MllpLimits) -> None:
-    with served(limits=limits) as (_, port), connected(port) as sender:
-        sender.send(sent)
+    with served(limits=limits) as (_, port):
         began = time.monotonic()
-        while sender.read():
-            pass
+        with connected(port) as sender:
+            sender.send(sent)
+            while sender.read():
+                pass
         assert time.monotonic() - began > 0.25
 
 
