@@ -1,10 +1,11 @@
 """What the registry has of the objects that a submission names, looked up in its transaction."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
+    CompoundSelect,
     Connection,
     Integer,
     Select,
@@ -49,7 +50,7 @@ _ABSENT: Final[Mapping[str, Any]] = {
     "target": association.c.target.type,
 }
 """The columns that not every kind has, with their types."""
-_FACTS: Final = (
+FACTS: Final = (
     *("kind", "entry_uuid", "availability_status", "patient_id", "unique_id"),
     *("object_type", "hash", "size", *_ABSENT, "home_community_id"),
 )
@@ -81,15 +82,18 @@ def _facts(kind: type[MetadataObject]) -> Select[Any]:
 _BY_UUID: Final = union_all(
     *(_facts(kind).where(one_of.named(TABLES[kind].c.entry_uuid, "uuids")) for kind in _KINDS)
 )
-_LATEST: Final = union_all(
-    *(
-        _facts(kind).where(
-            one_of.named(TABLES[kind].c.logical_id, "uuids"),
-            is_latest(TABLES[kind]),
+
+
+def latest_where(condition: Callable[[Any], Any]) -> CompoundSelect[Any]:
+    """Select the facts of the latest versions on whose logicalID there is a condition."""
+    return union_all(
+        *(
+            _facts(kind).where(condition(TABLES[kind].c.logical_id), is_latest(TABLES[kind]))
+            for kind in (DocumentEntry, Folder)
         )
-        for kind in (DocumentEntry, Folder)
     )
-)
+
+
 _BY_UNIQUE_ID: Final = union_all(
     *(
         _facts(kind).where(one_of.named(TABLES[kind].c.unique_id, "ids"))
@@ -97,11 +101,11 @@ _BY_UNIQUE_ID: Final = union_all(
         if kind is not Association
     )
 )
-_BEARERS: Final = tuple(table for kind, table in TABLES.items() if kind is not Association)
+BEARERS: Final = tuple(table for kind, table in TABLES.items() if kind is not Association)
 _PROBES: Final = union(
     *(
         select(table.c.unique_id).where(one_of.named(table.c.unique_id, "unique_ids"))
-        for table in _BEARERS
+        for table in BEARERS
     )
 )
 _PROBES_OF_OTHERS: Final = union(
@@ -110,7 +114,7 @@ _PROBES_OF_OTHERS: Final = union(
             one_of.named(table.c.unique_id, "unique_ids"),
             *(none_of.named(one, "logical_ids") for one in table.c if one.name == "logical_id"),
         )
-        for table in _BEARERS
+        for table in BEARERS
     )
 )
 """The same without the versions of some logical objects."""
@@ -174,9 +178,15 @@ def with_things(
 
 
 def registry_state(
-    connection: Connection, submission: Submission, refused_patients: frozenset[str]
+    connection: Connection,
+    submission: Submission,
+    refused_patients: frozenset[str],
+    in_use: Sequence[str] | None = None,
 ) -> RegistryState:
-    """Read what is registered of everything that the submission names."""
+    """Read what is registered of everything that the submission names by entryUUID and uniqueId.
+
+    ``in_use`` are those of its uniqueIds that something has, where they are known already.
+    """
     uuids = _uuids(submission)
     relations = {a.target for a in submission.relationships() if ebrim.is_uuid(a.target)}
     transformations, folders = _relations(connection, relations)
@@ -184,27 +194,28 @@ def registry_state(
         found.entry_uuid: found
         for found in _registered(connection, _BY_UUID, "uuids", uuids, transformations, folders)
     }
-    updated = logical_ids(submission)
-    latest = _registered(connection, _LATEST, "uuids", updated, (), {})
     by_unique_id: dict[str, list[RegisteredObject]] = {}
-    used = _used(connection, unique_ids(submission), updated)
-    for found in _registered(connection, _BY_UNIQUE_ID, "ids", used, (), {}):
+    if in_use is None:
+        in_use = used(connection, unique_ids(submission))
+    for found in _registered(connection, _BY_UNIQUE_ID, "ids", list(in_use), (), {}):
         by_unique_id.setdefault(found.unique_id or "", []).append(found)
     return RegistryState(
         objects=objects,
         unique_ids={unique_id: tuple(found) for unique_id, found in by_unique_id.items()},
-        latest={found.logical_id or "": found for found in latest},
         refused_patients=refused_patients,
     )
 
 
-def _used(connection: Connection, wanted: list[str], updated: list[str]) -> list[str]:
+def used(
+    connection: Connection, wanted: Sequence[str], but_for: Sequence[str] = ()
+) -> list[str]:
     """Return those of some uniqueIds that are in use: nearly always none, and no more is read.
 
-    The objects that are updated have theirs, which is no news.
+    ``but_for`` are logicalIDs of objects whose versions do not count.
     """
-    values = {"unique_ids": wanted, "logical_ids": updated}
-    return [one for (one,) in fetch(connection, _PROBES_OF_OTHERS if updated else _PROBES, values)]
+    statement = _PROBES_OF_OTHERS if but_for else _PROBES
+    bound = {"unique_ids": wanted, "logical_ids": but_for}
+    return [one for (one,) in fetch(connection, statement, bound)]
 
 
 def _uuids(submission: Submission) -> list[str]:
@@ -236,15 +247,21 @@ def _registered(
     if not values:
         return
     for row in fetch(connection, statement, {parameter: values}):
-        facts = dict(zip(_FACTS, row, strict=True))
-        facts["kind"] = _KINDS[facts["kind"]]
-        facts["is_latest"] = facts["is_latest"] != 0
-        uuid = facts["entry_uuid"]
-        yield RegisteredObject(
-            **facts,
-            is_transformation=uuid in transformations,
-            folders=folders.get(uuid, ()),
-        )
+        found = registered_object(row)
+        uuid = found.entry_uuid
+        if uuid in transformations or uuid in folders:
+            found = replace(
+                found, is_transformation=uuid in transformations, folders=folders.get(uuid, ())
+            )
+        yield found
+
+
+def registered_object(row: Sequence[Any]) -> RegisteredObject:
+    """Read a row that begins with the columns of :data:`FACTS`."""
+    facts = dict(zip(FACTS, row, strict=False))
+    facts["kind"] = _KINDS[facts["kind"]]
+    facts["is_latest"] = facts["is_latest"] != 0
+    return RegisteredObject(**facts)
 
 
 def _relations(

@@ -1,6 +1,6 @@
 """Patient ids that the registry knows (ITI TF-2 3.8, 3.44), and those that submissions teach it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from typing import Any, Final
 
@@ -40,10 +40,19 @@ class Patients:
     known. An id that was merged into another is refused either way (ITI TF-2 3.8.4.1.3).
     """
 
-    def __init__(self, connection: Connection, patient_ids: Iterable[str], *, learn: bool) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        patient_ids: Iterable[str],
+        *,
+        learn: bool,
+        rows: Sequence[tuple[str, int, int | None]] | None = None,
+    ) -> None:
+        """Read the patients; ``rows`` are id, row and survivor, where they were read already."""
         self._connection = connection
         wanted = {searchable(patient_id): patient_id for patient_id in patient_ids}
-        rows = [row for patient_id in wanted for row in _read(connection, patient_id)]
+        if rows is None:
+            rows = [row for patient_id in wanted for row in _read(connection, patient_id)]
         self._keys = {patient_id: pk for patient_id, pk, survivor in rows if survivor is None}
         subsumed = {patient_id for patient_id, _, survivor in rows if survivor is not None}
         unknown = wanted.keys() - self._keys.keys() - subsumed
@@ -72,5 +81,5 @@ class Patients:
         return key
 
 
-def _read(connection: Connection, patient_id: str) -> list[tuple[Any, ...]]:
+def _read(connection: Connection, patient_id: str) -> list[tuple[Any, Any, Any]]:
     return fetch(connection, _BY_PATIENT_ID, {"patient_id": patient_id})

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from xds.database.access import Database, InCommit
 from xds.database.errors import DatabaseConflict
-from xds.database.locks import NOTHING, Locks
+from xds.database.locks import Locks
 from xds.errors import RegistryError, TransactionFailure
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v
@@ -31,6 +31,7 @@ from xds.registry.storage.fragments import FIRST_VERSION
 from xds.registry.storage.rows import PreparedObject, assign_patients, insert_objects, prepared
 from xds.registry.tables import TABLES, searchable
 from xds.registry.versions import placing, set_rows, updates
+from xds.registry.versions.known import KnownOfUpdate, known_of_update
 from xds.registry.versions.placing import Placed, PlacedDocument
 from xds.registry.versions.set_rows import NO_ROWS, SetRows
 
@@ -168,14 +169,24 @@ class Registrar:
         self, connection: Connection, registration: Registration, seen: Visibility
     ) -> tuple[Known, Patients]:
         """Read what the registry has of a submission at the moment, and its patients."""
-        patients = self._patients(connection, registration.submission)
-        placed = _placed(connection, registration, seen, self.policy)
-        state = self._state(connection, _with(registration, placed), seen, patients)
-        return Known(state, placed), patients
-
-    def _patients(self, connection: Connection, submission: Submission) -> Patients:
+        submission = registration.submission
         patient_ids = {p for thing in lookups.bearers(submission) if (p := thing.patient_id)}
-        return Patients(connection, patient_ids, learn=self.learn_patients)
+        if lookups.logical_ids(submission):
+            found = known_of_update(
+                connection,
+                submission,
+                patient_ids,
+                of_sets=updates.wants_sets(registration.transaction),
+            )
+            patients = Patients(
+                connection, patient_ids, learn=self.learn_patients, rows=found.patients
+            )
+        else:
+            found = None
+            patients = Patients(connection, patient_ids, learn=self.learn_patients)
+        placed = _placed(connection, registration, seen, self.policy)
+        state = self._state(connection, _with(registration, placed), seen, patients, found)
+        return Known(state, placed), patients
 
     def _state(
         self,
@@ -183,10 +194,14 @@ class Registrar:
         registration: Registration,
         seen: Visibility,
         patients: Patients,
+        found: KnownOfUpdate | None,
     ) -> RegistryState:
-        """Read what the registry has of a submission at the moment."""
+        """Read what the registry has of a submission at the moment, beside what was found."""
         submission, transaction = registration.submission, registration.transaction
-        state = lookups.registry_state(connection, submission, patients.refused)
+        in_use = None if found is None else found.in_use
+        state = lookups.registry_state(connection, submission, patients.refused, in_use)
+        if found is not None:
+            state = replace(state, latest=found.latest, associations=found.associations)
         state = _as_seen(connection, submission, state, seen)
         if transaction in UPDATES:
             case = Case(submission, transaction, state, self.policy)
@@ -338,8 +353,10 @@ def _as_seen(
         return state
     wanted = ends | bearers | latest
     withheld = wanted - set(visible_uuids(connection, sorted(wanted), seen))
+    there = latest - withheld
     return replace(
         state,
+        associations=tuple(a for a in state.associations if there & {a.source, a.target}),
         objects={uuid: one for uuid, one in state.objects.items() if uuid not in ends & withheld},
         latest={lid: one for lid, one in state.latest.items() if one.entry_uuid not in withheld},
         unique_ids={

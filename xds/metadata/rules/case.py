@@ -145,6 +145,14 @@ class Case:
         return found
 
     @cached_property
+    def members_of_set(self) -> Mapping[str, Sequence[Association]]:
+        """The HasMembers of the SubmissionSet that is submitted, by their targets."""
+        found: dict[str, list[Association]] = {}
+        for one in self.submission.has_member(SubmissionSet):
+            found.setdefault(one.target, []).append(one)
+        return found
+
+    @cached_property
     def _nodes(self) -> dict[str, AssociationEnd | None]:
         return {}
 

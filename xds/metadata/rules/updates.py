@@ -28,11 +28,7 @@ def submitted_versions(case: Case) -> tuple[Versioned, ...]:
 
 def member_of(case: Case, thing: Versioned) -> Association | None:
     """Return the HasMember of the SubmissionSet that brings a version."""
-    return next((one for one in _members(case) if one.target == thing.id), None)
-
-
-def _members(case: Case) -> Iterator[Association]:
-    return case.submission.has_member(SubmissionSet)
+    return next(iter(case.members_of_set.get(thing.id, ())), None)
 
 
 def propagates(case: Case, thing: Versioned) -> bool:
@@ -44,6 +40,11 @@ def propagates(case: Case, thing: Versioned) -> bool:
 def triggers(case: Case, association_type: str) -> Sequence[Association]:
     """Return the Associations of a type that do nothing but ask for an update."""
     return case.associations_by_type.get(association_type, ())
+
+
+def asks(case: Case) -> bool:
+    """Tell whether an update asks for more than further versions."""
+    return not v.UPDATE_TRIGGERS.isdisjoint(case.associations_by_type)
 
 
 def status_target(case: Case, trigger: Association) -> RegisteredObject | None:
@@ -83,7 +84,7 @@ def operations(case: Case) -> Findings:
     own = [one for one in submission.associations if one.source in of_set]
     others = [one for one in submission.associations if one.source not in of_set]
     for thing in submitted_versions(case):
-        times = sum(one.target == thing.id for one in _members(case))
+        times = len(case.members_of_set.get(thing.id, ()))
         if times != 1:
             yield Finding(thing, f"needs one HasMember of the SubmissionSet, has {times}")
     for one in others:
@@ -110,6 +111,8 @@ def annotated_versions(case: Case) -> Findings:
 
 def one_change_of_each(case: Case) -> Findings:
     """An update changes the metadata of a logical object once, and a status once."""
+    if len(submitted_versions(case)) < 2 and not asks(case):
+        return
     of_logical = Counter(thing.lid for thing in submitted_versions(case) if thing.lid)
     for thing in submitted_versions(case):
         if thing.lid and of_logical.pop(thing.lid, 0) > 1:
@@ -244,6 +247,8 @@ def not_replaced(case: Case) -> Findings:
 
     A client that read it before the replacement would make two documents current.
     """
+    if not triggers(case, v.UPDATE_AVAILABILITY_STATUS):
+        return
     state = _State(case)
     replaced = {
         one.target
@@ -288,6 +293,8 @@ def no_deprecated_ends(case: Case) -> Findings:
 
 def reconciled_patients(case: Case) -> Findings:
     """After an update, what Approved Associations join and is Approved is of one patient."""
+    if not (case.known.associations or asks(case)):
+        return
     state = _State(case)
     told = set()
     for one in (*submitted_associations(case), *state.associations()):

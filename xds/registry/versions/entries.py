@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection, Row, bindparam, or_, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from xds.database.lists import one_of
 from xds.database.reading import fetch
@@ -51,12 +52,22 @@ _OF_OTHERS: Final = _ASSOCIATIONS.where(
     ~select(submission_set.c.pk).where(submission_set.c.entry_uuid == association.c.source).exists()
 )
 """The same without the HasMembers of SubmissionSets."""
+def _deprecating(kind: type[Versioned], condition: Any) -> ReturningUpdate[Any]:
+    table = TABLES[kind]
+    return (
+        update(table)
+        .where(condition)
+        .values(availability_status=v.DEPRECATED, is_latest=0, last_updated_at=bindparam("at"))
+        .returning(table.c.entry_uuid, table.c.patient)
+    )
+
+
+_KINDS: Final[tuple[type[Versioned], ...]] = (DocumentEntry, Folder)
 _DEPRECATE: Final = {
-    kind: update(TABLES[kind])
-    .where(uuids_in(TABLES[kind].c.entry_uuid))
-    .values(availability_status=v.DEPRECATED, is_latest=0, last_updated_at=bindparam("at"))
-    .returning(TABLES[kind].c.entry_uuid, TABLES[kind].c.patient)
-    for kind in (DocumentEntry, Folder)
+    kind: _deprecating(kind, uuids_in(TABLES[kind].c.entry_uuid)) for kind in _KINDS
+}
+_DEPRECATE_ONE: Final = {
+    kind: _deprecating(kind, TABLES[kind].c.entry_uuid == bindparam("uuid")) for kind in _KINDS
 }
 
 
@@ -156,5 +167,9 @@ def deprecate(
     connection: Connection, kind: type[Versioned], entry_uuids: Iterable[str], *, now: str
 ) -> Mapping[str, int]:
     """Deprecate versions that a further one has taken the place of; return their patients' rows."""
-    bound = {"uuids": list(entry_uuids), "at": now}
-    return dict(fetch(connection, _DEPRECATE[kind], bound))
+    match list(entry_uuids):
+        case [uuid]:
+            rows = fetch(connection, _DEPRECATE_ONE[kind], {"uuid": uuid, "at": now})
+        case uuids:
+            rows = fetch(connection, _DEPRECATE[kind], {"uuids": uuids, "at": now})
+    return dict(rows)

@@ -4,7 +4,7 @@ All versions are planned first, and then the Associations that go with them, so 
 objects that are updated together the new versions are joined once.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -32,33 +32,42 @@ class UpdatePlan:
 
 
 def registry_state(connection: Connection, case: Case) -> RegistryState:
-    """Read what is joined with that which an update concerns, beside what it names itself."""
-    concerned, ends = _concerned(case)
-    joined = tuple(versions.associations(connection, concerned, of_sets=_wants_sets(case)))
+    """Read what is joined with that which an update concerns, beside what it names itself.
+
+    The Associations of the versions that it takes the place of are known already.
+    """
+    latest = {one.entry_uuid for one in case.known.latest.values()}
+    others, ends = _concerned(case, latest)
+    joined = case.known.associations
+    if others:
+        of_sets = wants_sets(case.transaction)
+        joined = tuple(versions.associations(connection, {*latest, *others}, of_sets=of_sets))
     ends += [end for one in joined for end in (one.source, one.target)]
     neighbours = lookups.registered(connection, dict.fromkeys(ends)) if ends else {}
-    latest = case.known.latest
+    found = case.known.latest
     if case.policy.restricted_attributes and case.transaction == ITI_92.name:
-        latest = lookups.with_things(connection, latest)
-    return replace(case.known, latest=latest, associations=joined, neighbours=neighbours)
+        found = lookups.with_things(connection, found)
+    return replace(case.known, latest=found, associations=joined, neighbours=neighbours)
 
 
-def _wants_sets(case: Case) -> bool:
+def wants_sets(transaction: str) -> bool:
     """Tell whether an update looks at the HasMembers of SubmissionSets: a restricted one does."""
-    return case.transaction == ITI_92.name
+    return transaction == ITI_92.name
 
 
-def _concerned(case: Case) -> tuple[list[str], list[str]]:
-    """Return the entryUUIDs of what an update changes, and the ends of Associations among it."""
-    concerned = [old.entry_uuid for old in case.known.latest.values()]
-    ends = []
+def _concerned(case: Case, latest: Collection[str]) -> tuple[list[str], list[str]]:
+    """Return the entryUUIDs of what changes beside its metadata, and the ends of Associations.
+
+    Those are of Associations among what changes.
+    """
+    concerned, ends = [], []
     for trigger in rules.triggers(case, v.UPDATE_AVAILABILITY_STATUS):
         target = rules.status_target(case, trigger)
         if target is not None and target.kind is Association:
             ends += [target.source or "", target.target or ""]
-        elif target is not None:
+        elif target is not None and target.entry_uuid not in latest:
             concerned.append(target.entry_uuid)
-    return list(dict.fromkeys(concerned)), ends
+    return concerned, ends
 
 
 def plan(case: Case) -> UpdatePlan:
@@ -119,6 +128,8 @@ def _propagated(case: Case, new: Mapping[str, str]) -> Iterator[Association]:
     Memberships go from a Folder in its latest version, whatever its status, and with a Folder to
     the documents that are Approved. What the same update deprecates is not made again.
     """
+    if not case.known.associations:
+        return
     ending = rules.new_statuses(case)
     propagating = {old.entry_uuid for thing, old in case.updated if rules.propagates(case, thing)}
     for one in case.known.associations:
