@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
@@ -182,10 +183,13 @@ def registry_state(
     submission: Submission,
     refused_patients: frozenset[str],
     in_use: Sequence[str] | None = None,
+    latest: Mapping[str, RegisteredObject] = MappingProxyType({}),
+    associations: tuple[Association, ...] = (),
 ) -> RegistryState:
     """Read what is registered of everything that the submission names by entryUUID and uniqueId.
 
-    ``in_use`` are those of its uniqueIds that something has, where they are known already.
+    Of an update it is known already which of its uniqueIds something else has (``in_use``), the
+    latest versions, and their Associations.
     """
     uuids = _uuids(submission)
     relations = {a.target for a in submission.relationships() if ebrim.is_uuid(a.target)}
@@ -202,6 +206,8 @@ def registry_state(
     return RegistryState(
         objects=objects,
         unique_ids={unique_id: tuple(found) for unique_id, found in by_unique_id.items()},
+        latest=latest,
+        associations=associations,
         refused_patients=refused_patients,
     )
 

@@ -198,10 +198,8 @@ class Registrar:
     ) -> RegistryState:
         """Read what the registry has of a submission at the moment, beside what was found."""
         submission, transaction = registration.submission, registration.transaction
-        in_use = None if found is None else found.in_use
-        state = lookups.registry_state(connection, submission, patients.refused, in_use)
-        if found is not None:
-            state = replace(state, latest=found.latest, associations=found.associations)
+        told = () if found is None else (found.in_use, found.latest, found.associations)
+        state = lookups.registry_state(connection, submission, patients.refused, *told)
         state = _as_seen(connection, submission, state, seen)
         if transaction in UPDATES:
             case = Case(submission, transaction, state, self.policy)

@@ -123,16 +123,17 @@ class Case:
         return (*s.submission_sets, *s.document_entries, *s.folders)
 
     @cached_property
+    def versions(self) -> tuple[DocumentEntry | Folder, ...]:
+        """What an update brings further versions of."""
+        return (*self.submission.document_entries, *self.submission.folders)
+
+    @cached_property
     def updated(self) -> tuple[tuple[DocumentEntry | Folder, RegisteredObject], ...]:
         """Each version that an update brings, with the latest registered one before it."""
-        each: tuple[DocumentEntry | Folder, ...] = (
-            *self.submission.document_entries,
-            *self.submission.folders,
-        )
         latest = self.known.latest
         return tuple(
             (thing, old)
-            for thing in each
+            for thing in self.versions
             if (old := latest.get(thing.lid or "")) is not None and old.kind is type(thing)
         )
 

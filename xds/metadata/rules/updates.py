@@ -21,11 +21,6 @@ STATUSES = frozenset({v.APPROVED, v.DEPRECATED})
 # --- what an update consists of ------------------------------------------------------------------
 
 
-def submitted_versions(case: Case) -> tuple[Versioned, ...]:
-    """Return the versions that an update brings."""
-    return (*case.submission.document_entries, *case.submission.folders)
-
-
 def member_of(case: Case, thing: Versioned) -> Association | None:
     """Return the HasMember of the SubmissionSet that brings a version."""
     return next(iter(case.members_of_set.get(thing.id, ())), None)
@@ -80,13 +75,17 @@ def operations(case: Case) -> Findings:
     """Each object of an update asks for exactly one operation, and there is one at least."""
     submission = case.submission
     of_set = {one.id for one in submission.submission_sets}
-    wanted = Counter(one.target for one in triggers(case, v.SUBMIT_ASSOCIATION))
-    own = [one for one in submission.associations if one.source in of_set]
     others = [one for one in submission.associations if one.source not in of_set]
-    for thing in submitted_versions(case):
+    for thing in case.versions:
         times = len(case.members_of_set.get(thing.id, ()))
         if times != 1:
             yield Finding(thing, f"needs one HasMember of the SubmissionSet, has {times}")
+    if not (case.versions or others or asks(case)):
+        for submission_set in submission.submission_sets[:1]:
+            yield Finding(submission_set, "asks for no operation")
+    if not (others or asks(case)):
+        return
+    wanted = Counter(one.target for one in triggers(case, v.SUBMIT_ASSOCIATION))
     for one in others:
         if one.association_type in v.UPDATE_TRIGGERS:
             yield Finding(one, "sourceObject must be the SubmissionSet")
@@ -95,15 +94,11 @@ def operations(case: Case) -> Findings:
     for one in triggers(case, v.SUBMIT_ASSOCIATION):
         if not isinstance(submission.by_id.get(one.target), Association):
             yield Finding(one, f"targetObject {one.target} is no submitted Association")
-    asks = any(one.association_type in v.UPDATE_TRIGGERS for one in own)
-    if not (asks or submitted_versions(case) or others):
-        for submission_set in submission.submission_sets[:1]:
-            yield Finding(submission_set, "asks for no operation")
 
 
 def annotated_versions(case: Case) -> Findings:
     """The HasMember of each version that an update brings has a PreviousVersion."""
-    for thing in submitted_versions(case):
+    for thing in case.versions:
         member = member_of(case, thing)
         if member is not None and member.previous_version is None:
             yield Finding(thing, "its HasMember has no PreviousVersion")
@@ -111,10 +106,10 @@ def annotated_versions(case: Case) -> Findings:
 
 def one_change_of_each(case: Case) -> Findings:
     """An update changes the metadata of a logical object once, and a status once."""
-    if len(submitted_versions(case)) < 2 and not asks(case):
+    if len(case.versions) < 2 and not asks(case):
         return
-    of_logical = Counter(thing.lid for thing in submitted_versions(case) if thing.lid)
-    for thing in submitted_versions(case):
+    of_logical = Counter(thing.lid for thing in case.versions if thing.lid)
+    for thing in case.versions:
         if thing.lid and of_logical.pop(thing.lid, 0) > 1:
             yield Finding(thing, f"several versions of logicalID {thing.lid}", "logicalID")
     asked = triggers(case, v.UPDATE_AVAILABILITY_STATUS)
@@ -134,7 +129,7 @@ def _logical(found: RegisteredObject) -> str:
 
 def later_version(case: Case) -> Findings:
     """A version that an update brings has the logicalID of another object: it is not the first."""
-    for thing in submitted_versions(case):
+    for thing in case.versions:
         if thing.lid is None:
             yield Finding(thing, "logicalID is required in an update", "logicalID")
         elif thing.lid == thing.id or not is_uuid(thing.lid):
@@ -144,7 +139,7 @@ def later_version(case: Case) -> Findings:
 
 def registered_logical_objects(case: Case) -> Findings:
     """The logicalID of a version is that of a registered object."""
-    for thing in submitted_versions(case):
+    for thing in case.versions:
         if thing.lid and thing.lid != thing.id and thing.lid not in case.known.latest:
             yield Finding(thing, f"logicalID {thing.lid} is not registered", "logicalID")
 
@@ -171,7 +166,7 @@ def stated_previous_version(case: Case) -> Findings:
 
 def same_identifiers(case: Case) -> Findings:
     """The uniqueId and the kind of a logical object stay as they are."""
-    for thing in submitted_versions(case):
+    for thing in case.versions:
         old = case.known.latest.get(thing.lid or "")
         if old is None:
             continue
@@ -198,7 +193,7 @@ def approved_folder_versions(case: Case) -> Findings:
 
 def propagation(case: Case) -> Findings:
     """AssociationPropagation is yes or no, and the same of versions that Associations join."""
-    for thing in submitted_versions(case):
+    for thing in case.versions:
         member = member_of(case, thing)
         given = None if member is None else member.association_propagation
         if given not in (None, v.PROPAGATED, v.NOT_PROPAGATED):

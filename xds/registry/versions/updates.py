@@ -43,10 +43,12 @@ def registry_state(connection: Connection, case: Case) -> RegistryState:
         of_sets = wants_sets(case.transaction)
         joined = tuple(versions.associations(connection, {*latest, *others}, of_sets=of_sets))
     ends += [end for one in joined for end in (one.source, one.target)]
-    neighbours = lookups.registered(connection, dict.fromkeys(ends)) if ends else {}
     found = case.known.latest
     if case.policy.restricted_attributes and case.transaction == ITI_92.name:
         found = lookups.with_things(connection, found)
+    elif not ends:
+        return case.known
+    neighbours = lookups.registered(connection, dict.fromkeys(ends)) if ends else {}
     return replace(case.known, latest=found, associations=joined, neighbours=neighbours)
 
 
