@@ -1,6 +1,6 @@
 """How the database finds what a stored query asks for: no query may read a whole table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, Final, Self
 
@@ -30,9 +30,22 @@ def scans(database: Database, query: StoredQuery, visible: Criterion = ANYTHING)
 
     ``visible`` is the demand on what the one who asks may see.
     """
+    return _scanned(database, _statements(database, query, visible))
+
+
+def scans_of(database: Database, reading: Callable[[Connection], object]) -> list[str]:
+    """Return what the plans of the statements scan that are read on a connection."""
+    seen: list[tuple[str, Any]] = []
+    with database.read() as connection:
+        noting: Any = _Noting(connection, seen)
+        reading(noting)
+    return _scanned(database, seen)
+
+
+def _scanned(database: Database, statements: Iterable[tuple[str, Any]]) -> list[str]:
     scanned = _sqlite_scans if database.is_sqlite else _postgresql_scans
     found: list[str] = []
-    for statement, parameters in _statements(database, query, visible):
+    for statement, parameters in statements:
         with database.read() as connection:
             found += [one for one in scanned(connection, statement, parameters) if one in _TABLES]
     return found

@@ -7,16 +7,20 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Table, insert
 
-from bench.plans import explained, scans
+from bench.plans import explained, scans, scans_of
 from tests.databases import Databases
 from xds.database.access import Database
+from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.catalogue import ITI_18
 from xds.metadata.criteria import And, Comparison, Not, Operator
 from xds.metadata.ebrim import Slot, new_uuid
+from xds.metadata.objects import DocumentEntry, SubmissionSet
+from xds.metadata.submission import Submission
 from xds.registry.queries.steps import StoredQuery
 from xds.registry.queries.stored_queries import STORED_QUERIES, QueryRequest
 from xds.registry.tables import document_entry, folder, patient
+from xds.registry.versions.known import known_of_update
 
 PATIENTS, ENTRIES = 1_000, 10_000
 """Enough for a server to prefer its indexes by what it counts."""
@@ -76,6 +80,28 @@ def test_a_policy_of_codes_makes_no_query_scan_a_table(
     normal = Comparison("confidentiality_code", Operator.EQUAL, ("N^^2.16.840.1.113883.5.25",))
     mental_health = Comparison("class_code", Operator.EQUAL, ("c7", "c8"))
     assert scans(database, query, And(normal, Not(mental_health))) == []
+
+
+@pytest.mark.parametrize("versions", [1, 2])
+@pytest.mark.parametrize("of_sets", [False, True])
+def test_an_update_scans_no_table(database: Database, versions: int, of_sets: bool) -> None:
+    patient_id = "P1^^^&2.999.1.1&ISO"
+    new = [
+        ebrim.changed(
+            DocumentEntry.create(
+                entry_uuid=f"Document{number}", unique_id=f"2.999.3.{number}", patient_id=patient_id
+            ),
+            lid=new_uuid(),
+        )
+        for number in range(versions)
+    ]
+    submission_set = SubmissionSet.create(entry_uuid="SubmissionSet", unique_id="2.999.2.1")
+    update = Submission((submission_set, *new))
+
+    def read(connection: Connection) -> None:
+        known_of_update(connection, update, [patient_id], of_sets=of_sets)
+
+    assert scans_of(database, read) == []
 
 
 # --- versions ------------------------------------------------------------------------------------

@@ -212,9 +212,7 @@ def registry_state(
     )
 
 
-def used(
-    connection: Connection, wanted: Sequence[str], but_for: Sequence[str] = ()
-) -> list[str]:
+def used(connection: Connection, wanted: Sequence[str], but_for: Sequence[str] = ()) -> list[str]:
     """Return those of some uniqueIds that are in use: nearly always none, and no more is read.
 
     ``but_for`` are logicalIDs of objects whose versions do not count.

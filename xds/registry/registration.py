@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from xds.database.access import Database, InCommit
 from xds.database.errors import DatabaseConflict
-from xds.database.locks import Locks
+from xds.database.locks import NOTHING, Locks
 from xds.errors import RegistryError, TransactionFailure
 from xds.metadata import datatypes
 from xds.metadata import vocabulary as v

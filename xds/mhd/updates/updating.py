@@ -15,7 +15,7 @@ from xds.fhir.r4.outcome import Refused, operation_outcome
 from xds.fhir.r4.resource import Resource
 from xds.fhir.search.requests import plan
 from xds.fhir.search.searchset import SearchRequest
-from xds.fhir.vocabulary import ENTERED_IN_ERROR, UUID_URN
+from xds.fhir.vocabulary import ENTERED_IN_ERROR
 from xds.mhd.stored_resources import StoredResources, number_of
 from xds.mhd.updates.comparison import STALE, CurrentResource, MetadataChange
 from xds.mhd.updates.writing import write
@@ -117,7 +117,7 @@ def target(facade: Facade, call: Call, stored: StoredResources) -> CurrentResour
     with facade.domain.registry.view(call.access.visible) as view:
         found = list(_found(facade, call, stored, view))
         resources = list(stored.render(facade, call.base, view, found[:1]))
-        uuids = frozenset(_uuids(stored, view, found[0])) if found else frozenset()
+        uuids = frozenset(_uuids(view, found[0])) if found else frozenset()
     if not found:
         raise Refused.because(404, "not-found", "there is no such resource")
     if len(found) > 1:
@@ -134,13 +134,12 @@ def _note_patient(access: Access, patient_id: str | None) -> None:
     access.details = PatientDetails(distinct((*known, patient_id)))
 
 
-def _uuids(stored: StoredResources, view: RegistryView, latest: Found[Any]) -> Iterator[str]:
+def _uuids(view: RegistryView, latest: Found[Any]) -> Iterator[str]:
     yield latest.found.entry_uuid
     if number_of(latest) > 1:
         own = latest.thing.logical_id
         yield own
-        for one in stored.versions(view, own.removeprefix(UUID_URN)):
-            yield one.found.entry_uuid
+        yield from view.version_uuids(type(latest.thing), own)
 
 
 def _found(

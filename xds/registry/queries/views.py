@@ -180,6 +180,12 @@ class RegistryView:
         found: list[Found[T]] = [Found(FoundObject(kind, *row[:9]), *row[9:]) for row in rows]
         return found if is_decided else [one for one in found if one.meets(all_of(criteria))]
 
+    def version_uuids(self, kind: type[MetadataObject], logical_id: str) -> list[str]:
+        """Return the entryUUIDs of all versions of a logical object that are visible."""
+        search = Search(self.connection, Columns.REFERENCE, self.most, self.visible, Shown.ALL)
+        found = search.objects_in(TABLES[kind], "logical_id", [logical_id])
+        return [one.entry_uuid for one in found]
+
     def decides(self, kind: type[MetadataObject], criteria: Iterable[Criterion]) -> bool:
         """Tell whether the database can decide criteria, which are else decided in memory."""
         return decided(kind, all_of(criteria))[1]

@@ -52,6 +52,8 @@ _OF_OTHERS: Final = _ASSOCIATIONS.where(
     ~select(submission_set.c.pk).where(submission_set.c.entry_uuid == association.c.source).exists()
 )
 """The same without the HasMembers of SubmissionSets."""
+
+
 def _deprecating(kind: type[Versioned], condition: Any) -> ReturningUpdate[Any]:
     table = TABLES[kind]
     return (

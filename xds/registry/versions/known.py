@@ -36,6 +36,7 @@ from xds.registry import lookups
 from xds.registry.lookups import BEARERS, FACTS, latest_where
 from xds.registry.storage.fragments import FoundObject, parsed
 from xds.registry.tables import Key, association, patient, searchable, submission_set
+from xds.registry.versions.entries import Versioned
 
 _PATIENT, _IN_USE, _JOINED = range(-3, 0)
 """What a row is of that is no object of :data:`FACTS`, in the column of the kind."""
@@ -114,7 +115,8 @@ def _to_ask_for(submission: Submission, latest: Mapping[str, RegisteredObject]) 
     else has it was held against that one.
     """
     found = []
-    for thing in (*submission.document_entries, *submission.folders):
+    things: tuple[Versioned, ...] = (*submission.document_entries, *submission.folders)
+    for thing in things:
         old = latest.get(thing.lid or "")
         is_same = old is not None and (normal(thing.unique_id or ""), thing.patient_id) == (
             old.unique_id,
@@ -162,7 +164,8 @@ def _equal(column: Any, name: str) -> Any:
 
 def _statement(condition: _Condition, *, of_sets: bool) -> CompoundSelect[Any]:
     latest = latest_where(lambda column: condition(column, "logical_ids")).cte("latest")
-    types = {column.name: column.type for column in latest.c} | _FURTHER
+    of_latest: Mapping[str, Any] = {column.name: column for column in latest.c}
+    types = {name: column.type for name, column in of_latest.items()} | dict(_FURTHER)
     by_source = latest.c.entry_uuid == association.c.source
     by_target = latest.c.entry_uuid == association.c.target
     joined = _row(types, _JOINED, _columns_of_association()).where(
@@ -170,7 +173,7 @@ def _statement(condition: _Condition, *, of_sets: bool) -> CompoundSelect[Any]:
     )
     of_patient = {"number": patient.c.pk, **{one.name: one for one in patient.c}}
     return union_all(
-        _row(types, None, latest.c).select_from(latest),
+        _row(types, None, of_latest).select_from(latest),
         joined.select_from(latest.join(association, by_source)),
         joined.select_from(latest.join(association, by_target)).where(
             *(() if of_sets else (~_is_of_set().exists(),))
