@@ -50,7 +50,10 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> No
     """Insert rows into one table."""
     if rows:
         text, makers = _insertion(table, connection.dialect)
-        made = [[make(row.get(name)) for name, make in makers] for row in rows]
+        made = [
+            [make(row.get(name)) if make else row.get(name) for name, make in makers]
+            for row in rows
+        ]
         _run(connection, lambda cursor: cursor.executemany(text, made))
 
 
@@ -59,7 +62,9 @@ def copy_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None
     if not rows:
         return
     makers = _makers(tuple(table.columns), connection.dialect)
-    made = ([make(row.get(name)) for name, make in makers] for row in rows)
+    made = (
+        [make(row.get(name)) if make else row.get(name) for name, make in makers] for row in rows
+    )
     names = _names(tuple(table.columns), connection.dialect)
     if connection.dialect.name == "sqlite":
         marks = _marks(makers, connection.dialect)
@@ -78,7 +83,10 @@ def copy_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None
 def _insert_parts(connection: Connection, one: Insertion) -> None:
     if one.part_rows:
         text, makers = _part_insertion(one.parts, one.table, one.by, connection.dialect)
-        made = [[make(row[name]) for name, make in makers] for row in one.part_rows]
+        made = [
+            [make(row[name]) if make else row[name] for name, make in makers]
+            for row in one.part_rows
+        ]
         _run(connection, lambda cursor: cursor.executemany(text, made))
 
 
@@ -90,8 +98,8 @@ def _run(connection: Connection, act: Callable[[Any], object]) -> None:
         cursor.close()
 
 
-_Makers = Sequence[tuple[str, Callable[[Any], Any]]]
-"""Names of columns, and what makes a value one for the driver."""
+_Makers = Sequence[tuple[str, Callable[[Any], Any] | None]]
+"""Names of columns, and what makes a value one for the driver; None where it is one."""
 
 
 @lru_cache(maxsize=64)
@@ -134,12 +142,9 @@ def _makers(columns: Sequence[Any], dialect: Dialect) -> _Makers:
     return tuple((column.name, _maker(column, dialect)) for column in columns)
 
 
-def _maker(column: Any, dialect: Dialect) -> Callable[[Any], Any]:
-    return column.type.dialect_impl(dialect).bind_processor(dialect) or _as_it_is
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
+def _maker(column: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
+    made: Callable[[Any], Any] | None = column.type.dialect_impl(dialect).bind_processor(dialect)
+    return made
 
 
 # --- PostgreSQL: all in one statement ------------------------------------------------------------
@@ -165,7 +170,9 @@ def insert_arrays(
 ) -> None:
     """Run a statement of PostgreSQL that takes an array of values for each of some columns."""
     makers = _array_makers(tuple(columns), connection.dialect)
-    values = [array([make(row[name]) for row in rows]) for name, make in makers]
+    values = [
+        array([make(row[name]) if make else row[name] for row in rows]) for name, make in makers
+    ]
     _run(connection, lambda cursor: cursor.execute(text, values))
 
 
@@ -215,7 +222,7 @@ def _values(one: Insertion, makers: Mapping[Table, _Makers]) -> Iterator[object]
         return
     for row in one.rows:
         for name, make in makers[one.table]:
-            yield make(row.get(name))
+            yield make(row.get(name)) if make else row.get(name)
     if one.parts is not None:
         for name, make in makers[one.parts]:
-            yield array([make(row[name]) for row in one.part_rows])
+            yield array([make(row[name]) if make else row[name] for row in one.part_rows])

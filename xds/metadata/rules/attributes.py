@@ -1,6 +1,7 @@
 """Rules of single attributes: presence, number, data type (ITI TF-3 4.2.3)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from operator import itemgetter
 from typing import Any, Final
@@ -79,9 +80,85 @@ def _column(case: Case, thing: MetadataObject) -> str:
     return ITI_61.name if is_on_demand else ITI_42.name
 
 
+@dataclass(frozen=True, slots=True)
+class _AttributePlaces:
+    """Where ebRIM has the attributes of a kind that a rule looks at.
+
+    Nearly every object is as it should be. To go through what it has, once, takes less than to ask
+    each attribute, which is done where something is wrong, or may be.
+    """
+
+    slots: Mapping[str, str | None]
+    """The data types by the names of Slots, and so on."""
+    identifiers: Mapping[str, str | None]
+    schemes: Mapping[str, str | None]
+    further: Mapping[str, str | None]
+    """By the names of other fields of the object."""
+
+    def are_given(self, thing: MetadataObject) -> bool:
+        """Tell whether all are there and not empty; not so, too, where something stands twice."""
+        slots = {slot.name for slot in thing.slots if slot.values and slot.values[0]}
+        given = {one.identificationScheme for one in thing.external_identifiers if one.value}
+        schemes = {one.classificationScheme for one in thing.classifications}
+        return (
+            len(slots) == len(thing.slots)
+            and len(given) == len(thing.external_identifiers)
+            and self.slots.keys() <= slots
+            and self.identifiers.keys() <= given
+            and self.schemes.keys() <= schemes
+            and all(
+                isinstance(value := getattr(thing, name), str) and value for name in self.further
+            )
+        )
+
+    def are_single(self, thing: MetadataObject) -> bool:
+        """Tell whether none has several values."""
+        for slot in thing.slots:
+            if len(slot.values) > 1 and slot.name in self.slots:
+                return False
+        identifiers = [one.identificationScheme for one in thing.external_identifiers]
+        codes = [one.classificationScheme for one in thing.classifications]
+        codes = [scheme for scheme in codes if scheme in self.schemes]
+        return len(set(identifiers)) == len(identifiers) and len(set(codes)) == len(codes)
+
+    def are_typed(self, thing: MetadataObject) -> bool:
+        """Tell whether all texts are of the data types."""
+        found = [
+            (kind, text)
+            for slot in thing.slots
+            if (kind := self.slots.get(slot.name))
+            for text in slot.values
+        ]
+        found += [
+            (kind, one.value)
+            for one in thing.external_identifiers
+            if (kind := self.identifiers.get(one.identificationScheme))
+        ]
+        found += [(kind, getattr(thing, name) or "") for name, kind in self.further.items() if kind]
+        return not any(text and _violation(kind, text) for kind, text in found)
+
+
+@cache
+def _places(kind: str, role: str, transaction: str = "") -> _AttributePlaces:
+    chosen = _chosen(kind, role, transaction)
+
+    def named(name: str) -> Mapping[str, str | None]:
+        return {getattr(one, name): one.data_type for one in chosen if hasattr(one, name)}
+
+    further = {**named("xml"), **named("field")}
+    return _AttributePlaces(
+        named("slot_name"),
+        {scheme: kind for scheme, kind in named("scheme").items() if scheme in v.IDENTIFIER_NAMES},
+        {scheme: None for scheme in named("scheme") if scheme not in v.IDENTIFIER_NAMES},
+        further,
+    )
+
+
 def required(case: Case) -> Findings:
     """What the table of the transaction marks R is there and not empty."""
     for thing in _objects(case):
+        if _places(thing.KIND, "required", _column(case, thing)).are_given(thing):
+            continue
         limited = getattr(thing, "limited_metadata", False)
         for attribute in _chosen(thing.KIND, "required", _column(case, thing)):
             if limited and attribute.name not in _REQUIRED_WITH_LIMITED_METADATA:
@@ -102,6 +179,8 @@ def forbidden(case: Case) -> Findings:
 def cardinality(case: Case) -> Findings:
     """What may stand once stands once; a Name may have several languages."""
     for thing in _objects(case):
+        if _places(thing.KIND, "single").are_single(thing):
+            continue
         for attribute in _chosen(thing.KIND, "single"):
             if (times := attribute.occurrences(thing)) > 1:
                 reason = f"{attribute.tf_name} may stand once, stands {times} times"
@@ -116,6 +195,8 @@ def data_types(case: Case) -> Findings:
     """
     listed = case.policy.code_sets.mime_types or ()
     for thing in _objects(case):
+        if _places(thing.KIND, "typed").are_typed(thing):
+            continue
         for attribute in _chosen(thing.KIND, "typed"):
             for text in attribute.texts(thing):
                 if attribute.name == "mime_type" and text in listed:
