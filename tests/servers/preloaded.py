@@ -5,6 +5,7 @@ It has no threads and opens nothing. Python starts two processes for a server th
 Each would import all anew. So a server is given two forks beforehand, which take their place.
 """
 
+import atexit
 import gc
 import json
 import os
@@ -13,12 +14,15 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from multiprocessing import util
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 NUMBER: Final = struct.Struct("q")
 _MOST_FILES: Final = 16
@@ -61,8 +65,7 @@ def main(control: socket.socket) -> None:
         if os.fork() == 0:
             control.close()
             if _told_of_fork(socket.socket(fileno=status), output):
-                _with_helpers(order)
-            return
+                _ending(partial(_with_helpers, order))
         os.close(status)
         os.close(output)
 
@@ -130,8 +133,8 @@ def _with_helpers(order: Order) -> None:
             if received := _received(theirs):
                 theirs.close()
                 _placed(received[1], received[0].files)
-                received[0].run()
-            return
+                _ending(received[0].run)
+            os._exit(0)
         theirs.close()
         helpers.append((number, ours))
 
@@ -147,6 +150,28 @@ def _with_helpers(order: Order) -> None:
 
     vars(util)["spawnv_passfds"] = spawn
     order.run()
+
+
+def _ending(run: Callable[[], None]) -> NoReturn:
+    """Run something, and end the process with its exit code.
+
+    It ends as Python does, but does not take apart one by one what the process had imported.
+    """
+    code: object = None
+    try:
+        run()
+    except SystemExit as left:
+        code = left.code
+        if isinstance(code, str):
+            print(code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    vars(threading)["_shutdown"]()
+    vars(atexit)["_run_exitfuncs"]()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def _send(channel: socket.socket, told: dict[str, Any], files: Sequence[int]) -> None:
