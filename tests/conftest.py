@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import memory
 from tests.databases import (
     BOTH,
     ON_BOTH,
@@ -29,6 +30,8 @@ from tests.servers.shared import Kept, SharedServers
 from tests.serving import Server, forks_as_default, several_as_default
 
 _HERE: Final = Path(__file__).parent
+_FREE_BYTES: Final = 8 * 1024**3
+"""What has to be free in memory for the folders of tests, of this run and the one before."""
 _THRESHOLDS: Final = (5_000, 20, 20)
 """Of the collector of garbage: what pytest keeps of thousands of tests is looked at less often."""
 
@@ -36,6 +39,8 @@ _THRESHOLDS: Final = (5_000, 20, 20)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 hash_at_least_cost()
+if folder := memory.folder(_FREE_BYTES):
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folder))
 
 # how long an example takes depends on what else the machine does
 settings.register_profile(

@@ -19,6 +19,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
+from tests import memory
 from tests.ports import free_port
 from tests.waiting import PATIENCE
 
@@ -38,7 +39,6 @@ QUICK: Final = {
 """Settings of a server whose data nobody needs once the tests have ended, for many at once."""
 
 _NOBODY: Final = "nobody"
-_MEMORY: Final = Path("/dev/shm")
 _MEMORY_BYTES: Final = 2 * 1024**3
 """What has to be free in memory for the databases of a run."""
 _MOST_TOLD: Final = 2_000
@@ -139,14 +139,8 @@ def postgresql(settings: Mapping[str, str] | None = None) -> Iterator[PostgreSQL
     if given:
         yield PostgreSQL(given)
         return
-    with own_postgresql(settings, _in_memory()) as server:
+    with own_postgresql(settings, memory.folder(_MEMORY_BYTES)) as server:
         yield server
-
-
-def _in_memory() -> Path | None:
-    """Return a folder that is kept in memory, where databases are made in a third of the time."""
-    usable = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _MEMORY_BYTES
-    return _MEMORY if usable else None
 
 
 @contextmanager

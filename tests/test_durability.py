@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ from xds.database.errors import CommitUnknown
 from xds.registry.tables import patient
 
 _COMMITS = 40
+_LEAST_SEEN = 4
+"""States of the disk at which somebody has read."""
 
 
 def _name(number: int) -> str:
@@ -117,10 +120,13 @@ def test_nobody_is_answered_from_what_a_failure_of_power_would_undo(
         writing = [pool.submit(add, database, number) for number in range(_COMMITS)]
         for one in writing:
             one.result()
+        further = count(_COMMITS)
+        while len(seen) < _LEAST_SEEN and not any(one.done() for one in reading):
+            add(database, next(further))
         has_ended.set()
         for one in reading:
             one.result()
-    assert len(seen) > 3
+    assert len(seen) >= _LEAST_SEEN
     for length, found in list(seen.items())[::4]:
         assert found <= disk.after_failure(length, tmp_path / str(length))
 
