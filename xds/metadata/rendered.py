@@ -103,8 +103,10 @@ def cut(text: str, kinds: Mapping[str, type[RegistryObject]] = _KINDS) -> Cut:
             raise OtherForm
         slots[-1], mark, texts = slots[-1].partition("</rim:Slot>")
         slots[-1] += mark
-    attributes = [(name, plain(value)) for name, value in _ATTRIBUTE.findall(head[2])]
-    own = next((value for name, value in attributes if name == "id"), "")
+    attributes: list[tuple[str, str]] = _ATTRIBUTE.findall(head[2])
+    if "&" in head[2]:
+        attributes = [(name, plain(value)) for name, value in attributes]
+    own = dict(attributes).get("id", "")
     return Cut(kind, attributes, own, slots, texts, classifications, identifiers)
 
 

@@ -33,8 +33,9 @@ from xds.metadata.rendered import (
 from xds.parsing import MalformedXML
 
 _PARTS: Final = 2_048
+_SLOTS: Final = 4_096
 _LONGEST: Final = 1_500
-"""How many parts are remembered, and the characters of the longest of them."""
+"""How many parts and Slots are remembered, and the characters of the longest of them."""
 
 Said = tuple[tuple[str, Any, bool], ...]
 """Attributes that one part says: name, value, and whether further parts add to it."""
@@ -109,18 +110,25 @@ def _values(found: Cut, declared: _Declared) -> dict[str, Any]:
     values.update(ebrim.attribute_values(found.kind, found.attributes, declared.xml))
     if found.texts:
         values.update(_of_texts(declared.kind, found.texts))
+    kind = declared.kind
     for text in reversed(found.slots):
-        held = slot(text)
-        for name, is_list in declared.slots.get(held.name, ()) if held.values else ():
-            values[name] = held.values if is_list else held.values[0]
+        said = _of_slot(kind, text) if len(text) <= _LONGEST else _in_slot(kind, text)
+        for name, value in said:
+            values[name] = value
     own = f' classifiedObject="{found.own}"'
     for text in reversed(found.classifications):
-        for name, value, adds in _remembered(declared.kind, _without_ids(text, own)):
+        # as _without_ids does; there are a dozen of them
+        before, mark, after = text.partition(own)
+        if not mark:
+            raise OtherForm
+        rest = before[before.find('"') + 1 :] + after
+        parts = _of_classification if len(rest) <= _LONGEST else _classified
+        for name, value, adds in parts(kind, rest):
             values[name] = value + values[name] if adds else value
     own = f' registryObject="{found.own}"'
     for text in reversed(found.external_identifiers):
         rest, value = without_value(_without_ids(text, own))
-        for name in _identified(declared.kind, rest):
+        for name in _identified(kind, rest):
             values[name] = value
     return values
 
@@ -133,8 +141,16 @@ def _without_ids(text: str, naming: str) -> str:
     return before[before.find('"') + 1 :] + after
 
 
-def _remembered(kind: Any, text: str) -> Said:
-    return _of_classification(kind, text) if len(text) <= _LONGEST else _classified(kind, text)
+def _in_slot(kind: Any, text: str) -> tuple[tuple[str, Any], ...]:
+    """Return what a Slot without its beginning says, each with the attribute's name."""
+    held = slot(text)
+    return tuple(
+        (name, held.values if is_list else held.values[0])
+        for name, is_list in (_declared(kind).slots.get(held.name, ()) if held.values else ())
+    )
+
+
+_of_slot: Final = lru_cache(_SLOTS)(_in_slot)
 
 
 @lru_cache(_PARTS)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import attrgetter
 from typing import Any, Final, NoReturn
 
 import orjson
@@ -48,6 +49,11 @@ class Rendered:
     """Its logical id."""
     content: bytes
 
+    @property
+    def fragment(self) -> orjson.Fragment:
+        """The resource as a part of another."""
+        return orjson.Fragment(self.content)
+
     def resource(self) -> Resource:
         """Return the resource; it is the caller's own."""
         found: Resource = orjson.loads(self.content)
@@ -57,17 +63,15 @@ class Rendered:
 class Lasting(dict[str, Any]):
     """An element that stands in many resources and that nobody changes: its JSON is made once."""
 
-    __slots__ = ("_fragment",)
-    _fragment: orjson.Fragment
+    __slots__ = ("fragment",)
+    fragment: orjson.Fragment
+    """The JSON of the element, without indentation; made when it is first asked for."""
 
-    @property
-    def fragment(self) -> orjson.Fragment:
-        """The JSON of the element, without indentation."""
-        try:
-            return self._fragment
-        except AttributeError:
-            self._fragment = orjson.Fragment(orjson.dumps(dict(self), _plain, _OURS))
-            return self._fragment
+    def __getattr__(self, name: str) -> orjson.Fragment:
+        if name != "fragment":
+            raise AttributeError(name)
+        self.fragment = orjson.Fragment(orjson.dumps(dict(self), _plain, _OURS))
+        return self.fragment
 
     def __reduce__(self) -> tuple[type, tuple[Resource]]:
         """Have copies be plain, which may be changed."""
@@ -119,7 +123,14 @@ def render(resource: Resource, pretty: bool = False) -> bytes:
     """Return the JSON of a resource, its members in the order that they have."""
     if pretty:
         return orjson.dumps(resource, _plain_and_open, _OURS | orjson.OPT_INDENT_2)
-    return orjson.dumps(resource, _plain, _OURS)
+    try:
+        return orjson.dumps(resource, _FRAGMENT, _OURS)
+    except orjson.JSONEncodeError:  # for what is neither Lasting nor Rendered
+        return orjson.dumps(resource, _plain, _OURS)
+
+
+_FRAGMENT: Final = attrgetter("fragment")
+"""What most of that has which orjson does not write, without a call of Python."""
 
 
 def blocks(resource: Resource, name: str, items: Iterator[Any]) -> Iterator[bytes]:
@@ -159,10 +170,8 @@ def _plain_and_open(value: object) -> object:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, Lasting):
+    if isinstance(value, Lasting | Rendered):
         return value.fragment
-    if isinstance(value, Rendered):
-        return orjson.Fragment(value.content)
     if isinstance(value, Decimal):
         return orjson.Fragment(str(value))
     for kind in (str, int, dict, list):

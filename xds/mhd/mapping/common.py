@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Final, ParamSpec, TypeVar
 
 from xds.fhir import vocabulary as f
@@ -33,8 +34,13 @@ def meta(last_updated_at: str | None, version: str | None = None) -> Resource:
 def claiming(resource: Resource, profile: str | None) -> Resource:
     """Return a resource that claims a profile, or none."""
     stated = {**resource.get("meta", {}), **({"profile": [profile]} if profile else {})}
+    if stated and tuple(islice(resource, len(_HEAD))) == _HEAD:
+        return {**resource, "meta": stated}
     head = {name: resource[name] for name in ("resourceType", "id")}
     return {**head, **({"meta": stated} if stated else {}), **_without_meta(resource)}
+
+
+_HEAD: Final = ("resourceType", "id", "meta")
 
 
 def _without_meta(resource: Resource) -> Resource:

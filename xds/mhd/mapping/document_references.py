@@ -32,7 +32,7 @@ from xds.mhd.mapping.writing_documents import document_url, written
 __all__ = ["document_reference", "document_url", "read_document_reference"]
 
 _COMPREHENSIVE: Final = ("type", "category", "subject", "securityLabel")
-_COMPREHENSIVE_CONTEXT: Final = ("facilityType", "practiceSetting", "sourcePatientInfo")
+_COMPREHENSIVE_CONTEXT: Final = {"facilityType", "practiceSetting", "sourcePatientInfo"}
 """What the profile Comprehensive.DocumentReference demands beside the content."""
 
 
@@ -77,17 +77,18 @@ def _profile(made: Resource, entry: DocumentEntry) -> str | None:
         made.get("authenticator"),
         made["context"].get("sourcePatientInfo"),
     ]
-    if all(one.get("reference", "").startswith("#") for one in actors if one):
-        return mhd.COMPREHENSIVE_DOCUMENT_REFERENCE
-    return mhd.UNCONTAINED_DOCUMENT_REFERENCE
+    for one in actors:
+        if one and not one.get("reference", "").startswith("#"):
+            return mhd.UNCONTAINED_DOCUMENT_REFERENCE
+    return mhd.COMPREHENSIVE_DOCUMENT_REFERENCE
 
 
 def _is_comprehensive(found: Resource) -> bool:
     content, surroundings = found["content"][0], found.get("context", {})
     attachment = content["attachment"]
     return (
-        all(found.get(name) for name in _COMPREHENSIVE)
-        and all(name in surroundings for name in _COMPREHENSIVE_CONTEXT)
+        all(map(found.get, _COMPREHENSIVE))
+        and surroundings.keys() >= _COMPREHENSIVE_CONTEXT
         and "language" in attachment
         and "creation" in attachment
         and "format" in content

@@ -5,6 +5,7 @@ A control character, which no XML can carry, marks the place of each changing va
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple, cast
 
 from xds.metadata import ebrim
@@ -38,6 +39,8 @@ _PATIENT_ID_SCHEMES: Final[Mapping[type[RegistryObject], str]] = {
 }
 
 FIRST_VERSION: Final = 1
+_PATIENTS: Final = 256
+"""Patient ids whose form in XML is remembered: the objects of an answer have few."""
 
 
 def fragment(thing: MetadataObject, version: int = FIRST_VERSION) -> bytes:
@@ -109,6 +112,11 @@ def _read(leaf: bytes) -> RegistryObject:
     return read
 
 
+@lru_cache(_PATIENTS)
+def _escaped(patient_id: str) -> bytes:
+    return escape(patient_id).encode()
+
+
 class FoundObject(NamedTuple):
     """One object that a query found; a tuple, as they are made by the thousand."""
 
@@ -133,7 +141,7 @@ class FoundObject(NamedTuple):
         if self.kind is Association:
             text = text.replace(b"\x05", (self.source or "").encode())
             return text.replace(b"\x06", (self.target or "").encode())
-        text = text.replace(b"\x02", escape(self.patient_id or "").encode())
+        text = text.replace(b"\x02", _escaped(self.patient_id or ""))
         if self.kind is SubmissionSet:
             return _versioned(text, self.entry_uuid)
         if self.kind is Folder:
