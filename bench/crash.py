@@ -93,7 +93,7 @@ class Stage(IntEnum):
     REMOVING = 1
     """ITI-62 was sent, and not acknowledged: it may have happened or not."""
     REMOVING_BOTH = 2
-    """A DELETE was sent, and not acknowledged: it, or its first half, may have happened or not."""
+    """A DELETE was sent, and not acknowledged: it may have happened or not, and never by half."""
     WITHOUT_METADATA = 3
     """ITI-62 was acknowledged. ITI-86 was sent, and may have happened or not."""
     REMOVED = 4
@@ -378,11 +378,13 @@ def _verify(server: Server, report: Report) -> None:
         asked = list(report.acknowledged)
         for start in range(0, len(asked), _A_QUESTION):
             some = {one: report.acknowledged[one] for one in asked[start : start + _A_QUESTION]}
-            report.problems.extend(_misregistered(consumer, some))
-            report.problems.extend(_misplaced(consumer, some))
+            versions = _versions(consumer, some)
+            report.problems.extend(_misregistered(versions, some))
+            report.problems.extend(_misplaced(consumer, versions, some))
 
 
-def _misregistered(consumer: DocumentConsumer, some: Acknowledged) -> Iterator[str]:
+def _versions(consumer: DocumentConsumer, some: Acknowledged) -> Mapping[str, int]:
+    """Return the latest version of each document that is registered, by its uniqueId."""
     found: dict[str, int] = {}
     response = consumer.stored_query(
         v.GET_DOCUMENTS, {"$XDSDocumentEntryUniqueId": list(some), "$MetadataLevel": 2}
@@ -390,26 +392,36 @@ def _misregistered(consumer: DocumentConsumer, some: Acknowledged) -> Iterator[s
     for entry in response.document_entries:
         unique_id = entry.unique_id or ""
         found[unique_id] = max(found.get(unique_id, 0), int(entry.version or 1))
+    return found
+
+
+def _misregistered(versions: Mapping[str, int], some: Acknowledged) -> Iterator[str]:
     for unique_id, known in some.items():
-        version = found.get(unique_id, 0)
+        version = versions.get(unique_id, 0)
         if known.stage is Stage.KEPT and version < known.version:
             yield f"version {known.version} of {unique_id} was acknowledged and is not found"
         if known.stage >= Stage.WITHOUT_METADATA and version:
             yield f"{unique_id} was removed, and is registered again"
 
 
-def _misplaced(consumer: DocumentConsumer, some: Acknowledged) -> Iterator[str]:
+def _misplaced(
+    consumer: DocumentConsumer, versions: Mapping[str, int], some: Acknowledged
+) -> Iterator[str]:
     requests = [DocumentRequest(EXAMPLE_REPOSITORY, one) for one in some]
     retrieval = consumer.retrieve(requests, allow_partial=True)
     for document in retrieval:
         known = some[document.document_unique_id]
         if known.stage is Stage.REMOVED:
             yield f"{document.document_unique_id} was removed, and is retrieved"
+        if known.stage is Stage.REMOVING_BOTH and document.document_unique_id not in versions:
+            yield f"{document.document_unique_id} was removed by half: it is retrieved"
         if document.fingerprint() != known.fingerprint:
             yield f"{document.document_unique_id} was acknowledged and comes back changed"
     for error in retrieval.errors:
         if some[error.location or ""].stage < Stage.REMOVING_BOTH:
             yield f"{error.location} was acknowledged and cannot be retrieved: {error.code}"
+        if some[error.location or ""].stage is Stage.REMOVING_BOTH and error.location in versions:
+            yield f"{error.location} was removed by half: it is registered"
 
 
 def examine(config: Config, report: Report) -> None:

@@ -1,6 +1,6 @@
 """What one deployment is: registry, repository, and what they agree on (ITI TF-1 10.4.8)."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -21,20 +21,22 @@ from xds.metadata.objects import Code, DocumentEntry
 from xds.metadata.rules.case import Policy
 from xds.metadata.submission import Registration, StatedVersions, Submission, TellWarnings
 from xds.metadata.systems import Systems
+from xds.metadata.unique_ids import normal
 from xds.notification.subscriptions import Subscriptions
 from xds.on_demand.forms import OnDemandSource
 from xds.refusals.keeper import RefusalKeeper
 from xds.registry import events, removal, schema
 from xds.registry.identities import PatientIdentities
-from xds.registry.locking import of_unique_ids
+from xds.registry.locking import all_of_locks, of_unique_ids
 from xds.registry.queries.stored_queries import ResultLimits
 from xds.registry.registry import DocumentRegistry
+from xds.registry.removal import Removal
 from xds.registry.versions.link_changes import LINK_CHANGE, LinkPolicy
 from xds.repository import removing
-from xds.repository.index import Connection
+from xds.repository.index import Connection, IndexedDocument
 from xds.repository.pending_registrations import registered
 from xds.repository.reading import uncounted
-from xds.repository.registering import RemoteRegistration, RemoteRegistry
+from xds.repository.registering import RemoteRegistration, RemoteRegistry, locked
 from xds.repository.repository import DocumentRepository, ReadVersion, Register
 from xds.repository.store import DocumentStore, open_store
 from xds.security import policy_file
@@ -257,6 +259,45 @@ class AffinityDomain:
             in_commit=in_commit,
             locks=of_unique_ids(asked),
         )
+
+    def remove_with_documents(
+        self,
+        entry_uuids: Sequence[str],
+        unique_ids: Sequence[str],
+        *,
+        tell: Callable[[Removal], object],
+        in_commit: InCommit,
+        visible: Criterion,
+    ) -> None:
+        """Remove objects, and in the same commit the documents here of which no entry is left.
+
+        A document that is on legal hold, or being registered, stays. The bytes go after the commit:
+        what a crash leaves of them is swept. Raises TransactionFailure; then nothing has changed.
+        """
+        gone: list[IndexedDocument] = []
+
+        def drop(connection: Connection) -> None:
+            staying = removal.obstacles(
+                connection,
+                unique_ids,
+                self.repository.unique_id,
+                self.legal_hold_codes,
+                referenced=True,
+            )
+            going = [one for one in unique_ids if one not in staying]
+            gone[:] = removing.drop(self.repository, connection, going)
+            in_commit(connection)
+
+        held = locked([normal(one) for one in unique_ids])
+        self.registry.remove(
+            entry_uuids,
+            tell=tell,
+            in_commit=drop if unique_ids else in_commit,
+            visible=visible,
+            with_latest=True,
+            locks=all_of_locks((of_unique_ids(unique_ids), held)),
+        )
+        removing.delete_bytes(self.repository, gone)
 
     def _obstacles_elsewhere(self, unique_ids: frozenset[str]) -> Iterator[tuple[str, str]]:
         """Yield documents that must stay by what a registry elsewhere has, and why."""

@@ -1,10 +1,12 @@
-"""ITI-86 asks what it may remove before it locks: what happens in between is not overlooked."""
+"""Documents are removed as they were looked at, and with their entries by one commit or not."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -14,11 +16,14 @@ from tests.registry.meanwhile import Change, Meanwhile
 from xds.affinity_domain import AffinityDomain
 from xds.client import Fingerprint
 from xds.config import EXAMPLE_REPOSITORY, Config
+from xds.database.access import InCommit
 from xds.database.locks import NOTHING, Locks
 from xds.errors import TransactionFailure
+from xds.metadata.criteria import ANYTHING
 from xds.metadata.document_request import DocumentRequest
+from xds.metadata.submission import Submission
 from xds.registry.registry import DocumentRegistry
-from xds.repository import index
+from xds.repository import index, maintenance, removing
 from xds.repository.index import Connection, IndexedDocument
 
 PATIENT = samples.patient("D1")
@@ -46,11 +51,15 @@ def _kept(domain: AffinityDomain, unique_id: str) -> IndexedDocument:
 
 
 def _registering(unique_id: str) -> Change:
-    entry = samples.entry(1, unique_id, PATIENT, Fingerprint(1, "0" * 40)).updated(
+    submission = _submission(unique_id, PATIENT)
+    return lambda registry: registry.register(submission)
+
+
+def _submission(unique_id: str, patient_id: str) -> Submission:
+    entry = samples.entry(1, unique_id, patient_id, Fingerprint(1, "0" * 40)).updated(
         repository_unique_id=EXAMPLE_REPOSITORY
     )
-    submission = samples.submission(PATIENT, samples.oid(), [entry])
-    return lambda registry: registry.register(submission)
+    return samples.submission(patient_id, samples.oid(), [entry])
 
 
 def _removed(
@@ -149,3 +158,92 @@ def test_a_document_that_is_removed_meanwhile_is_not_there(domain: AffinityDomai
     with pytest.raises(TransactionFailure) as refused:
         _removed(domain, [kept.unique_id], remove)
     assert [one.code for one in refused.value.errors] == ["XDSDocumentUniqueIdError"]
+
+
+# --- metadata and documents in one commit --------------------------------------------------------
+
+
+class Ended(Exception):
+    """The process ends here, or the database does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """A document with its entry, and their removal by one commit."""
+
+    domain: AffinityDomain
+    kept: IndexedDocument
+    entry_uuids: list[str]
+
+    @classmethod
+    def of(cls, domain: AffinityDomain) -> "Both":
+        """Keep a document, and register it."""
+        kept = _kept(domain, samples.oid())
+        submission = _submission(kept.unique_id, PATIENT).with_uuids()
+        domain.registry.register(submission)
+        return cls(domain, kept, [one.id for one in submission.objects])
+
+    def remove(self, in_commit: InCommit = lambda _: None) -> None:
+        """Remove both."""
+        self.domain.remove_with_documents(
+            self.entry_uuids,
+            [self.kept.unique_id],
+            tell=lambda _: None,
+            in_commit=in_commit,
+            visible=ANYTHING,
+        )
+
+    @property
+    def left(self) -> tuple[bool, bool, bool]:
+        """Whether the entry is registered, the document can be retrieved, and there are bytes."""
+        with self.domain.database.read() as connection:
+            is_held = bool(index.find(connection, [self.kept.unique_id]))
+        is_registered = bool(self.domain.registry.patients_of_documents([self.kept.unique_id]))
+        return is_registered, is_held, bool(list(self.domain.repository.store.list()))
+
+
+def test_a_document_goes_with_its_entry(domain: AffinityDomain) -> None:
+    both = Both.of(domain)
+    both.remove()
+    assert both.left == (False, False, False)
+
+
+def test_a_removal_that_ends_before_its_commit_leaves_everything(domain: AffinityDomain) -> None:
+    both = Both.of(domain)
+
+    def end(_: object) -> None:
+        raise Ended
+
+    with pytest.raises(Ended):
+        both.remove(end)
+    assert both.left == (True, True, True)
+
+
+def test_a_removal_that_ends_after_its_commit_leaves_bytes_for_a_sweep(
+    domain: AffinityDomain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = Both.of(domain)
+    with monkeypatch.context() as ending:
+        ending.setattr(removing, "delete_bytes", Mock(side_effect=Ended))
+        with pytest.raises(Ended):
+            both.remove()
+    assert both.left == (False, False, True)
+    swept = list(maintenance.sweep(domain.repository, older_than=timedelta(0)))
+    assert [one.key for one in swept] == [both.kept.key]
+    assert both.left == (False, False, False)
+
+
+def test_a_document_that_gets_another_entry_meanwhile_stays(domain: AffinityDomain) -> None:
+    both = Both.of(domain)
+    racing: Any = Meanwhile(domain.database, _registering(both.kept.unique_id))
+    registry = replace(domain.registry, database=racing)
+    replace(both, domain=replace(domain, registry_here=registry)).remove()
+    assert both.left == (True, True, True)
+
+
+def test_a_document_on_legal_hold_keeps_its_entry(domain: AffinityDomain) -> None:
+    both = Both.of(domain)
+    domain.registry.hold([both.kept.unique_id], reason="a case")
+    with pytest.raises(TransactionFailure):
+        both.remove()
+    assert both.left == (True, True, True)

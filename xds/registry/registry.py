@@ -12,6 +12,7 @@ from xds import logs
 from xds.database.access import Database, InCommit, retried
 from xds.database.errors import DatabaseConflict, DatabaseUnavailable
 from xds.database.lists import one_of
+from xds.database.locks import NOTHING, Locks
 from xds.database.reading import fetch
 from xds.errors import RegistryError, TransactionFailure
 from xds.metadata import datatypes
@@ -24,7 +25,7 @@ from xds.metadata.unique_ids import normal
 from xds.registry import events, legal_holds, removal
 from xds.registry.events import Event
 from xds.registry.legal_holds import LegalHold
-from xds.registry.locking import of_unique_ids
+from xds.registry.locking import all_of_locks, of_unique_ids
 from xds.registry.queries.stored_queries import QueryRequest, QueryResult, ResultLimits, answer
 from xds.registry.queries.views import LATEST_VERSION, RegistryView
 from xds.registry.queries.visibility import Visibility
@@ -128,24 +129,27 @@ class DocumentRegistry:
         in_commit: InCommit | None = None,
         visible: Criterion = ANYTHING,
         with_latest: bool = False,
+        locks: Locks = NOTHING,
     ) -> None:
         """Remove objects in one database transaction (ITI TF-2 3.62.4.1.3).
 
         They have to be ``visible`` to the caller, else they are as if they were not there. ``tell``
         is handed what is about to be removed, before ``in_commit`` is called in the commit. With
         ``with_latest`` a version goes only together with the latest one of its logical object.
+        ``locks`` are what ``in_commit`` needs.
 
         Raises TransactionFailure with everything that speaks against it; then nothing has changed.
         """
         seen = Visibility.of(visible)
         find = partial(self._removable, entry_uuids=entry_uuids, seen=seen, with_latest=with_latest)
-        retried(lambda: self._remove(find, tell, in_commit))
+        retried(lambda: self._remove(find, tell, in_commit, locks))
 
     def _remove(
         self,
         find: Callable[[Connection], Removal],
         tell: Callable[[Removal], object],
         in_commit: InCommit | None,
+        locks: Locks,
     ) -> None:
         for may_change in (True, True, False):
             with self.database.read() as connection:
@@ -154,7 +158,7 @@ class DocumentRegistry:
             with self.database.read() as connection:
                 found = find(connection)
             tell(found)
-            with self.database.write(found.locks) as connection:
+            with self.database.write(all_of_locks((found.locks, locks))) as connection:
                 there = self._still_there(connection, found, last, find, or_none=may_change)
                 if there is None:
                     continue

@@ -64,7 +64,27 @@ def remove(
     own = locked([normal(one) for one in wanted])
     exclusive = own.exclusive | (locks.exclusive if locks else frozenset())
     act = partial(_remove, repository, wanted, obstacles, withheld, in_commit, exclusive)
-    _delete(repository, retried(act))
+    delete_bytes(repository, retried(act))
+
+
+def drop(
+    repository: DocumentRepository, connection: Connection, wanted: Sequence[str]
+) -> Collection[IndexedDocument]:
+    """Take documents out of the index in somebody else's commit, and return those that go.
+
+    Who commits holds the locks of :func:`locked`, and calls :func:`delete_bytes` afterwards. What
+    is not held, and what is being registered, is left as it is. Raises DatabaseConflict.
+    """
+    held = index.find(connection, wanted)
+    unsettled = index.pending(connection, [normal(one) for one in held])
+    documents = {one.key: one for name, one in held.items() if normal(name) not in unsettled}
+    going = list(documents.values())
+    if going:
+        before = index.removed(connection, [one.unique_id for one in going])
+        now = repository.database.clock(connection)
+        if not index.remove(connection, going, before, now):
+            raise DatabaseConflict("a document has been removed or provided meanwhile")
+    return going
 
 
 def _misdirected(
@@ -126,8 +146,10 @@ def _refusals(
             yield XDSRemoveDocumentsError(told, unique_id)
 
 
-def _delete(repository: DocumentRepository, documents: Collection[IndexedDocument]) -> None:
-    """Delete the bytes; what cannot be deleted now is left to a sweep."""
+def delete_bytes(repository: DocumentRepository, documents: Collection[IndexedDocument]) -> None:
+    """Delete the bytes of what is out of the index; what cannot be now is left to a sweep."""
+    if not documents:
+        return
     try:
         repository.store.delete_all(one.key for one in documents)
     except StoreError as error:

@@ -1,25 +1,22 @@
 """``DELETE`` of a resource, or of several in a transaction Bundle.
 
-Metadata are removed as by ITI-62, and then the bytes of documents.
+Metadata are removed as by ITI-62, in one commit with the documents as by ITI-86.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from xds import logs
 from xds.errors import TransactionFailure
 from xds.fhir.exchange import Answer, Call
 from xds.fhir.facade import Facade
 from xds.fhir.r4.outcome import operation_outcome, refusal
-from xds.metadata.document_request import DocumentRequest
 from xds.metadata.objects import DocumentEntry
 from xds.mhd.stored_resources import StoredResources
 from xds.mhd.updates.comparison import STALE, CurrentResource
 from xds.mhd.updates.updating import target
 from xds.transactions.iti62_remove_metadata import tell
 
-_log = logs.get_logger(__name__)
 _MINIMAL: Final = "minimal"
 _ATTEMPTS: Final = 5
 
@@ -31,10 +28,10 @@ Find = Callable[[Facade, Call], Sequence[ToRemove]]
 def delete(stored: StoredResources, facade: Facade, call: Call) -> Answer:
     """Remove what a resource stands for in all its versions, with what would refer to it.
 
-    The documents of a List stay, so a SubmissionSet that alone holds one is not removed. The bytes
-    of a document go after the commit, where they are here and no other entry names them: a crash in
-    between leaves a document without entry, which ``xds sweep`` removes. A version that comes
-    meanwhile goes as well, where If-Match does not forbid it. Raises Refused.
+    The documents of a List stay, so a SubmissionSet that alone holds one is not removed. A document
+    goes in the same commit, where it is here and no other entry names it, and its bytes after it: a
+    crash in between leaves bytes that nobody can retrieve, which ``xds sweep`` removes. A version
+    that comes meanwhile goes as well, where If-Match does not forbid it. Raises Refused.
     """
     return _retried(partial(_deleted, stored, facade, call))
 
@@ -92,36 +89,23 @@ def _remove(facade: Facade, call: Call, wanted: Sequence[ToRemove]) -> None:
             for one in stored.versions(view, current.id)
         ]
         going = view.going_with(versions)
-    facade.domain.registry.remove(
+    things = (current.thing for _, current in wanted)
+    facade.domain.remove_with_documents(
         going,
+        _documents(facade, [one for one in things if isinstance(one, DocumentEntry)]),
         tell=partial(tell, call.access),
         in_commit=call.access.commit,
         visible=call.access.visible,
-        with_latest=True,
     )
-    things = (current.thing for _, current in wanted)
-    _remove_documents(facade, [one for one in things if isinstance(one, DocumentEntry)])
 
 
-def _remove_documents(facade: Facade, entries: Sequence[DocumentEntry]) -> None:
-    """Remove the bytes in one commit, but for documents against which something stands."""
+def _documents(facade: Facade, entries: Sequence[DocumentEntry]) -> Sequence[str]:
+    """Return the uniqueIds of the documents of entries that are kept here."""
     repository = facade.domain.repository
-    wanted = {
-        one.unique_id or ""
-        for one in entries
-        if one.repository_unique_id == repository.unique_id and not one.is_on_demand
-    }
-    wanted -= facade.domain.registry.patients_of_documents(sorted(wanted)).keys()
-    while wanted:
-        requests = [DocumentRequest(repository.unique_id, one) for one in sorted(wanted)]
-        try:
-            facade.domain.remove_documents(requests, withheld=frozenset(), in_commit=_recorded)
-            return
-        except TransactionFailure as failure:
-            _log.warning("documents stay", reason=[one.code for one in failure.errors])
-            staying = wanted.intersection(one.location or "" for one in failure.errors)
-            wanted = wanted - staying if staying else set()
-
-
-def _recorded(_: Any) -> None:
-    """Write nothing: the removal of the metadata has the record of both."""
+    return sorted(
+        {
+            one.unique_id or ""
+            for one in entries
+            if one.repository_unique_id == repository.unique_id and not one.is_on_demand
+        }
+    )
