@@ -49,11 +49,26 @@ def addresses(operated: OperatedServer, administrator: ConsoleBrowser) -> Mappin
     return examples.examples(operated, administrator)
 
 
-def sent(browser: ConsoleBrowser, row: ConsolePage, url: str, fields: dict[str, str]) -> Page:
+@pytest.fixture(scope="module")
+def token(administrator: ConsoleBrowser) -> Iterator[Mapping[str, str]]:
+    """The fields of any form of the session, which outlasts all that is sent."""
+    cookies = dict(administrator.cookies)
+    yield administrator.get("/console").form("/console/logout")
+    assert administrator.get("/console").heading == "Home"
+    assert administrator.cookies == cookies
+
+
+def sent(
+    browser: ConsoleBrowser,
+    row: ConsolePage,
+    url: str,
+    token: Mapping[str, str],
+    fields: Mapping[str, str],
+) -> Page:
     if row.method == "GET":
         query = urlencode(fields, errors="surrogatepass")
         return browser.request("GET", f"{url}?{query}" if query else url)
-    told = {**browser.get("/console").form("/console/logout"), **fields}
+    told = {**token, **fields}
     headers = {"Content-Type": FORM, "Origin": f"http://{browser.host}:{browser.port}"}
     return browser.request("POST", url, urlencode(told), headers)
 
@@ -72,20 +87,26 @@ def require_harmless(page: Page) -> None:
 
 @pytest.mark.parametrize("row", [row for row in rows() if row.parameters], ids=lambda r: r.path)
 def test_hostile_parameters_do_no_harm(
-    administrator: ConsoleBrowser, addresses: Mapping[str, str], row: ConsolePage
+    administrator: ConsoleBrowser,
+    addresses: Mapping[str, str],
+    token: Mapping[str, str],
+    row: ConsolePage,
 ) -> None:
     """Those of queries, which are alike, have tests of their own in test_workbench.py."""
     names = [one for one in row.parameters if one not in FIELDS[1:]]
     for name, text in product(names, HOSTILE):
         url = addresses[row.path]
-        require_harmless(sent(administrator, row, url, {name: text}))
+        require_harmless(sent(administrator, row, url, token, {name: text}))
 
 
 @pytest.mark.parametrize("row", list(rows()), ids=lambda r: f"{r.method} {r.path}")
 def test_what_is_registered_does_no_harm(
-    administrator: ConsoleBrowser, addresses: Mapping[str, str], row: ConsolePage
+    administrator: ConsoleBrowser,
+    addresses: Mapping[str, str],
+    token: Mapping[str, str],
+    row: ConsolePage,
 ) -> None:
-    require_harmless(sent(administrator, row, addresses[row.path], {}))
+    require_harmless(sent(administrator, row, addresses[row.path], token, {}))
 
 
 @pytest.mark.parametrize(

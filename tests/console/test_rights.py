@@ -23,6 +23,15 @@ def addresses(operated: OperatedServer, operators: dict[str, ConsoleBrowser]) ->
     return examples(operated, operators["administrator"])
 
 
+@pytest.fixture(scope="module")
+def tokens(operators: dict[str, ConsoleBrowser]) -> Mapping[str, str]:
+    """The token of each one's session, which is in all of their forms."""
+    return {
+        role: browser.get("/console").form("/console/logout")["token"]
+        for role, browser in operators.items()
+    }
+
+
 def sent(browser: ConsoleBrowser, url: str, origin: str, fields: Mapping[str, str]) -> Page:
     headers = {"Content-Type": FORM, "Origin": origin}
     return browser.request("POST", url, urlencode(fields), headers)
@@ -55,6 +64,7 @@ def test_a_page_is_for_the_roles_of_the_table_alone(
 @pytest.mark.parametrize("row", with_roles("POST"), ids=name_of)
 def test_an_action_is_for_the_roles_of_the_table_alone(
     operators: dict[str, ConsoleBrowser],
+    tokens: Mapping[str, str],
     addresses: Mapping[str, str],
     row: ConsolePage,
     role: ConsoleRole,
@@ -62,7 +72,7 @@ def test_an_action_is_for_the_roles_of_the_table_alone(
     """Whoever may have it has a forged form refused; for all others there is no such thing."""
     browser, url = operators[role], addresses[row.path]
     may = role in row.roles or role is ConsoleRole.ADMINISTRATOR
-    token = {"token": browser.get("/console").form("/console/logout")["token"]}
+    token = {"token": tokens[role]}
     for origin, fields in (
         ("https://evil.example", token),
         ("null", token),
