@@ -176,6 +176,7 @@ def test_a_clinician_opens_the_newest_report_by_keyboard_alone(
         require_sound(visit)
 
 
+@pytest.mark.slow
 def test_the_menu_of_an_administrator_is_one_line_and_opens_by_keyboard(
     console_server: Server, chrome: Chromium
 ) -> None:
@@ -358,6 +359,7 @@ def test_an_engineer_asks_in_the_workbench(console_server: Server, chrome: Chrom
         assert visit.dialogs == []
 
 
+@pytest.mark.slow
 def test_the_workbench_can_be_used_by_everybody(console_server: Server, chrome: Chromium) -> None:
     size = {"width": NARROW, "height": 900}
     with visited(chrome, console_server.url, "/console", viewport=size) as visit:

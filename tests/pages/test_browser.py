@@ -52,14 +52,14 @@ def browser() -> Iterator[Chromium]:
         yield found
 
 
-QUICK = ("scripts", "foreign-markup", "external-references", "images", "html-body", "fhir")
-"""Hostile documents of each sort; the others are opened in the slow run."""
+QUICK = ("report", "pdf", "every-element", "text", "scripts", "images", "html-body", "fhir")
+"""A document of each sort; the others are opened in the slow run."""
 
 
 @pytest.mark.parametrize(
     "document",
     [
-        pytest.param(one, marks=() if one in ORDINARY or one.name in QUICK else pytest.mark.slow)
+        pytest.param(one, marks=() if one.name in QUICK else pytest.mark.slow)
         for one in (*ORDINARY, *DOCUMENTS)
     ],
     ids=lambda one: one.name,
