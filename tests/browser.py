@@ -23,6 +23,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests.waiting import PATIENCE
+
 PACKAGES: Final = "chromium"
 MISSING: Final = f"no Chromium: as root on Debian, apt-get install {PACKAGES}"
 
@@ -30,7 +32,7 @@ NARROW: Final = 320
 """Pixels of the narrowest screen (WCAG 2.2, 1.4.10)."""
 _RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _KEPT_BACK: Final = frozenset({"csp", "origin"})
-_MILLISECONDS: Final = 20_000
+_MILLISECONDS: Final = 1000 * PATIENCE
 
 
 def path_of_chromium() -> str | None:
@@ -54,7 +56,7 @@ class Chromium:
     def opened(self, options: Mapping[str, Any]) -> Iterator[Page]:
         """Open an empty page in a context with options of playwright."""
         key = json.dumps(options, sort_keys=True)
-        page = self._idle.pop(key, None) or self.browser.new_context(**options).new_page()
+        page = self._idle.pop(key, None) or self._new_page(options)
         size = page.viewport_size
         try:
             yield page
@@ -65,6 +67,11 @@ class Chromium:
             page.context.close()
             raise
         self._idle[key] = page
+
+    def _new_page(self, options: Mapping[str, Any]) -> Page:
+        context = self.browser.new_context(**options)
+        context.set_default_timeout(_MILLISECONDS)
+        return context.new_page()
 
 
 def _emptied(page: Page) -> None:
@@ -86,7 +93,9 @@ def chromium() -> Iterator[Chromium]:
     with sync_playwright() as driver:
         # tests run as root in containers, where there is no sandbox
         options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        browser = driver.chromium.launch(executable_path=path_of_chromium(), args=options)
+        browser = driver.chromium.launch(
+            executable_path=path_of_chromium(), args=options, timeout=_MILLISECONDS
+        )
         try:
             yield Chromium(browser)
         finally:
@@ -192,7 +201,7 @@ def visited(chrome: Chromium, base: str, path: str, **options: Any) -> Iterator[
     with chrome.opened(options) as page:
         visit = Visit(page, base)
         with visit.noting():
-            page.goto(base + path, timeout=_MILLISECONDS, wait_until="load")
+            page.goto(base + path, wait_until="load")
             yield visit
 
 

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +55,9 @@ _NAMES: Final = re.compile(
 )
 
 
+_NUMBERS: Final = count(2**30 + secrets.randbits(30))
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """Names of a test's own, so that tests on one server keep out of each other's way.
@@ -67,7 +71,7 @@ class World:
     @classmethod
     def new(cls) -> "World":
         """Make a world that no other test has."""
-        return cls(secrets.randbits(31))
+        return cls(next(_NUMBERS))
 
     def text(self, text: str) -> str:
         """Replace the names of the fixtures by this world's."""
