@@ -6,7 +6,7 @@ A declaration in :mod:`xds.metadata.objects` is an instance of one of these (ITI
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, ClassVar, Final, Generic, TypeVar, cast, overload
+from typing import Any, ClassVar, Final, Generic, TypeVar, overload
 
 from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
@@ -149,7 +149,8 @@ class XmlAttribute(Attribute[T]):
         self.xml = xml
 
     def read(self, carrier: RegistryObject) -> T:
-        return cast("T", getattr(carrier, self.xml))
+        value: T = getattr(carrier, self.xml)
+        return value
 
     def written(self, carrier: O, value: T) -> O:
         return ebrim.changed(carrier, **{self.xml: value})
@@ -308,12 +309,23 @@ class ClassificationAttribute(Attribute[T]):
 
 def code_of(classification: Classification) -> Code:
     """Read a code; missing parts are empty texts, which a rule refuses (ITI TF-3 4.2.3.1.2)."""
-    scheme = slot_of(classification, "codingScheme")
     return Code(
         classification.nodeRepresentation or "",
-        scheme.values[0] if scheme is not None and scheme.values else "",
+        _coding_scheme(classification),
         classification.name[0].value if classification.name else "",
     )
+
+
+def _coding_scheme(classification: Classification) -> str:
+    for name, values, _ in classification.slots:
+        if name == "codingScheme":
+            return values[0] if values else ""
+    return ""
+
+
+def _query_form(classification: Classification) -> str:
+    """Return the code as ``str(code_of(classification))`` does."""
+    return f"{classification.nodeRepresentation or ''}^^{_coding_scheme(classification)}"
 
 
 class CodeListAttribute(ClassificationAttribute[tuple[Code, ...]]):
@@ -323,6 +335,9 @@ class CodeListAttribute(ClassificationAttribute[tuple[Code, ...]]):
 
     def read(self, carrier: RegistryObject) -> tuple[Code, ...]:
         return tuple(map(code_of, self.classifications(carrier)))
+
+    def texts(self, carrier: RegistryObject) -> tuple[str, ...]:
+        return tuple(map(_query_form, self.classifications(carrier)))
 
     def written(self, carrier: O, value: tuple[Code, ...]) -> O:
         return self._replaced(carrier, (self.classification(carrier, code) for code in value))
@@ -345,6 +360,12 @@ class CodeAttribute(ClassificationAttribute["Code | None"]):
             if classification.classificationScheme == self.scheme:
                 return code_of(classification)
         return None
+
+    def texts(self, carrier: RegistryObject) -> tuple[str, ...]:
+        for classification in carrier.classifications:
+            if classification.classificationScheme == self.scheme:
+                return (_query_form(classification),)
+        return ()
 
     def written(self, carrier: O, value: Code | None) -> O:
         many = CodeListAttribute(self.tf_name, self.scheme)

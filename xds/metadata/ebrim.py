@@ -7,7 +7,7 @@ values (:mod:`xds.metadata.white_space`) and for empty values. What the pieces *
 """
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from operator import attrgetter, itemgetter, methodcaller
@@ -222,9 +222,7 @@ class _Form:
     """By the tag of a child element: the field, whether it may stand several times, its reader."""
 
 
-@cache
-def _form(kind: Hashable) -> _Form:
-    declared = cast("type[RegistryObject]", kind)
+def _form_of(declared: type[RegistryObject]) -> _Form:
     fields = declared.__dataclass_fields__
     children = {tag: (*one, True) for tag, one in _LISTS.items()}
     children |= {tag: (*one, False) for tag, one in _SINGLES.items()}
@@ -240,6 +238,9 @@ def _form(kind: Hashable) -> _Form:
     )
 
 
+_form: Final = cast("Callable[[type[RegistryObject]], _Form]", cache(_form_of))
+
+
 def made(kind: type[T], fields: dict[str, Any]) -> T:
     """Make an object of all its fields, whose dictionary becomes its own."""
     one = object.__new__(kind)
@@ -253,7 +254,7 @@ def read(element: etree._Element, kind: type[T]) -> T:
     What all objects may have (``home``, ``lid``, ``objectType``, ``status``) is absent where it is
     empty, and so is a Slot without values.
     """
-    form = _form(cast("Hashable", kind))
+    form = _form(kind)
     fields, readers = _with_attributes(form, element.items()), form.readers
     lists: dict[str, list[Any]] = {}
     for child in element:
@@ -287,13 +288,13 @@ def attribute_values(
     kind: type[RegistryObject], given: Iterable[tuple[str, str]], names: Mapping[str, str]
 ) -> dict[str, object]:
     """Return XML attributes of an object by other names, as they are read; absent ones too."""
-    fields = _with_attributes(_form(cast("Hashable", kind)), given)
+    fields = _with_attributes(_form(kind), given)
     return {name: fields[xml] for xml, name in names.items()}
 
 
 def assembled(kind: type[T], attributes: Iterable[tuple[str, str]], **fields: object) -> T:
     """Return an object of its XML attributes, as they are read, and of other fields as given."""
-    return made(kind, _with_attributes(_form(cast("Hashable", kind)), attributes) | fields)
+    return made(kind, _with_attributes(_form(kind), attributes) | fields)
 
 
 def read_slots(element: etree._Element) -> tuple[Slot, ...]:
@@ -424,6 +425,7 @@ def _render_version(tag: str, version: VersionInfo) -> str:
     return f"<rim:{tag}{name}{comment}/>"
 
 
+_Element = tuple[str, tuple[str, ...], Callable[[object], tuple[Any, ...]]]
 _TAGS: Final[Mapping[type[RegistryObject], str]] = {
     Classification: "Classification",
     ExternalIdentifier: "ExternalIdentifier",
@@ -433,14 +435,16 @@ _TAGS: Final[Mapping[type[RegistryObject], str]] = {
 }
 
 
-@cache
-def _element(kind: Hashable) -> tuple[str, tuple[str, ...], Callable[[object], tuple[Any, ...]]]:
+def _element_of(kind: type[RegistryObject]) -> _Element:
     """Return the name of a kind's element, its XML attributes, and what returns their values."""
-    for base in cast("type[RegistryObject]", kind).__mro__:
+    for base in kind.__mro__:
         if base in _TAGS:
             names = ("id", *_COMMON, *_attributes(base))
             return _TAGS[base], names, attrgetter(*names)
-    raise TypeError(f"{cast('type', kind).__name__} has no ebRIM element")
+    raise TypeError(f"{kind.__name__} has no ebRIM element")
+
+
+_element: Final = cast("Callable[[type[RegistryObject]], _Element]", cache(_element_of))
 
 
 _RENDERED: Final[dict[tuple[Any, ...], tuple[str, str]]] = {}
@@ -474,7 +478,7 @@ def _render_classification(part: Classification) -> str:
 
 def render(carrier: RegistryObject) -> str:
     """Write one object as XML text; the prefixes ``rim`` and ``xml`` are bound by the receiver."""
-    tag, names, attributes = _element(cast("Hashable", type(carrier)))
+    tag, names, attributes = _element(type(carrier))
     values = attributes(carrier)
     if _SPECIAL.search("".join(filter(None, values))):
         values = tuple([value and escape(value) for value in values])
