@@ -338,6 +338,38 @@ def test_the_command_removes_metadata_and_documents(
     assert len(stored - _stored(update_server)) == 1
 
 
+def test_the_command_tells_what_is_not_registered(
+    update_server: Server, provided: DocumentEntry
+) -> None:
+    at = ("--url", update_server.url)
+    refused = CliRunner().invoke(main, ["remove", "2.999.3.88", "2.999.3.89", *at])
+    assert refused.exit_code == 1
+    assert "Not registered: 2.999.3.88, 2.999.3.89." in refused.output
+    done = CliRunner().invoke(main, ["remove", provided.unique_id or "", "2.999.3.88", *at])
+    assert done.exit_code == 0, done.output
+    assert "Not registered: 2.999.3.88." in done.output
+    assert "3 objects and 1 document removed." in done.output
+
+
+@shows("behaviour removal of documents")
+def test_the_command_removes_a_document_whose_metadata_are_gone(
+    update_server: Server, world: World, provided: DocumentEntry
+) -> None:
+    """Where ITI-86 fails after ITI-62 was done, the command says how it can be done again."""
+    unique_id, stored = provided.unique_id or "", _stored(update_server)
+    nowhere = f"{update_server.url}/nowhere"
+    at = ("--registry", update_server.registry_url)
+    failed = CliRunner().invoke(main, ["remove", unique_id, *at, "--repository", nowhere])
+    assert failed.exit_code == 1
+    assert "The metadata are removed; the documents are not." in failed.output
+    assert _all(update_server, world) == {}
+    assert _stored(update_server) == stored
+    (advice,) = (one.split() for one in failed.output.splitlines() if "xds remove" in one)
+    assert advice[-1] == unique_id
+    _run(*advice[1:], "--url", update_server.url)
+    assert len(stored - _stored(update_server)) == 1
+
+
 @shows("ITI-57", "ITI-92")
 def test_the_command_updates_a_document(
     update_server: Server, world: World, provided: DocumentEntry
@@ -353,6 +385,7 @@ def test_the_command_updates_a_document(
     _run("update", unique_id, *changes, *at)
     _run("update", unique_id, "--title", "Once more", "--restricted", *at)
     _run("update", unique_id, "--status", "deprecated", *at)
+    assert "Nothing would change." in _run("update", unique_id, "--status", "deprecated", *at)
     entries = [
         one
         for one in wire.get_all(update_server, world.patient(1), level="2").objects.values()

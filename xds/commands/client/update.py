@@ -1,5 +1,6 @@
 """`xds update`: change the metadata of a registered document (ITI-57, ITI-92)."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
@@ -72,7 +73,7 @@ def command(
         found = consumer.get_documents(unique_ids=[unique_id]).document_entries
     old = _latest(found, unique_id)
     new = next_version(old, **changes)
-    told = [_status_difference(old, status)] if status else differences(old, new)
+    told = _status_differences(old, status) if status else differences(old, new)
     if not told:
         click.echo("Nothing would change.")
         return
@@ -114,6 +115,6 @@ def _latest(found: tuple[DocumentEntry, ...], unique_id: str) -> DocumentEntry:
     return versions[-1]
 
 
-def _status_difference(old: DocumentEntry, status: str | None) -> Difference:
+def _status_differences(old: DocumentEntry, status: str) -> Sequence[Difference]:
     before = (old.availability_status or "").rpartition(":")[2].lower()
-    return Difference("availabilityStatus", before, status or "")
+    return [] if before == status else [Difference("availabilityStatus", before, status)]
