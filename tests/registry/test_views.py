@@ -1,10 +1,12 @@
 """Reading the registry by the names of attributes."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tests.databases import Databases
 from xds.database.access import Database
 from xds.errors import TransactionFailure
 from xds.metadata import vocabulary as v
@@ -84,6 +86,32 @@ def equal(attribute: str, *values: str) -> Comparison:
     return Comparison(attribute, Operator.EQUAL, values)
 
 
+@pytest.fixture(scope="module")
+def of_three(
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DocumentRegistry]:
+    """A registry of three entries, which no test may change."""
+    with databases.opened(tmp_path_factory.mktemp("three")) as database:
+        registry = DocumentRegistry(database=database)
+        register(
+            registry,
+            entry(
+                1,
+                service_start_time="2025",
+                event_code_list=(code("medical"),),
+                author=(Author(person=("1^Smith^Jo_N",)),),
+            ),
+            entry(
+                2,
+                service_start_time="2026",
+                event_code_list=(code("medical"), code("surgical")),
+                author=(Author(person=("1^Smith^JoNN",)),),
+            ),
+        )
+        register(registry, entry(3, BERT), patient_id=BERT, unique_id="2.999.2.2")
+        yield registry
+
+
 STARTED = Comparison("service_start_time", Operator.FROM, ("2026",))
 ENDED = Comparison("service_start_time", Operator.BEFORE, ("2026",))
 MEDICAL, SURGICAL = "medical^^2.999.5", "surgical^^2.999.5"
@@ -111,25 +139,9 @@ MEDICAL, SURGICAL = "medical^^2.999.5", "surgical^^2.999.5"
     ],
 )
 def test_criteria_choose_entries(
-    registry: DocumentRegistry, criterion: Criterion, expected: list[str]
+    of_three: DocumentRegistry, criterion: Criterion, expected: list[str]
 ) -> None:
-    register(
-        registry,
-        entry(
-            1,
-            service_start_time="2025",
-            event_code_list=(code("medical"),),
-            author=(Author(person=("1^Smith^Jo_N",)),),
-        ),
-        entry(
-            2,
-            service_start_time="2026",
-            event_code_list=(code("medical"), code("surgical")),
-            author=(Author(person=("1^Smith^JoNN",)),),
-        ),
-    )
-    register(registry, entry(3, BERT), patient_id=BERT, unique_id="2.999.2.2")
-    assert found(registry, criterion) == expected
+    assert found(of_three, criterion) == expected
 
 
 def test_a_result_is_sorted_and_paged(registry: DocumentRegistry) -> None:
