@@ -262,8 +262,8 @@ def test_a_lock_keeps_others_out_until_the_end(
                 with pytest.raises(TimeoutError):
                     taking.result(0.2)
             else:
-                taking.result(10)
-        taking.result(10)
+                taking.result(PATIENCE)
+        taking.result(PATIENCE)
 
 
 def test_locks_are_taken_in_the_midst_of_a_transaction(server: Database) -> None:
@@ -274,12 +274,12 @@ def test_locks_are_taken_in_the_midst_of_a_transaction(server: Database) -> None
     with ThreadPoolExecutor(1) as threads:
         with server.write() as connection:
             add(connection, A)
-            assert threads.submit(look).result(10) == 0
+            assert threads.submit(look).result(PATIENCE) == 0
             server.lock(connection, exclusive(*MANY))
             looking = threads.submit(look)
             with pytest.raises(TimeoutError):
                 looking.result(0.2)
-        assert looking.result(10) == 1
+        assert looking.result(PATIENCE) == 1
 
 
 def test_of_two_who_wait_for_row_and_lock_one_has_a_conflict(server: Database) -> None:
@@ -299,7 +299,7 @@ def test_of_two_who_wait_for_row_and_lock_one_has_a_conflict(server: Database) -
     events = Event(), Event()
     with ThreadPoolExecutor(2) as threads:
         each = [threads.submit(one, *events) for one in (add_under_a_lock, add_and_lock)]
-        failed = [one.exception(30) for one in each]
+        failed = [one.exception(PATIENCE) for one in each]
     assert {type(one) for one in failed} == {DatabaseConflict, type(None)}
     with server.read() as connection:
         assert count(connection) == 1

@@ -360,7 +360,7 @@ def test_every_real_time_is_a_dtm_of_any_precision(moment: datetime, precision: 
 def test_now_is_a_dtm_in_utc() -> None:
     DATA_TYPES["DTM"](now())
     stated = datetime.strptime(now(), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-    assert abs(datetime.now(UTC) - stated) < timedelta(seconds=5)
+    assert abs(datetime.now(UTC) - stated) < timedelta(minutes=5)
 
 
 # There and back
