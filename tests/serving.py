@@ -23,8 +23,8 @@ from tests.servers.forks import Process, forked
 from xds.config import Config
 from xds.repository.store import DocumentStore
 
-START_SECONDS = 90
-STOP_SECONDS = 40
+START_SECONDS = 120
+STOP_SECONDS = 120
 
 _BESIDE: Final = ("mllp_port", "websocket_port")
 _PROCESSES: Final = "TESTS_RUN_PROCESSES"

@@ -158,7 +158,7 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
                 **one,
                 "repository_unique_id": SECOND,
                 "registry_url": by_line,
-                "registry_seconds": "1",
+                "registry_seconds": "3",
                 "remove_documents": "any",
                 "legal_hold_codes": str(ON_HOLD),
             },

@@ -69,7 +69,8 @@ def test_an_answer_may_lack_the_end_of_its_line() -> None:
     ids=["closes", "no frame", "half a frame"],
 )
 def test_a_receiver_that_does_not_answer(behaviour: Behaviour, reason: str) -> None:
-    with _receiver(behaviour) as connection, pytest.raises(NoAnswer, match=reason):
+    seconds = 0.5 if reason == "no answer within" else PATIENCE
+    with _receiver(behaviour, seconds) as connection, pytest.raises(NoAnswer, match=reason):
         connection.exchange([b"MSH|"])
 
 
@@ -88,7 +89,7 @@ def test_a_connection_that_was_closed_or_has_a_stale_answer_is_not_open() -> Non
 
 
 @contextmanager
-def _receiver(behaviour: Behaviour) -> Iterator[MllpConnection]:
+def _receiver(behaviour: Behaviour, answer_seconds: float = PATIENCE) -> Iterator[MllpConnection]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
 
@@ -100,7 +101,7 @@ def _receiver(behaviour: Behaviour) -> Iterator[MllpConnection]:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         address = MllpAddress("127.0.0.1", port, has_tls=False)
-        connection = MllpConnection(address, None, answer_seconds=0.5)
+        connection = MllpConnection(address, None, answer_seconds=answer_seconds)
         try:
             yield connection
         finally:

@@ -10,6 +10,7 @@ from tests import certificates
 from tests.certificates import Files
 from tests.messaging.http_receiver import HttpReceiver, HttpReply, receiving_http
 from tests.messaging.receiver import receiving
+from tests.waiting import PATIENCE
 from xds.messaging.outbound.answers import AnswerVerdict, JudgedAnswer
 from xds.messaging.outbound.destination import Destination, MessageForm
 from xds.messaging.outbound.exchanging import DestinationWire, MessageOnTheWire
@@ -37,9 +38,12 @@ def http() -> Iterator[HttpReceiver]:
 
 
 def exchange(
-    url: str, tls: ssl.SSLContext | None = None, form: MessageForm = ANY_FORM
+    url: str,
+    tls: ssl.SSLContext | None = None,
+    form: MessageForm = ANY_FORM,
+    answer_seconds: float = PATIENCE,
 ) -> JudgedAnswer:
-    destination = Destination(name="record", address=url, answer_seconds=2.0, form=form)
+    destination = Destination(name="record", address=url, answer_seconds=answer_seconds, form=form)
     with closing(DestinationWire(tls)) as wire:
         return wire.exchange(destination, MESSAGE)
 
@@ -116,7 +120,7 @@ def test_silence_and_what_is_no_acknowledgement_are_not_delivered() -> None:
     with receiving() as mllp:
         mllp.answers[:] = [None]
         with pytest.raises(NotDelivered, match=r"^no answer within 2 s$"):
-            exchange(mllp.url)
+            exchange(mllp.url, answer_seconds=2.0)
 
 
 def test_an_application_acknowledgement_is_awaited_where_it_was_asked_for() -> None:

@@ -35,7 +35,7 @@ sending_application = "XDS"
 sending_facility = "699X0"
 receiving_application = "RECORD"
 receiving_facility = "GM"
-answer_seconds = 1.0
+answer_seconds = 2.5
 refusals = 2
 form = {{ coding_systems = {{ "{sct}" = "SNM3" }} }}
 

@@ -39,7 +39,7 @@ address = "{record}"
 changes = ["registered", "replaced", "appended", "updated", "withdrawn"]
 merges = "documents"
 lanes = 64
-answer_seconds = 1.0
+answer_seconds = 2.5
 
 [[destination.rule]]
 name = "whatever is not very restricted"

@@ -121,7 +121,7 @@ def test_what_was_noted_in_a_commit_that_failed_is_noted_again_in_full(
 def test_a_refusal_noted_in_a_commit_that_failed_counts_once(
     database: Database, receiver: MllpReceiver
 ) -> None:
-    destination = Destination(name="a", address=receiver.url, refusals=2, answer_seconds=0.5)
+    destination = Destination(name="a", address=receiver.url, refusals=2, answer_seconds=2.0)
     sender, delivery = sender_of(database, destination)
     for answer, refusals in (("AR", 1), (None, 1)):
         receiver.answers[:] = [answer]
