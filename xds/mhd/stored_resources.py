@@ -117,7 +117,10 @@ def kept_or_written(
         one = left.pop()
         own = of.get(one.found.entry_uuid, ())
         key = (*searchset.state(one, base), *own)
-        yield kept.rendered(key, partial(_written, write, one, own, base), keep=keep)
+        if (known := kept.known(key)) is not None:
+            yield known
+        else:
+            yield kept.rendered(key, partial(_written, write, one, own, base), keep=keep)
 
 
 def _written(

@@ -20,7 +20,7 @@ from xds.notification.rights import Rights
 from xds.notification.tables import notification
 from xds.registry import events
 from xds.registry.queries.search import Columns, Search
-from xds.registry.queries.views import Found, RegistryView
+from xds.registry.queries.views import Found, RegistryView, found_of
 from xds.registry.queries.visibility import Visibility
 from xds.registry.storage.fragments import FoundObject, parsed
 from xds.registry.tables import TABLES
@@ -196,7 +196,7 @@ def registered(
     """Return what is registered under some entryUUIDs, whoever may see it."""
     search = Search(connection, Columns.REGISTERED, MOST_OBJECTS, Visibility())
     rows = search.rows_in(TABLES[kind], "entry_uuid", uuids)
-    found: list[Found[Any]] = [Found(FoundObject(kind, *row[:9]), *row[9:]) for row in rows]
+    found: list[Found[Any]] = [found_of(kind, row) for row in rows]
     return {one.found.entry_uuid: one for one in found}
 
 

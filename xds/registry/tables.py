@@ -42,9 +42,16 @@ from xds.metadata.unique_ids import normal
 
 FromDatabase = Callable[[Any], str | None]
 """Turns a column's value into Python's. Results have many rows, so this is one plain call."""
+ToDatabase = Callable[[Any], Any]
+"""Turns Python's value into a column's."""
 
 
 _UUID_URN: Final = re.compile(r"urn:uuid:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+
+
+def _bare_uuid(urn: str | None) -> str | None:
+    found = None if urn is None else _UUID_URN.fullmatch(urn)
+    return None if found is None else found[1]
 
 
 class EntryUUID(TypeDecorator[str]):
@@ -64,8 +71,12 @@ class EntryUUID(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """To the database."""
-        found = None if value is None else _UUID_URN.fullmatch(value)
-        return None if found is None else found[1]
+        return _bare_uuid(value)
+
+    def bind_processor(self, dialect: Dialect) -> ToDatabase:
+        """To the database, without SQLAlchemy's function around it: there may be thousands."""
+        write: ToDatabase | None = self.impl_instance.bind_processor(dialect)
+        return _bare_uuid if write is None else lambda value: write(_bare_uuid(value))
 
     def result_processor(self, dialect: Dialect, coltype: object) -> FromDatabase:
         """From the database."""
@@ -117,9 +128,9 @@ class Instant(TypeDecorator[str]):
         """To the database."""
         return None if value is None else int(datatypes.earliest(value))
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> str | None:
+    def result_processor(self, dialect: Dialect, coltype: object) -> FromDatabase:
         """From the database."""
-        return None if value is None else f"{value:014d}"
+        return lambda value: None if value is None else f"{value:014d}"
 
 
 class Number(TypeDecorator[int]):

@@ -7,7 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from operator import attrgetter
 from typing import Any, Final, NoReturn
@@ -48,11 +48,11 @@ class Rendered:
     identifier: str
     """Its logical id."""
     content: bytes
+    fragment: orjson.Fragment = field(init=False, compare=False, repr=False)
+    """The same as a part of another."""
 
-    @property
-    def fragment(self) -> orjson.Fragment:
-        """The resource as a part of another."""
-        return orjson.Fragment(self.content)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fragment", orjson.Fragment(self.content))
 
     def resource(self) -> Resource:
         """Return the resource; it is the caller's own."""

@@ -26,6 +26,10 @@ class RenderedResources:
     def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
         self._cache: Cache[Hashable, Rendered] = Cache(most_bytes, size=_size)
 
+    def known(self, key: Hashable) -> Rendered | None:
+        """Return a resource that is kept."""
+        return self._cache.get(key)
+
     def rendered(
         self, key: Hashable, write: Callable[[], Rendered], *, keep: bool = True
     ) -> Rendered:

@@ -75,7 +75,7 @@ class SearchRequest:
         The entries of a large one are made as they are written.
         """
         outcomes = [_outcome(self.warnings)] if self.warnings else []
-        made = chain(map(self._entry, resources), outcomes)
+        made = chain(self._entries(resources), outcomes)
         is_large = len(found.found) > LARGE and not self.wanted.parts
         entries = MadeLater(made) if is_large else list(made)
         bundle: Resource = {"resourceType": "Bundle"}
@@ -86,13 +86,15 @@ class SearchRequest:
             bundle["entry"] = entries
         return bundle
 
-    def _entry(self, rendered: Rendered) -> Resource:
+    def _entries(self, resources: Iterable[Rendered]) -> Iterator[Resource]:
         whole = not self.wanted.parts
-        return {
-            "fullUrl": f"{self.call.base}/{self.searchable.resource_type}/{rendered.identifier}",
-            "resource": rendered if whole else subset(rendered.resource(), self.wanted),
-            "search": {"mode": "match"},
-        }
+        root = f"{self.call.base}/{self.searchable.resource_type}/"
+        for rendered in resources:
+            yield {
+                "fullUrl": root + rendered.identifier,
+                "resource": rendered if whole else subset(rendered.resource(), self.wanted),
+                "search": {"mode": "match"},
+            }
 
     def _links(self, found: ResultPage[Any]) -> Iterator[Resource]:
         asked = [(one.asked.name, ",".join(one.asked.values)) for one in self.selections]
