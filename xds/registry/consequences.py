@@ -106,13 +106,18 @@ def apply(connection: Connection, consequences: Consequences, *, now: str) -> li
     The cascade follows addenda and transformations to any depth: a transformation of an addendum
     to a replaced document is no more current than the document.
     """
-    return [
-        *_deprecate(connection, _with_dependants(connection, consequences), now),
-        *_supersede(connection, consequences.superseded, now),
-        *_change_statuses(connection, consequences.statuses, now),
-        *_update_folders(connection, consequences.folders, now, CONTENT_UPDATED),
-        *_update_folders(connection, consequences.losing, now, CONTENT_REMOVED),
-    ]
+    written: list[NewEvent] = []
+    if consequences.replaced:
+        written += _deprecate(connection, _with_dependants(connection, consequences), now)
+    if consequences.superseded:
+        written += _supersede(connection, consequences.superseded, now)
+    if consequences.statuses:
+        written += _change_statuses(connection, consequences.statuses, now)
+    if consequences.folders:
+        written += _update_folders(connection, consequences.folders, now, CONTENT_UPDATED)
+    if consequences.losing:
+        written += _update_folders(connection, consequences.losing, now, CONTENT_REMOVED)
+    return written
 
 
 def _with_dependants(connection: Connection, consequences: Consequences) -> list[str]:
@@ -127,8 +132,6 @@ def _with_dependants(connection: Connection, consequences: Consequences) -> list
 
 
 def _deprecate(connection: Connection, uuids: list[str], now: str) -> Iterator[NewEvent]:
-    if not uuids:
-        return
     rows = connection.execute(_APPROVED_ENTRIES, {"uuids": uuids}).all()
     connection.execute(
         update(document_entry)
@@ -179,8 +182,6 @@ def _row(connection: Connection, kind: type[MetadataObject], entry_uuid: str) ->
 def _update_folders(
     connection: Connection, uuids: tuple[str, ...], now: str, happened: str
 ) -> Iterator[NewEvent]:
-    if not uuids:
-        return
     rows = connection.execute(_FOLDERS, {"uuids": uuids}).all()
     connection.execute(
         update(folder)

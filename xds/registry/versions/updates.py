@@ -84,12 +84,15 @@ def plan(case: Case) -> UpdatePlan:
         )
         for thing, old in updated
     }
+    kept = tuple([one for one in case.submission.objects if isinstance(one, MetadataObject)])
+    superseded = tuple([old for _, old in updated])
+    if not (case.known.associations or rules.asks(case)):  # versions of what nothing is joined with
+        return UpdatePlan(kept, numbers, Consequences(superseded=superseded))
     references = list(_references(case, new))
     added = _added(case, new, references)
-    kept = [one for one in case.submission.objects if isinstance(one, MetadataObject)]
     objects = (*(one for one in kept if not _is_trigger(one)), *added)
     consequences = Consequences(
-        superseded=tuple(old for _, old in updated),
+        superseded=superseded,
         statuses=(
             *_status_changes(case, statuses, new),
             *(StatusChange(Association, one.id, v.DEPRECATED) for one in references),
