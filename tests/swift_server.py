@@ -28,7 +28,7 @@ from swift.obj import server as _obj  # noqa: F401
 from swift.proxy import server as _proxy  # noqa: F401
 
 ACCOUNTS = ("account", "container", "object")
-START_SECONDS = 60
+START_SECONDS = 120
 USER, PASSWORD = "test:tester", "testing"
 FILTERS = (
     "catch_errors proxy-logging cache listing_formats bulk s3api tempauth container-quotas slo dlo"
