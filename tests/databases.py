@@ -101,7 +101,7 @@ class Databases:
             return self.server.database(name)
         except InvalidCatalogName:
             _migrate(self.server.create(template))
-            return self.server.create(name, template)
+            return self.url(data)
 
     def empty(self, data: Path) -> str:
         """Return the URL of a new database for a folder, without tables."""
