@@ -183,6 +183,15 @@ def shared_servers(
     return SharedServers(kept, databases, tmp_path_factory.mktemp)
 
 
+@pytest.fixture(scope="module")
+def module_servers(
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SharedServers]:
+    """Servers by names, which the tests of one module share, and which end with it."""
+    with ExitStack() as stack:
+        yield SharedServers(Kept(stack), databases, tmp_path_factory.mktemp)
+
+
 @pytest.fixture(scope="session")
 def server(shared_servers: SharedServers) -> Server:
     """One server on an empty database and document folder, shared by all tests."""

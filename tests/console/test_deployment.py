@@ -32,7 +32,7 @@ CODES = '[codes]\nclassCode = ["<b>&-1^^2.999.5"]\n'
 
 
 @pytest.fixture(scope="module")
-def configured(shared_servers: SharedServers, kept: Kept) -> tuple[Server, ConsoleBrowser]:
+def configured(module_servers: SharedServers, kept: Kept) -> tuple[Server, ConsoleBrowser]:
     """An administrator at a server with code sets that nothing is of."""
 
     def options(data: Path) -> Mapping[str, str]:
@@ -40,7 +40,7 @@ def configured(shared_servers: SharedServers, kept: Kept) -> tuple[Server, Conso
         codes.write_text(CODES)
         return {**OPTIONS, "code_sets": str(codes), "audit_syslog": "tcp://127.0.0.1:1"}
 
-    server = shared_servers("configured console", options)
+    server = module_servers("configured console", options)
     kept.made(("accounts", server.database), lambda: make_accounts(server.database))
     browser = browser_of(server.url)
     browser.log_in("administrator")

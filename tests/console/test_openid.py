@@ -57,10 +57,10 @@ def provider(running_provider: OddProvider) -> OddProvider:
 
 
 @pytest.fixture(scope="module")
-def served(shared_servers: SharedServers, running_provider: OddProvider) -> Server:
+def served(module_servers: SharedServers, running_provider: OddProvider) -> Server:
     """A server whose people log in at a provider; few local accounts may as well."""
     port = str(free_port())
-    return shared_servers(
+    return module_servers(
         "openid console",
         {
             **OPTIONS,

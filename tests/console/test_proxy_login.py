@@ -32,15 +32,15 @@ ROLES = {
 
 
 @pytest.fixture(scope="module")
-def served(shared_servers: SharedServers) -> Server:
+def served(module_servers: SharedServers) -> Server:
     """A server that believes a proxy on this machine."""
-    return shared_servers("proxy console", {**OPTIONS, **ROLES, "trusted_proxies": "127.0.0.1"})
+    return module_servers("proxy console", {**OPTIONS, **ROLES, "trusted_proxies": "127.0.0.1"})
 
 
 @pytest.fixture(scope="module")
-def wary(shared_servers: SharedServers) -> Server:
+def wary(module_servers: SharedServers) -> Server:
     """The same where the proxy is another machine."""
-    return shared_servers("wary console", {**OPTIONS, **ROLES, "trusted_proxies": "192.0.2.1"})
+    return module_servers("wary console", {**OPTIONS, **ROLES, "trusted_proxies": "192.0.2.1"})
 
 
 def asked(

@@ -93,8 +93,8 @@ def test_what_an_entry_says_of_its_patient() -> None:
 
 
 @pytest.fixture
-def refusing(shared_servers: SharedServers) -> Server:
-    return shared_servers("refusing-patients", {"document_patient": "refuse"})
+def refusing(module_servers: SharedServers) -> Server:
+    return module_servers("refusing-patients", {"document_patient": "refuse"})
 
 
 def _provided(server: Server, content: str, **attributes: object) -> None:

@@ -56,13 +56,13 @@ def options(folder: Path, **more: str) -> Mapping[str, str]:
 
 
 @pytest.fixture
-def server(shared_servers: SharedServers) -> Server:
-    return shared_servers("versions", options)
+def server(module_servers: SharedServers) -> Server:
+    return module_servers("versions", options)
 
 
 @pytest.fixture
-def refusing(shared_servers: SharedServers) -> Server:
-    return shared_servers("versions refused", lambda data: options(data, lower_versions="refuse"))
+def refusing(module_servers: SharedServers) -> Server:
+    return module_servers("versions refused", lambda data: options(data, lower_versions="refuse"))
 
 
 class Case:

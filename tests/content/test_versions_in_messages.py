@@ -124,15 +124,15 @@ def by_iti65(case: Reported, data: bytes, version: int) -> object:
 
 
 @pytest.fixture
-def server(shared_servers: SharedServers) -> Server:
-    return shared_servers(
+def server(module_servers: SharedServers) -> Server:
+    return module_servers(
         "versions in messages", lambda data: options(data, mllp_port=str(free_port()))
     )
 
 
 @pytest.fixture
-def refusing(shared_servers: SharedServers) -> Server:
-    return shared_servers(
+def refusing(module_servers: SharedServers) -> Server:
+    return module_servers(
         "versions in messages refused",
         lambda data: options(data, mllp_port=str(free_port()), lower_versions="refuse"),
     )

@@ -41,8 +41,8 @@ from xds.client import submission_of
 from xds.database.access import Database
 
 
-@pytest.fixture(scope="session")
-def server(shared_servers: SharedServers) -> Server:
+@pytest.fixture(scope="module")
+def server(module_servers: SharedServers) -> Server:
     """A server with websockets."""
     options = {
         "websocket_port": str(free_port()),
@@ -50,7 +50,7 @@ def server(shared_servers: SharedServers) -> Server:
         "websocket_client_connections": "40",
         "audit": "on",
     }
-    return shared_servers("websockets", options)
+    return module_servers("websockets", options)
 
 
 def url_of(server: Server) -> str:

@@ -275,7 +275,7 @@ confidentialityCode = ["R^^2.16.840.1.113883.5.25"]
 
 
 @pytest.fixture
-def withholding(shared_servers: SharedServers) -> Server:
+def withholding(module_servers: SharedServers) -> Server:
     """A server that keeps what is retrieved, and withholds what is secret or restricted."""
 
     def options(data: Path) -> dict[str, str]:
@@ -284,7 +284,7 @@ def withholding(shared_servers: SharedServers) -> Server:
         more = {**LAWFUL, "on_demand_snapshots": "yes", "policy": str(data / "policy.toml")}
         return with_forms(data, rules, **more)
 
-    return shared_servers("forms withheld", options)
+    return module_servers("forms withheld", options)
 
 
 SECRET: Final = Code("urn:test:secret", "2.999.9", "Secret")

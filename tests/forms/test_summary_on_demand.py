@@ -65,7 +65,7 @@ formatCode = ["urn:test:secret^^2.999.9"]
 
 
 @pytest.fixture
-def server(shared_servers: SharedServers) -> Server:
+def server(module_servers: SharedServers) -> Server:
     """A server that has summaries on demand, and keeps what is retrieved where it may."""
 
     def options(data: Path) -> dict[str, str]:
@@ -80,7 +80,7 @@ def server(shared_servers: SharedServers) -> Server:
             mllp_port=str(free_port()),
         )
 
-    return shared_servers("summaries on demand", options)
+    return module_servers("summaries on demand", options)
 
 
 def both(server: Server, patient_id: str) -> Sequence[DocumentEntry]:

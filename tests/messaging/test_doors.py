@@ -23,8 +23,8 @@ PDF = b"%PDF-1.4\n1 0 obj <<>> endobj\ntrailer <<>>\n%%EOF\n"
 NHS = "9434765919"
 
 
-@pytest.fixture(scope="session")
-def door(shared_servers: SharedServers, tmp_path_factory: pytest.TempPathFactory) -> Server:
+@pytest.fixture(scope="module")
+def door(module_servers: SharedServers, tmp_path_factory: pytest.TempPathFactory) -> Server:
     """A server that takes messages."""
     folder = tmp_path_factory.mktemp("messages")
 
@@ -35,7 +35,7 @@ def door(shared_servers: SharedServers, tmp_path_factory: pytest.TempPathFactory
             "message_folder": str(folder),
         }
 
-    return shared_servers("doors", options)
+    return module_servers("doors", options)
 
 
 @pytest.fixture

@@ -24,13 +24,13 @@ LATER = "the feed {} is paused: send it again later"
 
 
 @pytest.fixture
-def server(shared_servers: SharedServers) -> Server:
+def server(module_servers: SharedServers) -> Server:
     """A server whose feeds nobody else uses."""
 
     def options(_: Path) -> dict[str, str]:
         return {"mllp_port": str(free_port())}
 
-    return shared_servers("paused feeds", options)
+    return module_servers("paused feeds", options)
 
 
 @pytest.fixture

@@ -26,14 +26,14 @@ REPORT: Final = with_text("words of a report")
 
 
 @pytest.fixture
-def withholding(shared_servers: SharedServers) -> Server:
+def withholding(module_servers: SharedServers) -> Server:
     """A server that withholds what is secret, and records what is read."""
 
     def options(data: Path) -> dict[str, str]:
         (data / "policy.toml").write_text(POLICY)
         return {"policy": str(data / "policy.toml"), "audit": "on"}
 
-    return shared_servers("pages withheld", options)
+    return module_servers("pages withheld", options)
 
 
 def page(server: Server, one: DocumentEntry) -> html.HtmlElement:
