@@ -115,7 +115,7 @@ def test_documents_have_parts_of_the_store_and_no_data(traced: Server, receiver:
     assert retrieve(traced, entry) == [b"traced"]
     until(lambda: "ITI-43" in {one.name for one in spans(receiver)})
     names = {one.name for one in spans(receiver)}
-    assert {"ITI-41", "store stage", "store publish", "database write", "store open"} <= names
+    assert {"ITI-41", "store stage", "store publish", "database write", "store read"} <= names
     bodies = b"".join(one.body for one in receiver.came(SPANS))
     for secret in (patient_id.partition("^")[0], entry.unique_id, entry.entry_uuid):
         assert secret
