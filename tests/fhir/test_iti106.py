@@ -4,7 +4,6 @@ import json as plain_json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,7 @@ from tests.fhir.genomics import (
     opened,
     parameters,
 )
+from tests.fhir.published import in_memory
 from tests.serving import serving
 from tests.waiting import PATIENCE
 from xds.content import fhir_document as documents
@@ -39,7 +39,6 @@ from xds.metadata.criteria import ANYTHING, Comparison, Operator
 from xds.metadata.document_request import DocumentRequest
 from xds.metadata.objects import DocumentEntry, SubmissionSet
 from xds.mhd.iti106_generate_metadata import generate
-from xds.repository.store import DocumentReader
 
 ROOT = Path(__file__).parent.parent.parent
 FIXTURES, DEPLOY = ROOT / "fixtures" / "documents", ROOT / "deploy"
@@ -62,9 +61,7 @@ def entries(facade: Facade) -> list[DocumentEntry]:
 def content(facade: Facade, entry: DocumentEntry) -> bytes:
     request = DocumentRequest(entry.repository_unique_id or "", entry.unique_id or "")
     (found,) = facade.domain.repository.retrieve([request]).documents
-    assert isinstance(found.chunks, DocumentReader)
-    with closing(found.chunks) as chunks:
-        return b"".join(chunks)
+    return in_memory(found)
 
 
 def refusal(facade: Facade, request: Call) -> Refused:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.databases import Databases
+from tests.fhir.published import in_memory
 from tests.fhir.searched import Population, entry, matches, opened, resource
 from xds.errors import TransactionFailure
 from xds.metadata import vocabulary as v
@@ -46,8 +47,7 @@ def _documents(made: Population, unique_id: str) -> list[Any]:
 def _retrieved(made: Population, unique_id: str) -> bytes:
     repository = made.facade.domain.repository
     (found,) = repository.retrieve([DocumentRequest(repository.unique_id, unique_id)]).documents
-    with found.chunks as blocks:  # type: ignore[union-attr]
-        return b"".join(blocks)
+    return in_memory(found)
 
 
 @pytest.mark.parametrize(("registered", "others"), FORMS.values(), ids=FORMS)
