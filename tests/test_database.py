@@ -20,7 +20,7 @@ from bench import machine
 from tests.databases import Databases
 from tests.postgresql import OwnPostgreSQL, own_postgresql
 from tests.waiting import PATIENCE
-from xds.database.access import Database, announce, retried
+from xds.database.access import Database, announce, retried, retrying
 from xds.database.errors import CommitUnknown, DatabaseConflict, DatabaseUnavailable
 from xds.database.locks import Locks
 from xds.registry import schema
@@ -494,3 +494,16 @@ def test_a_missing_driver_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "__import__", without_psycopg)
     with pytest.raises(DatabaseUnavailable, match=r"pip install 'xds\[postgresql\]'"):
         Database("postgresql://localhost/xds")
+
+
+def test_a_function_that_is_a_transaction_is_done_again() -> None:
+    tried: list[int] = []
+
+    @retrying
+    def act(number: int, *, most: int) -> str:
+        tried.append(number)
+        if len(tried) < most:
+            raise DatabaseConflict("in the way")
+        return "done"
+
+    assert (act(7, most=3), tried) == ("done", [7] * 3)

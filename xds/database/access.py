@@ -3,7 +3,8 @@
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Final, TypeVar
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Select, event, literal_column, select
 from sqlalchemy.engine import make_url
@@ -19,6 +20,7 @@ from xds.database.sqlite import SQLite
 from xds.tracing import part
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 PATIENCE: Final = 60.0
 """Seconds after which a server that does not answer is given up: it stands still, or a statement
@@ -48,6 +50,16 @@ def retried(act: Callable[[], T]) -> T:
         except DatabaseConflict:
             continue
     return act()
+
+
+def retrying(function: Callable[P, T]) -> Callable[P, T]:
+    """Have a function that is one transaction done as by :func:`retried`."""
+
+    @wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        return retried(lambda: function(*args, **kwargs))
+
+    return wrapped
 
 
 class Database:

@@ -18,7 +18,7 @@ from sqlalchemy import (
     update,
 )
 
-from xds.database.access import Database, announce
+from xds.database.access import Database, announce, retrying
 from xds.outgoing.delivery import host_of
 from xds.outgoing.queue import TOPIC
 from xds.outgoing.tables import delivery, delivery_arrival, delivery_body, delivery_target
@@ -219,6 +219,13 @@ def retry(
         connection.execute(insert(delivery_arrival), arrivals)
     announce(connection, TOPIC)
     return targets, messages
+
+
+@retrying
+def retry_now(database: Database, selection: DeliverySelection) -> tuple[int, int]:
+    """Do :func:`retry` in a transaction of its own; DatabaseUnavailable."""
+    with database.write() as connection:
+        return retry(database, connection, selection)
 
 
 def drop(

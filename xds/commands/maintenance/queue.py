@@ -11,7 +11,7 @@ from xds.commands.flags import with_config
 from xds.commands.maintenance.maintained import database_of
 from xds.commands.terminal import print_table
 from xds.config import Config
-from xds.database.access import Database
+from xds.database.access import Database, retrying
 from xds.outgoing import operations
 from xds.outgoing.operations import DeadDelivery, DeliverySelection, WaitingTarget
 
@@ -98,11 +98,11 @@ def _time(milliseconds: int) -> str:
 
 
 def _retry(database: Database, selection: DeliverySelection) -> None:
-    with database.write() as connection:
-        targets, messages = operations.retry(database, connection, selection)
+    targets, messages = operations.retry_now(database, selection)
     click.echo(f"{_count(targets, 'target')} tried now, {_count(messages, 'message')} tried again.")
 
 
+@retrying
 def _drop(database: Database, selection: DeliverySelection, *, only_dead: bool) -> None:
     with database.write() as connection:
         removed = operations.drop(database, connection, selection, only_dead=only_dead)

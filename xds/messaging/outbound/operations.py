@@ -19,7 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from xds.database.access import Database
+from xds.database.access import Database, retrying
 from xds.hl7v2.message import Message, Unreadable
 from xds.hl7v2.spooled import SpooledMessage
 from xds.messaging.outbound import matching, records
@@ -213,6 +213,7 @@ def messages(
     return records.messages(connection, *selection.conditions, most=most, start=start)
 
 
+@retrying
 def pause(database: Database, name: str) -> int:
     """Send nothing to a destination until it is resumed; return how many messages are held.
 
@@ -231,6 +232,7 @@ def pause(database: Database, name: str) -> int:
         return connection.execute(held).rowcount
 
 
+@retrying
 def resume(database: Database, destination: Destination) -> int:
     """Send what was held, in its order, and go on; return how many messages there are."""
     is_held = and_(_O.destination == destination.name, _O.state == OutboundState.HELD)
@@ -245,6 +247,7 @@ def resume(database: Database, destination: Destination) -> int:
         return len(rows)
 
 
+@retrying
 def retry(database: Database, destination: Destination, message_id: str | None = None) -> int:
     """Send messages of a destination again that were given up; return how many.
 
@@ -270,6 +273,7 @@ def retry(database: Database, destination: Destination, message_id: str | None =
         return len(rows)
 
 
+@retrying
 def discard(database: Database, selection: OutboundSelection, why: str) -> int:
     """Give messages up for good that are not delivered; return how many."""
     with database.write() as connection:
@@ -287,6 +291,7 @@ def _discard(database: Database, connection: Connection, chosen: list[Any], why:
     return connection.execute(gone.values(values)).rowcount
 
 
+@retrying
 def resend(database: Database, destination: Destination, message: OutboundMessage) -> str:
     """Send what a message tells in a new one; return its control id."""
     again = _again(destination, message)
@@ -296,6 +301,7 @@ def resend(database: Database, destination: Destination, message: OutboundMessag
     return again.id
 
 
+@retrying
 def correct(
     database: Database,
     destination: Destination,

@@ -110,7 +110,11 @@ def associations(
     """
     wanted = list(entry_uuids)
     query = _ASSOCIATIONS if of_sets else _OF_OTHERS
-    rows = fetch(connection, query, {"uuids": wanted}) if wanted else []
+    return read_associations(fetch(connection, query, {"uuids": wanted}) if wanted else ())
+
+
+def read_associations(rows: Iterable[Sequence[Any]]) -> list[Association]:
+    """Read Approved Associations of rows: key, UUID, home community, source, target, fragment."""
     found = parsed(
         FoundObject(
             kind=Association,

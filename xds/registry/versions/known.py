@@ -34,9 +34,8 @@ from xds.metadata.submission import Submission
 from xds.metadata.unique_ids import normal
 from xds.registry import lookups
 from xds.registry.lookups import BEARERS, FACTS, latest_where
-from xds.registry.storage.fragments import FoundObject, parsed
 from xds.registry.tables import Key, association, patient, searchable, submission_set
-from xds.registry.versions.entries import Versioned
+from xds.registry.versions.entries import Versioned, read_associations
 
 _PATIENT, _IN_USE, _JOINED = range(-3, 0)
 """What a row is of that is no object of :data:`FACTS`, in the column of the kind."""
@@ -137,22 +136,7 @@ def _associations(rows: Iterable[tuple[Any, ...]]) -> tuple[Association, ...]:
     if not rows:
         return ()
     by_number = {_number(row): _joined(row) for row in rows}
-    found = parsed(
-        FoundObject(
-            kind=Association,
-            number=number,
-            entry_uuid=entry_uuid,
-            home_community_id=home_community_id,
-            availability_status=v.APPROVED,
-            source=source,
-            target=target,
-            fragment=fragment,
-        )
-        for number, entry_uuid, home_community_id, source, target, fragment in (
-            by_number[number] for number in sorted(by_number)
-        )
-    )
-    return cast("tuple[Association, ...]", tuple(found))
+    return tuple(read_associations(by_number[number] for number in sorted(by_number)))
 
 
 # --- the statement -------------------------------------------------------------------------------

@@ -113,8 +113,7 @@ def retry(visit: Visit) -> Answer:
             button=f"Try {count(counted.dead, 'message')} again",
             back=place(_GIVEN_UP, **chosen),
         ).page()
-    with database.write() as connection:
-        targets, messages = operations.retry(database, connection, selection)
+    targets, messages = operations.retry_now(database, selection)
     told = f"{count(targets, 'target')} tried now, {count(messages, 'message')} tried again"
     record(visit, "Retry deliveries", _named(selection), told)
     return SeeOther(back) if selection.id else done(f"{told}.", back)
