@@ -3,6 +3,7 @@
 import http.client
 import re
 from collections.abc import Sequence
+from contextlib import closing
 
 import pytest
 from sqlalchemy import text
@@ -27,6 +28,7 @@ from xds.client import (
     submission_of,
 )
 from xds.database.access import Database
+from xds.refusals.keeper import MOST_REFUSALS
 
 People = dict[str, ConsoleBrowser]
 
@@ -122,6 +124,22 @@ def test_refusals_are_forgotten_after_their_days(console_server: Server, people:
     assert new in errors
     page = engineer.get("/console/submissions/refused")
     assert len(page.tree.xpath("//tbody/tr")) == 1
+
+
+def test_of_many_refusals_the_oldest_are_forgotten(console_server: Server, people: People) -> None:
+    engineer, old, new = people["integration"], new_oid(), new_oid()
+    refused(console_server, old)
+    refused(console_server, new_oid())
+    assert old in engineer.get("/console/submissions/refused").words
+    with closing(Database(console_server.database)) as database:
+        with database.write() as connection:  # as if so many had come since
+            earlier = {"most": MOST_REFUSALS, "old": f"%{old}%"}
+            moved = text("UPDATE refusal SET pk = pk - :most WHERE errors LIKE :old")
+            assert connection.execute(moved, earlier).rowcount == 1
+        refused(console_server, new)
+    words = engineer.get("/console/submissions/refused").words
+    assert new in words
+    assert old not in words
 
 
 def test_feeds_are_shown_by_their_doors(console_server: Server, people: People) -> None:

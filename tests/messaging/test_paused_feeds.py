@@ -17,9 +17,11 @@ from tests.ports import free_port
 from tests.servers.shared import SharedServers
 from tests.serving import Server
 from tests.soap.test_iti44 import ADD, ask, identifier, outcome, subject
+from tests.test_metrics import metrics
 from tests.waiting import until
 from xds.__main__ import main
 
+FAILED = 'xds_transactions_total{outcome="error",transaction="process-message"}'
 LATER = "the feed {} is paused: send it again later"
 
 
@@ -104,17 +106,20 @@ def test_feeds_are_paused_and_resumed(server: Server, sender: Sender) -> None:
         "ITI-44": lambda: is_patient_of_soap_taken(server),
     }
     assert [name for name, is_taken in taken.items() if is_taken()] == [*taken]
+    before = metrics(server).get(FAILED, 0)
     for name in taken:
         assert feeds(server, "pause", name) == "paused\n"
         assert f"{name}\tpaused since " in feeds(server)
     for is_taken in taken.values():
         until(partial(is_refused, is_taken))
     assert [name for name, is_taken in taken.items() if is_taken()] == []
+    assert metrics(server)[FAILED] > before
     for name in taken:
         assert feeds(server, "resume", name) == "resumed\n"
     for is_taken in taken.values():
         until(is_taken)
     assert feeds(server) == "No feed is paused.\n"
+    assert feeds(server, "resume", "mllp") == "It was not paused.\n"
 
 
 @pytest.mark.parametrize("told", [("pause",), ("pause", "nowhere"), ("resume",)], ids=" ".join)

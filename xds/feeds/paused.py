@@ -85,7 +85,7 @@ def pause(database: Database, name: str) -> None:
             connection.execute(insert(paused_feed), row)
 
 
-def resume(database: Database, name: str) -> None:
-    """Have a feed taken again, by any process, within SECONDS."""
+def resume(database: Database, name: str) -> bool:
+    """Have a feed taken again, by any process, within SECONDS; tell whether it was paused."""
     with database.write() as connection:
-        connection.execute(delete(paused_feed).where(_P.name == name))
+        return connection.execute(delete(paused_feed).where(_P.name == name)).rowcount > 0

@@ -124,7 +124,7 @@ class MessageFiler:
         """
         outcome = self.guarded(incoming, lambda: self._passing(incoming, in_place_of, held, access))
         if held is None or outcome.state != "held":  # it was told when it came
-            self._tell(incoming, outcome)
+            self._tell(incoming, outcome, access)
         return outcome
 
     def refuse(
@@ -149,7 +149,7 @@ class MessageFiler:
             return self._record_refusal(incoming, findings, held)
 
         outcome = self.guarded(incoming, act)
-        self._tell(incoming, outcome)
+        self._tell(incoming, outcome, access)
         return outcome
 
     # --- the frame round it ----------------------------------------------------------------------
@@ -176,8 +176,12 @@ class MessageFiler:
             finding = MessageFinding(verdict=INTERNAL, reason=reason)
             return FilingOutcome(state="failed", findings=[finding])
 
-    def _tell(self, incoming: IncomingMessage, outcome: FilingOutcome) -> None:
+    def _tell(
+        self, incoming: IncomingMessage, outcome: FilingOutcome, access: Access | None
+    ) -> None:
         self.count(incoming, outcome)
+        if access is not None and outcome.state == "failed":  # its door answers all the same
+            access.refused_as = FailureKind.UNAVAILABLE
         if not outcome.is_accepted:
             _log.warning(
                 "a message was refused",
@@ -251,6 +255,7 @@ class MessageFiler:
                 raise
             finally:
                 attempt.discard()
+        access.refused_as = FailureKind.BUSY
         reason = "documents of the same number are being filed by others: send it again"
         finding = MessageFinding(verdict=LOCKED, location="MSH^1^10", reason=reason)
         return FilingOutcome(state="failed", findings=[finding])

@@ -126,8 +126,7 @@ def _count(connection: Connection, named: tuple[str, str, str], now: int, key: i
 def _forget(connection: Connection, before: int, last: int) -> None:
     """Forget what is older than a time, and keys up to the last that are too many."""
     old = select(_R.pk).where(_R.at < before).order_by(_R.at).limit(_FORGOTTEN)
-    connection.execute(delete(refusal).where(_R.pk.in_(old)))
-    if last > 0:
-        many = select(_R.pk).where(_R.pk <= last).order_by(_R.pk).limit(_FORGOTTEN)
-        connection.execute(delete(refusal).where(_R.pk.in_(many)))
+    many = select(_R.pk).where(_R.pk <= last).order_by(_R.pk).limit(_FORGOTTEN)
+    for gone in (old, many):
+        connection.execute(delete(refusal).where(_R.pk.in_(gone)))
     connection.execute(delete(unknown_code).where(_U.last < before))

@@ -1,11 +1,10 @@
 """`xds feeds`: which feeds are paused; pause one, or have it taken again."""
 
-from datetime import UTC, datetime
-
 import click
 
 from xds.commands.flags import with_config
 from xds.commands.maintenance.maintained import database_of
+from xds.commands.terminal import moment
 from xds.config import Config
 from xds.feeds import paused
 
@@ -32,13 +31,12 @@ def command(config: Config, action: str, name: str | None) -> None:
                 paused.pause(database, name)
                 click.echo("paused")
             case "resume", str():
-                paused.resume(database, name)
-                click.echo("resumed")
+                was_paused = paused.resume(database, name)
+                click.echo("resumed" if was_paused else "It was not paused.")
             case _:
                 with database.read() as connection:
                     found = paused.paused(connection)
                 for one, since in found.items():
-                    at = datetime.fromtimestamp(since / 1000, UTC)
-                    click.echo(f"{one}\tpaused since {at:%Y-%m-%d %H:%M:%S} UTC")
+                    click.echo(f"{one}\tpaused since {moment(since)} UTC")
                 if not found:
                     click.echo("No feed is paused.")

@@ -2,14 +2,13 @@
 
 import json
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Final
 
 import click
 
 from xds.commands.flags import with_config
 from xds.commands.maintenance.maintained import database_of
-from xds.commands.terminal import print_table
+from xds.commands.terminal import moment, print_table
 from xds.config import Config
 from xds.database.access import Database, retrying
 from xds.outgoing import operations
@@ -77,10 +76,10 @@ def _waiting_row(one: WaitingTarget) -> tuple[str, ...]:
     return (
         one.channel,
         str(one.waiting),
-        _time(one.oldest),
+        moment(one.oldest),
         "being sent" if one.is_taken else "waits",
         str(one.attempts),
-        "" if one.is_taken or one.due is None else _time(one.due),
+        "" if one.is_taken or one.due is None else moment(one.due),
         one.error or "",
         one.target,
     )
@@ -88,13 +87,9 @@ def _waiting_row(one: WaitingTarget) -> tuple[str, ...]:
 
 def _dead_row(one: DeadDelivery) -> tuple[str, ...]:
     why = one.error or ""
-    since = _time(one.accepted)
+    since = moment(one.accepted)
     failed = str(one.attempts)
     return (one.channel, "1", since, "given up", failed, "", why, f"{one.target} {one.id}")
-
-
-def _time(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _retry(database: Database, selection: DeliverySelection) -> None:

@@ -3,14 +3,13 @@
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Final
 
 import click
 
 from xds.commands.flags import with_config
 from xds.commands.maintenance.maintained import database_of
-from xds.commands.terminal import print_table, printable
+from xds.commands.terminal import moment, print_table, printable
 from xds.config import Config
 from xds.database.access import Database
 from xds.metadata.criteria import in_words
@@ -97,7 +96,7 @@ def _plain(one: SubscriptionHealth) -> dict[str, object]:
 def _row(one: SubscriptionHealth) -> tuple[str, ...]:
     return (
         *(str(one.key), one.state, one.protocol, str(one.delivered), str(one.waiting)),
-        *(_time(one.oldest), str(one.attempts), one.error or one.reason, one.topic),
+        *(moment(one.oldest), str(one.attempts), one.error or one.reason, one.topic),
         one.origin or "fetched",
     )
 
@@ -154,17 +153,11 @@ def _described(one: Subscription, health: SubscriptionHealth) -> Iterator[tuple[
     yield "target", one.address or "fetched"
     secrets = [f"header {name}" for name in one.header_names] or ["kept" if one.has_secrets else ""]
     yield "secrets", ", ".join(secrets) or "none"
-    yield "created", _time(one.created)
-    yield "ends", _time(one.ends) or "never"
+    yield "created", moment(one.created)
+    yield "ends", moment(one.ends) or "never"
     yield "happened", str(one.numbered)
     yield "told", str(one.delivered)
-    yield "waiting since", _time(health.oldest) or "nothing waits"
+    yield "waiting since", moment(health.oldest) or "nothing waits"
     yield "failed attempts", str(health.attempts)
     yield "last error", health.error or "none"
-    yield "next attempt", _time(health.due) if health.attempts else ""
-
-
-def _time(milliseconds: int | None) -> str:
-    if milliseconds is None:
-        return ""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    yield "next attempt", moment(health.due) if health.attempts else ""
