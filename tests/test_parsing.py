@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from lxml import etree
 
 from xds.http.threads import Threads
-from xds.parsing import MalformedXML, parse
+from xds.parsing import MalformedXML, forget_names, parse
 
 ROOT: Final = Path(__file__).parent.parent
 
@@ -25,13 +26,16 @@ def of_new_names(number: int, count: int) -> bytes:
     return f"<a>{''.join(names)}</a>".encode()
 
 
-def growth() -> int:
-    """Read documents of new names, and return the bytes by which this process has grown."""
-    threads = Threads(1)
+def growth(*, is_brought: bool) -> int:
+    """Read documents of new names, and return the bytes by which this process has grown.
+
+    In one thread all of them: in that which brings them, or in one that they are handed on to.
+    """
+    threads = Threads(2 if is_brought else 1)
     read: queue.SimpleQueue[int] = queue.SimpleQueue()
 
     def have_read(number: int) -> int:
-        threads.put(lambda: read.put(len(parse(of_new_names(number, 100_000)))))
+        threads.run(lambda: read.put(len(parse(of_new_names(number, 100_000)))))
         return read.get()
 
     for number in range(4):
@@ -44,14 +48,37 @@ def growth() -> int:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
-def test_names_that_nobody_has_used_before_are_forgotten() -> None:
+@pytest.mark.parametrize("is_brought", [True, False])
+def test_names_that_nobody_has_used_before_are_forgotten(is_brought: bool) -> None:
     """Each of these documents would leave ten megabytes behind in lxml's dictionary.
 
-    In a process of its own: one that has run a thousand tests has gaps in its memory.
+    In a process of its own: one that has run a thousand tests has gaps in its memory. And in a
+    thread of its own: the first thread of a process keeps its names for good.
     """
-    command = [sys.executable, "-c", "from tests.test_parsing import growth; print(growth())"]
+    program = f"""
+from threading import Thread
+from tests.test_parsing import growth
+Thread(target=lambda: print(growth(is_brought={is_brought}))).start()
+"""
+    command = [sys.executable, "-c", program]
     told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
     assert int(told) < 60_000_000
+
+
+def test_what_was_parsed_keeps_its_names_when_its_thread_forgets_them() -> None:
+    kept: list[etree._Element] = []
+
+    def work() -> None:
+        for number in range(3):
+            kept.append(parse(f"<n{number}><kept/>{' ' * (1 << 20)}</n{number}>".encode()))
+            forget_names()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert [(one.tag, one[0].tag) for one in kept] == [(f"n{n}", "kept") for n in range(3)]
+    kept[0].append(kept[1][0])
+    assert [one.tag for one in kept[0]] == ["kept", "kept"]
 
 
 def test_many_threads_get_their_own_documents() -> None:

@@ -4,9 +4,10 @@ No DTD, no entities, no network, bounded depth and size. Nothing else calls lxml
 
 lxml keeps every name that it has read, and short texts, for as long as the thread lives that read
 them: so whoever sends names that nobody has used before could fill the memory, little by little.
-So the threads that serve are replaced when they have read a mebibyte (:func:`has_kept_much`).
+So the threads that serve let go of them when they have read a mebibyte (:func:`forget_names`).
 """
 
+import ctypes
 import re
 import threading
 from functools import cache
@@ -25,7 +26,12 @@ DEEPEST: Final = 256
 _MOST_MARKUP: Final = 2_000_000
 """Tags and attributes: each takes some 150 bytes of memory, and as few as four of the message."""
 _MOST_READ: Final = 1 << 20
-"""Bytes after which a thread that serves, with the names that are kept for it, is replaced."""
+"""Bytes after which a thread that serves lets go of the names that are kept for it."""
+_KEPT_NAMES: Final = "_ParserDictionaryContext"
+"""Where the state of a thread has what lxml keeps for it; tests/test_parsing.py watches it."""
+
+_state_of_thread: Final = ctypes.pythonapi.PyThreadState_GetDict
+_state_of_thread.restype, _state_of_thread.argtypes = ctypes.c_void_p, []
 
 _PROLOG: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.DOTALL)
 
@@ -104,9 +110,16 @@ def _deeper_than(depth: int) -> etree.XPath:
     return etree.XPath(f"boolean({'/*' * (depth + 1)})")
 
 
-def has_kept_much() -> bool:
-    """Tell whether this thread has read so much that what is kept for it may be large."""
-    return _THREAD.read > _MOST_READ
+def forget_names() -> None:
+    """Have this thread begin anew with names, if it has read so much that there may be many.
+
+    What was parsed keeps its names for as long as it is there.
+    """
+    if _THREAD.read > _MOST_READ:
+        # a parser that has parsed would bring the names along
+        _THREAD.parser, _THREAD.read = _parser(huge=False), 0
+        state = ctypes.cast(_state_of_thread(), ctypes.py_object).value
+        state.pop(_KEPT_NAMES, None)
 
 
 class _Thread(threading.local):

@@ -15,7 +15,7 @@ from typing import IO, Any, Final
 
 from xds.http.granian_worker import GranianRequest, chunk_of
 from xds.http.slow_clients import SlowClients, Wait
-from xds.http.threads import Threads
+from xds.http.threads import Job, Threads
 
 _IN_MEMORY: Final = 1 << 20
 _DRAINED: Final = 64 << 20
@@ -137,7 +137,7 @@ class _BodyUnderWay:
             self._write(chunk)
         except OSError as error:
             self._request.ends_connection = True
-            self._finish(error)
+            self._finish(self._bodies.threads.run, error)
         else:
             self._go_on(chunk)
 
@@ -149,7 +149,7 @@ class _BodyUnderWay:
         count, declared = self._wait.count, self._request.content_length
         self._is_enough = count >= self._most
         if not chunk or count == declared or count >= self._most + _DRAINED:
-            self._finish()
+            self._finish(self._bodies.threads.run)
         else:
             self.ask()
 
@@ -162,14 +162,15 @@ class _BodyUnderWay:
         self._future = None
         self._request.ends_connection = True
         self._wait.tell(str(error))
-        self._finish(error)
+        self._finish(self._bodies.threads.put, error)
 
-    def _finish(self, error: Exception | None = None) -> None:
-        clients, threads, then = self._bodies.clients, self._bodies.threads, self._then
-        clients.remove(self._wait)
+    def _finish(self, do: Callable[[Job], None], error: Exception | None = None) -> None:
+        then = self._then
+        self._bodies.clients.remove(self._wait)
         if self._file is None:
             file: IO[bytes] = io.BytesIO(b"".join(self._chunks))
+            self._chunks.clear()
         else:
             file = self._file
             file.seek(0)
-        threads.put(lambda: then(Input(file, error)))
+        do(lambda: then(Input(file, error)))

@@ -1,7 +1,7 @@
 """Granian's HTTP server in this process: the one place that knows of Granian's inner parts.
 
-Its RSGI interface is meant for an event loop of Python's. Here a request is handed on by Granian's
-own thread instead, which saves three changes of threads a request. ``tests/test_server.py`` and
+Its RSGI interface is meant for an event loop of Python's. Here Granian's own threads answer what
+they bring (:mod:`xds.http.threads`), which saves changes of threads. ``tests/test_server.py`` and
 ``tests/hostile/test_slow_clients.py`` try what this relies on with the release that is installed.
 """
 
@@ -25,6 +25,8 @@ NO_TLS: Final[Tls] = (False, None, None, None, "tls1.3", None, [], False)
 
 _RUST_THREADS: Final = 512
 """Most threads for files and pipes; they are made when there is use for them."""
+_THREADS: Final = 2
+"""Threads that bring requests, so that one may do the work of what it brings."""
 _IDLE_SECONDS: Final = 30
 
 
@@ -104,7 +106,7 @@ class GranianRequest:
     def next_chunk(self) -> Any:
         """Return a future of the next bytes of the body; see ``chunk_of``.
 
-        What is called when it is done is called in Granian's thread, and must not take long.
+        What is called when it is done is called in one of Granian's threads.
         ``cancel()`` of the future gives up the body, which ends the connection with the answer.
         """
         if self._chunks is None:
@@ -188,7 +190,7 @@ class GranianWorker:
             None,
             1,
             _RUST_THREADS,
-            1,
+            _THREADS,
             _IDLE_SECONDS,
             settings.backpressure,
             "1",

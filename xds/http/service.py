@@ -83,7 +83,7 @@ class Service:
         if most:
             self._bodies.receive(request, most, lambda body: self._work(request, environ, body))
         else:
-            self._threads.put(lambda: self._work(request, environ, Input(io.BytesIO())))
+            self._threads.run(lambda: self._work(request, environ, Input(io.BytesIO())))
 
     def _work(self, request: GranianRequest, environ: dict[str, Any], body: Input) -> None:
         """Run the application; in a thread."""
