@@ -429,6 +429,21 @@ def test_a_history_is_read_page_by_page(document: Published) -> None:
     assert (counted["total"], "entry" in counted) == (5, False)
 
 
+def test_a_history_of_parts_of_its_versions(document: Published) -> None:
+    document.put(document.edited(setting(description="seen")))
+    path = f"{document.path}/_history"
+    counted = document.send("GET", f"{path}?_summary=count").json()
+    assert (counted["total"], "entry" in counted) == (2, False)
+    for query, without in (("_summary=true", "text"), ("_elements=status", "description")):
+        bundle = document.send("GET", f"{path}?{query}&_count=1").json()
+        assert structure.problems(bundle) == []
+        (found,) = (one["resource"] for one in bundle["entry"])
+        assert (without in found, history_of(found)) == (False, ("2", "current"))
+        assert [one["code"] for one in found["meta"]["tag"]] == ["SUBSETTED"]
+        links = {one["relation"]: one["url"] for one in bundle["link"]}
+        assert query in links["next"], "the next page has the same parts"
+
+
 def test_a_history_begins_at_a_moment(document: Published) -> None:
     document.put(document.edited(setting(description="seen")))
     bundle = document.send("GET", f"{document.path}/_history").json()
@@ -439,7 +454,7 @@ def test_a_history_begins_at_a_moment(document: Published) -> None:
         assert found["total"] == total, since
 
 
-@pytest.mark.parametrize("query", ["_count=many", "_since=yesterday", "_page=x"])
+@pytest.mark.parametrize("query", ["_count=many", "_since=yesterday", "_page=x", "_summary=x"])
 def test_a_history_of_unclear_versions(document: Published, query: str) -> None:
     reply = document.send("GET", f"{document.path}/_history?{query}")
     assert document.refuses(reply, 400) == [("value", "", f"http.{query.partition('=')[0]}")]

@@ -171,6 +171,8 @@ def _parameters(row: Interaction) -> list[dict[str, Any]]:
     found = [{"$ref": f"{_REF}parameters/{name}"} for name in named]
     if row.code in (SEARCH, SEARCH_SYSTEM):
         found += [_search_parameter(one) for one in _searched(row)]
+    if row.code == HISTORY:
+        found += [_search_parameter(one) for one in row.parameters]
     if row.code in (READ, VREAD) and row.handler:
         found += [_search_parameter(one) for one in RESULT_PARAMETERS if one.name in OF_PARTS]
     if row.code == SEARCH_SYSTEM:

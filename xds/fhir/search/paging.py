@@ -8,7 +8,7 @@ return, so that who does not page is told everything or sees that there is more.
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -161,6 +161,18 @@ def result_parameters(
     if made.position is not None and not _is_of_sort(made.position, made.sort):
         issues.append(problem(PAGE, "value", "not a page of this search"))
     return made, others, issues
+
+
+def wanted_parts(given: Mapping[str, str]) -> tuple[ResultParameters, list[Issue]]:
+    """Read which parts of resources are wanted (OF_PARTS), of parameters by name; and issues."""
+    values: dict[str, Any] = {}
+    issues: list[Issue] = []
+    for name in sorted(OF_PARTS & given.keys()):
+        try:
+            values |= _READERS[name](given[name].strip(), ())
+        except ValueError as reason:
+            issues.append(problem(name, "value", str(reason)))
+    return ResultParameters(**values), issues
 
 
 def _count(value: str, rows: Sequence[SearchParameter]) -> dict[str, Any]:

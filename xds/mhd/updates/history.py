@@ -12,8 +12,16 @@ from xds.fhir.http.versions import etag
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
-from xds.fhir.search.paging import PAGE
+from xds.fhir.search.paging import (
+    OF_PARTS,
+    PAGE,
+    RESULT_PARAMETERS,
+    ResultParameters,
+    wanted_parts,
+)
+from xds.fhir.search.parameters import SearchParameter
 from xds.fhir.search.requests import is_strict, problem
+from xds.fhir.search.subsets import subset
 from xds.metadata import datatypes
 from xds.mhd.stored_resources import StoredResources, number_of
 from xds.registry.queries.views import Found
@@ -21,6 +29,14 @@ from xds.security.details import PatientDetails
 
 _COUNT: Final = "_count"
 _SINCE: Final = "_since"
+_APPLIED: Final = frozenset({_COUNT, _SINCE}) | OF_PARTS
+PARAMETERS: Final = (
+    *(one for one in RESULT_PARAMETERS if one.name in _APPLIED),
+    SearchParameter(
+        name=_SINCE, type="date", documentation="Versions made at this instant or later."
+    ),
+)
+"""What a history is asked by, beside its form."""
 _FORMS: Final = frozenset({"_format", "_pretty"})
 _MOST: Final = 1_000
 """Versions on one page."""
@@ -36,6 +52,8 @@ class HistoryRequest:
     """DTM of 14 digits: when the oldest one was made."""
     before: int | None
     """The number that the versions of the page are below."""
+    parts: ResultParameters
+    """Which parts of them (``_summary``, ``_elements``)."""
     stated: tuple[tuple[str, str], ...]
     """The parameters, without the page."""
 
@@ -59,13 +77,16 @@ class HistoryRequest:
             since = datatypes.earliest(times.dtm(given[_SINCE])) if _SINCE in given else ""
         except ValueError as reason:
             problems.add([problem(_SINCE, "value", str(reason))])
+        parts, issues = wanted_parts(given)
+        problems.add(issues)
         if is_strict(call):
-            unknown = given.keys() - {_COUNT, _SINCE, PAGE} - _FORMS
+            unknown = given.keys() - _APPLIED - {PAGE} - _FORMS
             problems.add(problem(one, "not-supported", "is not known") for one in sorted(unknown))
         problems.raise_if_any()
-        size = numbers[_COUNT]
-        stated = tuple(one for one in given.items() if one[0] in {_COUNT, _SINCE} | _FORMS)
-        return cls(_MOST if size is None else min(size, _MOST), since, numbers[PAGE], stated)
+        size = 0 if parts.only_counts else numbers[_COUNT]
+        stated = tuple(one for one in given.items() if one[0] in _APPLIED | _FORMS)
+        most = _MOST if size is None else min(size, _MOST)
+        return cls(most, since, numbers[PAGE], parts, stated)
 
     def page(self, found: Sequence[Found[Any]]) -> tuple[list[Found[Any]], str]:
         """Return the versions of the page, and what leads to the next one, if there is one."""
@@ -100,7 +121,7 @@ def history(stored: StoredResources, facade: Facade, call: Call) -> Answer:
     }
     if resources:
         both = zip(page, resources, strict=True)
-        bundle["entry"] = [_entry(one, resource, url) for one, resource in both]
+        bundle["entry"] = [_entry(one, resource, url, request.parts) for one, resource in both]
     return Answer(resource=bundle)
 
 
@@ -118,13 +139,13 @@ def _link(relation: str, url: str, parameters: Sequence[tuple[str, str]]) -> Res
     return {"relation": relation, "url": f"{url}?{query}" if query else url}
 
 
-def _entry(found: Found[Any], resource: Resource, url: str) -> Resource:
+def _entry(found: Found[Any], resource: Resource, url: str, parts: ResultParameters) -> Resource:
     """Return the entry of a version: as what request it was made, and when."""
     kind = resource["resourceType"]
     is_first = number_of(found) == 1
     return {
         "fullUrl": url,
-        "resource": resource,
+        "resource": subset(resource, parts),
         "request": {
             "method": "POST" if is_first else "PUT",
             "url": kind if is_first else f"{kind}/{resource['id']}",

@@ -92,6 +92,7 @@ def _rows(
         f"Read all versions of {what}.",
         partial(history.history, updatable.stored),
         resource_type,
+        parameters=history.PARAMETERS,
         describer=updatable.describe,
         is_answered=_offered("fhir_history"),
     )
