@@ -247,6 +247,29 @@ def drop(
     return removed
 
 
+@retrying
+def drop_now(database: Database, selection: DeliverySelection, *, only_dead: bool) -> int:
+    """Do :func:`drop` in a transaction of its own; DatabaseUnavailable."""
+    with database.write() as connection:
+        return drop(database, connection, selection, only_dead=only_dead)
+
+
+@retrying
+def drop_counted(
+    database: Database, selection: DeliverySelection, confirmed: str, *, only_dead: bool
+) -> tuple[int, int | None]:
+    """Do :func:`drop` if that many messages were confirmed; DatabaseUnavailable.
+
+    Returns how many there are, and how many were removed: None where others were confirmed.
+    """
+    with database.write() as connection:
+        now = counted(connection, selection)
+        number = now.dead + (0 if only_dead else now.waiting)
+        if not number or confirmed != str(number):
+            return number, None
+        return number, drop(database, connection, selection, only_dead=only_dead)
+
+
 def _target_of(selection: DeliverySelection) -> Any:
     """Return the condition on the targets of messages that wait."""
     chosen = select(_D.pk).where(

@@ -10,7 +10,7 @@ from xds.commands.flags import with_config
 from xds.commands.maintenance.maintained import database_of
 from xds.commands.terminal import moment, print_table
 from xds.config import Config
-from xds.database.access import Database, retrying
+from xds.database.access import Database
 from xds.outgoing import operations
 from xds.outgoing.operations import DeadDelivery, DeliverySelection, WaitingTarget
 
@@ -97,10 +97,8 @@ def _retry(database: Database, selection: DeliverySelection) -> None:
     click.echo(f"{_count(targets, 'target')} tried now, {_count(messages, 'message')} tried again.")
 
 
-@retrying
 def _drop(database: Database, selection: DeliverySelection, *, only_dead: bool) -> None:
-    with database.write() as connection:
-        removed = operations.drop(database, connection, selection, only_dead=only_dead)
+    removed = operations.drop_now(database, selection, only_dead=only_dead)
     click.echo(f"{_count(removed, 'message')} dropped.")
 
 

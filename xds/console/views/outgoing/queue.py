@@ -124,16 +124,13 @@ def drop(visit: Visit) -> Answer:
     selection, chosen = _selected(visit)
     only_dead = bool(visit.given["dead"])
     back = place(_GIVEN_UP if only_dead else _LIST, **chosen)
+    confirmed = visit.given["count"]
     database = visit.domain.database
-    with database.write() as connection:
-        counted = operations.counted(connection, selection)
-        number = counted.dead + (0 if only_dead else counted.waiting)
-        if not number:
-            return done("There is no such message any more. Nothing was dropped.", back)
-        if visit.given["count"] == str(number):
-            dropped = operations.drop(database, connection, selection, only_dead=only_dead)
-        else:
-            return _asked(selection, number, visit, back).page()
+    number, dropped = operations.drop_counted(database, selection, confirmed, only_dead=only_dead)
+    if not number:
+        return done("There is no such message any more. Nothing was dropped.", back)
+    if dropped is None:
+        return _asked(selection, number, visit, back).page()
     told = f"{count(dropped, 'message')} dropped"
     record(visit, "Drop deliveries", _named(selection), told)
     return done(f"{told}.", back)
