@@ -73,7 +73,7 @@ Index(
     "ix_audit_record_to_ship",
     audit_record.c.pk,
     sqlite_where=audit_record.c.shipped == false(),
-    postgresql_where=audit_record.c.shipped == false(),
+    postgresql_where=~audit_record.c.shipped,
 )
 Index(
     "ix_audit_record_sequence",

@@ -356,8 +356,10 @@ _SEVERAL: Final = {
     for name, index in kind.indexes().items()
     if not index.single
 }
-if set(VALUE_ATTRIBUTES.terms) != _SEVERAL:
-    raise TypeError(f"searched, but not of VALUE_ATTRIBUTES, or the other way: {_SEVERAL}")
+if _LACKING := _SEVERAL.difference(VALUE_ATTRIBUTES.terms):
+    raise TypeError(f"searched with several values, and not in VALUE_ATTRIBUTES: {_LACKING}")
+if _BEYOND := set(VALUE_ATTRIBUTES.terms) - _SEVERAL:
+    raise TypeError(f"in VALUE_ATTRIBUTES, and not searched with several values: {_BEYOND}")
 
 
 def _values(owner: Table) -> Table:
@@ -385,27 +387,22 @@ def value_attribute(name: str) -> ColumnElement[int]:
     return literal_column(str(VALUE_ATTRIBUTES.terms.index(name)))
 
 
-for _table, _name in (
-    (document_entry_value, "event_code_list"),
-    (document_entry_value, "reference_id_list"),
-    (folder_value, "code_list"),
-    (document_entry_value, "further_identifiers"),
-    (submission_set_value, "further_identifiers"),
-    (folder_value, "further_identifiers"),
-):
-    _is_attribute = type_coerce(_table.c.attribute, SmallInteger) == value_attribute(_name)
-    Index(
-        f"ix_{_table.name}_{_name}",
-        _table.c.value,
-        sqlite_where=_is_attribute,
-        postgresql_where=_is_attribute,
-    )
-
 VALUES: Final[Mapping[str, Table]] = {
     "document_entry": document_entry_value,
     "submission_set": submission_set_value,
     "folder": folder_value,
 }
+for _name in sorted(INDEXED_VALUES):
+    for _owner, _table in VALUES.items():
+        if _name not in KINDS[_owner].indexes():
+            continue
+        _is_attribute = type_coerce(_table.c.attribute, SmallInteger) == value_attribute(_name)
+        Index(
+            f"ix_{_table.name}_{_name}",
+            _table.c.value,
+            sqlite_where=_is_attribute,
+            postgresql_where=_is_attribute,
+        )
 
 event = Table(
     "event",
