@@ -98,6 +98,16 @@ def _named(query_id: str, parameter: str) -> object:
     return pytest.param(query_id, id=name, marks=shows(f"parameter {name} {parameter}"))
 
 
+def test_every_query_with_the_parameter_is_asked() -> None:
+    declared = {
+        query_id: query.name
+        for query_id, query in STORED_QUERIES.items()
+        if any(one.name == "$MetadataLevel" for one in query.parameters)
+    }
+    lacking = [name for query_id, name in declared.items() if query_id not in LEVELS]
+    assert lacking == [], "LEVELS does not ask them"
+
+
 @shows("behaviour MetadataLevel")
 @pytest.mark.parametrize("query_id", [_named(one, "$MetadataLevel") for one in LEVELS])
 def test_level_1_is_the_default_and_hides_what_is_not_current(
