@@ -134,19 +134,30 @@ def _declared() -> frozenset[str]:
 def _operations(actor: str) -> frozenset[tuple[str, ...]]:
     """Return documentation, both actions and the request's element of each operation."""
     tree = _wsdl(actor)
-    elements = {
-        message.get("name"): _resolved(message.find("{*}part"))
-        for message in tree.iterfind("{*}message")
-    }
+    elements = _elements(tree)
     return frozenset(
         (
             operation.findtext("{*}documentation"),
             operation.find("{*}input").get(f"{_WSAM}Action"),
             _action(operation.find("{*}output")),
-            elements[operation.find("{*}input").get("message").partition(":")[2]],
+            elements[_message(operation)],
         )
         for operation in tree.iterfind("{*}portType/{*}operation")
     )
+
+
+def _elements(tree: etree._Element) -> dict[str, str]:
+    """Return the body element of each message by the message's name."""
+    return {
+        message.get("name"): _resolved(message.find("{*}part"))
+        for message in tree.iterfind("{*}message")
+    }
+
+
+def _message(operation: etree._Element) -> str:
+    """Return the name of the message that is the request of an operation."""
+    name: str = operation.find("{*}input").get("message").partition(":")[2]
+    return name
 
 
 def _action(output: etree._Element | None) -> str:
@@ -175,7 +186,8 @@ def _wsdl(actor: str) -> etree._Element:
 
 
 def test_every_transaction_is_decided_everywhere() -> None:
-    assert undecided() == []
+    lacking = undecided()
+    assert not lacking, "\n".join(lacking)
 
 
 def test_nothing_is_answered_that_is_not_in_the_catalogue() -> None:
@@ -189,6 +201,15 @@ def test_nothing_is_answered_that_is_not_in_the_catalogue() -> None:
     for actor in schema_validation.ACTORS:
         actions = {one.action for row in CATALOGUE if row.actor == actor for one in row.soap}
         assert {action for _, action, *_ in _operations(actor)} == actions == _bound(actor)
+
+
+def test_no_two_operations_of_a_port_type_have_the_same_body() -> None:
+    """WS-I Basic Profile, R2710: the other has a port type, a binding and a port of its own."""
+    for actor in schema_validation.ACTORS:
+        tree = _wsdl(actor)
+        elements = _elements(tree)
+        for port_type in tree.iterfind("{*}portType"):
+            _assert_distinct(elements[_message(one)] for one in port_type.iterfind("{*}operation"))
 
 
 def test_no_two_rows_have_the_same_name_or_message() -> None:
@@ -268,7 +289,8 @@ def test_a_new_row_alone_is_told_everything_that_it_lacks() -> None:
     ]
     no_event = "catalogue.py gives it no audit event, and it would not be recorded"
     asked = "urn:example:Ask, urn:example:Asked, {urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0}"
-    assert told["undecided"] == [
+    of_stubs = [one for one in told["undecided"] if one.startswith("ITI-90")]
+    assert of_stubs == [
         *_told(
             "ITI-901",
             no_event,
