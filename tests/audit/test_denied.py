@@ -25,6 +25,7 @@ from tests.vouching import claims, token, vouching
 from tests.waiting import until
 from xds.__main__ import main
 from xds.affinity_domain import AffinityDomain
+from xds.app import INTERACTIONS
 from xds.client import (
     Content,
     DocumentConsumer,
@@ -36,7 +37,6 @@ from xds.client import (
 from xds.config import Config
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import DocumentEntry
-from xds.mhd.interactions import INTERACTIONS
 
 POLICY: Final = """
 [[rule]]
@@ -316,6 +316,19 @@ def test_an_attempt_to_retrieve_is_found_by_the_patient_of_the_document(closed: 
         list(consumer.retrieve([closed.entry]))
     (one,) = closed.failed(HELD, transaction="ITI-43")
     assert [thing["id"] for thing in one["things"]] == [closed.entry.unique_id]
+
+
+@pytest.mark.parametrize("form", ["?form=pdf", "?form=none", ""])
+def test_an_attempt_to_have_a_form_is_found_whatever_form_it_names(
+    closed: Closed, form: str
+) -> None:
+    number = closed.entry.entry_uuid.removeprefix("urn:uuid:")
+    before = len(closed.failed(HELD, -1, transaction="ITI-68"))
+    assert closed.get(f"/DocumentReference/{number}/$document{form}").status == 403
+    told = closed.failed(HELD, before, transaction="ITI-68")
+    assert all(
+        [one["id"] for one in record["things"]] == [closed.entry.unique_id] for record in told
+    )
 
 
 def test_what_cannot_be_read_is_denied_and_recorded_all_the_same(closed: Closed) -> None:

@@ -10,7 +10,7 @@ from tests.fhir.asked import FHIR_JSON, Reply, ask
 from tests.fhir.published import message
 from tests.serving import Server
 from tests.vouching import TOKEN_ISSUER, claims, token
-from xds.mhd.interactions import INTERACTIONS
+from xds.app import INTERACTIONS
 from xds.security import scopes
 
 AUTHORITY: Final = "2.999.1.1"

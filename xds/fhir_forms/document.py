@@ -13,6 +13,7 @@ from typing import Final
 from xds.fhir.exchange import Answer, Call, RawContent
 from xds.fhir.facade import Facade
 from xds.fhir.r4.outcome import Refused
+from xds.metadata.criteria import ANYTHING, Criterion
 from xds.metadata.objects import DocumentEntry
 from xds.mhd.document_references import DOCUMENTS
 from xds.mhd.served_documents import extension_of
@@ -27,10 +28,8 @@ def document(facade: Facade, call: Call) -> Answer:
     """Return a document in the form that is asked for; Refused where it cannot be had."""
     makes = source_of(facade)
     form = asked_form(makes, call)
-    entry = _entry(facade, call)
-    asked = RequestedDocument(
-        entry.repository_unique_id or "", entry.unique_id or "", entry.home_community_id
-    )
+    entry = _entry(facade, call, call.access.visible)
+    asked = _asked_for(entry)
     call.access.details = RetrieveDetails((replace(asked, is_released=False),))
     if facade.domain.withheld([asked.document_unique_id], call.access.visible).unique_ids:
         raise Refused.because(404, "not-found", _NOWHERE)
@@ -40,6 +39,12 @@ def document(facade: Facade, call: Call) -> Answer:
         raise Refused.because(422, "not-supported", str(reason)) from None
     call.access.details = RetrieveDetails((asked,))
     return answer_of(made, f"{call.identifier}-{form.name}", call)
+
+
+def describe(facade: Facade, call: Call) -> None:
+    """Say which document a request is about, and make nothing; Refused where there is none."""
+    asked = _asked_for(_entry(facade, call, ANYTHING))
+    call.access.details = RetrieveDetails((replace(asked, is_released=False),))
 
 
 def source_of(facade: Facade) -> OnDemandSource:
@@ -63,8 +68,14 @@ def asked_form(makes: OnDemandSource, call: Call) -> DocumentForm:
     return makes.forms.rows[asked[0]]
 
 
-def _entry(facade: Facade, call: Call) -> DocumentEntry:
-    with facade.domain.registry.view(call.access.visible) as view:
+def _asked_for(entry: DocumentEntry) -> RequestedDocument:
+    return RequestedDocument(
+        entry.repository_unique_id or "", entry.unique_id or "", entry.home_community_id
+    )
+
+
+def _entry(facade: Facade, call: Call, visible: Criterion) -> DocumentEntry:
+    with facade.domain.registry.view(visible) as view:
         found = DOCUMENTS.latest(view, call.identifier)
     if not found:
         raise Refused.because(404, "not-found", _NOWHERE)

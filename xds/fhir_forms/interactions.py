@@ -41,6 +41,7 @@ INTERACTIONS: Final = (
         document.document,
         "DocumentReference",
         gives_content=True,
+        describer=document.describe,
         permissions=permissions(DocumentReference="r", Binary="r"),
         definition=f"{OWN}document",
     ),
