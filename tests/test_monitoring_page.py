@@ -1,12 +1,16 @@
 """docs/monitoring.md names every metric that the program has, with its labels, and no other."""
 
 import re
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter
 
+from tests.ports import free_port
+from tests.serving import Server, serving
+from tests.waiting import PATIENCE, until
 from xds import channels, subscribers
 from xds.config import Config
 from xds.database.access import Database
@@ -19,7 +23,8 @@ from xds.security.interceptors import Result
 from xds.telemetry import server_metrics
 from xds.telemetry.metrics import Metrics
 
-PAGE = (Path(__file__).parent.parent / "docs" / "monitoring.md").read_text()
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "monitoring.md").read_text()
 
 
 _OF_SEVERAL = {"pid"}
@@ -82,3 +87,49 @@ def test_labels_are_those_of_the_program(tmp_path: Path) -> None:
 
 def test_every_outcome_is_named() -> None:
     assert set(rows("outcome")) == set(Result)
+
+
+_FLAVOUR = """
+extends = "generic"
+acknowledge_to = "mllp://127.0.0.1:9"
+[[match]]
+application = "ENGINE"
+"""
+
+
+def labelled(server: Server, metric: str, label: str) -> set[str]:
+    """Return the values of a label."""
+    with urllib.request.urlopen(f"{server.url}/metrics", timeout=PATIENCE) as answer:
+        return set(re.findall(rf'^{metric}{{{label}="(.*?)"', answer.read().decode(), re.MULTILINE))
+
+
+def test_every_channel_and_subscriber_is_named(tmp_path: Path) -> None:
+    """By a server whose options have all: a new row may need one more here."""
+    (tmp_path / "flavours").mkdir()
+    (tmp_path / "flavours" / "engine.toml").write_text(_FLAVOUR)
+    (tmp_path / "forms.toml").write_text('[[on_demand]]\nform = "pdf"\n')
+    options = {
+        "metrics": "yes",
+        "mllp_port": str(free_port()),
+        "flavours": str(tmp_path / "flavours"),
+        "destinations": str(ROOT / "fixtures" / "destinations.toml"),
+        "document_forms": str(tmp_path / "forms.toml"),
+        "observations": "read",
+        "audit": "on",
+        "audit_syslog": "tcp://127.0.0.1:9",
+        "async_reply_to": "http://127.0.0.1:9/",
+        "message_response_targets": "http://127.0.0.1:9/",
+        "notification_targets": "http://127.0.0.1:9/",
+    }
+    of = subscribers
+    count = sum(map(len, (of.OF_METRICS, of.OF_NOTIFICATIONS, of.OF_OPTIONS, of.OF_DOMAINS)))
+    with serving(tmp_path / "data", options) as server:
+        found = until(
+            lambda: labelled(server, "xds_subscriber_waiting_events", "subscriber"),
+            lambda names: len(names) >= count,
+        )
+        sends = labelled(server, "xds_outgoing_waiting_messages", "channel")
+    assert len(sends) == len(channels.CHANNELS)
+    assert len(found) == count
+    assert set(rows("channel")) == sends
+    assert set(rows("subscriber")) == found
