@@ -99,7 +99,7 @@ def test_an_update_scans_no_table(database: Database, versions: int, of_sets: bo
     update = Submission((submission_set, *new))
 
     def read(connection: Connection) -> None:
-        known_of_update(connection, update, [patient_id], of_sets=of_sets)
+        known_of_update(connection, update, of_sets=of_sets)
 
     assert scans_of(database, read) == []
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
+    ColumnElement,
     CompoundSelect,
     Connection,
     Integer,
@@ -85,14 +86,22 @@ _BY_UUID: Final = union_all(
 )
 
 
-def latest_where(condition: Callable[[Any], Any]) -> CompoundSelect[Any]:
-    """Select the facts of the latest versions on whose logicalID there is a condition."""
-    return union_all(
-        *(
-            _facts(kind).where(condition(TABLES[kind].c.logical_id), is_latest(TABLES[kind]))
-            for kind in (DocumentEntry, Folder)
-        )
-    )
+def latest_where(
+    condition: Callable[[Any], Any],
+    kinds: Sequence[type[MetadataObject]],
+    *further: ColumnElement[Any],
+) -> Select[Any] | CompoundSelect[Any]:
+    """Select the facts of the latest versions of some kinds that meet a condition of logicalIDs.
+
+    ``further`` are columns of the table of patients.
+    """
+    each = [
+        _facts(kind)
+        .add_columns(*further)
+        .where(condition(TABLES[kind].c.logical_id), is_latest(TABLES[kind]))
+        for kind in kinds
+    ]
+    return each[0] if len(each) == 1 else union_all(*each)
 
 
 _BY_UNIQUE_ID: Final = union_all(

@@ -1,7 +1,6 @@
 """Patient ids that the registry knows (ITI TF-2 3.8, 3.44), and those that submissions teach it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from copy import copy
 from typing import Any, Final
 
 from sqlalchemy import Connection, Executable, bindparam, select
@@ -46,24 +45,24 @@ class Patients:
         patient_ids: Iterable[str],
         *,
         learn: bool,
-        rows: Sequence[tuple[str, int, int | None]] | None = None,
+        rows: Sequence[tuple[str, int, int | None]] = (),
     ) -> None:
-        """Read the patients; ``rows`` are id, row and survivor, where they were read already."""
+        """Read the patients; ``rows`` are id, row and survivor of those that were read already."""
         self._connection = connection
         wanted = {searchable(patient_id): patient_id for patient_id in patient_ids}
-        if rows is None:
-            rows = [row for patient_id in wanted for row in _read(connection, patient_id)]
+        there = {patient_id for patient_id, _, _ in rows}
+        rows = [*rows, *(r for one in wanted if one not in there for r in _read(connection, one))]
         self._keys = {patient_id: pk for patient_id, pk, survivor in rows if survivor is None}
-        subsumed = {patient_id for patient_id, _, survivor in rows if survivor is not None}
+        subsumed = {one for one, _, survivor in rows if survivor is not None and one in wanted}
         unknown = wanted.keys() - self._keys.keys() - subsumed
         refused = subsumed if learn else subsumed | unknown
         self.refused = frozenset(wanted[patient_id] for patient_id in refused)
 
     def within(self, connection: Connection) -> "Patients":
         """Return the same, as they were read before, for another transaction to learn more."""
-        other = copy(self)
-        other._connection = connection
+        other = Patients(connection, (), learn=True)
         other._keys = dict(self._keys)
+        other.refused = self.refused
         return other
 
     def key(self, patient_id: str) -> int:

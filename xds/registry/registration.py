@@ -172,18 +172,12 @@ class Registrar:
         submission = registration.submission
         patient_ids = {p for thing in lookups.bearers(submission) if (p := thing.patient_id)}
         if lookups.logical_ids(submission):
-            found = known_of_update(
-                connection,
-                submission,
-                patient_ids,
-                of_sets=updates.wants_sets(registration.transaction),
-            )
-            patients = Patients(
-                connection, patient_ids, learn=self.learn_patients, rows=found.patients
-            )
+            of_sets = updates.wants_sets(registration.transaction)
+            found = known_of_update(connection, submission, of_sets=of_sets)
         else:
             found = None
-            patients = Patients(connection, patient_ids, learn=self.learn_patients)
+        rows = () if found is None else found.patients
+        patients = Patients(connection, patient_ids, learn=self.learn_patients, rows=rows)
         placed = _placed(connection, registration, seen, self.policy)
         state = self._state(connection, _with(registration, placed), seen, patients, found)
         return Known(state, placed), patients

@@ -168,12 +168,19 @@ def required(case: Case) -> Findings:
 
 
 def forbidden(case: Case) -> Findings:
-    """What the table of the transaction marks X is absent."""
+    """What the table of the transaction marks X is absent: of ITI-61 alone, which has such rows."""
+    if case.transaction != ITI_61.name and not _has_on_demand(case):
+        return
     for thing in _objects(case):
         for attribute in _chosen(thing.KIND, "forbidden", _column(case, thing)):
             if attribute.occurrences(thing):
                 reason = f"{attribute.tf_name} must not be given in {case.transaction}"
                 yield Finding(thing, reason, attribute.tf_name)
+
+
+def _has_on_demand(case: Case) -> bool:
+    stated = [entry.objectType for entry in case.submission.document_entries]
+    return v.ON_DEMAND_DOCUMENT_ENTRY in stated
 
 
 def cardinality(case: Case) -> Findings:

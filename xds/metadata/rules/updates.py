@@ -198,6 +198,8 @@ def propagation(case: Case) -> Findings:
         given = None if member is None else member.association_propagation
         if given not in (None, v.PROPAGATED, v.NOT_PROPAGATED):
             yield Finding(thing, f"AssociationPropagation {given} is neither yes nor no")
+    if not case.known.associations:
+        return
     propagating = {old.entry_uuid: propagates(case, thing) for thing, old in case.updated}
     named = {old.entry_uuid: thing for thing, old in case.updated}
     for one in case.known.associations:
@@ -271,6 +273,8 @@ def submitted_ends(case: Case) -> Findings:
 
 def no_deprecated_ends(case: Case) -> Findings:
     """No Association that an update adds touches what is Deprecated, or will be by this update."""
+    if not case.known.objects:
+        return
     replaced = {old.entry_uuid for _, old in case.updated}
     for one in case.submission.associations:
         if one.association_type in v.UPDATE_TRIGGERS:

@@ -5,7 +5,7 @@ beside the patients and the uniqueIds in use. To ask for each by itself would co
 that it writes.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final, cast
@@ -19,6 +19,7 @@ from sqlalchemy import (
     bindparam,
     literal_column,
     null,
+    or_,
     select,
     union_all,
 )
@@ -28,23 +29,27 @@ from sqlalchemy.types import TypeEngine
 from xds.database.lists import one_of
 from xds.database.reading import fetch
 from xds.metadata import vocabulary as v
-from xds.metadata.objects import Association, DocumentEntry
+from xds.metadata.objects import Association, DocumentEntry, Folder
 from xds.metadata.rules.case import RegisteredObject
 from xds.metadata.submission import Submission
 from xds.metadata.unique_ids import normal
 from xds.registry import lookups
 from xds.registry.lookups import BEARERS, FACTS, latest_where
-from xds.registry.tables import Key, association, patient, searchable, submission_set
+from xds.registry.tables import Key, association, folder, patient
 from xds.registry.versions.entries import Versioned, read_associations
 
-_PATIENT, _IN_USE, _JOINED = range(-3, 0)
+_IN_USE, _JOINED = range(-2, 0)
 """What a row is of that is no object of :data:`FACTS`, in the column of the kind."""
 _FURTHER: Final[Mapping[str, TypeEngine[Any]]] = {
-    "number": Key,
+    "patient": Key,
     "survivor": Key,
+    "pk": Key,
     "fragment": association.c.fragment.type,
 }
 _NAMES: Final = (*FACTS, *_FURTHER)
+_ENTRIES: Final[tuple[type[Versioned], ...]] = (DocumentEntry,)
+_VERSIONED: Final[tuple[type[Versioned], ...]] = (DocumentEntry, Folder)
+_Row = tuple[Any, ...]
 _Condition = Callable[[Any, str], Any]
 """Makes the condition that a column is a parameter of that name, or one of it."""
 
@@ -53,18 +58,18 @@ def _of(*names: str) -> Callable[[Sequence[Any]], Any]:
     return itemgetter(*(_NAMES.index(name) for name in names))
 
 
-_patient = _of("patient_id", "number", "survivor")
+_patient = _of("patient_id", "patient", "survivor")
 _unique_id = _of("unique_id")
-_number = _of("number")
-_joined = _of("number", "entry_uuid", "home_community_id", "source", "target", "fragment")
+_pk = _of("pk")
+_joined = _of("pk", "entry_uuid", "home_community_id", "source", "target", "fragment")
 
 
 @dataclass(frozen=True, slots=True)
 class KnownOfUpdate:
-    """What is registered of what an update names by logicalID, uniqueId or patientId."""
+    """What is registered of what an update names by logicalID or uniqueId."""
 
     patients: Sequence[tuple[str, int, int | None]]
-    """Id, row, and the row of the survivor after a merge."""
+    """Those of the latest versions: id, row, and the row of the survivor after a merge."""
     in_use: Sequence[str]
     """The uniqueIds that something else has, in their normal form."""
     latest: Mapping[str, RegisteredObject]
@@ -74,37 +79,51 @@ class KnownOfUpdate:
 
 
 def known_of_update(
-    connection: Connection, submission: Submission, patient_ids: Iterable[str], *, of_sets: bool
+    connection: Connection, submission: Submission, *, of_sets: bool
 ) -> KnownOfUpdate:
     """Read what is registered of an update that brings further versions.
 
     ``of_sets`` tells whether the memberships of SubmissionSets are among the Associations.
     """
-    by_kind: dict[int, list[tuple[Any, ...]]] = {}
-    for row in _rows(connection, submission, patient_ids, of_sets=of_sets):
-        by_kind.setdefault(row[0], []).append(row)
-    patients = [_patient(row) for row in by_kind.pop(_PATIENT, ())]
-    in_use = [_unique_id(row) for row in by_kind.pop(_IN_USE, ())]
-    joined = by_kind.pop(_JOINED, ())
-    objects = [lookups.registered_object(row) for of in by_kind.values() for row in of]
-    latest = {one.logical_id or "": one for one in objects}
+    logical_ids = lookups.logical_ids(submission)
+    names = [normal(one.unique_id or "") for one in submission.submission_sets]
+    kinds = _ENTRIES if not submission.folders else _VERSIONED
+    objects, in_use, joined = _read(connection, kinds, logical_ids, names, of_sets=of_sets)
+    if kinds is _ENTRIES and len(objects) < len(logical_ids):  # one may be that of a Folder
+        objects, in_use, joined = _read(connection, _VERSIONED, logical_ids, names, of_sets=of_sets)
+    found = [lookups.registered_object(row) for row in objects]
+    latest = {one.logical_id or "": one for one in found}
     if others := _to_ask_for(submission, latest):
         in_use += lookups.used(connection, others, list(latest))
-    return KnownOfUpdate(patients, list(dict.fromkeys(in_use)), latest, _associations(joined))
+        in_use = list(dict.fromkeys(in_use))
+    return KnownOfUpdate(list(map(_patient, objects)), in_use, latest, _associations(joined))
 
 
-def _rows(
-    connection: Connection, submission: Submission, patient_ids: Iterable[str], *, of_sets: bool
-) -> list[tuple[Any, ...]]:
-    values = {
-        "logical_ids": lookups.logical_ids(submission),
-        "unique_ids": [normal(one.unique_id or "") for one in submission.submission_sets],
-        "patient_ids": [searchable(one) for one in patient_ids],
-    }
-    if all(len(each) == 1 for each in values.values()):
-        only = {name: one for name, (one,) in values.items()}
-        return fetch(connection, _OF_ONE[of_sets], only)
-    return fetch(connection, _OF_SEVERAL[of_sets], values)
+def _read(
+    connection: Connection,
+    kinds: tuple[type[Versioned], ...],
+    logical_ids: list[str],
+    unique_ids: list[str],
+    *,
+    of_sets: bool,
+) -> tuple[list[_Row], list[str], list[_Row]]:
+    """Return the latest versions, the uniqueIds in use, and the Associations of the versions."""
+    values: Mapping[str, Any]
+    if len(logical_ids) == len(unique_ids) == 1:
+        statement = _OF_ONE[kinds, of_sets]
+        values = {"logical_ids": logical_ids[0], "unique_ids": unique_ids[0]}
+    else:
+        statement = _OF_SEVERAL[kinds, of_sets]
+        values = {"logical_ids": logical_ids, "unique_ids": unique_ids}
+    objects, in_use, joined = [], [], []
+    for row in fetch(connection, statement, values):
+        if row[0] == _IN_USE:
+            in_use.append(_unique_id(row))
+        elif row[0] == _JOINED:
+            joined.append(row)
+        else:
+            objects.append(row)
+    return objects, in_use, joined
 
 
 def _to_ask_for(submission: Submission, latest: Mapping[str, RegisteredObject]) -> list[str]:
@@ -132,11 +151,11 @@ def _text(size: int | None) -> str | None:
     return None if size is None else str(size)
 
 
-def _associations(rows: Iterable[tuple[Any, ...]]) -> tuple[Association, ...]:
+def _associations(rows: Sequence[_Row]) -> tuple[Association, ...]:
     if not rows:
         return ()
-    by_number = {_number(row): _joined(row) for row in rows}
-    return tuple(read_associations(by_number[number] for number in sorted(by_number)))
+    by_pk = {_pk(row): _joined(row) for row in rows}
+    return tuple(read_associations(by_pk[pk] for pk in sorted(by_pk)))
 
 
 # --- the statement -------------------------------------------------------------------------------
@@ -146,40 +165,46 @@ def _equal(column: Any, name: str) -> Any:
     return column == bindparam(name, type_=column.type)
 
 
-def _statement(condition: _Condition, *, of_sets: bool) -> CompoundSelect[Any]:
-    latest = latest_where(lambda column: condition(column, "logical_ids")).cte("latest")
-    of_latest: Mapping[str, Any] = {column.name: column for column in latest.c}
+def _statement(
+    kinds: tuple[type[Versioned], ...], condition: _Condition, *, of_sets: bool
+) -> CompoundSelect[Any]:
+    of_patient = (patient.c.pk.label("patient"), patient.c.survivor)
+    latest = latest_where(lambda one: condition(one, "logical_ids"), kinds, *of_patient)
+    versions = latest.cte("latest")
+    of_latest: Mapping[str, Any] = {column.name: column for column in versions.c}
     types = {name: column.type for name, column in of_latest.items()} | dict(_FURTHER)
-    by_source = latest.c.entry_uuid == association.c.source
-    by_target = latest.c.entry_uuid == association.c.target
     joined = _row(types, _JOINED, _columns_of_association()).where(
         association.c.availability_status == v.APPROVED
     )
-    of_patient = {"number": patient.c.pk, **{one.name: one for one in patient.c}}
+    by_target = joined.select_from(
+        versions.join(association, versions.c.entry_uuid == association.c.target)
+    )
     return union_all(
-        _row(types, None, of_latest).select_from(latest),
-        joined.select_from(latest.join(association, by_source)),
-        joined.select_from(latest.join(association, by_target)).where(
-            *(() if of_sets else (~_is_of_set().exists(),))
+        _row(types, None, of_latest).select_from(versions),
+        joined.select_from(
+            versions.join(association, versions.c.entry_uuid == association.c.source)
         ),
+        by_target if of_sets else by_target.where(_IS_OF_NO_SET),
         *(
             _row(types, _IN_USE, {"unique_id": table.c.unique_id}).where(
                 condition(table.c.unique_id, "unique_ids")
             )
             for table in BEARERS
         ),
-        _row(types, _PATIENT, of_patient).where(condition(patient.c.patient_id, "patient_ids")),
     )
 
 
-def _is_of_set() -> Select[Any]:
-    return select(submission_set.c.pk).where(submission_set.c.entry_uuid == association.c.source)
+_IS_OF_NO_SET: Final = or_(
+    association.c.association_type != v.HAS_MEMBER,
+    select(folder.c.pk).where(folder.c.entry_uuid == association.c.source).exists(),
+)
+"""A HasMember is of a Folder or of a SubmissionSet, and of Folders there are fewer."""
 
 
 def _columns_of_association() -> Mapping[str, Any]:
     columns = association.c
     names = ("entry_uuid", "association_type", "source", "target", "home_community_id", "fragment")
-    return {**{name: columns[name] for name in names}, "number": columns.pk}
+    return {**{name: columns[name] for name in names}, "pk": columns.pk}
 
 
 def _row(
@@ -196,7 +221,13 @@ def _column(name: str, of_type: TypeEngine[Any], given: Any) -> Label[Any]:
     return cast("Label[Any]", column.label(name))
 
 
-_OF_ONE: Final = {of_sets: _statement(_equal, of_sets=of_sets) for of_sets in (False, True)}
-_OF_SEVERAL: Final = {
-    of_sets: _statement(one_of.named, of_sets=of_sets) for of_sets in (False, True)
-}
+def _statements(condition: _Condition) -> Mapping[tuple[Any, bool], CompoundSelect[Any]]:
+    return {
+        (kinds, of_sets): _statement(kinds, condition, of_sets=of_sets)
+        for kinds in (_ENTRIES, _VERSIONED)
+        for of_sets in (False, True)
+    }
+
+
+_OF_ONE: Final = _statements(_equal)
+_OF_SEVERAL: Final = _statements(one_of.named)
