@@ -294,6 +294,28 @@ def test_documents_go_together_or_not_at_all(update_server: Server, world: World
     assert _stored(update_server) == before
 
 
+@shows("error XDSUnknownRepositoryId", "error XDSDocumentUniqueIdError")
+@pytest.mark.usefixtures("provided")
+def test_all_that_speaks_against_a_removal_is_told(update_server: Server, world: World) -> None:
+    before = _stored(update_server)
+    again = edits.copy_as("//xds:DocumentRequest", {})
+
+    def others(root: etree._Element) -> None:
+        again(root)
+        again(root)
+        list(root.iter(f"{{{v.NS_XDS}}}RepositoryUniqueId"))[1].text = "2.999.1.99"
+        list(root.iter(f"{{{v.NS_XDS}}}DocumentUniqueId"))[2].text = "2.999.3.99"
+
+    answer = _refused(update_server, world, "iti86/one_document", others, "repository")
+    own = world.text("2.999.3.1")
+    assert [(one.code, one.location) for one in answer.problems] == [
+        ("XDSUnknownRepositoryId", own),
+        ("XDSRemoveDocumentsError", own),
+        ("XDSDocumentUniqueIdError", world.text("2.999.3.99")),
+    ]
+    assert _stored(update_server) == before
+
+
 @shows("behaviour legal hold")
 @pytest.mark.usefixtures("provided")
 def test_a_document_that_is_marked_is_on_legal_hold(update_server: Server, world: World) -> None:

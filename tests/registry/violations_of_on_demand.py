@@ -25,7 +25,7 @@ VIOLATIONS: Final = (
             name=f"an On-Demand document with {name}",
             rule="forbidden",
             edit=edits.add_slot(_ENTRY, name, value),
-            words=(name, "ITI-61"),
+            words=(name, "On-Demand DocumentEntry"),
         )
         for name, value in (("creationTime", "2026"), ("hash", "f" * 40), ("size", "1"))
     ),

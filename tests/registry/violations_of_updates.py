@@ -344,6 +344,16 @@ _ASSOCIATIONS: Final = (
         at="relation",
     ),
     _new(
+        name="a membership of the SubmissionSet itself",
+        rule="submitted_ends",
+        edit=both(
+            attribute(association("membership"), "sourceObject", "submission-set"),
+            edits.add_slot(association("membership"), "SubmissionSetStatus", "Reference"),
+        ),
+        code=UPDATE,
+        words=("Association membership", "nothing to the SubmissionSet itself"),
+    ),
+    _new(
         name="a membership of a deprecated document",
         rule="no_deprecated_ends",
         before=_UPDATED,

@@ -58,9 +58,13 @@ def remove(
 
     Raises TransactionFailure with everything that speaks against it; then nothing has changed.
     """
-    if errors := list(_misdirected(repository, requests)):
-        raise TransactionFailure(errors)
-    wanted = list(dict.fromkeys(one.document_unique_id for one in requests))
+    misdirected = dict(_misdirected(repository, requests))
+    wanted = list(dict.fromkeys(r.document_unique_id for r in requests if r not in misdirected))
+    if misdirected:
+        with repository.database.read() as connection:
+            held = index.find(connection, wanted)
+            further = _errors(connection, wanted, held, obstacles, withheld)
+        raise TransactionFailure([*misdirected.values(), *further])
     own = locked([normal(one) for one in wanted])
     exclusive = own.exclusive | (locks.exclusive if locks else frozenset())
     act = partial(_remove, repository, wanted, obstacles, withheld, in_commit, exclusive)
@@ -89,12 +93,13 @@ def drop(
 
 def _misdirected(
     repository: DocumentRepository, requests: Sequence[DocumentRequest]
-) -> Iterator[RegistryError]:
+) -> Iterator[tuple[DocumentRequest, RegistryError]]:
+    """Yield what is not of this repository, or community, with the error of it."""
     for request in requests:
         try:
             repository.require_here(request)
         except RegistryError as error:
-            yield error
+            yield request, error
 
 
 def _remove(
@@ -107,18 +112,10 @@ def _remove(
 ) -> Collection[IndexedDocument]:
     database = repository.database
 
-    def require_removable(
-        connection: Connection, held: Mapping[str, IndexedDocument], *, again: bool
-    ) -> None:
-        reasons = dict(obstacles(connection, held.keys() - withheld, again=again))
-        unsettled = index.pending(connection, [normal(one) for one in held])
-        reasons |= {one: _UNSETTLED for one in held if unsettled and normal(one) in unsettled}
-        if errors := list(_refusals(wanted, held.keys() - withheld, reasons)):
-            raise TransactionFailure(errors)
-
     with database.read() as connection:
         held = index.find(connection, wanted)
-        require_removable(connection, held, again=False)
+        if errors := _errors(connection, wanted, held, obstacles, withheld):
+            raise TransactionFailure(errors)
         removed = list({one.key: one for one in held.values()}.values())
         before = index.removed(connection, [one.unique_id for one in removed])
     locks = Locks(exclusive=exclusive)
@@ -128,10 +125,27 @@ def _remove(
             raise DatabaseConflict("a document has been removed or provided meanwhile")
         if is_large:  # which keeps everybody waiting, so not for longer than it must
             database.lock(connection, locks)
-        require_removable(connection, held, again=True)
+        if errors := _errors(connection, wanted, held, obstacles, withheld, again=True):
+            raise TransactionFailure(errors)
         if in_commit is not None:
             in_commit(connection)
     return removed
+
+
+def _errors(
+    connection: Connection,
+    wanted: Sequence[str],
+    held: Mapping[str, IndexedDocument],
+    obstacles: Obstacles,
+    withheld: Set[str],
+    *,
+    again: bool = False,
+) -> list[RegistryError]:
+    """Return what speaks against the removal of documents, ``held`` of which are in the index."""
+    reasons = dict(obstacles(connection, held.keys() - withheld, again=again))
+    unsettled = index.pending(connection, [normal(one) for one in held])
+    reasons |= {one: _UNSETTLED for one in held if unsettled and normal(one) in unsettled}
+    return list(_refusals(wanted, held.keys() - withheld, reasons))
 
 
 def _refusals(

@@ -174,7 +174,7 @@ def forbidden(case: Case) -> Findings:
     for thing in _objects(case):
         for attribute in _chosen(thing.KIND, "forbidden", _column(case, thing)):
             if attribute.occurrences(thing):
-                reason = f"{attribute.tf_name} must not be given in {case.transaction}"
+                reason = f"{attribute.tf_name} must not be given of an On-Demand DocumentEntry"
                 yield Finding(thing, reason, attribute.tf_name)
 
 

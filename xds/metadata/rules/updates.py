@@ -261,8 +261,15 @@ def not_replaced(case: Case) -> Findings:
 
 
 def submitted_ends(case: Case) -> Findings:
-    """A new relationship goes from one document to another."""
+    """A new relationship goes from one document to another, and nothing from the SubmissionSet.
+
+    What the SubmissionSet holds is told by its own HasMembers.
+    """
+    of_set = {one.id for one in case.submission.submission_sets}
     for one in submitted_associations(case):
+        if not of_set.isdisjoint((one.source, one.target)):
+            yield Finding(one, "a SubmitAssociation adds nothing to the SubmissionSet itself")
+            continue
         source, target = case.node(one.source), case.node(one.target)
         if source is None or target is None or one.association_type not in v.RELATIONSHIPS:
             continue
