@@ -17,6 +17,7 @@ from tests.fhir.updated import (
     Published,
     history_of,
     published,
+    published_folder,
     replacing,
     setting,
 )
@@ -250,6 +251,7 @@ def test_all_that_may_not_change_is_told_at_once(document: Published) -> None:
     ("edit", "code", "place"),
     [
         (setting(id="4d48a000-0000-4000-8000-00000000dead"), "invalid", f"{D}.id"),
+        (setting(id=None), "required", f"{D}.id"),
         (setting(status="entered"), "code-invalid", f"{D}.status"),
         (
             setting(modifierExtension=[{"url": "urn:x", "valueBoolean": True}]),
@@ -581,6 +583,28 @@ def test_elements_that_may_change_are_listed(
         refused = document.put(document.edited(setting(description="other")))
         assert refused.headers["allow"]
         assert document.refuses(refused, 405) == [("processing", _UNMODIFIABLE, f"{D}.description")]
+
+
+def test_the_community_stays_where_none_is_named(
+    tmp_path_factory: pytest.TempPathFactory, databases: Databases
+) -> None:
+    """As in an example of PDSm, whose patch has one extension in the place of all."""
+    data = tmp_path_factory.mktemp("community")
+    own = {"database": databases.url(data), "home_community_id": "urn:oid:2.999.1.4"}
+    archived = [{"url": "https://example.org/is-archived", "valueBoolean": True}]
+    with serving(data, {**UPDATE_OPTIONS, **own}) as running:
+        _, document, folder = published_folder(running)
+        for one in (document, folder):
+            extensions = one.read()["extension"]
+            (community,) = (it for it in extensions if "HomeCommunityId" in it["url"])
+            said = [*(it for it in extensions if it != community), *archived]
+            after = one.put(one.edited(setting(extension=said)))
+            assert after.status == 200, after.body
+            found = {it["url"]: it for it in after.json()["extension"]}
+            assert found == {it["url"]: it for it in (community, *said)}
+            other = [{**community, "valueOid": "urn:oid:2.999.1.5"}]
+            refused = one.refuses(one.put(one.edited(setting(extension=other))), 422)
+            assert refused[0][:2] == ("processing", _UNMODIFIABLE)
 
 
 POLICY = """

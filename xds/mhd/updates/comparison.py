@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from xds.fhir.datatypes.identifiers import of_kind, uuid_of
 from xds.fhir.r4.issues import IssueCollector
@@ -13,6 +13,8 @@ from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.mhd.mapping.common import ENTERED_IN_ERROR_MARK
 from xds.mhd.mapping.riders import Rider
 from xds.mhd.mapping.table import element
+
+T = TypeVar("T", DocumentEntry, Folder)
 
 UNMODIFIABLE: Final = "UnmodifiableMetadataError"
 IDENTIFIER: Final = "XDSMetadataIdentifierError"
@@ -131,10 +133,22 @@ def with_status_apart(resource: Resource) -> Resource:
     return {**resource, "status": ENTERED_IN_ERROR if is_in_error else CURRENT}
 
 
-def check_id(current: Resource, wanted: Resource, problems: IssueCollector) -> None:
-    """Note an id that is not that of the URL."""
-    if wanted.get("id", current["id"]) != current["id"]:
-        where = f"{current['resourceType']}.id"
+def of_community(thing: T, registered: T) -> T:
+    """Return what was read of a resource, in its community: that stays where none is named."""
+    if thing.home_community_id or not registered.home_community_id:
+        return thing
+    return thing.updated(home_community_id=registered.home_community_id)
+
+
+def check_id(
+    current: Resource, wanted: Resource, problems: IssueCollector, *, is_in_url: bool
+) -> None:
+    """Note an id that is another one, or that is missing where the URL has it (R4, 3.1.0.4)."""
+    where = f"{current['resourceType']}.id"
+    if "id" not in wanted:
+        if is_in_url:
+            problems.error("required", "the id is missing, which is that of the URL", where)
+    elif wanted["id"] != current["id"]:
         problems.error("invalid", "the id is not that of the URL (R4, 3.1.0.4)", where)
 
 

@@ -61,7 +61,7 @@ def document_change(
     assert isinstance(entry, DocumentEntry), "a DocumentReference stands for one"
     problems = IssueCollector()
     check_modifiers(wanted, _PATH, problems)
-    comparison.check_id(current.resource, wanted, problems)
+    comparison.check_id(current.resource, wanted, problems, is_in_url=bool(call.identifier))
     status = _status(facade, current, wanted, problems)
     found = [
         *_identifiers(facade, current, wanted),
@@ -85,7 +85,8 @@ def _read(facade: Facade, resource: Resource, entry: DocumentEntry) -> DocumentE
     """Read the attributes; the status is compared apart."""
     reading = Reading(facade.domain.systems, _PATH, nowhere, is_of_one_here=True)
     said = comparison.with_status_apart(resource)
-    return read_document_reference(said, reading, patient_id=entry.patient_id or "").thing
+    found = read_document_reference(said, reading, patient_id=entry.patient_id or "").thing
+    return comparison.of_community(found, entry)
 
 
 # --- what may not change -------------------------------------------------------------------------

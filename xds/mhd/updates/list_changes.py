@@ -53,7 +53,7 @@ def list_change(
     """
     problems = IssueCollector()
     check_modifiers(wanted, _PATH, problems)
-    comparison.check_id(current.resource, wanted, problems)
+    comparison.check_id(current.resource, wanted, problems, is_in_url=bool(call.identifier))
     status = int(facade.config.fhir_unchangeable_status)
     folder = current.thing
     if not isinstance(folder, Folder):
@@ -99,6 +99,7 @@ def _read(facade: Facade, resource: Resource, folder: Folder) -> Folder:
     found = read_folder(
         comparison.with_status_apart(resource), reading, patient_id=folder.patient_id or ""
     ).thing
+    found = comparison.of_community(found, folder)
     return found.updated(unique_id=folder.unique_id, last_update_time=None)
 
 
