@@ -319,7 +319,7 @@ LIBRARIES: Final = {
     "granian": ("http.granian_worker",),
     "websockets": ("websocket.server",),
     "cryptography": ("tls", "server.certificates", "security", "soap.assertions"),
-    "prometheus_client": ("telemetry.metrics",),
+    "prometheus_client": ("telemetry.metrics", "telemetry.shared_values"),
     "opentelemetry": ("tracing",),
     "click": ("__main__", "commands"),
     "rich": ("commands",),

@@ -97,6 +97,32 @@ def test_a_process_alone_counts_for_itself() -> None:
     assert b'xds_certificate_expiry_timestamp_seconds{option="tls_certificate"} 7.0' in text
 
 
+def test_a_duration_is_of_the_bucket_that_ends_with_it() -> None:
+    alone = Metrics()
+    for seconds in (0.002, 0.0021, 61):
+        alone.transacted("ITI-18", SUCCESS, seconds)
+    told = alone.render()[1].decode()
+    name = "xds_transaction_duration_seconds"
+    for most, count in (("0.002", 1), ("0.005", 2), ("60.0", 2), ("+Inf", 3)):
+        assert f'{name}_bucket{{le="{most}",transaction="ITI-18"}} {count}.0' in told
+    assert f'{name}_count{{transaction="ITI-18"}} 3.0' in told
+    assert f'{name}_sum{{transaction="ITI-18"}} 61.0041' in told
+
+
+def test_requests_under_way_are_told_at_the_next_look() -> None:
+    alone = Metrics()
+    alone.begin_request()
+    alone.look(2)
+    told = alone.render()[1].decode()
+    assert "xds_http_requests_in_progress 1.0" in told
+    assert "xds_http_requests_waiting 2.0" in told
+    alone.end_request()
+    alone.look(0)
+    told = alone.render()[1].decode()
+    assert "xds_http_requests_in_progress 0.0" in told
+    assert "xds_http_requests_waiting 0.0" in told
+
+
 def test_gauges_of_one_look_at_the_database_look_once(tmp_path: Path, databases: Databases) -> None:
     looks: list[float] = []
 

@@ -188,8 +188,8 @@ class _Application:
         metrics: Metrics | None,
     ) -> None:
         self._application = application
-        self.tell_waiting = metrics.requests_waiting if metrics else None
-        """Told how often the server waits for clients, whenever that has changed."""
+        self.look = metrics.look if metrics else None
+        """Told some times a second how often the server waits for clients."""
         self._endpoints = endpoints
         self._config = config
 
@@ -246,7 +246,8 @@ class _Dispatch:
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         given = logs.acceptable(environ.get("HTTP_X_REQUEST_ID"))
-        trace = TraceParent.parse(environ.get(trace_context.ENVIRON))
+        header = environ.get(trace_context.ENVIRON)
+        trace = TraceParent.parse(header) if header else None
         trace_id = trace.trace_id if trace else None
         with logs.correlation(given, trace_id) as correlation, tracing.within(trace):
             environ[logs.CORRELATION] = correlation

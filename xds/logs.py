@@ -103,7 +103,8 @@ class EventLog:
             getattr(self._logger, level)(self._event, **told)
         elif _LEVELS[level] >= _form.level:
             line = {"logger_name": self._name, **told, "event": self._event}
-            line.update({name: one for name, one in _BOUND.get().items() if name not in line})
+            for name, one in _BOUND.get().items():
+                line.setdefault(name, one)
             line["level"] = level
             line["timestamp"] = _timestamp()
             _write_if_possible(_ENCODER.encode(line))
@@ -130,7 +131,7 @@ class correlation:  # noqa: N801 - read as a function, and entered once for ever
 
     def __enter__(self) -> str:
         self._before = _BOUND.get()
-        _BOUND.set({**self._before, **self._bound})
+        _BOUND.set({**self._before, **self._bound} if self._before else self._bound)
         return self._bound["correlation"]
 
     def __exit__(self, *_: object) -> None:

@@ -88,8 +88,7 @@ class _FhirApplication:
     def __init__(
         self, facade: Facade, authorization: Authorization, rows: Sequence[Interaction]
     ) -> None:
-        self._served = _served(facade, authorization, rows)
-        self._beginnings = tuple(self._served)
+        self._served = tuple(_served(facade, authorization, rows).items())
         self._resources = _routed(facade, authorization, rows)
 
     def __call__(
@@ -97,9 +96,9 @@ class _FhirApplication:
     ) -> Iterable[bytes]:
         """Answer one request."""
         path: str = environ["PATH_INFO"]
-        if path.startswith(self._beginnings):
-            served = next(one for start, one in self._served.items() if path.startswith(start))
-            return served(environ, start_response)
+        for beginning, served in self._served:
+            if path.startswith(beginning):
+                return served(environ, start_response)
         if environ["REQUEST_METHOD"] not in COMBINED_METHODS:
             # Falcon has no list of what is allowed for a method that nobody knows
             environ = {**environ, "REQUEST_METHOD": "TRACE"}

@@ -30,8 +30,7 @@ class Service:
         self._most: Callable[[dict[str, Any]], int] = getattr(
             application, "most_of_body", lambda _: config.max_message_bytes + 1
         )
-        self._tell: Callable[[int], None] | None = getattr(application, "tell_waiting", None)
-        self._told = 0
+        self._tell: Callable[[int], None] | None = getattr(application, "look", None)
         self._loop = asyncio.new_event_loop()
         self._clients = SlowClients(config)
         self._threads = Threads(config.threads)
@@ -70,9 +69,8 @@ class Service:
     def _look(self) -> None:
         self._clients.look()
         self._share.look()
-        if self._tell and self._clients.awaited != self._told:
-            self._told = self._clients.awaited
-            self._tell(self._told)
+        if self._tell:
+            self._tell(self._clients.awaited)
         self._loop.call_later(POLL_SECONDS, self._look)
 
     def _begin(self, request: GranianRequest) -> None:

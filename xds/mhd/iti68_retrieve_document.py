@@ -16,7 +16,6 @@ see :mod:`xds.mhd.served_documents`.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from email.utils import formatdate
 from functools import partial
 from http import HTTPStatus
@@ -69,6 +68,7 @@ _HISTORY: Final = "/_history/"
 _ONLY_VERSION: Final = "1"
 _ORIGINAL: Final = "/original"
 _ATTACHMENT: Final = "/attachment/"
+_UP: Final = "../"
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,5}")
 _INLINE: Final = frozenset({"image", "pdf"})
 _OF_NOT_MODIFIED: Final = frozenset({"ETag", "Last-Modified", "Cache-Control", "Vary"})
@@ -82,8 +82,7 @@ class Sent(NamedTuple):
     blocks: Iterable[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class _DocumentPath:
+class _DocumentPath(NamedTuple):
     """What the path of a request names."""
 
     identifier: str
@@ -99,8 +98,10 @@ class _DocumentPath:
     def of(cls, path: str) -> "_DocumentPath":
         """Read a path; what it does not end with is a part of the id, and so of none."""
         below = path[len(_ROOT) :]
-        up = "../" * below.count("/")
         resource, _, rest = below.partition("/")
+        if "/" not in rest and resource != "Binary":
+            return cls(rest, up=_UP)
+        up = _UP * below.count("/")
         rest = rest.removesuffix("/")
         if resource == "Binary":
             identifier, _, version = rest.partition(_HISTORY)

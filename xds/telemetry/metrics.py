@@ -6,17 +6,18 @@ adds them up. Where there is no such folder, a process counts for itself.
 
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, Final, Generic, Literal, TypeVar
 
 from xds import __version__
 from xds.private_folder import private_folder
 from xds.security.interceptors import Outcome, Result
+from xds.telemetry.shared_values import FOLDER, Durations, adder, forget_ended
 
 T = TypeVar("T")
 
@@ -26,8 +27,6 @@ Values = Mapping[tuple[str, ...], float]
 Backlog = tuple[int, float]
 """How many audit records no database took, and since when one waits (seconds since 1970)."""
 
-_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""Read by the library when it is first imported, which is therefore done late."""
 _SECONDS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 _PLACES: Final = ("registry", "repository", "notification", "fhir")
 
@@ -243,11 +242,11 @@ _OF_SPOOL: Final = (
 def shared_folder() -> Iterator[None]:
     """Have the processes that are started within a block count together."""
     with private_folder("metrics") as folder:
-        os.environ[_FOLDER] = str(folder)
+        os.environ[FOLDER] = str(folder)
         try:
             yield
         finally:
-            del os.environ[_FOLDER]
+            del os.environ[FOLDER]
 
 
 class Metrics:
@@ -265,9 +264,11 @@ class Metrics:
         self._of[_BUILD].labels(__version__).set(1)
         self._begin_at_zero()
         # looked up once for each: their labels are few, and checked at every look
-        self._response = cache(self._of[_RESPONSES].labels)
-        self._transaction = cache(self._of[_TRANSACTIONS].labels)
-        self._duration = cache(self._of[_DURATIONS].labels)
+        self._response = cache(lambda *labels: adder(self._of[_RESPONSES].labels(*labels)))
+        self._transaction = cache(lambda *labels: adder(self._of[_TRANSACTIONS].labels(*labels)))
+        self._duration = cache(lambda name: Durations(self._of[_DURATIONS].labels(name)))
+        self._busy = self._told_busy = self._told_waiting = 0
+        self._counting = threading.Lock()
 
     def ask(
         self, name: str, told: str, labels: Sequence[str], values: Callable[[], Values]
@@ -285,14 +286,14 @@ class Metrics:
     @property
     def supervisor(self) -> int | None:
         """The number of the process that has started the others, where there is one."""
-        if _FOLDER not in os.environ:
+        if FOLDER not in os.environ:
             return None
         parent = multiprocessing.parent_process()
         return parent.pid if parent else None
 
     def processes(self) -> Iterator[tuple[str, str]]:
         """Yield what each process is that counts, and its number."""
-        if _FOLDER not in os.environ:
+        if FOLDER not in os.environ:
             yield "worker", str(os.getpid())
             return
         from prometheus_client.multiprocess import MultiProcessCollector
@@ -304,15 +305,28 @@ class Metrics:
 
     def begin_request(self) -> None:
         """Note that a thread begins to answer a request."""
-        self._of[_BUSY].inc()
+        with self._counting:
+            self._busy += 1
 
     def end_request(self) -> None:
         """Note that its answer has gone."""
-        self._of[_BUSY].dec()
+        with self._counting:
+            self._busy -= 1
 
-    def requests_waiting(self, count: int) -> None:
-        """Note how often this process waits for a client."""
-        self._of[_WAITING].set(count)
+    def look(self, waiting: int) -> None:
+        """Tell how many requests are answered now, and how often this process waits for a client.
+
+        To be called some times a second: to tell it with each request would take longer.
+        """
+        self._tell_busy()
+        if waiting != self._told_waiting:
+            self._told_waiting = waiting
+            self._of[_WAITING].set(waiting)
+
+    def _tell_busy(self) -> None:
+        if (busy := self._busy) != self._told_busy:
+            self._told_busy = busy
+            self._of[_BUSY].set(busy)
 
     def fed(self, event: str, acknowledgement: str) -> None:
         """Count a message of the patient feed."""
@@ -359,13 +373,13 @@ class Metrics:
     def answered(self, path: str, status: str) -> None:
         """Count an answer by HTTP."""
         first = path.split("/", 2)[1] if path.startswith("/") else ""
-        self._response(first if first in _PLACES else "other", status[:3]).inc()
+        self._response(first if first in _PLACES else "other", status[:3])(1)
 
     def transacted(self, transaction: str, outcome: Outcome, seconds: float | None) -> None:
         """Count a transaction; it has no length where nobody was let in."""
-        self._transaction(transaction, outcome.result).inc()
+        self._transaction(transaction, outcome.result)(1)
         if seconds is not None:
-            self._duration(transaction).observe(seconds)
+            self._duration(transaction).add(seconds)
 
     def _begin_at_zero(self) -> None:
         """Show counters that alerts stand on from the start: else their first is no increase."""
@@ -407,7 +421,7 @@ class Metrics:
         from prometheus_client.multiprocess import MultiProcessCollector
 
         collector: Any = self._registry
-        if _FOLDER in os.environ:
+        if FOLDER in os.environ:
             collector = MultiProcessCollector(None)
         found: dict[str, list[tuple[float, int]]] = {}
         for metric in collector.collect():
@@ -423,11 +437,12 @@ class Metrics:
         from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
         from prometheus_client.multiprocess import MultiProcessCollector
 
-        _forget_ended()
+        forget_ended()
+        self._tell_busy()
         for look in self._looks:
             look()
         of_all, of_any = self._registry, CollectorRegistry()
-        if _FOLDER in os.environ:
+        if FOLDER in os.environ:
             of_all = CollectorRegistry()
             MultiProcessCollector(of_all)
         for one in self._asked:
@@ -470,18 +485,3 @@ class _Asked(Generic[T]):
                     for labels, value in one.values(looked).items():
                         family.add_metric(labels, value)
             yield family
-
-
-def _forget_ended() -> None:
-    """Forget what processes had at the moment that have ended; what they counted stays."""
-    folder = os.environ.get(_FOLDER)
-    if folder is None:
-        return
-    from prometheus_client.multiprocess import mark_process_dead
-
-    for path in Path(folder).glob("gauge_live*_*.db"):
-        pid = int(path.stem.rpartition("_")[2])
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            mark_process_dead(pid, folder)

@@ -6,7 +6,7 @@ node and the roles, and numbers of what was handled.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Final, Literal
 
 from xds import logs
@@ -60,16 +60,17 @@ class TransactionObserver:
         told: dict[str, str | int] = {
             "xds.outcome": outcome.result.value,
             "xds.correlation": logs.current_correlation(),
-            **{f"xds.{name}": count for name, count in _counts(access)},
+            **{f"xds.{name}": count for name, count in _counts(access).items()},
         }
         tracer.end(access.span, told, failed=outcome.result is Result.ERROR)
 
     def _write(self, access: Access, outcome: Outcome, seconds: float | None) -> None:
+        node = access.caller.node
         told: dict[str, Any] = {
             "transaction": access.transaction,
-            "outcome": str(outcome.result),
-            **dict(_counts(access)),
-            "node": access.caller.node.certificate_subject or access.caller.node.address,
+            "outcome": outcome.result.value,
+            **_counts(access),
+            "node": node.certificate_subject or node.address,
         }
         if seconds is not None:
             told["milliseconds"] = round(seconds * _MILLISECONDS, 3)
@@ -90,19 +91,22 @@ class TransactionObserver:
         self._log.write("info", told)
 
 
-def _counts(access: Access) -> Iterator[tuple[str, int]]:
-    """Yield how much was submitted, asked for, given out or found."""
+def _counts(access: Access) -> dict[str, int]:
+    """Return how much was submitted, asked for, given out or found, as far as it is known."""
     match access.details:
-        case SubmissionDetails(submission, documents):
-            yield "entries", len(submission.document_entries)
-            if documents:
-                yield "documents", documents
         case RetrieveDetails(requested):
-            yield "requested", len(requested)
+            found = {"requested": len(requested)}
             if access.refused_as is None:
-                yield "documents", sum(one.is_released for one in requested)
+                found["documents"] = len([one for one in requested if one.is_released])
+            return found
+        case SubmissionDetails(submission, documents):
+            found = {"entries": len(submission.document_entries)}
+            if documents:
+                found["documents"] = documents
+            return found
         case QueryDetails(results=int(results)):
-            yield "results", results
+            return {"results": results}
+    return {}
 
 
 def _denial(access: Access, outcome: Outcome) -> dict[str, Any]:
