@@ -185,7 +185,7 @@ def read_ebrim(data: bytes) -> None:
 
 
 def read_parameters(data: bytes) -> None:
-    """Decode Slots, a line each with name and values parted by tabs, for every stored query."""
+    """Decode Slots, a line each with name and values separated by tabs, for every stored query."""
     lines = [line.split("\t") for line in data.decode("utf-8", "replace").split("\n")]
     slots = tuple(Slot(name, tuple(values)) for name, *values in lines)
     for query in STORED_QUERIES.values():

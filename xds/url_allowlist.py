@@ -86,7 +86,7 @@ class Target:
 
 
 def prefixes(text: str) -> tuple[Target, ...]:
-    """Read the URLs of an option, parted by white space; BadTarget where one of them is none."""
+    """Read the URLs of an option, separated by white space; BadTarget where one of them is none."""
     return tuple(_prefix(url) for url in text.split())
 
 

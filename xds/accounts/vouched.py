@@ -35,7 +35,7 @@ class RoleTable:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Read ``role=group``, several groups parted by ``;``; ValueError for another role."""
+        """Read ``role=group``, several groups separated by ``;``; ValueError for another role."""
         known = [one.value for one in ConsoleRole]
         found: dict[str, frozenset[str]] = {}
         for part in shlex.split(text):
@@ -90,7 +90,7 @@ def user_of_claims(claims: Mapping[str, Any]) -> User | None:
 def person_of_headers(
     name: str, groups: str, patients: str | None, issuer: str, table: RoleTable
 ) -> Person:
-    """Return the person that a proxy tells of: groups and patients are parted by commas.
+    """Return the person that a proxy tells of: groups and patients are separated by commas.
 
     In all of them a character may be percent-encoded, as it has to be where it is not of ASCII.
     ``patients`` is None where nobody is limited to patients. NotVouched.

@@ -54,7 +54,7 @@ class ConsoleLoginOptions(BaseModel):
     console_roles: Settings | None = Field(
         None,
         description="Which groups of the provider or the proxy have which role: ROLE=GROUP, "
-        "several groups parted by ;, or a table.",
+        "several groups separated by ;, or a table.",
         examples=["viewer=staff clinician=doctors;nurses"],
     )
     openid_issuer: RemoteUrl | None = Field(
@@ -102,12 +102,12 @@ class ConsoleLoginOptions(BaseModel):
     )
     console_groups_header: HeaderName = Field(
         "ConsoleGroups",
-        description="Header in which it tells their groups, parted by commas.",
+        description="Header in which it tells their groups, separated by commas.",
         examples=["RemoteGroups"],
     )
     console_patients_header: HeaderName | None = Field(
         None,
-        description="Header in which it tells the patients (CX) whom they may see, parted by "
+        description="Header in which it tells the patients (CX) whom they may see, separated by "
         "commas, or *; unset: nobody is limited to patients by the proxy.",
         examples=["ConsolePatients"],
     )

@@ -29,8 +29,8 @@ class DsubOptions(BaseModel):
     )
     deactivation_targets: Targets | None = Field(
         None,
-        description="URLs, parted by spaces, below which consumers are told by ITI-53 that their "
-        "subscription has ended; unset: none.",
+        description="URLs, separated by spaces, below which consumers are told by ITI-53 that "
+        "their subscription has ended; unset: none.",
         examples=["https://portal.hospital.example/notify"],
     )
     minimal_notification: Literal["ObjectRef", "RetrieveDocumentSetRequest"] = Field(

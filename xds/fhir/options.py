@@ -10,11 +10,13 @@ class FhirOptions(BaseModel):
 
     fhir_cors_origins: Origins | None = Field(
         None,
-        description="Origins, parted by spaces, whose web pages may use /fhir, or *; unset: none.",
+        description="Origins, separated by spaces, whose web pages may use /fhir, or *; "
+        "unset: none.",
         examples=["https://viewer.hospital.example"],
     )
     fhir_fetch_from: Targets | None = Field(
         None,
-        description="URLs, parted by spaces, below which a document to fetch may lie; unset: none.",
+        description="URLs, separated by spaces, below which a document to fetch may lie; "
+        "unset: none.",
         examples=["https://documents.hospital.example/pdf"],
     )

@@ -49,8 +49,8 @@ class MessagingOptions(BaseModel):
     )
     message_response_targets: Targets | None = Field(
         None,
-        description="URLs, parted by spaces, below which responses to asynchronous FHIR messages "
-        "may be sent; unset: none.",
+        description="URLs, separated by spaces, below which responses to asynchronous FHIR "
+        "messages may be sent; unset: none.",
         examples=["https://engine.hospital.example/fhir"],
     )
     message_senders: Literal["any", "known"] = Field(

@@ -17,7 +17,7 @@ def _joined(value: object) -> object:
 def _check_seconds(text: str) -> str:
     given = text.split()
     if not given or not all(one.isdecimal() and 0 < int(one) <= _LONGEST_PAUSE for one in given):
-        raise ValueError(f"not seconds, 1 to {_LONGEST_PAUSE}, parted by spaces")
+        raise ValueError(f"not seconds, 1 to {_LONGEST_PAUSE}, separated by spaces")
     return text
 
 
@@ -29,12 +29,13 @@ class NotificationOptions(BaseModel):
 
     notification_targets: Targets | None = Field(
         None,
-        description="URLs, parted by spaces, below which notifications may be sent; unset: none.",
+        description="URLs, separated by spaces, below which notifications may be sent; "
+        "unset: none.",
         examples=["https://portal.hospital.example"],
     )
     notification_networks: Networks | None = Field(
         None,
-        description="Networks, parted by spaces, in which hosts of these URLs may have their "
+        description="Networks, separated by spaces, in which hosts of these URLs may have their "
         "addresses beside public ones; unset: none.",
         examples=["10.20.0.0/16"],
     )

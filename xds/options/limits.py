@@ -15,13 +15,13 @@ class LimitOptions(BaseModel):
         512, ge=1, description="Connections that one worker keeps open; others wait unaccepted."
     )
     header_seconds: int = Field(
-        30, ge=1, le=60, description="Time for the head of a request; silence before it counts."
+        30, ge=1, le=60, description="Time for the head of a request, silence before it included."
     )
     wait_seconds: int = Field(
-        30, ge=2, description="Time that a client may keep the server waiting for it in all,"
+        30, ge=2, description="Seconds for which a request may wait for its client in all."
     )
     min_bytes_per_second: int = Field(
-        4096, ge=1, description="and a second more for every so many bytes that have passed."
+        4096, ge=1, description="Bytes for which a request may wait one second beyond wait_seconds."
     )
     max_client_waits: int | None = Field(
         None,

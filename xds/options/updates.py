@@ -25,7 +25,7 @@ class UpdateOptions(BaseModel):
     )
     restricted_attributes: Names | None = Field(
         None,
-        description="Attributes, parted by spaces, that ITI-92 may not change here; unset: none "
+        description="Attributes, separated by spaces, that ITI-92 may not change here; unset: none "
         "beside the TF's own.",
         examples=["confidentialityCode title"],
     )
@@ -39,8 +39,8 @@ class UpdateOptions(BaseModel):
     )
     legal_hold_codes: CodeTexts | None = Field(
         None,
-        description="Codes of confidentialityCode or eventCodeList, parted by spaces, with which "
-        "nothing is removed: code^^codingScheme; unset: none.",
+        description="Codes of confidentialityCode or eventCodeList, separated by spaces, with "
+        "which nothing is removed: code^^codingScheme; unset: none.",
         examples=["litigation^^2.999.5.30"],
     )
 
@@ -76,7 +76,7 @@ class UpdateOptions(BaseModel):
     )
     fhir_changeable: Names | None = Field(
         None,
-        description="Elements of a DocumentReference, parted by spaces, that FHIR clients may "
+        description="Elements of a DocumentReference, separated by spaces, that FHIR clients may "
         "change; unset: all that ITI-92 may change, and status.",
         examples=["status securityLabel extension"],
     )

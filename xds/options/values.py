@@ -24,14 +24,14 @@ def _check_url(url: str) -> str:
 
 
 def _joined(value: object) -> object:
-    """Take a list, as a TOML file may have it, for its items parted by spaces."""
+    """Take a list, as a TOML file may have it, for its items separated by spaces."""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return " ".join(value)
     return value
 
 
 def _listed(value: object) -> object:
-    """Take a table, as a TOML file may have it, for its NAME=value parted by spaces."""
+    """Take a table, as a TOML file may have it, for its NAME=value separated by spaces."""
     if isinstance(value, dict):
         return shlex.join(f"{name}={_said(setting)}" for name, setting in value.items())
     return value
@@ -42,7 +42,7 @@ def _said(setting: object) -> str:
 
 
 def settings(text: str) -> dict[str, str]:
-    """Read NAME=value parted by spaces; what has spaces itself stands in quotation marks."""
+    """Read NAME=value separated by spaces; what has spaces itself stands in quotation marks."""
     parts = [part.partition("=") for part in shlex.split(text)]
     if not all(name and equals for name, equals, _ in parts):
         raise ValueError("not of the form NAME=value NAME=value")

@@ -31,7 +31,7 @@ class StorageOptions(BaseModel):
     documents_options: Settings | None = Field(
         None,
         repr=False,
-        description="How an object store is reached: NAME=value, parted by spaces, or a table.",
+        description="How an object store is reached: NAME=value, separated by spaces, or a table.",
         examples=["endpoint=https://s3.hospital.example region=eu-west-2"],
     )
 

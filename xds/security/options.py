@@ -40,7 +40,7 @@ class UserOptions(BaseModel):
     )
     user_audiences: Texts | None = Field(
         None,
-        description="URIs, parted by spaces, that assertions and tokens for this server name.",
+        description="URIs, separated by spaces, that assertions and tokens for this server name.",
         examples=["https://share.example"],
     )
     clock_skew_seconds: int = Field(

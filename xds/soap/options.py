@@ -12,7 +12,7 @@ class SoapOptions(BaseModel):
 
     async_reply_to: Targets | None = Field(
         None,
-        description="URLs, parted by spaces, below which wsa:ReplyTo may lie; unset: none.",
+        description="URLs, separated by spaces, below which wsa:ReplyTo may lie; unset: none.",
         examples=["https://consumer.hospital.example/answers"],
     )
     async_attempts: int = Field(

@@ -21,7 +21,7 @@ def _check_networks(text: str) -> str:
 
 
 def networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    """Read addresses and networks parted by white space; ValueError where one is none."""
+    """Read addresses and networks separated by white space; ValueError where one is none."""
     try:
         return tuple(ipaddress.ip_network(one) for one in text.split())
     except ValueError:

@@ -42,7 +42,7 @@ class WebsocketOptions(BaseModel):
     )
     websocket_origins: Origins | None = Field(
         None,
-        description="Origins, parted by spaces, whose pages may connect, or *; unset: none may, "
+        description="Origins, separated by spaces, whose pages may connect, or *; unset: none may, "
         "only what is no browser.",
         examples=["https://portal.hospital.example"],
     )
