@@ -22,6 +22,7 @@ from tests.relay import relaying
 from tests.servers.forks import Process, forked
 from xds.config import Config
 from xds.repository.store import DocumentStore
+from xds.telemetry.observer import UNSAID
 
 START_SECONDS = 120
 STOP_SECONDS = 120
@@ -153,6 +154,7 @@ def serving(
         if count > 1:
             stack.enter_context(relaying(port, ports))
         yield _server(given, port, log, started)
+        assert UNSAID.encode() not in log.read_bytes(), f"{log} says that {UNSAID}"
 
 
 def _of(given: Mapping[str, str], number: int, port: int) -> dict[str, str]:

@@ -12,10 +12,11 @@ from xds import logs
 from xds.metadata.objects import Code
 from xds.security.access import Access
 from xds.security.caller import Caller, User
+from xds.security.details import PatientDetails
 from xds.security.errors import AccessDenied, AuthenticationFailed
 from xds.security.interceptors import SUCCESS, InterceptorChain, NotRecorded, Outcome
 from xds.security.node import Node
-from xds.telemetry.observer import Lines, TransactionObserver
+from xds.telemetry.observer import UNSAID, Lines, TransactionObserver
 
 USER = User(
     name_id="zyx",
@@ -41,7 +42,8 @@ def told(capsys: pytest.CaptureFixture[str], lines: Lines, *outcomes: Outcome) -
     logs.configure("info", "json")
     interceptors = InterceptorChain((TransactionObserver(None, lines),))
     for outcome in outcomes:
-        interceptors.interceptors[0].leave(Access(transaction="ITI-18", caller=CALLER), outcome)
+        access = Access(transaction="ITI-18", caller=CALLER, details=PatientDetails(()))
+        interceptors.interceptors[0].leave(access, outcome)
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
@@ -68,6 +70,18 @@ def test_the_option_quiets_it(
 ) -> None:
     found = told(capsys, lines, SUCCESS, Outcome.of(KeyError()))
     assert [line["outcome"] for line in found] == outcomes
+
+
+def test_a_success_of_which_the_handler_has_said_nothing_is_an_error_of_the_program(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure("info", "json")
+    observer = TransactionObserver(None, "off")
+    for outcome in (SUCCESS, Outcome.of(KeyError())):
+        observer.leave(Access(transaction="ITI-67", interaction="read"), outcome)
+    (line,) = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (line["level"], line["event"]) == ("error", UNSAID)
+    assert (line["transaction"], line["interaction"]) == ("ITI-67", "read")
 
 
 class _Unrecorded:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from pypdf import PdfReader
 
 from tests.databases import Databases
@@ -17,6 +18,8 @@ from tests.fhir.asked import FHIR_JSON, ask
 from tests.messaging.senders import nhs_number
 from tests.serving import Server, serving
 from tests.soap.receiver import receiving
+from tests.waiting import until
+from xds.__main__ import main
 from xds.client import DocumentConsumer
 from xds.fhir_messages import reading
 from xds.messaging.flavours.reading import read_flavours
@@ -212,6 +215,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> It
             "database": databases.url(data),
             "message_response_targets": receiver.url,
             "flavours": str(flavours),
+            "audit": "on",
             "workers": "1",
         }
         with serving(data, options) as served:
@@ -264,6 +268,22 @@ def test_a_message_is_filed_and_found_and_its_repetition_changes_nothing(server:
     number = bundle["entry"][3]["resource"]["identifier"][0]["value"]
     entries = [e for e in listed.document_entries if number in str(e.reference_id_list)]
     assert len(entries) == 1
+
+
+def test_a_repetition_and_a_refusal_are_recorded_with_the_patient(server: Server) -> None:
+    number = nhs_number()
+    bundle = json.loads(json.dumps(own()).replace("9434765919", number))
+    wrong = json.loads(json.dumps(own(b"%PDF-1.4")).replace("9434765919", number))
+    codes = [header(send(server, one)[1])["response"]["code"] for one in (bundle, bundle, wrong)]
+    assert codes == ["ok", "ok", "fatal-error"]
+    of = ["--data", str(server.data), "--database", server.database, "--format", "json"]
+    asked = ["audit", *of, "--patient", f"{number}^^^&2.16.840.1.113883.2.1.4.1&ISO"]
+    records = until(
+        lambda: CliRunner().invoke(main, asked).stdout.splitlines(),
+        lambda lines: len(lines) == len(codes),
+    )
+    outcomes = sorted(json.loads(one)["outcome"] for one in records)
+    assert outcomes == [0, 0, 4]
 
 
 def test_a_refusal_is_a_message_too_and_files_nothing(server: Server) -> None:

@@ -31,7 +31,7 @@ from xds.fhir_messages import reading
 from xds.fhir_messages.bundle import MessageBundle, PlacedResource
 from xds.fhir_messages.envelope import request_id
 from xds.fhir_messages.response import TRANSIENT, response
-from xds.messaging.filing import FilingOutcome, IncomingMessage, MessageFiler
+from xds.messaging.filing import FilingOutcome, IncomingMessage, MessageFiler, details_of
 from xds.messaging.flavours.flavour import IMPOSTOR
 from xds.messaging.flavours.reading import GENERIC, read_flavours
 from xds.messaging.flavours.table import FlavourTable
@@ -46,7 +46,6 @@ from xds.messaging.verdicts import (
 from xds.outgoing.delivery import Channel, NewDelivery
 from xds.outgoing.http_sender import CONTENT_TYPE, HttpSender
 from xds.outgoing.queue import enqueue_stream
-from xds.security.details import PatientDetails
 from xds.tls import contexts
 from xds.url_allowlist import admitted, prefixes
 
@@ -89,9 +88,7 @@ def describe(facade: Facade, call: Call) -> None:
         content = reading.read(bundle, facade.domain.systems, _flavours(facade.config.flavours))
     except ContentRefused:
         return  # of a message that cannot be read nobody knows whom it is about
-    if content.patient:
-        ids = tuple(one.cx for one in content.patient.identifiers)
-        call.access.details = PatientDetails(ids)
+    call.access.details = details_of(content)
 
 
 def _asked(call: Call) -> tuple[Resource, dict[str, str]]:
@@ -202,6 +199,7 @@ def _outcome(
     try:
         _require_known(facade.config, incoming)
         content = reading.read(bundle, facade.domain.systems, flavours)
+        call.access.details = details_of(content)
         if wrong := [one for one in problems if not one.is_warning]:
             raise ContentRefused(*wrong)
     except ContentRefused as refusal:

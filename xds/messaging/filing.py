@@ -31,6 +31,7 @@ from xds.messaging.incoming import FilingOutcome as FilingOutcome
 from xds.messaging.incoming import IncomingMessage as IncomingMessage
 from xds.messaging.incoming import MessageState as MessageState
 from xds.messaging.measuring import Count, counting, uncounted
+from xds.messaging.model import MessageContent
 from xds.messaging.raw_messages import KeptMessage
 from xds.messaging.records import AlreadyAccepted, MessageKeys, NewRecord
 from xds.messaging.registering import planning, registry_answers, reports
@@ -199,9 +200,8 @@ class MessageFiler:
             f"{said.receiving_facility}|{said.receiving_application}" if said else "",
         )
         access = Access(transaction=row.name, caller=incoming.caller, message=header)
-        if incoming.content and incoming.content.patient:
-            ids = tuple(one.cx for one in incoming.content.patient.identifiers)
-            access.details = PatientDetails(ids)
+        if incoming.content is not None:
+            access.details = details_of(incoming.content)
         return access
 
     def _passing(
@@ -313,6 +313,12 @@ class MessageFiler:
         return outcome
 
     # --- small parts -----------------------------------------------------------------------------
+
+
+def details_of(content: MessageContent) -> PatientDetails:
+    """Return what the record of a message says of it, until its documents are known."""
+    patient = content.patient
+    return PatientDetails(tuple(one.cx for one in patient.identifiers) if patient else ())
 
 
 def _named(incoming: IncomingMessage) -> dict[str, str]:

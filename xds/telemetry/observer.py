@@ -22,6 +22,8 @@ Lines = Literal["all", "failures", "off"]
 """Of which transactions there is a line in the log."""
 
 EVENT: Final = "transaction"
+UNSAID: Final = "the handler did not say what the request is about"
+"""An error of the program: the audit record of the request names neither patient nor document."""
 
 _MOST_VIOLATIONS: Final = 20
 _LONGEST_ID: Final = 40
@@ -36,6 +38,7 @@ class TransactionObserver:
         self._tracer = tracer
         self._lines = lines
         self._log = logs.EventLog(__name__, EVENT)
+        self._errors = logs.get_logger(__name__)
 
     def enter(self, access: Access) -> None:
         """Note when it began."""
@@ -50,6 +53,10 @@ class TransactionObserver:
             self._metrics.transacted(access.transaction, outcome, seconds)
         if self._tracer is not None:
             self._end_span(self._tracer, access, outcome)
+        if access.details is None and outcome.is_success:
+            self._errors.error(
+                UNSAID, transaction=access.transaction, interaction=access.interaction
+            )
         if self._lines == "all" or (self._lines == "failures" and not outcome.is_success):
             self._write(access, outcome, seconds)
 
