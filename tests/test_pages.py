@@ -8,6 +8,7 @@ import click
 import pytest
 
 from xds.__main__ import main
+from xds.app import INTERACTIONS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -97,3 +98,9 @@ def _functions() -> set[str]:
         for path in (ROOT / "tests").rglob("test_*.py")
         for found in re.findall(r"(?m)^(?:async )?def (test_\w+)", path.read_text())
     }
+
+
+def test_every_operation_of_fhir_is_told_of() -> None:
+    told = "".join(page.read_text() for page in PAGES)
+    names = {name for row in INTERACTIONS for name in re.findall(r"\$[a-z-]+", row.path)}
+    assert {name for name in names if name not in told} == set()
