@@ -58,14 +58,18 @@ def counting() -> Iterator[Count]:
 Application = Callable[..., Any]
 
 
-def called(application: Application, path: str, content_type: str, body: bytes) -> bytes:
-    """Send a POST to the application, and return the body of its answer; RuntimeError for a 4xx."""
+def called(application: Application, path: str, content_type: str = "", body: bytes = b"") -> bytes:
+    """Send a POST, or a GET without a body; return the body of the answer; RuntimeError for a 4xx.
+
+    ``path`` has the query, if any.
+    """
     status: list[str] = []
+    path, _, query = path.partition("?")
     environ: Mapping[str, Any] = {
-        "REQUEST_METHOD": "POST",
+        "REQUEST_METHOD": "POST" if body else "GET",
         "PATH_INFO": path,
         "SCRIPT_NAME": "",
-        "QUERY_STRING": "",
+        "QUERY_STRING": query,
         "SERVER_NAME": "localhost",
         "SERVER_PORT": "80",
         "SERVER_PROTOCOL": "HTTP/1.1",

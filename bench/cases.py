@@ -10,6 +10,7 @@ from bench import (
     document_messages,
     feed,
     fhir,
+    first_mapping,
     large,
     notifications,
     outbound,
@@ -97,6 +98,12 @@ def duration(
     """Measure how long one client waits for an answer."""
     loads, effort = loaded(deployment, prepare(deployment), count=1)
     return [Figure(effort.p50, 1 / yardstick(deployment, loads), effort)]
+
+
+def first_asked(deployment: Deployment) -> Sequence[Figure]:
+    """Measure how often searches are answered for patients who were not asked about before."""
+    loads, effort = first_mapping.asked(deployment)
+    return [Figure(rate_of(loads), reading(deployment, loads), effort)]
 
 
 # --- the cases -----------------------------------------------------------------------------------
@@ -261,6 +268,20 @@ CASES: Final = (
         _at_rate("ITI-67, 50 entries", 150),
         partial(rate, fhir.search, reading),
         under_trust=True,
+    ),
+    Case("iti67-first", _at_rate("ITI-67, 50 entries, first asked", 100), first_asked),
+    Case(
+        "first-mapping",
+        (
+            Measure(
+                title="first mapping, beside LeafClass",
+                unit="us",
+                goal=3,
+                at_most=True,
+                of_yardstick=True,
+            ),
+        ),
+        first_mapping.in_process,
     ),
     Case(
         "iti68",

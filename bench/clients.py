@@ -112,15 +112,17 @@ class Hammer:
 
     prepare: Prepare
     seconds: float
+    most: int | None = None
+    """Calls after which it ends, if the time is not over before."""
 
     def __call__(self, number: int) -> Load:
         """Call until the time is over, and say how it went."""
         call = self.prepare(number)
-        latencies = []
+        latencies: list[float] = []
         sent = received = 0
         cpu = time.process_time()
         began = now = time.perf_counter()
-        while now < began + self.seconds:
+        while now < began + self.seconds and len(latencies) != self.most:
             request, answer = call()
             before, now = now, time.perf_counter()
             latencies.append(now - before)

@@ -65,7 +65,10 @@ def connected(url: str, tls: ssl.SSLContext | None = None) -> Connection:
 
 @dataclass(frozen=True, slots=True)
 class Get:
-    """Requests for one of several paths, whose answers have a mark so often, or such a length."""
+    """Requests for one of several paths, whose answers have a mark so often, or such a length.
+
+    Where each is asked for once, the clients, so many as ``clients`` says, share the paths.
+    """
 
     url: str
     paths: Sequence[str]
@@ -73,14 +76,17 @@ class Get:
     mark: bytes = b""
     times: int = 0
     trust: Trust = NO_TRUST
+    clients: int = 0
 
     def __call__(self, number: int) -> Call:
         """Make the requests."""
-        requests = [_get(self.url, path, self.trust) for path in self.paths]
+        own = self.paths[number :: self.clients] if self.clients else self.paths
+        requests = [_get(self.url, path, self.trust) for path in own]
         connection, chance = KeptConnection(self.url, self.trust.tls), random.Random(number)
+        each = iter(requests)
 
         def call() -> tuple[int, int]:
-            request = chance.choice(requests)
+            request = next(each) if self.clients else chance.choice(requests)
             status, answer = connection.exchange(request)
             right = len(answer) == self.size if self.size else answer.count(self.mark) == self.times
             if status != 200 or not right:
@@ -238,14 +244,15 @@ def _document_reference(data: bytes, patient: str) -> dict[str, Any]:
 # --- what the cases measure ----------------------------------------------------------------------
 
 
-def _of_patient(patient_id: str) -> str:
+def documents_of(patient_id: str) -> str:
+    """Give the path of an ITI-67 for the current documents of a patient."""
     token = quote(f"{_SYSTEM}|{patient_id.partition('^')[0]}", safe="")
     return f"/fhir/DocumentReference?patient.identifier={token}&status=current"
 
 
 def search(deployment: Deployment) -> Get:
     """ITI-67 for one of several patients who have the same number of entries."""
-    paths = [_of_patient(one) for one in deployment.patient_ids]
+    paths = [documents_of(one) for one in deployment.patient_ids]
     return Get(deployment.url, paths, mark=b'"fullUrl"', times=ENTRIES, trust=deployment.trust)
 
 
@@ -268,7 +275,7 @@ def retrieval(deployment: Deployment) -> Sequence[Figure]:
 
 
 def _documents(url: str, patient_id: str) -> Sequence[str]:
-    with urllib.request.urlopen(url + _of_patient(patient_id)) as answer:
+    with urllib.request.urlopen(url + documents_of(patient_id)) as answer:
         found = json.load(answer)["entry"]
     urls = (one["resource"]["content"][0]["attachment"]["url"] for one in found)
     return [urlsplit(one).path for one in urls]

@@ -17,8 +17,13 @@ def loaded(
 ) -> tuple[Sequence[Load], Effort]:
     """Have so many clients make calls for a while; return what they did, and what it took."""
     deployment.clients.run(Hammer(prepare, _WARM_UP_SECONDS), count)
+    return worked(deployment, Hammer(prepare, deployment.seconds), count=count)
+
+
+def worked(deployment: Deployment, work: Hammer, *, count: int) -> tuple[Sequence[Load], Effort]:
+    """Have so many clients do some work; return what they did, and what it took."""
     before = machine.cpu_seconds(deployment.processes)
-    loads = deployment.clients.run(Hammer(prepare, deployment.seconds), count)
+    loads = deployment.clients.run(work, count)
     used = machine.cpu_seconds(deployment.processes) - before
     return loads, _effort(loads, used)
 

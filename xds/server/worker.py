@@ -31,7 +31,7 @@ _SWITCH_SECONDS: Final = 0.0005
 """How long a thread may keep the interpreter to itself: one that comes back from the disk with the
 database's lock should not wait for others that compute."""
 
-_COLLECTIONS: Final = (20_000, 20, 20)
+COLLECTIONS: Final = (20_000, 20, 20)
 """When cyclic garbage is looked for: an answer makes thousands of objects and hardly a cycle, and
 the interpreter's own 700 has the objects of one answer looked at many times over."""
 
@@ -84,7 +84,7 @@ def run(config: Config, create: CreateApplication, settings: HttpSettings, share
         shared.failed.set()
         os._exit(1)
     gc.freeze()  # what stays for good need not be looked at by every collection
-    gc.set_threshold(*_COLLECTIONS)
+    gc.set_threshold(*COLLECTIONS)
     sys.setswitchinterval(_SWITCH_SECONDS)
     if shared.first and shared.notice and shared.first.acquire(block=False):
         threading.Thread(target=shared.notice, args=(config,), daemon=True).start()
