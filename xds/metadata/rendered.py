@@ -6,7 +6,7 @@ remembered by their text. What is not of that form is left to the parser.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
@@ -36,13 +36,16 @@ _SLOTS: Final = 4_096
 """How many are remembered in a process."""
 _LONGEST: Final = 1_500
 """Characters of a part that is remembered: 2,048 of them take some 10 MB at most."""
-_HEAD: Final = re.compile(r'<rim:(\w+)((?: \w+="[^"<>]*")*)>')
+_BEGIN: Final = "<rim:"
+_HEAD: Final = re.compile(r'<rim:\w+((?: \w+="[^"<>]*")*)')
 _ATTRIBUTE: Final = re.compile(r' (\w+)="([^"]*)"')
 _SLOT: Final = re.compile(
     r'name="([^"]*)"(?: slotType="([^"]*)")?><rim:ValueList>'
     r"(?:<rim:Value>([^<]*(?:</rim:Value><rim:Value>[^<]*)*)</rim:Value>)?"
     r"</rim:ValueList></rim:Slot>"
 )
+_BEFORE_VALUE: Final = '"><rim:ValueList><rim:Value>'
+_BEHIND_VALUE: Final = "</rim:Value></rim:ValueList></rim:Slot>"
 _STRING: Final = re.compile(
     r'<rim:LocalizedString(?: xml:lang="([^"<>]+)")?(?: charset="([^"<>]+)")? value="([^"<>]*)"/>'
 )
@@ -67,7 +70,8 @@ class Cut(NamedTuple):
     """The text of an object, cut at the marks of its parts."""
 
     kind: type[RegistryObject]
-    attributes: list[tuple[str, str]]
+    head: str
+    """Its beginning with the XML attributes, without the bracket at the end."""
     own: str
     """Its id."""
     slots: list[str]
@@ -91,11 +95,12 @@ def read(text: str) -> RegistryObject | None:
 
 def cut(text: str, kinds: Mapping[str, type[RegistryObject]] = _KINDS) -> Cut:
     """Cut an object, whose tag names one of these kinds; OtherForm."""
-    head = _HEAD.match(text)
-    kind = kinds.get(head[1]) if head else None
-    if head is None or kind is None or not text.endswith(end := f"</rim:{head[1]}>"):
+    head, _, body = text.partition(">")
+    tag = head[len(_BEGIN) :].partition(" ")[0]
+    kind = kinds.get(tag)
+    if kind is None or not body.endswith(end := f"</rim:{tag}>"):
         raise OtherForm
-    body, *identifiers = text[head.end() : -len(end)].split('<rim:ExternalIdentifier id="')
+    body, *identifiers = body[: -len(end)].split('<rim:ExternalIdentifier id="')
     body, *classifications = body.split('<rim:Classification id="')
     texts, *slots = body.split("<rim:Slot ")
     if slots:
@@ -103,11 +108,19 @@ def cut(text: str, kinds: Mapping[str, type[RegistryObject]] = _KINDS) -> Cut:
             raise OtherForm
         slots[-1], mark, texts = slots[-1].partition("</rim:Slot>")
         slots[-1] += mark
-    attributes: list[tuple[str, str]] = _ATTRIBUTE.findall(head[2])
-    if "&" in head[2]:
-        attributes = [(name, plain(value)) for name, value in attributes]
-    own = dict(attributes).get("id", "")
-    return Cut(kind, attributes, own, slots, texts, classifications, identifiers)
+    own = head.partition(' id="')[2].partition('"')[0]
+    return Cut(kind, head, plain(own), slots, texts, classifications, identifiers)
+
+
+def attributes_in(head: str) -> list[tuple[str, str]]:
+    """Read the XML attributes at the beginning of an object; OtherForm."""
+    match = _HEAD.fullmatch(head)
+    if match is None:
+        raise OtherForm
+    attributes: list[tuple[str, str]] = _ATTRIBUTE.findall(match[1])
+    if "&" in head:
+        return [(name, plain(value)) for name, value in attributes]
+    return attributes
 
 
 def _whole(found: Cut) -> RegistryObject:
@@ -121,12 +134,26 @@ def _whole(found: Cut) -> RegistryObject:
 
 def _assembled(found: Cut, **parts: object) -> RegistryObject:
     slots = tuple([made for one in found.slots if (made := slot(one)).values])
-    return ebrim.assembled(found.kind, found.attributes, slots=slots, **parts, **texts(found.texts))
+    attributes = attributes_in(found.head)
+    return ebrim.assembled(found.kind, attributes, slots=slots, **parts, **texts(found.texts))
 
 
 def slot(text: str) -> Slot:
     """Read a Slot without its beginning; OtherForm."""
     return _remembered(_slot, text)
+
+
+def in_slot(text: str) -> tuple[str, Sequence[str]]:
+    """Return name and values of a Slot without its beginning; OtherForm."""
+    name, mark, rest = text.partition(_BEFORE_VALUE)
+    value = rest[: -len(_BEHIND_VALUE)]
+    if mark and "<" not in value and "&" not in text and rest.endswith(_BEHIND_VALUE):
+        name = name.removeprefix('name="')
+        if '"' not in name:  # one value and no type, as most; quicker than to look it up
+            value = trimmed_value(value)
+            return name.strip(), (value,) if value else ()
+    held = slot(text)
+    return held.name, held.values
 
 
 def texts(text: str) -> Mapping[str, Any]:
@@ -154,7 +181,11 @@ def _slot(text: str) -> Slot:
 
 def plain(text: str) -> str:
     """Return a text without entities; OtherForm."""
-    return _ENTITY.sub(_character, text) if "&" in text else text
+    if "&" not in text:
+        return text
+    if text.count("&") == text.count("&amp;"):  # as in most identifiers
+        return text.replace("&amp;", "&")
+    return _ENTITY.sub(_character, text)
 
 
 def _character(match: re.Match[str]) -> str:

@@ -5,7 +5,7 @@ objects, so what one says is remembered by its text, and no Slots and Classifica
 What a part says follows the declarations of :mod:`xds.metadata.objects`, as everything does.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple, cast
 
@@ -23,19 +23,20 @@ from xds.metadata.objects import MetadataObject
 from xds.metadata.rendered import (
     Cut,
     OtherForm,
+    attributes_in,
     classification,
     cut,
     external_identifier,
-    slot,
+    in_slot,
     texts,
     without_value,
 )
 from xds.parsing import MalformedXML
 
 _PARTS: Final = 2_048
-_SLOTS: Final = 4_096
+_HEADS: Final = 256
 _LONGEST: Final = 1_500
-"""How many parts and Slots are remembered, and the characters of the longest of them."""
+"""How many parts and beginnings are remembered, and the characters of the longest of the parts."""
 
 Said = tuple[tuple[str, Any, bool], ...]
 """Attributes that one part says: name, value, and whether further parts add to it."""
@@ -80,26 +81,32 @@ class _Declared(NamedTuple):
     """By the XML attribute."""
     slots: Mapping[str, tuple[tuple[str, bool], ...]]
     """By the name of the Slot; whether it is a list."""
-    classified: Mapping[str, Attribute[Any]]
+    classified: Mapping[str, tuple[tuple[str, Attribute[Any]], ...]]
+    """What a Classification says, by its scheme; by no scheme what is of none."""
     texts: Mapping[str, Attribute[Any]]
 
 
 @cache
 def _declared(kind: Any) -> _Declared:
     every: Mapping[str, Attribute[Any]] = kind.attributes()
+    held = (XmlAttribute, SlotAttribute, SlotListAttribute, TextAttribute, IdentifierAttribute)
     slots: dict[str, tuple[tuple[str, bool], ...]] = {}
     for name, one in every.items():
         if isinstance(one, SlotAttribute | SlotListAttribute):
             is_list = isinstance(one, SlotListAttribute)
             slots[one.slot_name] = (*slots.get(one.slot_name, ()), (name, is_list))
+    classified: dict[str, tuple[tuple[str, Attribute[Any]], ...]] = {}
+    for name, one in every.items():
+        if not isinstance(one, held):
+            scheme = one.scheme if isinstance(one, ClassificationAttribute) else ""
+            classified[scheme] = (*classified.get(scheme, ()), (name, one))
     nothing = kind(id="")
-    held = (XmlAttribute, SlotAttribute, SlotListAttribute, TextAttribute, IdentifierAttribute)
     return _Declared(
         kind,
         absent={"version": None, **{name: one.read(nothing) for name, one in every.items()}},
         xml={one.xml: name for name, one in every.items() if isinstance(one, XmlAttribute)},
         slots=slots,
-        classified={name: one for name, one in every.items() if not isinstance(one, held)},
+        classified=classified,
         texts={name: one for name, one in every.items() if isinstance(one, TextAttribute)},
     )
 
@@ -107,14 +114,20 @@ def _declared(kind: Any) -> _Declared:
 def _values(found: Cut, declared: _Declared) -> dict[str, Any]:
     """Return every attribute; of what may be said once the first counts, so parts go backwards."""
     values = dict(declared.absent)
-    values.update(ebrim.attribute_values(found.kind, found.attributes, declared.xml))
-    if found.texts:
-        values.update(_of_texts(declared.kind, found.texts))
     kind = declared.kind
+    head = found.head.replace(f'"{found.own}"', f'"{_OWN}"')
+    said_in_head, naming_it = _of_head(kind, cast("Hashable", found.kind), head)
+    values.update(said_in_head)
+    for name in naming_it:
+        values[name] = found.own
+    if found.texts:
+        values.update(_of_texts(kind, found.texts))
+    slots = declared.slots
     for text in reversed(found.slots):
-        said = _of_slot(kind, text) if len(text) <= _LONGEST else _in_slot(kind, text)
-        for name, value in said:
-            values[name] = value
+        slot_name, listed = in_slot(text)
+        if listed:
+            for name, is_list in slots.get(slot_name, ()):
+                values[name] = listed if is_list else listed[0]
     own = f' classifiedObject="{found.own}"'
     for text in reversed(found.classifications):
         # as _without_ids does; there are a dozen of them
@@ -141,16 +154,15 @@ def _without_ids(text: str, naming: str) -> str:
     return before[before.find('"') + 1 :] + after
 
 
-def _in_slot(kind: Any, text: str) -> tuple[tuple[str, Any], ...]:
-    """Return what a Slot without its beginning says, each with the attribute's name."""
-    held = slot(text)
-    return tuple(
-        (name, held.values if is_list else held.values[0])
-        for name, is_list in (_declared(kind).slots.get(held.name, ()) if held.values else ())
-    )
+_OWN: Final = "\x04"
+"""Stands for the object's own id, so that the beginnings of many objects are alike."""
 
 
-_of_slot: Final = lru_cache(_SLOTS)(_in_slot)
+@lru_cache(_HEADS)
+def _of_head(kind: Any, read_as: Any, head: str) -> tuple[Mapping[str, Any], Sequence[str]]:
+    """Return what XML attributes say, and the names of those that name the object itself."""
+    attributes = ebrim.attribute_values(read_as, attributes_in(head), _declared(kind).xml)
+    return attributes, tuple(name for name, value in attributes.items() if value == _OWN)
 
 
 @lru_cache(_PARTS)
@@ -159,10 +171,12 @@ def _of_classification(kind: Any, text: str) -> Said:
 
 
 def _classified(kind: Any, text: str) -> Said:
-    carrier = kind(id="", classifications=(classification(text),))
+    read = classification(text)
+    carrier, declared = kind(id="", classifications=(read,)), _declared(kind).classified
+    of_scheme = declared.get(read.classificationScheme, ()) if read.classificationScheme else ()
     return tuple(
         (name, value, isinstance(one, ClassificationAttribute) and not one.single)
-        for name, one in _declared(kind).classified.items()
+        for name, one in (*of_scheme, *declared.get("", ()))
         if (value := one.read(carrier)) not in (None, ())
     )
 
