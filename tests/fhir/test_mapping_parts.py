@@ -462,7 +462,7 @@ def test_changed_times_codes_and_patients_are_what_the_elements_say() -> None:
     attachment["creation"] = "2026-03-01"
     assert times.read(attachment, "creation") == "20260301"
 
-    element = coding(Code("a  b", "urn:oid:2.999.5", "A"), SYSTEMS)
+    element: Resource = coding(Code("a  b", "urn:oid:2.999.5", "A"), SYSTEMS)
     assert read_coding(element, SYSTEMS) == Code("a  b", "urn:oid:2.999.5", "A")
     element = {**element, "display": "B"}
     assert read_coding(element, SYSTEMS) == Code("a b", "2.999.5", "B")

@@ -19,7 +19,7 @@ _CODES: Final = 2_000
 
 
 @lru_cache(_CODES)
-def coding(code: Code, systems: Systems) -> Resource:
+def coding(code: Code, systems: Systems) -> Lasting:
     """Return a code as Coding, which nobody changes; a display that only repeats it is left out."""
     found = Lasting()
     uri, faithful = _system(code.coding_scheme, systems)
@@ -36,7 +36,7 @@ def coding(code: Code, systems: Systems) -> Resource:
 
 
 @lru_cache(_CODES)
-def concept(code: Code, systems: Systems) -> Resource:
+def concept(code: Code, systems: Systems) -> Lasting:
     """Return a code as CodeableConcept, which nobody changes."""
     return Lasting(coding=[coding(code, systems)])
 

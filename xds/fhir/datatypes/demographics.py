@@ -51,7 +51,7 @@ USUAL: Final = "usual"
 @lru_cache(_PATIENTS)
 def contained_patient(
     name: str, source_id: str | None, info: tuple[str, ...], systems: Systems
-) -> Resource:
+) -> Lasting:
     """Return what the source says of the patient as a Patient of that id, which nobody changes."""
     return Lasting(resourceType="Patient", id=name, **patient(source_id, info, systems))
 

@@ -6,13 +6,14 @@ authority's system, whose URI the table of :mod:`xds.metadata.systems` knows, el
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 from uuid import UUID
 
 from xds.fhir import vocabulary as f
 from xds.fhir.datatypes.context import CACHED
 from xds.fhir.datatypes.exact import believed, keep
+from xds.fhir.r4 import json
 from xds.fhir.r4.json import Lasting
 from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
@@ -87,7 +88,7 @@ def _cx(text: str) -> CX | None:
 
 
 @lru_cache(CACHED)
-def patient_reference(text: str, number: int | None, systems: Systems) -> Resource:
+def patient_reference(text: str, number: int | None, systems: Systems) -> Lasting:
     """Return the Reference to a patient, a CX: by identifier, and by a known number as id.
 
     Nobody changes it.
@@ -134,6 +135,27 @@ def _marked(element: Resource, kind: str) -> Resource:
 def uuid_identifier(uuid: str, kind: str = f.ENTRY_UUID) -> Resource:
     """Return an entryUUID, or a logicalID, as Identifier."""
     return _marked({"system": f.URI_SYSTEM, "value": uuid}, kind)
+
+
+def uuid_identifier_text(uuid: str, kind: str = f.ENTRY_UUID) -> str:
+    """Return the JSON of ``uuid_identifier``."""
+    before, after = _around_value(f.URI_SYSTEM, kind)
+    return f"{before}{json.text(uuid)}{after}"
+
+
+def unique_identifier_text(text: str, systems: Systems) -> str:
+    """Return the JSON of ``unique_identifier``."""
+    if is_oid(text):
+        before, after = _around_value(f.URI_SYSTEM, f.UNIQUE_ID)
+        return f'{before}"{f.OID_URN}{text}"{after}'
+    return json.text(unique_identifier(text, systems))
+
+
+@cache
+def _around_value(system: str, kind: str) -> tuple[str, str]:
+    """Return the JSON of an Identifier of an object, before and behind its value."""
+    before, _, after = json.text(_marked({"system": system, "value": ""}, kind)).rpartition('""')
+    return before, after
 
 
 def unique_identifier(text: str, systems: Systems) -> Resource:
@@ -231,7 +253,7 @@ _TYPES_OF_V2: Final = {"ACSN": v.REFERENCE_ACCESSION, "PLAC": v.REFERENCE_ORDER}
 
 
 @lru_cache(_REFERENCES)
-def reference_by_identifier(text: str, systems: Systems) -> Resource:
+def reference_by_identifier(text: str, systems: Systems) -> Lasting:
     """Return a CXi as Reference by its Identifier, which nobody changes."""
     return Lasting(identifier=reference_identifier(text, systems))
 

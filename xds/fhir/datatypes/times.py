@@ -1,12 +1,14 @@
 """Times: a DTM of XDS is in UTC and of any precision, a dateTime of FHIR has seconds and a zone."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
 from xds.fhir.datatypes.context import CACHED
 from xds.fhir.datatypes.exact import put, text_of
+from xds.fhir.r4 import json
 from xds.fhir.r4.resource import Resource
 from xds.metadata.datatypes import check_dtm
 
@@ -71,6 +73,14 @@ def write(element: Resource, name: str, text: str | None) -> None:
     """Set a time, with its DTM beside it where that has no seconds."""
     if text:
         put(element, name, text, date_time(text), _canonical(text))
+
+
+@lru_cache(CACHED)
+def texts(name: str, text: str) -> Mapping[str, str]:
+    """Return the JSON of what ``write`` sets, by its names: nobody changes it."""
+    element: Resource = {}
+    write(element, name, text)
+    return {one: json.text(value) for one, value in element.items()}
 
 
 def read(element: Resource, name: str) -> str | None:

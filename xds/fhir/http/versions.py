@@ -16,7 +16,7 @@ from xds.fhir.r4.json import Rendered
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
 
-_FIRST: Final = "1"
+FIRST: Final = "1"
 _DIGEST_BYTES: Final = 8
 _HEAD: Final = ("resourceType", "id", "meta")
 """How a resource begins, so that the first versionId of its JSON is its own."""
@@ -44,10 +44,31 @@ def rendered(resource: Resource, base: str) -> Rendered:
     return Rendered(resource["id"], content.replace(before.encode(), after.encode(), 1))
 
 
+DIGEST: Final = "\x01"
+BASE: Final = "\x02"
+"""Marks in the JSON of a resource that no JSON has: behind the number of the versionId, and in the
+place of the base of its URLs."""
+
+
+def filled(identifier: str, text: str, base: str) -> Rendered:
+    """Return a resource whose JSON has these marks, for a base that is given.
+
+    ``identifier`` is its id, and the versionId that of ``versioned``.
+    """
+    head, _, rest = text.partition(DIGEST)
+    parts = rest.split(BASE)
+    digest = _digest(f"{head}{''.join(parts)}".encode())
+    return Rendered(identifier, f"{head}-{digest}{json.text(base)[1:-1].join(parts)}".encode())
+
+
+def _digest(told: bytes) -> str:
+    return blake2b(told, digest_size=_DIGEST_BYTES).hexdigest()
+
+
 def _version(resource: Resource, content: bytes, base: str) -> str:
-    number = resource.get("meta", {}).get("versionId", _FIRST)
+    number = resource.get("meta", {}).get("versionId", FIRST)
     told = content.replace(base.encode(), b"")
-    return f"{number}-{blake2b(told, digest_size=_DIGEST_BYTES).hexdigest()}"
+    return f"{number}-{_digest(told)}"
 
 
 def etag(resource: Resource) -> str:

@@ -6,7 +6,7 @@ A number with a fraction or an exponent is read as Decimal, which keeps it as it
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import attrgetter
@@ -63,15 +63,20 @@ class Rendered:
 class Lasting(dict[str, Any]):
     """An element that stands in many resources and that nobody changes: its JSON is made once."""
 
-    __slots__ = ("fragment",)
-    fragment: orjson.Fragment
+    __slots__ = ("fragment", "text")
+    text: str
     """The JSON of the element, without indentation; made when it is first asked for."""
+    fragment: orjson.Fragment
+    """The same as a part of another."""
 
-    def __getattr__(self, name: str) -> orjson.Fragment:
-        if name != "fragment":
+    def __getattr__(self, name: str) -> Any:
+        if name == "text":
+            self.text = text(dict(self))
+        elif name == "fragment":
+            self.fragment = orjson.Fragment(self.text)
+        else:
             raise AttributeError(name)
-        self.fragment = orjson.Fragment(orjson.dumps(dict(self), _plain, _OURS))
-        return self.fragment
+        return getattr(self, name)
 
     def __reduce__(self) -> tuple[type, tuple[Resource]]:
         """Have copies be plain, which may be changed."""
@@ -127,6 +132,29 @@ def render(resource: Resource, pretty: bool = False) -> bytes:
         return orjson.dumps(resource, _FRAGMENT, _OURS)
     except orjson.JSONEncodeError:  # for what is neither Lasting nor Rendered
         return orjson.dumps(resource, _plain, _OURS)
+
+
+def text(value: Any) -> str:
+    """Return the JSON of a value, as text."""
+    return orjson.dumps(value, _plain, _OURS).decode()
+
+
+def of_text(content: str) -> Resource:
+    """Return a resource of this program's own JSON, which has no fractions."""
+    found: Resource = orjson.loads(content)
+    return found
+
+
+def joined(members: Mapping[str, str]) -> str:
+    """Return the JSON of an object, given that of its members; one without text is left out."""
+    found = ",".join([f'"{name}":{one}' for name, one in members.items() if one])
+    return f"{{{found}}}"
+
+
+def listed(items: Iterable[str]) -> str:
+    """Return the JSON of a list, given that of its items; no text where there are none."""
+    found = ",".join(items)
+    return f"[{found}]" if found else ""
 
 
 _FRAGMENT: Final = attrgetter("fragment")
