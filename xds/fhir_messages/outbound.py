@@ -13,7 +13,6 @@ from uuid import NAMESPACE_URL, uuid5
 from xds import base64_blocks
 from xds.config import Config
 from xds.fhir.datatypes import demographics, times
-from xds.fhir.datatypes.context import Writing
 from xds.fhir.datatypes.identifiers import (
     patient_identifier,
     reference_identifier,
@@ -28,7 +27,7 @@ from xds.messaging.verdicts import AcknowledgementReading
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.systems import Systems
-from xds.mhd.mapping import writing_documents
+from xds.mhd.mapping.writing_documents import written
 
 _EVENTS: Final = "http://terminology.hl7.org/CodeSystem/v2-0003"
 _IDENTIFIER_TYPES: Final = "http://terminology.hl7.org/CodeSystem/v2-0203"
@@ -155,8 +154,7 @@ class _Bundle:
 
     def _reference(self) -> Resource:
         entry = self._entry
-        made = writing_documents.written(entry, Writing(self.systems, ""))
-        made = {name: value for name, value in made.items() if value}
+        made = written(entry, self.systems).resource("")
         made["subject"] = {"reference": self._url("patient")}
         made["date"] = times.instant(entry.creation_time or self.message.now)
         made["docStatus"] = "preliminary" if self.document.is_preliminary else "final"

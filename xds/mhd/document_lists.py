@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from xds.fhir.datatypes.context import Writing
+from xds.fhir.http import versions
 from xds.fhir.r4.json import Rendered
-from xds.fhir.r4.resource import Resource
 from xds.fhir.search.rendered import RenderedResources
 from xds.metadata.objects import Folder
 from xds.mhd.mapping.lists import folder_list, submission_set_list
@@ -19,15 +19,16 @@ def written(
 ) -> Iterator[Rendered]:
     """Write SubmissionSets and Folders as Lists, of which those in ``kept`` are written already."""
 
-    def write(one: Found[Any], members: Sequence[Member]) -> Resource:
+    def write(one: Found[Any], members: Sequence[Member]) -> Rendered:
         as_list = folder_list if one.found.kind is Folder else submission_set_list
-        return as_list(
+        made = as_list(
             one.content,
             context=writing,
             members=members,
             last_updated_at=one.last_updated_at,
             patient=one.patient,
         )
+        return versions.rendered(made, writing.base)
 
     members = view.members([one.found.entry_uuid for one in found])
     parts = ((member.holder, member) for member in members)

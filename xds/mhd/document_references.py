@@ -5,9 +5,8 @@ from typing import Any, Final
 
 from xds.fhir.datatypes.context import Writing
 from xds.fhir.r4.json import Rendered
-from xds.fhir.r4.resource import Resource
 from xds.fhir.search.rendered import RenderedResources
-from xds.mhd.mapping.document_references import document_reference
+from xds.mhd.mapping.document_references import rendered
 from xds.mhd.search.parameters import DOCUMENT_REFERENCES
 from xds.mhd.stored_resources import StoredResources, kept_or_written
 from xds.registry.queries.views import Found, RegistryView, Relation
@@ -18,8 +17,8 @@ def written(
 ) -> Iterator[Rendered]:
     """Write entries as DocumentReferences, of which those in ``kept`` are written already."""
 
-    def write(one: Found[Any], relations: Sequence[Relation]) -> Resource:
-        return document_reference(
+    def write(one: Found[Any], relations: Sequence[Relation]) -> Rendered:
+        return rendered(
             one.content,
             context=writing,
             relations=relations,

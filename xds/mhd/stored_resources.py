@@ -2,15 +2,12 @@
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, TypeVar
 
 from xds.fhir.datatypes.context import Writing
 from xds.fhir.exchange import Answer, Call
 from xds.fhir.facade import Facade
-from xds.fhir.http import versions
 from xds.fhir.r4.json import Rendered
-from xds.fhir.r4.resource import Resource
 from xds.fhir.search import searchset
 from xds.fhir.search.parameters import Searchable
 from xds.fhir.search.rendered import RenderedResources
@@ -99,7 +96,7 @@ def kept_or_written(
     base: str,
     found: Sequence[Found[Any]],
     parts: Iterable[tuple[str, P]],
-    write: Callable[[Found[Any], Sequence[P]], Resource],
+    write: Callable[[Found[Any], Sequence[P]], Rendered],
 ) -> Iterator[Rendered]:
     """Write what was found as resources; of those in ``kept`` the text is taken.
 
@@ -117,19 +114,12 @@ def kept_or_written(
         one = left.pop()
         own = of.get(one.found.entry_uuid, ())
         key = (*searchset.state(one, base), *own)
-        if (known := kept.known(key)) is not None:
-            yield known
-        else:
-            yield kept.rendered(key, partial(_written, write, one, own, base), keep=keep)
-
-
-def _written(
-    write: Callable[[Found[Any], Sequence[P]], Resource],
-    one: Found[Any],
-    own: Sequence[P],
-    base: str,
-) -> Rendered:
-    return versions.rendered(write(one, own), base)
+        made = kept.known(key)
+        if made is None:
+            made = write(one, own)
+            if keep:
+                kept.keep(key, made)
+        yield made
 
 
 def number_of(found: Found[Any]) -> int:

@@ -40,39 +40,35 @@ class ContainedResources:
 
     def __init__(self, systems: Systems) -> None:
         self.systems = systems
-        self.resources: list[Resource] = []
+        self.resources: list[Lasting] = []
 
-    def add(self, kind: str, name: str, content: Resource) -> Resource:
+    def add(self, kind: str, name: str, content: Resource) -> Lasting:
         """Contain a resource and return the Reference to it."""
         return self.put(Lasting(resourceType=kind, id=name, **content))
 
-    def put(self, resource: Resource) -> Resource:
+    def put(self, resource: Lasting) -> Lasting:
         """Contain a resource that has an id already and return the Reference to it."""
         self.resources.append(resource)
         return _reference_to(resource["id"])
 
-    def signer(self, text: str, name: str) -> Resource:
-        """Contain a person, as ``person`` does; return the Reference."""
-        return self.put(_signer(text, name, self.systems))
-
-    def person(self, text: str, name: str, telecoms: Iterable[str] = ()) -> Resource:
+    def person(self, text: str, name: str, telecoms: Iterable[str] = ()) -> Lasting:
         """Contain a person; return the Reference."""
         content = person(text, self.systems) if text else {}
         return self.add("Practitioner", name, _reachable(content, telecoms))
 
-    def organization(self, text: str, name: str, telecoms: Iterable[str] = ()) -> Resource:
+    def organization(self, text: str, name: str, telecoms: Iterable[str] = ()) -> Lasting:
         """Contain an organisation; return the Reference."""
         return self.add(
             "Organization", name, _reachable(organization(text, self.systems), telecoms)
         )
 
-    def author(self, author: Author, name: str) -> Resource | None:
+    def author(self, author: Author, name: str) -> Lasting | None:
         """Contain an author under names that begin so; None for one who says nothing."""
         resources, reference = _author_of(author, name, self.systems)
         self.resources.extend(resources)
         return reference
 
-    def write_author(self, author: Author, name: str) -> Resource | None:
+    def write_author(self, author: Author, name: str) -> Lasting | None:
         """Write what contains an author, as ``author`` does."""
         persons = [text for text in author.person if text]
         institutions = [text for text in author.institution if text]
@@ -87,7 +83,7 @@ class ContainedResources:
 
     def _role(
         self, author: Author, persons: list[str], institutions: list[str], name: str
-    ) -> Resource:
+    ) -> Lasting:
         content: Resource = {}
         organizations = [
             self.organization(text, f"{name}-organization-{i}")
@@ -108,7 +104,7 @@ class ContainedResources:
             content["specialty"] = codes
         return self.add("PractitionerRole", name, _reachable(content, author.telecommunication))
 
-    def recipient(self, text: str, name: str) -> Resource | None:
+    def recipient(self, text: str, name: str) -> Lasting | None:
         """Contain an intendedRecipient, ``XON|XCN|XTN`` (ITI TF-3 4.2.3.3.7)."""
         parts = dict(zip_longest(_PARTS, text.split("|", 2), fillvalue=""))
         given = {part: (value,) for part, value in parts.items() if value.strip("^")}
@@ -118,7 +114,7 @@ class ContainedResources:
 @lru_cache(_AUTHORS)
 def _author_of(
     author: Author, name: str, systems: Systems
-) -> tuple[Sequence[Resource], Resource | None]:
+) -> tuple[Sequence[Lasting], Lasting | None]:
     """Return the resources that contain an author and the Reference: nobody changes them."""
     contained = ContainedResources(systems)
     reference = contained.write_author(author, name)
@@ -126,14 +122,30 @@ def _author_of(
 
 
 @lru_cache(_AUTHORS)
-def _signer(text: str, name: str, systems: Systems) -> Resource:
+def author_texts(author: Author, name: str, systems: Systems) -> tuple[str, str]:
+    """Return the JSON of what contains an author, with commas between, and of the Reference.
+
+    Both are empty for one who says nothing.
+    """
+    resources, reference = _author_of(author, name, systems)
+    return ",".join([one.text for one in resources]), reference.text if reference else ""
+
+
+@lru_cache(_AUTHORS)
+def signer_texts(text: str, name: str, systems: Systems) -> tuple[str, str]:
+    """Return the JSON of what contains a person, as ``person`` does, and of the Reference."""
+    return _signer(text, name, systems).text, _reference_to(name).text
+
+
+@lru_cache(_AUTHORS)
+def _signer(text: str, name: str, systems: Systems) -> Lasting:
     contained = ContainedResources(systems)
     contained.person(text, name)
     return contained.resources[0]
 
 
 @lru_cache(_AUTHORS)
-def _reference_to(name: str) -> Resource:
+def _reference_to(name: str) -> Lasting:
     return Lasting(reference=f"#{name}")
 
 

@@ -30,13 +30,14 @@ class RenderedResources:
         """Return a resource that is kept."""
         return self._cache.get(key)
 
-    def rendered(
-        self, key: Hashable, write: Callable[[], Rendered], *, keep: bool = True
-    ) -> Rendered:
-        """Return a resource, written if it is not kept; ``keep`` tells whether it is to be."""
-        known = self._cache.get(key)
+    def keep(self, key: Hashable, rendered: Rendered) -> None:
+        """Keep a resource."""
+        self._cache.put(key, rendered)
+
+    def rendered(self, key: Hashable, write: Callable[[], Rendered]) -> Rendered:
+        """Return a resource, written if it is not kept."""
+        known = self.known(key)
         if known is None:
             known = write()
-            if keep:
-                self._cache.put(key, known)
+            self.keep(key, known)
         return known

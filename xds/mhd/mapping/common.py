@@ -9,7 +9,13 @@ from xds.fhir import vocabulary as f
 from xds.fhir.datatypes import times
 from xds.fhir.datatypes.codes import coding
 from xds.fhir.datatypes.exact import extension, extensions
-from xds.fhir.datatypes.identifiers import kind_of, of_kind, uuid_identifier, uuid_of
+from xds.fhir.datatypes.identifiers import (
+    kind_of,
+    of_kind,
+    uuid_identifier,
+    uuid_identifier_text,
+    uuid_of,
+)
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
@@ -184,6 +190,14 @@ def check_single(elements: Sequence[Resource], kind: str, notes: IssueCollector)
     for place, one in outright[1:]:
         if one.get("value") != outright[0][1].get("value"):
             notes.error("invariant", f"there is more than one {kind}", f"identifier[{place}]")
+
+
+def uuid_texts(entry_uuid: str, logical_id: str | None) -> list[str]:
+    """Return the JSON of each of ``uuids``."""
+    found = [uuid_identifier_text(entry_uuid)]
+    if logical_id and logical_id != entry_uuid:
+        found.append(uuid_identifier_text(logical_id, f.LOGICAL_ID))
+    return found
 
 
 def uuids(entry_uuid: str, logical_id: str | None) -> list[Resource]:

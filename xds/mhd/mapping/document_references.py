@@ -1,12 +1,16 @@
 """DocumentEntry and DocumentReference (MHD 4.2.4, the table of docs/mhd-mapping.md)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from xds.fhir.datatypes import times
 from xds.fhir.datatypes.context import Mapped, Reading, Writing, mapped
-from xds.fhir.datatypes.identifiers import unique_id_of
+from xds.fhir.datatypes.identifiers import resource_id, unique_id_of
+from xds.fhir.http import versions
+from xds.fhir.r4 import json
 from xds.fhir.r4.issues import IssueCollector
+from xds.fhir.r4.json import Rendered
 from xds.fhir.r4.resource import Resource
 from xds.metadata.objects import DocumentEntry
 from xds.metadata.unique_ids import normal
@@ -29,11 +33,41 @@ if TYPE_CHECKING:
 from xds.mhd.mapping.reading_documents import read
 from xds.mhd.mapping.writing_documents import document_url, written
 
-__all__ = ["document_reference", "document_url", "read_document_reference"]
+__all__ = ["document_reference", "document_url", "read_document_reference", "rendered"]
 
 _COMPREHENSIVE: Final = ("type", "category", "subject", "securityLabel")
-_COMPREHENSIVE_CONTEXT: Final = {"facilityType", "practiceSetting", "sourcePatientInfo"}
+_COMPREHENSIVE_CONTEXT: Final = ("facilityType", "practiceSetting", "sourcePatientInfo")
 """What the profile Comprehensive.DocumentReference demands beside the content."""
+
+
+def rendered(
+    entry: DocumentEntry,
+    *,
+    context: Writing,
+    relations: "Sequence[Relation]" = (),
+    registered_at: str,
+    last_updated_at: str,
+    patient: int,
+) -> Rendered:
+    """Return the JSON of what ``document_reference`` returns, with its versionId."""
+    if entry.fhir_elements:
+        made = document_reference(
+            entry,
+            context=context,
+            relations=relations,
+            registered_at=registered_at,
+            last_updated_at=last_updated_at,
+            patient=patient,
+        )
+        return versions.rendered(made, context.base)
+    found = written(entry, context.systems, relations, registered_at, patient)
+    profile = _of_attributes(entry, found.elements, found.context, found.attachment, found.format)
+    stated = (
+        f'{{"versionId":"{entry.version or versions.FIRST}{versions.DIGEST}",'
+        f'"lastUpdated":"{times.instant(last_updated_at)}","profile":["{profile}"]}}'
+    )
+    own_id = resource_id(entry.logical_id or entry.entry_uuid)
+    return versions.filled(own_id, found.text(stated), context.base)
 
 
 def document_reference(
@@ -50,10 +84,10 @@ def document_reference(
     ``relations`` are the associations whose source it is; ``patient`` is the number of its patient
     in the registry; both times are DTMs of 14 digits.
     """
-    found = written(entry, context, relations, registered_at, patient)
-    found["meta"] = meta(last_updated_at, entry.version)
+    found = written(entry, context.systems, relations, registered_at, patient)
+    stated = meta(last_updated_at, entry.version)
     made = restored(
-        {name: value for name, value in found.items() if value},
+        found.resource(context.base, json.text(stated) if stated else ""),
         entry,
         SHAPE,
         lambda resource, patient_id: read(
@@ -70,8 +104,12 @@ def _profile(made: Resource, entry: DocumentEntry) -> str | None:
     """Return the profile that a resource keeps; None where what rode along keeps none."""
     if "docStatus" in made or len(made.get("category", ())) > 1:
         return None
-    if entry.limited_metadata or not _is_comprehensive(made):
-        return mhd.MINIMAL_DOCUMENT_REFERENCE
+    content, surroundings = made["content"][0], made.get("context", {})
+    profile = _of_attributes(
+        entry, made, surroundings, content["attachment"], content.get("format")
+    )
+    if profile == mhd.MINIMAL_DOCUMENT_REFERENCE:
+        return profile
     actors = [
         *made.get("author", ()),
         made.get("authenticator"),
@@ -80,19 +118,28 @@ def _profile(made: Resource, entry: DocumentEntry) -> str | None:
     for one in actors:
         if one and not one.get("reference", "").startswith("#"):
             return mhd.UNCONTAINED_DOCUMENT_REFERENCE
-    return mhd.COMPREHENSIVE_DOCUMENT_REFERENCE
+    return profile
 
 
-def _is_comprehensive(found: Resource) -> bool:
-    content, surroundings = found["content"][0], found.get("context", {})
-    attachment = content["attachment"]
-    return (
-        all(map(found.get, _COMPREHENSIVE))
-        and surroundings.keys() >= _COMPREHENSIVE_CONTEXT
-        and "language" in attachment
-        and "creation" in attachment
-        and "format" in content
+def _of_attributes(
+    entry: DocumentEntry,
+    elements: Mapping[str, Any],
+    surroundings: Mapping[str, Any],
+    attachment: Mapping[str, Any],
+    form: Any,
+) -> str:
+    """Return the profile of a resource whose actors are all contained, by what there is."""
+    is_comprehensive = (
+        not entry.limited_metadata
+        and form
+        and all(map(elements.get, _COMPREHENSIVE))
+        and all(map(surroundings.get, _COMPREHENSIVE_CONTEXT))
+        and attachment.get("language")
+        and attachment.get("creation")
     )
+    if is_comprehensive:
+        return mhd.COMPREHENSIVE_DOCUMENT_REFERENCE
+    return mhd.MINIMAL_DOCUMENT_REFERENCE
 
 
 _OF_TARGET: Final = frozenset({"reference", "identifier", "type", "id"})
@@ -166,7 +213,7 @@ def read_document_reference(
     for place, one in enumerate(resource.get("relatesTo", ())):
         if one.keys() - {"code", "target", "id"} or one.get("target", {}).keys() - _OF_TARGET:
             notes.lost("of a relation its code and target are kept", f"relatesTo[{place}]")
-    as_written = written(entry, Writing(reading.systems, ""))
+    as_written = written(entry, reading.systems).resource("")
     rider = rider_of(resource, as_written, SHAPE, reading, notes, others)
     concepts = {name: _concepts(resource, path) for name, path in _CODED.items()}
     kept = {

@@ -213,7 +213,7 @@ def _list(
         "mode": "working",
         "title": title if title and not title.isspace() else None,
         "code": {"coding": [{"system": mhd.LIST_TYPES, "code": kind}]},
-        "subject": subject(thing.patient_id, patient, context),
+        "subject": subject(thing.patient_id, patient, context.systems),
         "date": None,
         "source": None,
         "note": [{"text": comments}] if comments and not comments.isspace() else None,

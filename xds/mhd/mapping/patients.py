@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING
 
 from xds.fhir.datatypes.context import Writing
 from xds.fhir.datatypes.identifiers import patient_identifier, patient_reference
+from xds.fhir.r4.json import Lasting
 from xds.fhir.r4.resource import Resource
+from xds.metadata.systems import Systems
 
 if TYPE_CHECKING:
     from xds.registry.queries.views import KnownPatient
@@ -24,8 +26,8 @@ def patient_resource(known: "KnownPatient", *, context: Writing) -> Resource:
     return found
 
 
-def subject(patient_id: str | None, number: int | None, context: Writing) -> Resource | None:
+def subject(patient_id: str | None, number: int | None, systems: Systems) -> Lasting | None:
     """Return the Reference to the patient of an object: by identifier, and by id if it is known."""
     if not patient_id:
         return None
-    return patient_reference(patient_id, number, context.systems)
+    return patient_reference(patient_id, number, systems)
