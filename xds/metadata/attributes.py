@@ -3,12 +3,11 @@
 A declaration in :mod:`xds.metadata.objects` is an instance of one of these (ITI TF-3 4.2.3.1).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, ClassVar, Final, Generic, TypeVar, overload
 
-from xds.metadata import ebrim
 from xds.metadata import vocabulary as v
 from xds.metadata.ebrim import (
     Classification,
@@ -133,8 +132,8 @@ class Attribute(Generic[T]):
         """Tell whether the carrier holds a value that is not empty."""
         return any(self.texts(carrier))
 
-    def written(self, carrier: O, value: T) -> O:
-        """Return the object with this attribute set anew (None or () removes it)."""
+    def put(self, fields: dict[str, Any], value: T) -> None:
+        """Set this attribute anew among the fields of a carrier (None or () removes it)."""
         raise NotImplementedError
 
     single: ClassVar[bool] = True
@@ -152,8 +151,8 @@ class XmlAttribute(Attribute[T]):
         value: T = getattr(carrier, self.xml)
         return value
 
-    def written(self, carrier: O, value: T) -> O:
-        return ebrim.changed(carrier, **{self.xml: value})
+    def put(self, fields: dict[str, Any], value: T) -> None:
+        fields[self.xml] = value
 
 
 class SlotListAttribute(Attribute[tuple[str, ...]]):
@@ -172,8 +171,8 @@ class SlotListAttribute(Attribute[tuple[str, ...]]):
     def texts(self, carrier: RegistryObject) -> tuple[str, ...]:
         return self.read(carrier)
 
-    def written(self, carrier: O, value: tuple[str, ...]) -> O:
-        return _with_slot(carrier, self.slot_name, value)
+    def put(self, fields: dict[str, Any], value: tuple[str, ...]) -> None:
+        _put_slot(fields, self.slot_name, value)
 
 
 class FurtherIdentifiers(SlotListAttribute):
@@ -208,13 +207,13 @@ class SlotAttribute(Attribute[str | None]):
         slot = slot_of(carrier, self.slot_name)
         return len(slot.values) if slot is not None else 0
 
-    def written(self, carrier: O, value: str | None) -> O:
-        return _with_slot(carrier, self.slot_name, () if value is None else (value,))
+    def put(self, fields: dict[str, Any], value: str | None) -> None:
+        _put_slot(fields, self.slot_name, () if value is None else (value,))
 
 
-def _with_slot(carrier: O, name: str, values: tuple[str, ...]) -> O:
-    others = tuple(slot for slot in carrier.slots if slot.name != name)
-    return ebrim.changed(carrier, slots=(*others, Slot(name, values)) if values else others)
+def _put_slot(fields: dict[str, Any], name: str, values: tuple[str, ...]) -> None:
+    others = tuple([slot for slot in fields["slots"] if slot.name != name])
+    fields["slots"] = (*others, Slot(name, values)) if values else others
 
 
 class TextAttribute(Attribute[str | None]):
@@ -228,9 +227,8 @@ class TextAttribute(Attribute[str | None]):
         strings: tuple[LocalizedString, ...] = getattr(carrier, self.field)
         return strings[0].value if strings else None
 
-    def written(self, carrier: O, value: str | None) -> O:
-        strings = () if value is None else (LocalizedString(value),)
-        return ebrim.changed(carrier, **{self.field: strings})
+    def put(self, fields: dict[str, Any], value: str | None) -> None:
+        fields[self.field] = () if value is None else (LocalizedString(value),)
 
 
 class IdentifierAttribute(Attribute[str | None]):
@@ -255,19 +253,17 @@ class IdentifierAttribute(Attribute[str | None]):
         schemes = [e.identificationScheme for e in carrier.external_identifiers]
         return schemes.count(self.scheme)
 
-    def written(self, carrier: O, value: str | None) -> O:
+    def put(self, fields: dict[str, Any], value: str | None) -> None:
         others = tuple(
-            e for e in carrier.external_identifiers if e.identificationScheme != self.scheme
+            [e for e in fields["external_identifiers"] if e.identificationScheme != self.scheme]
         )
-        return ebrim.changed(
-            carrier,
-            external_identifiers=others if value is None else (*others, self._made(carrier, value)),
-        )
+        made = () if value is None else (self._made(fields["id"], value),)
+        fields["external_identifiers"] = (*others, *made)
 
-    def _made(self, carrier: RegistryObject, value: str) -> ExternalIdentifier:
+    def _made(self, of: str, value: str) -> ExternalIdentifier:
         return ExternalIdentifier(
             objectType=v.OBJECT_TYPE_EXTERNAL_IDENTIFIER,
-            registryObject=carrier.id,
+            registryObject=of,
             identificationScheme=self.scheme,
             value=value,
             name=(LocalizedString(v.IDENTIFIER_NAMES[self.scheme]),),
@@ -291,17 +287,15 @@ class ClassificationAttribute(Attribute[T]):
     def is_given(self, carrier: RegistryObject) -> bool:
         return self.occurrences(carrier) > 0
 
-    def _replaced(self, carrier: O, made: Iterator[Classification]) -> O:
-        others = tuple(c for c in carrier.classifications if c.classificationScheme != self.scheme)
-        return ebrim.changed(carrier, classifications=(*others, *made))
+    def _replace(self, fields: dict[str, Any], made: Iterable[Classification]) -> None:
+        others = [c for c in fields["classifications"] if c.classificationScheme != self.scheme]
+        fields["classifications"] = (*others, *made)
 
-    def _made(
-        self, carrier: RegistryObject, node_representation: str, **more: Any
-    ) -> Classification:
+    def _made(self, of: str, node_representation: str, **more: Any) -> Classification:
         return Classification(
             objectType=v.OBJECT_TYPE_CLASSIFICATION,
             classificationScheme=self.scheme,
-            classifiedObject=carrier.id,
+            classifiedObject=of,
             nodeRepresentation=node_representation,
             **more,
         )
@@ -339,13 +333,13 @@ class CodeListAttribute(ClassificationAttribute[tuple[Code, ...]]):
     def texts(self, carrier: RegistryObject) -> tuple[str, ...]:
         return tuple(map(_query_form, self.classifications(carrier)))
 
-    def written(self, carrier: O, value: tuple[Code, ...]) -> O:
-        return self._replaced(carrier, (self.classification(carrier, code) for code in value))
+    def put(self, fields: dict[str, Any], value: tuple[Code, ...]) -> None:
+        self._replace(fields, [self.classification(fields["id"], code) for code in value])
 
-    def classification(self, carrier: RegistryObject, code: Code) -> Classification:
-        """Return the Classification that carries one code."""
+    def classification(self, of: str, code: Code) -> Classification:
+        """Return the Classification that carries one code of the object of that id."""
         return self._made(
-            carrier,
+            of,
             code.code,
             slots=(Slot("codingScheme", (code.coding_scheme,)),),
             name=(LocalizedString(code.display_name),),
@@ -367,9 +361,9 @@ class CodeAttribute(ClassificationAttribute["Code | None"]):
                 return (_query_form(classification),)
         return ()
 
-    def written(self, carrier: O, value: Code | None) -> O:
+    def put(self, fields: dict[str, Any], value: Code | None) -> None:
         many = CodeListAttribute(self.tf_name, self.scheme)
-        return many.written(carrier, () if value is None else (value,))
+        many.put(fields, () if value is None else (value,))
 
 
 class FlagAttribute(Attribute["bool | None"]):
@@ -387,14 +381,14 @@ class FlagAttribute(Attribute["bool | None"]):
     def occurrences(self, carrier: RegistryObject) -> int:
         return sum(c.classificationNode == self.node for c in carrier.classifications)
 
-    def written(self, carrier: O, value: bool | None) -> O:
-        others = tuple(c for c in carrier.classifications if c.classificationNode != self.node)
+    def put(self, fields: dict[str, Any], value: bool | None) -> None:
+        others = [c for c in fields["classifications"] if c.classificationNode != self.node]
         made = Classification(
             objectType=v.OBJECT_TYPE_CLASSIFICATION,
             classificationNode=self.node,
-            classifiedObject=carrier.id,
+            classifiedObject=fields["id"],
         )
-        return ebrim.changed(carrier, classifications=(*others, made) if value else others)
+        fields["classifications"] = (*others, made) if value else tuple(others)
 
 
 class AuthorAttribute(ClassificationAttribute[tuple[Author, ...]]):
@@ -429,10 +423,9 @@ class AuthorAttribute(ClassificationAttribute[tuple[Author, ...]]):
         slots = [slot_of(c, AUTHOR_SLOTS[part]) for c in self.classifications(carrier)]
         return tuple([text for slot in slots if slot is not None for text in slot.values])
 
-    def written(self, carrier: O, value: tuple[Author, ...]) -> O:
-        return self._replaced(
-            carrier, (self._made(carrier, "", slots=_author_slots(author)) for author in value)
-        )
+    def put(self, fields: dict[str, Any], value: tuple[Author, ...]) -> None:
+        of = fields["id"]
+        self._replace(fields, [self._made(of, "", slots=_author_slots(one)) for one in value])
 
 
 @lru_cache(_AUTHORS)

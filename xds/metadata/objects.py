@@ -97,12 +97,12 @@ class MetadataObject(RegistryObject):
     def updated(self: O, **values: object) -> O:
         """Return a copy with declared attributes set anew; TypeError for an unknown name."""
         declared = self.attributes()
-        result = self
+        fields = dict(self.__dict__)
         for name, value in values.items():
             if name not in declared:
                 raise TypeError(f"{self.KIND} has no attribute {name}")
-            result = declared[name].written(result, value)
-        return result
+            declared[name].put(fields, value)
+        return ebrim.made(type(self), fields)
 
 
 @cache
