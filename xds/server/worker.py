@@ -20,6 +20,7 @@ from xds.config import Config
 from xds.http.granian_worker import HttpSettings
 from xds.http.service import Service, WSGIApplication
 from xds.http.spreading import ConnectionCounts, Share
+from xds.server import huge_pages
 from xds.sockets import is_readable
 
 CreateApplication = Callable[[Config], WSGIApplication]
@@ -91,6 +92,7 @@ def run(config: Config, create: CreateApplication, settings: HttpSettings, share
     share = Share(shared.places, shared.number, shared.listening)
     worker.service = Service(application, config, share)
     shared.ready.set()
+    huge_pages.use_when_settled()
     worker.service.run(shared.listening, settings)
 
 
