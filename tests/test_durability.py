@@ -7,7 +7,7 @@ ended. SQLite's own syncs, which bring more to it, are not counted.
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -18,9 +18,14 @@ import pytest
 from sqlalchemy import insert, select
 
 from tests.databases import Databases
+from tests.waiting import until
 from xds.database.access import Database
 from xds.database.durability import CommitSync
 from xds.database.errors import CommitUnknown
+from xds.metadata import datatypes
+from xds.registry import events
+from xds.registry.events import Event, NewEvent
+from xds.registry.subscribers import EventReader, Reaction, Subscriber, introduce
 from xds.registry.tables import patient
 
 _COMMITS = 40
@@ -153,6 +158,39 @@ def test_many_writers_share_a_sync(database: Database, monkeypatch: pytest.Monke
     known(database)
     known(database)
     assert len(syncs) == 1, "what is on the disk is not synced again"
+
+
+def test_a_look_waits_for_no_disk(database: Database, disk: Disk) -> None:
+    with pytest.MonkeyPatch.context() as unsynced:
+        unsynced.setattr(CommitSync, "require_durable", lambda self: None)
+        add(database, 1)
+    with database.look() as connection:
+        assert list(connection.scalars(select(patient.c.patient_id))) == [_name(1)]
+    assert disk.synced == 0
+    assert known(database) == {_name(1)}
+    assert disk.synced > 0, "whoever reads what was seen so waits for it"
+
+
+def test_events_are_reacted_to_when_they_are_on_the_disk(database: Database, disk: Disk) -> None:
+    synced: list[int] = []
+
+    def react(_: Sequence[Event]) -> Reaction:
+        synced.append(disk.synced)
+        return Reaction()
+
+    with pytest.MonkeyPatch.context() as unsynced:
+        unsynced.setattr(CommitSync, "require_durable", lambda self: None)
+        add(database, 1)
+        with database.write() as connection:
+            introduce(connection, "test", 0)
+            happened = [NewEvent(events.PATIENT_ADDED, None, None, 1)]
+            events.write(connection, happened, at=datatypes.now())
+    size = disk.log.stat().st_size
+    reader = EventReader(database, Subscriber("test", react, begins="first"))
+    reader.start()
+    until(lambda: bool(synced))
+    reader.close()
+    assert synced[0] >= size
 
 
 def test_a_log_that_cannot_be_synced_leaves_the_outcome_unknown(

@@ -119,18 +119,18 @@ def test_what_another_process_writes_is_seen_and_nothing_is_read_meanwhile(
     other = Database(databases.url(tmp_path))
     reader = Reader(database)
     reads: list[float] = []
-    read = database.read
+    look = database.look
 
     def counted() -> AbstractContextManager[Connection]:
         reads.append(time.monotonic())
-        return read()
+        return look()
 
     with closing(other), reading(database, reader.subscriber()):
         for count in range(1, 4):
             with other.write() as connection:
                 happen(connection)
             until(lambda count=count: len(reader.committed) == count)  # type: ignore[misc]
-        monkeypatch.setattr(database, "read", counted)
+        monkeypatch.setattr(database, "look", counted)
         began = time.monotonic()
         time.sleep(0.5)  # in which it would look 25 times
     assert len(reads) < 16 * (time.monotonic() - began)

@@ -85,8 +85,21 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Open a transaction that sees one consistent state; DatabaseUnavailable if that fails."""
+        """Open a transaction that sees one consistent state; DatabaseUnavailable if that fails.
+
+        When the block has ended, what it saw is durable.
+        """
         with part("database read"), self._transaction(None) as connection:
+            yield connection
+
+    @contextmanager
+    def look(self) -> Iterator[Connection]:
+        """As `read`, for whoever only finds out whether there is something to read or write.
+
+        What it sees may be gone after a failure of power: so nobody may be told of it, and nothing
+        be done because of it but to `read` or to `write`.
+        """
+        with part("database read"), self._transaction(None, durable=False) as connection:
             yield connection
 
     @contextmanager
@@ -153,9 +166,11 @@ class Database:
             yield connection
         self._backend.require_durable(of_all=True)
 
-    def _transaction(self, locks: Locks | None) -> AbstractContextManager[Connection]:
+    def _transaction(
+        self, locks: Locks | None, *, durable: bool = True
+    ) -> AbstractContextManager[Connection]:
         if isinstance(self._backend, SQLite):
-            return _SQLiteTransaction(self._backend, self._kept, locks)
+            return _SQLiteTransaction(self._backend, self._kept, locks, durable)
         return self._transaction_of_server(locks)
 
     @contextmanager
@@ -272,12 +287,19 @@ class _SQLiteTransaction:
     and ends. After an error it goes back to the pool.
     """
 
-    __slots__ = ("_backend", "_connection", "_kept", "_locks")
+    __slots__ = ("_backend", "_connection", "_durable", "_kept", "_locks")
 
-    def __init__(self, backend: SQLite, kept: _KeptConnections, locks: Locks | None) -> None:
+    def __init__(
+        self, backend: SQLite, kept: _KeptConnections, locks: Locks | None, durable: bool
+    ) -> None:
+        """``durable`` says whether the end of a reading waits for what it saw to be on the disk.
+
+        A writing does in any case (:meth:`Database.write`).
+        """
         self._backend = backend
         self._kept = kept
         self._locks = locks
+        self._durable = durable and locks is None
 
     def __enter__(self) -> Connection:
         """Begin; DatabaseUnavailable where that fails."""
@@ -322,7 +344,7 @@ class _SQLiteTransaction:
             self._kept.put(self._connection)
         else:
             self._connection.close()
-        if self._locks is None:
+        if self._durable:
             self._backend.require_durable()
         if isinstance(error, Exception) and (failure := _failure(self._backend, error)):
             raise failure from error

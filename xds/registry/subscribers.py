@@ -284,7 +284,7 @@ class EventReader:
 
     def _look(self) -> "_Seen":
         """Look, in one short transaction, whether it is this reader's turn and for what."""
-        with self._database.read() as connection:
+        with self._database.look() as connection:
             rows = fetch(connection, _ROW, self._who)
             # read before the transaction that reads the events: see there
             complete = events.last_complete(connection)
