@@ -1,13 +1,11 @@
 """What ITI-43 asks for: one document of one repository."""
 
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from xds.metadata.objects import DocumentEntry
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentRequest:
+class DocumentRequest(NamedTuple):
     """One document asked for (ITI TF-2 3.43.4.1.2)."""
 
     repository_unique_id: str

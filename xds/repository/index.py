@@ -100,6 +100,7 @@ __all__ = [
 ]
 
 _BY_UNIQUE_ID: Final = select(document).where(one_of.named(document.c.unique_id, "unique_ids"))
+_BY_ONE_UNIQUE_ID: Final = select(document).where(document.c.unique_id == bindparam("unique_id"))
 _BY_KEY: Final = select(document.c.key).where(one_of.named(document.c.key, "keys"))
 _SWEPT: Final = select(swept.c.key).where(one_of.named(swept.c.key, "keys"))
 _OF_DOCUMENTS: Final = one_of.named(registration.c.unique_id, "unique_ids")
@@ -143,7 +144,13 @@ def find(connection: Connection, unique_ids: Sequence[str]) -> dict[str, Indexed
     """
     asked = list({one: None for each in unique_ids for one in (each, normal(each))})
     kept: dict[str, IndexedDocument] = {}
-    for row in fetch(connection, _BY_UNIQUE_ID, {"unique_ids": asked}):
+    # most retrievals ask for one, which needs no list
+    rows = (
+        fetch(connection, _BY_ONE_UNIQUE_ID, {"unique_id": asked[0]})
+        if len(asked) == 1
+        else fetch(connection, _BY_UNIQUE_ID, {"unique_ids": asked})
+    )
+    for row in rows:
         one = IndexedDocument(*row)
         kept[one.unique_id] = one
     found = {one: kept.get(one) or kept.get(normal(one)) for one in unique_ids}

@@ -21,7 +21,7 @@ from xds.security.caller import Caller
 from xds.soap.endpoint_url import endpoint_url
 from xds.transactions.messages import AttachedDocument, RequestTarget, Response
 from xds.wire import mtom
-from xds.wire.addressing import ON_THE_CONNECTION, Addressing, Endpoint, Routes, response_headers
+from xds.wire.addressing import BACK, NO_ADDRESSING, ON_THE_CONNECTION, Endpoint, response_headers
 from xds.wire.envelope import CLOSE, opening
 from xds.wire.faults import INTERNAL_ERROR, SENDER, SOAP11_TYPE, SoapFault, quotable, sender
 from xds.wire.mime import (
@@ -95,8 +95,8 @@ class Exchange:
         self._media_action: str | None = None
         self.body_action: str | None = None
         """The one action that has such a body, where nothing names an action."""
-        self.addressing = Addressing()
-        self.routes = Routes()
+        self.addressing = NO_ADDRESSING
+        self.routes = BACK
         self.caller = Caller(node=node.of_environment(environ))
         self.is_audited = False
         """Whether the interceptors know of the request, or are about to."""
@@ -344,8 +344,8 @@ class RenderedEnvelope:
 
 
 def _include(content_id: str) -> bytes:
-    href = mtom.href_of(content_id)
-    return f'<xop:Include xmlns:xop="{v.NS_XOP}" href="{href}"/>'.encode()
+    # of digits and letters, which stand in a URL as they are
+    return f'<xop:Include xmlns:xop="{v.NS_XOP}" href="cid:{content_id}"/>'.encode()
 
 
 def _attachment(content_id: str, document: AttachedDocument) -> mtom.Attachment:

@@ -53,6 +53,7 @@ from xds.wire import envelope, faults
 MESSAGE_EXPIRED: Final = "wsu:MessageExpired"
 
 _WSSE: Final = f"{{{v.NS_WSSE}}}"
+_SECURITY: Final = f"{_WSSE}Security"
 _WSU: Final = f"{{{v.NS_WSU}}}"
 _ASSERTION: Final = f"{SAML}Assertion"
 _TIMESTAMP: Final = f"{_WSU}Timestamp"
@@ -161,7 +162,7 @@ class UserAssertions:
 
     def _tell_unchecked(self, header: etree._Element | None, address: str) -> None:
         """Log, once for each node, that the word for its users is not looked at."""
-        if header is None or header.find(f"{_WSSE}Security") is None:
+        if header is None or next(header.iterchildren(_SECURITY), None) is None:
             return
         if address not in self._unchecked and len(self._unchecked) < _MOST_TOLD:
             self._unchecked.add(address)
@@ -237,7 +238,7 @@ def _token(header: etree._Element | None, skew: int) -> etree._Element | None:
 
 
 def _security(header: etree._Element | None) -> etree._Element | None:
-    blocks = header.findall(f"{_WSSE}Security") if header is not None else []
+    blocks = header.findall(_SECURITY) if header is not None else []
     ours = [block for block in blocks if envelope.is_for_us(block)]
     if len(ours) > 1:
         raise AssertionRefused(INVALID_SECURITY, "there is more than one header wsse:Security")

@@ -52,6 +52,10 @@ class Routes:
     fault: Endpoint = ON_THE_CONNECTION
 
 
+BACK: Final = Routes()
+"""Both go back on the connection."""
+
+
 @dataclass(frozen=True, slots=True)
 class Addressing:
     """What a request says of itself; values are without the white space round them."""
@@ -67,13 +71,16 @@ class Addressing:
     """The name of a header that stands twice, which it must not."""
 
 
+NO_ADDRESSING: Final = Addressing()
+
+
 def read(header: etree._Element | None) -> Addressing:
     """Read the headers of a request; of one that stands twice the first counts.
 
     A MessageID may be of any form: toolkits write ``uuid:`` without ``urn:``.
     """
     if header is None:
-        return Addressing()
+        return NO_ADDRESSING
     found: dict[str, etree._Element] = {}
     repeated: set[str] = set()
     for block in header:
@@ -113,6 +120,8 @@ def _endpoint(element: etree._Element | None) -> Endpoint | None:
 def endpoint_of(element: etree._Element) -> Endpoint | None:
     """Read an endpoint reference; without an address it is as good as none."""
     children = list(element)
+    if len(children) == 1 and children[0].tag == _ADDRESS and children[0].text == v.WSA_ANONYMOUS:
+        return ON_THE_CONNECTION  # which nearly all are
     address = next((one.text or "" for one in children if one.tag == _ADDRESS), "").strip()
     if not address:
         return None

@@ -45,6 +45,8 @@ def read_parts(
     return MultipartReader(stream, content_type.boundary, limits, content_type.start)
 
 
+_SHORT: Final = 512
+"""Bytes of headers that are worth remembering."""
 _AS_THEY_ARE: Final = ("", "binary", "8bit", "7bit")
 """Transfer encodings that are none."""
 
@@ -72,13 +74,21 @@ def only_part(
     blank = BLANK_LINE.search(data, begin + 1, begin + 1 + limits.header_bytes + 3)
     if blank is None or blank.end() > end:
         return None
-    headers = parse_headers(data[begin + 1 : blank.start() + 1])
+    headers = _headers(data[begin + 1 : blank.start() + 1])
     start = content_type.start
     if headers.get("content-transfer-encoding", "").lower() not in _AS_THEY_ARE or (
         start is not None and bare_id(headers.get("content-id")) != start
     ):
         return None
     return headers, data[blank.end() : end]
+
+
+def _headers(block: bytes) -> Mapping[str, str]:
+    return _remembered_headers(block) if len(block) <= _SHORT else parse_headers(block)
+
+
+_remembered_headers: Final = lru_cache(256)(parse_headers)
+"""Most stacks write the headers of a root part in the same way each time."""
 
 
 def cid_of(href: str) -> str:
