@@ -52,6 +52,7 @@ class SpoolMover:
         self._folder = folder
         self._whose = whose
         self._noted: chain.Link | None = None
+        self._without_more: int | None = None
         self._told_again = 0.0
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._work, name="audit spool", daemon=True)
@@ -73,8 +74,12 @@ class SpoolMover:
 
     def _round(self, thorough: bool) -> None:
         taken: list[SpoolFile] = []
+        before = self._database.last_commit()
         try:
             taken = self._spool.taken()
+            if not (taken or thorough) and before is not None and before == self._without_more:
+                return  # nothing has changed since a look that found nothing
+            self._without_more = None
             while taken:
                 move(self._database, taken[0], self._whose)
                 self._spool.moved(taken[0])
@@ -83,6 +88,7 @@ class SpoolMover:
                 collect(self._database, self._folder, self._whose)
             self._note_end()
             self._then()
+            self._without_more = before
         except (DatabaseUnavailable, OSError) as error:
             _log.error("audit records stay on the disk for now", exc_info=error)
         except Exception as error:
