@@ -309,13 +309,14 @@ def test_a_privacy_officer_sees_who_opened_a_document(
         log_in(page, "privacy")
         page.get_by_role("link", name="Audit", exact=True).click()
         row = page.get_by_role("row").filter(has_text="viewer").filter(has_text="Retrieve Document")
-        for _ in range(50):
+
+        def shown() -> int:
             page.get_by_label("Document").fill(entry.unique_id or "")
             page.get_by_role("button", name="Show").click()
             page.get_by_role("heading", name="Audit").wait_for()
-            if row.count():
-                break
-            page.wait_for_timeout(100)
+            return row.count()
+
+        until(shown, pause=0.1)
         row.get_by_role("link").first.click()
         page.get_by_role("heading", name="Retrieve Document").wait_for()
         page.get_by_role("button", name="All records of this person").click()

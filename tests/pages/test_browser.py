@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Frame
 
 from tests.browser import MISSING, NARROW, Chromium, chromium, names, path_of_chromium, visited
 from tests.fhir.asked import FHIR_JSON, new_patient, provide
@@ -11,6 +12,7 @@ from tests.forms.served import provide as provide_for
 from tests.pages.documents import PNG, media, unstructured, with_text
 from tests.pages.hostile import DOCUMENTS, XML, Hostile
 from tests.serving import Server
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(path_of_chromium() is None, reason=MISSING)
 
@@ -102,12 +104,12 @@ def test_a_pdf_is_shown_within_the_page(server: Server, browser: Chromium) -> No
     (document,) = (one for one in ORDINARY if one.name == "pdf")
     path = f"/fhir/document/{provide(server, document.data, document.media_type)}"
     with visited(browser, server.url, path) as visit:
-        for _ in range(100):
-            viewers = [one for one in visit.page.frames if one.url.startswith("chrome-extension:")]
-            if viewers:
-                break
-            visit.page.wait_for_timeout(100)
-        assert len(viewers) == 1
+
+        def viewers() -> list[Frame]:
+            visit.page.wait_for_timeout(50)  # in which the browser can tell of new frames
+            return [one for one in visit.page.frames if one.url.startswith("chrome-extension:")]
+
+        assert len(until(viewers)) == 1
         assert f"{path}/original" in visit.own
 
 
