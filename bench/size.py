@@ -38,13 +38,13 @@ class Module:
     functions: tuple[Function, ...]
 
 
-def measure(path: Path) -> Module:
-    """Measure one file."""
+def measure(path: Path, tree: ast.Module | None = None) -> Module:
+    """Measure one file; its tree is parsed where it is not given."""
     text = path.read_text()
     lines = text.splitlines()
     functions = (
         Function(f"{path}:{node.lineno} {node.name}", _length(node, lines))
-        for node in ast.walk(ast.parse(text))
+        for node in ast.walk(tree or ast.parse(text))
         if isinstance(node, _Function)
     )
     return Module(path, len(lines), tuple(functions))

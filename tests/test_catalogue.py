@@ -16,6 +16,7 @@ from typing import Final
 
 from lxml import etree
 
+from tests.sources import parsed
 from xds import schema_validation
 from xds.app import INTERACTIONS
 from xds.audit import vocabulary as av
@@ -229,12 +230,12 @@ def _assert_distinct(names: Iterable[str]) -> None:
 
 def test_a_name_is_written_in_the_catalogue_alone() -> None:
     names = {row.name for row in CATALOGUE}
-    texts = {path: path.read_text() for path in (ROOT / "xds").rglob("*.py")}
+    paths = (ROOT / "xds").rglob("*.py")
     written = [
         f"{path.relative_to(ROOT)}:{node.lineno} has {node.value}"
-        for path, text in texts.items()
-        if path.name != "catalogue.py" and re.search(rf"[\"']{_PREFIX}-\d", text)
-        for node in ast.walk(ast.parse(text))
+        for path in paths
+        if path.name != "catalogue.py" and re.search(rf"[\"']{_PREFIX}-\d", path.read_text())
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
         if _NAME.fullmatch(node.value) and names.intersection(node.value.split(", "))
     ]
