@@ -29,7 +29,7 @@ def tidied(resource: Resource) -> list[Issue]:
 
 
 def _tidy(element: dict[str, Any], path: str, issues: list[Issue]) -> None:
-    if "resourceType" in element and is_document(element):
+    if element.get("resourceType") == "Bundle" and is_document(element):
         return
     for name, value in list(element.items()):
         if type(value) is str:

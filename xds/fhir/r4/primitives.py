@@ -160,6 +160,17 @@ _HEX: Final = "[0-9a-f]"
 
 _uri: Final = _sayable_pattern(r"\S+", "is no URI, since it has white space")
 
+_FITTING: Final = {
+    **dict.fromkeys(("string", "markdown"), r".{1,1000}"),
+    **dict.fromkeys(("uri", "url", "canonical"), r"\S+"),
+    "code": r"\S+",
+    "id": r"[A-Za-z0-9.-]{1,64}",
+}
+FITTING: Final[Mapping[str, Callable[[str], object]]] = {
+    name: re.compile(pattern).fullmatch for name, pattern in _FITTING.items()
+}
+"""What most values of some types are like: a printable text that fits needs no check."""
+
 CHECKS: Final[Mapping[str, Check]] = {
     "string": _string,
     "markdown": _string,

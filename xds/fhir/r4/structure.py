@@ -15,7 +15,7 @@ from xds.fhir.r4 import elements, xml
 from xds.fhir.r4.elements import Element, Place, Type
 from xds.fhir.r4.issues import MOST, IssueCollector
 from xds.fhir.r4.outcome import Issue
-from xds.fhir.r4.primitives import CHECKS
+from xds.fhir.r4.primitives import CHECKS, FITTING, Wrong
 from xds.fhir.r4.resource import Resource
 
 _CODES_TOLD: Final = 20
@@ -34,6 +34,12 @@ def problems(resource: Resource, *, expected: str | None = None) -> list[Issue]:
     else:
         findings.tell("invalid", (place, "resourceType", None), f"is to be {expected}")
     return findings.issues
+
+
+def _wrong(value: Any, element: Element) -> Wrong | None:
+    """Return what is wrong with a primitive value as its type wants it."""
+    fits = FITTING.get(element.type) if type(value) is str and value.isprintable() else None
+    return None if fits is not None and fits(value) else CHECKS[element.type](value)
 
 
 @dataclass(slots=True)
@@ -69,7 +75,7 @@ class _Walk:
             elif element.repeats:
                 self.several(value, element, thing, place)
             elif element.primitive:
-                if element.special or CHECKS[element.type](value) is not None:
+                if element.special or _wrong(value, element) is not None:
                     self.primitive(value, element, (place, element.step, None))
             else:
                 self.part(value, element, (place, element.step, None))
@@ -171,7 +177,7 @@ class _Walk:
             return self.tell("structure", place, "may be there once, and is a list")
         if value is None:
             return self.tell("structure", place, "is null")
-        wrong = CHECKS[element.type](value)
+        wrong = _wrong(value, element)
         if wrong is not None:
             return self.tell(wrong.code, place, wrong.told)
         if element.codes and value not in element.codes:
