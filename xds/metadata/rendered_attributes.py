@@ -7,7 +7,7 @@ What a part says follows the declarations of :mod:`xds.metadata.objects`, as eve
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cache, lru_cache
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from xds.metadata import ebrim
 from xds.metadata.attributes import (
@@ -38,6 +38,7 @@ _HEADS: Final = 256
 _LONGEST: Final = 1_500
 """How many parts and beginnings are remembered, and the characters of the longest of the parts."""
 
+O = TypeVar("O", bound=MetadataObject)  # noqa: E741 - one letter, as T
 Said = tuple[tuple[str, Any, bool], ...]
 """Attributes that one part says: name, value, and whether further parts add to it."""
 
@@ -69,6 +70,13 @@ def attributes_of(
     except (OtherForm, MalformedXML):
         return whole()
     return cast("MetadataObject", AttributeView(values, whole))
+
+
+def attributes_given(thing: O, values: Mapping[str, Any]) -> O:
+    """Return what stands for an object that was made of these attributes, and has no others."""
+    absent = _declared(cast("Hashable", type(thing))).absent
+    found = AttributeView({**absent, **values, "entry_uuid": thing.id}, lambda: thing)
+    return cast("O", found)
 
 
 class _Declared(NamedTuple):

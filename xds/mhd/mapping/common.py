@@ -84,7 +84,7 @@ _LONGEST: Final = 256
 
 
 def further(
-    concepts: Mapping[str, Iterable[Resource]], thing: MetadataObject, systems: Systems
+    concepts: Mapping[str, Collection[Resource]], thing: MetadataObject, systems: Systems
 ) -> tuple[str, ...]:
     """Return the codings beside an object's codes, by attributes, as they are searched.
 
@@ -92,6 +92,8 @@ def further(
     """
     found: dict[str, None] = {}
     for name, elements in concepts.items():
+        if sum([len(element.get("coding", ())) for element in elements]) <= 1:
+            continue  # it is that of the code itself
         attribute = thing.attributes()[name]
         value = attribute.read(thing) or ()
         codes: Iterable[Code] = value if isinstance(value, tuple) else (value,)

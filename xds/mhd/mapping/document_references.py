@@ -13,6 +13,7 @@ from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.json import Rendered
 from xds.fhir.r4.resource import Resource
 from xds.metadata.objects import DocumentEntry
+from xds.metadata.rendered_attributes import attributes_given
 from xds.metadata.unique_ids import normal
 from xds.mhd import vocabulary as mhd
 from xds.mhd.mapping.common import (
@@ -30,7 +31,7 @@ from xds.mhd.mapping.riders import FURTHER, Shape, at, restored, rider_of
 if TYPE_CHECKING:
     from xds.registry.queries.views import Relation
 
-from xds.mhd.mapping.reading_documents import read
+from xds.mhd.mapping.reading_documents import read, read_attributes
 from xds.mhd.mapping.writing_documents import document_url, written
 
 __all__ = ["document_reference", "document_url", "read_document_reference", "rendered"]
@@ -205,7 +206,8 @@ def read_document_reference(
     says.
     """
     notes = IssueCollector(reading.path)
-    entry = read(resource, reading, notes, patient_id)
+    said = read_attributes(resource, reading, notes, patient_id)
+    entry = DocumentEntry.create(**said)
     own = (normal(entry.unique_id or ""), entry.entry_uuid, entry.logical_id)
     others = beside_its_own(
         resource.get("identifier", ()), own, lambda one: unique_id_of(one, reading.systems)
@@ -213,7 +215,7 @@ def read_document_reference(
     for place, one in enumerate(resource.get("relatesTo", ())):
         if one.keys() - {"code", "target", "id"} or one.get("target", {}).keys() - _OF_TARGET:
             notes.lost("of a relation its code and target are kept", f"relatesTo[{place}]")
-    as_written = written(entry, reading.systems).resource("")
+    as_written = written(attributes_given(entry, said), reading.systems).resource("")
     rider = rider_of(resource, as_written, SHAPE, reading, notes, others)
     concepts = {name: _concepts(resource, path) for name, path in _CODED.items()}
     kept = {

@@ -1,6 +1,6 @@
 """SubmissionSet and Folder as List (MHD 4.2.4, the table of docs/mhd-mapping.md)."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -352,7 +352,7 @@ def _riding(
     shape: Shape,
     reading: Reading,
     notes: IssueCollector,
-    concepts: Mapping[str, Iterable[Resource]],
+    concepts: Mapping[str, Collection[Resource]],
 ) -> Callable[[str], dict[str, object]]:
     """Return what makes, for a patient, the attributes of what rides along."""
     others = beside_its_own(

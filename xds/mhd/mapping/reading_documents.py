@@ -1,17 +1,19 @@
 """A DocumentReference as DocumentEntry: what is read into attributes."""
 
 from base64 import b64decode
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from xds.fhir import vocabulary as f
 from xds.fhir.datatypes.authors import NOBODY, Actors
 from xds.fhir.datatypes.codes import Codes
-from xds.fhir.datatypes.context import Reading, mapped
+from xds.fhir.datatypes.context import Reading
 from xds.fhir.datatypes.demographics import read_patient
 from xds.fhir.datatypes.exact import extensions, text_of
 from xds.fhir.datatypes.identifiers import of_kind, reference_id, unique_id_of
 from xds.fhir.datatypes.people import identifiers
 from xds.fhir.r4.issues import IssueCollector
+from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
 from xds.metadata import vocabulary as v
 from xds.metadata.datatypes import check_document_availability, check_sha1
@@ -27,11 +29,6 @@ from xds.mhd.mapping.common import (
     read_time,
     read_uuid,
 )
-
-if TYPE_CHECKING:
-    pass
-
-
 from xds.mhd.mapping.writing_documents import MOST_OF_UNSIGNED_INT, STATUS
 
 _AVAILABILITY: Final = {status: urn for urn, status in STATUS.items()}
@@ -40,7 +37,14 @@ _AVAILABILITY: Final = {status: urn for urn, status in STATUS.items()}
 def read(
     resource: Resource, reading: Reading, notes: IssueCollector, patient_id: str
 ) -> DocumentEntry:
-    """Read the attributes; Refused with everything that is wrong."""
+    """Read an entry; Refused with everything that is wrong."""
+    return DocumentEntry.create(**read_attributes(resource, reading, notes, patient_id))
+
+
+def read_attributes(
+    resource: Resource, reading: Reading, notes: IssueCollector, patient_id: str
+) -> Mapping[str, Any]:
+    """Read the attributes that there are; Refused with everything that is wrong."""
     codes = Codes(reading.systems, notes)
     surroundings = resource.get("context", {})
     values = {
@@ -60,7 +64,9 @@ def read(
         "reference_id_list": _read_references(surroundings, reading, notes),
         "patient_id": patient_id or None,
     }
-    return mapped(notes, DocumentEntry.create(**given(values))).thing
+    if notes.has_errors:
+        raise Refused(400, notes.issues)
+    return given(values)
 
 
 def _first_content(resource: Resource) -> Resource:

@@ -236,18 +236,29 @@ def rider_of(
     own. What cannot be held is noted.
     """
     local = _Localized(resource, reading, _by_id(resource))
-    kept: dict[str, Any] = {}
-    size = 0
+    differing: list[tuple[str, Mapping[str, Any]]] = []
     for path, pair in _differing(_said(resource, shape, further), written, shape, local):
         if local.lost:
             notes.lost("a reference to what is not in the request is not kept", path)
-        length = len(json.render({**pair, "": referred(pair, local.contained)}).decode())
+        differing.append((path, pair))
+    every = {name: one for _, pair in differing for name, one in pair.items()}
+    contained = referred(every, local.contained) if every else []
+    if not every or _length({**every, "": contained}) <= MOST:
+        return Rider(every, tuple(contained))
+    kept: dict[str, Any] = {}
+    size = 0
+    for path, pair in differing:
+        length = _length({**pair, "": referred(pair, local.contained)})
         if size + length > MOST:
             notes.lost("this is too large to be kept beside the metadata", path, code="too-long")
             continue
         size += length
         kept |= pair
     return Rider(kept, tuple(referred(kept, local.contained)))
+
+
+def _length(elements: Mapping[str, Any]) -> int:
+    return len(json.render(dict(elements)).decode())
 
 
 def _differing(
