@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Final, Self
 
 from xds.metadata import vocabulary as v
-from xds.metadata.hl7_escapes import escape, unescape
+from xds.metadata.hl7_escapes import ESCAPES, escape, unescape
 
 # [0-9] and not \d throughout: \d takes the digits of every script
 _OID: Final = r"[0-2](?:\.(?:0|[1-9][0-9]*))+"
@@ -212,7 +212,7 @@ class CX:
         return cls(*_identifier_and_oid(text))
 
     def __str__(self) -> str:
-        return f"{escape(self.id_number)}^^^{_universal(self.assigning_authority)}"
+        return f"{self.id_number.translate(ESCAPES)}^^^{_universal(self.assigning_authority)}"
 
 
 check_coded_string: Final = _pattern(
@@ -324,7 +324,8 @@ class XCN:
     def __str__(self) -> str:
         name = (self.id_number, self.family_name, self.given_name, self.further_given_names)
         titles = (self.suffix, self.prefix, self.degree, self.source_table)
-        return _render(*map(escape, (*name, *titles)), _universal(self.assigning_authority))
+        parts = [one.translate(ESCAPES) for one in (*name, *titles)]
+        return _render(*parts, _universal(self.assigning_authority))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

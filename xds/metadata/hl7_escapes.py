@@ -5,13 +5,14 @@ from types import MappingProxyType
 from typing import Final
 
 _SEPARATORS: Final = MappingProxyType({"F": "|", "S": "^", "R": "~", "T": "&", "E": "\\"})
-_ESCAPES: Final = str.maketrans({text: f"\\{name}\\" for name, text in _SEPARATORS.items()})
+ESCAPES: Final = str.maketrans({text: f"\\{name}\\" for name, text in _SEPARATORS.items()})
+"""What ``str.translate`` escapes by, for those who have many texts to escape."""
 _ESCAPE_SEQUENCE: Final = re.compile(r"\\([FSRTE])\\")
 
 
 def escape(text: str) -> str:
     r"""Replace the separators ``| ^ ~ & \`` of HL7 by their escape sequences."""
-    return text.translate(_ESCAPES)
+    return text.translate(ESCAPES)
 
 
 def unescape(text: str) -> str:

@@ -105,7 +105,7 @@ class Submission:
     def relationships(self) -> Iterator[Association]:
         """Yield the Associations between documents (ITI TF-3 4.2.2.2)."""
         for association in self.associations:
-            if association.association_type in v.RELATIONSHIPS:
+            if association.associationType in v.RELATIONSHIPS:
                 yield association
 
     def with_objects(self, objects: Iterable[RegistryObject]) -> "Submission":

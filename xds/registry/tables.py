@@ -118,6 +118,9 @@ class Term(TypeDecorator[str]):
         return terms.__getitem__
 
 
+_DIGITS: Final = 14
+
+
 class Instant(TypeDecorator[str]):
     """A DTM as the number of its earliest instant in 14 digits, so that precisions compare."""
 
@@ -126,7 +129,9 @@ class Instant(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> int | None:
         """To the database."""
-        return None if value is None else int(datatypes.earliest(value))
+        if value is None:
+            return None
+        return int(value if len(value) == _DIGITS else datatypes.earliest(value))
 
     def result_processor(self, dialect: Dialect, coltype: object) -> FromDatabase:
         """From the database."""

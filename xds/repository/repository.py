@@ -448,11 +448,12 @@ def _mismatches(
                 entry.id,
                 attribute="objectType",
             )
-        if entry.hash and entry.hash.lower() != staged.hash:
+        digest, size = entry.hash, entry.size
+        if digest and digest.lower() != staged.hash:
             yield XDSRepositoryMetadataError(
                 f"{where}: hash is not the document's {staged.hash}", entry.id, attribute="hash"
             )
-        if entry.size and not (entry.size.isdecimal() and int(entry.size) == staged.size):
+        if size and not (size.isdecimal() and int(size) == staged.size):
             yield XDSRepositoryMetadataError(
                 f"{where}: size is not the document's {staged.size}", entry.id, attribute="size"
             )

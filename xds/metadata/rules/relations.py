@@ -200,18 +200,20 @@ def _patient_ids(case: Case) -> Iterator[tuple[SubmissionSet | DocumentEntry | F
     """Yield each distinct patientId once, with the first object that bears it."""
     seen: set[str] = set()
     for thing in case.patient_bearers:
-        if thing.patient_id and thing.patient_id not in seen:
-            seen.add(thing.patient_id)
-            yield thing, thing.patient_id
+        patient_id = thing.patient_id
+        if patient_id and patient_id not in seen:
+            seen.add(patient_id)
+            yield thing, patient_id
 
 
 def one_patient(case: Case) -> Findings:
     """All objects of a submission are of its SubmissionSet's patient."""
     for submission_set in case.submission.submission_sets[:1]:
-        for thing in case.patient_bearers:
-            expected = submission_set.patient_id
-            if thing.patient_id and expected and thing.patient_id != expected:
-                reason = f"patientId {thing.patient_id} is not the SubmissionSet's {expected}"
+        expected = submission_set.patient_id
+        for thing in case.patient_bearers if expected else ():
+            patient_id = thing.patient_id
+            if patient_id and patient_id != expected:
+                reason = f"patientId {patient_id} is not the SubmissionSet's {expected}"
                 yield Finding(thing, reason, "patientId")
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from xds.database.statements import Insertion, insert_all
 from xds.metadata import vocabulary as v
 from xds.metadata.objects import Association, DocumentEntry, Folder, MetadataObject, SubmissionSet
+from xds.metadata.searched import searchable
 from xds.registry.patients import Patients
 from xds.registry.storage.fragments import FIRST_VERSION, fragment
 from xds.registry.tables import (
@@ -27,14 +28,14 @@ _OF_REGISTRY: Final = frozenset({"availability_status", "logical_id", "last_upda
 """Columns of attributes whose value the registry decides."""
 _COLUMNS: Final = {
     kind: tuple(
-        (name, index.values)
+        (name, index.texts)
         for name, index in kind.indexes().items()
         if name in TABLES[kind].c and name not in _OF_REGISTRY and index.single
     )
     for kind in TABLES
 }
 _VALUES: Final = {
-    kind: tuple((name, kind.indexes()[name].values) for name in _valued(kind)) for kind in TABLES
+    kind: tuple((name, kind.indexes()[name].texts) for name in _valued(kind)) for kind in TABLES
 }
 
 
@@ -70,15 +71,21 @@ def prepared(
 def columns(thing: MetadataObject) -> dict[str, Any]:
     """Return what is searched of an object and stands in columns."""
     return {
-        name: found[0] if (found := held(thing)) else None for name, held in _COLUMNS[type(thing)]
+        name: _kept(found[0]) if any(found := texts(thing)) else None
+        for name, texts in _COLUMNS[type(thing)]
     }
 
 
 def values(thing: MetadataObject) -> Iterator[tuple[str, str]]:
     """Yield what is searched of an object and stands in rows: the attribute, and a value."""
-    for name, held in _VALUES[type(thing)]:
-        for text in held(thing):
-            yield name, text
+    for name, texts in _VALUES[type(thing)]:
+        if found := texts(thing):
+            yield from [(name, text) for text in dict.fromkeys(map(_kept, found))]
+
+
+def _kept(text: str) -> str:
+    """Return what ``searchable`` returns, which is most often the text itself."""
+    return text if text.isascii() and "\0" not in text else searchable(text)
 
 
 def assign_patients(objects: Sequence[PreparedObject], patients: Patients) -> None:
