@@ -84,6 +84,23 @@ def test_all_of_a_submission_is_removed_and_can_be_registered_again(
     assert _all(filled, world).keys() == before.keys()
 
 
+@shows("behaviour removal")
+def test_what_is_of_several_patients_is_removed_at_once(filled: Server, world: World) -> None:
+    named = edits.both(
+        edits.replace("member-document", f"{UUID}97"),
+        edits.replace("submission-set", f"{UUID}95"),
+        edits.replace("document", f"{UUID}96"),
+        edits.replace("2.999.3.1", "2.999.3.96"),
+        edits.replace("2.999.2.1", "2.999.2.95"),
+        edits.replace("P1^", "P2^"),
+    )
+    registered("iti42/minimal_document", named)(filled, world)
+    before = _all(filled, world)
+    wire.accept(filled, message(world, "iti62/one_document", _refs("14", "34", "95", "96", "97")))
+    assert before.keys() - _all(filled, world).keys() == {world.uuid(14), world.uuid(34)}
+    assert wire.get_all(filled, world.patient(2), level="2").elements == []
+
+
 @shows("behaviour removal", "behaviour events")
 def test_events_have_what_was_removed(filled: Server, world: World) -> None:
     before = _all(filled, world)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import pytest
 
@@ -70,6 +71,18 @@ def _joins(objects: dict[str, MetadataObject], kind: str) -> set[tuple[str, str]
     }
 
 
+_OF_REPORT_ALONE: Final = edits.both(
+    edits.remove(
+        *(edits.association(f"status-{one}") for one in ("folder", "membership", "relation"))
+    ),
+    edits.attribute(
+        edits.association("status-document"),
+        "targetObject",
+        "urn:uuid:00000000-0000-4000-8000-000000000010",
+    ),
+)
+
+
 @shows("ITI-57", "behaviour versions")
 def test_a_document_gets_a_further_version(updated: Updated) -> None:
     updated.send("iti57/document_version")
@@ -116,6 +129,54 @@ def test_nothing_is_made_again_where_the_update_says_so(updated: Updated) -> Non
     added = {uuid: one for uuid, one in updated.all().items() if uuid not in before}
     assert {type(one) for one in added.values()} == {SubmissionSet, DocumentEntry, Association}
     assert len(added) == 3
+
+
+@shows("behaviour propagation")
+def test_what_is_deprecated_is_not_made_again(updated: Updated) -> None:
+    updated.send("iti57/statuses")  # among these a membership and an addendum of the document
+    before = updated.all()
+    updated.send("iti57/document_version")
+    added = {uuid: one for uuid, one in updated.all().items() if uuid not in before}
+    _, new = updated.versions(10)
+    (made,) = (one for one in added.values() if isinstance(one, SubmissionSet))
+    assert _joins(added, v.XFRM) == {(updated.uuid(11), new.id)}
+    assert _joins(added, v.APND) == set()
+    assert _joins(added, v.HAS_MEMBER) == {(made.id, new.id)}
+
+
+@shows("behaviour versions")
+def test_a_version_has_the_status_of_the_one_before(updated: Updated) -> None:
+    updated.send("iti57/statuses", _OF_REPORT_ALONE)
+    updated.send("iti57/document_version")
+    assert [one.status for one in updated.versions(10)] == [v.DEPRECATED] * 2
+
+
+@shows("behaviour versions")
+def test_status_and_version_as_submitted_are_passed_over(updated: Updated) -> None:
+    said = edits.both(
+        edits.attribute("//rim:ExtrinsicObject", "status", v.DEPRECATED),
+        edits.before(
+            "//rim:ExtrinsicObject/rim:Classification", '<rim:VersionInfo versionName="9"/>'
+        ),
+    )
+    updated.send("iti57/document_version", said)
+    _, new = updated.versions(10)
+    assert (new.status, new.version) == (v.APPROVED, "2")
+
+
+@shows("behaviour propagation")
+@pytest.mark.parametrize("why", ["the document is Deprecated", "the update says so"])
+def test_a_folder_gets_a_further_version_without_documents(updated: Updated, why: str) -> None:
+    says_so = edits.add_slot(
+        edits.association("member-folder"), "AssociationPropagation", v.NOT_PROPAGATED
+    )
+    if why == "the document is Deprecated":
+        updated.send("iti57/statuses", _OF_REPORT_ALONE)
+        says_so = edits.nothing
+    updated.send("iti57/folder_version", says_so)
+    _, new = updated.versions(20)
+    of_folder = {one for one in _joins(updated.all(), v.HAS_MEMBER) if one[0] == new.id}
+    assert of_folder == set()
 
 
 @shows("behaviour versions")

@@ -180,6 +180,16 @@ _VERSIONS: Final = (
         code=FIRST,
         words=("logicalID is required",),
     ),
+    _folder(
+        name="a new Folder",
+        rule="later_version",
+        edit=both(
+            attribute(FOLDER, "lid", None),
+            attribute(identifier(FOLDER, v.FOLDER_UNIQUE_ID), "value", "2.999.4.29"),
+        ),
+        code=FIRST,
+        words=("Folder folder", "logicalID is required"),
+    ),
     _update(
         name="a logicalID that is the entryUUID",
         rule="later_version",
@@ -379,11 +389,41 @@ _ASSOCIATIONS: Final = (
     ),
 )
 
+_REPORT_ALONE: Final = both(
+    remove(*(association(f"status-{one}") for one in ("folder", "membership", "relation"))),
+    attribute(association("status-document"), "targetObject", _REPORT),
+)
+_ELSEWHERE: Final = both(
+    _again("95"),
+    attribute(_UNIQUE_ID, "value", "2.999.3.95"),
+    _of_patient(_SET_PATIENT, _ENTRY_PATIENT),
+    replace("member-document", "member"),
+    replace("document", f"{_UUID}95"),
+)
 _PATIENTS: Final = (
     _update(
         name="a document that goes to another patient, and its Folder does not",
         rule="reconciled_patients",
         edit=_of_patient(_SET_PATIENT, _ENTRY_PATIENT),
+        code=RECONCILIATION,
+        words=("joins patientId P1^^^&2.999.1.1&ISO with patientId P2^^^&2.999.1.1&ISO",),
+    ),
+    _update(
+        name="a document of another patient that becomes Approved again",
+        rule="reconciled_patients",
+        before=(*_REGISTERED, registered("iti57/statuses", _REPORT_ALONE)),
+        edit=both(
+            _of_patient(_SET_PATIENT, _ENTRY_PATIENT),
+            _trigger("status", "document", v.DEPRECATED, v.APPROVED),
+        ),
+        code=RECONCILIATION,
+        words=("joins patientId P1^^^&2.999.1.1&ISO with patientId P2^^^&2.999.1.1&ISO",),
+    ),
+    _new(
+        name="a membership of another patient's document",
+        rule="reconciled_patients",
+        before=(*_REGISTERED, registered("iti42/minimal_document", _ELSEWHERE)),
+        edit=attribute(association("membership"), "targetObject", f"{_UUID}95"),
         code=RECONCILIATION,
         words=("joins patientId P1^^^&2.999.1.1&ISO with patientId P2^^^&2.999.1.1&ISO",),
     ),
