@@ -12,6 +12,7 @@ metadata do, and where these have changed, they win.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import count
 from typing import Any, Final, TypeVar
 
@@ -36,6 +37,8 @@ _VALUE: Final = 254
 MOST: Final = 64 * 1024
 """Characters of JSON that ride with one object."""
 _OWN: Final = "urn:xds:fhir:"
+_PATHS: Final = 1_000
+"""How many paths are kept in their steps: those of the shapes are looked up for each resource."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ class Rider:
 # --- places --------------------------------------------------------------------------------------
 
 
+@lru_cache(_PATHS)
 def _steps(path: str) -> Steps:
     found: list[str | int] = []
     for name in path.split("."):
@@ -113,6 +117,7 @@ def at(resource: Any, path: str) -> Any:
     return resource
 
 
+@lru_cache(_PATHS)
 def _beside(path: str) -> str:
     start, dot, name = path.rpartition(".")
     return f"{start}{dot}{BESIDE}{name}"
@@ -155,7 +160,10 @@ def unfolded(element: Any, contained: Mapping[str, Resource], within: Steps = ()
         others = {key: one for key, one in element.items() if key != "reference"}
         target = {key: one for key, one in contained[name].items() if key != "id"}
         element, within = {**target, **others}, (*within, name)
-    return {key: unfolded(one, contained, within) for key, one in element.items()}
+    return {
+        key: unfolded(one, contained, within) if isinstance(one, dict | list) else one
+        for key, one in element.items()
+    }
 
 
 # --- reading: what is to ride --------------------------------------------------------------------
@@ -268,17 +276,14 @@ def _differing(
     local: _Localized,
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the elements that differ, each with what JSON has beside it."""
+    of_set = _by_id(written)
     for path, said in given:
         local.lost = False
         pair = {name: local.element(one) for name, one in said.items()}
         pair = {name: one for name, one in pair.items() if one is not None}
         of_written = {name: _written(written, name, shape) for name in (path, _beside(path))}
         here = {name: unfolded(one, local.contained) for name, one in pair.items()}
-        there = {
-            name: unfolded(one, _by_id(written))
-            for name, one in of_written.items()
-            if one is not None
-        }
+        there = {name: unfolded(one, of_set) for name, one in of_written.items() if one is not None}
         if path in _MERGED and path in pair:
             here[path] = _marked(there.get(path) or {}, pair[path])
         if pair and here != there:

@@ -7,7 +7,7 @@ codes of ITI-57 and ITI-92.
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from xds.fhir import vocabulary as f
 from xds.fhir.datatypes.context import Reading
@@ -71,9 +71,10 @@ def document_change(
     changed: dict[str, object] = {}
     if not any(one.expression == (f"{_PATH}.masterIdentifier",) for one in found):
         old, new = (_read(facade, one, entry) for one in (current.resource, wanted))
-        changed = {name: value for name, _, value in differing(old, new, _PATH)}
-        found += _attributes(old, new, facade.config.restricted_attributes or "")
-        elements = [path for _, path, _ in differing(old, new, _PATH)]
+        differences = list(differing(old, new, _PATH))
+        changed = {name: value for name, _, value in differences}
+        found += _attributes(differences, facade.config.restricted_attributes or "")
+        elements = [path for _, path, _ in differences]
         elements += [f"{_PATH}.status"] if status is not None else []
         found += _not_listed(elements, facade.config.fhir_changeable)
         check_lengths(entry.updated(**changed), _PATH, problems, mapped=True)
@@ -144,10 +145,10 @@ def _relations(resource: Resource) -> set[tuple[str, str]]:
     }
 
 
-def _attributes(old: DocumentEntry, new: DocumentEntry, restricted: str) -> Iterator[Issue]:
+def _attributes(differences: Sequence[tuple[str, str, Any]], restricted: str) -> Iterator[Issue]:
     """Tell of attributes that no update changes, or none in this affinity domain."""
     excluded = restricted.split()
-    for name, path, _ in differing(old, new, _PATH):
+    for name, path, _ in differences:
         tf_name = DocumentEntry.attributes()[name].tf_name
         if error := _UNCHANGEABLE.get(name):
             yield unchangeable(error, f"{tf_name} does not change", path)
