@@ -44,9 +44,10 @@ def scans_of(database: Database, reading: Callable[[Connection], object]) -> lis
 
 def _scanned(database: Database, statements: Iterable[tuple[str, Any]]) -> list[str]:
     scanned = _sqlite_scans if database.is_sqlite else _postgresql_scans
+    distinct = {(statement, repr(parameters)): parameters for statement, parameters in statements}
     found: list[str] = []
-    for statement, parameters in statements:
-        with database.read() as connection:
+    with database.read() as connection:
+        for (statement, _), parameters in distinct.items():
             found += [one for one in scanned(connection, statement, parameters) if one in _TABLES]
     return found
 
