@@ -4,6 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
+from types import TracebackType
 from typing import Any, Final, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Select, event, literal_column, select
@@ -83,24 +84,20 @@ class Database:
             self.close()
             raise
 
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self) -> AbstractContextManager[Connection]:
         """Open a transaction that sees one consistent state; DatabaseUnavailable if that fails.
 
         When the block has ended, what it saw is durable.
         """
-        with part("database read"), self._transaction(None) as connection:
-            yield connection
+        return _ReadTransaction(self._transaction(None))
 
-    @contextmanager
-    def look(self) -> Iterator[Connection]:
+    def look(self) -> AbstractContextManager[Connection]:
         """As `read`, for whoever only finds out whether there is something to read or write.
 
         What it sees may be gone after a failure of power: so nobody may be told of it, and nothing
         be done because of it but to `read` or to `write`.
         """
-        with part("database read"), self._transaction(None, durable=False) as connection:
-            yield connection
+        return _ReadTransaction(self._transaction(None, durable=False))
 
     @contextmanager
     def write(self, locks: Locks = NOTHING) -> Iterator[Connection]:
@@ -276,6 +273,35 @@ class _KeptConnections:
         """Give all back to the pool."""
         while (connection := self.take()) is not None:
             connection.close()
+
+
+class _ReadTransaction:
+    """A transaction that reads, as a span; no generator, since each request has one at least."""
+
+    __slots__ = ("_part", "_transaction")
+
+    def __init__(self, transaction: AbstractContextManager[Connection]) -> None:
+        self._transaction = transaction
+        self._part = part("database read")
+
+    def __enter__(self) -> Connection:
+        self._part.__enter__()
+        try:
+            return self._transaction.__enter__()
+        except BaseException:
+            self._part.__exit__()
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> bool | None:
+        try:
+            return self._transaction.__exit__(kind, error, where)
+        finally:
+            self._part.__exit__()
 
 
 class _SQLiteTransaction:

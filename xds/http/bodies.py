@@ -15,7 +15,7 @@ from typing import IO, Any, Final
 
 from xds.http.granian_worker import GranianRequest, chunk_of
 from xds.http.slow_clients import SlowClients, Wait
-from xds.http.threads import Job, Threads
+from xds.http.threads import Threads
 
 _IN_MEMORY: Final = 1 << 20
 _DRAINED: Final = 64 << 20
@@ -137,7 +137,7 @@ class _BodyUnderWay:
             self._write(chunk)
         except OSError as error:
             self._request.ends_connection = True
-            self._finish(self._bodies.threads.run, error)
+            self._finish(error)
         else:
             self._go_on(chunk)
 
@@ -149,7 +149,7 @@ class _BodyUnderWay:
         count, declared = self._wait.count, self._request.content_length
         self._is_enough = count >= self._most
         if not chunk or count == declared or count >= self._most + _DRAINED:
-            self._finish(self._bodies.threads.run)
+            self._finish()
         else:
             self.ask()
 
@@ -162,15 +162,18 @@ class _BodyUnderWay:
         self._future = None
         self._request.ends_connection = True
         self._wait.tell(str(error))
-        self._finish(self._bodies.threads.put, error)
+        self._finish(error)
 
-    def _finish(self, do: Callable[[Job], None], error: Exception | None = None) -> None:
-        then = self._then
+    def _finish(self, error: Exception | None = None) -> None:
+        threads, then = self._bodies.threads, self._then
         self._bodies.clients.remove(self._wait)
+        # else this is no thread of Granian's
+        is_brought = self._file is None and error is None
         if self._file is None:
             file: IO[bytes] = io.BytesIO(b"".join(self._chunks))
             self._chunks.clear()
         else:
             file = self._file
             file.seek(0)
+        do = threads.run if is_brought else threads.put
         do(lambda: then(Input(file, error)))

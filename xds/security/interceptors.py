@@ -163,12 +163,14 @@ class InterceptorChain:
                 del unrecorded  # the exception has this frame, which would have the exception
 
 
-@dataclass(frozen=True, slots=True)
-class _Passing(AbstractContextManager[None]):
+class _Passing:
     """A request between the two calls of each interceptor."""
 
-    chain: InterceptorChain
-    access: Access
+    __slots__ = ("access", "chain")
+
+    def __init__(self, chain: InterceptorChain, access: Access) -> None:
+        self.chain = chain
+        self.access = access
 
     def __enter__(self) -> None:
         try:
