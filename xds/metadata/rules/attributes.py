@@ -168,8 +168,8 @@ def required(case: Case) -> Findings:
 
 
 def forbidden(case: Case) -> Findings:
-    """What the table of the transaction marks X is absent: of ITI-61 alone, which has such rows."""
-    if case.transaction != ITI_61.name and not _has_on_demand(case):
+    """What the table of the transaction marks X is absent."""
+    if case.transaction != ITI_61.name and not _has_on_demand(case):  # ITI-42 marks nothing so
         return
     for thing in _objects(case):
         for attribute in _chosen(thing.KIND, "forbidden", _column(case, thing)):
