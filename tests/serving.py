@@ -27,7 +27,7 @@ from xds.telemetry.observer import UNSAID
 START_SECONDS = 120
 STOP_SECONDS = 120
 
-_BESIDE: Final = ("mllp_port", "websocket_port")
+_BESIDE: Final = ("mllp_port", "message_folder", "websocket_port")
 _PROCESSES: Final = "TESTS_RUN_PROCESSES"
 """Where a whole run on several processes says so, for whatever starts a server."""
 _FORKS: Final = "TESTS_FORK_SERVERS"
@@ -160,6 +160,8 @@ def serving(
 def _of(given: Mapping[str, str], number: int, port: int) -> dict[str, str]:
     """Give the options of one of several processes: only the first has listeners beside HTTP."""
     own = {k: v for k, v in given.items() if number == 0 or k not in _BESIDE}
+    if number and "mllp_port" in given:
+        own.setdefault("messages", "yes")  # by HTTP, as the first does
     if number and "websocket_port" in given:
         own.setdefault("websocket_url", f"ws://127.0.0.1:{given['websocket_port']}")
     return {**own, "port": str(port)}

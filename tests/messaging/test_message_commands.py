@@ -82,7 +82,8 @@ def trust(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Ite
             "destinations": str(destinations),
             "workers": "2",
         }
-        with serving(folder / "data", options) as server:
+        # metrics are those of a process
+        with serving(folder / "data", options, processes=1) as server:
             yield Trust(server, receiver, folder)
 
 
