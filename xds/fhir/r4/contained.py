@@ -27,6 +27,8 @@ def referred(elements: Any, contained: Mapping[str, Resource]) -> list[Resource]
 
     ``contained`` has them by their ids; what is returned is in its order.
     """
+    if not contained:
+        return []
     wanted: set[str] = set()
     pending = local_references(elements)
     while pending:

@@ -21,7 +21,7 @@ from xds.fhir.datatypes.context import Reading
 from xds.fhir.datatypes.exact import BESIDE
 from xds.fhir.datatypes.identifiers import kind_of
 from xds.fhir.r4 import json, structure
-from xds.fhir.r4.contained import referred
+from xds.fhir.r4.contained import local_references, referred
 from xds.fhir.r4.issues import IssueCollector
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
@@ -269,6 +269,17 @@ def _length(elements: Mapping[str, Any]) -> int:
     return len(json.render(dict(elements)).decode())
 
 
+def _is_as_written(
+    path: str, said: Mapping[str, Any], written: Resource, shape: Shape, alike: bool
+) -> bool:
+    """Tell whether an element is the very one that is written, and so is what it refers to.
+
+    ``alike`` tells whether both resources contain the same.
+    """
+    same = all(said.get(name) == _written(written, name, shape) for name in (path, _beside(path)))
+    return same and (alike or not local_references(list(said.values())))
+
+
 def _differing(
     given: Iterable[tuple[str, Mapping[str, Any]]],
     written: Resource,
@@ -277,8 +288,11 @@ def _differing(
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the elements that differ, each with what JSON has beside it."""
     of_set = _by_id(written)
+    alike = local.contained == of_set
     for path, said in given:
         local.lost = False
+        if _is_as_written(path, said, written, shape, alike):
+            continue
         pair = {name: local.element(one) for name, one in said.items()}
         pair = {name: one for name, one in pair.items() if one is not None}
         of_written = {name: _written(written, name, shape) for name in (path, _beside(path))}
