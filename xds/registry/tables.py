@@ -83,6 +83,10 @@ class EntryUUID(TypeDecorator[str]):
         return lambda value: None if value is None else f"urn:uuid:{value}"
 
 
+def _normal(unique_id: str | None) -> str | None:
+    return None if unique_id is None else normal(unique_id)
+
+
 class UniqueId(TypeDecorator[str]):
     """A uniqueId in its normal form (:mod:`xds.metadata.unique_ids`), as its values are."""
 
@@ -91,7 +95,11 @@ class UniqueId(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """To the database."""
-        return None if value is None else normal(value)
+        return _normal(value)
+
+    def bind_processor(self, dialect: Dialect) -> ToDatabase:
+        """To the database, without SQLAlchemy's function around it."""
+        return _normal
 
 
 _NO_TERM: Final = -1
@@ -112,6 +120,12 @@ class Term(TypeDecorator[str]):
         """To the database; a term outside the vocabulary becomes a number that nothing has."""
         return None if value is None else self._numbers.get(value, _NO_TERM)
 
+    def bind_processor(self, dialect: Dialect) -> ToDatabase:
+        """To the database, without SQLAlchemy's function around it."""
+        numbers: dict[str | None, int | None] = {None: None}
+        numbers.update(self._numbers)
+        return lambda value: numbers.get(value, _NO_TERM)
+
     def result_processor(self, dialect: Dialect, coltype: object) -> FromDatabase:
         """From the database."""
         terms: dict[int | None, str | None] = {None: None, **dict(enumerate(self.terms))}
@@ -119,6 +133,12 @@ class Term(TypeDecorator[str]):
 
 
 _DIGITS: Final = 14
+
+
+def _first_instant(dtm: str | None) -> int | None:
+    if dtm is None:
+        return None
+    return int(dtm if len(dtm) == _DIGITS else datatypes.earliest(dtm))
 
 
 class Instant(TypeDecorator[str]):
@@ -129,9 +149,11 @@ class Instant(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> int | None:
         """To the database."""
-        if value is None:
-            return None
-        return int(value if len(value) == _DIGITS else datatypes.earliest(value))
+        return _first_instant(value)
+
+    def bind_processor(self, dialect: Dialect) -> ToDatabase:
+        """To the database, without SQLAlchemy's function around it."""
+        return _first_instant
 
     def result_processor(self, dialect: Dialect, coltype: object) -> FromDatabase:
         """From the database."""
