@@ -9,13 +9,18 @@ from hypothesis import strategies as st
 
 from tests.fhir import metadata_made as made
 from tests.fhir.mapped import READING, WRITING, differences, unfolded
+from xds.fhir.http import versions
 from xds.fhir.r4 import json as fhir_json
 from xds.fhir.r4 import structure, xml
 from xds.fhir.r4.resource import Resource
 from xds.metadata import ebrim
 from xds.metadata.objects import DocumentEntry, Folder, SubmissionSet
 from xds.metadata.rendered_attributes import AttributeView, attributes_of
-from xds.mhd.mapping.document_references import document_reference, read_document_reference
+from xds.mhd.mapping.document_references import (
+    document_reference,
+    read_document_reference,
+    rendered,
+)
 from xds.mhd.mapping.lists import folder_list, read_folder, read_submission_set, submission_set_list
 
 often = settings(
@@ -43,6 +48,20 @@ def test_document_entry(entry: DocumentEntry) -> None:
         mapped = read_document_reference(resource, READING, patient_id=entry.patient_id or "")
         assert differences(entry, mapped.thing) == {}
         assert mapped.warnings == ()
+
+
+@often
+@given(made.document_entries())
+def test_what_a_search_gives_is_the_resource_with_its_version(entry: DocumentEntry) -> None:
+    time = "20260102030405"
+    for version in (None, ebrim.VersionInfo("1"), ebrim.VersionInfo("12")):
+        one = ebrim.changed(entry, version_info=version)
+        found = rendered(one, context=WRITING, registered_at=time, last_updated_at=time, patient=7)
+        resource = document_reference(
+            one, context=WRITING, registered_at=time, last_updated_at=time, patient=7
+        )
+        assert found == versions.rendered(resource, WRITING.base)
+        assert structure.problems(found.resource()) == []
 
 
 def written_plainly(entry: DocumentEntry) -> bytes:

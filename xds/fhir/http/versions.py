@@ -16,7 +16,7 @@ from xds.fhir.r4.json import Rendered
 from xds.fhir.r4.outcome import Refused
 from xds.fhir.r4.resource import Resource
 
-FIRST: Final = "1"
+_FIRST: Final = "1"
 _DIGEST_BYTES: Final = 8
 _HEAD: Final = ("resourceType", "id", "meta")
 """How a resource begins, so that the first versionId of its JSON is its own."""
@@ -66,7 +66,7 @@ def _digest(told: bytes) -> str:
 
 
 def _version(resource: Resource, content: bytes, base: str) -> str:
-    number = resource.get("meta", {}).get("versionId", FIRST)
+    number = resource.get("meta", {}).get("versionId", _FIRST)
     told = content.replace(base.encode(), b"")
     return f"{number}-{_digest(told)}"
 

@@ -51,7 +51,7 @@ def rendered(
     patient: int,
 ) -> Rendered:
     """Return the JSON of what ``document_reference`` returns, with its versionId."""
-    if entry.fhir_elements:
+    if entry.fhir_elements or not entry.version:
         made = document_reference(
             entry,
             context=context,
@@ -64,7 +64,7 @@ def rendered(
     found = written(entry, context.systems, relations, registered_at, patient)
     profile = _of_attributes(entry, found.elements, found.context, found.attachment, found.format)
     stated = (
-        f'{{"versionId":"{entry.version or versions.FIRST}{versions.DIGEST}",'
+        f'{{"versionId":"{entry.version}{versions.DIGEST}",'
         f'"lastUpdated":"{times.instant(last_updated_at)}","profile":["{profile}"]}}'
     )
     own_id = resource_id(entry.logical_id or entry.entry_uuid)
