@@ -97,7 +97,7 @@ class Submission:
     def has_member(self, source: type[MetadataObject]) -> Iterator[Association]:
         """Yield the HasMember Associations whose source is a submitted object of this kind."""
         for association in self.associations:
-            if association.association_type == v.HAS_MEMBER and isinstance(
+            if association.associationType == v.HAS_MEMBER and isinstance(
                 self.by_id.get(association.source), source
             ):
                 yield association

@@ -200,7 +200,7 @@ class Case:
         return tuple(
             association
             for association in self.submission.associations
-            if association.association_type == v.HAS_MEMBER
+            if association.associationType == v.HAS_MEMBER
             and (node := self.node(association.source)) is not None
             and node.kind is source
         )

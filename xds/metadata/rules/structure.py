@@ -100,7 +100,7 @@ def association_types(case: Case) -> Findings:
     if case.transaction == ITI_57.name:
         allowed |= v.UPDATE_TRIGGERS
     for association in case.submission.associations:
-        if association.association_type not in allowed:
+        if association.associationType not in allowed:
             yield Finding(
                 association,
                 f"associationType {association.association_type} is not one of this transaction",
@@ -110,7 +110,7 @@ def association_types(case: Case) -> Findings:
 def has_member_ends(case: Case) -> Findings:
     """HasMember goes from the set to its objects, or from a Folder to a document."""
     for association in case.submission.associations:
-        if association.association_type != v.HAS_MEMBER:
+        if association.associationType != v.HAS_MEMBER:
             continue
         source, target = case.node(association.source), case.node(association.target)
         if source is None or target is None:
