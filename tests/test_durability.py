@@ -17,14 +17,21 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select
 
+from bench import samples
 from tests.databases import Databases
 from tests.waiting import until
+from xds.client import Fingerprint
 from xds.database.access import Database
 from xds.database.durability import CommitSync
 from xds.database.errors import CommitUnknown
+from xds.errors import TransactionFailure
 from xds.metadata import datatypes
+from xds.metadata import vocabulary as v
+from xds.metadata.objects import Association
+from xds.metadata.submission import Submission
 from xds.registry import events
 from xds.registry.events import Event, NewEvent
+from xds.registry.registry import DocumentRegistry
 from xds.registry.subscribers import EventReader, Reaction, Subscriber, introduce
 from xds.registry.tables import patient
 
@@ -147,6 +154,35 @@ def test_a_refusal_is_not_undone_by_a_failure_of_power(
     with suppress(LookupError), database.write() as connection:
         assert list(connection.scalars(select(patient.c.patient_id))) == [_name(1)]
         raise LookupError
+    assert disk.synced > before
+
+
+def test_a_refusal_by_what_was_read_before_the_lock_is_not_undone(
+    database: Database, disk: Disk
+) -> None:
+    registry = DocumentRegistry(database=database, has_updates=True)
+    anna = samples.patient("anna")
+    told = Fingerprint(1, "0" * 40)
+    entry = samples.entry(1, samples.oid(), anna, told).updated(repository_unique_id="2.999.1.3")
+    made = samples.submission(anna, samples.oid(), [entry]).with_uuids()
+    registry.register(made)
+
+    def replace() -> None:
+        other = samples.entry(1, samples.oid(), anna, told).updated(
+            repository_unique_id="2.999.1.3"
+        )
+        relation = Association.create(
+            association_type=v.RPLC, source=other.id, target=made.document_entries[0].id
+        )
+        whole = samples.submission(anna, samples.oid(), [other]).objects
+        registry.register(Submission((*whole, relation)).with_uuids())
+
+    with pytest.MonkeyPatch.context() as unsynced:
+        unsynced.setattr(CommitSync, "require_durable", lambda self: None)
+        replace()  # whose writer died before it could sync
+    before = disk.synced
+    with pytest.raises(TransactionFailure, match="XDS"):
+        replace()
     assert disk.synced > before
 
 

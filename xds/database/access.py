@@ -94,8 +94,8 @@ class Database:
     def look(self) -> AbstractContextManager[Connection]:
         """As `read`, for whoever only finds out whether there is something to read or write.
 
-        What it sees may be gone after a failure of power: so nobody may be told of it, and nothing
-        be done because of it but to `read` or to `write`.
+        What it sees may be gone after a failure of power: so nobody may be told of it before a
+        `read` has ended, and nothing be done because of it but to `read` or to `write`.
         """
         return _ReadTransaction(self._transaction(None, durable=False))
 

@@ -141,9 +141,14 @@ class Registrar:
         if not (self.database.is_sqlite or locks.are_of_everything):
             return Checked()
         commit = self.database.last_commit()
-        with self.database.read() as connection:
-            known, patients = self._known(connection, registration, seen)
-        return Checked(known, self._validate(registration, known), commit, patients)
+        try:
+            with self.database.look() as connection:  # what it saw is durable with what is written
+                known, patients = self._known(connection, registration, seen)
+            return Checked(known, self._validate(registration, known), commit, patients)
+        except TransactionFailure:
+            with self.database.read():
+                pass  # the sender is told what is durable
+            raise
 
     def _locked(
         self,
