@@ -7,6 +7,7 @@ PostgreSQL; ``--database=sqlite`` and ``--database=postgresql`` run everything o
 import hashlib
 import os
 import secrets
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -153,7 +154,12 @@ def _copy_template(path: Path) -> None:
     if not path.exists():
         path.parent.mkdir(0o700, parents=True, exist_ok=True)
         path.touch(0o600)
-        path.write_bytes(_template_file())
+        with _MAKING:  # a process migrates one database at a time
+            template = _template_file()
+        path.write_bytes(template)
+
+
+_MAKING: Final = threading.Lock()
 
 
 @cache

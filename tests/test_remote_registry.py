@@ -328,6 +328,7 @@ def test_a_registration_whose_answer_is_lost_is_kept(apart: Apart) -> None:
     assert apart.retrieved(SECOND, entry) == DOCUMENT
 
 
+@pytest.mark.slow
 @shows("ITI-41", f"error {NOT_AVAILABLE}")
 def test_a_registration_that_never_arrived_is_made_again_or_swept(apart: Apart) -> None:
     entry, submission = new_document()

@@ -235,6 +235,7 @@ def test_a_handshake_that_is_not_taken(broker: Server, receiver: Receiver) -> No
     receiver.events(1)
 
 
+@pytest.mark.slow
 def test_nobody_listens(broker: Server, receivers: Receivers) -> None:
     """A redirection is not followed either."""
     receiver = receivers.new()

@@ -397,6 +397,7 @@ def _wait_for_held(database: Database, number: int) -> None:
     until(held, lambda found: found >= number)
 
 
+@pytest.mark.slow
 def test_a_patients_messages_keep_their_order_and_others_do_not_wait(wards: Wards) -> None:
     patient, number, other = nhs_number(), report_number(), nhs_number()
     wards.record.answers[:] = [None] * 100  # silence: what was sent is sent again and again

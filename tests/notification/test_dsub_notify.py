@@ -278,6 +278,7 @@ def fed(broker: Broker, interaction: str, subject: str) -> None:
     assert [one.get("code") for one in answer.iterfind(".//h:typeCode", v3.NS)][-1:] == ["CA"]
 
 
+@pytest.mark.slow
 @pytest.mark.shows("ITI-53")
 def test_a_consumer_that_fails_is_told_later_with_the_same_message_id(broker: Broker) -> None:
     world = World.new()
